@@ -41,10 +41,14 @@ export class Shim implements Disposable {
   /** Stands for `/proc/1/ns/mnt`: the mount namespace of the test. */
   readonly initMounts = join(this.dir, "init");
 
+  /** For the compiler: what makes a shim of this directory. */
+  readonly macros: readonly string[];
+
   constructor(limits: Limits = {}) {
+    this.macros = this.#define(limits);
     for (const name of ["run", "opt", "bin"]) mkdirSync(join(this.dir, name));
     execFileSync(build, [this.bin, process.arch === "arm64" ? "aarch64" : "x86_64"], {
-      env: { ...process.env, CFLAGS: this.#macros(limits) },
+      env: { ...process.env, CFLAGS: this.macros.join(" ") },
     });
     for (const name of ["railnet-sriov", "railnet-ipam", "whereabouts", "sriov", "rdma", "railnet-host-exec"])
       linkSync(join(this.bin, "railnet-shim"), join(this.bin, name));
@@ -52,13 +56,13 @@ export class Shim implements Disposable {
     execFileSync("gcc", ["-O1", "-o", this.full, join(here, "full.c")]);
   }
 
-  #macros({ addMs, otherMs, refusedMs }: Limits): string {
+  #define({ addMs, otherMs, refusedMs }: Limits): string[] {
     const paths = { SOCKET: this.socket, EXEC_LOCK: this.lock, BINARY: this.full, INIT_MOUNTS: this.initMounts };
     const times = { ADD_MS: addMs, OTHER_MS: otherMs, REFUSED_MS: refusedMs };
     return [
       ...Object.entries(paths).map(([key, path]) => `-DRAILNET_${key}="${path}"`),
       ...Object.entries(times).flatMap(([key, ms]) => (ms === undefined ? [] : [`-DRAILNET_${key}=${ms}`])),
-    ].join(" ");
+    ];
   }
 
   path(name: string): string {
