@@ -17,7 +17,7 @@ void fuzz_stdin(const uint8_t *data, size_t size) {
   CHECK(write(ends[1], data, size) == (ssize_t)size);
   if (closes) close(ends[1]);
   struct buffer got;
-  enum io io = io_read_to_end(ends[0], LIMIT, deadline_in(closes ? 5000 : 2), &got);
+  enum io io = io_read_to_end(ends[0], LIMIT, deadline_in(closes || size > LIMIT ? 5000 : 2), &got);
   if (size > LIMIT) CHECK(io == IO_TOO_LONG);
   else CHECK(io == (closes ? IO_DONE : IO_LATE));
   CHECK(got.length <= LIMIT + 1 && !memcmp(got.data, data, got.length));
