@@ -1,0 +1,68 @@
+import type { Host } from "../host.ts";
+import { delegate } from "../protocol/delegate.ts";
+import type { Call, NetworkConfig, Verb } from "../protocol/request.ts";
+import { readArgs } from "../protocol/request.ts";
+import { removeDeviceInfo } from "./device-info.ts";
+import { Journal } from "./journal.ts";
+import type { Attachment } from "./record.ts";
+import { openOwnNetns, putBack } from "./restore.ts";
+
+/** IPAM plugins get this long to release. */
+const RELEASE_TIMEOUT_MS = 30_000;
+
+/**
+ * Ends an attachment: VF back, then its addresses released (never while the pod could still use them), then its
+ * record forgotten. Whoever calls holds the locks of the attachment and of the VF.
+ *
+ * @throws the first failure; the record stays, and calling again goes on where it failed.
+ */
+export async function detach(a: Attachment, host: Host, { release = true } = {}): Promise<void> {
+  const journal = new Journal(host.paths.stateDir);
+  await giveBackDevice(a, host, journal);
+  removeDeviceInfo(a.deviceInfoFile);
+  if (release) await releaseAddresses(a, host);
+  host.step("del-addresses-released");
+  journal.forget(a);
+  host.step("del-forgotten");
+}
+
+/** The kernel's part of detach(): afterwards the VF may belong to another attachment. */
+export async function giveBackDevice(a: Attachment, host: Host, journal: Journal): Promise<void> {
+  if (a.phase === "returned") return;
+  await putBack(a, host);
+  journal.write({ ...a, phase: "returned" }, { durable: false });
+  host.step("del-returned");
+}
+
+async function releaseAddresses(a: Attachment, host: Host): Promise<void> {
+  const call = callOf(a, "DEL");
+  const type = call.config.ipam?.type;
+  if (type) await delegate(host.exec, "DEL", type, call, { timeoutMs: RELEASE_TIMEOUT_MS });
+}
+
+/** The call that made an attachment, as another verb: with its recorded configuration, whatever the NAD says today. */
+export function callOf(a: Attachment, verb: Verb): Call {
+  using netns = openOwnNetns(a);
+  const sandbox = netns ? a.netns : "";
+  return {
+    verb,
+    containerId: a.containerId,
+    netns: sandbox,
+    ifname: a.ifname,
+    path: a.request.path,
+    args: readArgs(a.request.args),
+    config: JSON.parse(a.request.stdin) as NetworkConfig,
+    request: {
+      name: "railnet-sriov",
+      stdin: a.request.stdin,
+      env: {
+        CNI_COMMAND: verb,
+        CNI_CONTAINERID: a.containerId,
+        CNI_NETNS: sandbox,
+        CNI_IFNAME: a.ifname,
+        CNI_PATH: a.request.path.join(":"),
+        ...(a.request.args && { CNI_ARGS: a.request.args }),
+      },
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Host } from "../host.ts";
+import { codeOf } from "../kernel/errno.ts";
+import { openNetns } from "../kernel/netns.ts";
+import { isVf, pfOf } from "../kernel/sysfs.ts";
+import type { VfState } from "../kernel/vf.ts";
+import type { Call } from "../protocol/request.ts";
+import { Journal } from "./journal.ts";
+import type { Attachment } from "./record.ts";
+
+/** sriov-cni's cache of one attachment (`pkg/types/types.go`), as far as DEL needs it. */
+interface SriovCache {
+  readonly deviceID: string;
+  readonly Master?: string;
+  readonly VFID?: number;
+  readonly OrigVfState: {
+    readonly HostIFName: string;
+    readonly SpoofChk: boolean;
+    readonly Trust: boolean;
+    readonly AdminMAC: string;
+    readonly EffectiveMAC: string;
+    readonly Vlan: number;
+    readonly VlanQoS: number;
+    readonly VlanProto?: number;
+    readonly MinTxRate: number;
+    readonly MaxTxRate: number;
+    readonly LinkState: number;
+    readonly MTU: number;
+  };
+  readonly vlan?: number | null;
+  readonly min_tx_rate?: number | null;
+  readonly max_tx_rate?: number | null;
+  readonly spoofchk?: string;
+  readonly trust?: string;
+  readonly link_state?: string;
+}
+
+const ETH_P_8021Q = 0x8100;
+
+/** `IFLA_VF_LINK_STATE_*`, include/uapi/linux/if_link.h. */
+const LINK_STATES = ["auto", "enable", "disable"] as const;
+
+/**
+ * An attachment that sriov-cni (and rdma-cni behind it) made, as a record of ours: so a node can be switched while pods
+ * run. Undefined when they know none, or when their file is not whole.
+ */
+export function findForeign(call: Call, host: Host): Attachment | undefined {
+  const cache = readJson<SriovCache>(sriovFile(call, host));
+  if (!cache?.OrigVfState || typeof cache.deviceID !== "string") return undefined;
+  const { OrigVfState: was } = cache;
+  const rdma = readJson<{ sandboxRdmaDevName?: string }>(rdmaFile(call, host))?.sandboxRdmaDevName;
+  const device = identify(cache, host);
+  return {
+    version: 1,
+    phase: hasOwner(device.pci, host) ? "returned" : "attached",
+    bootId: host.bootId,
+    containerId: call.containerId,
+    ifname: call.ifname,
+    network: call.config.name,
+    netns: call.netns,
+    netnsInode: 0,
+    device,
+    original: {
+      ...(was.HostIFName && { name: was.HostIFName, alias: "", altnames: [] }),
+      ...(was.EffectiveMAC && { mac: was.EffectiveMAC }),
+      ...(was.MTU && { mtu: was.MTU }),
+      vf: originalVf(cache),
+      ...(rdma && { rdma: [rdma] }),
+    },
+    applied: appliedVf(cache),
+    request: { path: call.path, args: call.request.env.CNI_ARGS ?? "", stdin: call.request.stdin },
+  };
+}
+
+/** Deletes what the other plugins kept of an attachment. Idempotent. */
+export function forgetForeign(call: Call, pci: string, host: Host): void {
+  for (const file of [sriovFile(call, host), rdmaFile(call, host)]) rmSync(file, { force: true });
+  if (!hasOwner(pci, host)) rmSync(pciFile(pci, host), { force: true });
+}
+
+/** The live namespace that sriov-cni says a VF is in. */
+export function foreignOwner(pci: string, host: Host): string | undefined {
+  const path = readText(pciFile(pci, host))?.trim();
+  if (!path) return undefined;
+  try {
+    openNetns(path)[Symbol.dispose]();
+    return path;
+  } catch {
+    return undefined; // gone: sriov-cni too takes the VF as free then
+  }
+}
+
+function identify(cache: SriovCache, host: Host): Attachment["device"] {
+  const pci = cache.deviceID;
+  const pf = isVf(host.paths.sysfs, pci) ? pfOf(host.paths.sysfs, pci) : undefined;
+  return { pci, ...(pf && { pf: { name: pf.name, pci: pf.pci, vf: pf.vf } }) };
+}
+
+function hasOwner(pci: string, host: Host): boolean {
+  return new Journal(host.paths.stateDir).ofDevice(pci).some((a) => a.phase !== "returned" && a.bootId === host.bootId);
+}
+
+function originalVf({ OrigVfState: was }: SriovCache): VfState {
+  return {
+    mac: was.AdminMAC || "00:00:00:00:00:00",
+    vlan: was.Vlan,
+    qos: was.VlanQoS,
+    proto: was.VlanProto || ETH_P_8021Q, // caches of older versions have none
+    minTxRate: was.MinTxRate,
+    maxTxRate: was.MaxTxRate,
+    spoofchk: was.SpoofChk,
+    trust: was.Trust,
+    linkState: LINK_STATES[was.LinkState] ?? "auto",
+  };
+}
+
+/** What sriov-cni resets: the configured settings, and the administrative MAC whenever it had read one. */
+function appliedVf(cache: SriovCache): Partial<VfState> {
+  const was = originalVf(cache);
+  const pick = (on: unknown, ...keys: (keyof VfState)[]) =>
+    on ? Object.fromEntries(keys.map((k) => [k, was[k]])) : {};
+  return {
+    ...pick(typeof cache.vlan === "number", "vlan", "qos", "proto"),
+    ...pick(typeof cache.min_tx_rate === "number" || typeof cache.max_tx_rate === "number", "minTxRate", "maxTxRate"),
+    ...pick(cache.spoofchk, "spoofchk"),
+    ...pick(cache.trust, "trust"),
+    ...pick(cache.link_state, "linkState"),
+    ...pick(cache.OrigVfState.AdminMAC, "mac"),
+  };
+}
+
+const safe = (name: string): string => name.replaceAll("/", "_");
+const sriovFile = (c: Call, { paths }: Host) => join(paths.cniCacheDir, "sriov", safe(`${c.containerId}-${c.ifname}`));
+const rdmaFile = (c: Call, { paths }: Host) =>
+  join(paths.cniCacheDir, "rdma", safe(`${c.config.name}-${c.containerId}-${c.ifname}`));
+const pciFile = (pci: string, { paths }: Host) => join(paths.cniCacheDir, "sriov", "pci", safe(pci));
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "ENAMETOOLONG"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
+function readJson<T>(file: string): T | undefined {
+  try {
+    return JSON.parse(readText(file) ?? "null") ?? undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined; // torn: DEL goes on without, as sriov-cni does
+    throw error;
+  }
+}

@@ -1,0 +1,138 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { codeOf } from "../kernel/errno.ts";
+import { type Attachment, attachmentKey, parseAttachment } from "./record.ts";
+
+/** A record on disk that is no record: torn by a power cut, or somebody else's. */
+export interface Torn {
+  readonly file: string;
+  readonly why: string;
+}
+
+/**
+ * The record on disk of all attachments of a node, shared by agent and stand-alone executables: one file each, named
+ * `<key>@<PCI address>.json`, so that one readdir finds an attachment by container or by VF. Writers hold the locks of
+ * attachment and VF (`lock.ts`); readers need none, since files are only ever renamed into place.
+ */
+export class Journal {
+  readonly #dir: string;
+
+  /** @param stateDir made on the first write. */
+  constructor(stateDir: string) {
+    this.#dir = join(stateDir, "attachments");
+  }
+
+  find(containerId: string, ifname: string): Attachment | undefined {
+    const key = `${attachmentKey(containerId, ifname)}@`;
+    return this.#read((name) => name.startsWith(key)).at(0);
+  }
+
+  /** Records of a VF: at most one of this boot that is not `returned`. */
+  ofDevice(pci: string): Attachment[] {
+    const suffix = `@${pci}.json`;
+    return this.#read((name) => name.endsWith(suffix));
+  }
+
+  all(): Attachment[] {
+    return this.#read(() => true);
+  }
+
+  /** Number of records, without reading them. */
+  count(): number {
+    return this.#names().length;
+  }
+
+  /**
+   * Writes a record whole: temporary file, fsync, rename, fsync of the directory. Survives a power cut with `durable`;
+   * without it a kill only, which does for everything that a reboot resets anyway.
+   */
+  write(attachment: Attachment, { durable }: { durable: boolean }): void {
+    const file = join(this.#dir, fileName(attachment));
+    const temporary = `${file}.tmp`;
+    const fd = this.#create(temporary);
+    try {
+      fs.writeSync(fd, JSON.stringify(attachment));
+      if (durable) fs.fsyncSync(fd);
+    } catch (error) {
+      fs.unlinkSync(temporary);
+      throw error;
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(temporary, file);
+    if (durable) syncDirectory(this.#dir);
+  }
+
+  /** Idempotent. Not synced: a record that comes back after a power cut is of another boot and owns nothing. */
+  forget(attachment: Attachment): void {
+    fs.rmSync(join(this.#dir, fileName(attachment)), { force: true });
+  }
+
+  /** Moves what is not a record to `torn/`, for a person to look at. Never fatal. */
+  setAsideTorn(): Torn[] {
+    const torn: Torn[] = [];
+    for (const name of this.#names()) {
+      const why = this.#whyTorn(name);
+      if (why === undefined) continue;
+      const file = join(this.#dir, "..", "torn", name);
+      fs.mkdirSync(join(file, ".."), { recursive: true, mode: 0o700 });
+      fs.renameSync(join(this.#dir, name), file);
+      torn.push({ file, why });
+    }
+    return torn;
+  }
+
+  #whyTorn(name: string): string | undefined {
+    try {
+      const attachment = parseAttachment(fs.readFileSync(join(this.#dir, name), "utf8"));
+      return fileName(attachment) === name ? undefined : `it belongs in ${fileName(attachment)}`;
+    } catch (error) {
+      return codeOf(error) === "ENOENT" ? undefined : (error as Error).message;
+    }
+  }
+
+  #read(wanted: (name: string) => boolean): Attachment[] {
+    return this.#names()
+      .filter(wanted)
+      .map((name) => {
+        try {
+          return parseAttachment(fs.readFileSync(join(this.#dir, name), "utf8"));
+        } catch {
+          return undefined; // torn or just deleted; setAsideTorn() reports the former
+        }
+      })
+      .filter((a) => a !== undefined);
+  }
+
+  #names(): string[] {
+    try {
+      return fs.readdirSync(this.#dir).filter((name) => name.endsWith(".json"));
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return [];
+      throw error;
+    }
+  }
+
+  #create(file: string): number {
+    try {
+      return fs.openSync(file, "w", 0o600);
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT") throw error;
+      fs.mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+      return fs.openSync(file, "w", 0o600);
+    }
+  }
+}
+
+function fileName(a: Attachment): string {
+  return `${attachmentKey(a.containerId, a.ifname)}@${a.device.pci}.json`;
+}
+
+function syncDirectory(path: string): void {
+  const fd = fs.openSync(path, "r");
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}

@@ -1,0 +1,90 @@
+import { ATTACH_CODE } from "../codes.ts";
+import type { AttachConfig } from "../config.ts";
+import { invalid } from "../fields.ts";
+import type { Host } from "../host.ts";
+import { codeOf } from "../kernel/errno.ts";
+import { getLink, type Link, parseLink } from "../kernel/link.ts";
+import { parseVfs, setVf, type VfState } from "../kernel/vf.ts";
+import { CniError } from "../protocol/error.ts";
+import type { Device } from "./device.ts";
+import { setAdminMac, setLinkMac, type VfAtPf } from "./mac.ts";
+import type { RdmaPlan } from "./rdma.ts";
+import type { Original } from "./record.ts";
+
+/**
+ * Reads the VF as it is, for DEL to restore, and refuses what cannot be had. Changes nothing.
+ *
+ * @throws {CniError} 7 for an MTU above the PF's, 101 when settings are wanted and the PF shows no such VF.
+ */
+export function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, host: Host): Original {
+  const pf = device.pf && readPf(device.pf.name, host);
+  const vf = device.pf && pf?.vfs.get(device.pf.vf);
+  const wanted = [...Object.keys(config.vf), ...(config.mac ? ["mac"] : [])];
+  if (wanted.length > 0 && !vf && !(device.netdev && wanted.join() === "mac"))
+    throw new CniError(
+      ATTACH_CODE.DEVICE_UNUSABLE,
+      `cannot set ${wanted.join(", ")} of ${device.pci}: ${device.pf ? `PF ${device.pf.name} shows no VF ${device.pf.vf}` : "its PF has no link"}`,
+    );
+  if (pf && config.mtu && config.mtu > pf.link.mtu)
+    throw invalid(
+      "mtu",
+      config.mtu,
+      `the MTU of its PF ${pf.link.name} is ${pf.link.mtu}; raise that first or ask for less`,
+    );
+  const link = device.netdev === undefined ? undefined : readLink(device, device.netdev, host);
+  return {
+    ...(link && {
+      name: link.name,
+      mac: link.mac,
+      mtu: link.mtu,
+      alias: link.alias,
+      altnames: link.altnames,
+      up: link.up,
+    }),
+    ...(vf && { vf }),
+    ...(rdma.move && { rdma: rdma.devices }),
+  };
+}
+
+function readPf(name: string, host: Host): { link: Link; vfs: Map<number, VfState> } {
+  const body = host.rtnl.request(getLink({ name }, { vfs: true }))!;
+  return { link: parseLink(body), vfs: parseVfs(body) };
+}
+
+function readLink(device: Device, name: string, host: Host): Link {
+  try {
+    return parseLink(host.rtnl.request(getLink({ name }))!);
+  } catch (error) {
+    if (codeOf(error) !== "ENODEV") throw error;
+    throw new CniError(
+      ATTACH_CODE.IN_USE,
+      `cannot attach ${device.pci}: its link ${name} is not in the host's network namespace`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Sets what is configured at the PF, and nothing else. The order is what igb insists on: trust before the link's own
+ * MAC, that before the administrative one.
+ */
+export async function configurePf(device: Device, config: AttachConfig, original: Original, host: Host): Promise<void> {
+  const at = original.vf && device.pf ? vfAtPf(device.pf.name, device.pf.vf, host) : undefined;
+  if (at && Object.keys(config.vf).length > 0)
+    host.rtnl.request(
+      setVf(at.pfIndex, at.vf, config.vf, `configure VF ${at.vf} of ${device.pf!.name}: ${words(config.vf)}`),
+    );
+  if (!config.mac) return;
+  if (device.netdev !== undefined && config.mac !== original.mac)
+    await setLinkMac(host.rtnl, parseLink(host.rtnl.request(getLink({ name: device.netdev }))!).index, config.mac, at);
+  if (at) await setAdminMac(host.rtnl, at, config.mac);
+}
+
+function vfAtPf(name: string, vf: number, host: Host): VfAtPf {
+  return { pfIndex: parseLink(host.rtnl.request(getLink({ name }))!).index, vf };
+}
+
+const words = (vf: Partial<VfState>): string =>
+  Object.entries(vf)
+    .map(([key, value]) => `${key} ${key === "proto" ? `0x${value.toString(16)}` : value}`)
+    .join(", ");

@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { ATTACH_CODE } from "../codes.ts";
+import type { AttachConfig } from "../config.ts";
+import type { Host } from "../host.ts";
+import { addAddress } from "../kernel/address.ts";
+import { codeOf } from "../kernel/errno.ts";
+import { deleteAltname, getLink, type Link, parseLink, setLink } from "../kernel/link.ts";
+import { announce } from "../kernel/neighbour.ts";
+import type { Message, NetlinkConnection } from "../kernel/netlink/message.ts";
+import { NetlinkSocket } from "../kernel/netlink/socket.ts";
+import { inNetns, isOwnNetns, openNetns } from "../kernel/netns.ts";
+import type { Fd } from "../kernel/syscall.ts";
+import { writeSysctl } from "../kernel/sysctl.ts";
+import { CniError, CODE } from "../protocol/error.ts";
+import { isIPv6 } from "../protocol/ip.ts";
+import type { Call } from "../protocol/request.ts";
+import type { Result } from "../protocol/result.ts";
+import type { Device } from "./device.ts";
+import { refuseDuplicates } from "./probe.ts";
+import type { Original } from "./record.ts";
+import { aliasOf, findLink } from "./restore.ts";
+import { routeMessages } from "./routes.ts";
+
+/** `IPV4_DEVCONF_*`, include/uapi/linux/ip.h: what several rails in one pod need, set in the request that moves the link. */
+const RAIL_INET_CONF = {
+  /** IPV4_DEVCONF_RP_FILTER: loose, since a reply may leave by another rail. */
+  8: 2,
+  /** IPV4_DEVCONF_ARP_ANNOUNCE: only the rail's own address as source. */
+  18: 2,
+  /** IPV4_DEVCONF_ARP_IGNORE: answer only for the rail's own address. */
+  19: 1,
+  /** IPV4_DEVCONF_ARP_NOTIFY: say so when the MAC changes. */
+  22: 1,
+};
+
+/** The pod's network namespace, and an rtnetlink socket in it. */
+export interface Pod {
+  readonly netns: Fd;
+  readonly rtnl: NetlinkConnection;
+}
+
+/** @throws {CniError} 8 when CNI_NETNS is gone, is no namespace, or is the host's own. */
+export function openTarget(call: Call): Fd {
+  const refuse = (why: string, cause?: unknown) =>
+    new CniError(
+      CODE.INVALID_NETNS,
+      `cannot use CNI_NETNS "${call.netns}": ${why}`,
+      cause === undefined ? {} : { cause },
+    );
+  let netns: Fd;
+  try {
+    netns = openNetns(call.netns);
+  } catch (error) {
+    const why =
+      codeOf(error) === "ENOENT"
+        ? "it does not exist; did the sandbox end?"
+        : `it is no network namespace (${codeOf(error)})`;
+    throw refuse(why, error);
+  }
+  if (!isOwnNetns(netns) || ["1", "true"].includes(call.request.env.CNI_NETNS_OVERRIDE ?? "")) return netns;
+  netns[Symbol.dispose]();
+  throw refuse("it is the host's own namespace");
+}
+
+/** @throws {CniError} 102 when the pod has an interface of that name. */
+export function checkNameFree(pod: NetlinkConnection, { ifname, netns: path }: Call): void {
+  try {
+    pod.request(getLink({ name: ifname }));
+  } catch (error) {
+    if (codeOf(error) === "ENODEV") return;
+    throw error;
+  }
+  throw new CniError(ATTACH_CODE.IN_USE, `cannot name the interface ${ifname}: ${path} already has one of that name`);
+}
+
+/** Moves, renames, marks and sets MTU and ARP settings in one request. Not atomic: the record must be written before. */
+export function moveIntoPod(
+  device: Device,
+  config: AttachConfig,
+  original: Original,
+  netns: Fd,
+  call: Call,
+  host: Host,
+): void {
+  if (device.netdev === undefined) return;
+  const link = parseLink(host.rtnl.request(getLink({ name: device.netdev }))!);
+  // A link cannot take a name that it already has as an alternative one.
+  if (link.altnames.includes(call.ifname)) host.rtnl.request(deleteAltname(link.index, call.ifname));
+  const change = {
+    netns,
+    name: call.ifname,
+    alias: aliasOf(device.pci, original.name!),
+    up: false,
+    inetConf: RAIL_INET_CONF,
+    ...(config.mtu && { mtu: config.mtu }),
+  };
+  host.rtnl.request(setLink(link.index, change, `move ${device.netdev} to ${call.netns} as ${call.ifname}`));
+}
+
+/** What the link in the pod turned out to be. */
+export interface PodLink {
+  readonly mac?: string;
+  readonly mtu?: number;
+}
+
+/** Sysctls, addresses, up, routes, rules; in this order, so that addresses are announced when the link comes up. */
+export async function configureInPod(
+  device: Device,
+  config: AttachConfig,
+  addresses: Result,
+  { netns, rtnl: pod }: Pod,
+  call: Call,
+  host: Host,
+): Promise<PodLink> {
+  if (device.netdev === undefined) return config.mac ? { mac: config.mac } : {};
+  const link = findLink(pod, device, call.ifname, { trustName: false });
+  if (!link) throw new CniError(ATTACH_CODE.FAILED, `cannot configure ${call.ifname}: it is gone from ${call.netns}`);
+  const hasV6 = addresses.ips.some((ip) => isIPv6(ip.address));
+  inNetns(netns, () => writeSysctls(config, call.ifname, hasV6));
+  const up = setLink(link.index, { up: true }, `set ${call.ifname} up`);
+  if (config.duplicateAddressProbe) {
+    pod.request(up);
+    await refuseDuplicates(netns, link, addresses);
+  }
+  pod.batch([...addressMessages(link, addresses), up, ...routeMessages(link.index, addresses, config)]);
+  return { mac: link.mac, mtu: link.mtu };
+}
+
+function addressMessages(link: Link, { ips }: Result): Message[] {
+  return ips.map(({ address }) => addAddress(link.index, address));
+}
+
+/** IPv6 is switched on only where there is an IPv6 address, as in the CNI plugins' `ConfigureIface`. */
+function writeSysctls(config: AttachConfig, ifname: string, hasV6: boolean): void {
+  const quiet = { ...(hasV6 && { "net.ipv6.conf.lo.disable_ipv6": "0" }) };
+  for (const [key, value] of Object.entries(quiet)) writeSysctl(key, value);
+  const v6: Record<string, string> = {
+    ...(hasV6 && { disable_ipv6: "0", keep_addr_on_down: "1" }),
+    optimistic_dad: "1",
+    ndisc_notify: "1",
+  };
+  for (const [key, value] of Object.entries(v6))
+    tryWrite(`net.ipv6.conf.IFNAME.${key}`, ifname, value, hasV6 && key === "disable_ipv6");
+  for (const [key, value] of Object.entries(config.sysctl)) tryWrite(key, ifname, value, true);
+}
+
+function tryWrite(key: string, ifname: string, value: string, must: boolean): void {
+  try {
+    writeSysctl(key, value, { ifname });
+  } catch (error) {
+    if (must) throw error; // the others are comforts that a kernel may lack, as in sriov-cni
+  }
+}
+
+const CARRIER_WAIT_MS = 200;
+
+/**
+ * Tells the neighbours of the new address: waits for the carrier as sriov-cni does (200 ms), then a gratuitous ARP or
+ * an unsolicited neighbour advertisement per address. Opens what it needs before it first waits. Never rejects.
+ */
+export async function announceLater(netns: Fd, ifname: string, { ips }: Result, host: Host): Promise<void> {
+  if (ips.length === 0) return;
+  try {
+    using own = netns.duplicate();
+    using pod = inNetns(own, () => new NetlinkSocket());
+    const read = () => parseLink(pod.request(getLink({ name: ifname }))!);
+    let link = read();
+    for (let waited = 0, pauseMs = 2; !link.running && waited < CARRIER_WAIT_MS; waited += pauseMs, pauseMs *= 1.5) {
+      await sleep(pauseMs);
+      link = read();
+    }
+    for (const socket of inNetns(own, () =>
+      announce(
+        link.index,
+        link.mac,
+        ips.map((ip) => ip.address),
+      ),
+    ))
+      socket.closeLater();
+  } catch (error) {
+    if (codeOf(error) !== "ENODEV") host.log.debug({ err: error, ifname }, "addresses not announced");
+  }
+}

@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto";
+import type { VfState } from "../kernel/vf.ts";
+import type { Result } from "../protocol/result.ts";
+
+/** A VF as it was before the attachment: what DEL restores. */
+export interface Original {
+  /** Name in the host's namespace; absent when the VF has no link (vfio-pci). */
+  readonly name?: string;
+  readonly mac?: string;
+  /** Bytes. */
+  readonly mtu?: number;
+  readonly alias?: string;
+  readonly altnames?: readonly string[];
+  readonly up?: boolean;
+  /** The PF's settings for this VF; absent when there is no PF to ask. */
+  readonly vf?: Partial<VfState>;
+  /** Names of the RDMA devices that move with the VF. */
+  readonly rdma?: readonly string[];
+}
+
+/** A VF and where it hangs. */
+export interface DeviceIdentity {
+  /** PCI address, `0000:af:06.0`. */
+  readonly pci: string;
+  readonly pf?: { readonly name: string; readonly pci: string; readonly vf: number };
+}
+
+/**
+ * The journal's entry for one attachment.
+ *
+ * - `claimed`: the VF may have been changed; ADD did not finish.
+ * - `attached`: ADD finished, `result` is what it answered.
+ * - `returned`: the VF is back and may belong to somebody else; only the addresses are still to be released.
+ */
+export interface Attachment {
+  readonly version: 1;
+  readonly phase: "claimed" | "attached" | "returned";
+  readonly bootId: string;
+  readonly containerId: string;
+  readonly ifname: string;
+  readonly network: string;
+  readonly netns: string;
+  /** Inode of the namespace at ADD: another one under the same path is not ours. */
+  readonly netnsInode: number;
+  readonly device: DeviceIdentity;
+  readonly original: Original;
+  /** Settings that ADD writes at the PF: the only ones that DEL puts back and CHECK compares. */
+  readonly applied: Partial<VfState>;
+  readonly result?: Result;
+  readonly deviceInfoFile?: string;
+  /** There are policy rules to take out of the pod. */
+  readonly hasRules?: boolean;
+  /** The call as it came, so that IPAM can be called again without its caller. */
+  readonly request: { readonly path: readonly string[]; readonly args: string; readonly stdin: string };
+  /** `namespace/name` when the runtime said so: for people. */
+  readonly pod?: string;
+}
+
+/** Owner in words: pod if known, container and interface always. */
+export function describe(a: Pick<Attachment, "containerId" | "ifname" | "pod">): string {
+  const who = `container ${a.containerId} (${a.ifname})`;
+  return a.pod ? `pod ${a.pod}, ${who}` : who;
+}
+
+/** Stable short key of (containerID, ifname): IDs may be longer than a file name. */
+export function attachmentKey(containerId: string, ifname: string): string {
+  return createHash("sha256").update(`${containerId}\0${ifname}`).digest("hex").slice(0, 32);
+}
+
+const PHASES = ["claimed", "attached", "returned"];
+const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null;
+const isPci = (x: unknown): boolean => typeof x === "string" && /^[\w.:-]+$/.test(x);
+
+/** @throws {SyntaxError} when the text is not a whole record of a version that we read. */
+export function parseAttachment(text: string): Attachment {
+  const a: unknown = JSON.parse(text);
+  if (!isObject(a)) throw new SyntaxError("not an object");
+  if (a.version !== 1) throw new SyntaxError(`unknown version ${String(a.version)}`);
+  if (!PHASES.includes(a.phase as string)) throw new SyntaxError(`unknown phase ${String(a.phase)}`);
+  for (const key of ["bootId", "containerId", "ifname", "network", "netns"])
+    if (typeof a[key] !== "string") throw new SyntaxError(`${key} is missing`);
+  if (!isObject(a.device) || !isPci(a.device.pci)) throw new SyntaxError("device.pci is missing");
+  if (!isObject(a.original)) throw new SyntaxError("original is missing");
+  if (!isObject(a.applied)) throw new SyntaxError("applied is missing");
+  if (!isObject(a.request) || typeof a.request.stdin !== "string" || !Array.isArray(a.request.path))
+    throw new SyntaxError("request is missing");
+  return a as unknown as Attachment;
+}

@@ -1,0 +1,171 @@
+import type { Host } from "../host.ts";
+import { codeOf } from "../kernel/errno.ts";
+import {
+  addAltname,
+  deleteAltname,
+  getLink,
+  type Link,
+  type LinkChange,
+  listLinks,
+  parseLink,
+  setLink,
+} from "../kernel/link.ts";
+import type { NetlinkConnection } from "../kernel/netlink/message.ts";
+import { NetlinkSocket } from "../kernel/netlink/socket.ts";
+import { hostNetns, inNetns, netnsInode, openNetns } from "../kernel/netns.ts";
+import type { Fd } from "../kernel/syscall.ts";
+import { parseVfs, setVf, type VfState } from "../kernel/vf.ts";
+import { setAdminMac, setLinkMac, type VfAtPf } from "./mac.ts";
+import { returnRdma } from "./rdma.ts";
+import type { Attachment, DeviceIdentity, Original } from "./record.ts";
+import { removeRules } from "./routes.ts";
+
+/** The mark on a link that is ours, so that it is known again wherever it turns up: `railnet:<PCI>:<original name>`. */
+export const aliasOf = (pci: string, name: string): string => `railnet:${pci}:${name}`;
+
+/**
+ * Puts a VF back as it was before ADD: RDMA device, name, MAC, MTU, alias, altnames, up or down, and the settings at
+ * the PF that ADD wrote. Undo of a failed ADD, DEL, replay after a crash and the reconciler are all this function.
+ * Idempotent; every part is tried even when another failed; works when the namespace is gone and the VF fell back.
+ *
+ * @throws the first failure; the record must then be kept.
+ */
+export async function putBack(a: Attachment, host: Host): Promise<void> {
+  if (a.phase === "returned" || a.bootId !== host.bootId) return; // a reboot has reset the VF; it may have a new owner
+  const failures: unknown[] = [];
+  const attempt = async (part: () => void | Promise<void>) => {
+    try {
+      await part();
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  using netns = openOwnNetns(a);
+  if (netns) await attempt(() => returnRdma(a, netns));
+  host.step("del-rdma-returned");
+  if (netns) await attempt(() => bringHome(a, netns));
+  await attempt(() => restoreLink(a, host));
+  host.step("del-link-returned");
+  await attempt(() => restorePf(a, host));
+  host.step("del-pf-restored");
+  if (failures.length > 0) throw failures[0];
+}
+
+/** The pod's namespace if it still is the one that ADD saw. */
+export function openOwnNetns(a: Attachment): Fd | undefined {
+  if (!a.netns) return undefined;
+  let netns: Fd;
+  try {
+    netns = openNetns(a.netns);
+  } catch (error) {
+    if (["ENOENT", "ENOTNETNS", "ENOTDIR", "EACCES"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+  if (a.netnsInode === 0 || netnsInode(netns) === a.netnsInode) return netns;
+  netns[Symbol.dispose]();
+  return undefined;
+}
+
+/** The VF's link, in the namespace of `rtnl`: by name if it is the one, else by PCI address or our mark. */
+export function findLink(
+  rtnl: NetlinkConnection,
+  device: DeviceIdentity,
+  name: string,
+  { trustName }: { trustName: boolean },
+): Link | undefined {
+  const mark = aliasOf(device.pci, "");
+  const isOurs = (l: Link) =>
+    l.parent ? l.parent === device.pci : l.alias.startsWith(mark) || (trustName && l.name === name && !l.alias);
+  try {
+    const link = parseLink(rtnl.request(getLink({ name }))!);
+    if (isOurs(link)) return link;
+  } catch (error) {
+    if (codeOf(error) !== "ENODEV") throw error;
+  }
+  return rtnl.dump(listLinks()).map(parseLink).find(isOurs);
+}
+
+/** Whether the VF's link is in the pod's namespace; a VF without a link counts as being where its record says. */
+export function isInPod(a: Attachment, netns: Fd): boolean {
+  if (a.original.name === undefined) return true;
+  using pod = inNetns(netns, () => new NetlinkSocket());
+  return findLink(pod, a.device, a.ifname, { trustName: false }) !== undefined;
+}
+
+/** One request: the kernel closes the link, moves it, renames it. Refused half-way it is home under another name. */
+function bringHome(a: Attachment, netns: Fd): void {
+  if (a.original.name === undefined) return;
+  using pod = inNetns(netns, () => new NetlinkSocket());
+  const link = findLink(pod, a.device, a.ifname, { trustName: false });
+  if (!link) return;
+  if (a.hasRules) removeRules(pod, link.index);
+  const change = { ...linkChange(a.original, link), netns: hostNetns(), name: a.original.name, up: false };
+  pod.request(setLink(link.index, change, `move ${link.name} home as ${a.original.name}`));
+}
+
+/** What differs between a link and its original, MAC left out. */
+function linkChange({ name, alias = "", mtu }: Original, now: Link): LinkChange {
+  return {
+    ...(name !== undefined && name !== now.name && { name }),
+    ...(alias !== now.alias && { alias }),
+    ...(mtu !== undefined && mtu !== now.mtu && { mtu }),
+  };
+}
+
+async function restoreLink(a: Attachment, host: Host): Promise<void> {
+  const { original, device } = a;
+  if (original.name === undefined) return;
+  const link = findLink(host.rtnl, device, original.name, { trustName: true });
+  if (!link) throw new Error(`cannot put ${device.pci} back: its link is in no namespace that this node shows`);
+  const change = linkChange(original, link);
+  if (Object.keys(change).length > 0)
+    host.rtnl.request(setLink(link.index, { ...change, up: false }, `restore ${link.name} as ${original.name}`));
+  if (original.mac !== undefined && original.mac !== link.mac)
+    await setLinkMac(host.rtnl, link.index, original.mac, vfAtPf(a, host));
+  restoreAltnames(host.rtnl, link, original.altnames ?? []);
+  const up = original.up ?? false;
+  if (link.up !== up || (up && change.name))
+    host.rtnl.request(setLink(link.index, { up }, `set ${original.name} ${up ? "up" : "down"}`));
+}
+
+function restoreAltnames(rtnl: NetlinkConnection, link: Link, wanted: readonly string[]): void {
+  for (const name of link.altnames) if (!wanted.includes(name)) rtnl.request(deleteAltname(link.index, name));
+  for (const name of wanted) if (!link.altnames.includes(name)) rtnl.request(addAltname(link.index, name));
+}
+
+function vfAtPf({ device: { pf } }: Attachment, host: Host): VfAtPf | undefined {
+  if (!pf) return undefined;
+  try {
+    return { pfIndex: parseLink(host.rtnl.request(getLink({ name: pf.name }))!).index, vf: pf.vf };
+  } catch (error) {
+    if (codeOf(error) === "ENODEV") return undefined;
+    throw error;
+  }
+}
+
+/** Only what ADD set and what differs now: one request for all but the MAC, which some drivers apply late. */
+async function restorePf(a: Attachment, host: Host): Promise<void> {
+  const { applied, original, device } = a;
+  const keys = Object.keys(applied) as (keyof VfState)[];
+  if (!device.pf || !original.vf || keys.length === 0) return;
+  const body = host.rtnl.request(getLink({ name: device.pf.name }, { vfs: true }))!;
+  const at = { pfIndex: parseLink(body).index, vf: device.pf.vf };
+  const now = parseVfs(body).get(at.vf);
+  if (!now) throw new Error(`cannot restore VF ${at.vf} of ${device.pf.name}: the PF has no such VF`);
+  const { mac, ...rest } = Object.fromEntries(
+    keys.filter((k) => now[k] !== original.vf![k]).flatMap((k) => companions(k, original.vf!)),
+  ) as Partial<VfState>;
+  if (mac !== undefined) await setAdminMac(host.rtnl, at, mac);
+  if (Object.keys(rest).length > 0)
+    host.rtnl.request(setVf(at.pfIndex, at.vf, rest, `restore VF ${at.vf} of ${device.pf.name}`));
+}
+
+/** Settings that the kernel takes together. */
+const TOGETHER: readonly (readonly (keyof VfState)[])[] = [
+  ["vlan", "qos", "proto"],
+  ["minTxRate", "maxTxRate"],
+];
+
+function companions(key: keyof VfState, from: Partial<VfState>): [string, unknown][] {
+  return (TOGETHER.find((group) => group.includes(key)) ?? [key]).map((k) => [k, from[k]]);
+}

@@ -1,0 +1,76 @@
+import type { AttachConfig, SourceRules } from "../config.ts";
+import { listAddresses, parseAddress } from "../kernel/address.ts";
+import { networkOf } from "../kernel/netlink/ip-bytes.ts";
+import type { Message, NetlinkConnection } from "../kernel/netlink/message.ts";
+import { addRoute, type RouteSpec, RT_SCOPE_LINK } from "../kernel/route.ts";
+import { addRule, deleteRule, listRules, parseRule, type Rule } from "../kernel/rule.ts";
+import { isIPv6 } from "../protocol/ip.ts";
+import type { IpConfig, Result, Route } from "../protocol/result.ts";
+
+/** Tables of source rules when none is given: this and the link's index, which is unique in a namespace. */
+const FIRST_TABLE = 1000;
+
+/** The table that holds a rail's own routes. */
+const tableOf = (rules: SourceRules, index: number): number => rules.table ?? FIRST_TABLE + index;
+
+/** Messages that set the routes of an IPAM result, and on request a rule and a table of the rail's own. */
+export function routeMessages(index: number, addresses: Result, config: AttachConfig): Message[] {
+  return [
+    ...expectedRoutes(index, addresses, config).map(addRoute),
+    ...expectedRules(index, addresses, config).map(addRule),
+  ];
+}
+
+/** The routes that ADD sets: those of the IPAM result; with source rules the same, and the rail itself, in its table. */
+export function expectedRoutes(index: number, { ips, routes }: Result, { sourceRules }: AttachConfig): RouteSpec[] {
+  const main = routes.map((route) => toSpec(index, route, ips));
+  if (!sourceRules) return main;
+  const table = tableOf(sourceRules, index);
+  const rail = ips.map(({ address }) => ({
+    dst: networkOf(address),
+    index,
+    table,
+    scope: RT_SCOPE_LINK,
+    ...source(address),
+  }));
+  const gateways = ips.flatMap(({ gateway }) =>
+    gateway ? [{ dst: isIPv6(gateway) ? "::/0" : "0.0.0.0/0", gateway, index, table }] : [],
+  );
+  const others = routes
+    .filter(({ dst }) => !dst.endsWith("/0"))
+    .map((route) => ({ ...toSpec(index, route, ips), table }));
+  return [...main, ...rail, ...gateways, ...others];
+}
+
+/** One rule an address: what comes from it leaves by the rail's own table. */
+export function expectedRules(index: number, { ips }: Result, { sourceRules }: AttachConfig): Rule[] {
+  if (!sourceRules) return [];
+  const table = tableOf(sourceRules, index);
+  return ips.map(({ address }) => ({
+    from: `${bare(address)}/${isIPv6(address) ? 128 : 32}`,
+    table,
+    priority: sourceRules.priority,
+  }));
+}
+
+/** Rules outlive their link: those for its addresses are removed before it leaves the pod. */
+export function removeRules(pod: NetlinkConnection, index: number): void {
+  const own = pod
+    .dump(listAddresses())
+    .map(parseAddress)
+    .filter((a) => a.index === index)
+    .map((a) => bare(a.cidr));
+  for (const rule of pod.dump(listRules()).map(parseRule))
+    if (rule && own.includes(bare(rule.from))) pod.request(deleteRule(rule));
+}
+
+/** A route without a gateway takes the first one of its family among the addresses, as in `ipam.ConfigureIface`. */
+function toSpec(index: number, { dst, gw, ...rest }: Route, ips: readonly IpConfig[]): RouteSpec {
+  const gateway = gw ?? ips.find((ip) => ip.gateway && isIPv6(ip.gateway) === isIPv6(dst))?.gateway;
+  return { dst, index, ...rest, ...(gateway && rest.scope !== RT_SCOPE_LINK && { gateway }) };
+}
+
+/** The kernel refuses an IPv6 source that is still tentative; there the rule alone has to do. */
+const source = (address: string) => (isIPv6(address) ? {} : { src: bare(address) });
+
+const bare = (address: string): string => address.split("/")[0]!;

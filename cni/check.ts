@@ -1,0 +1,53 @@
+import { lockAttachment } from "./attachment/claim.ts";
+import { Journal } from "./attachment/journal.ts";
+import type { Attachment } from "./attachment/record.ts";
+import { openOwnNetns } from "./attachment/restore.ts";
+import { podDifferences } from "./attachment/verify.ts";
+import { ATTACH_CODE } from "./codes.ts";
+import { readConfig } from "./config.ts";
+import type { Host } from "./host.ts";
+import { getLink } from "./kernel/link.ts";
+import { parseVfs } from "./kernel/vf.ts";
+import { delegate } from "./protocol/delegate.ts";
+import { CniError, CODE } from "./protocol/error.ts";
+import type { Call } from "./protocol/request.ts";
+
+/** CHECK: compares all that ADD set with what is there now, and names every difference. Changes nothing. */
+export async function check(call: Call, host: Host): Promise<void> {
+  const config = readConfig(call);
+  const expected = call.prevResult?.interfaces.find((i) => i.name === call.ifname && i.sandbox === call.netns);
+  if (!call.prevResult) throw new CniError(CODE.INVALID_CONFIG, "cannot check: prevResult is missing");
+  if (!expected)
+    throw new CniError(
+      CODE.INVALID_CONFIG,
+      `cannot check: prevResult has no interface ${call.ifname} in ${call.netns}`,
+    );
+  using _attachment = await lockAttachment(call, "ADD", host);
+  const record = new Journal(host.paths.stateDir).find(call.containerId, call.ifname);
+  if (!record || record.phase !== "attached")
+    throw new CniError(
+      CODE.UNKNOWN_CONTAINER,
+      `cannot check ${call.ifname}: no ADD of container ${call.containerId} is on record`,
+    );
+  using netns = openOwnNetns(record);
+  if (!netns)
+    throw new CniError(
+      ATTACH_CODE.DIFFERS,
+      `cannot confirm ${call.ifname}: ${record.netns} is no longer the namespace that ADD saw`,
+    );
+  const differences = [...podDifferences(record, config, expected, call, netns), ...pfDifferences(record, host)];
+  if (differences.length > 0)
+    throw new CniError(ATTACH_CODE.DIFFERS, `cannot confirm ${call.ifname}: ${differences.join("; ")}`);
+  const type = call.config.ipam?.type;
+  if (type) await delegate(host.exec, "CHECK", type, call);
+}
+
+function pfDifferences({ applied, device: { pf } }: Attachment, host: Host): string[] {
+  const wanted = Object.entries(applied);
+  if (!pf || wanted.length === 0) return [];
+  const now = parseVfs(host.rtnl.request(getLink({ name: pf.name }, { vfs: true }))!).get(pf.vf);
+  if (!now) return [`PF ${pf.name} has no VF ${pf.vf}`];
+  return wanted
+    .filter(([key, value]) => now[key as keyof typeof now] !== value)
+    .map(([key, value]) => `${key} of VF ${pf.vf} at ${pf.name} is ${now[key as keyof typeof now]}, ADD set ${value}`);
+}

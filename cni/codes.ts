@@ -1,0 +1,17 @@
+/** Error codes of our own: CNI leaves 100 and above to plugins (SPEC.md, "Error"). */
+export const ATTACH_CODE = {
+  /** The kernel or the driver refused; the message has its reason. */
+  FAILED: 100,
+  /** The device is not there, is no VF, or has no usable driver. */
+  DEVICE_UNUSABLE: 101,
+  /** The VF, or the wanted interface name, belongs to somebody else. */
+  IN_USE: 102,
+  /** The VF hangs on another PF than `rail` says. */
+  WRONG_RAIL: 103,
+  /** RDMA was `required` and cannot be had. */
+  RDMA_UNUSABLE: 104,
+  /** Another host answers for the address. */
+  DUPLICATE_ADDRESS: 105,
+  /** CHECK found differences. */
+  DIFFERS: 106,
+} as const;

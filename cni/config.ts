@@ -1,0 +1,128 @@
+import { boolean, integer, invalid, oneOf, text } from "./fields.ts";
+import type { VfState } from "./kernel/vf.ts";
+import { CniError, CODE } from "./protocol/error.ts";
+import type { Call, NetworkConfig } from "./protocol/request.ts";
+import { readVfSettings } from "./vf-settings.ts";
+
+/** What the RDMA device of a VF must do: `auto` moves it if there is one, `required` insists, `off` leaves it. */
+export type RdmaMode = "auto" | "required" | "off";
+
+/** A policy rule `from <address> lookup <table>` for each address, so that replies leave by the rail they came in on. */
+export interface SourceRules {
+  /** Routing table; default 1000 + the link's index. */
+  readonly table?: number;
+  /** Rule priority, default 1000. */
+  readonly priority: number;
+}
+
+/** The network configuration of `railnet-sriov`, checked: sriov-cni's keys with its meaning, and ours. */
+export interface AttachConfig {
+  readonly network: string;
+  /** PCI address of the VF. */
+  readonly deviceID: string;
+  /** What to set at the PF; keys that are absent are left alone. */
+  readonly vf: Partial<VfState>;
+  /** Lower case; for the link and, at the PF, the administrative MAC. */
+  readonly mac?: string;
+  /** Bytes. */
+  readonly mtu?: number;
+  /** PF name, PCI address, or index among the PFs ordered by PCI address. */
+  readonly rail?: string | number;
+  readonly rdma: RdmaMode;
+  /** Keys below `net.`, `IFNAME` stands for the interface. */
+  readonly sysctl: Readonly<Record<string, string>>;
+  readonly sourceRules?: SourceRules;
+  readonly duplicateAddressProbe: boolean;
+  readonly ipamType?: string;
+  readonly deviceInfoFile?: string;
+}
+
+/** @throws {CniError} 7 naming field, value and fix. */
+export function readConfig(call: Call): AttachConfig {
+  const { config } = call;
+  const mac = readMac(call);
+  const mtu = integer(config, "mtu", 68, 65535);
+  const rail = readRail(config.rail);
+  const sourceRules = readSourceRules(config.sourceRules);
+  const deviceInfoFile = text(config.runtimeConfig ?? {}, "CNIDeviceInfoFile");
+  const ipamType = config.ipam?.type;
+  return {
+    network: config.name,
+    deviceID: readDeviceId(config),
+    vf: readVfSettings(config),
+    rdma: oneOf(config, "rdma", ["auto", "required", "off"]) ?? "auto",
+    sysctl: readSysctl(config.sysctl),
+    duplicateAddressProbe: boolean(config, "duplicateAddressProbe") ?? false,
+    ...(mac && { mac }),
+    ...(mtu !== undefined && { mtu }),
+    ...(rail !== undefined && { rail }),
+    ...(sourceRules && { sourceRules }),
+    ...(ipamType && { ipamType }),
+    ...(deviceInfoFile && { deviceInfoFile }),
+  };
+}
+
+/** runtimeConfig wins; `deviceID` and Multus' `pciBusID` must not differ. */
+export function readDeviceId(config: NetworkConfig): string {
+  const fromRuntime = text(config.runtimeConfig ?? {}, "deviceID");
+  const device = text(config, "deviceID");
+  const bus = text(config, "pciBusID");
+  if (!fromRuntime && device && bus && device !== bus)
+    throw invalid("deviceID", device, `pciBusID says "${bus}"; give one of them`);
+  const id = fromRuntime || device || bus;
+  if (!id)
+    throw new CniError(
+      CODE.INVALID_CONFIG,
+      "cannot read the configuration: deviceID, the VF's PCI address, is missing; " +
+        "annotate the NetworkAttachmentDefinition with k8s.v1.cni.cncf.io/resourceName and let the pod request that resource",
+    );
+  if (!/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(id))
+    throw invalid("deviceID", id, "want a PCI address such as 0000:af:06.0");
+  return id.toLowerCase();
+}
+
+/** Precedence as in sriov-cni: runtimeConfig.mac, then CNI_ARGS `MAC=`, then args.cni.mac, then `mac`. */
+function readMac({ config, args }: Call): string | undefined {
+  const given: [field: string, value: string | undefined][] = [
+    ["runtimeConfig.mac", text(config.runtimeConfig ?? {}, "mac")],
+    ["CNI_ARGS MAC", args.MAC],
+    ["args.cni.mac", text(config.args?.cni ?? {}, "mac")],
+    ["mac", text(config, "mac")],
+  ];
+  const [field, value] = given.find(([, v]) => v) ?? [];
+  if (!field || !value) return undefined;
+  const mac = value.toLowerCase().replaceAll("-", ":");
+  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac))
+    throw invalid(field, value, "want six bytes such as 02:00:00:00:00:01");
+  if (Number.parseInt(mac.slice(0, 2), 16) & 1)
+    throw invalid(field, value, "it is a multicast address; clear the lowest bit of its first byte");
+  if (mac === "00:00:00:00:00:00")
+    throw invalid(field, value, "all zero is no address; leave the field out to keep the VF's own");
+  return mac;
+}
+
+function readRail(rail: unknown): string | number | undefined {
+  if (rail === undefined || rail === null) return undefined;
+  if (typeof rail === "number" && Number.isInteger(rail) && rail >= 0) return rail;
+  if (typeof rail === "string" && rail) return rail;
+  throw invalid("rail", rail, "want a PF name, a PCI address or an index from 0");
+}
+
+function readSourceRules(value: unknown): SourceRules | undefined {
+  if (value === undefined || value === null || value === false) return undefined;
+  if (value === true) return { priority: 1000 };
+  if (typeof value !== "object") throw invalid("sourceRules", value, "want true or {table, priority}");
+  const table = integer(value, "table", 1, 2 ** 32 - 1);
+  return { priority: integer(value, "priority", 1, 32765) ?? 1000, ...(table !== undefined && { table }) };
+}
+
+function readSysctl(value: unknown): Readonly<Record<string, string>> {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== "object" || Array.isArray(value)) throw invalid("sysctl", value, 'want {"net.…": "value"}');
+  for (const [key, setting] of Object.entries(value)) {
+    if (!/^net(\.[\w-]+)+$/.test(key)) throw invalid("sysctl", key, "only keys below net. are allowed");
+    if (typeof setting !== "string" || /[\n\0]/.test(setting))
+      throw invalid(`sysctl ${key}`, setting, "want a string of one line");
+  }
+  return value as Record<string, string>;
+}

@@ -1,0 +1,42 @@
+import { lockAttachment, lockDevice } from "./attachment/claim.ts";
+import { detach } from "./attachment/detach.ts";
+import { Journal } from "./attachment/journal.ts";
+import { type Attachment, describe } from "./attachment/record.ts";
+import { ATTACH_CODE } from "./codes.ts";
+import type { Host } from "./host.ts";
+import { delegate } from "./protocol/delegate.ts";
+import { CniError, toCniError } from "./protocol/error.ts";
+import type { Call } from "./protocol/request.ts";
+
+/**
+ * GC: ends every attachment of this network that the runtime does not list; other networks' are left alone. A missing
+ * list is not an empty one: then nothing is done (cnitool calls so). One failing attachment does not stop the others.
+ */
+export async function gc(call: Call, host: Host): Promise<void> {
+  if (!call.validAttachments) return;
+  const valid = new Set(call.validAttachments.map((a) => `${a.containerID}\0${a.ifname}`));
+  const stale = new Journal(host.paths.stateDir)
+    .all()
+    .filter((a) => a.network === call.config.name && !valid.has(`${a.containerId}\0${a.ifname}`));
+  const failures: string[] = [];
+  for (const a of stale)
+    await collect(a, host).catch((error) => failures.push(`${describe(a)}: ${toCniError(error).message}`));
+  const type = call.config.ipam?.type;
+  if (type)
+    await delegate(host.exec, "GC", type, call).catch((error) =>
+      failures.push(`${type}: ${toCniError(error).message}`),
+    );
+  if (failures.length > 0)
+    throw new CniError(
+      ATTACH_CODE.FAILED,
+      `cannot collect ${failures.length} of ${stale.length}: ${failures.join("; ")}`,
+    );
+}
+
+async function collect(a: Attachment, host: Host): Promise<void> {
+  using _attachment = await lockAttachment(a, "DEL", host);
+  const now = new Journal(host.paths.stateDir).find(a.containerId, a.ifname);
+  if (!now) return; // its DEL came first
+  using _device = await lockDevice(now.device.pci, "DEL", host);
+  await detach(now, host);
+}

@@ -1,0 +1,52 @@
+import type { NetlinkSocket } from "./kernel/netlink/socket.ts";
+import type { Exec } from "./protocol/delegate.ts";
+import type { Step } from "./steps.ts";
+
+/** A log line is a constant message and fields, as in pino. Never written to stdout. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** Where things are on a node. Every root is an argument, so that tests give their own. */
+export interface Paths {
+  /** sysfs, `/sys`. */
+  readonly sysfs: string;
+  /** The journal: survives reboots, `/var/lib/railnet`. */
+  readonly stateDir: string;
+  /** Socket and locks: gone after a reboot, `/run/railnet`. */
+  readonly runDir: string;
+  /** Caches of the plugins that Railnet replaces, `/var/lib/cni`: below it `sriov/` and `rdma/`. */
+  readonly cniCacheDir: string;
+  /** Named network namespaces, `/run/netns`: only read, to say in whose namespace a VF is. */
+  readonly netnsDir: string;
+  /** The one place where device-info files may be written, `/var/run/k8s.cni.cncf.io/devinfo/cni`. */
+  readonly deviceInfoDir: string;
+}
+
+/** The edges of the attach plugin: all that a verb touches and that is not its argument. */
+export interface Host {
+  readonly paths: Paths;
+  /** `/proc/sys/kernel/random/boot_id`: records of another boot own nothing. */
+  readonly bootId: string;
+  /** rtnetlink in the host's network namespace, open as long as the thread lives. */
+  readonly rtnl: NetlinkSocket;
+  readonly exec: Exec;
+  readonly log: Log;
+  /** Aborted when the caller is gone or a DEL overtakes this ADD. */
+  readonly signal: AbortSignal;
+  /** Called after each named step: where tests inject faults. */
+  step(step: Step): void;
+  /** Work that may go on after the answer (announcements). Never rejects. */
+  background(work: Promise<void>): void;
+}
+
+export const PATHS: Paths = {
+  sysfs: "/sys",
+  stateDir: "/var/lib/railnet",
+  runDir: "/run/railnet",
+  cniCacheDir: "/var/lib/cni",
+  netnsDir: "/run/netns",
+  deviceInfoDir: "/var/run/k8s.cni.cncf.io/devinfo/cni",
+};

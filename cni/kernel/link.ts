@@ -1,0 +1,161 @@
+import { attribute, attributes, nested, readText, readU32, text, u32 } from "./netlink/attribute.ts";
+import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
+import type { Fd } from "./syscall.ts";
+
+/** Message types and `IFLA_*`, include/uapi/linux/rtnetlink.h and if_link.h. */
+const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
+const RTM_NEWLINKPROP = 108;
+const RTM_DELLINKPROP = 109;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_IFALIAS = 20;
+const IFLA_AF_SPEC = 26;
+const IFLA_NET_NS_FD = 28;
+const IFLA_EXT_MASK = 29;
+const IFLA_MIN_MTU = 50;
+const IFLA_MAX_MTU = 51;
+const IFLA_PROP_LIST = 52;
+const IFLA_ALT_IFNAME = 53;
+const IFLA_PARENT_DEV_NAME = 56;
+const IFLA_INET_CONF = 1;
+const AF_INET = 2;
+const RTEXT_FILTER_VF = 1;
+const RTEXT_FILTER_SKIP_STATS = 8;
+const IFF_UP = 1;
+const IFF_RUNNING = 0x40;
+const IFF_LOWER_UP = 0x10000;
+
+/** A network interface. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** Lower case, or "" for a link without. */
+  readonly mac: string;
+  readonly mtu: number;
+  readonly minMtu: number;
+  readonly maxMtu: number;
+  readonly up: boolean;
+  /** Up and with carrier. */
+  readonly running: boolean;
+  readonly alias: string;
+  readonly altnames: readonly string[];
+  /** Bus address of the device, `0000:af:06.0`, or "". */
+  readonly parent: string;
+}
+
+export const macBytes = (mac: string): Buffer => Buffer.from(mac.replaceAll(":", ""), "hex");
+export const macText = (bytes: Uint8Array): string =>
+  Buffer.from(bytes)
+    .toString("hex")
+    .replace(/(..)(?!$)/g, "$1:");
+
+/** `struct ifinfomsg`. */
+export function ifinfomsg(index = 0, flags = 0, change = 0): Buffer {
+  const header = Buffer.alloc(16);
+  header.writeInt32LE(index, 4);
+  header.writeUInt32LE(flags, 8);
+  header.writeUInt32LE(change, 12);
+  return header;
+}
+
+export type LinkSelector = { readonly name: string } | { readonly index: number };
+
+/** Reads one link; `vfs` adds what parseVfs() reads. Refused with `ENODEV` when there is none. */
+export function getLink(which: LinkSelector, { vfs = false } = {}): Message {
+  const mask = u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | (vfs ? RTEXT_FILTER_VF : 0));
+  const body = "name" in which ? [ifinfomsg(), text(IFLA_IFNAME, which.name), mask] : [ifinfomsg(which.index), mask];
+  const what = "name" in which ? which.name : `link ${which.index}`;
+  return { what: `read ${what}`, type: RTM_GETLINK, get: true, body: Buffer.concat(body) };
+}
+
+/** For dump(). */
+export function listLinks(): Message {
+  return {
+    what: "list links",
+    type: RTM_GETLINK,
+    body: Buffer.concat([ifinfomsg(), u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)]),
+  };
+}
+
+/** Body of a RTM_NEWLINK message. */
+export function parseLink(body: Buffer): Link {
+  const flags = body.readUInt32LE(8);
+  const link = {
+    index: body.readInt32LE(4),
+    name: "",
+    mac: "",
+    mtu: 0,
+    minMtu: 0,
+    maxMtu: 0,
+    alias: "",
+    altnames: [] as string[],
+    parent: "",
+  };
+  for (const a of attributes(body.subarray(16))) {
+    if (a.type === IFLA_IFNAME) link.name = readText(a);
+    else if (a.type === IFLA_ADDRESS) link.mac = macText(a.data);
+    else if (a.type === IFLA_MTU) link.mtu = readU32(a);
+    else if (a.type === IFLA_MIN_MTU) link.minMtu = readU32(a);
+    else if (a.type === IFLA_MAX_MTU) link.maxMtu = readU32(a);
+    else if (a.type === IFLA_IFALIAS) link.alias = readText(a);
+    else if (a.type === IFLA_PARENT_DEV_NAME) link.parent = readText(a);
+    else if (a.type === IFLA_PROP_LIST)
+      link.altnames = [...attributes(a.data)].filter((p) => p.type === IFLA_ALT_IFNAME).map(readText);
+  }
+  return {
+    ...link,
+    up: (flags & IFF_UP) !== 0,
+    running: (flags & (IFF_RUNNING | IFF_LOWER_UP)) === (IFF_RUNNING | IFF_LOWER_UP),
+  };
+}
+
+/** What to change of a link; what is absent stays. */
+export interface LinkChange {
+  readonly netns?: Fd;
+  readonly name?: string;
+  /** "" takes the alias away. */
+  readonly alias?: string;
+  readonly mac?: string;
+  /** Bytes. */
+  readonly mtu?: number;
+  readonly up?: boolean;
+  /** `IPV4_DEVCONF_*` to value, include/uapi/linux/ip.h. */
+  readonly inetConf?: Readonly<Record<number, number>>;
+}
+
+/**
+ * Changes a link, in the namespace of the socket. With `netns` the kernel moves it first, then does the rest there. Not
+ * atomic: refused half-way (`EEXIST`: the name is taken), the link is in the new namespace with some of the changes.
+ */
+export function setLink(index: number, change: LinkChange, what = `change link ${index}`): Message {
+  const up = change.up === undefined ? [0, 0] : [change.up ? IFF_UP : 0, IFF_UP];
+  const body = [ifinfomsg(index, up[0], up[1])];
+  if (change.netns) body.push(u32(IFLA_NET_NS_FD, change.netns.n));
+  if (change.name !== undefined) body.push(text(IFLA_IFNAME, change.name));
+  if (change.alias !== undefined) body.push(attribute(IFLA_IFALIAS, Buffer.from(change.alias)));
+  if (change.mac !== undefined) body.push(attribute(IFLA_ADDRESS, macBytes(change.mac)));
+  if (change.mtu !== undefined) body.push(u32(IFLA_MTU, change.mtu));
+  if (change.inetConf) {
+    const settings = Object.entries(change.inetConf).map(([key, value]) => u32(Number(key), value));
+    body.push(nested(IFLA_AF_SPEC, [nested(AF_INET, [nested(IFLA_INET_CONF, settings)])]));
+  }
+  return { what, type: RTM_SETLINK, body: Buffer.concat(body) };
+}
+
+const altname = (index: number, name: string) =>
+  Buffer.concat([ifinfomsg(index), nested(IFLA_PROP_LIST, [text(IFLA_ALT_IFNAME, name)])]);
+
+export function addAltname(index: number, name: string): Message {
+  return {
+    what: `add altname ${name}`,
+    type: RTM_NEWLINKPROP,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    body: altname(index, name),
+  };
+}
+
+export function deleteAltname(index: number, name: string): Message {
+  return { what: `delete altname ${name}`, type: RTM_DELLINKPROP, body: altname(index, name) };
+}

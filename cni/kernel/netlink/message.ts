@@ -1,0 +1,103 @@
+import { getSystemErrorName } from "node:util";
+import { type Attribute, attributes } from "./attribute.ts";
+
+/** One netlink request: `what` is how an error names it, in the form "move mlx5_4 to /run/netns/p". */
+export interface Message {
+  readonly what: string;
+  readonly type: number;
+  readonly flags?: number;
+  readonly body: Uint8Array;
+  /** The answer itself is the acknowledgement (RTM_GET* of one object). */
+  readonly get?: boolean;
+}
+
+/** An answer, its body not copied. */
+export interface Reply {
+  readonly type: number;
+  readonly flags: number;
+  readonly seq: number;
+  readonly body: Buffer;
+}
+
+/** `NLM_F_*` and message types, include/uapi/linux/netlink.h. */
+export const NLM_F_REQUEST = 0x1;
+export const NLM_F_ACK = 0x4;
+export const NLM_F_DUMP_INTR = 0x10;
+export const NLM_F_CAPPED = 0x100;
+export const NLM_F_ACK_TLVS = 0x200;
+export const NLM_F_DUMP = 0x300;
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+const NLMSGERR_ATTR_MSG = 1;
+const HEADER = 16;
+
+/** The kernel refused a request. Branch on `code`, never on the message. */
+export class NetlinkError extends Error {
+  override readonly name = "NetlinkError";
+  /** errno name, as in errno(3). */
+  readonly code: string;
+
+  constructor(what: string, code: string, kernelSays: string) {
+    super(`cannot ${what}: ${kernelSays || "refused"} (${code})`);
+    this.code = code;
+  }
+}
+
+/** Where requests go: a socket, or a test's function from request to replies. */
+export interface NetlinkConnection {
+  /** @throws {NetlinkError} when refused. */
+  request(message: Message): Buffer | undefined;
+  /** One send, one answer a message, in order. The kernel goes on after a refused message: all run, then the first error is thrown. */
+  batch(messages: readonly Message[]): (Buffer | undefined)[];
+  /** @throws {NetlinkError} `EAGAIN` when a change interrupted the dump. */
+  dump(message: Message): Buffer[];
+}
+
+const align = (n: number): number => (n + 3) & ~3;
+
+/** `struct nlmsghdr` and body of each message, in one buffer. */
+export function encodeMessages(messages: readonly Message[], firstSeq: number, flags: number): Buffer {
+  const bytes = Buffer.alloc(messages.reduce((sum, m) => sum + align(HEADER + m.body.length), 0));
+  let at = 0;
+  messages.forEach((m, i) => {
+    bytes.writeUInt32LE(HEADER + m.body.length, at);
+    bytes.writeUInt16LE(m.type, at + 4);
+    bytes.writeUInt16LE(NLM_F_REQUEST | (m.get ? 0 : NLM_F_ACK) | (m.flags ?? 0) | flags, at + 6);
+    bytes.writeUInt32LE(firstSeq + i, at + 8);
+    bytes.set(m.body, at + HEADER);
+    at += align(HEADER + m.body.length);
+  });
+  return bytes;
+}
+
+/** @throws {Error} when a length does not fit: nothing of the datagram can be trusted then. */
+export function* decodeReplies(datagram: Buffer): Generator<Reply> {
+  for (let at = 0; at + HEADER <= datagram.length; ) {
+    const length = datagram.readUInt32LE(at);
+    if (length < HEADER || at + length > datagram.length)
+      throw new Error("cannot read a netlink message: its length is wrong");
+    yield {
+      type: datagram.readUInt16LE(at + 4),
+      flags: datagram.readUInt16LE(at + 6),
+      seq: datagram.readUInt32LE(at + 8),
+      body: datagram.subarray(at + HEADER, at + length),
+    };
+    at += align(length);
+  }
+}
+
+/** The error of a NLMSG_ERROR body with the kernel's own words (extended acknowledgement), or undefined for "done". */
+export function errorOf({ body, flags }: Reply, what: string): NetlinkError | undefined {
+  const errno = body.readInt32LE(0);
+  if (errno === 0) return undefined;
+  let says = "";
+  if (flags & NLM_F_ACK_TLVS) {
+    const request = flags & NLM_F_CAPPED ? HEADER : align(body.readUInt32LE(4));
+    const text = [...attributes(body.subarray(4 + request))].find((a: Attribute) => a.type === NLMSGERR_ATTR_MSG);
+    if (text) says = text.data.toString("utf8", 0, Math.max(0, text.data.length - 1));
+  }
+  return new NetlinkError(what, getSystemErrorName(errno), says);
+}

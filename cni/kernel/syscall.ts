@@ -1,0 +1,151 @@
+// The one file with bun:ffi: libc calls as throwing functions, descriptors owned with `using`.
+import { dlopen, type Pointer, read } from "bun:ffi";
+import { close, openSync } from "node:fs";
+import { getSystemErrorName } from "node:util";
+
+const I32 = "i32";
+const U32 = "u32";
+const PTR = "ptr";
+const libc = dlopen("libc.so.6", {
+  socket: { args: [I32, I32, I32], returns: I32 },
+  bind: { args: [I32, PTR, U32], returns: I32 },
+  setsockopt: { args: [I32, I32, I32, PTR, U32], returns: I32 },
+  send: { args: [I32, PTR, U32, I32], returns: I32 },
+  sendto: { args: [I32, PTR, U32, I32, PTR, U32], returns: I32 },
+  recv: { args: [I32, PTR, U32, I32], returns: I32 },
+  setns: { args: [I32, I32], returns: I32 },
+  flock: { args: [I32, I32], returns: I32 },
+  fstatfs: { args: [I32, PTR], returns: I32 },
+  dup: { args: [I32], returns: I32 },
+  close: { args: [I32], returns: I32 },
+  __errno_location: { args: [], returns: PTR },
+}).symbols;
+
+/** errno is per thread and its address is stable: fetched once a thread, so that nothing runs between call and load. */
+const errnoAt = libc.__errno_location() as Pointer;
+const EINTR = 4;
+
+/** A system call failed. Branch on `code`, the errno name as in errno(3). */
+export class SyscallError extends Error {
+  override readonly name = "SyscallError";
+  readonly code: string;
+
+  constructor(what: string, errno: number) {
+    const code = getSystemErrorName(-errno);
+    super(`cannot ${what} (${code})`);
+    this.code = code;
+  }
+}
+
+/** Calls until no signal interrupts. */
+function call(what: string, attempt: () => number): number {
+  for (;;) {
+    const result = attempt();
+    if (result >= 0) return result;
+    const errno = read.i32(errnoAt, 0);
+    if (errno !== EINTR) throw new SyscallError(what, errno);
+  }
+}
+
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+const LOCK_EX = 2;
+const LOCK_SH = 1;
+const LOCK_NB = 4;
+
+/** A descriptor with an owner: closed once, by `using` or by `closeLater()`. */
+export class Fd implements Disposable {
+  #n: number;
+
+  constructor(n: number) {
+    this.#n = n;
+  }
+
+  static open(path: string, flags = "r"): Fd {
+    return new Fd(openSync(path, flags));
+  }
+
+  static socket(domain: number, type: number, protocol: number): Fd {
+    return new Fd(call(`open a socket of family ${domain}`, () => libc.socket(domain, type | SOCK_CLOEXEC, protocol)));
+  }
+
+  /** @throws {Error} once closed. */
+  get n(): number {
+    if (this.#n < 0) throw new Error("cannot use a descriptor: it is closed");
+    return this.#n;
+  }
+
+  /** The same open file under another descriptor. */
+  duplicate(): Fd {
+    return Fd.open(`/proc/thread-self/fd/${this.n}`);
+  }
+
+  bind(address: Uint8Array): void {
+    call("bind", () => libc.bind(this.n, address, address.length));
+  }
+
+  option(level: number, name: number, value: Uint8Array | number): void {
+    const bytes = typeof value === "number" ? new Uint8Array(Int32Array.of(value).buffer) : value;
+    call(`set socket option ${level}/${name}`, () => libc.setsockopt(this.n, level, name, bytes, bytes.length));
+  }
+
+  send(bytes: Uint8Array): void {
+    call("send", () => libc.send(this.n, bytes, bytes.length, 0));
+  }
+
+  sendTo(bytes: Uint8Array, address: Uint8Array): void {
+    call("send", () => libc.sendto(this.n, bytes, bytes.length, 0, address, address.length));
+  }
+
+  /** @returns the datagram's real length, which may exceed `into`. */
+  receive(into: Uint8Array): number {
+    return call("receive", () => libc.recv(this.n, into, into.length, MSG_TRUNC));
+  }
+
+  /** As receive(), but @returns undefined instead of waiting. */
+  tryReceive(into: Uint8Array): number | undefined {
+    try {
+      return call("receive", () => libc.recv(this.n, into, into.length, MSG_TRUNC | MSG_DONTWAIT));
+    } catch (error) {
+      if ((error as SyscallError).code === "EAGAIN") return undefined;
+      throw error;
+    }
+  }
+
+  /** @returns false when somebody else holds the lock and `wait` is false. */
+  flock({ exclusive, wait }: { exclusive: boolean; wait: boolean }): boolean {
+    try {
+      call("lock", () => libc.flock(this.n, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)));
+      return true;
+    } catch (error) {
+      if ((error as SyscallError).code === "EAGAIN") return false;
+      throw error;
+    }
+  }
+
+  /** `f_type` of fstatfs(2). */
+  fileSystemType(): number {
+    const buffer = Buffer.alloc(120);
+    call("read the file system's type", () => libc.fstatfs(this.n, buffer));
+    return Number(buffer.readBigInt64LE(0));
+  }
+
+  /** Enters the namespace of this kind, for the calling thread. */
+  setns(kind: number): void {
+    call("enter a namespace", () => libc.setns(this.n, kind));
+  }
+
+  /** Closes on a pool thread: closing a packet socket waits for an RCU grace period, 5 to 15 ms. */
+  closeLater(): void {
+    const n = this.n;
+    this.#n = -1;
+    close(n, () => {});
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#n < 0) return;
+    libc.close(this.#n);
+    this.#n = -1;
+  }
+}

@@ -1,0 +1,43 @@
+import { readFileSync } from "node:fs";
+import { type Host, type Log, PATHS, type Paths } from "./host.ts";
+import { NetlinkSocket } from "./kernel/netlink/socket.ts";
+import type { Exec } from "./protocol/delegate.ts";
+import type { Step } from "./steps.ts";
+
+/** What differs between the agent, the stand-alone executable and tests. */
+export interface HostOptions {
+  readonly paths?: Partial<Paths>;
+  readonly exec: Exec;
+  readonly log: Log;
+  readonly step?: (step: Step) => void;
+  readonly background?: (work: Promise<void>) => void;
+}
+
+/** The host of this thread: opens one rtnetlink socket, in the network namespace that the thread is in. */
+export function createHost({ paths, exec, log, step, background }: HostOptions): Host {
+  return {
+    paths: { ...PATHS, ...paths },
+    bootId: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+    rtnl: new NetlinkSocket(),
+    exec,
+    log,
+    signal: new AbortController().signal,
+    step: step ?? (() => {}),
+    background: background ?? (() => {}),
+  };
+}
+
+/** `RAILNET_SYSFS` and the like: for single hosts with unusual places, and for tests. */
+const VARIABLES: Record<keyof Paths, string> = {
+  sysfs: "RAILNET_SYSFS",
+  stateDir: "RAILNET_STATE_DIR",
+  runDir: "RAILNET_RUN_DIR",
+  cniCacheDir: "RAILNET_CNI_CACHE_DIR",
+  netnsDir: "RAILNET_NETNS_DIR",
+  deviceInfoDir: "RAILNET_DEVICE_INFO_DIR",
+};
+
+/** Paths that the environment of the process overrides. */
+export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Partial<Paths> {
+  return Object.fromEntries(Object.entries(VARIABLES).flatMap(([key, name]) => (env[name] ? [[key, env[name]]] : [])));
+}

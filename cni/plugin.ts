@@ -1,0 +1,18 @@
+import type { Host } from "./host.ts";
+import type { Plugin } from "./protocol/dispatch.ts";
+
+/**
+ * `railnet-sriov`: attaches an SR-IOV VF to a pod. A verb and the kernel layer below it load when they are called:
+ * runtimes ask for VERSION often, and that needs none of it.
+ */
+export const sriov: Plugin<Host> = {
+  name: "railnet-sriov",
+  about: "railnet-sriov: attaches an SR-IOV VF with its RDMA device to a pod's network namespace",
+  verbs: {
+    ADD: async (call, host) => (await import("./add.ts")).add(call, host),
+    CHECK: async (call, host) => (await import("./check.ts")).check(call, host),
+    DEL: async (call, host) => (await import("./del.ts")).del(call, host),
+    GC: async (call, host) => (await import("./gc.ts")).gc(call, host),
+    STATUS: async (call, host) => (await import("./status.ts")).status(call, host),
+  },
+};

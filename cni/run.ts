@@ -1,0 +1,35 @@
+import type { Host, Log } from "./host.ts";
+import { sriov } from "./plugin.ts";
+import { dispatch } from "./protocol/dispatch.ts";
+import { execCommand, readRequestFromProcess, writeResponse } from "./protocol/edges.ts";
+
+/** One CNI call by this process itself: no agent, or the agent's outage. The same code as in the agent. */
+export async function runPlugin(name: string): Promise<never> {
+  const request = readRequestFromProcess(name);
+  const background: Promise<void>[] = [];
+  const needsHost = ["ADD", "CHECK", "DEL", "GC", "STATUS"].includes(request.env.CNI_COMMAND ?? "");
+  const host = needsHost ? await standAloneHost(background) : undefined;
+  const response = await dispatch(sriov, request, host as Host);
+  writeResponse(response);
+  await Promise.all(background);
+  process.exit(response.exit);
+}
+
+async function standAloneHost(background: Promise<void>[]): Promise<Host> {
+  const { createHost, pathsFrom } = await import("./node-host.ts");
+  const { faultsFrom } = await import("./faults.ts");
+  return createHost({
+    paths: pathsFrom(process.env),
+    exec: execCommand,
+    log: stderrLog,
+    step: faultsFrom(process.env),
+    background: (work) => void background.push(work),
+  });
+}
+
+/** Runtimes show a plugin's stderr only sometimes: warnings alone go there. */
+const stderrLog: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: (fields, message) => console.error(`railnet-sriov: ${message} ${JSON.stringify(fields)}`),
+};

@@ -1,0 +1,52 @@
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Host } from "./host.ts";
+import { codeOf } from "./kernel/errno.ts";
+import { getLink, parseLink } from "./kernel/link.ts";
+import { listPfs, type PfInfo } from "./kernel/sysfs.ts";
+import { delegate } from "./protocol/delegate.ts";
+import { CniError, CODE } from "./protocol/error.ts";
+import type { Call } from "./protocol/request.ts";
+
+/** STATUS: whether an ADD could work now. Quick, since containerd asks every few seconds. Changes nothing. */
+export async function status(call: Call, host: Host): Promise<void> {
+  checkState(host);
+  checkRails(call.config.rail, host);
+  const type = call.config.ipam?.type;
+  if (type) await delegate(host.exec, "STATUS", type, call, { timeoutMs: 5_000 });
+}
+
+function checkState({ paths }: Host): void {
+  let dir = paths.stateDir;
+  while (!existsSync(dir)) dir = dirname(dir);
+  try {
+    accessSync(dir, constants.W_OK);
+  } catch (error) {
+    throw unavailable(`the state directory ${paths.stateDir} is not writable (${codeOf(error)})`);
+  }
+}
+
+function checkRails(rail: unknown, host: Host): void {
+  const pfs = listPfs(host.paths.sysfs);
+  const wanted =
+    typeof rail === "number"
+      ? pfs.slice(rail, rail + 1)
+      : pfs.filter((pf) => !rail || pf.name === rail || pf.pci === rail);
+  if (wanted.length === 0)
+    throw unavailable(rail ? `rail ${JSON.stringify(rail)} is no PF of this node` : "this node has no SR-IOV device");
+  if (!wanted.some((pf) => pf.numVfs > 0))
+    throw unavailable(`${wanted.map((pf) => pf.name).join(", ")} has no VFs; write their number to sriov_numvfs`);
+  if (typeof rail !== "undefined" && !hasCarrier(wanted[0]!, host))
+    throw new CniError(
+      CODE.LIMITED_CONNECTIVITY,
+      `rail ${JSON.stringify(rail)}: PF ${wanted[0]!.name} has no carrier; check cable and switch port`,
+    );
+}
+
+function hasCarrier(pf: PfInfo, host: Host): boolean {
+  return parseLink(host.rtnl.request(getLink({ name: pf.name }))!).running;
+}
+
+function unavailable(why: string): CniError {
+  return new CniError(CODE.PLUGIN_NOT_AVAILABLE, `cannot attach: ${why}`);
+}

@@ -1,0 +1,103 @@
+import { mkdirSync, watch } from "node:fs";
+import { join } from "node:path";
+import { Locks } from "../cni/attachment/lock.ts";
+import { type Log, PATHS, type Paths } from "../cni/host.ts";
+import { sriov } from "../cni/plugin.ts";
+import { dispatch } from "../cni/protocol/dispatch.ts";
+import { CODE } from "../cni/protocol/error.ts";
+import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import { type Health, serveHealth } from "./health.ts";
+import { Lane } from "./lane.ts";
+import { AgentServer } from "./server.ts";
+
+/** How an agent is started. */
+export interface AgentOptions {
+  readonly paths: Partial<Paths>;
+  /** `host:port` of the health endpoints, or empty for none. */
+  readonly health: string;
+  /** Seconds between two runs of the reconciler when nothing happens. */
+  readonly reconcileSeconds: number;
+  readonly log: Log;
+}
+
+/** A namespace that vanishes is normally followed by its DEL: give that a moment. */
+const SETTLE_MS = 2_000;
+
+/**
+ * The resident process of a node: waits until it is the only one, puts right what it finds, then serves the shim.
+ * Returns when told to stop, after the requests in flight are answered.
+ */
+export async function runAgent({ paths, health: address, reconcileSeconds, log }: AgentOptions): Promise<void> {
+  const { runDir, netnsDir } = { ...PATHS, ...paths };
+  const health: Health = { ready: false };
+  const endpoint = address ? await serveHealth(address, health) : undefined;
+  using _only = await beTheOnlyOne(runDir, log);
+  const lane = new Lane(() => new Worker(new URL("./kernel-worker.ts", import.meta.url)));
+  await lane.reconcile();
+  const server = new AgentServer((request, signal) => answer(request, signal, lane), log);
+  const socket = join(runDir, "agent.sock");
+  await server.listen(socket);
+  const stopReconciling = keepReconciling(lane, netnsDir, reconcileSeconds, log);
+  health.ready = true;
+  log.info({ socket, health: address }, "agent ready");
+
+  await stopSignal();
+  health.ready = false;
+  log.info({}, "agent stops: answering what is in flight");
+  stopReconciling();
+  await server.close();
+  endpoint?.close();
+  lane.terminate();
+}
+
+/** Verbs that need no kernel are answered here, also while the kernel thread is stuck. */
+async function answer(request: CniRequest, signal: AbortSignal, lane: Lane): Promise<CniResponse> {
+  if (request.env.CNI_COMMAND === "VERSION") return dispatch(sriov, request, undefined as never);
+  try {
+    return await lane.request(request, signal);
+  } catch (error) {
+    const stdout = JSON.stringify({
+      code: CODE.TRY_AGAIN_LATER,
+      msg: `cannot ${request.env.CNI_COMMAND}: ${(error as Error).message}`,
+    });
+    return { exit: 1, stdout, stderr: "" };
+  }
+}
+
+/** A second agent (a rolling update with maxSurge) waits for the first to end, and says so. */
+async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {
+  const locks = new Locks(runDir);
+  const first = locks.tryAcquire("agent");
+  if (first) return first;
+  log.info({ runDir }, "another agent runs on this node: waiting for it to end");
+  return locks.acquire("agent", "the agent's place on this node", Number.POSITIVE_INFINITY);
+}
+
+/** At every change among the named namespaces, and on a timer, since events get lost. */
+function keepReconciling(lane: Lane, netnsDir: string, seconds: number, log: Log): () => void {
+  let busy = false;
+  const run = async () => {
+    if (busy) return;
+    busy = true;
+    await lane.reconcile().catch((err) => log.warn({ err }, "reconciler failed"));
+    busy = false;
+  };
+  mkdirSync(netnsDir, { recursive: true });
+  let settling: NodeJS.Timeout | undefined;
+  const watcher = watch(netnsDir, () => {
+    clearTimeout(settling);
+    settling = setTimeout(run, SETTLE_MS);
+  });
+  const timer = setInterval(run, seconds * 1000);
+  return () => {
+    watcher.close();
+    clearInterval(timer);
+    clearTimeout(settling);
+  };
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  });
+}

@@ -1,0 +1,59 @@
+import yargs from "yargs";
+import { PATHS, type Paths } from "../../cni/host.ts";
+import { createHost, pathsFrom } from "../../cni/node-host.ts";
+import { execCommand } from "../../cni/protocol/edges.ts";
+import { runAgent } from "../agent.ts";
+import { createLog } from "../log.ts";
+import { reconcile } from "../reconcile/reconcile.ts";
+
+const VERSION = "0.1.0";
+
+/** `railnet`, the command line. */
+export async function runCommandLine(args: readonly string[]): Promise<void> {
+  await yargs([...args])
+    .scriptName("railnet")
+    .usage("$0 <command>\n\nSR-IOV rails for Kubernetes pods: VFs in, VFs out, nothing left behind.")
+    .command(
+      "agent",
+      "run the node agent: serves railnet-sriov and puts right what crashes and reboots leave",
+      (y) =>
+        y
+          .option("health", {
+            type: "string",
+            default: "127.0.0.1:9808",
+            describe: "host:port of /healthz and /readyz, empty for none",
+          })
+          .option("reconcile-seconds", {
+            type: "number",
+            default: 60,
+            describe: "pause between two runs of the reconciler",
+          })
+          .example("$0 agent", "as the DaemonSet runs it")
+          .example("RAILNET_STATE_DIR=/tmp/state RAILNET_RUN_DIR=/tmp/run $0 agent --health ''", "beside another one"),
+      ({ health, reconcileSeconds }) =>
+        runAgent({ paths: pathsFrom(process.env), health, reconcileSeconds, log: createLog() }),
+    )
+    .command(
+      "reconcile",
+      "end attachments that are half done, orphaned or left over, once, without an agent",
+      (y) => y.example("$0 reconcile", "after a crash, on a node without an agent"),
+      () => reconcileOnce(pathsFrom(process.env)),
+    )
+    .demandCommand(1, "Which command? See --help.")
+    .strict()
+    .version(VERSION)
+    .help()
+    .epilogue("As railnet-sriov, with CNI_COMMAND set, this executable is the CNI plugin of that name.")
+    .parseAsync();
+}
+
+async function reconcileOnce(paths: Partial<Paths>): Promise<void> {
+  const repairs = await reconcile(createHost({ paths, exec: execCommand, log: createLog("silent") }));
+  if (repairs.length === 0)
+    console.log(`nothing to do: every record in ${paths.stateDir ?? PATHS.stateDir} is as it should be`);
+  for (const { pci, containerID, ifname, why, kind, error } of repairs) {
+    const what = error ? `FAILED: ${error}` : kind === "detach" ? "ended" : "left alone";
+    console.log(`${pci}  ${containerID} (${ifname}): ${why}: ${what}`);
+  }
+  process.exitCode = repairs.some((r) => r.error) ? 1 : 0;
+}

@@ -1,0 +1,52 @@
+import { lockDevice, tryLockAttachment } from "../../cni/attachment/claim.ts";
+import { detach } from "../../cni/attachment/detach.ts";
+import { Journal } from "../../cni/attachment/journal.ts";
+import type { Attachment } from "../../cni/attachment/record.ts";
+import { isInPod, openOwnNetns } from "../../cni/attachment/restore.ts";
+import type { Host } from "../../cni/host.ts";
+import { type Action, type Observation, plan, type Repair } from "./plan.ts";
+
+/**
+ * Observe, plan, apply: every attachment that is half done, orphaned or left over is ended. Takes no lock that is held
+ * and never throws for a single attachment: what failed is tried again at the next run.
+ */
+export async function reconcile(host: Host): Promise<Repair[]> {
+  const journal = new Journal(host.paths.stateDir);
+  for (const { file, why } of journal.setAsideTorn()) host.log.warn({ file, why }, "record set aside: it is not whole");
+  const repairs: Repair[] = [];
+  for (const attachment of journal.all()) repairs.push(...(await repair(attachment, host, journal)));
+  return repairs;
+}
+
+async function repair(seen: Attachment, host: Host, journal: Journal): Promise<Repair[]> {
+  using lock = tryLockAttachment(seen, host);
+  if (!lock) return [];
+  const attachment = journal.find(seen.containerId, seen.ifname);
+  if (!attachment) return []; // its DEL came first
+  const repairs: Repair[] = [];
+  for (const action of plan([observe(attachment, host)])) repairs.push(await apply(action, host));
+  return repairs;
+}
+
+function observe(attachment: Attachment, host: Host): Observation {
+  const isThisBoot = attachment.bootId === host.bootId;
+  using netns = openOwnNetns(attachment);
+  const hasNetns = netns !== undefined;
+  return { attachment, isThisBoot, hasNetns, hasLink: netns !== undefined && isInPod(attachment, netns) };
+}
+
+async function apply({ kind, attachment, why }: Action, host: Host): Promise<Repair> {
+  const { containerId: containerID, ifname, device } = attachment;
+  const repair = { kind, containerID, ifname, pci: device.pci, why };
+  try {
+    if (kind === "detach") {
+      using _device = await lockDevice(device.pci, "ADD", host);
+      await detach(attachment, host);
+    }
+    host.log.info(repair, kind === "detach" ? "attachment ended" : "attachment is not as it should be");
+    return repair;
+  } catch (error) {
+    host.log.warn({ ...repair, err: error }, "attachment could not be ended; it is tried again");
+    return { ...repair, error: String(error) };
+  }
+}

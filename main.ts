@@ -1,0 +1,12 @@
+import { basename } from "node:path";
+
+/** The executable's name decides: as a plugin, with CNI_COMMAND set, it speaks CNI; otherwise it is the command line. */
+const name = basename(process.argv0);
+
+if (process.env.CNI_COMMAND !== undefined || name.startsWith("railnet-")) {
+  const { runPlugin } = await import("./cni/run.ts");
+  await runPlugin(name);
+} else {
+  const { runCommandLine } = await import("./daemonset/commands/cli.ts");
+  await runCommandLine(process.argv.slice(2));
+}

@@ -1,0 +1,41 @@
+import t from "tap";
+import type { Attachment } from "../../cni/attachment/record.ts";
+import { type Observation, plan } from "../../daemonset/reconcile/plan.ts";
+
+const record = (phase: Attachment["phase"]) => ({ phase }) as Attachment;
+const alive = { isThisBoot: true, hasNetns: true, hasLink: true };
+
+for (const { when, seen, want } of [
+  { when: "leaves a living attachment alone", seen: { ...alive, attachment: record("attached") }, want: [] },
+  {
+    when: "ends what an ADD left half done",
+    seen: { ...alive, attachment: record("claimed") },
+    want: ["detach: its ADD did not finish"],
+  },
+  {
+    when: "ends what waits for its addresses",
+    seen: { ...alive, attachment: record("returned") },
+    want: ["detach: its addresses were not released"],
+  },
+  {
+    when: "ends an attachment whose namespace is gone",
+    seen: { ...alive, hasNetns: false, hasLink: false, attachment: record("attached") },
+    want: ["detach: its network namespace is gone"],
+  },
+  {
+    when: "ends every attachment of another boot",
+    seen: { ...alive, isThisBoot: false, attachment: record("attached") },
+    want: ["detach: the node was rebooted"],
+  },
+  {
+    when: "only reports a pod that lost its VF",
+    seen: { ...alive, hasLink: false, attachment: record("attached") },
+    want: ["report: the pod lives, but its VF is not in its namespace"],
+  },
+] satisfies { when: string; seen: Observation; want: string[] }[])
+  t.test(`plan() ${when}`, async (t) =>
+    t.same(
+      plan([seen]).map((a) => `${a.kind}: ${a.why}`),
+      want,
+    ),
+  );

@@ -1,0 +1,67 @@
+// Runs every test file, tier by tier, and ends with the true counts: "N passed, N failed".
+// Arguments choose files by part of their path. A skipped test is a failure when CI is set.
+import { spawn } from "node:child_process";
+import { globSync } from "node:fs";
+import { createInterface } from "node:readline";
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** Files of one tier run beside each other only where they share nothing: no namespaces, no machine. */
+const TIERS = [
+  { name: "pure", jobs: 2, takes: (file: string) => !/^test\/(netns|vm)\//.test(file) },
+  { name: "network namespaces", jobs: 1, takes: (file: string) => file.startsWith("test/netns/") },
+  { name: "test machines", jobs: 1, takes: (file: string) => file.startsWith("test/vm/") },
+];
+
+const chosen = process.argv.slice(2);
+const files = globSync("test/**/*.test.ts")
+  .filter((file) => chosen.length === 0 || chosen.some((part) => file.includes(part)))
+  .sort();
+
+const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+for (const { name, jobs, takes } of TIERS) {
+  const mine = files.filter(takes);
+  if (mine.length === 0) continue;
+  const begin = performance.now();
+  const counts = await runTap(mine, jobs);
+  const seconds = ((performance.now() - begin) / 1000).toFixed(0);
+  console.log(`# ${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`);
+  for (const key of ["passed", "failed", "skipped"] as const) total[key] += counts[key];
+}
+if (process.env.CI && total.skipped > 0) {
+  console.log(`# ${total.skipped} skipped: with CI set that is a failure`);
+  total.failed += total.skipped;
+}
+if (total.passed + total.failed === 0) total.failed = 1; // nothing ran: nothing is proven
+console.log(`${total.passed} passed, ${total.failed} failed`);
+process.exit(total.failed > 0 ? 1 : 0);
+
+/** Runs tap and follows its TAP: a line a file, every failure whole, the counts of its summary. */
+async function runTap(paths: readonly string[], jobs: number): Promise<Counts> {
+  const tap = spawn(process.execPath, ["node_modules/tap/dist/esm/run.mjs", "-Rtap", `-j${jobs}`, "-t0", ...paths], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  let sawSummary = false;
+  let failing = false;
+  for await (const line of createInterface({ input: tap.stdout })) {
+    const summary = /^# \{ (.*) \}$/.exec(line)?.[1];
+    if (summary) {
+      const of = (key: string) => Number(new RegExp(`\\b${key}: (\\d+)`).exec(summary)?.[1] ?? 0);
+      Object.assign(counts, { passed: of("pass"), failed: of("fail"), skipped: of("skip") + of("todo") });
+      sawSummary = true;
+    }
+    if (/^ *not ok /.test(line)) failing = true;
+    else if (/^ *(ok |# Subtest)/.test(line)) failing = false;
+    if (failing || /^(not )?ok /.test(line) || /# SKIP/.test(line)) console.log(line);
+  }
+  const exit = await new Promise<number | null>((resolve) =>
+    tap.exitCode === null ? tap.once("exit", resolve) : resolve(tap.exitCode),
+  );
+  if ((!sawSummary || exit !== 0) && counts.failed === 0) counts.failed = 1;
+  return counts;
+}
