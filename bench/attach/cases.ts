@@ -1,0 +1,96 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Executables } from "./executables.ts";
+import type { Job, Step } from "./interleave.ts";
+import type { Device, Place } from "./place.ts";
+
+export type Verb = "add" | "del";
+/** `shim`: with the agent; `alone`: the full binary; `go`: host-device and static; `floor`: ip -batch. */
+export type Contestant = "shim" | "alone" | "go" | "floor";
+
+/** Makes the jobs of one place; configurations and batches go into `dir`. */
+export class Cases {
+  readonly #place: Place;
+  readonly #executables: Executables;
+  readonly #dir: string;
+
+  constructor(place: Place, executables: Executables, dir: string) {
+    this.#place = place;
+    this.#executables = executables;
+    this.#dir = dir;
+    mkdirSync(dir, { recursive: true });
+    place.devices.forEach((device) => {
+      this.#writeFiles(device);
+    });
+  }
+
+  /** ADD, then DEL, of the first `count` devices at once, by each contestant in turn: labels `add/4/shim`. */
+  attach(count: number, contestants: readonly Contestant[], cgroups: readonly string[] = []): Job[] {
+    const devices = this.#place.devices.slice(0, count);
+    return contestants.flatMap((who) =>
+      (["add", "del"] as const).map((verb) => ({
+        label: `${verb}/${count}/${who}`,
+        chains: devices.map((device) => this.#steps(who, verb, device).map((step) => ({ ...step, cgroups }))),
+      })),
+    );
+  }
+
+  /** What it costs to be started at all. */
+  versions(): Job[] {
+    const { shim, alone, peers } = this.#executables;
+    const job = (label: string, binary: string, env = {}): Job => ({ label, chains: [[{ argv: [binary], env }]] });
+    const env = { CNI_COMMAND: "VERSION", CNI_PATH: peers };
+    return [
+      job("version/true", "/bin/true"),
+      job("version/shim", shim, env),
+      job("version/alone", alone, env),
+      job("version/go", join(peers, "host-device"), env),
+    ];
+  }
+
+  #steps(who: Contestant, verb: Verb, device: Device): Step[] {
+    if (who === "floor") return this.#floor(verb, device);
+    const { shim, alone, peers } = this.#executables;
+    const binary = { shim, alone, go: join(peers, "host-device") }[who];
+    const env = {
+      CNI_COMMAND: verb.toUpperCase(),
+      CNI_CONTAINERID: device.pod,
+      CNI_NETNS: netnsPath(device.pod),
+      CNI_IFNAME: "net1",
+      CNI_PATH: peers,
+    };
+    const ours = who === "alone" ? this.#place.env : {};
+    return [
+      {
+        argv: [binary],
+        env: { ...env, ...ours },
+        stdin: this.#file(device, who === "go" ? "go.json" : "railnet.json"),
+      },
+    ];
+  }
+
+  /** The same kernel changes, written down beforehand: the link moves, named and up; its address; and back. */
+  #floor(verb: Verb, device: Device): Step[] {
+    const batch = (name: string) => ["ip", "-batch", this.#file(device, name)];
+    const inPod = { netns: netnsPath(device.pod) };
+    if (verb === "del") return [{ argv: batch("back"), ...inPod }];
+    return [{ argv: batch("move") }, { argv: batch("address"), ...inPod }];
+  }
+
+  #writeFiles(device: Device): void {
+    const { link, pod, address, pci } = device;
+    const common = { cniVersion: "1.0.0", name: "bench", ipam: { type: "static", addresses: [{ address }] } };
+    const write = (name: string, text: string) => writeFileSync(this.#file(device, name), text);
+    write("railnet.json", JSON.stringify({ ...common, type: "railnet-sriov", deviceID: pci }));
+    write("go.json", JSON.stringify({ ...common, type: "host-device", ...this.#place.peerDevice(device) }));
+    write("move", `link set ${link} netns ${pod} name net1 alias ${link} up\n`);
+    write("address", `addr add ${address} dev net1\n`);
+    write("back", `link set net1 down netns home name ${link} alias ""\n`);
+  }
+
+  #file(device: Device, name: string): string {
+    return join(this.#dir, `${device.pod}.${name}`);
+  }
+}
+
+const netnsPath = (name: string) => `/run/netns/${name}`;
