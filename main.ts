@@ -8,5 +8,8 @@ if (process.env.CNI_COMMAND !== undefined || name.startsWith("railnet-")) {
   await runPlugin(name);
 } else {
   const { runCommandLine } = await import("./daemonset/commands/cli.ts");
-  await runCommandLine(process.argv.slice(2));
+  await runCommandLine(process.argv.slice(2)).catch((error) => {
+    console.error(`railnet: ${error instanceof Error ? error.message : error}`);
+    process.exit(1);
+  });
 }

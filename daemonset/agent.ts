@@ -32,7 +32,7 @@ export async function runAgent({ paths, health: address, reconcileSeconds, log }
   const health: Health = { ready: false };
   const endpoint = address ? await serveHealth(address, health) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
-  const lane = new Lane(() => new Worker(new URL("./kernel-worker.ts", import.meta.url)));
+  const lane = new Lane(() => new Worker("./daemonset/kernel-worker.ts"));
   await lane.reconcile();
   const server = new AgentServer((request, signal) => answer(request, signal, lane), log);
   const socket = join(runDir, "agent.sock");
