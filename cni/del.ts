@@ -2,6 +2,7 @@ import { lockAttachment, lockDevice } from "./attachment/claim.ts";
 import { detach } from "./attachment/detach.ts";
 import { findForeign, forgetForeign } from "./attachment/foreign.ts";
 import { Journal } from "./attachment/journal.ts";
+import { findStray } from "./attachment/stray.ts";
 import type { Host } from "./host.ts";
 import { delegate } from "./protocol/delegate.ts";
 import { CniError, toCniError } from "./protocol/error.ts";
@@ -15,7 +16,7 @@ export async function del(call: Call, host: Host): Promise<void> {
   try {
     using _attachment = await lockAttachment(call, "DEL", host);
     const known = new Journal(host.paths.stateDir).find(call.containerId, call.ifname);
-    const record = known ?? findForeign(call, host);
+    const record = known ?? findForeign(call, host) ?? findStray(call, host);
     if (!record) return await releaseUnknown(call, host);
     using _device = await lockDevice(record.device.pci, "DEL", host);
     host.step("del-locked");

@@ -32,7 +32,10 @@ export async function runAgent({ paths, health: address, reconcileSeconds, log }
   const health: Health = { ready: false };
   const endpoint = address ? await serveHealth(address, health) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
-  const lane = new Lane(() => new Worker("./daemonset/kernel-worker.ts"));
+  const lane = new Lane(new Worker("./daemonset/kernel-worker.ts"), (why) => {
+    log.warn({ why }, "the kernel thread ended: the agent ends too, and its successor reads the journal");
+    process.exit(1);
+  });
   await lane.reconcile();
   const server = new AgentServer((request, signal) => answer(request, signal, lane), log);
   const socket = join(runDir, "agent.sock");

@@ -4,6 +4,7 @@ import { createHost, pathsFrom } from "../cni/node-host.ts";
 import { sriov } from "../cni/plugin.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
 import { execCommand } from "../cni/protocol/edges.ts";
+import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import type { Answer, Job } from "./lane.ts";
 import { createLog } from "./log.ts";
@@ -63,7 +64,7 @@ async function handle(id: number, request: CniRequest): Promise<CniResponse> {
 }
 
 function stop(which: (r: Running) => boolean, why: string): void {
-  for (const r of running) if (which(r)) r.abort.abort(new Error(why));
+  for (const r of running) if (which(r)) r.abort.abort(new CniError(CODE.TRY_AGAIN_LATER, `cannot finish ADD: ${why}`));
 }
 
 function report({ env }: CniRequest, { exit, stdout }: CniResponse, ms: number): void {

@@ -15,28 +15,26 @@ export interface Answer {
   readonly error?: string;
 }
 
-interface Waiting {
-  resolve(answer: Answer): void;
-  reject(error: Error): void;
-}
-
 /**
  * A worker thread for everything that blocks in the kernel: a netns move takes 20 to 100 ms, firmware seconds. One is
- * enough: rtnetlink serialises most of it anyway (4 ADDs on 4 PFs take as long as on one). Should the thread end, what
- * it was doing fails, and a new one goes on; the journal knows the rest.
+ * enough: rtnetlink serialises most of it anyway (4 ADDs on 4 PFs take as long as on one).
  */
 export class Lane {
-  readonly #start: () => Worker;
-  readonly #waiting = new Map<number, Waiting>();
-  #worker: Worker;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
   #next = 1;
 
-  constructor(start: () => Worker) {
-    this.#start = start;
-    this.#worker = this.#listen(start());
+  /** @param onEnd the thread ended by itself. Its locks outlive it, so the process must end too. */
+  constructor(worker: Worker, onEnd: (why: string) => void) {
+    this.#worker = worker;
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+      this.#waiting.get(data.id)?.(data);
+      this.#waiting.delete(data.id);
+    };
+    worker.onerror = (event: ErrorEvent) => onEnd(event.message);
   }
 
-  /** @throws {Error} when the thread ended meanwhile. */
+  /** @throws {Error} only for a defect of the thread; what a verb throws is in the response. */
   async request(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
     const id = this.#next++;
     const abort = () => this.#worker.postMessage({ kind: "abort", id } satisfies Job);
@@ -56,28 +54,12 @@ export class Lane {
     this.#worker.terminate();
   }
 
-  #run(job: Job): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(job.id, { resolve, reject });
+  async #run(job: Job): Promise<Answer> {
+    const answer = await new Promise<Answer>((resolve) => {
+      this.#waiting.set(job.id, resolve);
       this.#worker.postMessage(job);
     });
-  }
-
-  #listen(worker: Worker): Worker {
-    worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-      const waiting = this.#waiting.get(data.id);
-      this.#waiting.delete(data.id);
-      if (data.error === undefined) waiting?.resolve(data);
-      else waiting?.reject(new Error(data.error));
-    };
-    worker.onerror = (event: ErrorEvent) => this.#restart(event.message);
-    return worker;
-  }
-
-  #restart(why: string): void {
-    this.#worker.terminate();
-    for (const { reject } of this.#waiting.values()) reject(new Error(`the kernel thread ended: ${why}`));
-    this.#waiting.clear();
-    this.#worker = this.#listen(this.#start());
+    if (answer.error !== undefined) throw new Error(answer.error);
+    return answer;
   }
 }

@@ -44,6 +44,11 @@ export function tryLockAttachment(who: Who, host: Host): Lock | undefined {
   return locks(host).tryAcquire(attachmentLock(who.containerId, who.ifname));
 }
 
+/** As lockDevice, for the reconciler. */
+export function tryLockDevice(pci: string, host: Host): Lock | undefined {
+  return locks(host).tryAcquire(deviceLock(pci));
+}
+
 const locks = (host: Host) => new Locks(host.paths.runDir);
 
 /**
@@ -72,8 +77,7 @@ export async function finishLeftover(who: Who, host: Host): Promise<void> {
  */
 export async function freeDevice(pci: string, host: Host): Promise<void> {
   const journal = new Journal(host.paths.stateDir);
-  for (const owner of journal.ofDevice(pci)) {
-    if (owner.phase === "returned" || owner.bootId !== host.bootId) continue;
+  for (const owner of journal.activeOwners(pci, host.bootId)) {
     if (owner.phase === "attached" && isAlive(owner, host))
       throw new CniError(ATTACH_CODE.IN_USE, `cannot attach ${pci}: it is in use by ${describe(owner)}`);
     using lock = tryLockAttachment(owner, host);

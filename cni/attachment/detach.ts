@@ -18,7 +18,9 @@ const RELEASE_TIMEOUT_MS = 30_000;
  */
 export async function detach(a: Attachment, host: Host, { release = true } = {}): Promise<void> {
   const journal = new Journal(host.paths.stateDir);
-  await giveBackDevice(a, host, journal);
+  if (a.phase !== "returned") await putBack(a, host);
+  if (release && a.phase !== "returned" && ipamOf(a)) noteReturned(a, journal, host);
+  host.step("del-returned");
   removeDeviceInfo(a.deviceInfoFile);
   if (release) await releaseAddresses(a, host);
   host.step("del-addresses-released");
@@ -26,18 +28,26 @@ export async function detach(a: Attachment, host: Host, { release = true } = {})
   host.step("del-forgotten");
 }
 
-/** The kernel's part of detach(): afterwards the VF may belong to another attachment. */
+/** The kernel's part of detach(), for a VF that gets a new owner while the old one's addresses wait for its DEL. */
 export async function giveBackDevice(a: Attachment, host: Host, journal: Journal): Promise<void> {
-  if (a.phase === "returned") return;
   await putBack(a, host);
   journal.write({ ...a, phase: "returned" }, { durable: false });
-  host.step("del-returned");
 }
 
+/** On a full disk the record stays as it is: putting back once more would find nothing to do. */
+function noteReturned(a: Attachment, journal: Journal, host: Host): void {
+  try {
+    journal.write({ ...a, phase: "returned" }, { durable: false });
+  } catch (err) {
+    host.log.warn({ err }, "the record could not be updated; the VF is back all the same");
+  }
+}
+
+const ipamOf = (a: Attachment): string | undefined => (JSON.parse(a.request.stdin) as NetworkConfig).ipam?.type;
+
 async function releaseAddresses(a: Attachment, host: Host): Promise<void> {
-  const call = callOf(a, "DEL");
-  const type = call.config.ipam?.type;
-  if (type) await delegate(host.exec, "DEL", type, call, { timeoutMs: RELEASE_TIMEOUT_MS });
+  const type = ipamOf(a);
+  if (type) await delegate(host.exec, "DEL", type, callOf(a, "DEL"), { timeoutMs: RELEASE_TIMEOUT_MS });
 }
 
 /** The call that made an attachment, as another verb: with its recorded configuration, whatever the NAD says today. */

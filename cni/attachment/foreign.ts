@@ -98,7 +98,7 @@ function identify(cache: SriovCache, host: Host): Attachment["device"] {
 }
 
 function hasOwner(pci: string, host: Host): boolean {
-  return new Journal(host.paths.stateDir).ofDevice(pci).some((a) => a.phase !== "returned" && a.bootId === host.bootId);
+  return new Journal(host.paths.stateDir).activeOwners(pci, host.bootId).length > 0;
 }
 
 function originalVf({ OrigVfState: was }: SriovCache): VfState {

@@ -1,7 +1,11 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { codeOf } from "../kernel/errno.ts";
+import { CniError, CODE } from "../protocol/error.ts";
 import { type Attachment, attachmentKey, parseAttachment } from "./record.ts";
+
+/** No writer takes this long. */
+const LEFTOVER_MS = 60_000;
 
 /** A record on disk that is no record: torn by a power cut, or somebody else's. */
 export interface Torn {
@@ -42,25 +46,36 @@ export class Journal {
     return this.#names().length;
   }
 
+  /** Records of this boot that may have the VF. */
+  activeOwners(pci: string, bootId: string): Attachment[] {
+    return this.ofDevice(pci).filter((a) => a.phase !== "returned" && a.bootId === bootId);
+  }
+
   /**
    * Writes a record whole: temporary file, fsync, rename, fsync of the directory. Survives a power cut with `durable`;
    * without it a kill only, which does for everything that a reboot resets anyway.
+   *
+   * @throws {CniError} 5 when the disk is full or read-only; the old record, if any, is still there.
    */
   write(attachment: Attachment, { durable }: { durable: boolean }): void {
     const file = join(this.#dir, fileName(attachment));
     const temporary = `${file}.tmp`;
-    const fd = this.#create(temporary);
     try {
-      fs.writeSync(fd, JSON.stringify(attachment));
-      if (durable) fs.fsyncSync(fd);
+      const fd = this.#create(temporary);
+      try {
+        fs.writeFileSync(fd, JSON.stringify(attachment)); // writeSync() may stop half-way on a full disk and not say so
+        if (durable) fs.fsyncSync(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+      fs.renameSync(temporary, file);
+      if (durable) syncDirectory(this.#dir);
     } catch (error) {
-      fs.unlinkSync(temporary);
-      throw error;
-    } finally {
-      fs.closeSync(fd);
+      this.#discard(temporary);
+      throw new CniError(CODE.IO_FAILURE, `cannot write the journal in ${this.#dir}: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
-    fs.renameSync(temporary, file);
-    if (durable) syncDirectory(this.#dir);
   }
 
   /** Idempotent. Not synced: a record that comes back after a power cut is of another boot and owns nothing. */
@@ -70,6 +85,7 @@ export class Journal {
 
   /** Moves what is not a record to `torn/`, for a person to look at. Never fatal. */
   setAsideTorn(): Torn[] {
+    this.#removeLeftovers();
     const torn: Torn[] = [];
     for (const name of this.#names()) {
       const why = this.#whyTorn(name);
@@ -80,6 +96,21 @@ export class Journal {
       torn.push({ file, why });
     }
     return torn;
+  }
+
+  /** Temporary files of writers that were killed. */
+  #removeLeftovers(): void {
+    for (const name of this.#names(".tmp")) {
+      const file = join(this.#dir, name);
+      const age = Date.now() - (fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (age > LEFTOVER_MS) this.#discard(file);
+    }
+  }
+
+  #discard(file: string): void {
+    try {
+      fs.rmSync(file, { force: true });
+    } catch {} // a read-only file system: then it was never made
   }
 
   #whyTorn(name: string): string | undefined {
@@ -104,9 +135,9 @@ export class Journal {
       .filter((a) => a !== undefined);
   }
 
-  #names(): string[] {
+  #names(ending = ".json"): string[] {
     try {
-      return fs.readdirSync(this.#dir).filter((name) => name.endsWith(".json"));
+      return fs.readdirSync(this.#dir).filter((name) => name.endsWith(ending));
     } catch (error) {
       if (codeOf(error) === "ENOENT") return [];
       throw error;

@@ -61,7 +61,8 @@ export class Locks {
       if (lock) return lock;
       if (performance.now() > end)
         throw new CniError(CODE.TRY_AGAIN_LATER, `cannot lock ${what}: another call has held it for ${timeoutMs} ms`);
-      await sleep(pauseMs, undefined, signal && { signal });
+      await sleep(pauseMs);
+      signal?.throwIfAborted();
     }
   }
 

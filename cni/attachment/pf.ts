@@ -8,6 +8,7 @@ import { parseVfs, setVf, type VfState } from "../kernel/vf.ts";
 import { CniError } from "../protocol/error.ts";
 import type { Device } from "./device.ts";
 import { setAdminMac, setLinkMac, type VfAtPf } from "./mac.ts";
+import { parseMark } from "./mark.ts";
 import type { RdmaPlan } from "./rdma.ts";
 import type { Original } from "./record.ts";
 
@@ -33,17 +34,18 @@ export function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, h
     );
   const link = device.netdev === undefined ? undefined : readLink(device, device.netdev, host);
   return {
-    ...(link && {
-      name: link.name,
-      mac: link.mac,
-      mtu: link.mtu,
-      alias: link.alias,
-      altnames: link.altnames,
-      up: link.up,
-    }),
+    ...(link && originalOf(link)),
     ...(vf && { vf }),
     ...(rdma.move && { rdma: rdma.devices }),
   };
+}
+
+/** A VF that fell back without a record still says what it was called. */
+function originalOf({ name, mac, mtu, alias, altnames, up }: Link): Original {
+  const mark = parseMark(alias);
+  return mark
+    ? { name: mark.name, mac: mark.mac, mtu: mark.mtu, alias: "", altnames, up: false }
+    : { name, mac, mtu, alias, altnames, up };
 }
 
 function readPf(name: string, host: Host): { link: Link; vfs: Map<number, VfState> } {

@@ -16,9 +16,10 @@ import { isIPv6 } from "../protocol/ip.ts";
 import type { Call } from "../protocol/request.ts";
 import type { Result } from "../protocol/result.ts";
 import type { Device } from "./device.ts";
+import { formatMark } from "./mark.ts";
 import { refuseDuplicates } from "./probe.ts";
 import type { Original } from "./record.ts";
-import { aliasOf, findLink } from "./restore.ts";
+import { findLink } from "./restore.ts";
 import { routeMessages } from "./routes.ts";
 
 /** `IPV4_DEVCONF_*`, include/uapi/linux/ip.h: what several rails in one pod need, set in the request that moves the link. */
@@ -89,7 +90,7 @@ export function moveIntoPod(
   const change = {
     netns,
     name: call.ifname,
-    alias: aliasOf(device.pci, original.name!),
+    alias: formatMark(device.pci, original),
     up: false,
     inetConf: RAIL_INET_CONF,
     ...(config.mtu && { mtu: config.mtu }),

@@ -16,12 +16,10 @@ import { hostNetns, inNetns, netnsInode, openNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { parseVfs, setVf, type VfState } from "../kernel/vf.ts";
 import { setAdminMac, setLinkMac, type VfAtPf } from "./mac.ts";
+import { parseMark } from "./mark.ts";
 import { returnRdma } from "./rdma.ts";
 import type { Attachment, DeviceIdentity, Original } from "./record.ts";
 import { removeRules } from "./routes.ts";
-
-/** The mark on a link that is ours, so that it is known again wherever it turns up: `railnet:<PCI>:<original name>`. */
-export const aliasOf = (pci: string, name: string): string => `railnet:${pci}:${name}`;
 
 /**
  * Puts a VF back as it was before ADD: RDMA device, name, MAC, MTU, alias, altnames, up or down, and the settings at
@@ -73,9 +71,10 @@ export function findLink(
   name: string,
   { trustName }: { trustName: boolean },
 ): Link | undefined {
-  const mark = aliasOf(device.pci, "");
   const isOurs = (l: Link) =>
-    l.parent ? l.parent === device.pci : l.alias.startsWith(mark) || (trustName && l.name === name && !l.alias);
+    l.parent
+      ? l.parent === device.pci
+      : parseMark(l.alias)?.pci === device.pci || (trustName && l.name === name && !l.alias);
   try {
     const link = parseLink(rtnl.request(getLink({ name }))!);
     if (isOurs(link)) return link;

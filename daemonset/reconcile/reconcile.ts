@@ -1,8 +1,10 @@
-import { lockDevice, tryLockAttachment } from "../../cni/attachment/claim.ts";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { lockDevice, tryLockAttachment, tryLockDevice } from "../../cni/attachment/claim.ts";
 import { detach } from "../../cni/attachment/detach.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
-import { isInPod, openOwnNetns } from "../../cni/attachment/restore.ts";
+import { isInPod, openOwnNetns, putBack } from "../../cni/attachment/restore.ts";
+import { straysInHost } from "../../cni/attachment/stray.ts";
 import type { Host } from "../../cni/host.ts";
 import { type Action, type Observation, plan, type Repair } from "./plan.ts";
 
@@ -14,8 +16,20 @@ export async function reconcile(host: Host): Promise<Repair[]> {
   const journal = new Journal(host.paths.stateDir);
   for (const { file, why } of journal.setAsideTorn()) host.log.warn({ file, why }, "record set aside: it is not whole");
   const repairs: Repair[] = [];
-  for (const attachment of journal.all()) repairs.push(...(await repair(attachment, host, journal)));
+  for (const attachment of journal.all()) {
+    repairs.push(...(await repair(attachment, host, journal)));
+    await nextTurn(); // a thousand records must not keep requests waiting
+  }
+  for (const stray of straysInHost(host)) repairs.push(...(await bringBack(stray, host)));
   return repairs;
+}
+
+/** A VF without a record gets back its name, MAC and MTU, which its link's mark has kept. */
+async function bringBack(stray: Attachment, host: Host): Promise<Repair[]> {
+  using device = tryLockDevice(stray.device.pci, host);
+  if (!device) return [];
+  const why = "its VF fell back and its record is lost";
+  return [await attempt({ kind: "detach", attachment: stray, why }, host, () => putBack(stray, host))];
 }
 
 async function repair(seen: Attachment, host: Host, journal: Journal): Promise<Repair[]> {
@@ -35,14 +49,20 @@ function observe(attachment: Attachment, host: Host): Observation {
   return { attachment, isThisBoot, hasNetns, hasLink: netns !== undefined && isInPod(attachment, netns) };
 }
 
-async function apply({ kind, attachment, why }: Action, host: Host): Promise<Repair> {
+async function apply(action: Action, host: Host): Promise<Repair> {
+  const { attachment, kind } = action;
+  return attempt(action, host, async () => {
+    if (kind === "report") return;
+    using _device = await lockDevice(attachment.device.pci, "ADD", host);
+    await detach(attachment, host);
+  });
+}
+
+async function attempt({ kind, attachment, why }: Action, host: Host, act: () => Promise<void>): Promise<Repair> {
   const { containerId: containerID, ifname, device } = attachment;
   const repair = { kind, containerID, ifname, pci: device.pci, why };
   try {
-    if (kind === "detach") {
-      using _device = await lockDevice(device.pci, "ADD", host);
-      await detach(attachment, host);
-    }
+    await act();
     host.log.info(repair, kind === "detach" ? "attachment ended" : "attachment is not as it should be");
     return repair;
   } catch (error) {
