@@ -1,10 +1,10 @@
 #!/bin/bash
 # Installs what Railnet's build, tests and demo need, each thing once; a second run only looks (well under a second).
-#   scripts/setup.sh [npm] [debian] [vm] [peers]     default: all four
+#   scripts/setup.sh [npm] [debian] [vm] [peers[:GROUP,...]]     default: all four
 # npm     node_modules as package-lock.json says, tap without its TypeScript plugin
 # debian  Debian packages: QEMU (from backports), compilers, ip, RDMA tools
 # vm      kernel and initramfs of the test machines, in .cache/vm (implies debian)
-# peers   the CNI plugins to compare with, built from Go modules, in .cache/peers
+# peers   the plugins to compare with, built from Go modules, in .cache/peers/bin; a GROUP is a folder of test/peers
 # Can also be sourced for its functions. Touches only the project's folder, its .cache, Debian packages and,
 # where bookworm-backports is not among the apt sources, one file in /etc/apt/sources.list.d.
 set -euo pipefail
@@ -113,6 +113,7 @@ make_vm() {
 setup_peers() { # [GROUP...]: default cniplugins cnitool rdmacni
   local group
   [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni
+  [ -e "$cache/peers/bin" ] || rm -f "$cache"/stamp.peers.*
   for group in "$@"; do
     once "peers.$group" "$project"/test/peers/{build.sh,"$group"/{go.mod,go.sum,targets}} -- make_peer "$group"
   done
@@ -128,9 +129,13 @@ setup() {
   [ $# -gt 0 ] || set -- npm debian vm peers
   mkdir -p "$cache"
   exec 9> "$cache/setup.lock"; flock -n 9 || { say "waiting for another setup …"; flock 9; }
-  local step
+  local step groups
   for step in "$@"; do
-    case $step in npm | debian | vm | peers) "setup_$step" 9>&- ;; *) die "cannot set up '$step': not one of npm, debian, vm, peers" ;; esac
+    case $step in
+      npm | debian | vm | peers) "setup_$step" 9>&- ;;
+      peers:*) IFS=, read -ra groups <<< "${step#peers:}"; setup_peers "${groups[@]}" 9>&- ;;
+      *) die "cannot set up '$step': not one of npm, debian, vm, peers" ;;
+    esac
   done
 }
 
