@@ -1,16 +1,16 @@
 import { readFileSync } from "node:fs";
 import type { Step } from "./steps.ts";
 
-/** Set by the build of the test executables only: the shipped ones have no fault injection in them. */
-declare const FAULT_INJECTION: boolean | undefined;
-const isTestBuild = typeof FAULT_INJECTION !== "undefined" && FAULT_INJECTION;
+/** Set by the build: the shipped executables have no fault injection in them. */
+declare const FAULT_INJECTION: boolean;
 
 /**
  * Test builds read the file named by `RAILNET_FAULT_FILE` after every step. A line `STEP ACTION` there makes it happen:
  * `kill` (SIGKILL to the own process), `fail` (throw), `hang MS` (block the thread, as a stuck kernel call does).
  */
 export function faultsFrom(env: Readonly<Record<string, string | undefined>>): (step: Step) => void {
-  const file = isTestBuild ? env.RAILNET_FAULT_FILE : undefined;
+  if (!FAULT_INJECTION) return () => {};
+  const file = env.RAILNET_FAULT_FILE;
   return file ? (step) => inject(step, file) : () => {};
 }
 

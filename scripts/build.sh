@@ -14,10 +14,20 @@ compile() { # compile OUT [bun flag...]
   mv "$out.new" "$out"; ln -f "$out" "$(dirname "$out")/railnet-sriov"
 }
 
-compile dist/railnet
+# Bun's own arm64 executable, of the same version as ours: what an arm64 railnet is made from.
+arm64_runtime() {
+  local version dir; version=$(bun --version); dir=.cache/bun-arm64-$version
+  if [ ! -x "$dir/package/bin/bun" ]; then
+    mkdir -p "$dir"; npm pack --silent --pack-destination "$dir" "@oven/bun-linux-aarch64@$version" > /dev/null
+    tar -xzf "$dir"/*.tgz -C "$dir" package/bin/bun; rm -f "$dir"/*.tgz
+  fi
+  echo "$dir/package/bin/bun"
+}
+
+compile dist/railnet --define FAULT_INJECTION=false
 bash cni/shim/build.sh dist > /dev/null
 for flag in "$@"; do case $flag in
   --test) compile dist/test/railnet --define FAULT_INJECTION=true;;
-  --arm64) compile dist/arm64/railnet --target=bun-linux-arm64;;
+  --arm64) compile dist/arm64/railnet --define FAULT_INJECTION=false --target=bun-linux-arm64 --compile-executable-path="$(arm64_runtime)";;
   *) echo "build: unknown flag $flag; want --test or --arm64" >&2; exit 2;;
 esac; done
