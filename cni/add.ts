@@ -25,6 +25,11 @@ const IPAM_TIMEOUT_MS = 60_000;
 export async function add(call: Call, host: Host): Promise<Result> {
   const config = readConfig(call);
   checkDeviceInfoPath(config, host);
+  if (call.config.logFile)
+    host.log.warn(
+      { logFile: call.config.logFile },
+      "logFile is ignored: a network configuration may not name files for root to write",
+    );
   using netns = openTarget(call);
   using rtnl = inNetns(netns, () => new NetlinkSocket());
   using _attachment = await lockAttachment(call, "ADD", host);
