@@ -1,35 +1,39 @@
+import { announceLater } from "./attachment/announce.ts";
 import { finishLeftover, freeDevice, lockAttachment, lockDevice } from "./attachment/claim.ts";
 import { detach } from "./attachment/detach.ts";
-import { findDevice } from "./attachment/device.ts";
+import { type Device, findDevice } from "./attachment/device.ts";
 import { checkDeviceInfoPath, writeDeviceInfo } from "./attachment/device-info.ts";
 import { Journal } from "./attachment/journal.ts";
 import { configurePf, snapshot } from "./attachment/pf.ts";
-import { announceLater, checkNameFree, configureInPod, moveIntoPod, openTarget } from "./attachment/pod.ts";
-import { moveRdma, planRdma } from "./attachment/rdma.ts";
-import type { Attachment } from "./attachment/record.ts";
-import { readConfig } from "./config.ts";
+import { checkNameFree, configureInPod, moveIntoPod, openTarget, type Pod } from "./attachment/pod.ts";
+import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
+import type { Attachment, Original } from "./attachment/record.ts";
+import { type AttachConfig, readConfig } from "./config.ts";
 import type { Host } from "./host.ts";
+import type { Link } from "./kernel/link.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import { inNetns, netnsInode } from "./kernel/netns.ts";
 import { delegate } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
-import { emptyResult, mergeResult, type Result } from "./protocol/result.ts";
+import { emptyResult, formatResult, mergeResult, type Result } from "./protocol/result.ts";
 
 /** IPAM plugins get this long to answer; the shim waits 110 s for the whole ADD. */
 const IPAM_TIMEOUT_MS = 60_000;
 
-/**
- * ADD: one VF into the pod's namespace, with its addresses and its RDMA device. Nothing is changed before the record
- * is on disk; whatever fails afterwards is undone by detach(), the same function that DEL and the reconciler use.
- */
+/** All that an ADD works with, once everything that can be refused without a change has been. */
+interface Plan {
+  readonly config: AttachConfig;
+  readonly device: Device;
+  readonly rdma: RdmaPlan;
+  readonly original: Original;
+  readonly pod: Pod;
+}
+
+/** ADD: one VF into the pod's namespace, with its addresses and its RDMA device. */
 export async function add(call: Call, host: Host): Promise<Result> {
   const config = readConfig(call);
   checkDeviceInfoPath(config, host);
-  if (call.config.logFile)
-    host.log.warn(
-      { logFile: call.config.logFile },
-      "logFile is ignored: a network configuration may not name files for root to write",
-    );
+  warnOfIgnored(call, host);
   using netns = openTarget(call);
   using rtnl = inNetns(netns, () => new NetlinkSocket());
   using _attachment = await lockAttachment(call, "ADD", host);
@@ -41,54 +45,74 @@ export async function add(call: Call, host: Host): Promise<Result> {
   const rdma = planRdma(device.pci, config.rdma, host);
   const original = snapshot(device, config, rdma, host);
   host.step("add-locked");
+  return await attach({ config, device, rdma, original, pod: { netns, rtnl } }, call, host);
+}
 
+/**
+ * Nothing is changed before the record is on disk; whatever fails afterwards is undone by detach(), the same function
+ * that DEL and the reconciler use.
+ */
+async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
+  const { config, device, pod } = plan;
   await using undo = new AsyncDisposableStack();
   const journal = new Journal(host.paths.stateDir);
-  const record = newRecord(call, device, original, netnsInode(netns), config, host);
-  let asked = false;
-  undo.defer(() => detach(record, host, { release: asked }));
+  const record = newRecord(plan, call, host);
+  undo.defer(() => detach(record, host, { release: config.ipamType !== undefined }));
   journal.write(record, { durable: true });
   host.step("add-journalled");
 
   // The only step that leaves the node runs beside the kernel's work; a failure of either undoes both.
-  const reserving = config.ipamType
-    ? delegate(host.exec, "ADD", config.ipamType, call, { timeoutMs: IPAM_TIMEOUT_MS, signal: host.signal })
-    : undefined;
-  asked = reserving !== undefined;
-  reserving?.catch(() => {});
-  undo.defer(async () => void (await reserving?.catch(() => {})));
-  await configurePf(device, config, original, host);
+  const reserving = reserveAddresses(config, call, host);
+  undo.defer(() => reserving.then(noop, noop));
+  await configurePf(device, config, plan.original, host);
   host.step("add-pf-configured");
   host.signal.throwIfAborted();
-  moveIntoPod(device, config, original, netns, call, host);
+  moveIntoPod(device, config, plan.original, pod.netns, call, host);
   host.step("add-moved");
-  const addresses = (await reserving) ?? emptyResult();
+  const addresses = await reserving;
   host.step("add-addresses-reserved");
-  const link = await configureInPod(device, config, addresses, { netns, rtnl }, call, host);
+  const link = await configureInPod(device, config, addresses, pod, call);
   host.step("add-configured");
-  moveRdma(rdma, netns);
+  moveRdma(plan.rdma, pod.netns);
   host.step("add-rdma-moved");
-  writeDeviceInfo(config, device, rdma.devices);
+  writeDeviceInfo(config, device, plan.rdma.devices);
   host.step("add-device-info-written");
   host.signal.throwIfAborted();
 
-  const ours = { name: call.ifname, ...link, sandbox: call.netns, pciID: device.pci };
+  const ours = { name: call.ifname, ...shown(plan, link), sandbox: call.netns, pciID: device.pci };
   const result = mergeResult(call.prevResult, ours, addresses, call.config.dns);
+  formatResult(result, call.config.cniVersion); // what the caller's version cannot say is refused while it can be undone
   journal.write({ ...record, phase: "attached", result }, { durable: false });
   undo.move();
   host.step("add-committed");
-  host.background(announceLater(netns, call.ifname, addresses, host));
+  host.background(announceLater(pod.netns, call.ifname, addresses, host));
   return result;
 }
 
-function newRecord(
-  call: Call,
-  device: Attachment["device"],
-  original: Attachment["original"],
-  inode: number,
-  config: ReturnType<typeof readConfig>,
-  host: Host,
-): Attachment {
+/** MAC and MTU for the result; of a VF without a link, what the PF will give it. */
+function shown({ config, original }: Plan, link: Link | undefined): { mac?: string; mtu?: number } {
+  if (link) return { mac: link.mac, mtu: link.mtu };
+  const mac = config.mac ?? original.vf?.mac;
+  return mac && !/^[0:]+$/.test(mac) ? { mac } : {};
+}
+
+const noop = () => {};
+
+/** Never an unhandled rejection: attach() awaits it later, or undoes. */
+function reserveAddresses({ ipamType }: AttachConfig, call: Call, host: Host): Promise<Result> {
+  if (!ipamType) return Promise.resolve(emptyResult());
+  const reserving = delegate(host.exec, "ADD", ipamType, call, { timeoutMs: IPAM_TIMEOUT_MS, signal: host.signal });
+  const addresses = reserving.then((result) => result ?? emptyResult());
+  addresses.catch(noop);
+  return addresses;
+}
+
+function warnOfIgnored({ config: { logFile } }: Call, host: Host): void {
+  if (logFile)
+    host.log.warn({ logFile }, "logFile is ignored: a network configuration may not name files for root to write");
+}
+
+function newRecord({ config, device, original, pod: { netns } }: Plan, call: Call, host: Host): Attachment {
   const { K8S_POD_NAMESPACE: namespace, K8S_POD_NAME: pod } = call.args;
   return {
     version: 1,
@@ -98,7 +122,7 @@ function newRecord(
     ifname: call.ifname,
     network: config.network,
     netns: call.netns,
-    netnsInode: inode,
+    netnsInode: netnsInode(netns),
     device: { pci: device.pci, ...(device.pf && { pf: device.pf }) },
     original,
     applied: original.vf ? { ...config.vf, ...(config.mac && { mac: config.mac }) } : {},

@@ -1,11 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ATTACH_CODE } from "../codes.ts";
 import type { AttachConfig } from "../config.ts";
 import type { Host } from "../host.ts";
 import { addAddress } from "../kernel/address.ts";
 import { codeOf } from "../kernel/errno.ts";
 import { deleteAltname, getLink, type Link, parseLink, setLink } from "../kernel/link.ts";
-import { announce } from "../kernel/neighbour.ts";
 import type { Message, NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns, isOwnNetns, openNetns } from "../kernel/netns.ts";
@@ -98,22 +96,15 @@ export function moveIntoPod(
   host.rtnl.request(setLink(link.index, change, `move ${device.netdev} to ${call.netns} as ${call.ifname}`));
 }
 
-/** What the link in the pod turned out to be. */
-export interface PodLink {
-  readonly mac?: string;
-  readonly mtu?: number;
-}
-
-/** Sysctls, addresses, up, routes, rules; in this order, so that addresses are announced when the link comes up. */
+/** Undefined for a VF without a link. Sysctls, addresses, up, routes, rules; in this order, so that addresses are announced when the link comes up. */
 export async function configureInPod(
   device: Device,
   config: AttachConfig,
   addresses: Result,
   { netns, rtnl: pod }: Pod,
   call: Call,
-  host: Host,
-): Promise<PodLink> {
-  if (device.netdev === undefined) return config.mac ? { mac: config.mac } : {};
+): Promise<Link | undefined> {
+  if (device.netdev === undefined) return undefined;
   const link = findLink(pod, device, call.ifname, { trustName: false });
   if (!link) throw new CniError(ATTACH_CODE.FAILED, `cannot configure ${call.ifname}: it is gone from ${call.netns}`);
   const hasV6 = addresses.ips.some((ip) => isIPv6(ip.address));
@@ -124,7 +115,7 @@ export async function configureInPod(
     await refuseDuplicates(netns, link, addresses);
   }
   pod.batch([...addressMessages(link, addresses), up, ...routeMessages(link.index, addresses, config)]);
-  return { mac: link.mac, mtu: link.mtu };
+  return link;
 }
 
 function addressMessages(link: Link, { ips }: Result): Message[] {
@@ -132,53 +123,19 @@ function addressMessages(link: Link, { ips }: Result): Message[] {
 }
 
 /** IPv6 is switched on only where there is an IPv6 address, as in the CNI plugins' `ConfigureIface`. */
+const V6_SYSCTLS = {
+  "net.ipv6.conf.lo.disable_ipv6": "0",
+  "net.ipv6.conf.IFNAME.disable_ipv6": "0",
+  "net.ipv6.conf.IFNAME.keep_addr_on_down": "1",
+};
+/** Comforts that a kernel may lack: then it goes without them, as sriov-cni does. */
+const COMFORTS = { "net.ipv6.conf.IFNAME.optimistic_dad": "1", "net.ipv6.conf.IFNAME.ndisc_notify": "1" };
+
 function writeSysctls(config: AttachConfig, ifname: string, hasV6: boolean): void {
-  const quiet = { ...(hasV6 && { "net.ipv6.conf.lo.disable_ipv6": "0" }) };
-  for (const [key, value] of Object.entries(quiet)) writeSysctl(key, value);
-  const v6: Record<string, string> = {
-    ...(hasV6 && { disable_ipv6: "0", keep_addr_on_down: "1" }),
-    optimistic_dad: "1",
-    ndisc_notify: "1",
-  };
-  for (const [key, value] of Object.entries(v6))
-    tryWrite(`net.ipv6.conf.IFNAME.${key}`, ifname, value, hasV6 && key === "disable_ipv6");
-  for (const [key, value] of Object.entries(config.sysctl)) tryWrite(key, ifname, value, true);
-}
-
-function tryWrite(key: string, ifname: string, value: string, must: boolean): void {
-  try {
+  for (const [key, value] of Object.entries(COMFORTS))
+    try {
+      writeSysctl(key, value, { ifname });
+    } catch {}
+  for (const [key, value] of Object.entries({ ...(hasV6 && V6_SYSCTLS), ...config.sysctl }))
     writeSysctl(key, value, { ifname });
-  } catch (error) {
-    if (must) throw error; // the others are comforts that a kernel may lack, as in sriov-cni
-  }
-}
-
-const CARRIER_WAIT_MS = 200;
-
-/**
- * Tells the neighbours of the new address: waits for the carrier as sriov-cni does (200 ms), then a gratuitous ARP or
- * an unsolicited neighbour advertisement per address. Opens what it needs before it first waits. Never rejects.
- */
-export async function announceLater(netns: Fd, ifname: string, { ips }: Result, host: Host): Promise<void> {
-  if (ips.length === 0) return;
-  try {
-    using own = netns.duplicate();
-    using pod = inNetns(own, () => new NetlinkSocket());
-    const read = () => parseLink(pod.request(getLink({ name: ifname }))!);
-    let link = read();
-    for (let waited = 0, pauseMs = 2; !link.running && waited < CARRIER_WAIT_MS; waited += pauseMs, pauseMs *= 1.5) {
-      await sleep(pauseMs);
-      link = read();
-    }
-    for (const socket of inNetns(own, () =>
-      announce(
-        link.index,
-        link.mac,
-        ips.map((ip) => ip.address),
-      ),
-    ))
-      socket.closeLater();
-  } catch (error) {
-    if (codeOf(error) !== "ENODEV") host.log.debug({ err: error, ifname }, "addresses not announced");
-  }
 }

@@ -1,4 +1,4 @@
-import { attribute, attributes, nested, readText, readU32, text, u32 } from "./netlink/attribute.ts";
+import { attribute, attributes, NLA_F_NESTED, nested, readText, readU32, text, u32 } from "./netlink/attribute.ts";
 import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
 import type { Fd } from "./syscall.ts";
 
@@ -145,7 +145,7 @@ export function setLink(index: number, change: LinkChange, what = `change link $
 }
 
 const altname = (index: number, name: string) =>
-  Buffer.concat([ifinfomsg(index), nested(IFLA_PROP_LIST, [text(IFLA_ALT_IFNAME, name)])]);
+  Buffer.concat([ifinfomsg(index), nested(IFLA_PROP_LIST | NLA_F_NESTED, [text(IFLA_ALT_IFNAME, name)])]);
 
 export function addAltname(index: number, name: string): Message {
   return {

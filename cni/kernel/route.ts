@@ -21,6 +21,7 @@ const RTPROT_BOOT = 3;
 const RTN_UNICAST = 1;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
+const RT_TABLE_UNSPEC = 0;
 export const RT_TABLE_MAIN = 254;
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -62,12 +63,14 @@ export function listRoutes(): Message {
 }
 
 function message(type: number, flags: number, verb: string, route: RouteSpec): Message {
+  const { table = RT_TABLE_MAIN } = route;
   const [ip = "", bits] = route.dst.split("/");
   const v6 = isIPv6(ip);
   const length = Number(bits ?? (v6 ? 128 : 32));
   const header = Buffer.alloc(12);
   header[0] = v6 ? AF_INET6 : AF_INET;
   header[1] = length;
+  header[4] = table < 256 ? table : RT_TABLE_UNSPEC;
   header[5] = RTPROT_BOOT;
   header[6] = route.scope ?? (route.gateway || route.hops || v6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
   header[7] = RTN_UNICAST;
@@ -80,17 +83,18 @@ function message(type: number, flags: number, verb: string, route: RouteSpec): M
   };
 }
 
+/** In the order of ip(8). A table above 255 does not fit into the header's byte. */
 function parameters(route: RouteSpec, ip: string, length: number): Buffer[] {
   const { index, gateway, table = RT_TABLE_MAIN, priority, src, hops } = route;
   return [
-    ...(length > 0 ? [attribute(RTA_DST, ipBytes(ip))] : []),
-    ...(index === undefined ? [] : [u32(RTA_OIF, index)]),
+    ...(length > 0 || isIPv6(ip) ? [attribute(RTA_DST, ipBytes(ip))] : []),
+    ...(src ? [attribute(RTA_PREFSRC, ipBytes(src))] : []),
     ...(gateway ? [attribute(RTA_GATEWAY, ipBytes(gateway))] : []),
     ...(priority ? [u32(RTA_PRIORITY, priority)] : []),
-    ...(src ? [attribute(RTA_PREFSRC, ipBytes(src))] : []),
+    ...(table < 256 ? [] : [u32(RTA_TABLE, table)]),
+    ...(index === undefined ? [] : [u32(RTA_OIF, index)]),
     ...metrics(route),
     ...(hops ? [attribute(RTA_MULTIPATH, Buffer.concat(hops.map(nexthop)))] : []),
-    u32(RTA_TABLE, table),
   ];
 }
 

@@ -1,5 +1,6 @@
 const HEADER = 4;
-const NLA_F_NESTED = 0x8000;
+/** Only newer attributes want it (`IFLA_PROP_LIST`); ip(8) leaves it off elsewhere, and so do we: every kernel takes that. */
+export const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
 
 /** `struct nlattr`, include/uapi/linux/netlink.h, its flags taken off. */
@@ -29,8 +30,7 @@ export function attribute(type: number, data: Uint8Array): Buffer {
   return bytes;
 }
 
-export const nested = (type: number, inner: readonly Buffer[]): Buffer =>
-  attribute(type | NLA_F_NESTED, Buffer.concat(inner));
+export const nested = (type: number, inner: readonly Buffer[]): Buffer => attribute(type, Buffer.concat(inner));
 export const u8 = (type: number, value: number): Buffer => attribute(type, Buffer.from([value]));
 export const text = (type: number, value: string): Buffer => attribute(type, Buffer.from(`${value}\0`));
 

@@ -1,0 +1,14 @@
+/**
+ * A link-layer address as bytes: six for Ethernet, twenty for InfiniBand.
+ *
+ * @throws {Error} unless it is pairs of hex digits with colons between them.
+ */
+export function macBytes(mac: string): Buffer {
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2})*$/i.test(mac))
+    throw new Error(`cannot use ${JSON.stringify(mac)}: it is no MAC address`);
+  return Buffer.from(mac.replaceAll(":", ""), "hex");
+}
+
+/** Lower case with colons. */
+export const macText = (bytes: Uint8Array): string =>
+  Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join(":");
