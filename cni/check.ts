@@ -24,7 +24,7 @@ export async function check(call: Call, host: Host): Promise<void> {
     );
   using _attachment = await lockAttachment(call, "ADD", host);
   const record = new Journal(host.paths.stateDir).find(call.containerId, call.ifname);
-  if (!record || record.phase !== "attached")
+  if (record?.phase !== "attached")
     throw new CniError(
       CODE.UNKNOWN_CONTAINER,
       `cannot check ${call.ifname}: no ADD of container ${call.containerId} is on record`,

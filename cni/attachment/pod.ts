@@ -5,7 +5,6 @@ import { addAddress } from "../kernel/address.ts";
 import { codeOf } from "../kernel/errno.ts";
 import { deleteAltname, getLink, type Link, parseLink, setLink } from "../kernel/link.ts";
 import type { Message, NetlinkConnection } from "../kernel/netlink/message.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns, isOwnNetns, openNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { writeSysctl } from "../kernel/sysctl.ts";
