@@ -1,4 +1,4 @@
-import { getSystemErrorName } from "node:util";
+import { errnoName } from "../errno.ts";
 import { type Attribute, attributes } from "./attribute.ts";
 
 /** One netlink request: `what` is how an error names it, in the form "move mlx5_4 to /run/netns/p". */
@@ -11,7 +11,7 @@ export interface Message {
   readonly get?: boolean;
 }
 
-/** An answer, its body not copied. */
+/** A message as it is on the wire, its body not copied. */
 export interface Reply {
   readonly type: number;
   readonly flags: number;
@@ -29,6 +29,7 @@ export const NLM_F_DUMP = 0x300;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
+export const NLMSG_NOOP = 1;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 const NLMSGERR_ATTR_MSG = 1;
@@ -50,9 +51,12 @@ export class NetlinkError extends Error {
 export interface NetlinkConnection {
   /** @throws {NetlinkError} when refused. */
   request(message: Message): Buffer | undefined;
-  /** One send, one answer a message, in order. The kernel goes on after a refused message: all run, then the first error is thrown. */
+  /**
+   * One send, one answer a message, in order. The kernel goes on after a refused message: all run, then the first error
+   * is thrown.
+   */
   batch(messages: readonly Message[]): (Buffer | undefined)[];
-  /** @throws {NetlinkError} `EAGAIN` when a change interrupted the dump. */
+  /** @throws {NetlinkError} `EAGAIN` when changes interrupt the dump again and again. */
   dump(message: Message): Buffer[];
 }
 
@@ -75,8 +79,8 @@ export function encodeMessages(messages: readonly Message[], firstSeq: number, f
 
 /** @throws {Error} when a length does not fit: nothing of the datagram can be trusted then. */
 export function* decodeReplies(datagram: Buffer): Generator<Reply> {
-  for (let at = 0; at + HEADER <= datagram.length; ) {
-    const length = datagram.readUInt32LE(at);
+  for (let at = 0; at < datagram.length; ) {
+    const length = at + HEADER <= datagram.length ? datagram.readUInt32LE(at) : 0;
     if (length < HEADER || at + length > datagram.length)
       throw new Error("cannot read a netlink message: its length is wrong");
     yield {
@@ -89,15 +93,20 @@ export function* decodeReplies(datagram: Buffer): Generator<Reply> {
   }
 }
 
-/** The error of a NLMSG_ERROR body with the kernel's own words (extended acknowledgement), or undefined for "done". */
-export function errorOf({ body, flags }: Reply, what: string): NetlinkError | undefined {
-  const errno = body.readInt32LE(0);
-  if (errno === 0) return undefined;
-  let says = "";
-  if (flags & NLM_F_ACK_TLVS) {
-    const request = flags & NLM_F_CAPPED ? HEADER : align(body.readUInt32LE(4));
-    const text = [...attributes(body.subarray(4 + request))].find((a: Attribute) => a.type === NLMSGERR_ATTR_MSG);
-    if (text) says = text.data.toString("utf8", 0, Math.max(0, text.data.length - 1));
-  }
-  return new NetlinkError(what, getSystemErrorName(errno), says);
+/**
+ * The error of a NLMSG_ERROR or NLMSG_DONE body with the kernel's own words (extended acknowledgement), or undefined for
+ * "done".
+ */
+export function errorOf(reply: Reply, what: string): NetlinkError | undefined {
+  if (reply.body.length < 4) throw new Error("cannot read a netlink acknowledgement: it is too short");
+  const errno = reply.body.readInt32LE(0);
+  return errno === 0 ? undefined : new NetlinkError(what, errnoName(-errno), kernelSays(reply));
+}
+
+/** Behind the errno: in NLMSG_ERROR the refused request, or its header alone (NLM_F_CAPPED); then attributes. */
+function kernelSays({ type, flags, body }: Reply): string {
+  if (!(flags & NLM_F_ACK_TLVS)) return "";
+  const request = type === NLMSG_DONE ? 0 : flags & NLM_F_CAPPED ? HEADER : align(body.readUInt32LE(4));
+  const text = [...attributes(body.subarray(4 + request))].find((a: Attribute) => a.type === NLMSGERR_ATTR_MSG);
+  return text ? text.data.toString("utf8", 0, Math.max(0, text.data.length - 1)) : "";
 }

@@ -1,0 +1,115 @@
+import { tracer } from "./debug.ts";
+import {
+  decodeReplies,
+  encodeMessages,
+  errorOf,
+  type Message,
+  type NetlinkConnection,
+  NetlinkError,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  NLMSG_NOOP,
+  type Reply,
+} from "./message.ts";
+
+/** Where datagrams go and come from: the kernel, or a test's double. */
+export interface Transport {
+  /** The protocol's number, for the dump of messages. */
+  readonly protocol: number;
+  send(datagram: Buffer): void;
+  /**
+   * The next datagram; valid until the next call.
+   *
+   * @throws an error with `code` "EAGAIN" when none came in time, "ENOBUFS" when the kernel had to drop some.
+   */
+  receive(): Buffer;
+}
+
+/** A dump that changes interrupt is tried again as often; under constant change it then fails. */
+const DUMP_TRIES = 5;
+
+/** Requests and their answers, matched by sequence number. Synchronous: nothing else of the thread comes in between. */
+export class Connection implements NetlinkConnection {
+  readonly #transport: Transport;
+  #seq = 0;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  request(message: Message): Buffer | undefined {
+    return this.batch([message])[0];
+  }
+
+  batch(messages: readonly Message[]): (Buffer | undefined)[] {
+    const answers: (Buffer | undefined)[] = new Array(messages.length).fill(undefined);
+    if (messages.length === 0) return answers;
+    const first = this.#send(messages, 0);
+    const pending = new Set(messages.keys());
+    let failure: NetlinkError | undefined;
+    while (pending.size > 0)
+      for (const reply of this.#receive(messages[Math.min(...pending)]!)) {
+        const i = (reply.seq - first) >>> 0;
+        const message = messages[i];
+        if (!message || !pending.has(i)) continue; // late: its request timed out
+        if (reply.type === NLMSG_ERROR) failure ??= errorOf(reply, message.what);
+        else answers[i] = Buffer.from(reply.body);
+        if (reply.type === NLMSG_ERROR || message.get) pending.delete(i);
+      }
+    if (failure) throw failure;
+    return answers;
+  }
+
+  dump(message: Message): Buffer[] {
+    for (let left = DUMP_TRIES; left > 0; left--) {
+      const bodies = this.#dumpOnce(message);
+      if (bodies) return bodies;
+    }
+    throw new NetlinkError(message.what, "EAGAIN", `changes interrupted the dump ${DUMP_TRIES} times`);
+  }
+
+  /** Reads to the end in any case: the kernel refuses the next dump while one is unfinished. */
+  #dumpOnce(message: Message): Buffer[] | undefined {
+    const first = this.#send([{ ...message, get: true }], NLM_F_DUMP);
+    const bodies: Buffer[] = [];
+    let interrupted = false;
+    for (;;)
+      for (const reply of this.#receive(message)) {
+        if (reply.seq !== first) continue;
+        interrupted ||= (reply.flags & NLM_F_DUMP_INTR) !== 0;
+        if (isEnd(reply)) {
+          const failure = reply.body.length >= 4 ? errorOf(reply, message.what) : undefined;
+          if (failure) throw failure;
+          return interrupted ? undefined : bodies;
+        }
+        if (reply.type !== NLMSG_NOOP) bodies.push(Buffer.from(reply.body));
+      }
+  }
+
+  #send(messages: readonly Message[], flags: number): number {
+    const first = (this.#seq + 1) >>> 0;
+    this.#seq = (this.#seq + messages.length) >>> 0;
+    const datagram = encodeMessages(messages, first, flags);
+    tracer.write?.(">", this.#transport.protocol, datagram, messages.map((m) => m.what).join("; "));
+    this.#transport.send(datagram);
+    return first;
+  }
+
+  /** @throws {NetlinkError} `ETIMEDOUT` when the kernel does not answer: what became of the request is unknown. */
+  *#receive(message: Message): Generator<Reply> {
+    let datagram: Buffer;
+    try {
+      datagram = this.#transport.receive();
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "EAGAIN") throw error;
+      throw new NetlinkError(message.what, "ETIMEDOUT", "the kernel did not answer in time");
+    }
+    tracer.write?.("<", this.#transport.protocol, datagram);
+    yield* decodeReplies(datagram);
+  }
+}
+
+/** An acknowledgement ends a dump too: of a request that turned out to be none. */
+const isEnd = ({ type }: Reply): boolean => type === NLMSG_DONE || type === NLMSG_ERROR;
