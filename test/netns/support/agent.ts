@@ -1,0 +1,94 @@
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import type { Netns } from "./netns.ts";
+import { type Ran, until } from "./run.ts";
+
+/** A node agent that runs. */
+export class Agent {
+  readonly pid: number;
+  readonly port: number;
+  readonly #host: Netns;
+  readonly #done: Promise<Pick<Ran, "exit" | "signal">>;
+  #ended = false;
+  #log = "";
+
+  private constructor(host: Netns, executable: string, env: Readonly<Record<string, string>>, port: number) {
+    this.#host = host;
+    this.port = port;
+    const args = ["agent", "--health", `127.0.0.1:${port}`, "--reconcile-seconds", "3600"];
+    // It dies with the test, however that ends.
+    const [command, rest] = host.enter("setpriv", "--pdeathsig", "KILL", executable, ...args);
+    const child = spawn(command, rest, { env: { PATH: process.env["PATH"]!, ...env } });
+    this.pid = child.pid!;
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece: Buffer) => (this.#log += piece));
+    this.#done = new Promise((resolve) =>
+      child.on("close", (exit, signal) => {
+        this.#ended = true;
+        resolve({ exit, signal });
+      }),
+    );
+  }
+
+  /** Starts one; ready() says when it serves. */
+  static start(host: Netns, executable: string, env: Readonly<Record<string, string>>, port: number): Agent {
+    return new Agent(host, executable, env, port);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Waits until it serves. @throws {Error} with its log when it ends before. */
+  async ready(): Promise<this> {
+    await until("the agent is ready", () => this.#ended || this.saysReady(), 20_000);
+    if (this.#ended) throw new Error(`the agent ended: ${this.#log}`);
+    return this;
+  }
+
+  saysReady(): boolean {
+    return this.#log.includes('"msg":"agent ready"');
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (!this.#ended) process.kill(this.pid, signal);
+  }
+
+  /** Sends a signal and waits for the end. */
+  async end(signal: NodeJS.Signals = "SIGTERM"): Promise<Pick<Ran, "exit" | "signal">> {
+    this.signal(signal);
+    return this.#done;
+  }
+
+  /** Waits for its end by itself. */
+  get done(): Promise<Pick<Ran, "exit" | "signal">> {
+    return this.#done;
+  }
+
+  /** Asks a health endpoint. */
+  async get(path: string): Promise<string> {
+    return this.#host.exec(
+      "curl",
+      "-s",
+      "-o",
+      "/dev/null",
+      "-w",
+      "%{http_code}",
+      `http://127.0.0.1:${this.port}${path}`,
+    );
+  }
+
+  /** Number of its open descriptors. */
+  descriptors(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** Resident memory in MB. */
+  residentMb(): number {
+    const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"))?.[1];
+    return Number(kb) / 1024;
+  }
+}

@@ -1,0 +1,62 @@
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** What stands below `/sys/bus/pci/devices/<address>`. */
+export interface PciFunction {
+  readonly pci: string;
+  /** Its network interface. */
+  readonly netdev?: string;
+  readonly driver?: string;
+  /** Names below `infiniband/`. */
+  readonly rdma?: readonly string[];
+}
+
+/** A sysfs of PCI functions, as the kernel lays it out: `bus/pci/devices` is links into `devices`. */
+export class SysfsTree {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
+    for (const dir of ["bus/pci/devices", "bus/pci/drivers", "class/net"])
+      mkdirSync(join(root, dir), { recursive: true });
+  }
+
+  path(pci: string): string {
+    return join(this.root, "devices/pci0000:a0", pci);
+  }
+
+  add({ pci, netdev, driver, rdma = [] }: PciFunction): void {
+    mkdirSync(this.path(pci), { recursive: true });
+    symlinkSync(`../../../devices/pci0000:a0/${pci}`, join(this.root, "bus/pci/devices", pci));
+    for (const name of rdma) mkdirSync(join(this.path(pci), "infiniband", name), { recursive: true });
+    if (netdev) this.addNetdev(pci, netdev);
+    if (driver) this.#bind(pci, driver);
+  }
+
+  addNetdev(pci: string, netdev: string): void {
+    mkdirSync(join(this.path(pci), "net", netdev), { recursive: true });
+    symlinkSync(`../../devices/pci0000:a0/${pci}/net/${netdev}`, join(this.root, "class/net", netdev));
+    symlinkSync("../..", join(this.path(pci), "net", netdev, "device"));
+  }
+
+  /** As if the link had gone to another namespace, or its driver away. */
+  removeNetdev(pci: string, netdev: string): void {
+    rmSync(join(this.root, "class/net", netdev));
+    rmSync(join(this.path(pci), "net"), { recursive: true });
+  }
+
+  /** Makes `pf` a physical function with these VFs, the others of the tree included before. */
+  setVfs(pf: string, vfs: readonly string[]): void {
+    writeFileSync(join(this.path(pf), "sriov_totalvfs"), "64\n");
+    writeFileSync(join(this.path(pf), "sriov_numvfs"), `${vfs.length}\n`);
+    vfs.forEach((vf, i) => {
+      symlinkSync(`../${vf}`, join(this.path(pf), `virtfn${i}`));
+      symlinkSync(`../${pf}`, join(this.path(vf), "physfn"));
+    });
+  }
+
+  #bind(pci: string, driver: string): void {
+    mkdirSync(join(this.root, "bus/pci/drivers", driver), { recursive: true });
+    symlinkSync(`../../../bus/pci/drivers/${driver}`, join(this.path(pci), "driver"));
+  }
+}

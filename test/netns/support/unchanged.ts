@@ -1,0 +1,59 @@
+import type { Test } from "tap";
+import { until } from "./run.ts";
+import type { Via, World } from "./world.ts";
+
+type Json = Record<string, unknown>;
+
+/**
+ * The host's links as `ip -j -d link` shows them. The far ends of the pairs stand for switch ports: their state follows
+ * the VFs late, and is left out.
+ */
+export async function picture(world: World): Promise<Json[]> {
+  const links = await world.host.show("link");
+  return links
+    .map(({ ifname, flags, operstate, link_netnsid: _, link_index: __, ...rest }): Json & { name: string } => {
+      const name = String(ifname);
+      return { name, ...rest, ...(isPort(name) ? {} : { flags, operstate }) };
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+const isPort = (name: string): boolean => /^(rail|bare).*p$/.test(name);
+
+/** What a node must show when nothing is attached. */
+export async function leftovers(world: World): Promise<Json> {
+  return {
+    links: await picture(world),
+    records: world.records(),
+    locks: world.locks(),
+    deviceInfos: world.deviceInfos(),
+  };
+}
+
+/** Runs a scenario and asserts that the node is as before: links, journal, locks, processes, device-info files. */
+export async function unchanged(t: Test, world: World, via: Via, scenario: () => Promise<void>): Promise<void> {
+  world.ipam.reset();
+  world.faults();
+  await world.use(via);
+  const before = await leftovers(world);
+  await scenario();
+  world.faults();
+  t.same(await leftovers(world), before, "links, records, locks and device-info files are as before");
+  await until("no process is left", () => world.processes().length === 0, 5_000).catch(() => {
+    t.same(world.processes(), [], "no process is left");
+  });
+}
+
+/** As unchanged(), and then the first VF can be attached and detached. */
+export async function reusable(t: Test, world: World, via: Via, scenario: () => Promise<void>): Promise<void> {
+  await unchanged(t, world, via, scenario);
+  await unchanged(t, world, via, () => nextAttachmentWorks(t, world, via));
+}
+
+async function nextAttachmentWorks(t: Test, world: World, via: Via): Promise<void> {
+  const next = world.attachment(await world.spare());
+  const added = await world.call(via, "ADD", next);
+  t.equal(added.exit, 0, `the next ADD of the VF works: ${added.stdout}`);
+  const deleted = await world.call(via, "DEL", next);
+  t.equal(deleted.exit, 0, `and its DEL: ${deleted.stdout}`);
+}
