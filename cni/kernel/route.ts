@@ -1,6 +1,5 @@
-import { isIPv6 } from "node:net";
 import { type Attribute, attribute, attributes, nested, readU32, u32 } from "./netlink/attribute.ts";
-import { ipBytes, ipText } from "./netlink/ip-bytes.ts";
+import { ipBytes, ipText, isIPv6, splitCidr } from "./netlink/ip-bytes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
 
 /** include/uapi/linux/rtnetlink.h. */
@@ -17,10 +16,13 @@ const RTA_MULTIPATH = 9;
 const RTA_TABLE = 15;
 const RTAX_MTU = 2;
 const RTAX_ADVMSS = 8;
+const RTPROT_UNSPEC = 0;
 const RTPROT_BOOT = 3;
+const RTN_UNSPEC = 0;
 const RTN_UNICAST = 1;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
+const RT_SCOPE_NOWHERE = 255;
 const RT_TABLE_UNSPEC = 0;
 export const RT_TABLE_MAIN = 254;
 const AF_INET = 2;
@@ -53,41 +55,44 @@ export interface RouteSpec {
 }
 
 /** Refused with `EEXIST` when there is one of the same destination, table and priority. */
-export const addRoute = (route: RouteSpec): Message => message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "add", route);
-/** Refused with `ESRCH` when there is none. */
-export const deleteRoute = (route: RouteSpec): Message => message(RTM_DELROUTE, 0, "delete", route);
+export function addRoute(route: RouteSpec): Message {
+  const scope = route.scope ?? (route.gateway || route.hops || isIPv6(route.dst) ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
+  const body = encode(route, { protocol: RTPROT_BOOT, scope, type: RTN_UNICAST });
+  return { what: `add route ${label(route)}`, type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_EXCL, body };
+}
+
+/** Removes the first route that has all that is given, whoever made it. Refused with `ESRCH` when there is none. */
+export function deleteRoute(route: RouteSpec): Message {
+  const body = encode(route, { protocol: RTPROT_UNSPEC, scope: route.scope ?? RT_SCOPE_NOWHERE, type: RTN_UNSPEC });
+  return { what: `delete route ${label(route)}`, type: RTM_DELROUTE, body };
+}
 
 /** For dump(): all routes of all tables of the namespace. */
 export function listRoutes(): Message {
   return { what: "list routes", type: RTM_GETROUTE, body: Buffer.alloc(12) };
 }
 
-function message(type: number, flags: number, verb: string, route: RouteSpec): Message {
+const label = ({ dst, gateway }: RouteSpec): string => (gateway ? `${dst} via ${gateway}` : dst);
+
+/** `struct rtmsg` and attributes. */
+function encode(route: RouteSpec, h: { protocol: number; scope: number; type: number }): Buffer {
   const { table = RT_TABLE_MAIN } = route;
-  const [ip = "", bits] = route.dst.split("/");
-  const v6 = isIPv6(ip);
-  const length = Number(bits ?? (v6 ? 128 : 32));
+  const { bytes, bits } = splitCidr(route.dst);
   const header = Buffer.alloc(12);
-  header[0] = v6 ? AF_INET6 : AF_INET;
-  header[1] = length;
+  header[0] = bytes.length === 16 ? AF_INET6 : AF_INET;
+  header[1] = bits;
   header[4] = table < 256 ? table : RT_TABLE_UNSPEC;
-  header[5] = RTPROT_BOOT;
-  header[6] = route.scope ?? (route.gateway || route.hops || v6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
-  header[7] = RTN_UNICAST;
-  const via = route.gateway ? ` via ${route.gateway}` : "";
-  return {
-    what: `${verb} route ${route.dst}${via}`,
-    type,
-    flags,
-    body: Buffer.concat([header, ...parameters(route, ip, length)]),
-  };
+  header[5] = h.protocol;
+  header[6] = h.scope;
+  header[7] = h.type;
+  const dst = bits > 0 || bytes.length === 16 ? [attribute(RTA_DST, bytes)] : [];
+  return Buffer.concat([header, ...dst, ...parameters(route)]);
 }
 
 /** In the order of ip(8). A table above 255 does not fit into the header's byte. */
-function parameters(route: RouteSpec, ip: string, length: number): Buffer[] {
+function parameters(route: RouteSpec): Buffer[] {
   const { index, gateway, table = RT_TABLE_MAIN, priority, src, hops } = route;
   return [
-    ...(length > 0 || isIPv6(ip) ? [attribute(RTA_DST, ipBytes(ip))] : []),
     ...(src ? [attribute(RTA_PREFSRC, ipBytes(src))] : []),
     ...(gateway ? [attribute(RTA_GATEWAY, ipBytes(gateway))] : []),
     ...(priority ? [u32(RTA_PRIORITY, priority)] : []),
@@ -103,37 +108,62 @@ function metrics({ mtu, advmss }: RouteSpec): Buffer[] {
   return list.length > 0 ? [nested(RTA_METRICS, list)] : [];
 }
 
+/** Size of `struct rtnexthop`. */
+const RTNEXTHOP = 8;
+
 /** `struct rtnexthop` and its gateway. */
 function nexthop({ index, gateway, weight = 1 }: Hop): Buffer {
   const via = attribute(RTA_GATEWAY, ipBytes(gateway));
-  const header = Buffer.alloc(8);
-  header.writeUInt16LE(8 + via.length, 0);
+  const header = Buffer.alloc(RTNEXTHOP);
+  header.writeUInt16LE(RTNEXTHOP + via.length, 0);
   header[3] = weight - 1;
   header.writeInt32LE(index, 4);
   return Buffer.concat([header, via]);
 }
 
-/** What of a route the kernel reports. */
-export interface RouteState {
-  readonly dst: string;
+/** A route as the kernel reports it: the same words, so that it can be compared with, or deleted as, what was added. */
+export interface RouteState extends RouteSpec {
   readonly table: number;
-  readonly index?: number;
-  readonly gateway?: string;
-  readonly priority?: number;
+  readonly scope: number;
 }
 
 /** Body of a RTM_NEWROUTE message. */
 export function parseRoute(body: Buffer): RouteState {
-  const found = new Map<number, Attribute>([...attributes(body.subarray(12))].map((a) => [a.type, a]));
-  const ip = (type: number) => (found.has(type) ? ipText(found.get(type)!.data) : undefined);
-  const number = (type: number) => (found.has(type) ? readU32(found.get(type)!) : undefined);
-  const dst = ip(RTA_DST) ?? (body.readUInt8(0) === AF_INET6 ? "::" : "0.0.0.0");
-  const [index, gateway, priority] = [number(RTA_OIF), ip(RTA_GATEWAY), number(RTA_PRIORITY)];
+  const found = byType(body.subarray(12));
+  const dst = ipOf(found, RTA_DST) ?? (body.readUInt8(0) === AF_INET6 ? "::" : "0.0.0.0");
+  const inner = byType(found.get(RTA_METRICS)?.data ?? Buffer.alloc(0));
+  const hops = found.get(RTA_MULTIPATH);
   return {
     dst: `${dst}/${body.readUInt8(1)}`,
-    table: number(RTA_TABLE) ?? body.readUInt8(4),
-    ...(index !== undefined && { index }),
-    ...(gateway !== undefined && { gateway }),
-    ...(priority !== undefined && { priority }),
+    table: numberOf(found, RTA_TABLE) ?? body.readUInt8(4),
+    scope: body.readUInt8(6),
+    ...given("index", numberOf(found, RTA_OIF)),
+    ...given("gateway", ipOf(found, RTA_GATEWAY)),
+    ...given("priority", numberOf(found, RTA_PRIORITY)),
+    ...given("src", ipOf(found, RTA_PREFSRC)),
+    ...given("mtu", numberOf(inner, RTAX_MTU)),
+    ...given("advmss", numberOf(inner, RTAX_ADVMSS)),
+    ...given("hops", hops && parseHops(hops.data)),
   };
+}
+
+type Found = ReadonlyMap<number, Attribute>;
+const byType = (bytes: Buffer): Found => new Map([...attributes(bytes)].map((a) => [a.type, a]));
+const ipOf = (found: Found, type: number) => (found.has(type) ? ipText(found.get(type)!.data) : undefined);
+const numberOf = (found: Found, type: number) => (found.has(type) ? readU32(found.get(type)!) : undefined);
+const given = <K extends string, V>(key: K, value: V | undefined) =>
+  (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+
+/** @throws {Error} when a length does not fit. */
+function parseHops(bytes: Buffer): Hop[] {
+  const hops: Hop[] = [];
+  for (let at = 0; at + RTNEXTHOP <= bytes.length; ) {
+    const length = bytes.readUInt16LE(at);
+    if (length < RTNEXTHOP || at + length > bytes.length)
+      throw new Error("cannot read a next hop: its length is wrong");
+    const gateway = ipOf(byType(bytes.subarray(at + RTNEXTHOP, at + length)), RTA_GATEWAY) ?? "";
+    hops.push({ index: bytes.readInt32LE(at + 4), gateway, weight: bytes.readUInt8(at + 3) + 1 });
+    at += (length + 3) & ~3;
+  }
+  return hops;
 }

@@ -1,48 +1,59 @@
-import { isIPv6 } from "node:net";
-import { type Attribute, attribute, attributes, readU32, u32 } from "./netlink/attribute.ts";
-import { ipBytes, ipText } from "./netlink/ip-bytes.ts";
+import { type Attribute, attribute, attributes, readText, readU32, text, u32 } from "./netlink/attribute.ts";
+import { ipText, splitCidr } from "./netlink/ip-bytes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
 
-/** include/uapi/linux/fib_rules.h. */
+/** `RTM_*`: include/uapi/linux/rtnetlink.h; the rest: include/uapi/linux/fib_rules.h. */
 const RTM_NEWRULE = 32;
 const RTM_DELRULE = 33;
 const RTM_GETRULE = 34;
 const FRA_SRC = 2;
+const FRA_IIFNAME = 3;
 const FRA_PRIORITY = 6;
 const FRA_TABLE = 15;
+const FR_ACT_UNSPEC = 0;
 const FR_ACT_TO_TBL = 1;
+const RT_TABLE_UNSPEC = 0;
 const AF_INET = 2;
 const AF_INET6 = 10;
 
-/** `from <CIDR> lookup <table>`. */
+/** `from <CIDR> [iif <link>] lookup <table>`. */
 export interface Rule {
   readonly from: string;
+  /** Only for packets that came in by this link. */
+  readonly iif?: string;
   readonly table: number;
   readonly priority: number;
 }
 
 /** Refused with `EEXIST` when there is the same. */
-export const addRule = (rule: Rule): Message => message(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, "add", rule);
-export const deleteRule = (rule: Rule): Message => message(RTM_DELRULE, 0, "delete", rule);
+export const addRule = (rule: Rule): Message => message("add", rule);
+/** Refused with `ENOENT` when there is none. */
+export const deleteRule = (rule: Rule): Message => message("delete", rule);
 
 /** For dump(). */
 export function listRules(): Message {
   return { what: "list rules", type: RTM_GETRULE, body: Buffer.alloc(12) };
 }
 
-function message(type: number, flags: number, verb: string, { from, table, priority }: Rule): Message {
-  const [ip = "", bits] = from.split("/");
+/** `struct fib_rule_hdr` and attributes, in the order of ip(8). A table above 255 does not fit into the header's byte. */
+function message(verb: "add" | "delete", { from, iif, table, priority }: Rule): Message {
+  const { bytes, bits } = splitCidr(from);
   const header = Buffer.alloc(12);
-  header[0] = isIPv6(ip) ? AF_INET6 : AF_INET;
-  header[2] = Number(bits);
-  header[7] = FR_ACT_TO_TBL;
+  header[0] = bytes.length === 16 ? AF_INET6 : AF_INET;
+  header[2] = bits;
+  header[4] = table < 256 ? table : RT_TABLE_UNSPEC;
+  header[7] = verb === "add" ? FR_ACT_TO_TBL : FR_ACT_UNSPEC;
   const body = Buffer.concat([
     header,
-    attribute(FRA_SRC, ipBytes(ip)),
+    attribute(FRA_SRC, bytes),
+    ...(iif === undefined ? [] : [text(FRA_IIFNAME, iif)]),
+    ...(table < 256 ? [] : [u32(FRA_TABLE, table)]),
     u32(FRA_PRIORITY, priority),
-    u32(FRA_TABLE, table),
   ]);
-  return { what: `${verb} rule from ${from}`, type, flags, body };
+  const what = `${verb} rule from ${from}`;
+  return verb === "add"
+    ? { what, type: RTM_NEWRULE, flags: NLM_F_CREATE | NLM_F_EXCL, body }
+    : { what, type: RTM_DELRULE, body };
 }
 
 /** Body of a RTM_NEWRULE message; undefined for a rule without a source. */
@@ -51,9 +62,11 @@ export function parseRule(body: Buffer): Rule | undefined {
   const src = found.get(FRA_SRC);
   if (!src) return undefined;
   const number = (type: number) => (found.has(type) ? readU32(found.get(type)!) : 0);
+  const iif = found.get(FRA_IIFNAME);
   return {
     from: `${ipText(src.data)}/${body.readUInt8(2)}`,
     table: number(FRA_TABLE) || body.readUInt8(4),
     priority: number(FRA_PRIORITY),
+    ...(iif && { iif: readText(iif) }),
   };
 }

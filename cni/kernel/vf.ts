@@ -13,6 +13,8 @@ const IFLA_VF_RATE = 6;
 const IFLA_VF_TRUST = 9;
 const IFLA_VF_VLAN_LIST = 12;
 const IFLA_VF_VLAN_INFO = 1;
+/** include/uapi/linux/if_ether.h. */
+const ETH_P_8021Q = 0x8100;
 
 const vfMac = struct("ifla_vf_mac", 36, [
   ["vf", 0, "u32"],
@@ -56,32 +58,39 @@ export interface VfState {
   readonly linkState: LinkState;
 }
 
-/** One request; the kernel applies MAC, VLAN, rate, spoof check, link state, trust in this order, whatever ours is. */
+/**
+ * Everything in one request, and no more than is given; `qos` and `proto` go with `vlan`, a missing rate means unlimited.
+ * The kernel applies MAC, VLAN, rate, spoof check, link state, trust in this order, whatever ours is (`do_setvfinfo()`,
+ * net/core/rtnetlink.c), and stops at the first that the driver refuses: what was before it stays.
+ */
 export function setVf(
   pfIndex: number,
   vf: number,
-  s: Partial<VfState>,
+  state: Partial<VfState>,
   what = `configure VF ${vf} of link ${pfIndex}`,
 ): Message {
-  const list: Buffer[] = [];
-  if (s.mac !== undefined) list.push(attribute(IFLA_VF_MAC, vfMac.encode({ vf, mac: s.mac })));
-  if (s.vlan !== undefined) {
-    const info = vfVlanInfo.encode({ vf, vlan: s.vlan, qos: s.qos ?? 0, proto: s.proto ?? 0x8100 });
-    list.push(nested(IFLA_VF_VLAN_LIST, [attribute(IFLA_VF_VLAN_INFO, info)]));
-  }
-  if (s.maxTxRate !== undefined)
-    list.push(attribute(IFLA_VF_RATE, vfRate.encode({ vf, min: s.minTxRate ?? 0, max: s.maxTxRate })));
-  if (s.spoofchk !== undefined)
-    list.push(attribute(IFLA_VF_SPOOFCHK, vfSetting.encode({ vf, setting: Number(s.spoofchk) })));
-  if (s.linkState !== undefined)
-    list.push(attribute(IFLA_VF_LINK_STATE, vfSetting.encode({ vf, setting: LINK_STATES.indexOf(s.linkState) })));
-  if (s.trust !== undefined) list.push(attribute(IFLA_VF_TRUST, vfSetting.encode({ vf, setting: Number(s.trust) })));
-  return {
-    what,
-    type: RTM_SETLINK,
-    body: Buffer.concat([ifinfomsg(pfIndex), nested(IFLA_VFINFO_LIST, [nested(IFLA_VF_INFO, list)])]),
-  };
+  const list = nested(IFLA_VFINFO_LIST, [nested(IFLA_VF_INFO, settings(vf, state))]);
+  return { what, type: RTM_SETLINK, body: Buffer.concat([ifinfomsg(pfIndex), list]) };
 }
+
+/** In the order of ip(8). */
+function settings(vf: number, { mac, spoofchk, linkState, trust, ...s }: Partial<VfState>): Buffer[] {
+  const setting = (type: number, value: number) => attribute(type, vfSetting.encode({ vf, setting: value }));
+  return [
+    ...(mac === undefined ? [] : [attribute(IFLA_VF_MAC, vfMac.encode({ vf, mac }))]),
+    ...(s.vlan === undefined ? [] : [vlanList({ vf, vlan: s.vlan, qos: s.qos ?? 0, proto: s.proto ?? ETH_P_8021Q })]),
+    ...(spoofchk === undefined ? [] : [setting(IFLA_VF_SPOOFCHK, Number(spoofchk))]),
+    ...(linkState === undefined ? [] : [setting(IFLA_VF_LINK_STATE, LINK_STATES.indexOf(linkState))]),
+    ...(trust === undefined ? [] : [setting(IFLA_VF_TRUST, Number(trust))]),
+    ...(s.minTxRate === undefined && s.maxTxRate === undefined
+      ? []
+      : [attribute(IFLA_VF_RATE, vfRate.encode({ vf, min: s.minTxRate ?? 0, max: s.maxTxRate ?? 0 }))]),
+  ];
+}
+
+/** A list of one: the kernel takes no more. Also for 802.1Q, where ip(8) uses the older `IFLA_VF_VLAN`. */
+const vlanList = (vlan: Parameters<typeof vfVlanInfo.encode>[0]): Buffer =>
+  nested(IFLA_VF_VLAN_LIST, [attribute(IFLA_VF_VLAN_INFO, vfVlanInfo.encode(vlan))]);
 
 /** VFs by index, of a RTM_NEWLINK body that was asked for with `vfs`. A driver that lacks a setting shows its default. */
 export function parseVfs(body: Buffer): Map<number, VfState> {
@@ -98,7 +107,7 @@ function readVf(info: Buffer, into: Map<number, VfState>): void {
     mac: "00:00:00:00:00:00",
     vlan: 0,
     qos: 0,
-    proto: 0x8100,
+    proto: ETH_P_8021Q,
     minTxRate: 0,
     maxTxRate: 0,
     spoofchk: false,
@@ -134,5 +143,5 @@ function readVlan(list: Buffer): [vf: number | undefined, part: Partial<VfState>
   const first = [...attributes(list)].find((a) => a.type === IFLA_VF_VLAN_INFO);
   if (!first) return [undefined, {}];
   const { vf, vlan, qos, proto } = vfVlanInfo.decode(first.data);
-  return [vf, { vlan, qos, proto: proto || 0x8100 }];
+  return [vf, { vlan, qos, proto: proto || ETH_P_8021Q }];
 }

@@ -1,0 +1,97 @@
+import t from "tap";
+import {
+  addAltname,
+  deleteAltname,
+  getLink,
+  type LinkChange,
+  listLinks,
+  macBytes,
+  macText,
+  setLink,
+} from "../../../cni/kernel/link.ts";
+import { NLM_F_CREATE, NLM_F_EXCL } from "../../../cni/kernel/netlink/message.ts";
+import type { Fd } from "../../../cni/kernel/syscall.ts";
+import { hex, sent } from "./support/captures.ts";
+
+/** The captured link. */
+const INDEX = 3;
+const RTM_SETLINK = 19;
+
+for (const { command, change } of [
+  { command: "name rail0", change: { name: "rail0" }, dev: "v0" },
+  { command: "alias hello", change: { alias: "hello" } },
+  { command: 'alias ""', change: { alias: "" } },
+  { command: "mtu 9000", change: { mtu: 9000 } },
+  { command: "address 02:00:00:00:00:07", change: { mac: "02:00:00:00:00:07" } },
+  { command: "up", change: { up: true } },
+  { command: "down", change: { up: false } },
+  { command: "netns pod", change: { netns: { n: 4 } as Fd } },
+] as { command: string; change: LinkChange; dev?: string }[])
+  t.test(`setLink() sends what \`ip link set DEV ${command}\` sends`, async (t) => {
+    const { body } = sent(`ip link set ${command.startsWith("name") ? "v0" : "rail0"} ${command}`);
+    const message = setLink(INDEX, change);
+    t.equal(hex(message.body), body);
+    t.equal(message.type, RTM_SETLINK, "the type that refuses to create a link");
+  });
+
+t.test("setLink() puts all changes into one request, the namespace first", async (t) => {
+  const change = { netns: { n: 9 } as Fd, name: "net1", alias: "a", mac: "02:00:00:00:00:07", mtu: 9000, up: true };
+  t.equal(
+    hex(setLink(INDEX, change).body),
+    [
+      "00000000030000000100000001000000",
+      "08001c0009000000",
+      "090003006e65743100000000",
+      "0500140061000000",
+      "0a0001000200000000070000",
+      "0800040028230000",
+    ].join(""),
+  );
+});
+
+// As `ip netconf` numbers them; the nesting is that of inet_fill_link_af() and inet_set_link_af(), net/ipv4/devinet.c.
+t.test("setLink() nests IPv4 settings as IFLA_AF_SPEC > AF_INET > IFLA_INET_CONF", async (t) => {
+  t.equal(
+    hex(setLink(INDEX, { inetConf: { 8: 2, 19: 1 } }).body),
+    `00000000030000000000000000000000${"1c001a00"}${"18000200"}${"14000100"}${"0800080002000000"}${"0800130001000000"}`,
+  );
+});
+
+t.test("setLink() changes nothing when nothing is asked", async (t) => {
+  t.equal(hex(setLink(INDEX, {}).body), "00000000030000000000000000000000");
+});
+
+for (const { verb, make } of [
+  { verb: "add", make: addAltname },
+  { verb: "del", make: deleteAltname },
+])
+  t.test(`${make.name}() sends what \`ip link property ${verb}\` sends`, async (t) => {
+    const want = sent(`ip link property ${verb} dev rail0 altname enp1s0f0v0`);
+    const message = make(INDEX, "enp1s0f0v0");
+    t.equal(hex(message.body), want.body);
+    t.equal(message.type, want.type);
+    // ip(8) adds NLM_F_APPEND, which the kernel does not look at here.
+    t.equal(message.flags ?? 0, verb === "add" ? NLM_F_CREATE | NLM_F_EXCL : 0);
+  });
+
+for (const { which, vfs, want } of [
+  { which: { name: "v1" }, vfs: false, want: "00000000000000000000000000000000070003007631000008001d0008000000" },
+  { which: { name: "v1" }, vfs: true, want: "00000000000000000000000000000000070003007631000008001d0009000000" },
+  { which: { index: 3 }, vfs: false, want: "0000000003000000000000000000000008001d0008000000" },
+])
+  t.test(`getLink() asks for ${JSON.stringify(which)}${vfs ? " with its VFs" : ""}, without statistics`, async (t) => {
+    const message = getLink(which, { vfs });
+    t.equal(hex(message.body), want);
+    t.equal(message.get, true);
+    t.match(message.what, "name" in which ? "read v1" : "read link 3");
+  });
+
+t.test("listLinks() asks for all links without statistics", async (t) => {
+  t.equal(hex(listLinks().body), "0000000000000000000000000000000008001d0008000000");
+});
+
+t.test("macText() and macBytes() are each other's reverse", async (t) => {
+  t.equal(macText(macBytes("02:00:00:00:0A:07")), "02:00:00:00:0a:07");
+  t.equal(macText(Buffer.alloc(0)), "", "a link without an address");
+  t.equal(macText(Buffer.alloc(20, 1)).length, 59, "an InfiniBand address has 20 bytes");
+});
