@@ -13,7 +13,7 @@ import type { Host } from "./host.ts";
 import type { Link } from "./kernel/link.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import { inNetns, netnsInode } from "./kernel/netns.ts";
-import { delegate } from "./protocol/delegate.ts";
+import { delegate, type Exec } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
 import { emptyResult, formatResult, mergeResult, type Result } from "./protocol/result.ts";
 
@@ -57,12 +57,17 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   await using undo = new AsyncDisposableStack();
   const journal = new Journal(host.paths.stateDir);
   const record = newRecord(plan, call, host);
-  undo.defer(() => detach(record, host, { release: config.ipamType !== undefined }));
+  let asked = false; // an IPAM plugin that never ran has nothing to release, and perhaps is not even there
+  const exec: Exec = (request) => {
+    asked = true;
+    return host.exec(request);
+  };
+  undo.defer(() => detach(record, host, { release: asked }));
   journal.write(record, { durable: true });
   host.step("add-journalled");
 
   // The only step that leaves the node runs beside the kernel's work; a failure of either undoes both.
-  const reserving = reserveAddresses(config, call, host);
+  const reserving = reserveAddresses(config, call, { ...host, exec });
   undo.defer(() => reserving.then(noop, noop));
   await configurePf(device, config, plan.original, host);
   host.step("add-pf-configured");

@@ -1,5 +1,6 @@
 import { ATTACH_CODE } from "../codes.ts";
 import type { AttachConfig } from "../config.ts";
+import { invalid } from "../fields.ts";
 import type { Host } from "../host.ts";
 import { addAddress } from "../kernel/address.ts";
 import { codeOf } from "../kernel/errno.ts";
@@ -135,6 +136,19 @@ function writeSysctls(config: AttachConfig, ifname: string, hasV6: boolean): voi
     try {
       writeSysctl(key, value, { ifname });
     } catch {}
-  for (const [key, value] of Object.entries({ ...(hasV6 && V6_SYSCTLS), ...config.sysctl }))
+  for (const [key, value] of Object.entries(hasV6 ? V6_SYSCTLS : {})) writeSysctl(key, value, { ifname });
+  for (const [key, value] of Object.entries(config.sysctl)) writeConfigured(key, value, ifname);
+}
+
+function writeConfigured(key: string, value: string, ifname: string): void {
+  try {
     writeSysctl(key, value, { ifname });
+  } catch (error) {
+    const code = codeOf(error);
+    throw invalid(
+      `sysctl ${key}`,
+      value,
+      code === "ENOENT" ? "this kernel has no such key" : `the kernel refuses it (${code})`,
+    );
+  }
 }
