@@ -13,8 +13,11 @@ export class Cases {
   readonly #place: Place;
   readonly #executables: Executables;
   readonly #dir: string;
+  readonly #hasIpam: boolean;
 
-  constructor(place: Place, executables: Executables, dir: string) {
+  /** @param hasIpam false: links without addresses, which nobody executes an IPAM plugin for. */
+  constructor(place: Place, executables: Executables, dir: string, hasIpam: boolean) {
+    this.#hasIpam = hasIpam;
     this.#place = place;
     this.#executables = executables;
     this.#dir = dir;
@@ -74,12 +77,13 @@ export class Cases {
     const batch = (name: string) => ["ip", "-batch", this.#file(device, name)];
     const inPod = { netns: netnsPath(device.pod) };
     if (verb === "del") return [{ argv: batch("back"), ...inPod }];
-    return [{ argv: batch("move") }, { argv: batch("address"), ...inPod }];
+    return [{ argv: batch("move") }, ...(this.#hasIpam ? [{ argv: batch("address"), ...inPod }] : [])];
   }
 
   #writeFiles(device: Device): void {
     const { link, pod, address, pci } = device;
-    const common = { cniVersion: "1.0.0", name: "bench", ipam: { type: "static", addresses: [{ address }] } };
+    const ipam = this.#hasIpam ? { type: "static", addresses: [{ address }] } : {};
+    const common = { cniVersion: "1.0.0", name: "bench", ipam };
     const write = (name: string, text: string) => writeFileSync(this.#file(device, name), text);
     write("railnet.json", JSON.stringify({ ...common, type: "railnet-sriov", deviceID: pci }));
     write("go.json", JSON.stringify({ ...common, type: "host-device", ...this.#place.peerDevice(device) }));

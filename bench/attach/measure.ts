@@ -18,6 +18,7 @@ export interface Task {
   readonly stateDir: string;
   /** Rounds with one attachment at once; more at once get fewer. */
   readonly rounds: number;
+  readonly ipam: boolean;
   /** Only jobs whose label matches; a DEL goes with its ADD. */
   readonly filter: string;
 }
@@ -33,7 +34,7 @@ async function measure(task: Task): Promise<Timing[]> {
   const env = { ...place.env, RAILNET_STATE_DIR: task.stateDir };
   const executables = executablesIn(task.dir);
   const dir = mkdtempSync(join(tmpdir(), "bench-"));
-  const cases = new Cases({ ...place, env }, executables, dir);
+  const cases = new Cases({ ...place, env }, executables, dir, task.ipam);
   await using _agent = await startAgent(executables.agent, env, join(dir, "agent.log"));
   const time = (jobs: readonly Job[], rounds: number) => timeJobs(task, jobs, rounds);
   const timings = [1, 4, 16].flatMap((count) => time(cases.attach(count, ALL), roundsOf(task, count)));

@@ -12,6 +12,7 @@ const project = resolve(import.meta.dirname, "../..");
 const cache = join(project, ".cache/bench");
 const collected = join(cache, "bin");
 const MEASURE = join(import.meta.dirname, "measure.ts");
+const VM_TIMEOUT_MS = 30 * 60_000;
 
 const USAGE = `usage: node bench/attach/run.ts [option...] [REGEX]
 
@@ -21,6 +22,7 @@ ADD and DEL of Railnet, host-device + static, and ip -batch, interleaved; prints
   --rounds  with one attachment at once (default 30 on the host, 20 in the VM)
   --dist    directory of railnet and railnet-shim (default dist)
   --peers   directory of host-device and static (default .cache/peers/bin)
+  --no-ipam links without addresses: what is left is the kernel's work and ours
   --check   exit with 1 when a promise was missed
   REGEX     of the cases, such as add/1/ or version`;
 
@@ -32,6 +34,7 @@ async function main(): Promise<number> {
       rounds: { type: "string" },
       dist: { type: "string", default: join(project, "dist") },
       peers: { type: "string", default: join(project, ".cache/peers/bin") },
+      "no-ipam": { type: "boolean", default: false },
       check: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -44,14 +47,15 @@ async function main(): Promise<number> {
   const rows: Row[] = [];
   for (const place of values.on.split(",")) {
     console.error(`measuring on the ${place} …`);
-    const options = { rounds: Number(values.rounds ?? (place === "vm" ? 20 : 30)), filter: positionals[0] ?? "" };
+    const rounds = Number(values.rounds ?? (place === "vm" ? 20 : 30));
+    const options = { rounds, filter: positionals[0] ?? "", ipam: !values["no-ipam"] };
     rows.push(...(place === "vm" ? await onVm(options) : onHost(options)));
   }
   report(rows);
   return values.check && rows.some(({ kept, failed }) => kept === false || failed > 0) ? 1 : 0;
 }
 
-type Options = Pick<Task, "rounds" | "filter">;
+type Options = Pick<Task, "rounds" | "filter" | "ipam">;
 
 /** This machine, in network and mount namespaces that nothing else sees; the journal on its disk. */
 function onHost(options: Options): Row[] {
@@ -78,7 +82,8 @@ async function onVm(options: Options): Promise<Row[]> {
   const dir = "/tmp/railnet-bench";
   await machine.ask(`cp -r ${collected} ${dir}`);
   const task: Task = { place: "vm", dir, stateDir: "/tmp/railnet-state", ...options };
-  const { exit, stdout, stderr } = await machine.exec([process.execPath, MEASURE, JSON.stringify(task)]);
+  const argv = [process.execPath, MEASURE, JSON.stringify(task)];
+  const { exit, stdout, stderr } = await machine.exec(argv, { timeoutMs: VM_TIMEOUT_MS });
   if (stderr) console.error(stderr.trim());
   if (exit !== 0) throw new Error(`cannot measure in the VM: see above (exit ${exit})`);
   return compare("vm", JSON.parse(stdout) as Timing[]);
