@@ -17,9 +17,6 @@ import { delegate, type Exec } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
 import { emptyResult, formatResult, mergeResult, type Result } from "./protocol/result.ts";
 
-/** IPAM plugins get this long to answer; the shim waits 110 s for the whole ADD. */
-const IPAM_TIMEOUT_MS = 60_000;
-
 /** All that an ADD works with, once everything that can be refused without a change has been. */
 interface Plan {
   readonly config: AttachConfig;
@@ -106,7 +103,7 @@ const noop = () => {};
 /** Never an unhandled rejection: attach() awaits it later, or undoes. */
 function reserveAddresses({ ipamType }: AttachConfig, call: Call, host: Host): Promise<Result> {
   if (!ipamType) return Promise.resolve(emptyResult());
-  const reserving = delegate(host.exec, "ADD", ipamType, call, { timeoutMs: IPAM_TIMEOUT_MS, signal: host.signal });
+  const reserving = delegate(host.exec, "ADD", ipamType, call, { timeoutMs: host.ipamTimeoutMs, signal: host.signal });
   const addresses = reserving.then((result) => result ?? emptyResult());
   addresses.catch(noop);
   return addresses;

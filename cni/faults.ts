@@ -1,17 +1,21 @@
 import { readFileSync } from "node:fs";
+import type { HostOptions } from "./node-host.ts";
 import type { Step } from "./steps.ts";
 
 /** Set by the build: the shipped executables have no fault injection in them. */
 declare const FAULT_INJECTION: boolean;
 
+type Faults = Pick<HostOptions, "step" | "ipamTimeoutMs">;
+
 /**
  * Test builds read the file named by `RAILNET_FAULT_FILE` after every step. A line `STEP ACTION` there makes it happen:
  * `kill` (SIGKILL to the own process), `fail` (throw), `hang MS` (block the thread, as a stuck kernel call does).
+ * `RAILNET_IPAM_TIMEOUT_MS` shortens the patience with IPAM plugins.
  */
-export function faultsFrom(env: Readonly<Record<string, string | undefined>>): (step: Step) => void {
-  if (!FAULT_INJECTION) return () => {};
-  const file = env.RAILNET_FAULT_FILE;
-  return file ? (step) => inject(step, file) : () => {};
+export function faultsFrom(env: Readonly<Record<string, string | undefined>>): Faults {
+  if (!FAULT_INJECTION) return {};
+  const { RAILNET_FAULT_FILE: file, RAILNET_IPAM_TIMEOUT_MS: ms } = env;
+  return { ...(file && { step: (step: Step) => inject(step, file) }), ...(ms && { ipamTimeoutMs: Number(ms) }) };
 }
 
 function inject(step: Step, file: string): void {

@@ -33,6 +33,8 @@ export interface Host {
   /** rtnetlink in the host's network namespace, open as long as the thread lives. */
   readonly rtnl: NetlinkSocket;
   readonly exec: Exec;
+  /** IPAM plugins get this long to answer an ADD. */
+  readonly ipamTimeoutMs: number;
   readonly log: Log;
   /** Aborted when the caller is gone or a DEL overtakes this ADD. */
   readonly signal: AbortSignal;

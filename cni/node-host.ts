@@ -4,17 +4,21 @@ import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Step } from "./steps.ts";
 
+/** The shim waits 110 s for the whole ADD. */
+const IPAM_TIMEOUT_MS = 60_000;
+
 /** What differs between the agent, the stand-alone executable and tests. */
 export interface HostOptions {
   readonly paths?: Partial<Paths>;
   readonly exec: Exec;
   readonly log: Log;
   readonly step?: (step: Step) => void;
+  readonly ipamTimeoutMs?: number;
   readonly background?: (work: Promise<void>) => void;
 }
 
 /** The host of this thread: opens one rtnetlink socket, in the network namespace that the thread is in. */
-export function createHost({ paths, exec, log, step, background }: HostOptions): Host {
+export function createHost({ paths, exec, log, step, ipamTimeoutMs, background }: HostOptions): Host {
   return {
     paths: { ...PATHS, ...paths },
     bootId: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
@@ -23,6 +27,7 @@ export function createHost({ paths, exec, log, step, background }: HostOptions):
     log,
     signal: new AbortController().signal,
     step: step ?? (() => {}),
+    ipamTimeoutMs: ipamTimeoutMs ?? IPAM_TIMEOUT_MS,
     background: background ?? (() => {}),
   };
 }

@@ -22,7 +22,7 @@ async function standAloneHost(background: Promise<void>[]): Promise<Host> {
     paths: pathsFrom(process.env),
     exec: execCommand,
     log: stderrLog,
-    step: faultsFrom(process.env),
+    ...faultsFrom(process.env),
     background: (work) => void background.push(work),
   });
 }

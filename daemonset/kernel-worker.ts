@@ -18,7 +18,7 @@ const host = createHost({
   paths: pathsFrom(process.env),
   exec: execCommand,
   log,
-  step: faultsFrom(process.env),
+  ...faultsFrom(process.env),
   background: (work) => void background.add(work.finally(() => background.delete(work))),
 });
 
