@@ -1,7 +1,14 @@
 import t from "tap";
-import { addAddress, deleteAddress, listAddresses } from "../../../cni/kernel/address.ts";
+import {
+  addAddress,
+  deleteAddress,
+  IFA_F_TENTATIVE,
+  listAddresses,
+  parseAddress,
+} from "../../../cni/kernel/address.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../../../cni/kernel/netlink/message.ts";
 import { hex, sent } from "./support/captures.ts";
+import { bodiesOf, replies } from "./support/replies.ts";
 
 /** The captured link. */
 const INDEX = 3;
@@ -37,4 +44,24 @@ for (const cidr of ["10.0.0.7/32", "fd00::7/64"])
 
 t.test("listAddresses() asks for every family and link", async (t) => {
   t.equal(hex(listAddresses().body), "0000000000000000");
+});
+
+t.test("parseAddress() reads of a dump what ip(8) reads", async (t) => {
+  const got = bodiesOf(replies.addresses)
+    .map(parseAddress)
+    .map(({ index, cidr, flags }) => ({ index, cidr, tentative: (flags & IFA_F_TENTATIVE) !== 0 }));
+  const want = replies.addresses.ip.flatMap(({ ifindex, addr_info }) =>
+    addr_info.map(({ local, prefixlen, tentative = false }) => ({
+      index: ifindex,
+      cidr: `${local}/${prefixlen}`,
+      tentative,
+    })),
+  );
+  t.ok(
+    want.some((a) => a.tentative) && want.some((a) => a.cidr.startsWith("10.0.9.1")),
+    "the capture has the rare ones",
+  );
+  const key = (a: { index: number; cidr: string }) => `${a.index} ${a.cidr}`;
+  const sorted = (list: typeof want) => list.toSorted((a, b) => key(a).localeCompare(key(b)));
+  t.same(sorted(got), sorted(want));
 });

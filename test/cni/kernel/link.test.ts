@@ -5,13 +5,13 @@ import {
   getLink,
   type LinkChange,
   listLinks,
-  macBytes,
-  macText,
+  parseLink,
   setLink,
 } from "../../../cni/kernel/link.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../../../cni/kernel/netlink/message.ts";
 import type { Fd } from "../../../cni/kernel/syscall.ts";
 import { hex, sent } from "./support/captures.ts";
+import { bodiesOf, replies } from "./support/replies.ts";
 
 /** The captured link. */
 const INDEX = 3;
@@ -90,8 +90,26 @@ t.test("listLinks() asks for all links without statistics", async (t) => {
   t.equal(hex(listLinks().body), "0000000000000000000000000000000008001d0008000000");
 });
 
-t.test("macText() and macBytes() are each other's reverse", async (t) => {
-  t.equal(macText(macBytes("02:00:00:00:0A:07")), "02:00:00:00:0a:07");
-  t.equal(macText(Buffer.alloc(0)), "", "a link without an address");
-  t.equal(macText(Buffer.alloc(20, 1)).length, 59, "an InfiniBand address has 20 bytes");
+t.test("parseLink() reads of a dump what ip(8) reads", async (t) => {
+  const want = replies.links.ip.map((link) => ({
+    index: link.ifindex,
+    name: link.ifname,
+    mac: link.address,
+    mtu: link.mtu,
+    minMtu: link.min_mtu,
+    maxMtu: link.max_mtu,
+    up: link.flags.includes("UP"),
+    running: link.flags.includes("LOWER_UP"),
+    alias: link.ifalias ?? "",
+    altnames: link.altnames ?? [],
+    parent: link.parentdev ?? "",
+  }));
+  t.match(want[2], { name: "rail0", alias: /^railnet/, altnames: { length: 2 } }, "the capture has what is to be read");
+  t.same(bodiesOf(replies.links).map(parseLink), want);
+});
+
+t.test("parseLink() reads the bus address of the device", async (t) => {
+  // IFLA_PARENT_DEV_NAME (56) and IFLA_PARENT_DEV_BUS_NAME (57), by hand: a veth has neither.
+  const tail = "11003800303030303a61663a30362e3000000000" + "0800390070636900";
+  t.equal(parseLink(Buffer.from(`${replies.links.bodies[2]}${tail}`, "hex")).parent, "0000:af:06.0");
 });

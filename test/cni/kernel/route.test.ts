@@ -1,7 +1,8 @@
 import t from "tap";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../../../cni/kernel/netlink/message.ts";
-import { addRoute, deleteRoute, listRoutes, type RouteSpec } from "../../../cni/kernel/route.ts";
+import { addRoute, deleteRoute, listRoutes, parseRoute, type RouteSpec } from "../../../cni/kernel/route.ts";
 import { hex, sent } from "./support/captures.ts";
+import { bodiesOf, type IpRoute, indexOf, replies } from "./support/replies.ts";
 
 /** The captured link. */
 const index = 3;
@@ -80,4 +81,41 @@ t.test("deleteRoute() names the route as ip(8) does, whatever protocol and scope
 
 t.test("listRoutes() asks for every family and table", async (t) => {
   t.equal(hex(listRoutes().body), "000000000000000000000000");
+});
+
+/** ip(8)'s JSON in our words; it leaves out the length of a host's route, and says `default` for both families. */
+function fromIp({ dst, table, scope, dev, gateway, metric, prefsrc, metrics, nexthops }: IpRoute, isV6: boolean) {
+  const bits = isV6 ? 128 : 32;
+  return {
+    dst: dst === "default" ? (isV6 ? "::/0" : "0.0.0.0/0") : dst.includes("/") ? dst : `${dst}/${bits}`,
+    table: Number(table),
+    scope: Number(scope),
+    ...(dev && { index: indexOf(dev) }),
+    ...(gateway && { gateway }),
+    ...(metric !== undefined && { priority: metric }),
+    ...(prefsrc && { src: prefsrc }),
+    ...metrics?.[0],
+    ...(nexthops && { hops: nexthops.map((hop) => ({ ...hop, dev: undefined, index: indexOf(hop.dev) })) }),
+  };
+}
+
+t.test("parseRoute() reads of a dump what ip(8) reads", async (t) => {
+  const got = bodiesOf(replies.routes).map(parseRoute);
+  const isV6 = (i: number) => replies.routes.bodies[i]!.startsWith("0a");
+  for (const [i, route] of replies.routes.ip.entries()) {
+    const { hops, ...want } = fromIp(route, isV6(i));
+    t.match(got[i], want, `${want.dst} in table ${want.table}`);
+    t.same(
+      got[i]!.hops,
+      hops?.map(({ gateway, index, weight }) => ({ gateway, index, weight })),
+    );
+  }
+  t.equal(got.length, replies.routes.ip.length);
+  t.equal(got.filter((r) => r.hops).length, 2, "the capture has multipath routes of both families");
+  t.equal(got.filter((r) => r.mtu && r.advmss && r.src).length, 1, "and one with metrics and source");
+});
+
+t.test("parseRoute() refuses a next hop that is longer than its list", async (t) => {
+  const body = replies.routes.bodies.find((b) => b.includes("10000002"))!;
+  t.throws(() => parseRoute(Buffer.from(body.replace("10000002", "20000003"), "hex")), /its length is wrong/);
 });

@@ -1,7 +1,8 @@
 import t from "tap";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../../../cni/kernel/netlink/message.ts";
-import { addRule, deleteRule, listRules, type Rule } from "../../../cni/kernel/rule.ts";
+import { addRule, deleteRule, listRules, parseRule, type Rule } from "../../../cni/kernel/rule.ts";
 import { hex, sent } from "./support/captures.ts";
+import { bodiesOf, replies } from "./support/replies.ts";
 
 for (const { command, rule } of [
   { command: "from 10.0.0.5 lookup 100 priority 1000", rule: { from: "10.0.0.5/32", table: 100, priority: 1000 } },
@@ -36,3 +37,18 @@ t.test("deleteRule() sends what `ip rule del` sends", async (t) => {
 t.test("listRules() asks for every family", async (t) => {
   t.equal(hex(listRules().body), "000000000000000000000000");
 });
+
+for (const { family, captured, bits } of [
+  { family: "IPv4", captured: replies.rules, bits: 32 },
+  { family: "IPv6", captured: replies.rules6, bits: 128 },
+])
+  t.test(
+    `parseRule() reads of an ${family} dump what ip(8) reads, and nothing of rules without a source`,
+    async (t) => {
+      const want = captured.ip.map(({ src, srclen = bits, iif, table, priority }) =>
+        src === "all" ? undefined : { from: `${src}/${srclen}`, table: Number(table), priority, ...(iif && { iif }) },
+      );
+      t.ok(want.filter(Boolean).length > 0, "the capture has rules with a source");
+      t.same(bodiesOf(captured).map(parseRule), want);
+    },
+  );
