@@ -1,69 +1,82 @@
-import { isIPv6 } from "node:net";
-import { macBytes, macText } from "./link.ts";
-import { ipBytes } from "./netlink/ip-bytes.ts";
+import { arpProbe, conflictIn, decodeArp, encodeArp, gratuitousArp } from "./arp.ts";
+import {
+  ALL_NODES,
+  ALL_NODES_MAC,
+  decodeNeighbourMessage,
+  encodeAdvertisement,
+  encodeProbe,
+  IPPROTO_ICMPV6,
+  isConflict,
+  solicitedNode,
+} from "./ndp.ts";
+import { ipBytes, isIPv6, splitCidr } from "./netlink/ip-bytes.ts";
+import { ETH_P_ARP, ETH_P_IPV6, received, sendPacket } from "./packet-socket.ts";
 import { Fd } from "./syscall.ts";
 
 const AF_INET6 = 10;
-const AF_PACKET = 17;
-const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;
 const SOL_SOCKET = 1;
 const SO_BINDTOIFINDEX = 62;
-const IPPROTO_ICMPV6 = 58;
 const IPPROTO_IPV6 = 41;
 const IPV6_MULTICAST_IF = 17;
 const IPV6_MULTICAST_HOPS = 18;
-const ETH_P_ARP = 0x0806;
-const ARPOP_REQUEST = 1;
-const ARPOP_REPLY = 2;
-const BROADCAST = "ff:ff:ff:ff:ff:ff";
-const ND_NEIGHBOR_ADVERT = 136;
-const ND_NA_FLAG_OVERRIDE = 0x20;
+const ETHER_BROADCAST = "ff:ff:ff:ff:ff:ff";
 
 /**
  * Tells a rail's neighbours which MAC has these addresses: a gratuitous ARP request, or an unsolicited neighbour
  * advertisement sent on this very link. Call in the link's namespace; close the sockets with `closeLater()`.
  *
  * @param addresses with or without prefix length.
+ * @throws {SyscallError} `ENETDOWN` when the link is down, `EADDRNOTAVAIL` when it has no IPv6 address to send from yet.
  */
 export function announce(index: number, mac: string, addresses: readonly string[]): Fd[] {
-  return addresses.map((address) => {
-    const ip = address.split("/")[0]!;
-    return isIPv6(ip) ? advertise(index, mac, ip) : sendArp(index, ARPOP_REQUEST, { mac, ip }, { mac: BROADCAST, ip });
-  });
+  const sockets: Fd[] = [];
+  try {
+    for (const address of addresses) {
+      const { ip } = splitCidr(address);
+      const arp = () => sendPacket(index, ETH_P_ARP, encodeArp(gratuitousArp(mac, ip)), ETHER_BROADCAST);
+      sockets.push(isIPv6(ip) ? advertise(index, mac, ip) : arp());
+    }
+    return sockets;
+  } catch (error) {
+    for (const socket of sockets) socket.closeLater();
+    throw error;
+  }
 }
 
-/** An ARP conversation about one address, open until disposed: who else has it? (RFC 5227 section 2.1.1) */
-export class ArpProbe implements Disposable {
-  readonly #socket: Fd;
-  readonly #mac: string;
-  readonly #ip: Buffer;
+/** A question to the link, open until disposed: does somebody else have this address? */
+export interface AddressProbe extends Disposable {
+  /** MAC of another host that has it, or asks for it too; undefined when nobody has said so up to now. Does not wait. */
+  owner(): string | undefined;
+}
 
-  /** Sends the first probe: sender address zero, so that nobody learns it. Call in the link's namespace. */
+/**
+ * Asks the link who has an address, which need not be ours yet. Call in the link's namespace; the link must be up. How
+ * long to wait, and how often to ask, is the caller's choice.
+ *
+ * @throws {SyscallError} `ENETDOWN` when the link is down.
+ */
+export function probe(index: number, mac: string, ip: string): AddressProbe {
+  return isIPv6(ip) ? new NdpProbe(index, mac, ip) : new ArpProbe(index, mac, ip);
+}
+
+/** RFC 5227 section 2.1.1. */
+export class ArpProbe implements AddressProbe {
+  readonly #socket: Fd;
+  readonly #own: { readonly mac: string; readonly ip: string };
+
   constructor(index: number, mac: string, ip: string) {
-    this.#mac = mac;
-    this.#ip = ipBytes(ip);
-    this.#socket = sendArp(index, ARPOP_REQUEST, { mac, ip: "0.0.0.0" }, { mac: "00:00:00:00:00:00", ip });
+    this.#own = { mac, ip };
+    this.#socket = sendPacket(index, ETH_P_ARP, encodeArp(arpProbe(mac, ip)), ETHER_BROADCAST);
   }
 
-  /** MAC of another host that has the address, or undefined when nobody has answered so far. Does not wait. */
   owner(): string | undefined {
-    for (const packet of this.#received()) {
-      if (packet.length < 28 || packet.readUInt16BE(6) > ARPOP_REPLY) continue;
-      const sender = macText(packet.subarray(8, 14));
-      const isAboutIt = packet.subarray(14, 18).equals(this.#ip);
-      if (isAboutIt && sender !== this.#mac) return sender;
+    for (const packet of received(this.#socket)) {
+      const arp = decodeArp(packet);
+      const owner = arp && conflictIn(arp, this.#own);
+      if (owner) return owner;
     }
     return undefined;
-  }
-
-  *#received(): Generator<Buffer> {
-    const packet = Buffer.alloc(128);
-    for (;;) {
-      const length = this.#socket.tryReceive(packet);
-      if (length === undefined) return;
-      yield Buffer.from(packet.subarray(0, Math.min(length, packet.length)));
-    }
   }
 
   [Symbol.dispose](): void {
@@ -71,52 +84,40 @@ export class ArpProbe implements Disposable {
   }
 }
 
-interface Party {
-  readonly mac: string;
-  readonly ip: string;
-}
+/** RFC 4862 section 5.4, beside the kernel's own detection: that one runs only once the address is on the link. */
+export class NdpProbe implements AddressProbe {
+  readonly #socket: Fd;
+  readonly #own: { readonly mac: string; readonly ip: string; readonly nonce: Buffer };
 
-/** `struct arphdr` for Ethernet and IPv4, broadcast as sriov-cni does (`pkg/utils/packet.go`). */
-function sendArp(index: number, operation: number, sender: Party, target: Party): Fd {
-  const head = Buffer.from([0, 1, 8, 0, 6, 4, 0, operation]);
-  const packet = Buffer.concat([
-    head,
-    macBytes(sender.mac),
-    ipBytes(sender.ip),
-    macBytes(target.mac),
-    ipBytes(target.ip),
-  ]);
-  const socket = Fd.socket(AF_PACKET, SOCK_DGRAM, ((ETH_P_ARP & 0xff) << 8) | (ETH_P_ARP >> 8));
-  try {
-    socket.bind(linkAddress(index));
-    socket.sendTo(packet, linkAddress(index, BROADCAST));
-    return socket;
-  } catch (error) {
-    socket.closeLater();
-    throw error;
+  constructor(index: number, mac: string, ip: string) {
+    const nonce = Buffer.from(Array.from({ length: 6 }, () => Math.floor(Math.random() * 256)));
+    this.#own = { mac, ip, nonce };
+    const group = solicitedNode(ip).mac;
+    this.#socket = sendPacket(index, ETH_P_IPV6, encodeProbe(ip, nonce), group, [ALL_NODES_MAC, group]);
+  }
+
+  /** As of ArpProbe; where the answer lacks a MAC, the IPv6 address that it came from. */
+  owner(): string | undefined {
+    for (const packet of received(this.#socket)) {
+      const message = decodeNeighbourMessage(packet);
+      if (message && isConflict(message, this.#own)) return message.mac || message.from;
+    }
+    return undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.closeLater();
   }
 }
 
-/** `struct sockaddr_ll`. */
-function linkAddress(index: number, mac = ""): Buffer {
-  const address = Buffer.alloc(20);
-  address.writeUInt16LE(AF_PACKET, 0);
-  address.writeUInt16BE(ETH_P_ARP, 2);
-  address.writeInt32LE(index, 4);
-  address[11] = mac ? 6 : 0;
-  if (mac) macBytes(mac).copy(address, 12);
-  return address;
-}
-
-/** RFC 4861 section 4.4: to all nodes, override set, our MAC as target link-layer address. */
+/** Sent on the link itself: with several rails in a pod the kernel would choose one by its routes. */
 function advertise(index: number, mac: string, ip: string): Fd {
   const socket = Fd.socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
   try {
     socket.option(SOL_SOCKET, SO_BINDTOIFINDEX, index);
     socket.option(IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
     socket.option(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255);
-    const head = Buffer.from([ND_NEIGHBOR_ADVERT, 0, 0, 0, ND_NA_FLAG_OVERRIDE, 0, 0, 0]);
-    socket.sendTo(Buffer.concat([head, ipBytes(ip), Buffer.from([2, 1]), macBytes(mac)]), allNodes(index));
+    socket.sendTo(encodeAdvertisement(mac, ip), allNodes(index));
     return socket;
   } catch (error) {
     socket.closeLater();
@@ -124,11 +125,11 @@ function advertise(index: number, mac: string, ip: string): Fd {
   }
 }
 
-/** `struct sockaddr_in6` of ff02::1 on this link. */
+/** `struct sockaddr_in6` of all nodes on this link. */
 function allNodes(index: number): Buffer {
   const address = Buffer.alloc(28);
   address.writeUInt16LE(AF_INET6, 0);
-  ipBytes("ff02::1").copy(address, 8);
+  ipBytes(ALL_NODES).copy(address, 8);
   address.writeUInt32LE(index, 24);
   return address;
 }

@@ -1,11 +1,12 @@
 import { statSync } from "node:fs";
+import { codeOf } from "./errno.ts";
 import { Fd } from "./syscall.ts";
 
 const CLONE_NEWNET = 0x40000000;
-
-/** File systems of namespace files, include/uapi/linux/magic.h. */
+/** File system of namespace files, include/uapi/linux/magic.h. */
 const NSFS_MAGIC = 0x6e736673;
-const PROC_SUPER_MAGIC = 0x9fa0;
+/** The kind of a namespace, include/uapi/linux/nsfs.h (kernel 4.11). */
+const NS_GET_NSTYPE = 0xb703;
 
 /** The path is there and is no network namespace. */
 export class NotNetnsError extends Error {
@@ -13,13 +14,16 @@ export class NotNetnsError extends Error {
   readonly code = "ENOTNETNS";
 }
 
-/** @throws `ENOENT` and the like from open(2); {@link NotNetnsError} for any other file. */
+/** @throws `ENOENT` and the like from open(2); {@link NotNetnsError} for any other file, also other namespaces. */
 export function openNetns(path: string): Fd {
-  const fd = Fd.open(path);
-  if ([NSFS_MAGIC, PROC_SUPER_MAGIC].includes(fd.fileSystemType())) return fd;
+  const fd = Fd.openNow(path);
+  if (isNetns(fd)) return fd;
   fd[Symbol.dispose]();
   throw new NotNetnsError(`cannot open ${path}: it is no network namespace (ENOTNETNS)`);
 }
+
+/** The file system comes first: a device might take the ioctl for a command. */
+const isNetns = (fd: Fd): boolean => fd.fileSystemType() === NSFS_MAGIC && fd.ioctl(NS_GET_NSTYPE) === CLONE_NEWNET;
 
 /** Inode of a namespace: its identity as long as it lives. */
 export function netnsInode(netns: Fd): number {
@@ -37,17 +41,39 @@ export function hostNetns(): Fd {
 export const isOwnNetns = (netns: Fd): boolean => netnsInode(netns) === netnsInode(hostNetns());
 
 type Sync<T> = T extends PromiseLike<unknown> ? never : T;
+let isAway = false;
 
 /**
  * Runs `fn` with this thread in another network namespace. `fn` must not await, which its type says: other work of the
- * thread would run in that namespace, and the rest of `fn` outside it. If switching back fails, the thread must end.
+ * thread would run in that namespace, and the rest of `fn` outside it. If switching back fails, the process ends as by kill -9, for the journal to repair:
+ * nothing of it may go on in a pod's namespace.
+ *
+ * @throws {Error} inside another `inNetns`: it would come back to the wrong one.
  */
 export function inNetns<T>(target: Fd, fn: () => Sync<T>): Sync<T> {
+  if (isAway) throw new Error("cannot enter a network namespace from within another");
   const back = hostNetns();
   target.setns(CLONE_NEWNET);
+  isAway = true;
   try {
     return fn();
   } finally {
-    back.setns(CLONE_NEWNET);
+    goBack(back);
+    isAway = false;
   }
+}
+
+const TRIES = 100;
+
+/** Only memory can lack: the caller's cgroup may be very small. */
+function goBack(home: Fd): void {
+  for (let left = TRIES; ; left--)
+    try {
+      home.setns(CLONE_NEWNET);
+      return;
+    } catch (error) {
+      if (codeOf(error) === "ENOMEM" && left > 1) continue;
+      console.error(`railnet: cannot leave a pod's network namespace: ${error}`);
+      process.kill(process.pid, "SIGKILL");
+    }
 }

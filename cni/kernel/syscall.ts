@@ -1,7 +1,7 @@
 // The one file with bun:ffi: libc calls as throwing functions, descriptors owned with `using`.
-import { dlopen, type Pointer, read } from "bun:ffi";
-import { close, openSync } from "node:fs";
-import { getSystemErrorName } from "node:util";
+import { dlopen, type Pointer, ptr, read } from "bun:ffi";
+import { close, constants, openSync } from "node:fs";
+import { errnoName } from "./errno.ts";
 
 const I32 = "i32";
 const U32 = "u32";
@@ -16,7 +16,7 @@ const libc = dlopen("libc.so.6", {
   setns: { args: [I32, I32], returns: I32 },
   flock: { args: [I32, I32], returns: I32 },
   fstatfs: { args: [I32, PTR], returns: I32 },
-  dup: { args: [I32], returns: I32 },
+  ioctl: { args: [I32, "u64"], returns: I32 },
   close: { args: [I32], returns: I32 },
   __errno_location: { args: [], returns: PTR },
 }).symbols;
@@ -31,7 +31,7 @@ export class SyscallError extends Error {
   readonly code: string;
 
   constructor(what: string, errno: number) {
-    const code = getSystemErrorName(-errno);
+    const code = errnoName(errno);
     super(`cannot ${what} (${code})`);
     this.code = code;
   }
@@ -53,6 +53,8 @@ const MSG_DONTWAIT = 0x40;
 const LOCK_EX = 2;
 const LOCK_SH = 1;
 const LOCK_NB = 4;
+const SOL_SOCKET = 1;
+const SO_ATTACH_FILTER = 26;
 
 /** A descriptor with an owner: closed once, by `using` or by `closeLater()`. */
 export class Fd implements Disposable {
@@ -62,8 +64,13 @@ export class Fd implements Disposable {
     this.#n = n;
   }
 
-  static open(path: string, flags = "r"): Fd {
+  static open(path: string, flags: string | number = "r"): Fd {
     return new Fd(openSync(path, flags));
+  }
+
+  /** For reading, and at once: open(2) of a pipe would wait for a writer. */
+  static openNow(path: string): Fd {
+    return Fd.open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   }
 
   static socket(domain: number, type: number, protocol: number): Fd {
@@ -88,6 +95,14 @@ export class Fd implements Disposable {
   option(level: number, name: number, value: Uint8Array | number): void {
     const bytes = typeof value === "number" ? new Uint8Array(Int32Array.of(value).buffer) : value;
     call(`set socket option ${level}/${name}`, () => libc.setsockopt(this.n, level, name, bytes, bytes.length));
+  }
+
+  /** Lets only packets in for which the program says so: `struct sock_filter`s, include/uapi/linux/filter.h. */
+  filter(program: Buffer): void {
+    const header = Buffer.alloc(16); // struct sock_fprog
+    header.writeUInt16LE(program.length / 8, 0);
+    header.writeBigUInt64LE(BigInt(ptr(program)), 8);
+    this.option(SOL_SOCKET, SO_ATTACH_FILTER, header);
   }
 
   send(bytes: Uint8Array): void {
@@ -129,6 +144,11 @@ export class Fd implements Disposable {
     const buffer = Buffer.alloc(120);
     call("read the file system's type", () => libc.fstatfs(this.n, buffer));
     return Number(buffer.readBigInt64LE(0));
+  }
+
+  /** An ioctl(2) without an argument. */
+  ioctl(request: number): number {
+    return call("ask a file", () => libc.ioctl(this.n, request));
   }
 
   /** Enters the namespace of this kind, for the calling thread. */
