@@ -1,4 +1,4 @@
-import { attributes, readText, readU32, u32 } from "./netlink/attribute.ts";
+import { attributes, readText, readU32, text, u32 } from "./netlink/attribute.ts";
 import type { Message, NetlinkConnection } from "./netlink/message.ts";
 import type { Fd } from "./syscall.ts";
 
@@ -12,6 +12,7 @@ const RDMA_NLDEV_ATTR_DEV_INDEX = 1;
 const RDMA_NLDEV_ATTR_DEV_NAME = 2;
 const RDMA_NLDEV_SYS_ATTR_NETNS_MODE = 66;
 const RDMA_NLDEV_NET_NS_FD = 68;
+const NETNS_MODE_EXCLUSIVE = 0;
 const type = (command: number): number => (RDMA_NL_NLDEV << 10) + command;
 
 /** An RDMA device that is visible in a network namespace. */
@@ -21,30 +22,54 @@ export interface RdmaDevice {
 }
 
 /** `exclusive`: an RDMA device belongs to one network namespace; `shared`: every namespace sees all. */
-export function rdmaNetnsMode(rdma: NetlinkConnection): "shared" | "exclusive" {
-  const body = rdma.request({
+export type RdmaNetnsMode = "shared" | "exclusive";
+
+export function getRdmaNetnsMode(): Message {
+  return {
     what: "read the RDMA namespace mode",
     type: type(RDMA_NLDEV_CMD_SYS_GET),
     get: true,
     body: new Uint8Array(),
-  })!;
-  const mode = [...attributes(body)].find((a) => a.type === RDMA_NLDEV_SYS_ATTR_NETNS_MODE);
-  return mode?.data[0] === 0 ? "exclusive" : "shared";
+  };
 }
 
-export function listRdmaDevices(rdma: NetlinkConnection): RdmaDevice[] {
-  return rdma
-    .dump({ what: "list RDMA devices", type: type(RDMA_NLDEV_CMD_GET), body: new Uint8Array() })
-    .map((body) => {
-      const found = [...attributes(body)];
-      const index = found.find((a) => a.type === RDMA_NLDEV_ATTR_DEV_INDEX);
-      const name = found.find((a) => a.type === RDMA_NLDEV_ATTR_DEV_NAME);
-      return { index: index ? readU32(index) : -1, name: name ? readText(name) : "" };
-    });
+/** Body of the answer. A kernel before 5.3 does not say: it knows only the shared mode. */
+export function parseRdmaNetnsMode(body: Buffer): RdmaNetnsMode {
+  const mode = [...attributes(body)].find((a) => a.type === RDMA_NLDEV_SYS_ATTR_NETNS_MODE);
+  return mode?.data[0] === NETNS_MODE_EXCLUSIVE ? "exclusive" : "shared";
 }
+
+export const rdmaNetnsMode = (rdma: NetlinkConnection): RdmaNetnsMode =>
+  parseRdmaNetnsMode(rdma.request(getRdmaNetnsMode())!);
+
+/** For dump(): the devices that the socket's namespace shows. */
+export function getRdmaDevices(): Message {
+  return { what: "list RDMA devices", type: type(RDMA_NLDEV_CMD_GET), body: new Uint8Array() };
+}
+
+/** @throws {Error} when index or name is missing. */
+export function parseRdmaDevice(body: Buffer): RdmaDevice {
+  const found = [...attributes(body)];
+  const index = found.find((a) => a.type === RDMA_NLDEV_ATTR_DEV_INDEX);
+  const name = found.find((a) => a.type === RDMA_NLDEV_ATTR_DEV_NAME);
+  if (!index || !name) throw new Error("cannot read an RDMA device: it has no index or no name");
+  return { index: readU32(index), name: readText(name) };
+}
+
+export const listRdmaDevices = (rdma: NetlinkConnection): RdmaDevice[] =>
+  rdma.dump(getRdmaDevices()).map(parseRdmaDevice);
 
 /** Only in exclusive mode; refused with `EOPNOTSUPP` by drivers that cannot (soft-RoCE). */
 export function moveRdmaDevice(index: number, netns: Fd, what: string): Message {
-  const body = Buffer.concat([u32(RDMA_NLDEV_ATTR_DEV_INDEX, index), u32(RDMA_NLDEV_NET_NS_FD, netns.n)]);
+  return change(index, what, u32(RDMA_NLDEV_NET_NS_FD, netns.n));
+}
+
+/** Refused with `EEXIST` when the namespace has one of that name. */
+export function renameRdmaDevice(index: number, name: string): Message {
+  return change(index, `rename RDMA device ${index} to ${name}`, text(RDMA_NLDEV_ATTR_DEV_NAME, name));
+}
+
+function change(index: number, what: string, attribute: Buffer): Message {
+  const body = Buffer.concat([u32(RDMA_NLDEV_ATTR_DEV_INDEX, index), attribute]);
   return { what, type: type(RDMA_NLDEV_CMD_SET), body };
 }

@@ -1,24 +1,34 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Where, beside the key. */
+export interface SysctlPlace {
+  /** What `IFNAME` in the key stands for; may contain dots. */
+  readonly ifname?: string | undefined;
+  /** Default `/proc/sys`, which shows the network namespace that the thread is in. */
+  readonly root?: string;
+}
 
 /**
- * Path of a key below `net.` in /proc/sys, for the network namespace that the thread is in. `IFNAME` stands for the
- * interface, whose name may contain dots.
+ * File of a key below `net.`. Keys come from network configurations, which tenants may write: what could name any other
+ * file is refused.
  *
- * @throws {Error} for a key outside `net.` or one that would leave it.
+ * @throws {Error} for such a key or interface name.
  */
-export function sysctlPath(key: string, ifname = ""): string {
+export function sysctlPath(key: string, ifname = "", root = "/proc/sys"): string {
   const parts = key.split(".");
   if (parts[0] !== "net" || parts.some((p) => !/^[\w-]+$/.test(p)))
     throw new Error(`cannot use sysctl ${key}: only keys below net. are allowed`);
-  if (ifname.includes("/") || ifname === "." || ifname === "..")
-    throw new Error(`cannot use interface name ${ifname} in a sysctl`);
-  return `/proc/sys/${parts.map((p) => (p === "IFNAME" ? ifname : p)).join("/")}`;
+  const isLink = /^[^/\s]{1,15}$/.test(ifname) && ifname !== "." && ifname !== "..";
+  if (parts.includes("IFNAME") && !isLink) throw new Error(`cannot use interface name "${ifname}" in sysctl ${key}`);
+  return join(root, ...parts.map((p) => (p === "IFNAME" ? ifname : p)));
 }
 
-export function writeSysctl(key: string, value: string, { ifname }: { ifname?: string } = {}): void {
-  writeFileSync(sysctlPath(key, ifname), value, { flag: "r+" });
+/** Only in the namespace where the thread is, so in `inNetns()`: a write that waits would land elsewhere. */
+export function writeSysctl(key: string, value: string, { ifname, root }: SysctlPlace = {}): void {
+  writeFileSync(sysctlPath(key, ifname, root), value, { flag: "r+" }); // never makes a file
 }
 
-export function readSysctl(key: string, { ifname }: { ifname?: string } = {}): string {
-  return readFileSync(sysctlPath(key, ifname), "utf8").trim();
+export function readSysctl(key: string, { ifname, root }: SysctlPlace = {}): string {
+  return readFileSync(sysctlPath(key, ifname, root), "utf8").trim();
 }

@@ -1,6 +1,9 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 
+// `root` is where sysfs is mounted: /sys, or a tree that a test made. What is not there, or vanishes while it is read,
+// is undefined, empty or false; nothing here throws.
+
 /** A physical function. */
 export interface Pf {
   readonly name: string;
@@ -12,7 +15,9 @@ export interface PfInfo extends Pf {
   readonly numVfs: number;
 }
 
-const device = (root: string, pci: string): string => join(root, "bus/pci/devices", pci);
+/** @param pci `0000:af:06.0`; a name that leaves the directory names no device. */
+const device = (root: string, pci: string): string =>
+  join(root, "bus/pci/devices", /^[\w:.-]*\w$/.test(pci) ? pci : "no such device");
 
 export const exists = (root: string, pci: string): boolean => existsSync(device(root, pci));
 export const isVf = (root: string, pci: string): boolean => existsSync(join(device(root, pci), "physfn"));
@@ -24,11 +29,10 @@ export const isPf = (root: string, pci: string): boolean =>
 export function pfOf(root: string, vfPci: string): (Pf & { readonly vf: number }) | undefined {
   const physfn = join(device(root, vfPci), "physfn");
   const name = entries(join(physfn, "net"))[0];
-  const virtfn = entries(physfn).find(
-    (entry) => /^virtfn\d+$/.test(entry) && basename(readlinkSync(join(physfn, entry))) === vfPci,
-  );
-  if (!name || !virtfn) return undefined;
-  return { name, pci: basename(realpathSync(physfn)), vf: Number(virtfn.slice("virtfn".length)) };
+  const virtfn = entries(physfn).find((entry) => /^virtfn\d+$/.test(entry) && target(join(physfn, entry)) === vfPci);
+  const pci = read(() => basename(realpathSync(physfn)));
+  if (!name || !virtfn || !pci) return undefined;
+  return { name, pci, vf: Number(virtfn.slice("virtfn".length)) };
 }
 
 /** Link of a function in the network namespace that this sysfs shows. */
@@ -37,10 +41,14 @@ export const netdevOf = (root: string, pci: string): string | undefined => entri
 /** Names of the RDMA devices of a function; empty also while they are in another namespace. */
 export const rdmaDevicesOf = (root: string, pci: string): string[] => entries(join(device(root, pci), "infiniband"));
 
-export function driverOf(root: string, pci: string): string | undefined {
-  const driver = join(device(root, pci), "driver");
-  return existsSync(driver) ? basename(readlinkSync(driver)) : undefined;
-}
+export const driverOf = (root: string, pci: string): string | undefined => target(join(device(root, pci), "driver"));
+
+/** How many VFs a PF has now; 0 for what is none. */
+export const numVfsOf = (root: string, pci: string): number => number(join(device(root, pci), "sriov_numvfs")) ?? 0;
+
+/** Bytes; undefined when this sysfs shows no such link. */
+export const mtuOf = (root: string, netdev: string): number | undefined =>
+  /^[^/]*[^/.][^/]*$/.test(netdev) ? number(join(root, "class/net", netdev, "mtu")) : undefined;
 
 /** All PFs with a link, ordered by PCI address. */
 export function listPfs(root: string): PfInfo[] {
@@ -49,18 +57,29 @@ export function listPfs(root: string): PfInfo[] {
     .sort()
     .flatMap((pci) => {
       const name = netdevOf(root, pci);
-      return name ? [{ name, pci, numVfs: number(join(device(root, pci), "sriov_numvfs")) }] : [];
+      return name ? [{ name, pci, numVfs: numVfsOf(root, pci) }] : [];
     });
 }
 
-function number(file: string): number {
-  return existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
+/** The PF that is called so, has this PCI address, or is the n-th of {@link listPfs}, from 0. */
+export function findPf<P extends Pf>(pfs: readonly P[], which: string | number): P | undefined {
+  if (typeof which === "number") return Number.isInteger(which) && which >= 0 ? pfs[which] : undefined;
+  return pfs.find((pf) => pf.name === which) ?? pfs.find((pf) => pf.pci === which.toLowerCase());
 }
 
-function entries(dir: string): string[] {
+const target = (link: string): string | undefined => read(() => basename(readlinkSync(link)));
+
+function number(file: string): number | undefined {
+  const text = read(() => readFileSync(file, "utf8").trim());
+  return text && /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
+const entries = (dir: string): string[] => read(() => readdirSync(dir)) ?? [];
+
+function read<T>(look: () => T): T | undefined {
   try {
-    return readdirSync(dir);
+    return look();
   } catch {
-    return []; // no such directory: no such thing
+    return undefined; // no such file: no such thing
   }
 }

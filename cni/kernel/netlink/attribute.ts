@@ -36,7 +36,7 @@ export const text = (type: number, value: string): Buffer => attribute(type, Buf
 
 export function u32(type: number, value: number): Buffer {
   const data = Buffer.alloc(4);
-  data.writeUInt32LE(value >>> 0);
+  data.writeUInt32LE(value);
   return attribute(type, data);
 }
 
