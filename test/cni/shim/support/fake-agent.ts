@@ -12,6 +12,9 @@ export interface Request {
 /** What the agent does once it has a whole request; the connection stays open unless it ends it. */
 export type Behaviour = (socket: Socket, request: Request) => void;
 
+/** Bytes before the name: version, total, length of the environment. */
+const HEADER = 9;
+
 export class FakeAgent implements AsyncDisposable {
   readonly requests: Request[] = [];
   /** Settles when a client closes a connection before the agent does. */
@@ -46,11 +49,17 @@ export class FakeAgent implements AsyncDisposable {
   }
 
   #receive(socket: Socket, behave: Behaviour): void {
-    let got = Buffer.alloc(0);
-    socket.on("data", (chunk) => {
-      got = Buffer.concat([got, chunk as Buffer]);
-      if (got.length < 9 || got.length < 9 + got.readUInt32LE(1)) return;
-      const request = decode(got);
+    const pieces: Buffer[] = [];
+    let missing = HEADER;
+    let hasHeader = false;
+    socket.on("data", (piece: Buffer) => {
+      pieces.push(piece);
+      missing -= piece.length;
+      if (missing > 0) return;
+      if (!hasHeader) missing += Buffer.concat(pieces).readUInt32LE(1);
+      hasHeader = true;
+      if (missing > 0) return;
+      const request = decode(Buffer.concat(pieces));
       this.requests.push(request);
       behave(socket, request);
     });
@@ -65,9 +74,14 @@ export class FakeAgent implements AsyncDisposable {
 
 function decode(frame: Buffer): Request {
   const environment = frame.readUInt32LE(5);
-  const [name, ...env] = frame.toString("latin1", 9, 9 + environment).split("\0");
+  const [name, ...env] = frame.toString("latin1", HEADER, HEADER + environment).split("\0");
   if (env.pop() !== "") throw new Error("the environment does not end with a NUL");
-  return { version: frame[0]!, name: name!, env, stdin: frame.subarray(9 + environment, 9 + frame.readUInt32LE(1)) };
+  return {
+    version: frame[0]!,
+    name: name!,
+    env,
+    stdin: frame.subarray(HEADER + environment, HEADER + frame.readUInt32LE(1)),
+  };
 }
 
 export function reply(exit: number, stdout: string | Buffer): Buffer {
