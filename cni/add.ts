@@ -1,4 +1,4 @@
-import { announceLater } from "./attachment/announce.ts";
+import { announceAfterwards } from "./attachment/announce.ts";
 import { finishLeftover, freeDevice, lockAttachment, lockDevice } from "./attachment/claim.ts";
 import { detach } from "./attachment/detach.ts";
 import { type Device, findDevice } from "./attachment/device.ts";
@@ -87,7 +87,7 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   journal.write({ ...record, phase: "attached", result }, { durable: false });
   undo.move();
   host.step("add-committed");
-  host.background(announceLater(pod.netns, call.ifname, addresses, host));
+  announceAfterwards(pod.netns, call.ifname, addresses, host);
   return result;
 }
 

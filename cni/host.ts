@@ -40,8 +40,8 @@ export interface Host {
   readonly signal: AbortSignal;
   /** Called after each named step: where tests inject faults. */
   step(step: Step): void;
-  /** Work that may go on after the answer (announcements). Never rejects. */
-  background(work: Promise<void>): void;
+  /** Work for after the answer (announcements). Never rejects. */
+  afterwards(work: () => Promise<void>): void;
 }
 
 export const PATHS: Paths = {

@@ -14,11 +14,11 @@ export interface HostOptions {
   readonly log: Log;
   readonly step?: (step: Step) => void;
   readonly ipamTimeoutMs?: number;
-  readonly background?: (work: Promise<void>) => void;
+  readonly afterwards?: (work: () => Promise<void>) => void;
 }
 
 /** The host of this thread: opens one rtnetlink socket, in the network namespace that the thread is in. */
-export function createHost({ paths, exec, log, step, ipamTimeoutMs, background }: HostOptions): Host {
+export function createHost({ paths, exec, log, step, ipamTimeoutMs, afterwards }: HostOptions): Host {
   return {
     paths: { ...PATHS, ...paths },
     bootId: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
@@ -28,7 +28,7 @@ export function createHost({ paths, exec, log, step, ipamTimeoutMs, background }
     signal: new AbortController().signal,
     step: step ?? (() => {}),
     ipamTimeoutMs: ipamTimeoutMs ?? IPAM_TIMEOUT_MS,
-    background: background ?? (() => {}),
+    afterwards: afterwards ?? (() => {}),
   };
 }
 

@@ -6,16 +6,16 @@ import { execCommand, readRequestFromProcess, writeResponse } from "./protocol/e
 /** One CNI call by this process itself: no agent, or the agent's outage. The same code as in the agent. */
 export async function runPlugin(name: string): Promise<never> {
   const request = readRequestFromProcess(name);
-  const background: Promise<void>[] = [];
+  const afterwards: (() => Promise<void>)[] = [];
   const needsHost = ["ADD", "CHECK", "DEL", "GC", "STATUS"].includes(request.env.CNI_COMMAND ?? "");
-  const host = needsHost ? await standAloneHost(background) : undefined;
+  const host = needsHost ? await standAloneHost(afterwards) : undefined;
   const response = await dispatch(sriov, request, host as Host);
   writeResponse(response);
-  await Promise.all(background);
+  for (const work of afterwards) await work();
   process.exit(response.exit);
 }
 
-async function standAloneHost(background: Promise<void>[]): Promise<Host> {
+async function standAloneHost(afterwards: (() => Promise<void>)[]): Promise<Host> {
   const { createHost, pathsFrom } = await import("./node-host.ts");
   const { faultsFrom } = await import("./faults.ts");
   return createHost({
@@ -23,7 +23,7 @@ async function standAloneHost(background: Promise<void>[]): Promise<Host> {
     exec: execCommand,
     log: stderrLog,
     ...faultsFrom(process.env),
-    background: (work) => void background.push(work),
+    afterwards: (work) => void afterwards.push(work),
   });
 }
 

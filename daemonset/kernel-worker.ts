@@ -13,13 +13,12 @@ import { reconcile } from "./reconcile/reconcile.ts";
 declare const self: { onmessage: ((event: { data: Job }) => void) | null; postMessage(answer: Answer): void };
 
 const log = createLog();
-const background = new Set<Promise<void>>();
 const host = createHost({
   paths: pathsFrom(process.env),
   exec: execCommand,
   log,
   ...faultsFrom(process.env),
-  background: (work) => void background.add(work.finally(() => background.delete(work))),
+  afterwards: (work) => void setImmediate(work),
 });
 
 /** What runs, so that its caller's end, or a DEL of the same attachment, can stop it. */
@@ -56,7 +55,7 @@ async function handle(id: number, request: CniRequest): Promise<CniResponse> {
   const begin = performance.now();
   try {
     const response = await dispatch(sriov, request, { ...host, signal: abort.signal });
-    report(request, response, performance.now() - begin);
+    setImmediate(report, request, response, performance.now() - begin);
     return response;
   } finally {
     running.delete(self);

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Host } from "../host.ts";
-import { codeOf } from "../kernel/errno.ts";
-import { getLink, parseLink } from "../kernel/link.ts";
+import { getLink, type Link, parseLink } from "../kernel/link.ts";
 import { announce } from "../kernel/neighbour.ts";
+import type { NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
@@ -11,29 +11,30 @@ import type { Result } from "../protocol/result.ts";
 const CARRIER_WAIT_MS = 200;
 
 /**
- * Tells the neighbours of the new address: waits for the carrier as sriov-cni does (200 ms), then a gratuitous ARP or
- * an unsolicited neighbour advertisement per address. Opens what it needs before it first waits. Never rejects.
+ * Tells the neighbours of the new addresses, once the caller has its answer: waits for the carrier as sriov-cni does
+ * (200 ms), then sends a gratuitous ARP or an unsolicited neighbour advertisement per address. Never fails.
  */
-export async function announceLater(netns: Fd, ifname: string, { ips }: Result, host: Host): Promise<void> {
+export function announceAfterwards(netns: Fd, ifname: string, { ips }: Result, host: Host): void {
   if (ips.length === 0) return;
-  try {
-    using own = netns.duplicate();
-    using pod = inNetns(own, () => new NetlinkSocket());
-    const read = () => parseLink(pod.request(getLink({ name: ifname }))!);
-    let link = read();
-    for (let waited = 0, pauseMs = 2; !link.running && waited < CARRIER_WAIT_MS; waited += pauseMs, pauseMs *= 1.5) {
-      await sleep(pauseMs);
-      link = read();
+  const own = netns.duplicate();
+  host.afterwards(async () => {
+    using _own = own;
+    try {
+      using pod = inNetns(own, () => new NetlinkSocket());
+      const { index, mac } = await withCarrier(pod, ifname);
+      const addresses = ips.map((ip) => ip.address);
+      for (const socket of inNetns(own, () => announce(index, mac, addresses))) socket.closeLater();
+    } catch (err) {
+      host.log.debug({ err, ifname }, "addresses not announced");
     }
-    for (const socket of inNetns(own, () =>
-      announce(
-        link.index,
-        link.mac,
-        ips.map((ip) => ip.address),
-      ),
-    ))
-      socket.closeLater();
-  } catch (error) {
-    if (codeOf(error) !== "ENODEV") host.log.debug({ err: error, ifname }, "addresses not announced");
+  });
+}
+
+/** The link as it is once it has carrier, or after the wait. */
+async function withCarrier(pod: NetlinkConnection, ifname: string): Promise<Link> {
+  for (let waitedMs = 0, pauseMs = 2; ; waitedMs += pauseMs, pauseMs *= 1.5) {
+    const link = parseLink(pod.request(getLink({ name: ifname }))!);
+    if (link.running || waitedMs >= CARRIER_WAIT_MS) return link;
+    await sleep(pauseMs);
   }
 }
