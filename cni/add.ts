@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { announceAfterwards } from "./attachment/announce.ts";
 import { finishLeftover, freeDevice, lockAttachment, lockDevice } from "./attachment/claim.ts";
 import { detach } from "./attachment/detach.ts";
@@ -60,12 +61,14 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
     return host.exec(request);
   };
   undo.defer(() => detach(record, host, { release: asked }));
-  journal.write(record, { durable: true });
-  host.step("add-journalled");
+  journal.write(record);
 
-  // The only step that leaves the node runs beside the kernel's work; a failure of either undoes both.
+  // The only step that leaves the node runs beside the disk's and the kernel's work; a failure of one undoes all.
   const reserving = reserveAddresses(config, call, { ...host, exec });
   undo.defer(() => reserving.then(noop, noop));
+  if (config.ipamType) await nextTurn(); // or the plugin gets its stdin only after the kernel's work
+  journal.sync(record);
+  host.step("add-journalled");
   await configurePf(device, config, plan.original, host);
   host.step("add-pf-configured");
   host.signal.throwIfAborted();
@@ -84,7 +87,7 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   const ours = { name: call.ifname, ...shown(plan, link), sandbox: call.netns, pciID: device.pci };
   const result = mergeResult(call.prevResult, ours, addresses, call.config.dns);
   formatResult(result, call.config.cniVersion); // what the caller's version cannot say is refused while it can be undone
-  journal.write({ ...record, phase: "attached", result }, { durable: false });
+  journal.write({ ...record, phase: "attached", result });
   undo.move();
   host.step("add-committed");
   announceAfterwards(pod.netns, call.ifname, addresses, host);

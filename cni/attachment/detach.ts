@@ -31,13 +31,13 @@ export async function detach(a: Attachment, host: Host, { release = true } = {})
 /** The kernel's part of detach(), for a VF that gets a new owner while the old one's addresses wait for its DEL. */
 export async function giveBackDevice(a: Attachment, host: Host, journal: Journal): Promise<void> {
   await putBack(a, host);
-  journal.write({ ...a, phase: "returned" }, { durable: false });
+  journal.write({ ...a, phase: "returned" });
 }
 
 /** On a full disk the record stays as it is: putting back once more would find nothing to do. */
 function noteReturned(a: Attachment, journal: Journal, host: Host): void {
   try {
-    journal.write({ ...a, phase: "returned" }, { durable: false });
+    journal.write({ ...a, phase: "returned" });
   } catch (err) {
     host.log.warn({ err }, "the record could not be updated; the VF is back all the same");
   }

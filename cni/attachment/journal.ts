@@ -52,30 +52,41 @@ export class Journal {
   }
 
   /**
-   * Writes a record whole: temporary file, fsync, rename, fsync of the directory. Survives a power cut with `durable`;
-   * without it a kill only, which does for everything that a reboot resets anyway.
+   * Writes a record whole: temporary file, then rename. That survives a kill; for a power cut call sync() too.
    *
    * @throws {CniError} 5 when the disk is full or read-only; the old record, if any, is still there.
    */
-  write(attachment: Attachment, { durable }: { durable: boolean }): void {
+  write(attachment: Attachment): void {
     const file = join(this.#dir, fileName(attachment));
     const temporary = `${file}.tmp`;
     try {
       const fd = this.#create(temporary);
       try {
         fs.writeFileSync(fd, JSON.stringify(attachment)); // writeSync() may stop half-way on a full disk and not say so
-        if (durable) fs.fsyncSync(fd);
       } finally {
         fs.closeSync(fd);
       }
       fs.renameSync(temporary, file);
-      if (durable) syncDirectory(this.#dir);
     } catch (error) {
       this.#discard(temporary);
-      throw new CniError(CODE.IO_FAILURE, `cannot write the journal in ${this.#dir}: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw this.#failure(error);
     }
+  }
+
+  /** Puts a written record on the disk itself. What a reboot resets anyway needs no sync. */
+  sync(attachment: Attachment): void {
+    try {
+      syncFile(join(this.#dir, fileName(attachment)));
+      syncFile(this.#dir);
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  #failure(error: unknown): CniError {
+    return new CniError(CODE.IO_FAILURE, `cannot write the journal in ${this.#dir}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 
   /** Idempotent. Not synced: a record that comes back after a power cut is of another boot and owns nothing. */
@@ -159,7 +170,7 @@ function fileName(a: Attachment): string {
   return `${attachmentKey(a.containerId, a.ifname)}@${a.device.pci}.json`;
 }
 
-function syncDirectory(path: string): void {
+function syncFile(path: string): void {
   const fd = fs.openSync(path, "r");
   try {
     fs.fsyncSync(fd);

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ATTACH_CODE } from "../codes.ts";
 import type { Link } from "../kernel/link.ts";
-import { ArpProbe } from "../kernel/neighbour.ts";
+import { probe } from "../kernel/neighbour.ts";
 import { inNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { CniError } from "../protocol/error.ts";
-import { isIPv6 } from "../protocol/ip.ts";
 import type { Result } from "../protocol/result.ts";
 
 /** Two probes, each waited for this long: a rail is one switch wide. RFC 5227 asks for seconds, for a whole campus. */
@@ -13,25 +12,20 @@ const WAIT_MS = 100;
 const PROBES = 2;
 
 /**
- * Asks the rail whether somebody has one of these addresses already. IPv4 only: IPv6 has the kernel's own duplicate
- * address detection.
+ * Asks the rail whether somebody has one of these addresses already.
  *
  * @throws {CniError} 105 naming the MAC that answered.
  */
 export async function refuseDuplicates(netns: Fd, link: Link, { ips }: Result): Promise<void> {
-  const addresses = ips.map((ip) => ip.address.split("/")[0]!).filter((ip) => !isIPv6(ip));
-  await Promise.all(addresses.map((ip) => refuseDuplicate(netns, link, ip)));
+  await Promise.all(ips.map(({ address }) => refuseDuplicate(netns, link, address.split("/")[0]!)));
 }
 
 async function refuseDuplicate(netns: Fd, link: Link, ip: string): Promise<void> {
   for (let left = PROBES; left > 0; left--) {
-    using probe = inNetns(netns, () => new ArpProbe(link.index, link.mac, ip));
+    using asked = inNetns(netns, () => probe(link.index, link.mac, ip));
     await sleep(WAIT_MS);
-    const owner = probe.owner();
+    const owner = asked.owner();
     if (owner)
-      throw new CniError(
-        ATTACH_CODE.DUPLICATE_ADDRESS,
-        `cannot use address ${ip}: the host with MAC ${owner} has it already`,
-      );
+      throw new CniError(ATTACH_CODE.DUPLICATE_ADDRESS, `cannot use address ${ip}: the host ${owner} has it already`);
   }
 }

@@ -10,7 +10,7 @@ import {
   solicitedNode,
 } from "./ndp.ts";
 import { ipBytes, isIPv6, splitCidr } from "./netlink/ip-bytes.ts";
-import { ETH_P_ARP, ETH_P_IPV6, received, sendPacket } from "./packet-socket.ts";
+import { ETH_P_ARP, ETH_P_IPV6, emitPacket, received, sendPacket } from "./packet-socket.ts";
 import { Fd } from "./syscall.ts";
 
 const AF_INET6 = 10;
@@ -34,7 +34,7 @@ export function announce(index: number, mac: string, addresses: readonly string[
   try {
     for (const address of addresses) {
       const { ip } = splitCidr(address);
-      const arp = () => sendPacket(index, ETH_P_ARP, encodeArp(gratuitousArp(mac, ip)), ETHER_BROADCAST);
+      const arp = () => emitPacket(index, ETH_P_ARP, encodeArp(gratuitousArp(mac, ip)), ETHER_BROADCAST);
       sockets.push(isIPv6(ip) ? advertise(index, mac, ip) : arp());
     }
     return sockets;
