@@ -1,12 +1,18 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { CniError, CODE } from "./error.ts";
-import type { Call, Verb } from "./request.ts";
-import { parseResult, type Result } from "./result.ts";
+import type { Call } from "./request.ts";
+import type { Result } from "./result.ts";
+import { parseResult } from "./result-parse.ts";
+import type { Verb } from "./version.ts";
 
+/** One run of another plugin. */
 export interface ExecRequest {
+  /** Absolute path. */
   readonly binary: string;
-  readonly env: Record<string, string>;
+  /** All that the plugin sees, but for PATH. */
+  readonly env: Readonly<Record<string, string>>;
   readonly stdin: string;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -16,41 +22,148 @@ export interface ExecReply {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+/**
+ * Runs an executable to its end. Rejects with an Error whose `code` is an errno name when it cannot be started, when
+ * the time is up (ETIMEDOUT) or when it prints without end (EMSGSIZE); with the signal's reason when that is aborted.
+ * Nothing of its process group runs on after a rejection.
+ */
 export type Exec = (request: ExecRequest) => Promise<ExecReply>;
 
+export interface DelegateOptions {
+  /** Default 60,000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** Pause before an executable that is being written is tried again; default 1,000, as libcni. */
+  readonly busyMs?: number;
+}
+
+/** Characters of a plugin's output that a message shows. */
+const SHOWN = 200;
+
+/** libcni tries six times in all. */
+const BUSY_RETRIES = 5;
+
+/**
+ * Has an IPAM plugin do its part, SPEC.md 1.1.0 section 4: the same stdin to the byte, the same `CNI_*` but for the
+ * verb. GC and STATUS succeed when the plugin is older than these verbs.
+ *
+ * @param type file name of the plugin: the first regular file of this name in CNI_PATH. Empty parts of CNI_PATH, which
+ *   elsewhere mean the working directory, are left out.
+ * @returns for ADD its addresses, routes and DNS settings in the internal form, without interfaces and indices.
+ * @throws {CniError} what the plugin said, as it said it; 11 when it did not answer in time; 6 for what is no answer.
+ */
 export async function delegate(
   exec: Exec,
   verb: Verb,
   type: string,
   call: Call,
-  { timeoutMs = 60_000, signal }: { timeoutMs?: number; signal?: AbortSignal } = {},
+  { timeoutMs = 60_000, signal, busyMs = 1_000 }: DelegateOptions = {},
 ): Promise<Result | undefined> {
-  const binary = call.path
-    .map((dir) => join(dir, type))
-    .find((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
-  if (!binary || type.includes("/"))
-    throw new CniError(CODE.FAILED, `failed to find plugin "${type}" in path [${call.path.join(" ")}]`);
-  const reply = await exec({
-    binary,
-    env: { ...call.request.env, CNI_COMMAND: verb, CNI_NETNS: call.netns },
+  const request: ExecRequest = {
+    binary: findPlugin(type, call.path),
+    env: { ...call.request.env, CNI_COMMAND: verb },
     stdin: call.request.stdin,
     timeoutMs,
     ...(signal && { signal }),
-  });
-  let json: any;
-  try {
-    json = reply.stdout ? JSON.parse(reply.stdout) : undefined;
-  } catch {
-    throw new CniError(CODE.FAILED, `cannot read what ${type} printed: ${reply.stdout.slice(0, 200)}`);
+  };
+  const reply = await run(exec, request, type, busyMs);
+  if (reply.exit !== 0) {
+    const error = readError(reply, type);
+    if (isTooOld(error, verb) || isUnknownToDel(error, verb)) return undefined;
+    throw error;
   }
-  if (reply.exit !== 0)
-    throw new CniError(
-      json?.code ?? CODE.FAILED,
-      json?.msg ?? `${type} failed: ${reply.stderr}`,
-      json?.details ? { details: json.details } : {},
-    );
-  if (verb !== "ADD") return undefined;
-  const result = parseResult(json, json?.cniVersion || call.config.cniVersion);
-  if (result.ips.length === 0) throw new CniError(CODE.FAILED, "IPAM plugin returned missing IP config");
-  return { ...result, interfaces: [], ips: result.ips.map(({ interface: _, ...ip }) => ip) };
+  return verb === "ADD" ? readAddresses(reply.stdout, type, call.config.cniVersion) : undefined;
 }
+
+function findPlugin(type: string, path: readonly string[]): string {
+  if (type === "" || type === "." || type === ".." || /[/\0]/.test(type))
+    throw new CniError(CODE.INVALID_CONFIG, `cannot use ipam.type ${JSON.stringify(type)}: want the name of a plugin`);
+  const found = path.map((dir) => join(dir, type)).find(isRegularFile);
+  if (found) return found;
+  throw new CniError(CODE.FAILED, `cannot find plugin "${type}" in CNI_PATH ${path.join(":")}: install it there`);
+}
+
+function isRegularFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false; // whatever keeps us from looking, the next directory may have it
+  }
+}
+
+async function run(exec: Exec, request: ExecRequest, type: string, busyMs: number): Promise<ExecReply> {
+  for (let retries = 0; ; retries++)
+    try {
+      return await exec(request);
+    } catch (error) {
+      request.signal?.throwIfAborted();
+      const code = (error as { code?: unknown }).code;
+      if (code !== "ETXTBSY" || retries === BUSY_RETRIES) throw notRun(error, type, code);
+      await delay(busyMs);
+      request.signal?.throwIfAborted();
+    }
+}
+
+function notRun(cause: unknown, type: string, errno: unknown): CniError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const code = errno === "ETIMEDOUT" ? CODE.TRY_AGAIN_LATER : CODE.FAILED;
+  return new CniError(code, `cannot run plugin "${type}": ${why}`, { cause });
+}
+
+/** What a plugin that failed has to say; its stderr only when stdout is empty, as libcni. */
+function readError({ exit, stdout, stderr }: ExecReply, type: string): CniError {
+  const failed = `plugin "${type}" failed with exit status ${exit}`;
+  if (stdout.trim() === "") return new CniError(CODE.FAILED, `${failed}: ${excerpt(stderr) || "it printed nothing"}`);
+  const said = tryParse(stdout);
+  if (typeof said?.msg !== "string" || said.msg === "")
+    return new CniError(CODE.DECODING_FAILURE, `${failed} and printed no CNI error: ${excerpt(stdout)}`);
+  const code = Number.isInteger(said.code) && (said.code as number) > 0 ? (said.code as number) : CODE.FAILED;
+  return new CniError(code, said.msg, typeof said.details === "string" ? { details: said.details } : {});
+}
+
+function tryParse(stdout: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(stdout);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Only the text tells: the code is 4 with some versions of the reference library and 100 with others. */
+const isTooOld = ({ message }: CniError, verb: Verb): boolean =>
+  (verb === "GC" || verb === "STATUS") && message.startsWith("unknown CNI_COMMAND");
+
+/** SPEC.md, "Error", code 3: there is nothing to clean up. */
+const isUnknownToDel = ({ code }: CniError, verb: Verb): boolean => verb === "DEL" && code === CODE.UNKNOWN_CONTAINER;
+
+function readAddresses(stdout: string, type: string, configVersion: string): Result {
+  const what = `what plugin "${type}" printed`;
+  const json = parseAnswer(stdout, what);
+  const given = (json as { cniVersion?: unknown } | null)?.cniVersion;
+  const version = typeof given === "string" && given !== "" ? given : configVersion;
+  const { ips, routes, dns } = parseOf(json, version, what);
+  if (ips.length === 0)
+    throw new CniError(CODE.FAILED, "IPAM plugin returned missing IP config", { details: `plugin "${type}"` });
+  return { interfaces: [], ips: ips.map(({ interface: _, ...one }) => one), routes, dns };
+}
+
+function parseAnswer(stdout: string, what: string): unknown {
+  try {
+    return JSON.parse(stdout);
+  } catch (cause) {
+    const why = stdout.trim() === "" ? "it is empty" : `${(cause as Error).message}: ${excerpt(stdout)}`;
+    throw new CniError(CODE.DECODING_FAILURE, `cannot decode ${what}: ${why}`, { cause });
+  }
+}
+
+/** An address that is none is the plugin's fault here, not the configuration's. */
+function parseOf(json: unknown, version: string, what: string): Result {
+  try {
+    return parseResult(json, version, what);
+  } catch (error) {
+    throw new CniError(CODE.DECODING_FAILURE, (error as Error).message, { cause: error });
+  }
+}
+
+const excerpt = (text: string): string => (text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text.trim());

@@ -1,11 +1,15 @@
 import { toCniError } from "./error.ts";
 import { type Call, type CniRequest, type CniResponse, readRequest } from "./request.ts";
 import { formatResult, type Result } from "./result.ts";
+import { type CniVersion, isSupported, LATEST_VERSION, SUPPORTED_VERSIONS } from "./version.ts";
 
+/** A plugin: its verbs get a checked call and the host that they work on. VERSION and the wire are dispatch()'s. */
 export interface Plugin<Host> {
   readonly name: string;
+  /** One line, for a person who calls the plugin by hand. */
   readonly about: string;
   readonly verbs: {
+    /** Undoes all when formatResult() cannot say its result in the caller's version. */
     ADD(call: Call, host: Host): Promise<Result>;
     CHECK(call: Call, host: Host): Promise<void>;
     DEL(call: Call, host: Host): Promise<void>;
@@ -13,25 +17,53 @@ export interface Plugin<Host> {
     STATUS(call: Call, host: Host): Promise<void>;
   };
 }
+
+/**
+ * Answers one CNI call, SPEC.md 1.1.0. Never throws; stdout is one JSON object or nothing. Errors go to stdout, where
+ * libcni reads them, although section 2 says stderr.
+ *
+ * @param host not touched without a command and for VERSION: runtimes ask that often, of plugins that they do not use.
+ */
 export async function dispatch<Host>(plugin: Plugin<Host>, request: CniRequest, host: Host): Promise<CniResponse> {
-  if (!request.env.CNI_COMMAND) return { exit: 0, stdout: "", stderr: `${plugin.about}\n` };
-  if (request.env.CNI_COMMAND === "VERSION")
-    return {
-      exit: 0,
-      stdout: JSON.stringify({
-        cniVersion: "1.1.0",
-        supportedVersions: ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"],
-      }),
-      stderr: "",
-    };
-  let cniVersion = "1.1.0";
+  const command = request.env.CNI_COMMAND;
+  if (!command) return { exit: 0, stdout: "", stderr: aboutText(plugin.about) };
+  if (command === "VERSION") return success(versionReply(request.stdin));
   try {
     const call = readRequest(request);
-    cniVersion = call.config.cniVersion;
-    const result = await plugin.verbs[call.verb as "ADD"](call, host);
-    return { exit: 0, stdout: result ? JSON.stringify(formatResult(result, cniVersion)) : "", stderr: "" };
+    if (call.verb === "ADD") return success(formatResult(await plugin.verbs.ADD(call, host), call.config.cniVersion));
+    await plugin.verbs[call.verb](call, host);
+    return success();
   } catch (error) {
-    const { code, message: msg, details } = toCniError(error);
-    return { exit: 1, stdout: JSON.stringify({ cniVersion, code, msg, ...(details && { details }) }), stderr: "" };
+    return failure(error, versionOf(request.stdin));
+  }
+}
+
+/** What a caller is answered for anything thrown. Never throws. */
+export function failure(thrown: unknown, cniVersion: CniVersion = LATEST_VERSION): CniResponse {
+  const { code, message: msg, details } = toCniError(thrown);
+  return { exit: 1, stdout: JSON.stringify({ cniVersion, code, msg, ...(details && { details }) }), stderr: "" };
+}
+
+const success = (answer?: object): CniResponse => ({
+  exit: 0,
+  stdout: answer ? JSON.stringify(answer) : "",
+  stderr: "",
+});
+
+const versionReply = (stdin: string): object => ({
+  cniVersion: versionOf(stdin),
+  supportedVersions: SUPPORTED_VERSIONS,
+});
+
+const aboutText = (about: string): string =>
+  `${about}\nCNI protocol versions supported: ${SUPPORTED_VERSIONS.join(", ")}\n`;
+
+/** The caller's version (SPEC.md: answers repeat it), as far as it can be understood: else the latest. */
+function versionOf(stdin: string): CniVersion {
+  try {
+    const { cniVersion } = JSON.parse(stdin);
+    return isSupported(cniVersion) ? cniVersion : LATEST_VERSION;
+  } catch {
+    return LATEST_VERSION;
   }
 }

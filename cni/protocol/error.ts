@@ -1,4 +1,4 @@
-/** CNI error codes, SPEC.md section "Error"; 8 is libcni's, 100 and above are ours. */
+/** CNI error codes, SPEC.md section "Error"; 8 and 999 are libcni's, 100 and above are ours. */
 export const CODE = {
   INCOMPATIBLE_VERSION: 1,
   UNSUPPORTED_FIELD: 2,
@@ -12,6 +12,8 @@ export const CODE = {
   PLUGIN_NOT_AVAILABLE: 50,
   LIMITED_CONNECTIVITY: 51,
   FAILED: 100,
+  /** What libcni answers when a result cannot be said in the caller's version. */
+  INTERNAL: 999,
 } as const;
 
 /** What a runtime is told: code and message, printed as JSON on stdout. */
@@ -27,10 +29,28 @@ export class CniError extends Error {
   }
 }
 
-/** The one place where anything thrown becomes a protocol error; a failed undo yields to what made it necessary. */
+/**
+ * The one place where anything thrown becomes a protocol error. Never throws. A failed undo yields to what made it
+ * necessary, and is told in the details.
+ */
 export function toCniError(thrown: unknown): CniError {
-  let error = thrown;
-  while (error instanceof SuppressedError) error = error.suppressed;
-  if (error instanceof CniError) return error;
-  return new CniError(CODE.FAILED, error instanceof Error ? error.message : String(error), { cause: error });
+  const undo: string[] = [];
+  let first = thrown;
+  while (first instanceof SuppressedError) {
+    undo.unshift(messageOf(first.error));
+    first = first.suppressed;
+  }
+  const error = first instanceof CniError ? first : new CniError(CODE.FAILED, messageOf(first), { cause: first });
+  if (undo.length === 0) return error;
+  const details = [error.details, ...undo.map((message) => `undo failed too: ${message}`)].filter(Boolean).join("; ");
+  return new CniError(error.code, error.message, { details, cause: thrown });
+}
+
+function messageOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message || thrown.name;
+  try {
+    return String(thrown);
+  } catch {
+    return "something without a text was thrown"; // an object that has no toString()
+  }
 }

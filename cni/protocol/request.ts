@@ -1,9 +1,15 @@
-import { CniError, CODE } from "./error.ts";
-import { type Dns, parseResult, type Result } from "./result.ts";
+import { list, record, required, text } from "./decode.ts";
+import { type Environment, readEnvironment } from "./environment.ts";
+import { type NetworkConfig, readNetworkConfig } from "./network-config.ts";
+import type { Result } from "./result.ts";
+import { parseResult } from "./result-parse.ts";
+import type { Verb } from "./version.ts";
 
-export type Verb = "ADD" | "CHECK" | "DEL" | "GC" | "STATUS" | "VERSION";
+/** A CNI call as it comes: from the process's own environment and standard input, or through the agent's socket. */
 export interface CniRequest {
+  /** Of the executable that was called. */
   readonly name: string;
+  /** CNI_* only. */
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: string;
 }
@@ -12,69 +18,60 @@ export interface CniResponse {
   readonly stdout: string;
   readonly stderr: string;
 }
-export interface NetworkConfig {
-  readonly cniVersion: string;
-  readonly name: string;
-  readonly type: string;
-  readonly ipam?: { readonly type?: string; readonly [key: string]: unknown };
-  readonly dns?: Dns;
-  readonly runtimeConfig?: Readonly<Record<string, unknown>>;
-  readonly args?: { readonly cni?: Readonly<Record<string, unknown>> };
-  readonly [key: string]: unknown;
-}
-export interface Call {
-  readonly verb: Verb;
-  readonly containerId: string;
-  readonly netns: string;
+/** An attachment that the runtime knows, as GC lists it. */
+export interface ValidAttachment {
+  readonly containerID: string;
   readonly ifname: string;
-  readonly path: readonly string[];
-  readonly args: Readonly<Record<string, string>>;
+}
+/** A CNI call, checked. */
+export interface Call extends Environment {
   readonly config: NetworkConfig;
   readonly prevResult?: Result;
-  readonly validAttachments?: readonly { readonly containerID: string; readonly ifname: string }[];
+  /** GC only. Undefined when the key is absent: then the runtime says nothing about what is valid. */
+  readonly validAttachments?: readonly ValidAttachment[];
   readonly request: CniRequest;
 }
-export function readArgs(text: string): Record<string, string> {
-  return Object.fromEntries(
-    text
-      .split(";")
-      .filter((p) => p.includes("="))
-      .map((p) => [p.slice(0, p.indexOf("=")), p.slice(p.indexOf("=") + 1)]),
-  );
-}
+
+/**
+ * Reads and checks a call, the environment before the configuration. A DEL is read leniently, since what cannot be
+ * cleaned up blocks its pod for ever: odd CNI_ARGS and a prevResult that is no result are as if absent.
+ *
+ * @throws {CniError} 4 for the environment, naming all that is missing; 6, 7 and 1 for the configuration.
+ */
 export function readRequest(request: CniRequest): Call {
-  const { env, stdin } = request;
-  const verb = env.CNI_COMMAND as Verb;
-  const need: Record<string, string[]> = {
-    ADD: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"],
-    CHECK: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"],
-    DEL: ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"],
-    GC: ["CNI_PATH"],
-    STATUS: ["CNI_PATH"],
-  };
-  if (!need[verb]) throw new CniError(CODE.INVALID_ENVIRONMENT, `unknown CNI_COMMAND: ${verb}`);
-  const missing = need[verb].filter((k) => !env[k]);
-  if (missing.length > 0)
-    throw new CniError(CODE.INVALID_ENVIRONMENT, `required env variables [${missing.join(",")}] missing`);
-  let config: any;
-  try {
-    config = JSON.parse(stdin);
-  } catch (e) {
-    throw new CniError(CODE.DECODING_FAILURE, `cannot read the configuration: ${(e as Error).message}`);
-  }
-  config = { ...config, cniVersion: config?.cniVersion || "0.1.0" };
-  if (!config.name) throw new CniError(CODE.INVALID_CONFIG, "missing network name");
-  const valid = config["cni.dev/valid-attachments"];
+  const environment = readEnvironment(request.env);
+  const { verb } = environment;
+  const config = readNetworkConfig(request.stdin, verb);
+  const prevResult = readPrevResult(config, verb);
+  const validAttachments = verb === "GC" ? readValidAttachments(config) : undefined;
   return {
-    verb,
-    containerId: env.CNI_CONTAINERID ?? "",
-    netns: env.CNI_NETNS ?? "",
-    ifname: env.CNI_IFNAME ?? "",
-    path: (env.CNI_PATH ?? "").split(":"),
-    args: readArgs(env.CNI_ARGS ?? ""),
+    ...environment,
     config,
     request,
-    ...(config.prevResult && { prevResult: parseResult(config.prevResult, config.cniVersion) }),
-    ...(valid && { validAttachments: valid }),
+    ...(prevResult && { prevResult }),
+    ...(validAttachments && { validAttachments }),
   };
 }
+
+function readPrevResult(config: NetworkConfig, verb: Verb): Result | undefined {
+  const { prevResult, cniVersion } = config;
+  if (prevResult === undefined || prevResult === null || verb === "GC" || verb === "STATUS") return undefined;
+  try {
+    return parseResult(prevResult, cniVersion, "prevResult");
+  } catch (error) {
+    if (verb === "DEL") return undefined;
+    throw error;
+  }
+}
+
+const readAttachments = list(record<ValidAttachment>({ containerID: required(text), ifname: required(text) }));
+
+/** Strict, since what is not read as valid is collected. The key of drafts, `cni.dev/attachments`, is not looked at. */
+function readValidAttachments(config: NetworkConfig): ValidAttachment[] | undefined {
+  const key = "cni.dev/valid-attachments";
+  return readAttachments(config[key], key);
+}
+
+export { readArgs } from "./environment.ts";
+export type { NetworkConfig } from "./network-config.ts";
+export type { Verb } from "./version.ts";

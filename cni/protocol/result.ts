@@ -1,5 +1,6 @@
 import { CniError, CODE } from "./error.ts";
-import { isCidr, isIPv6 } from "./ip.ts";
+import { isIPv6 } from "./ip.ts";
+import { resultForm } from "./version.ts";
 
 export interface Interface {
   readonly name: string;
@@ -10,8 +11,10 @@ export interface Interface {
   readonly pciID?: string;
 }
 export interface IpConfig {
+  /** With prefix length; host bits stay. */
   readonly address: string;
   readonly gateway?: string;
+  /** Index into the interfaces of the same result. */
   readonly interface?: number;
 }
 export interface Route {
@@ -29,7 +32,7 @@ export interface Dns {
   readonly search?: readonly string[];
   readonly options?: readonly string[];
 }
-/** A result in the form of spec 1.1.0, whatever version the caller speaks. */
+/** A result in the form of spec 1.1.0, whatever version the caller speaks. Addresses are canonical. */
 export interface Result {
   readonly interfaces: readonly Interface[];
   readonly ips: readonly IpConfig[];
@@ -39,7 +42,11 @@ export interface Result {
 
 export const emptyResult = (): Result => ({ interfaces: [], ips: [], routes: [], dns: {} });
 
-/** The result of a chain so far, and our interface with its addresses behind it. */
+/**
+ * The result of a chain so far, and our interface with its addresses behind it (SPEC.md, "ADD Success").
+ *
+ * @param dns of the configuration: wins over what `added` says, and that over `previous`.
+ */
 export function mergeResult(
   previous: Result | undefined,
   ours: Interface,
@@ -52,57 +59,49 @@ export function mergeResult(
     interfaces: [...before.interfaces, ours],
     ips: [...before.ips, ...added.ips.map((ip) => ({ ...ip, interface: index }))],
     routes: [...before.routes, ...added.routes],
-    dns: dns && Object.keys(dns).length > 0 ? dns : Object.keys(added.dns).length > 0 ? added.dns : before.dns,
+    dns: [dns, added.dns].find((d) => d && Object.keys(d).length > 0) ?? before.dns,
   };
 }
 
-export function parseResult(json: unknown, version: string): Result {
-  const r = json as Record<string, any>;
-  if (typeof r !== "object" || r === null)
-    throw new CniError(CODE.DECODING_FAILURE, "cannot read a result: it is no object");
-  if (version === "0.1.0" || version === "0.2.0") {
-    const old = [r.ip4, r.ip6].filter(Boolean);
-    return {
-      interfaces: [],
-      ips: old.map((i) => ({ address: i.ip, ...(i.gateway && { gateway: i.gateway }) })),
-      routes: old.flatMap((i) => i.routes ?? []),
-      dns: r.dns ?? {},
-    };
-  }
-  for (const ip of r.ips ?? [])
-    if (!isCidr(ip.address ?? ""))
-      throw new CniError(
-        CODE.DECODING_FAILURE,
-        `cannot read a result: address ${JSON.stringify(ip.address)} is not in CIDR notation`,
-      );
-  return {
-    interfaces: r.interfaces ?? [],
-    ips: (r.ips ?? []).map(({ version: _, ...ip }: any) => ip),
-    routes: r.routes ?? [],
-    dns: r.dns ?? {},
-  };
+/**
+ * What is printed to a caller of a version: the members that libcni prints there, so that a peer's output and ours can
+ * be compared.
+ *
+ * @throws {CniError} 999 when 0.1.0 or 0.2.0 cannot say it, having no address; 1 for an unknown version.
+ */
+export function formatResult(result: Result, cniVersion: string): object {
+  const form = resultForm(cniVersion);
+  return { cniVersion, ...(form === "families" ? byFamily(result) : asLists(result, form)) };
 }
 
-export function formatResult({ interfaces, ips, routes, dns }: Result, cniVersion: string): object {
-  const hasDns = Object.keys(dns).length > 0;
-  if (cniVersion === "0.1.0" || cniVersion === "0.2.0") {
-    const of = (v6: boolean) => {
-      const ip = ips.find((i) => isIPv6(i.address) === v6);
-      const own = routes.filter((r) => isIPv6(r.dst) === v6).map(({ dst, gw }) => ({ dst, ...(gw && { gw }) }));
-      return (
-        ip && { ip: ip.address, ...(ip.gateway && { gateway: ip.gateway }), ...(own.length > 0 && { routes: own }) }
-      );
-    };
-    const [ip4, ip6] = [of(false), of(true)];
-    if (!ip4 && !ip6) throw new CniError(999, "cannot convert: no valid IP addresses");
-    return { cniVersion, ...(ip4 && { ip4 }), ...(ip6 && { ip6 }), dns };
-  }
-  const old = cniVersion.startsWith("0.");
+function asLists({ interfaces, ips, routes, dns }: Result, form: "labelled" | "plain"): object {
+  const labelled = form === "labelled";
   return {
-    cniVersion,
-    ...(interfaces.length > 0 && { interfaces }),
-    ...(ips.length > 0 && { ips: ips.map((ip) => (old ? { version: isIPv6(ip.address) ? "6" : "4", ...ip } : ip)) }),
+    ...(interfaces.length > 0 && { interfaces: labelled ? interfaces.map(nameMacSandbox) : interfaces }),
+    ...(ips.length > 0 && { ips: labelled ? ips.map(withFamily) : ips }),
     ...(routes.length > 0 && { routes }),
-    ...((hasDns || old) && { dns }),
+    ...((labelled || Object.keys(dns).length > 0) && { dns }),
   };
+}
+
+const nameMacSandbox = ({ name, mac, sandbox }: Interface): Interface => ({
+  name,
+  ...(mac && { mac }),
+  ...(sandbox && { sandbox }),
+});
+
+const withFamily = (ip: IpConfig): object => ({ version: isIPv6(ip.address) ? "6" : "4", ...ip });
+
+/** Only the first address of a family has a place; a route goes to its family if that has an address. */
+function byFamily({ ips, routes, dns }: Result): object {
+  const family = (v6: boolean) => {
+    const first = ips.find((ip) => isIPv6(ip.address) === v6);
+    const own = routes.filter((r) => isIPv6(r.dst) === v6).map(({ dst, gw }) => ({ dst, ...(gw && { gw }) }));
+    if (!first) return undefined;
+    const { address: ip, gateway } = first;
+    return { ip, ...(gateway && { gateway }), ...(own.length > 0 && { routes: own }) };
+  };
+  const [ip4, ip6] = [family(false), family(true)];
+  if (!ip4 && !ip6) throw new CniError(CODE.INTERNAL, "cannot convert: no valid IP addresses");
+  return { ...(ip4 && { ip4 }), ...(ip6 && { ip6 }), dns };
 }

@@ -1,0 +1,108 @@
+import { CniError, CODE } from "./error.ts";
+import { isVerb, type Verb } from "./version.ts";
+
+/** What the runtime says in the environment, SPEC.md 1.1.0 section 2 "Parameters". */
+export interface Environment {
+  readonly verb: Verb;
+  readonly containerId: string;
+  /** Empty when absent: DEL after the namespace is gone, GC, STATUS. */
+  readonly netns: string;
+  readonly ifname: string;
+  /** Directories of CNI_PATH. */
+  readonly path: readonly string[];
+  /** CNI_ARGS. Values come from the cluster's users: never in a path or a shell. */
+  readonly args: Readonly<Record<string, string>>;
+}
+
+interface Variable {
+  readonly name: string;
+  readonly requiredBy: readonly Verb[];
+  /** By whom the value is checked when there is one; DEL goes on with odd CNI_ARGS, or its pod could never end. */
+  readonly checkedBy: readonly Verb[];
+  check(value: string): void;
+}
+
+const asIs = (): void => {};
+
+/** In the reference library's order, which the message on missing ones keeps. Others are ignored. */
+const VARIABLES: readonly Variable[] = [
+  {
+    name: "CNI_CONTAINERID",
+    requiredBy: ["ADD", "CHECK", "DEL"],
+    checkedBy: ["ADD", "CHECK", "DEL"],
+    check: checkContainerId,
+  },
+  { name: "CNI_NETNS", requiredBy: ["ADD", "CHECK"], checkedBy: [], check: asIs },
+  { name: "CNI_IFNAME", requiredBy: ["ADD", "CHECK", "DEL"], checkedBy: ["ADD", "CHECK", "DEL"], check: checkIfname },
+  { name: "CNI_ARGS", requiredBy: [], checkedBy: ["ADD", "CHECK"], check: checkArgs },
+  { name: "CNI_PATH", requiredBy: ["ADD", "CHECK", "DEL", "GC", "STATUS"], checkedBy: [], check: asIs },
+];
+
+/** Container IDs and network names, SPEC.md 1.1.0: no limit on the length, so never a file name as they are. */
+export const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+/**
+ * Messages that the reference library (`pkg/skel`) has too are worded as there: people search for them, and callers
+ * know an older plugin by "unknown CNI_COMMAND".
+ *
+ * @throws {CniError} 4, naming all that are missing at once.
+ */
+export function readEnvironment(env: Readonly<Record<string, string>>): Environment {
+  const verb = env.CNI_COMMAND ?? "";
+  if (!isVerb(verb)) throw new CniError(CODE.INVALID_ENVIRONMENT, `unknown CNI_COMMAND: ${verb}`);
+  const missing = VARIABLES.filter(({ name, requiredBy }) => requiredBy.includes(verb) && !env[name]);
+  if (missing.length > 0)
+    throw new CniError(
+      CODE.INVALID_ENVIRONMENT,
+      `required env variables [${missing.map(({ name }) => name).join(",")}] missing`,
+    );
+  for (const { name, checkedBy, check } of VARIABLES) if (env[name] && checkedBy.includes(verb)) check(env[name]);
+  return {
+    verb,
+    containerId: env.CNI_CONTAINERID ?? "",
+    netns: env.CNI_NETNS ?? "",
+    ifname: env.CNI_IFNAME ?? "",
+    path: (env.CNI_PATH ?? "").split(":").filter((dir) => dir !== ""),
+    args: readArgs(env.CNI_ARGS ?? ""),
+  };
+}
+
+/**
+ * CNI_ARGS, `KEY=VALUE;…`: a value may hold `=`, the last of equal keys counts (thin Multus sends some twice), what is
+ * no pair is left out. Unknown keys are kept. Values come from the cluster's users: never in a path or a shell.
+ */
+export function readArgs(text: string): Record<string, string> {
+  return Object.fromEntries(
+    text
+      .split(";")
+      .map((pair) => [pair, pair.indexOf("=")] as const)
+      .filter(([, equals]) => equals > 0)
+      .map(([pair, equals]) => [pair.slice(0, equals), pair.slice(equals + 1)]),
+  );
+}
+
+/** What is no pair is an error unless IgnoreUnknown says otherwise; empty parts never are. */
+function checkArgs(text: string): void {
+  const ignore = readArgs(text).IgnoreUnknown;
+  if (ignore !== undefined && !/^(1|0|true|false)$/i.test(ignore))
+    throw invalid("CNI_ARGS", `IgnoreUnknown=${ignore}`, "IgnoreUnknown is true, 1, false or 0");
+  if (/^(1|true)$/i.test(ignore ?? "")) return;
+  const odd = text.split(";").find((pair) => pair !== "" && pair.indexOf("=") < 1);
+  if (odd !== undefined) throw invalid("CNI_ARGS", odd, "want KEY=VALUE;KEY=VALUE");
+}
+
+function checkContainerId(id: string): void {
+  if (!NAME.test(id))
+    throw new CniError(CODE.INVALID_ENVIRONMENT, "invalid characters in containerID", { details: id });
+}
+
+/** As `dev_valid_name()` in net/core/dev.c. The limit is in bytes. */
+function checkIfname(name: string): void {
+  if (Buffer.byteLength(name) > 15) throw invalid("CNI_IFNAME", name, "it is longer than 15 bytes");
+  if (name === "." || name === "..") throw invalid("CNI_IFNAME", name, "this name is taken by directories");
+  if (/[/:\p{White_Space}]/u.test(name)) throw invalid("CNI_IFNAME", name, "it has a slash, colon or white space");
+}
+
+function invalid(name: string, value: string, why: string): CniError {
+  return new CniError(CODE.INVALID_ENVIRONMENT, `cannot use ${name} ${JSON.stringify(value)}: ${why}`);
+}

@@ -1,0 +1,75 @@
+import { object, type Read, record, required, text } from "./decode.ts";
+import { NAME } from "./environment.ts";
+import { CniError, CODE } from "./error.ts";
+import type { Dns } from "./result.ts";
+import { readDns } from "./result-parse.ts";
+import { checkVerb, DEFAULT_VERSION, type Verb } from "./version.ts";
+
+/** A network configuration: the fields that the specification gives a type, and whatever else came. */
+export interface NetworkConfig {
+  readonly cniVersion: string;
+  readonly name: string;
+  readonly type: string;
+  readonly ipam?: { readonly type?: string; readonly [key: string]: unknown };
+  readonly dns?: Dns;
+  readonly runtimeConfig?: Readonly<Record<string, unknown>>;
+  readonly args?: { readonly cni?: Readonly<Record<string, unknown>> };
+  readonly [key: string]: unknown;
+}
+
+const WHAT = "the network configuration";
+
+/** The optional fields that have a type: read to be checked, and kept as they came. */
+const TYPED: Readonly<Record<string, Read<unknown>>> = {
+  type: text,
+  ipam: record<{ type?: string }>({ type: text }),
+  dns: readDns,
+  runtimeConfig: object,
+  args: record<{ cni?: object }>({ cni: object }),
+};
+
+/**
+ * Reads a network configuration. Keys match exactly (Go's decoder takes `NAME` for `name`), of a key given twice the
+ * last one counts, null is absent, and unknown fields are kept: runtimes and Multus add some. A DEL has to clean up
+ * whatever has become of the configuration: there a typed field of a wrong type is as if absent.
+ *
+ * @throws {CniError} 6 for what is no JSON object or has wrong types; 7 for a missing or impossible network name;
+ *   1 for a version that is not spoken or does not have the verb.
+ */
+export function readNetworkConfig(stdin: string, verb: Verb): NetworkConfig {
+  const config = required(object)(parseJson(stdin) ?? {}, WHAT);
+  const name = readName(config.name);
+  const cniVersion = text(config.cniVersion, `${WHAT}.cniVersion`) ?? DEFAULT_VERSION;
+  checkVerb(verb, cniVersion);
+  const usable = Object.entries(config).filter(([key, value]) => isUsable(key, value, verb));
+  return { type: "", ...Object.fromEntries(usable), name, cniVersion };
+}
+
+function parseJson(stdin: string): unknown {
+  try {
+    return JSON.parse(stdin);
+  } catch (cause) {
+    const why = stdin.trim() === "" ? "standard input is empty" : (cause as Error).message;
+    throw new CniError(CODE.DECODING_FAILURE, `cannot decode ${WHAT}: ${why}`, { cause });
+  }
+}
+
+function readName(value: unknown): string {
+  const name = text(value, `${WHAT}.name`);
+  if (!name) throw new CniError(CODE.INVALID_CONFIG, `cannot use ${WHAT}: missing network name`);
+  if (!NAME.test(name))
+    throw new CniError(CODE.INVALID_CONFIG, `cannot use ${WHAT}: invalid characters found in network name`, {
+      details: name,
+    });
+  return name;
+}
+
+function isUsable(key: string, value: unknown, verb: Verb): boolean {
+  if (!Object.hasOwn(TYPED, key)) return true;
+  try {
+    return TYPED[key]!(value, `${WHAT}.${key}`) !== undefined;
+  } catch (error) {
+    if (verb === "DEL") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,80 @@
+import { cidr, integer, ip, list, natural, object, positive, type Read, record, required, text } from "./decode.ts";
+import { CniError, CODE } from "./error.ts";
+import type { Dns, Interface, IpConfig, Result, Route } from "./result.ts";
+import { resultForm } from "./version.ts";
+
+/** Name servers and domains, of a result or a configuration. */
+export const readDns: Read<Dns> = record<Dns>({
+  nameservers: list(required(text)),
+  domain: text,
+  search: list(required(text)),
+  options: list(required(text)),
+});
+
+const readInterface = record<Interface>({
+  name: (value, at) => text(value, at) ?? "",
+  mac: text,
+  mtu: positive,
+  sandbox: text,
+  socketPath: text,
+  pciID: text,
+});
+
+const readIp = record<IpConfig>({ address: required(cidr), gateway: ip, interface: natural });
+
+/** Table and scope 0 mean something; the other zeros mean "not set", as in libcni. */
+const readRoute = record<Route>({
+  dst: required(cidr),
+  gw: ip,
+  mtu: positive,
+  advmss: positive,
+  priority: positive,
+  table: integer,
+  scope: integer,
+});
+
+/** What 0.1.0 and 0.2.0 say of one address family. */
+interface Family {
+  readonly ip: string;
+  readonly gateway?: string;
+  readonly routes?: readonly Route[];
+}
+const readFamily = record<Family>({ ip: required(cidr), gateway: ip, routes: list(readRoute) });
+
+/**
+ * A result as a plugin of any version printed it, in the form of spec 1.1.0. What the specification does not name is
+ * left out, as libcni does.
+ *
+ * @param what how it is called in messages.
+ * @throws {CniError} 6 for what is no result, or of another version than it should be; 7 for what is no address; 1 for
+ *   an unknown version.
+ */
+export function parseResult(json: unknown, cniVersion: string, what = "result"): Result {
+  const form = resultForm(cniVersion);
+  const fields = required(object)(json, what);
+  const own = text(fields.cniVersion, `${what}.cniVersion`) ?? cniVersion;
+  if (own !== cniVersion)
+    throw new CniError(CODE.DECODING_FAILURE, `cannot decode ${what}: its cniVersion is "${own}", want ${cniVersion}`);
+  return form === "families" ? fromFamilies(fields, what) : fromLists(fields, what);
+}
+
+function fromLists(fields: Record<string, unknown>, what: string): Result {
+  return {
+    interfaces: list(readInterface)(fields.interfaces, `${what}.interfaces`) ?? [],
+    ips: list(readIp)(fields.ips, `${what}.ips`) ?? [],
+    routes: list(readRoute)(fields.routes, `${what}.routes`) ?? [],
+    dns: readDns(fields.dns, `${what}.dns`) ?? {},
+  };
+}
+
+function fromFamilies(fields: Record<string, unknown>, what: string): Result {
+  const families = ["ip4", "ip6"]
+    .map((family) => readFamily(fields[family], `${what}.${family}`))
+    .filter((family) => family !== undefined);
+  return {
+    interfaces: [],
+    ips: families.map(({ ip: address, gateway }) => ({ address, ...(gateway && { gateway }) })),
+    routes: families.flatMap(({ routes }) => routes ?? []),
+    dns: readDns(fields.dns, `${what}.dns`) ?? {},
+  };
+}
