@@ -1,0 +1,166 @@
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import t from "tap";
+
+/** Parts of the product, the innermost first, and what each may import besides itself. */
+const MAY_IMPORT = {
+  "cni/kernel": [],
+  "cni/protocol": [],
+  ipam: ["cni/protocol"],
+  cni: ["cni/kernel", "cni/protocol", "ipam"],
+  daemonset: ["cni/kernel", "cni/protocol", "ipam", "cni"],
+  main: ["cni", "ipam", "daemonset"],
+} as const satisfies Record<string, readonly string[]>;
+type Zone = keyof typeof MAY_IMPORT;
+const ZONES = Object.keys(MAY_IMPORT) as Zone[];
+
+/** The edges of the process: who may look at its environment, standard input and output. */
+const EDGES = [
+  "main.ts",
+  "cni/run.ts",
+  "cni/protocol/edges.ts",
+  "daemonset/kernel-worker.ts",
+  "daemonset/log.ts",
+  /^daemonset\/commands\//,
+];
+
+interface Source {
+  readonly path: string;
+  readonly text: string;
+  /** As written: "./x.ts", "node:fs". */
+  readonly imports: readonly string[];
+}
+
+const sources: Source[] = globSync(["main.ts", "cni/**/*.ts", "ipam/**/*.ts", "daemonset/**/*.ts"])
+  .sort()
+  .map((path) => {
+    const text = withoutComments(readFileSync(path, "utf8"));
+    return { path, text, imports: importsOf(text) };
+  });
+
+/** Line comments only where they are whole lines or follow a space: "http://" is none. */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "$1");
+}
+
+/** Static, type-only and dynamic imports, re-exports, and entry points of workers. */
+function importsOf(text: string): string[] {
+  const forms = [
+    /\bfrom\s*["']([^"']+)["']/g,
+    /\bimport\s*\(?\s*["']([^"']+)["']/g,
+    /\brequire\s*\(\s*["']([^"']+)["']/g,
+    /\bnew URL\(\s*["']([^"']+\.ts)["']/g,
+  ];
+  return forms.flatMap((form) => [...text.matchAll(form)].map(([, specifier]) => specifier!));
+}
+
+const targetOf = ({ path }: Source, specifier: string): string => normalize(join(dirname(path), specifier));
+const isOurs = (specifier: string): boolean => specifier.startsWith(".") || specifier.startsWith("/");
+const ours = (source: Source): string[] => source.imports.filter(isOurs).map((s) => targetOf(source, s));
+
+/** The innermost zone that a file is in; undefined for test/, bench/, scripts/. */
+function zoneOf(path: string): Zone | undefined {
+  return ZONES.find((zone) => path === `${zone}.ts` || path.startsWith(`${zone}/`));
+}
+
+const among = (path: string, allowed: readonly (string | RegExp)[]): boolean =>
+  allowed.some((one) => (typeof one === "string" ? one === path : one.test(path)));
+
+const filesWith = (what: RegExp): string[] => sources.filter(({ text }) => what.test(text)).map(({ path }) => path);
+
+t.test("importsOf() sees every form of import", async (t) => {
+  const text = `import a from "./a.ts"; import type { B } from './b.ts'; import "./c.ts"; export * from "./d.ts";
+    const e = await import("./e.ts"); new Worker(new URL("./f.ts", import.meta.url)); // import("./no.ts")
+    import {\n  G,\n} from "./g.ts"; /* from "./no.ts" */`;
+  t.same(
+    importsOf(withoutComments(text)).sort(),
+    ["a", "b", "c", "d", "e", "f", "g"].map((name) => `./${name}.ts`),
+  );
+});
+
+t.test("the product's files are all found", async (t) => {
+  for (const zone of ["cni/kernel", "cni/protocol", "cni", "daemonset", "main"] as const)
+    t.ok(
+      sources.some(({ path }) => zoneOf(path) === zone),
+      `${zone} has files`,
+    );
+});
+
+for (const zone of ZONES) {
+  const allowed: readonly string[] = [zone, ...MAY_IMPORT[zone]];
+  t.test(`${zone} imports of ours only ${allowed.join(", ")}`, async (t) => {
+    const offenders = sources
+      .filter(({ path }) => zoneOf(path) === zone)
+      .flatMap((source) => ours(source).map((target) => ({ from: source.path, target })))
+      .filter(({ target }) => !allowed.includes(zoneOf(target) ?? "outside of the product"));
+    t.same(offenders, []);
+  });
+}
+
+t.test("the attachment and the IPAM plugin meet in one file at most", async (t) => {
+  const users = sources.filter((s) => zoneOf(s.path) === "cni" && ours(s).some((x) => zoneOf(x) === "ipam"));
+  t.ok(users.length <= 1, users.map(({ path }) => path).join(", "));
+});
+
+t.test("bun:ffi is imported by cni/kernel/syscall.ts alone", async (t) => {
+  const users = sources.filter(({ imports }) => imports.includes("bun:ffi")).map(({ path }) => path);
+  t.same(users, ["cni/kernel/syscall.ts"]);
+});
+
+t.test("the environment, stdin and stdout of the process are used at its edges alone", async (t) => {
+  const users = filesWith(/\bprocess\s*\.\s*(env|stdin|stdout)\b|\bBun\s*\.\s*(env|stdin|stdout)\b|\bconsole\.log\b/);
+  t.same(
+    users.filter((path) => !among(path, EDGES)),
+    [],
+  );
+});
+
+t.test("a CNI call loads the protocol alone before its verb is known", async (t) => {
+  const loaded = loadedBy(["main.ts", "cni/run.ts"]);
+  const mayLoad = ["main.ts", "cni/run.ts", "cni/plugin.ts", /^cni\/protocol\//, /^node:/];
+  t.same(
+    loaded.filter((path) => !among(path, mayLoad)),
+    [],
+  );
+  t.ok(loaded.includes("cni/protocol/dispatch.ts"), "and it does load that");
+});
+
+t.test("no file imports itself, by whatever way round", async (t) => {
+  const graph = new Map(sources.map((source) => [source.path, ours(source)]));
+  t.same(findCycle(graph), undefined);
+  t.same(findCycle(new Map([["a", ["b"]], ["b", ["c"]], ["c", ["b"]]])), ["b", "c", "b"], "and a circle is seen"); // biome-ignore format: one row
+});
+
+t.test("imports name an existing file, with its extension", async (t) => {
+  const known = new Set(sources.map(({ path }) => path));
+  const broken = sources.flatMap((s) => ours(s).filter((x) => !known.has(x)).map((x) => `${s.path}: ${x}`)); // biome-ignore format: one line
+  t.same(broken, []);
+});
+
+/** Everything that loading these files loads: neither types nor what is imported later, by import(). */
+function loadedBy(entries: readonly string[]): string[] {
+  const loaded = new Set(entries);
+  for (const path of loaded) {
+    const source = sources.find((one) => one.path === path);
+    const eager = source?.text.replace(/\b(import|export)\s+type\s[^;]*;/g, "").replace(/\bimport\s*\([^)]*\)/g, "");
+    for (const specifier of importsOf(eager ?? ""))
+      loaded.add(isOurs(specifier) ? targetOf(source!, specifier) : specifier);
+  }
+  return [...loaded];
+}
+
+/** A path that ends where it begins, by depth-first search. */
+function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const visit = (node: string, path: readonly string[]): string[] | undefined => {
+    if (path.includes(node)) return [...path.slice(path.indexOf(node)), node];
+    if (done.has(node)) return undefined;
+    for (const next of graph.get(node) ?? []) {
+      const cycle = visit(next, [...path, node]);
+      if (cycle) return cycle;
+    }
+    done.add(node);
+    return undefined;
+  };
+  return [...graph.keys()].map((node) => visit(node, [])).find((cycle) => cycle !== undefined);
+}
