@@ -17,11 +17,13 @@ log=$cache/setup.log
 packages=(
   busybox-static cpio kmod xz-utils                             # initramfs
   gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross     # shim (both architectures), guest agent
-  iproute2 iputils-ping procps util-linux                       # namespaces and links
+  binutils clang-14 libclang-rt-14-dev                          # what the shim's tests look at and fuzz it with
+  iproute2 iputils-ping procps util-linux python3               # namespaces and links, an independent reader
   rdma-core ibverbs-utils perftest                              # RDMA
   containernetworking-plugins                                   # static, the demo's IPAM
 )
-backports=(qemu-system-x86 seabios ipxe-qemu) # QEMU >= 8 has igb, the SR-IOV NIC; bookworm itself has 7.2
+# QEMU >= 8 has igb, the SR-IOV NIC; bookworm itself has 7.2. qemu-user-static runs the arm64 executables.
+backports=(qemu-system-x86 seabios ipxe-qemu qemu-user-static)
 
 say() { printf '[railnet] %s\n' "$*" >&2; }
 die() { printf '[railnet] %s\n' "$*" >&2; exit 1; }
@@ -66,7 +68,7 @@ add_backports() {
 setup_debian() {
   local missing=() p qemu=()
   for p in "${packages[@]}"; do installed "$p" || missing+=("$p"); done
-  has_igb || qemu=("${backports[@]}")
+  has_igb && installed qemu-user-static || qemu=("${backports[@]}")
   [ $((${#missing[@]} + ${#qemu[@]})) -gt 0 ] || return 0
   # shellcheck disable=SC1091
   [ "$(. /etc/os-release 2>/dev/null; echo "${ID:-}${VERSION_ID:-}")" = debian12 ] \
