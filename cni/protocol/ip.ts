@@ -1,7 +1,9 @@
-import { isIP, isIPv4, isIPv6 as isV6 } from "node:net";
+// Without node:net, whose loading costs a stand-alone call 2 ms.
+const OCTET = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
 
 /** Of an address with or without prefix length. */
-export const isIPv6 = (address: string): boolean => isV6(address.split("/")[0]!);
+export const isIPv6 = (address: string): boolean => address.includes(":");
 
 /**
  * An address as the kernel prints it (RFC 5952: lower case, the longest run of zeros shortened), so that texts can be
@@ -9,10 +11,10 @@ export const isIPv6 = (address: string): boolean => isV6(address.split("/")[0]!)
  * which peers take for either family.
  */
 export function canonicalIp(text: string): string | undefined {
-  if (isIPv4(text)) return text;
-  if (isIP(text) === 0 || text.includes("%")) return undefined;
-  const canonical = new URL(`http://[${text}]/`).hostname.slice(1, -1);
-  return /^::ffff:[\da-f]+:[\da-f]+$/.test(canonical) ? undefined : canonical;
+  if (IPV4.test(text)) return text;
+  if (!/^[\da-fA-F:.]*:[\da-fA-F:.]*$/.test(text)) return undefined;
+  const canonical = URL.parse(`http://[${text}]/`)?.hostname.slice(1, -1);
+  return canonical && /^::ffff:[\da-f]+:[\da-f]+$/.test(canonical) ? undefined : canonical;
 }
 
 /** As canonicalIp(), for an address and its prefix length. Host bits stay. */
@@ -20,5 +22,5 @@ export function canonicalCidr(text: string): string | undefined {
   const [address = "", bits = "", ...more] = text.split("/");
   const ip = canonicalIp(address);
   if (ip === undefined || more.length > 0 || !/^(0|[1-9]\d{0,2})$/.test(bits)) return undefined;
-  return Number(bits) <= (isIPv4(ip) ? 32 : 128) ? `${ip}/${bits}` : undefined;
+  return Number(bits) <= (isIPv6(ip) ? 128 : 32) ? `${ip}/${bits}` : undefined;
 }
