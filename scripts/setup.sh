@@ -88,8 +88,12 @@ node_modules_fresh() {
     process.exit(stale.length ? 1 : 0)' "$project/package-lock.json" "$project/node_modules/.package-lock.json" 2>/dev/null
 }
 
+# Not `npm ci`: that refuses a lock file without the optional packages of other platforms, which some registries do not serve.
 npm_install() {
-  node_modules_fresh || { say "installing npm packages …"; (cd "$project" && quietly npm ci); }
+  node_modules_fresh || {
+    say "installing npm packages …"
+    (cd "$project" && quietly npm install --no-save --no-progress --fetch-retries=2 --fetch-retry-maxtimeout=10000)
+  }
   say "building tap with the plugins of .taprc …"
   (cd "$project" && quietly node_modules/.bin/node node_modules/.bin/tap build)
 }
