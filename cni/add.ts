@@ -11,10 +11,11 @@ import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
 import type { Attachment, Original } from "./attachment/record.ts";
 import { type AttachConfig, readConfig } from "./config.ts";
 import type { Host } from "./host.ts";
+import { callIpam } from "./ipam.ts";
 import type { Link } from "./kernel/link.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import { inNetns, netnsInode } from "./kernel/netns.ts";
-import { delegate, type Exec } from "./protocol/delegate.ts";
+import type { Exec } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
 import { emptyResult, formatResult, mergeResult, type Result } from "./protocol/result.ts";
 
@@ -106,7 +107,7 @@ const noop = () => {};
 /** Never an unhandled rejection: attach() awaits it later, or undoes. */
 function reserveAddresses({ ipamType }: AttachConfig, call: Call, host: Host): Promise<Result> {
   if (!ipamType) return Promise.resolve(emptyResult());
-  const reserving = delegate(host.exec, "ADD", ipamType, call, { timeoutMs: host.ipamTimeoutMs, signal: host.signal });
+  const reserving = callIpam(host.exec, "ADD", ipamType, call, { timeoutMs: host.ipamTimeoutMs, signal: host.signal });
   const addresses = reserving.then((result) => result ?? emptyResult());
   addresses.catch(noop);
   return addresses;

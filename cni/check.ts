@@ -6,9 +6,9 @@ import { podDifferences } from "./attachment/verify.ts";
 import { ATTACH_CODE } from "./codes.ts";
 import { readConfig } from "./config.ts";
 import type { Host } from "./host.ts";
+import { callIpam } from "./ipam.ts";
 import { getLink } from "./kernel/link.ts";
 import { parseVfs } from "./kernel/vf.ts";
-import { delegate } from "./protocol/delegate.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -39,7 +39,7 @@ export async function check(call: Call, host: Host): Promise<void> {
   if (differences.length > 0)
     throw new CniError(ATTACH_CODE.DIFFERS, `cannot confirm ${call.ifname}: ${differences.join("; ")}`);
   const type = call.config.ipam?.type;
-  if (type) await delegate(host.exec, "CHECK", type, call);
+  if (type) await callIpam(host.exec, "CHECK", type, call);
 }
 
 function pfDifferences({ applied, device: { pf } }: Attachment, host: Host): string[] {

@@ -4,7 +4,7 @@ import { Journal } from "./attachment/journal.ts";
 import { type Attachment, describe } from "./attachment/record.ts";
 import { ATTACH_CODE } from "./codes.ts";
 import type { Host } from "./host.ts";
-import { delegate } from "./protocol/delegate.ts";
+import { callIpam } from "./ipam.ts";
 import { CniError, toCniError } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -23,7 +23,7 @@ export async function gc(call: Call, host: Host): Promise<void> {
     await collect(a, host).catch((error) => failures.push(`${describe(a)}: ${toCniError(error).message}`));
   const type = call.config.ipam?.type;
   if (type)
-    await delegate(host.exec, "GC", type, call).catch((error) =>
+    await callIpam(host.exec, "GC", type, call).catch((error) =>
       failures.push(`${type}: ${toCniError(error).message}`),
     );
   if (failures.length > 0)

@@ -1,10 +1,10 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Host } from "./host.ts";
+import { callIpam } from "./ipam.ts";
 import { codeOf } from "./kernel/errno.ts";
 import { getLink, parseLink } from "./kernel/link.ts";
 import { listPfs, type PfInfo } from "./kernel/sysfs.ts";
-import { delegate } from "./protocol/delegate.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -13,7 +13,7 @@ export async function status(call: Call, host: Host): Promise<void> {
   checkState(host);
   checkRails(call.config.rail, host);
   const type = call.config.ipam?.type;
-  if (type) await delegate(host.exec, "STATUS", type, call, { timeoutMs: 5_000 });
+  if (type) await callIpam(host.exec, "STATUS", type, call, { timeoutMs: 5_000 });
 }
 
 function checkState({ paths }: Host): void {

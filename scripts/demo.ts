@@ -120,7 +120,7 @@ async function cni(machine: Machine, verb: "ADD" | "DEL", pod: Pod, rail: number
     CNI_CONTAINERID: pod.name,
     CNI_NETNS: `/run/netns/${pod.name}`,
     CNI_IFNAME: `net${rail + 1}`,
-    CNI_PATH: "/opt/cni/bin:/usr/lib/cni",
+    CNI_PATH: "/opt/cni/bin",
     CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod.name}`,
   };
   const begin = performance.now();

@@ -20,7 +20,6 @@ packages=(
   binutils clang-14 libclang-rt-14-dev                          # what the shim's tests look at and fuzz it with
   iproute2 iputils-ping procps util-linux python3               # namespaces and links, an independent reader
   rdma-core ibverbs-utils perftest                              # RDMA
-  containernetworking-plugins                                   # static, the demo's IPAM
 )
 # QEMU >= 8 has igb, the SR-IOV NIC; bookworm itself has 7.2. qemu-user-static runs the arm64 executables.
 backports=(qemu-system-x86 seabios ipxe-qemu qemu-user-static)

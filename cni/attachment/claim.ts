@@ -49,6 +49,11 @@ export function tryLockDevice(pci: string, host: Host): Lock | undefined {
   return locks(host).tryAcquire(deviceLock(pci));
 }
 
+/** What killed processes left: names of containers never come again, so their lock files would pile up. */
+export function sweepLocks(host: Host): void {
+  locks(host).sweep();
+}
+
 const locks = (host: Host) => new Locks(host.paths.runDir);
 
 /**

@@ -1,5 +1,5 @@
 import type { Host } from "../host.ts";
-import { delegate } from "../protocol/delegate.ts";
+import { callIpam } from "../ipam.ts";
 import type { Call, NetworkConfig, Verb } from "../protocol/request.ts";
 import { readArgs } from "../protocol/request.ts";
 import { removeDeviceInfo } from "./device-info.ts";
@@ -47,7 +47,7 @@ const ipamOf = (a: Attachment): string | undefined => (JSON.parse(a.request.stdi
 
 async function releaseAddresses(a: Attachment, host: Host): Promise<void> {
   const type = ipamOf(a);
-  if (type) await delegate(host.exec, "DEL", type, callOf(a, "DEL"), { timeoutMs: RELEASE_TIMEOUT_MS });
+  if (type) await callIpam(host.exec, "DEL", type, callOf(a, "DEL"), { timeoutMs: RELEASE_TIMEOUT_MS });
 }
 
 /** The call that made an attachment, as another verb: with its recorded configuration, whatever the NAD says today. */

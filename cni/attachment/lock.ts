@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf } from "../kernel/errno.ts";
@@ -64,6 +64,12 @@ export class Locks {
       await sleep(pauseMs);
       signal?.throwIfAborted();
     }
+  }
+
+  /** Deletes the files of locks that nobody holds: a killed holder leaves its own. */
+  sweep(): void {
+    if (!existsSync(this.#dir)) return;
+    for (const name of readdirSync(this.#dir)) this.tryAcquire(name)?.[Symbol.dispose]();
   }
 
   #open(file: string): Fd {

@@ -1,0 +1,24 @@
+import { addStatic, checkStatic } from "../ipam/static.ts";
+import { type DelegateOptions, delegate, type Exec } from "./protocol/delegate.ts";
+import type { Call } from "./protocol/request.ts";
+import type { Result } from "./protocol/result.ts";
+import type { Verb } from "./protocol/version.ts";
+
+/**
+ * The one way from the attach plugin to IPAM: types that this executable knows run in process, every other is the
+ * executable of that name in CNI_PATH.
+ *
+ * @returns for ADD the addresses, routes and DNS settings.
+ */
+export async function callIpam(
+  exec: Exec,
+  verb: Verb,
+  type: string,
+  call: Call,
+  options: DelegateOptions = {},
+): Promise<Result | undefined> {
+  if (type !== "static") return delegate(exec, verb, type, call, options);
+  if (verb === "ADD") return addStatic(call);
+  if (verb === "CHECK") checkStatic(call);
+  return undefined; // static keeps no state: there is nothing to release or collect
+}
