@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { lockDevice, tryLockAttachment, tryLockDevice } from "../../cni/attachment/claim.ts";
+import { lockDevice, sweepLocks, tryLockAttachment, tryLockDevice } from "../../cni/attachment/claim.ts";
 import { detach } from "../../cni/attachment/detach.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
@@ -21,6 +21,7 @@ export async function reconcile(host: Host): Promise<Repair[]> {
     await nextTurn(); // a thousand records must not keep requests waiting
   }
   for (const stray of straysInHost(host)) repairs.push(...(await bringBack(stray, host)));
+  sweepLocks(host);
   return repairs;
 }
 
