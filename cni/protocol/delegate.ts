@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { CniError, CODE } from "./error.ts";
+import { parseJson } from "./json.ts";
 import type { Call } from "./request.ts";
 import type { Result } from "./result.ts";
 import { parseResult } from "./result-parse.ts";
@@ -138,31 +139,20 @@ const isTooOld = ({ message }: CniError, verb: Verb): boolean =>
 const isUnknownToDel = ({ code }: CniError, verb: Verb): boolean => verb === "DEL" && code === CODE.UNKNOWN_CONTAINER;
 
 function readAddresses(stdout: string, type: string, configVersion: string): Result {
-  const what = `what plugin "${type}" printed`;
-  const json = parseAnswer(stdout, what);
-  const given = (json as { cniVersion?: unknown } | null)?.cniVersion;
-  const version = typeof given === "string" && given !== "" ? given : configVersion;
-  const { ips, routes, dns } = parseOf(json, version, what);
+  const { ips, routes, dns } = readResult(stdout, `what plugin "${type}" printed`, configVersion);
   if (ips.length === 0)
     throw new CniError(CODE.FAILED, "IPAM plugin returned missing IP config", { details: `plugin "${type}"` });
   return { interfaces: [], ips: ips.map(({ interface: _, ...one }) => one), routes, dns };
 }
 
-function parseAnswer(stdout: string, what: string): unknown {
+/** Any version will do; without one it is the configuration's. Whatever is wrong with it is the plugin's fault. */
+function readResult(stdout: string, what: string, configVersion: string): Result {
   try {
-    return JSON.parse(stdout);
-  } catch (cause) {
-    const why = stdout.trim() === "" ? "it is empty" : `${(cause as Error).message}: ${excerpt(stdout)}`;
-    throw new CniError(CODE.DECODING_FAILURE, `cannot decode ${what}: ${why}`, { cause });
-  }
-}
-
-/** An address that is none is the plugin's fault here, not the configuration's. */
-function parseOf(json: unknown, version: string, what: string): Result {
-  try {
-    return parseResult(json, version, what);
+    const json = parseJson(stdout, what);
+    const given = (json as { cniVersion?: unknown } | null)?.cniVersion;
+    return parseResult(json, typeof given === "string" && given !== "" ? given : configVersion, what);
   } catch (error) {
-    throw new CniError(CODE.DECODING_FAILURE, (error as Error).message, { cause: error });
+    throw new CniError(CODE.DECODING_FAILURE, (error as Error).message, { details: excerpt(stdout), cause: error });
   }
 }
 

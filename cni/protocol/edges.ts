@@ -1,41 +1,104 @@
-import { spawn } from "node:child_process";
-import { readFileSync, writeSync } from "node:fs";
+import { fstatSync, readSync, writeSync } from "node:fs";
+import { ExecError, followChild } from "./child.ts";
 import type { Exec } from "./delegate.ts";
 import type { CniRequest, CniResponse } from "./request.ts";
 
+const PIECE_BYTES = 64 << 10;
+
+/** As systemd's for services: a runtime may call with an empty environment. */
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/**
+ * The call that this process got. Standard input is read to its end, not to the first whole JSON value, and not at all
+ * without CNI_COMMAND, nor for VERSION from a terminal: a person calls that by hand.
+ */
 export function readRequestFromProcess(name: string): CniRequest {
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([k, v]) => k.startsWith("CNI_") && v !== undefined),
-  ) as Record<string, string>;
-  return { name, env, stdin: readFileSync(0, "utf8") };
+  const env: Record<string, string> = {};
+  for (const [key, value] of Object.entries(process.env))
+    if (key.startsWith("CNI_") && value !== undefined) env[key] = value;
+  return { name, env, ...(env.CNI_COMMAND ? readStdin(env.CNI_COMMAND) : { stdin: "" }) };
 }
-export function writeResponse({ stdout, stderr }: CniResponse): void {
-  for (const [fd, text] of [
-    [1, stdout],
-    [2, stderr],
-  ] as const) {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+
+function readStdin(verb: string): { stdin: string; stdinError?: string } {
+  try {
+    if (verb === "VERSION" && fstatSync(0).isCharacterDevice()) return { stdin: "" };
+    return { stdin: readAll(0).toString("utf8") };
+  } catch (error) {
+    return { stdin: "", stdinError: (error as Error).message };
   }
 }
-export const execCommand: Exec = ({ binary, env, stdin, timeoutMs, signal }) =>
-  new Promise((resolve, reject) => {
+
+/**
+ * Prints an answer whole: process.stdout would lose what is beyond 64 KiB when the process exits.
+ *
+ * @throws {Error} when nobody takes stdout. What becomes of stderr is not looked at.
+ */
+export function writeResponse({ stdout, stderr }: CniResponse): void {
+  writeAll(1, stdout);
+  warn(stderr);
+}
+
+/**
+ * Exec by node:child_process, in Bun and its workers, and in Node. The plugin gets its own process group, `/` as its
+ * directory (the caller's may be gone), and of this process's environment only PATH; its stderr also goes to ours, as
+ * libcni has it. What a plugin that ended by itself leaves running is left alone.
+ */
+export const execCommand: Exec = async (request) => {
+  const { binary, env, signal } = request;
+  signal?.throwIfAborted();
+  // Not an import: loading it costs 2 ms of start-up, and it is needed only here; nor a dynamic one, which starts later.
+  const { spawn } = process.getBuiltinModule("node:child_process");
+  try {
     const child = spawn(binary, [], {
-      env: { PATH: process.env.PATH ?? "", ...env },
-      timeout: timeoutMs,
-      killSignal: "SIGKILL",
-      ...(signal && { signal }),
+      cwd: "/",
+      detached: true,
+      env: { PATH: process.env.PATH || DEFAULT_PATH, ...env },
+      stdio: "pipe",
     });
-    const out: Buffer[] = [],
-      err: Buffer[] = [];
-    child.stdout.on("data", (d) => out.push(d));
-    child.stderr.on("data", (d) => err.push(d));
-    child.on("error", reject);
-    child.on("close", (code, sig) =>
-      sig
-        ? reject(new Error(`${binary} was ended by ${sig}`))
-        : resolve({ exit: code ?? 1, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
-    );
-    child.stdin.on("error", () => {});
-    child.stdin.end(stdin);
-  });
+    const reply = await followChild(child, request);
+    warn(reply.stderr);
+    return reply;
+  } catch (error) {
+    throw asExecError(error, binary);
+  }
+};
+
+/** Node throws some of spawn's failures and emits others, and each engine words them in its own way. */
+function asExecError(error: unknown, binary: string): unknown {
+  const { syscall, code } = error as NodeJS.ErrnoException;
+  return code && syscall?.startsWith("spawn") ? new ExecError(`cannot execute ${binary}`, code, error) : error;
+}
+
+function warn(text: string): void {
+  try {
+    writeAll(2, text);
+  } catch {
+    // stderr is for people; there may be nobody
+  }
+}
+
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; ) at += patiently(() => writeSync(fd, bytes, at));
+}
+
+function readAll(fd: number): Buffer {
+  const pieces: Buffer[] = [];
+  for (;;) {
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    const length = patiently(() => readSync(fd, piece));
+    if (length === 0) return Buffer.concat(pieces);
+    pieces.push(piece.subarray(0, length));
+  }
+}
+
+/** The caller may have left its end of the pipe non-blocking: flags belong to the pipe, not to the process. */
+function patiently<T>(call: () => T): T {
+  for (;;)
+    try {
+      return call();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+    }
+}

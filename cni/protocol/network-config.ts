@@ -1,6 +1,7 @@
 import { object, type Read, record, required, text } from "./decode.ts";
 import { NAME } from "./environment.ts";
 import { CniError, CODE } from "./error.ts";
+import { parseJson } from "./json.ts";
 import type { Dns } from "./result.ts";
 import { readDns } from "./result-parse.ts";
 import { checkVerb, DEFAULT_VERSION, type Verb } from "./version.ts";
@@ -37,21 +38,12 @@ const TYPED: Readonly<Record<string, Read<unknown>>> = {
  *   1 for a version that is not spoken or does not have the verb.
  */
 export function readNetworkConfig(stdin: string, verb: Verb): NetworkConfig {
-  const config = required(object)(parseJson(stdin) ?? {}, WHAT);
+  const config = required(object)(parseJson(stdin, WHAT) ?? {}, WHAT);
   const name = readName(config.name);
   const cniVersion = text(config.cniVersion, `${WHAT}.cniVersion`) ?? DEFAULT_VERSION;
   checkVerb(verb, cniVersion);
   const usable = Object.entries(config).filter(([key, value]) => isUsable(key, value, verb));
   return { type: "", ...Object.fromEntries(usable), name, cniVersion };
-}
-
-function parseJson(stdin: string): unknown {
-  try {
-    return JSON.parse(stdin);
-  } catch (cause) {
-    const why = stdin.trim() === "" ? "standard input is empty" : (cause as Error).message;
-    throw new CniError(CODE.DECODING_FAILURE, `cannot decode ${WHAT}: ${why}`, { cause });
-  }
 }
 
 function readName(value: unknown): string {

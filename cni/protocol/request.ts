@@ -1,5 +1,6 @@
 import { list, record, required, text } from "./decode.ts";
 import { type Environment, readEnvironment } from "./environment.ts";
+import { CniError, CODE } from "./error.ts";
 import { type NetworkConfig, readNetworkConfig } from "./network-config.ts";
 import type { Result } from "./result.ts";
 import { parseResult } from "./result-parse.ts";
@@ -12,6 +13,8 @@ export interface CniRequest {
   /** CNI_* only. */
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: string;
+  /** Why stdin could not be read to its end; absent when it was. */
+  readonly stdinError?: string;
 }
 export interface CniResponse {
   readonly exit: number;
@@ -36,11 +39,13 @@ export interface Call extends Environment {
  * Reads and checks a call, the environment before the configuration. A DEL is read leniently, since what cannot be
  * cleaned up blocks its pod for ever: odd CNI_ARGS and a prevResult that is no result are as if absent.
  *
- * @throws {CniError} 4 for the environment, naming all that is missing; 6, 7 and 1 for the configuration.
+ * @throws {CniError} 4 for the environment, naming all that is missing; 5 for stdin that broke; 6, 7 and 1 for the configuration.
  */
 export function readRequest(request: CniRequest): Call {
   const environment = readEnvironment(request.env);
   const { verb } = environment;
+  if (request.stdinError !== undefined)
+    throw new CniError(CODE.IO_FAILURE, `cannot read the network configuration: ${request.stdinError}`);
   const config = readNetworkConfig(request.stdin, verb);
   const prevResult = readPrevResult(config, verb);
   const validAttachments = verb === "GC" ? readValidAttachments(config) : undefined;

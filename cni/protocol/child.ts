@@ -1,0 +1,77 @@
+import type { ChildProcess } from "node:child_process";
+import type { Readable } from "node:stream";
+import type { ExecReply, ExecRequest } from "./delegate.ts";
+
+/** The largest answer that the shim takes too. */
+const MAX_STDOUT_BYTES = 16 << 20;
+const MAX_STDERR_BYTES = 64 << 10;
+
+/** How long a killed process may last, or its pipes after its end, when something that it started holds them. */
+const GRACE_MS = 1_000;
+
+/** Why there is no reply. `code` is an errno name, or the name of the signal that ended the plugin. */
+export class ExecError extends Error {
+  override readonly name = "ExecError";
+  readonly code: string;
+
+  constructor(what: string, code: string, cause?: unknown) {
+    super(`${what} (${code})`, cause === undefined ? {} : { cause });
+    this.code = code;
+  }
+}
+
+/**
+ * Feeds a child that leads its own process group and collects what it prints. Kills the group when the time is up, the
+ * signal is aborted or stdout does not end: then, and when a signal ended the child, it throws.
+ */
+export async function followChild(child: ChildProcess, request: ExecRequest): Promise<ExecReply> {
+  const { binary, stdin, timeoutMs, signal } = request;
+  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
+  using cleanup = new DisposableStack();
+  const after = (ms: number, act: () => void): void => {
+    const timer = setTimeout(act, ms);
+    cleanup.defer(() => clearTimeout(timer));
+  };
+  let stopped: { why: unknown } | undefined;
+  const stop = (why: unknown): void => {
+    if (stopped || !isRunning(child)) return;
+    stopped = { why };
+    process.kill(-child.pid!, "SIGKILL");
+    after(GRACE_MS, end);
+  };
+  const abort = (): void => stop(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  cleanup.defer(() => signal?.removeEventListener("abort", abort));
+  after(timeoutMs, () =>
+    stop(new ExecError(`${binary} did not end within ${timeoutMs / 1000} s and was killed`, "ETIMEDOUT")),
+  );
+  const stdout = collect(child.stdout!, MAX_STDOUT_BYTES, () =>
+    stop(new ExecError(`${binary} printed more than ${MAX_STDOUT_BYTES >> 20} MiB and was killed`, "EMSGSIZE")),
+  );
+  const stderr = collect(child.stderr!, MAX_STDERR_BYTES, () => {});
+  child.once("error", fail).once("close", () => end());
+  child.once("exit", () => (stopped ? end() : after(GRACE_MS, end)));
+  child.stdin!.on("error", () => {}); // a plugin need not read what it is given
+  child.stdin!.end(stdin);
+  await ended;
+  for (const stream of [child.stdin!, child.stdout!, child.stderr!]) stream.destroy();
+  if (stopped) throw stopped.why;
+  if (child.signalCode) throw new ExecError(`${binary} was killed`, child.signalCode);
+  return { exit: child.exitCode ?? 1, stdout: stdout(), stderr: stderr() };
+}
+
+/** Once it has ended, its process group may be another's. */
+const isRunning = (child: ChildProcess): boolean =>
+  child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+
+/** @returns what came so far as text, of which no more than `limit` bytes are kept. */
+function collect(stream: Readable, limit: number, onExcess: () => void): () => string {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  stream.on("data", (piece: Buffer) => {
+    length += piece.length;
+    if (length <= limit) pieces.push(piece);
+    else onExcess();
+  });
+  return () => Buffer.concat(pieces).toString("utf8");
+}
