@@ -193,7 +193,7 @@ const ROWS: readonly Row[] = [
   {
     when: "with an IPAM type that is a path",
     config: { ipam: { type: "../bin/fake-ipam" } },
-    code: 100,
+    code: 7,
     says: ["../bin/fake-ipam"],
   },
 ];

@@ -13,14 +13,24 @@ export class FakeIpam {
   readonly name = "fake-ipam";
   readonly #dir: string;
   readonly #calls: string;
+  readonly #executable: string;
 
   /** @param bin directory for the executable, one of CNI_PATH. */
   constructor(bin: string, dir: string) {
     this.#dir = dir;
     this.#calls = join(dir, "calls");
     mkdirSync(dir, { recursive: true });
-    writeFileSync(join(bin, this.name), script(dir), { mode: 0o755 });
+    this.#executable = join(bin, this.name);
+    this.install();
     this.reset();
+  }
+
+  install(): void {
+    writeFileSync(this.#executable, script(this.#dir), { mode: 0o755 });
+  }
+
+  remove(): void {
+    rmSync(this.#executable);
   }
 
   /** No calls so far; ADD gives one IPv4 address, all else succeeds. */
@@ -57,6 +67,7 @@ export class FakeIpam {
   }
 }
 
+/** Reads its stdin, as a plugin does. */
 const script = (dir: string): string => `#!/bin/sh
 echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME" >> ${dir}/calls
 cat > "${dir}/$CNI_COMMAND.stdin"

@@ -51,6 +51,8 @@ export interface CallOptions extends Pick<RunOptions, "secondHalfAfterMs"> {
 export interface WorldOptions {
   /** VFs of each of the two rails. */
   readonly vfs?: number;
+  /** For the environment of every executable and of the agent. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Milliseconds of the limits in cni/shim/limits.h; absent ones stay as in production. */
   readonly shimMs?: Readonly<Partial<Record<"ADD" | "OTHER" | "REFUSED", number>>>;
 }
@@ -83,7 +85,10 @@ export class World {
   #number = 0;
   readonly #pods: Netns[] = [];
 
-  private constructor({ vfs = 2, shimMs = {} }: WorldOptions) {
+  readonly #extra: Readonly<Record<string, string>>;
+
+  private constructor({ vfs = 2, env = {}, shimMs = {} }: WorldOptions) {
+    this.#extra = env;
     this.vfs = [0, 1].flatMap((rail) =>
       Array.from({ length: vfs }, (_, i) => ({
         pci: `0000:a${rail}:${(2 + (i >> 3)).toString(16).padStart(2, "0")}.${i & 7}`,
@@ -123,6 +128,7 @@ export class World {
       RAILNET_NETNS_DIR: this.podsDir,
       RAILNET_DEVICE_INFO_DIR: this.deviceInfoDir,
       RAILNET_FAULT_FILE: this.faultFile,
+      ...this.#extra,
     };
   }
 
@@ -202,11 +208,17 @@ export class World {
     return this.#agent.ready();
   }
 
-  /** Afterwards no agent runs, and none is said to be installed. */
-  async noAgent(): Promise<void> {
+  /** Afterwards no agent runs; nor is one said to be installed, unless its socket is left, as a crash does. */
+  async noAgent(socket?: "leave its socket"): Promise<void> {
     await this.#agent?.end("SIGKILL");
     this.#agent = undefined;
-    rmSync(join(this.runDir, "agent.sock"), { force: true });
+    if (!socket) rmSync(join(this.runDir, "agent.sock"), { force: true });
+  }
+
+  /** Another agent takes the place of the one that runs, or of one that crashed. */
+  async restartAgent(): Promise<void> {
+    await this.noAgent("leave its socket");
+    await this.agent();
   }
 
   /** What a way needs: an agent, or none. */
@@ -242,6 +254,11 @@ export class World {
       .flatMap((ns) => ns.processes())
       .filter((pid) => pid !== this.#agent?.pid)
       .map((pid) => `${pid} ${commandOf(pid)}`);
+  }
+
+  /** Waits until nothing but the agent runs: what a killed caller left behind may go on for a moment. */
+  quiet(): Promise<void> {
+    return until("no process is left", () => this.processes().length === 0, 5_000);
   }
 
   async close(): Promise<void> {
