@@ -1,4 +1,5 @@
-import { attribute, attributes, NLA_F_NESTED, nested, readText, readU32, text, u32 } from "./netlink/attribute.ts";
+import { attribute, attributes, NLA_F_NESTED, nested, readText, readU32, text, u8, u32 } from "./netlink/attribute.ts";
+import { macBytes, macText } from "./netlink/mac-bytes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
 import type { Fd } from "./syscall.ts";
 
@@ -18,9 +19,13 @@ const IFLA_MIN_MTU = 50;
 const IFLA_MAX_MTU = 51;
 const IFLA_PROP_LIST = 52;
 const IFLA_ALT_IFNAME = 53;
+const IFLA_PERM_ADDRESS = 54;
 const IFLA_PARENT_DEV_NAME = 56;
 const IFLA_INET_CONF = 1;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
 const AF_INET = 2;
+const AF_INET6 = 10;
 const RTEXT_FILTER_VF = 1;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const IFF_UP = 1;
@@ -33,6 +38,8 @@ export interface Link {
   readonly name: string;
   /** Lower case, or "" for a link without. */
   readonly mac: string;
+  /** The MAC that the device came with, or "" where the driver knows none. */
+  readonly permMac: string;
   readonly mtu: number;
   readonly minMtu: number;
   readonly maxMtu: number;
@@ -44,12 +51,6 @@ export interface Link {
   /** Bus address of the device, `0000:af:06.0`, or "". */
   readonly parent: string;
 }
-
-export const macBytes = (mac: string): Buffer => Buffer.from(mac.replaceAll(":", ""), "hex");
-export const macText = (bytes: Uint8Array): string =>
-  Buffer.from(bytes)
-    .toString("hex")
-    .replace(/(..)(?!$)/g, "$1:");
 
 /** `struct ifinfomsg`. */
 export function ifinfomsg(index = 0, flags = 0, change = 0): Buffer {
@@ -86,6 +87,7 @@ export function parseLink(body: Buffer): Link {
     index: body.readInt32LE(4),
     name: "",
     mac: "",
+    permMac: "",
     mtu: 0,
     minMtu: 0,
     maxMtu: 0,
@@ -96,6 +98,7 @@ export function parseLink(body: Buffer): Link {
   for (const a of attributes(body.subarray(16))) {
     if (a.type === IFLA_IFNAME) link.name = readText(a);
     else if (a.type === IFLA_ADDRESS) link.mac = macText(a.data);
+    else if (a.type === IFLA_PERM_ADDRESS) link.permMac = macText(a.data);
     else if (a.type === IFLA_MTU) link.mtu = readU32(a);
     else if (a.type === IFLA_MIN_MTU) link.minMtu = readU32(a);
     else if (a.type === IFLA_MAX_MTU) link.maxMtu = readU32(a);
@@ -123,6 +126,8 @@ export interface LinkChange {
   readonly up?: boolean;
   /** `IPV4_DEVCONF_*` to value, include/uapi/linux/ip.h. */
   readonly inetConf?: Readonly<Record<number, number>>;
+  /** No link-local IPv6 address of the kernel's making. */
+  readonly addrGenNone?: boolean;
 }
 
 /**
@@ -137,11 +142,17 @@ export function setLink(index: number, change: LinkChange, what = `change link $
   if (change.alias !== undefined) body.push(attribute(IFLA_IFALIAS, Buffer.from(change.alias)));
   if (change.mac !== undefined) body.push(attribute(IFLA_ADDRESS, macBytes(change.mac)));
   if (change.mtu !== undefined) body.push(u32(IFLA_MTU, change.mtu));
-  if (change.inetConf) {
-    const settings = Object.entries(change.inetConf).map(([key, value]) => u32(Number(key), value));
-    body.push(nested(IFLA_AF_SPEC, [nested(AF_INET, [nested(IFLA_INET_CONF, settings)])]));
-  }
+  const families = familySettings(change);
+  if (families.length > 0) body.push(nested(IFLA_AF_SPEC, families));
   return { what, type: RTM_SETLINK, body: Buffer.concat(body) };
+}
+
+function familySettings({ inetConf, addrGenNone }: LinkChange): Buffer[] {
+  const conf = Object.entries(inetConf ?? {}).map(([key, value]) => u32(Number(key), value));
+  return [
+    ...(conf.length > 0 ? [nested(AF_INET, [nested(IFLA_INET_CONF, conf)])] : []),
+    ...(addrGenNone ? [nested(AF_INET6, [u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE)])] : []),
+  ];
 }
 
 const altname = (index: number, name: string) =>

@@ -11,7 +11,8 @@ import {
 import { NLM_F_CREATE, NLM_F_EXCL } from "../../../cni/kernel/netlink/message.ts";
 import type { Fd } from "../../../cni/kernel/syscall.ts";
 import { hex, sent } from "./support/captures.ts";
-import { bodiesOf, replies } from "./support/replies.ts";
+import { bodyOf, guest, last } from "./support/guest.ts";
+import { bodiesOf, type IpLink, replies } from "./support/replies.ts";
 
 /** The captured link. */
 const INDEX = 3;
@@ -25,6 +26,7 @@ for (const { command, change } of [
   { command: "address 02:00:00:00:00:07", change: { mac: "02:00:00:00:00:07" } },
   { command: "up", change: { up: true } },
   { command: "down", change: { up: false } },
+  { command: "addrgenmode none", change: { addrGenNone: true } },
   { command: "netns pod", change: { netns: { n: 4 } as Fd } },
 ] as { command: string; change: LinkChange; dev?: string }[])
   t.test(`setLink() sends what \`ip link set DEV ${command}\` sends`, async (t) => {
@@ -95,6 +97,7 @@ t.test("parseLink() reads of a dump what ip(8) reads", async (t) => {
     index: link.ifindex,
     name: link.ifname,
     mac: link.address,
+    permMac: "",
     mtu: link.mtu,
     minMtu: link.min_mtu,
     maxMtu: link.max_mtu,
@@ -112,4 +115,13 @@ t.test("parseLink() reads the bus address of the device", async (t) => {
   // IFLA_PARENT_DEV_NAME (56) and IFLA_PARENT_DEV_BUS_NAME (57), by hand: a veth has neither.
   const tail = "11003800303030303a61663a30362e3000000000" + "0800390070636900";
   t.equal(parseLink(Buffer.from(`${replies.links.bodies[2]}${tail}`, "hex")).parent, "0000:af:06.0");
+});
+
+t.test("parseLink() reads of a real VF what ip(8) reads", async (t) => {
+  const link = parseLink(bodyOf(last(guest.vf, "user")));
+  const [ip] = guest.vf.printed as [IpLink];
+  t.match(link, { index: ip.ifindex, name: ip.ifname, mac: ip.address, mtu: ip.mtu, maxMtu: ip.max_mtu });
+  t.match(ip.parentdev, /^0000:/);
+  t.equal(link.parent, ip.parentdev);
+  t.equal(link.permMac, ip.permaddr ?? ip.address, "ip(8) shows it only where it differs");
 });

@@ -17,6 +17,7 @@ export interface IpLink {
   readonly ifalias?: string;
   readonly altnames?: readonly string[];
   readonly parentdev?: string;
+  readonly permaddr?: string;
 }
 
 export interface IpAddresses {
