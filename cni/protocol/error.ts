@@ -34,16 +34,19 @@ export class CniError extends Error {
  * necessary, and is told in the details.
  */
 export function toCniError(thrown: unknown): CniError {
-  const undo: string[] = [];
-  let first = thrown;
-  while (first instanceof SuppressedError) {
-    undo.unshift(messageOf(first.error));
-    first = first.suppressed;
-  }
+  const [first, ...undo] = inOrder(thrown);
   const error = first instanceof CniError ? first : new CniError(CODE.FAILED, messageOf(first), { cause: first });
   if (undo.length === 0) return error;
-  const details = [error.details, ...undo.map((message) => `undo failed too: ${message}`)].filter(Boolean).join("; ");
-  return new CniError(error.code, error.message, { details, cause: thrown });
+  const failed = undo.map((one) => `undo failed too: ${messageOf(one)}`);
+  return new CniError(error.code, error.message, {
+    details: [error.details, ...failed].filter(Boolean).join("; "),
+    cause: thrown,
+  });
+}
+
+/** What was thrown, the earliest first: a stack that is disposed of wraps its own errors before it meets its body's. */
+function inOrder(thrown: unknown): unknown[] {
+  return thrown instanceof SuppressedError ? [...inOrder(thrown.suppressed), ...inOrder(thrown.error)] : [thrown];
 }
 
 function messageOf(thrown: unknown): string {
