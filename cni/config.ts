@@ -1,7 +1,8 @@
 import { boolean, integer, invalid, oneOf, text } from "./fields.ts";
 import type { VfState } from "./kernel/vf.ts";
 import { CniError, CODE } from "./protocol/error.ts";
-import type { Call, NetworkConfig } from "./protocol/request.ts";
+import type { NetworkConfig } from "./protocol/network-config.ts";
+import type { Call } from "./protocol/request.ts";
 import { readVfSettings } from "./vf-settings.ts";
 
 /** What the RDMA device of a VF must do: `auto` moves it if there is one, `required` insists, `off` leaves it. */

@@ -1,21 +1,32 @@
 import type { Host, Log } from "./host.ts";
 import { sriov } from "./plugin.ts";
-import { dispatch } from "./protocol/dispatch.ts";
+import { dispatch, failure } from "./protocol/dispatch.ts";
 import { execCommand, readRequestFromProcess, writeResponse } from "./protocol/edges.ts";
+import type { CniRequest, CniResponse } from "./protocol/request.ts";
+import { isVerb } from "./protocol/version.ts";
+
+type Work = () => Promise<void>;
 
 /** One CNI call by this process itself: no agent, or the agent's outage. The same code as in the agent. */
 export async function runPlugin(name: string): Promise<never> {
-  const request = readRequestFromProcess(name);
-  const afterwards: (() => Promise<void>)[] = [];
-  const needsHost = ["ADD", "CHECK", "DEL", "GC", "STATUS"].includes(request.env.CNI_COMMAND ?? "");
-  const host = needsHost ? await standAloneHost(afterwards) : undefined;
-  const response = await dispatch(sriov, request, host as Host);
+  const afterwards: Work[] = [];
+  const response = await answer(readRequestFromProcess(name), afterwards).catch((error) => failure(error));
   writeResponse(response);
   for (const work of afterwards) await work();
   process.exit(response.exit);
 }
 
-async function standAloneHost(afterwards: (() => Promise<void>)[]): Promise<Host> {
+/**
+ * VERSION and the about text need no host.
+ *
+ * @throws {Error} when there is none to be had: no descriptors left, no /proc.
+ */
+async function answer(request: CniRequest, afterwards: Work[]): Promise<CniResponse> {
+  const host = isVerb(request.env.CNI_COMMAND ?? "") ? await standAloneHost(afterwards) : undefined;
+  return dispatch(sriov, request, host as Host);
+}
+
+async function standAloneHost(afterwards: Work[]): Promise<Host> {
   const { createHost, pathsFrom } = await import("./node-host.ts");
   const { faultsFrom } = await import("./faults.ts");
   return createHost({

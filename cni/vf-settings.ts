@@ -1,6 +1,6 @@
 import { integer, invalid, oneOf } from "./fields.ts";
 import type { VfState } from "./kernel/vf.ts";
-import type { NetworkConfig } from "./protocol/request.ts";
+import type { NetworkConfig } from "./protocol/network-config.ts";
 
 const ETH_P_8021Q = 0x8100;
 const ETH_P_8021AD = 0x88a8;

@@ -1,7 +1,9 @@
 import type { Host } from "../host.ts";
 import { callIpam } from "../ipam.ts";
-import type { Call, NetworkConfig, Verb } from "../protocol/request.ts";
-import { readArgs } from "../protocol/request.ts";
+import { readArgs } from "../protocol/environment.ts";
+import type { NetworkConfig } from "../protocol/network-config.ts";
+import type { Call } from "../protocol/request.ts";
+import type { Verb } from "../protocol/version.ts";
 import { removeDeviceInfo } from "./device-info.ts";
 import { Journal } from "./journal.ts";
 import type { Attachment } from "./record.ts";

@@ -76,7 +76,3 @@ function readValidAttachments(config: NetworkConfig): ValidAttachment[] | undefi
   const key = "cni.dev/valid-attachments";
   return readAttachments(config[key], key);
 }
-
-export { readArgs } from "./environment.ts";
-export type { NetworkConfig } from "./network-config.ts";
-export type { Verb } from "./version.ts";
