@@ -1,5 +1,7 @@
+import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import type { Machine } from "./machine.ts";
 import { nodesFor } from "./nodes.ts";
@@ -50,6 +52,21 @@ t.test("exec() runs twenty commands at once on eight channels", async (t) => {
   );
 });
 
+t.test("exec() serves several processes at once, and takes back the channel of one that is killed", async (t) => {
+  const other = spawn(process.execPath, [join(import.meta.dirname, "vm.ts"), "sh", n0.name, "exec sleep 765"], {
+    stdio: "ignore",
+  });
+  const sleepers = () => n0.ask("pgrep -c -x -f '[s]leep 765' || true");
+  while ((await sleepers()) !== "1\n") await sleep(20);
+  await Promise.all(Array.from({ length: 12 }, () => n0.ask("true")));
+  other.kill("SIGKILL");
+  while ((await sleepers()) !== "0\n") await sleep(20);
+  t.match(
+    await Promise.all(Array.from({ length: 8 }, () => n0.sh("sleep 0.3; echo on"))),
+    Array(8).fill({ stdout: "on\n" }),
+  );
+});
+
 t.test("push() brings the file as it is now, though the guest has read it before", async (t) => {
   const file = join(t.testdir({ file: "first" }), "file");
   await n0.push(file, "/tmp/pushed/file");
@@ -93,6 +110,20 @@ t.test("pods with one VF a rail reach each other on every rail, and only on thei
 t.test("RDMA's namespace mode can be switched while no namespace exists", async (t) => {
   t.match(await n1.ask("rdma system set netns exclusive; rdma system"), /netns exclusive/);
   t.match(await n1.ask("rdma system set netns shared; rdma system"), /netns shared/);
+});
+
+t.test("in exclusive mode a pod's RDMA device can be moved and renamed", async (t) => {
+  await n1.ask(
+    "rdma system set netns exclusive; ip netns add rdma; ip link set rail0v1 up; rdma link add rxe0 type rxe netdev rail0v1",
+  );
+  t.teardown(() =>
+    n1.ask("rdma link delete rail0 2>/dev/null; ip netns del rdma; sleep 0.5; rdma system set netns shared"),
+  );
+  await n1.ask("rdma dev set rxe0 netns rdma; ip netns exec rdma rdma dev set rxe0 name rail0");
+  t.same(
+    [await n1.ask("rdma dev"), await n1.ask('ip netns exec rdma rdma -j dev | grep -o \'"ifname":"[a-z0-9]*\'')],
+    ["", '"ifname":"rail0\n'],
+  );
 });
 
 t.test("monitor() pulls a rail's cable", async (t) => {

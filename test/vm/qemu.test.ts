@@ -1,0 +1,69 @@
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import { chooseAccelerator, type MachineSpec, qemuArguments } from "./qemu.ts";
+
+const SPEC: MachineSpec = {
+  name: "n0",
+  index: 0,
+  link: "stream",
+  cable: "lab",
+  iommu: false,
+  primary: true,
+  memoryMiB: 1024,
+  cpus: 1,
+  append: "",
+};
+const PLACES = { images: "/images", state: "/state/n0", cables: "/state" };
+const values = (spec: MachineSpec, option: string): string[] => {
+  const args = qemuArguments(spec, PLACES, "tcg");
+  return args.filter((_, i) => args[i - 1] === option);
+};
+
+for (const [flags, device, forced, expected] of [
+  ["fpu vmx sse", "kvm", undefined, "kvm"],
+  ["fpu sse svm", "kvm", undefined, "kvm"],
+  ["fpu svmx sse", "kvm", undefined, "tcg"],
+  ["fpu sse", "kvm", undefined, "tcg"],
+  ["fpu vmx sse", "none", undefined, "tcg"],
+  ["fpu vmx sse", "kvm", "tcg", "tcg"],
+  ["fpu sse", "none", "kvm", "kvm"],
+] as const)
+  t.test(`chooseAccelerator() says ${expected} for flags "${flags}", device ${device}, forced ${forced}`, async (t) => {
+    const dir = t.testdir({ cpuinfo: `processor\t: 0\nflags\t\t: ${flags}\nbogomips\t: 1\n`, kvm: "" });
+    chmodSync(join(dir, "kvm"), 0o600);
+    t.equal(chooseAccelerator(forced, join(dir, "cpuinfo"), join(dir, device)), expected);
+  });
+
+t.test("chooseAccelerator() refuses an unknown accelerator", async (t) => {
+  t.throws(() => chooseAccelerator("xen"), { message: "cannot use RAILNET_VM_ACCEL=xen: not kvm or tcg (EINVAL)" });
+});
+
+t.test(
+  "qemuArguments() joins each rail of node 0 to the same rail of node 1, and the primary network too",
+  async (t) => {
+    const [servers, clients] = [0, 1].map((index) =>
+      values({ ...SPEC, index }, "-netdev").filter((v) => !v.startsWith("hub")),
+    );
+    t.equal(servers?.length, 5);
+    const path = (netdev: string) => /addr\.path=([^,]*)/.exec(netdev)?.[1];
+    t.same(servers?.map(path), clients?.map(path));
+    t.equal(new Set(servers?.map(path)).size, 5, "one cable each");
+    t.ok(servers?.every((v) => v.includes("server=on")) && clients?.every((v) => v.includes("server=off")));
+  },
+);
+
+t.test("qemuArguments() gives every NIC of both nodes an address of its own", async (t) => {
+  const macs = [0, 1].flatMap((index) =>
+    values({ ...SPEC, index }, "-device").flatMap((v) => /mac=(\S+)/.exec(v)?.[1] ?? []),
+  );
+  t.equal(macs.length, 10);
+  t.equal(new Set(macs).size, 10);
+});
+
+t.test("qemuArguments() puts the IOMMU before every PCI device and tells the kernel", async (t) => {
+  const spec = { ...SPEC, iommu: true };
+  t.equal(values(spec, "-device")[0], "intel-iommu");
+  t.match(values(spec, "-append")[0], /intel_iommu=on/);
+  t.notMatch(values(SPEC, "-append")[0], /iommu/);
+});
