@@ -17,7 +17,7 @@ export interface SysctlPlace {
  */
 export function sysctlPath(key: string, ifname = "", root = "/proc/sys"): string {
   const parts = key.split(".");
-  if (parts[0] !== "net" || parts.some((p) => !/^[\w-]+$/.test(p)))
+  if (parts[0] !== "net" || parts.length < 2 || parts.some((p) => !/^[\w-]+$/.test(p)))
     throw new Error(`cannot use sysctl ${key}: only keys below net. are allowed`);
   const isLink = /^[^/\s]{1,15}$/.test(ifname) && ifname !== "." && ifname !== "..";
   if (parts.includes("IFNAME") && !isLink) throw new Error(`cannot use interface name "${ifname}" in sysctl ${key}`);
