@@ -27,6 +27,12 @@ export interface Transport {
   receive(): Buffer;
 }
 
+/**
+ * Messages in one send. Their answers wait in the socket's receive buffer (208 KiB unless the node has another default,
+ * up to 5 KiB an answer), and what does not fit the kernel drops (`ENOBUFS`).
+ */
+const SEND_MAX = 32;
+
 /** A dump that changes interrupt is tried again as often; under constant change it then fails. */
 const DUMP_TRIES = 5;
 
@@ -44,8 +50,20 @@ export class Connection implements NetlinkConnection {
   }
 
   batch(messages: readonly Message[]): (Buffer | undefined)[] {
+    const answers: (Buffer | undefined)[] = [];
+    const failures: NetlinkError[] = [];
+    for (let i = 0; i < messages.length; i += SEND_MAX) {
+      const { failure, answers: some } = this.#exchange(messages.slice(i, i + SEND_MAX));
+      answers.push(...some);
+      if (failure) failures.push(failure);
+    }
+    if (failures[0]) throw failures[0];
+    return answers;
+  }
+
+  /** One send; reads until every message is answered. */
+  #exchange(messages: readonly Message[]): { answers: (Buffer | undefined)[]; failure: NetlinkError | undefined } {
     const answers: (Buffer | undefined)[] = new Array(messages.length).fill(undefined);
-    if (messages.length === 0) return answers;
     const first = this.#send(messages, 0);
     const pending = new Set(messages.keys());
     let failure: NetlinkError | undefined;
@@ -58,8 +76,7 @@ export class Connection implements NetlinkConnection {
         else answers[i] = Buffer.from(reply.body);
         if (reply.type === NLMSG_ERROR || message.get) pending.delete(i);
       }
-    if (failure) throw failure;
-    return answers;
+    return { answers, failure };
   }
 
   dump(message: Message): Buffer[] {

@@ -52,7 +52,7 @@ export interface NetlinkConnection {
   /** @throws {NetlinkError} when refused. */
   request(message: Message): Buffer | undefined;
   /**
-   * One send, one answer a message, in order. The kernel goes on after a refused message: all run, then the first error
+   * One answer a message, in order. The kernel goes on after a refused message: all run, then the first error
    * is thrown.
    */
   batch(messages: readonly Message[]): (Buffer | undefined)[];
