@@ -155,6 +155,7 @@ export class Machine implements AsyncDisposable {
       while (!existsSync(join(this.#state, "qmp"))) await Promise.race([ended, sleep(QEMU_POLL_MS)]);
       await Promise.race([ended, this.#pool.run({ argv: ["true"] }, timeoutMs)]);
     } catch (error) {
+      await Promise.race([ended, sleep(LAST_WORDS_MS)]); // why QEMU ended says more than that its channel closed
       await this.stop();
       throw error;
     }
@@ -176,6 +177,7 @@ const NODE_SCRIPT = join(import.meta.dirname, "node.sh");
 const TAKE_IN = 'set -e; mkdir -p "${2%/*}"; cp "$1" "$2.new"; chmod 755 "$2.new"; mv "$2.new" "$2"';
 const BOOT_TIMEOUT_MS = { kvm: 30_000, tcg: 180_000 };
 const QEMU_POLL_MS = 10;
+const LAST_WORDS_MS = 500;
 const STOP_TURNS = 150;
 const STOP_TURN_MS = 20;
 /** Of sockaddr_un.sun_path, less the longest name of a socket in a machine's folder. */
