@@ -20,6 +20,7 @@ const SO_BINDTOIFINDEX = 62;
 const IPPROTO_IPV6 = 41;
 const IPV6_MULTICAST_IF = 17;
 const IPV6_MULTICAST_HOPS = 18;
+const IPV6_AUTOFLOWLABEL = 70;
 const ETHER_BROADCAST = "ff:ff:ff:ff:ff:ff";
 
 /**
@@ -117,6 +118,7 @@ function advertise(index: number, mac: string, ip: string): Fd {
     socket.option(SOL_SOCKET, SO_BINDTOIFINDEX, index);
     socket.option(IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
     socket.option(IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255);
+    socket.option(IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0);
     socket.sendTo(encodeAdvertisement(mac, ip), allNodes(index));
     return socket;
   } catch (error) {
