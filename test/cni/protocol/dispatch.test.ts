@@ -5,6 +5,7 @@ import { dispatch, failure, type Plugin } from "../../../cni/protocol/dispatch.t
 import { CniError } from "../../../cni/protocol/error.ts";
 import { emptyResult } from "../../../cni/protocol/result.ts";
 import { SUPPORTED_VERSIONS } from "../../../cni/protocol/version.ts";
+import { request } from "./support/arbitrary.ts";
 import { ask, BASE, CONFIG, call } from "./support/plugin.ts";
 
 const DUMMY = { CNI_NETNS: "dummy", CNI_IFNAME: "dummy", CNI_PATH: "dummy" };
@@ -98,48 +99,12 @@ t.test("failure() speaks the latest version when there is none to go by", async 
   });
 });
 
-const text = fc.oneof(
-  fc.string({ unit: "binary", maxLength: 30 }),
-  fc.constantFrom("n", "net1", "c1", "1.1.0", "0.4.0", "0.2.0", "a/b"),
-);
-/** Configurations that are nearly right, with any JSON in places that are looked at. */
-const config = fc.record(
-  {
-    cniVersion: fc.oneof(fc.constantFrom(...SUPPORTED_VERSIONS), fc.jsonValue()),
-    name: fc.oneof(fc.constant("n"), fc.jsonValue()),
-    type: fc.oneof(text, fc.jsonValue()),
-    ipam: fc.oneof(fc.record({ type: fc.oneof(text, fc.jsonValue()) }), fc.jsonValue()),
-    dns: fc.jsonValue(),
-    args: fc.jsonValue(),
-    runtimeConfig: fc.jsonValue(),
-    prevResult: fc.oneof(fc.record({ ips: fc.array(fc.record({ address: text })) }), fc.jsonValue()),
-    "cni.dev/valid-attachments": fc.jsonValue(),
-  },
-  { requiredKeys: [] },
-);
-const stdin = fc.oneof(
-  fc.string({ unit: "binary" }),
-  fc.json(),
-  config.map((c) => JSON.stringify(c)),
-);
-const env = fc.record(
-  {
-    CNI_COMMAND: fc.oneof({ weight: 9, arbitrary: fc.constantFrom("ADD", "CHECK", "DEL", "GC", "STATUS", "VERSION") }, { weight: 1, arbitrary: text }),
-    CNI_CONTAINERID: fc.oneof(fc.constant("c1"), text),
-    CNI_NETNS: text,
-    CNI_IFNAME: fc.oneof(fc.constant("net1"), text),
-    CNI_PATH: fc.oneof(fc.constant("/x"), text),
-    CNI_ARGS: fc.oneof(fc.constantFrom("", "A=1", "A"), text),
-  },
-  { requiredKeys: [] },
-) as fc.Arbitrary<Record<string, string>>; // biome-ignore format: rows
-
 t.test("dispatch() never throws and prints one JSON object or nothing, whatever comes", async (t) => {
   const plugin: Plugin<undefined> = { ...throwing(0), verbs: { ...throwing(0).verbs, ADD: async ({ prevResult }) => prevResult ?? emptyResult() } };
   const seen = new Set<number>();
   await fc.assert(
-    fc.asyncProperty(env, stdin, async (env, stdin) => {
-      const { exit, stdout } = await dispatch(plugin, { name: "x", env, stdin }, undefined);
+    fc.asyncProperty(request, async (request) => {
+      const { exit, stdout } = await dispatch(plugin, request, undefined);
       if (stdout === "") return exit === 0;
       const json: Record<string, unknown> = JSON.parse(stdout);
       if (exit === 0) return SUPPORTED_VERSIONS.includes(json.cniVersion as "1.1.0") && !("code" in json);
