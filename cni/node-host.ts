@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import { type Host, type Log, PATHS, type Paths } from "./host.ts";
+import { traceMessages } from "./kernel/netlink/debug.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Step } from "./steps.ts";
@@ -45,4 +46,11 @@ const VARIABLES: Record<keyof Paths, string> = {
 /** Paths that the environment of the process overrides. */
 export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Partial<Paths> {
   return Object.fromEntries(Object.entries(VARIABLES).flatMap(([key, name]) => (env[name] ? [[key, env[name]]] : [])));
+}
+
+const STDERR = 2;
+
+/** `RAILNET_DEBUG=netlink` shows every netlink message of this thread on standard error. */
+export async function traceFrom(env: Readonly<Record<string, string | undefined>>): Promise<void> {
+  if (env["RAILNET_DEBUG"] === "netlink") await traceMessages((line) => void writeSync(STDERR, `${line}\n`));
 }

@@ -27,8 +27,9 @@ async function answer(request: CniRequest, afterwards: Work[]): Promise<CniRespo
 }
 
 async function standAloneHost(afterwards: Work[]): Promise<Host> {
-  const { createHost, pathsFrom } = await import("./node-host.ts");
+  const { createHost, pathsFrom, traceFrom } = await import("./node-host.ts");
   const { faultsFrom } = await import("./faults.ts");
+  await traceFrom(process.env);
   return createHost({
     paths: pathsFrom(process.env),
     exec: execCommand,

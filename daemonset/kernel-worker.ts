@@ -1,6 +1,6 @@
 import { attachmentKey } from "../cni/attachment/record.ts";
 import { faultsFrom } from "../cni/faults.ts";
-import { createHost, pathsFrom } from "../cni/node-host.ts";
+import { createHost, pathsFrom, traceFrom } from "../cni/node-host.ts";
 import { sriov } from "../cni/plugin.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
 import { execCommand } from "../cni/protocol/edges.ts";
@@ -13,6 +13,7 @@ import { reconcile } from "./reconcile/reconcile.ts";
 declare const self: { onmessage: ((event: { data: Job }) => void) | null; postMessage(answer: Answer): void };
 
 const log = createLog();
+void traceFrom(process.env);
 const host = createHost({
   paths: pathsFrom(process.env),
   exec: execCommand,

@@ -1,6 +1,6 @@
 import yargs from "yargs";
 import { PATHS, type Paths } from "../../cni/host.ts";
-import { createHost, pathsFrom } from "../../cni/node-host.ts";
+import { createHost, pathsFrom, traceFrom } from "../../cni/node-host.ts";
 import { execCommand } from "../../cni/protocol/edges.ts";
 import { runAgent } from "../agent.ts";
 import { createLog } from "../log.ts";
@@ -48,6 +48,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
 }
 
 async function reconcileOnce(paths: Partial<Paths>): Promise<void> {
+  await traceFrom(process.env);
   const repairs = await reconcile(createHost({ paths, exec: execCommand, log: createLog("silent") }));
   if (repairs.length === 0)
     console.log(`nothing to do: every record in ${paths.stateDir ?? PATHS.stateDir} is as it should be`);
