@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
+import { until } from "../../netns/support/run.ts";
 import { inside, type Outcome, scenario } from "./support/inside.ts";
 import { Live, PEER_MAC } from "./support/live.ts";
 
@@ -81,10 +82,8 @@ t.test("announce() sends on the link itself, whatever routes say", async (t) => 
   await host.ip("-6", "route", "add", "multicast", "ff02::/16", "dev", "w0", "table", "local", "metric", "1");
   const addresses = [`${LINK_LOCAL}/64`, "10.0.0.5/24"];
   const frames = await heard(() => scenario(host, "say", { index, mac: MAC, addresses }), t, "w1");
-  t.same(
-    frames.filter((f) => f.slice(12, 24) === ETHERNET.from),
-    [],
-  );
+  const isOurs = (frame: string) => frame.includes(ADVERTISEMENT.slice(-48)) || frame.includes(GRATUITOUS_ARP);
+  t.same(frames.filter(isOurs), []);
 });
 
 t.test("announce() on a link that is down is refused, and leaves no socket", async (t) => {
@@ -146,12 +145,33 @@ t.test("probe() on a link that is down is refused", async (t) => {
   }
 });
 
-t.test("probe() hears the owner through a storm of other IPv6 packets", async (t) => {
+t.test("probe() hears the owner behind a storm of other IPv6 packets", async (t) => {
   await live.wire.batch(["addr add fd00::9/64 dev v1 nodad"]);
   await live.host.batch(["addr add fd00::5/64 dev v0 nodad"]);
   await up();
-  const flood = live.wire.exec("bash", "-c", "for i in {1..3000}; do echo x > /dev/udp/fd00::5/9; done");
-  const outcome = await scenario(live.host, "ask", { index, mac: MAC, ip: "fd00::9", waitMs: 400, times: 2 });
-  t.equal(outcome.value, PEER_MAC);
-  await flood;
+  const question = scenario(live.host, "ask", { index, mac: MAC, ip: "fd00::20", waitMs: 2500 });
+  await sleep(300);
+  await live.wire.exec("bash", "-c", "for i in {1..3000}; do echo x > /dev/udp/fd00::5/9; done");
+  const there = { index: await live.index(live.wire, "v1"), mac: PEER_MAC, addresses: ["fd00::20"] };
+  t.equal((await scenario(live.wire, "say", there)).error, undefined);
+  t.same(await question, { value: PEER_MAC, leaked: 0 });
 });
+
+t.test(
+  "probe() of an IPv6 address listens to the groups where its answers go, and no longer than it asks",
+  async (t) => {
+    await up();
+    const groups = async () => {
+      const [{ maddr }] = (await live.host.show("maddr", "show", "dev", "v0")) as unknown as [
+        { maddr: { link?: string }[] },
+      ];
+      return maddr
+        .flatMap(({ link }) => link ?? [])
+        .filter((mac) => mac.startsWith("33:33:ff") && mac.endsWith(":00:20"));
+    };
+    const question = scenario(live.host, "ask", { index, mac: MAC, ip: "fd00::20", waitMs: 600 });
+    await until("the group of fd00::20 is joined", async () => (await groups()).length === 1, 2_000);
+    t.equal((await question).value, null);
+    t.same(await groups(), []);
+  },
+);
