@@ -1,5 +1,6 @@
 // Numbers are those of the conformance checklist in README.md.
 import t from "tap";
+import { readRequest } from "../../../cni/protocol/request.ts";
 import { ask, BASE, CONFIG, call, without } from "./support/plugin.ts";
 
 const ABOUT = "CNI plugin ref v0\nCNI protocol versions supported: 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0\n";
@@ -86,6 +87,12 @@ for (const name of ["abcdefghijklmno", "€€€€€", "é€é€é", "net1@
     t.equal((await call("ADD", CONFIG, { CNI_IFNAME: name })).call?.ifname, name);
   });
 
+t.test("readRequest() 38: stdin that could not be read is error 5, after the environment", async (t) => {
+  const request = (env: Record<string, string>) => ({ name: "x", env, stdin: "", stdinError: "EISDIR: read" });
+  t.throws(() => readRequest(request({ ...BASE, CNI_COMMAND: "ADD" })), { code: 5, message: /EISDIR/ });
+  t.throws(() => readRequest(request({ CNI_COMMAND: "ADD" })), { code: 4 });
+});
+
 t.test("readRequest() 18: the environment is checked before the configuration", async (t) => {
   t.equal((await ask({ CNI_COMMAND: "ADD" }, "garbage")).json?.code, 4);
 });
@@ -106,6 +113,7 @@ for (const [row, text, want] of [
   ["75: what thin Multus sends", "IgnoreUnknown=true;K8S_POD_NAME=p;IgnoreUnknown=1;K8S_POD_NAME=p", { IgnoreUnknown: "1", K8S_POD_NAME: "p" }],
   ["76: containerd's keys in another order, without the UID", "K8S_POD_NAME=p;IgnoreUnknown=1;K8S_POD_NAMESPACE=d", { K8S_POD_NAME: "p", IgnoreUnknown: "1", K8S_POD_NAMESPACE: "d" }],
   ["77: nothing", "", {}],
+  ["73: a piece without a key when unknown is ignored", "=1;IgnoreUnknown=1", { IgnoreUnknown: "1" }],
   ["78: a key that every object has", "__proto__=1;IgnoreUnknown=1", { ["__proto__"]: "1", IgnoreUnknown: "1" }],
 ] as const) // biome-ignore format: rows
   t.test(`readRequest() ${row} in CNI_ARGS is accepted`, async (t) => {
