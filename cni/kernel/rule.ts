@@ -35,7 +35,7 @@ export function listRules(): Message {
   return { what: "list rules", type: RTM_GETRULE, body: Buffer.alloc(12) };
 }
 
-/** `struct fib_rule_hdr` and attributes, in the order of ip(8). A table above 255 does not fit into the header's byte. */
+/** `struct fib_rule_hdr` and attributes, in ip(8)'s order. A table above 255 does not fit into the header's byte. */
 function message(verb: "add" | "delete", { from, iif, table, priority }: Rule): Message {
   const { bytes, bits } = splitCidr(from);
   const header = Buffer.alloc(12);

@@ -1,5 +1,5 @@
 const HEADER = 4;
-/** Only newer attributes want it (`IFLA_PROP_LIST`); ip(8) leaves it off elsewhere, and so do we: every kernel takes that. */
+/** Only newer attributes want it (`IFLA_PROP_LIST`); elsewhere ip(8) leaves it off, and so do we: all kernels take that. */
 export const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
 

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Netns } from "../../../netns/support/netns.ts";
 import { must } from "../../../netns/support/run.ts";
+import { sweep, worldPrefix } from "../../../netns/support/sweep.ts";
 import type { Outcome, Task } from "./kernel.ts";
 
 const bun = resolve("node_modules/.bin/bun");
@@ -25,7 +25,8 @@ export class Live {
   }
 
   static async create(): Promise<Live> {
-    const dir = mkdtempSync(join(tmpdir(), "railnet-kernel-"));
+    sweep();
+    const dir = mkdtempSync(worldPrefix());
     const [host, pod, wire] = await Promise.all(["host", "pod", "wire"].map((name) => Netns.create(join(dir, name))));
     await host!.batch([
       `link add v0 address ${LINK_MAC} type veth peer name v1 address ${PEER_MAC}`,
