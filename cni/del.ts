@@ -4,7 +4,7 @@ import { findForeign, forgetForeign } from "./attachment/foreign.ts";
 import { Journal } from "./attachment/journal.ts";
 import { findStray } from "./attachment/stray.ts";
 import type { Host } from "./host.ts";
-import { callIpam } from "./ipam.ts";
+import { callIpam, canRelease } from "./ipam.ts";
 import { CniError, toCniError } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -29,7 +29,7 @@ export async function del(call: Call, host: Host): Promise<void> {
 
 async function releaseUnknown(call: Call, host: Host): Promise<void> {
   const type = call.config.ipam?.type;
-  if (type) await callIpam(host.exec, "DEL", type, call);
+  if (type && canRelease(type, call)) await callIpam(host.exec, "DEL", type, call);
 }
 
 /**

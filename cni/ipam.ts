@@ -4,6 +4,9 @@ import type { Call } from "./protocol/request.ts";
 import type { Result } from "./protocol/result.ts";
 import type { Verb } from "./protocol/version.ts";
 
+/** Whether addresses can have been reserved at all: a misspelt type must not keep a pod from being deleted. */
+export const canRelease = (type: string, { path }: Call): boolean => type === "static" || hasPlugin(type, path);
+
 /**
  * The one way from the attach plugin to IPAM: types that this executable knows run in process, every other is the
  * executable of that name in CNI_PATH.

@@ -77,6 +77,10 @@ export async function delegate(
   return verb === "ADD" ? readAddresses(reply.stdout, type, call.config.cniVersion) : undefined;
 }
 
+/** Whether there is such a plugin: what never was there has reserved nothing. */
+export const hasPlugin = (type: string, path: readonly string[]): boolean =>
+  path.some((dir) => isRegularFile(join(dir, type)));
+
 function findPlugin(type: string, path: readonly string[]): string {
   if (type === "" || type === "." || type === ".." || /[/\0]/.test(type))
     throw new CniError(CODE.INVALID_CONFIG, `cannot use ipam.type ${JSON.stringify(type)}: want the name of a plugin`);
