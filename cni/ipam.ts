@@ -1,5 +1,5 @@
 import { addStatic, checkStatic } from "../ipam/static.ts";
-import { type DelegateOptions, delegate, type Exec } from "./protocol/delegate.ts";
+import { type DelegateOptions, delegate, type Exec, hasPlugin } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
 import type { Result } from "./protocol/result.ts";
 import type { Verb } from "./protocol/version.ts";
