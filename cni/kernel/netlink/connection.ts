@@ -71,7 +71,7 @@ export class Connection implements NetlinkConnection {
       for (const reply of this.#receive(messages[Math.min(...pending)]!)) {
         const i = (reply.seq - first) >>> 0;
         const message = messages[i];
-        if (!message || !pending.has(i)) continue; // late: its request timed out
+        if (!message) continue; // late: its request timed out
         if (reply.type === NLMSG_ERROR) failure ??= errorOf(reply, message.what);
         else answers[i] = Buffer.from(reply.body);
         if (reply.type === NLMSG_ERROR || message.get) pending.delete(i);

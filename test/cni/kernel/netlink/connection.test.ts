@@ -65,6 +65,15 @@ t.test(
   },
 );
 
+t.test("Connection.batch() of many sends 32 at a time, all of them, and throws the first refusal", async (t) => {
+  const kernel = new Kernel((requests) =>
+    requests.map(({ seq, body }) => ([5, 35].includes(body.readInt32LE(4)) ? refused(seq) : ack(seq))),
+  );
+  const messages = Array.from({ length: 70 }, (_, i) => setLink(i, { mtu: 1400 }, `do ${i}`));
+  t.throws(() => new Connection(kernel).batch(messages), { message: /^cannot do 5: / });
+  t.same(kernel.sends, [32, 32, 6]);
+});
+
 t.test("Connection.batch() of nothing sends nothing", async (t) => {
   const kernel = new Kernel(() => []);
   t.same(new Connection(kernel).batch([]), []);
@@ -160,6 +169,19 @@ t.test("Connection.dump() reads a dump however the kernel cuts it into datagrams
       t.same(new Connection(kernel).dump(listLinks()), bodies);
     }),
   );
+});
+
+t.test("Connection.dump() leaves out late answers to a request that timed out", async (t) => {
+  let late = 0;
+  const connection = new Connection(
+    new Kernel(([r]) => {
+      if (late) return [link(late, 2), ...dumped(r!.seq)];
+      late = r!.seq;
+      return [];
+    }),
+  );
+  t.throws(() => connection.dump(listLinks()), { code: "ETIMEDOUT" });
+  t.same(connection.dump(listLinks()), bodies);
 });
 
 t.test("Connection.dump() of nothing is empty", async (t) => {

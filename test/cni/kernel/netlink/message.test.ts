@@ -16,6 +16,11 @@ const CAPPED =
   "480000000200000302000000a2030000eaffffff2800000013000500020000000000000024000100" +
   "6d74752067726561746572207468616e20646576696365206d6178696d756d00";
 
+/** The end of a dump of a routing table that does not exist, as the kernel answered ip(8). */
+const DUMP_REFUSED =
+  "3800000003002202f11c056b93750000feffffff23000100" +
+  "697076343a20464942207461626c6520646f6573206e6f742065786973740000";
+
 const first = (datagram: Buffer) => [...decodeReplies(datagram)][0]!;
 
 t.test("encodeMessages() wraps a body as ip(8) does", async (t) => {
@@ -95,6 +100,12 @@ for (const { what, datagram, code, message } of [
     datagram: Buffer.from(CAPPED, "hex"),
     code: "EINVAL",
     message: "cannot do it: mtu greater than device maximum (EINVAL)",
+  },
+  {
+    what: "in the end of a dump",
+    datagram: Buffer.from(DUMP_REFUSED, "hex"),
+    code: "ENOENT",
+    message: "cannot do it: ipv4: FIB table does not exist (ENOENT)",
   },
   {
     what: "without a text",

@@ -9,8 +9,12 @@ export class Kernel implements Transport {
   readonly protocol = 0;
   /** Everything that was sent, message by message. */
   readonly sent: Reply[] = [];
+  /** How many messages were in each send. */
+  readonly sends: number[] = [];
   readonly #reply: (requests: readonly Reply[], datagram: Buffer) => readonly Answer[];
   readonly #queue: Answer[] = [];
+  /** One for all datagrams, as a socket has it: what was not copied out of it is lost at the next receive. */
+  readonly #inbox = Buffer.alloc(1 << 16);
 
   constructor(reply: (requests: readonly Reply[], datagram: Buffer) => readonly Answer[]) {
     this.#reply = reply;
@@ -24,6 +28,7 @@ export class Kernel implements Transport {
   send(datagram: Buffer): void {
     const requests = [...decodeReplies(Buffer.from(datagram))];
     this.sent.push(...requests);
+    this.sends.push(requests.length);
     this.#queue.push(...this.#reply(requests, datagram));
   }
 
@@ -31,7 +36,9 @@ export class Kernel implements Transport {
     const answer = this.#queue.shift();
     if (!answer) throw Object.assign(new Error("cannot receive (EAGAIN)"), { code: "EAGAIN" });
     if (answer instanceof Error) throw answer;
-    return answer;
+    this.#inbox.fill(0xee);
+    answer.copy(this.#inbox);
+    return this.#inbox.subarray(0, answer.length);
   }
 }
 
