@@ -59,7 +59,7 @@ export function parseRdmaDevice(body: Buffer): RdmaDevice {
 export const listRdmaDevices = (rdma: NetlinkConnection): RdmaDevice[] =>
   rdma.dump(getRdmaDevices()).map(parseRdmaDevice);
 
-/** Only in exclusive mode; refused with `EOPNOTSUPP` by drivers that cannot (soft-RoCE). */
+/** Only in exclusive mode; refused with `EOPNOTSUPP` by drivers that cannot (soft-RoCE of older kernels; that of 7.3 can). */
 export function moveRdmaDevice(index: number, netns: Fd, what: string): Message {
   return change(index, what, u32(RDMA_NLDEV_NET_NS_FD, netns.n));
 }

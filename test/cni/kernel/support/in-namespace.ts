@@ -1,5 +1,6 @@
 // What the kernel layer does in a namespace, for tests that cannot import it (bun:ffi). Arguments: a name and its input as
 // JSON; prints the outcome as JSON.
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf } from "../../../../cni/kernel/errno.ts";
@@ -19,8 +20,8 @@ const names = (): string[] => {
   return socket.dump(listLinks()).map((body) => parseLink(body).name);
 };
 
-/** Frames that come in by a link, from the moment on when it says "ready" on standard error. */
-async function sniff({ index, ms }: { index: number; ms: number }): Promise<string[]> {
+/** Frames that come in by a link, from when it says "ready" on standard error to the end of standard input. */
+async function sniff({ index }: { index: number }): Promise<string[]> {
   using socket = Fd.socket(AF_PACKET, SOCK_RAW, 0);
   const address = Buffer.alloc(20);
   address.writeUInt16LE(AF_PACKET, 0);
@@ -29,7 +30,7 @@ async function sniff({ index, ms }: { index: number; ms: number }): Promise<stri
   socket.option(263, 23, 1); // PACKET_IGNORE_OUTGOING
   socket.bind(address);
   process.stderr.write("ready\n");
-  await sleep(ms);
+  await once(process.stdin.resume(), "end");
   const frames: string[] = [];
   const frame = Buffer.alloc(2048);
   for (let n = socket.tryReceive(frame); n !== undefined; n = socket.tryReceive(frame))
