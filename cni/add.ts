@@ -88,7 +88,7 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   const ours = { name: call.ifname, ...shown(plan, link), sandbox: call.netns, pciID: device.pci };
   const result = mergeResult(call.prevResult, ours, addresses, call.config.dns);
   formatResult(result, call.config.cniVersion); // what the caller's version cannot say is refused while it can be undone
-  journal.write({ ...record, phase: "attached", result });
+  journal.write({ ...record, phase: "attached", addresses });
   undo.move();
   host.step("add-committed");
   announceAfterwards(pod.netns, call.ifname, addresses, host);

@@ -102,7 +102,8 @@ function readMac({ config, args }: Call): string | undefined {
   return mac;
 }
 
-function readRail(rail: unknown): string | number | undefined {
+/** @throws {CniError} 7. */
+export function readRail(rail: unknown): string | number | undefined {
   if (rail === undefined || rail === null) return undefined;
   if (typeof rail === "number" && Number.isInteger(rail) && rail >= 0) return rail;
   if (typeof rail === "string" && rail) return rail;

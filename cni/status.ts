@@ -1,10 +1,11 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
+import { readRail } from "./config.ts";
 import type { Host } from "./host.ts";
 import { callIpam } from "./ipam.ts";
 import { codeOf } from "./kernel/errno.ts";
 import { getLink, parseLink } from "./kernel/link.ts";
-import { listPfs, type PfInfo } from "./kernel/sysfs.ts";
+import { findPf, listPfs, type PfInfo } from "./kernel/sysfs.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -28,15 +29,15 @@ function checkState({ paths }: Host): void {
 
 function checkRails(rail: unknown, host: Host): void {
   const pfs = listPfs(host.paths.sysfs);
-  const wanted =
-    typeof rail === "number"
-      ? pfs.slice(rail, rail + 1)
-      : pfs.filter((pf) => !rail || pf.name === rail || pf.pci === rail);
+  const named = readRail(rail);
+  const wanted = named === undefined ? pfs : [findPf(pfs, named)].filter((pf) => pf !== undefined);
   if (wanted.length === 0)
-    throw unavailable(rail ? `rail ${JSON.stringify(rail)} is no PF of this node` : "this node has no SR-IOV device");
+    throw unavailable(
+      named !== undefined ? `rail ${JSON.stringify(rail)} is no PF of this node` : "this node has no SR-IOV device",
+    );
   if (!wanted.some((pf) => pf.numVfs > 0))
     throw unavailable(`${wanted.map((pf) => pf.name).join(", ")} has no VFs; write their number to sriov_numvfs`);
-  if (typeof rail !== "undefined" && !hasCarrier(wanted[0]!, host))
+  if (named !== undefined && !hasCarrier(wanted[0]!, host))
     throw new CniError(
       CODE.LIMITED_CONNECTIVITY,
       `rail ${JSON.stringify(rail)}: PF ${wanted[0]!.name} has no carrier; check cable and switch port`,

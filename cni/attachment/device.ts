@@ -6,7 +6,7 @@ import type { Host } from "../host.ts";
 import { listLinks, parseLink } from "../kernel/link.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns, openNetns } from "../kernel/netns.ts";
-import { driverOf, exists, isPf, isVf, listPfs, netdevOf, type Pf, pfOf } from "../kernel/sysfs.ts";
+import { driverOf, exists, findPf, isPf, isVf, listPfs, netdevOf, type Pf, pfOf } from "../kernel/sysfs.ts";
 import { CniError } from "../protocol/error.ts";
 import type { DeviceIdentity } from "./record.ts";
 
@@ -43,8 +43,7 @@ export function findDevice({ deviceID: pci, rail }: AttachConfig, host: Host): D
 
 function checkRail(pci: string, actual: Pf | undefined, rail: string | number, host: Host): void {
   const pfs = listPfs(host.paths.sysfs);
-  const wanted =
-    typeof rail === "number" ? pfs[rail] : pfs.find((pf) => pf.name === rail || pf.pci === rail.toLowerCase());
+  const wanted = findPf(pfs, rail);
   if (!wanted) {
     const known = pfs.map((pf, i) => `${i}: ${pf.name} (${pf.pci})`).join(", ") || "none";
     throw new CniError(

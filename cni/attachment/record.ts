@@ -29,7 +29,7 @@ export interface DeviceIdentity {
  * The journal's entry for one attachment.
  *
  * - `claimed`: the VF may have been changed; ADD did not finish.
- * - `attached`: ADD finished, `result` is what it answered.
+ * - `attached`: ADD finished, `addresses` is what it put on the link.
  * - `returned`: the VF is back and may belong to somebody else; only the addresses are still to be released.
  */
 export interface Attachment {
@@ -46,7 +46,8 @@ export interface Attachment {
   readonly original: Original;
   /** Settings that ADD writes at the PF: the only ones that DEL puts back and CHECK compares. */
   readonly applied: Partial<VfState>;
-  readonly result?: Result;
+  /** What IPAM gave. */
+  readonly addresses?: Result;
   readonly deviceInfoFile?: string;
   /** There are policy rules to take out of the pod. */
   readonly hasRules?: boolean;

@@ -5,10 +5,11 @@ import type { NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns } from "../kernel/netns.ts";
 import { listRdmaDevices, NETLINK_RDMA } from "../kernel/rdma.ts";
-import { listRoutes, parseRoute } from "../kernel/route.ts";
+import { listRoutes, parseRoute, type RouteSpec, type RouteState, RT_TABLE_MAIN } from "../kernel/route.ts";
 import { listRules, parseRule } from "../kernel/rule.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { readSysctl } from "../kernel/sysctl.ts";
+import { isIPv6 } from "../protocol/ip.ts";
 import type { Call } from "../protocol/request.ts";
 import type { Interface, Result } from "../protocol/result.ts";
 import type { Attachment } from "./record.ts";
@@ -31,7 +32,7 @@ export function podDifferences(
   return [
     ...linkDifferences(link, expected, call.ifname),
     ...addressDifferences(pod, link, own),
-    ...routeDifferences(pod, link, a.result ?? own, config),
+    ...routeDifferences(pod, link, a.addresses ?? own, config),
     ...sysctlDifferences(config, call.ifname, netns),
     ...rdmaDifferences(a, netns),
   ];
@@ -71,18 +72,19 @@ function addressDifferences(pod: NetlinkConnection, link: Link, { ips }: Result)
 
 function routeDifferences(pod: NetlinkConnection, link: Link, result: Result, config: AttachConfig): string[] {
   const routes = pod.dump(listRoutes()).map(parseRoute);
-  const missing = expectedRoutes(link.index, result, config).filter(
-    (want) =>
-      !routes.some(
-        (r) =>
-          r.dst === want.dst && r.index === link.index && r.table === (want.table ?? 254) && r.gateway === want.gateway,
-      ),
-  );
+  const missing = expectedRoutes(link.index, result, config).filter((want) => !routes.some((r) => isAsSet(r, want)));
   const rules = config.sourceRules ? pod.dump(listRules()).map(parseRule) : [];
   const missingRules = expectedRules(link.index, result, config).filter(
     (want) => !rules.some((r) => r?.from === want.from && r.table === want.table && r.priority === want.priority),
   );
   return [...missing.map((r) => `route ${r.dst} is gone`), ...missingRules.map((r) => `rule from ${r.from} is gone`)];
+}
+
+/** All that ADD named; what it left to the kernel may be anything. IPv6 routes have no scope of their own. */
+function isAsSet(there: RouteState, want: RouteSpec): boolean {
+  const { scope, ...rest } = want;
+  const named = { table: RT_TABLE_MAIN, ...rest, ...(scope !== undefined && !isIPv6(want.dst) && { scope }) };
+  return (Object.keys(named) as (keyof typeof named)[]).every((key) => there[key] === named[key]);
 }
 
 function sysctlDifferences({ sysctl }: AttachConfig, ifname: string, netns: Fd): string[] {
