@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Netns } from "./netns.ts";
 import { type Ran, until } from "./run.ts";
@@ -8,6 +8,7 @@ export class Agent {
   readonly pid: number;
   readonly port: number;
   readonly #host: Netns;
+  readonly #child: ChildProcess;
   readonly #done: Promise<Pick<Ran, "exit" | "signal">>;
   #ended = false;
   #log = "";
@@ -19,6 +20,7 @@ export class Agent {
     // It dies with the test, however that ends.
     const [command, rest] = host.enter("setpriv", "--pdeathsig", "KILL", executable, ...args);
     const child = spawn(command, rest, { env: { PATH: process.env["PATH"]!, ...env } });
+    this.#child = child;
     this.pid = child.pid!;
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece: Buffer) => (this.#log += piece));
     this.#done = new Promise((resolve) =>
@@ -54,7 +56,7 @@ export class Agent {
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (!this.#ended) process.kill(this.pid, signal);
+    this.#child.kill(signal); // does nothing when it has ended
   }
 
   /** Sends a signal and waits for the end. */

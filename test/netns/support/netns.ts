@@ -47,24 +47,30 @@ export class Netns {
     await must(...this.enter("ip", "-batch", "-"), { stdin: lines.join("\n") });
   }
 
-  /** Ids of the processes that are in here, in one of their threads. */
-  processes(): number[] {
-    const inode = `net:[${statSync(this.path).ino}]`;
-    return readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .filter((pid) => {
-        try {
-          return readlinkSync(`/proc/${pid}/ns/net`) === inode;
-        } catch {
-          return false; // it just ended
-        }
-      })
-      .map(Number);
+  get inode(): number {
+    return statSync(this.path).ino;
   }
 
   /** The file goes; the namespace too, unless something is left in it. */
   async remove(): Promise<void> {
     await must("umount", [this.path]);
     rmSync(this.path);
+  }
+}
+
+/** Ids of the processes that are in one of these namespaces. */
+export function processesIn(namespaces: readonly Netns[]): number[] {
+  const inside = new Set(namespaces.map(({ inode }) => `net:[${inode}]`));
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => inside.has(netnsOf(pid)));
+}
+
+function netnsOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return ""; // it just ended
   }
 }

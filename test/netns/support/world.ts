@@ -3,7 +3,7 @@ import { chmodSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync,
 import { join, resolve } from "node:path";
 import { Agent } from "./agent.ts";
 import { FakeIpam } from "./ipam.ts";
-import { Netns } from "./netns.ts";
+import { Netns, processesIn } from "./netns.ts";
 import { type Ran, type Running, type RunOptions, start, until } from "./run.ts";
 import { sweep, worldPrefix } from "./sweep.ts";
 import { SysfsTree } from "./sysfs-tree.ts";
@@ -146,6 +146,7 @@ export class World {
   }
 
   async removePod(pod: Netns): Promise<void> {
+    if (!this.#pods.includes(pod)) return;
     this.#pods.splice(this.#pods.indexOf(pod), 1);
     await pod.remove();
   }
@@ -250,8 +251,7 @@ export class World {
 
   /** Processes on this node and in its pods, without the agent. */
   processes(): string[] {
-    return [this.host, ...this.#pods]
-      .flatMap((ns) => ns.processes())
+    return processesIn([this.host, ...this.#pods])
       .filter((pid) => pid !== this.#agent?.pid)
       .map((pid) => `${pid} ${commandOf(pid)}`);
   }
