@@ -78,16 +78,21 @@ export async function delegate(
 }
 
 /** Whether there is such a plugin: what never was there has reserved nothing. */
-export const hasPlugin = (type: string, path: readonly string[]): boolean =>
-  path.some((dir) => isRegularFile(join(dir, type)));
+export const hasPlugin = (type: string, path: readonly string[]): boolean => lookUp(type, path) !== undefined;
 
 function findPlugin(type: string, path: readonly string[]): string {
-  if (type === "" || type === "." || type === ".." || /[/\0]/.test(type))
+  const found = lookUp(type, path);
+  if (found !== undefined) return found;
+  if (!isFileName(type))
     throw new CniError(CODE.INVALID_CONFIG, `cannot use ipam.type ${JSON.stringify(type)}: want the name of a plugin`);
-  const found = path.map((dir) => join(dir, type)).find(isRegularFile);
-  if (found) return found;
   throw new CniError(CODE.FAILED, `cannot find plugin "${type}" in CNI_PATH ${path.join(":")}: install it there`);
 }
+
+const lookUp = (type: string, path: readonly string[]): string | undefined =>
+  isFileName(type) ? path.map((dir) => join(dir, type)).find(isRegularFile) : undefined;
+
+/** Never a path: what the configuration names may lie only in CNI_PATH. */
+const isFileName = (type: string): boolean => !["", ".", ".."].includes(type) && !/[/\0]/.test(type);
 
 function isRegularFile(path: string): boolean {
   try {

@@ -1,7 +1,7 @@
 // Numbers are those of the conformance checklist in README.md.
 import { join } from "node:path";
 import t from "tap";
-import { delegate, type Exec, type ExecReply, type ExecRequest } from "../../../cni/protocol/delegate.ts";
+import { delegate, type Exec, type ExecReply, type ExecRequest, hasPlugin } from "../../../cni/protocol/delegate.ts";
 import type { Call } from "../../../cni/protocol/request.ts";
 import { SUPPORTED_VERSIONS, type Verb } from "../../../cni/protocol/version.ts";
 
@@ -93,6 +93,20 @@ for (const [type, path] of [
     // what containerd and Multus would take for success
     await t.rejects(failing, { message: /^(?!.*(not found|no such file or directory))/ });
   }); // biome-ignore format: one line
+
+for (const [type, path, want] of [
+  ["only", [FIRST, SECOND], true],
+  ["link", [SECOND], true],
+  ["absent", [FIRST, SECOND], false],
+  ["folder", [FIRST], false],
+  ["gone", [SECOND], false],
+  ["only", [], false],
+  ["../second/only", [FIRST], false],
+  ["", [SECOND], false],
+] as const)
+  t.test(`hasPlugin() is ${want} for "${type}" in ${path.length} directories`, async (t) => {
+    t.equal(hasPlugin(type, path), want);
+  });
 
 for (const verb of ["ADD", "CHECK", "DEL", "GC", "STATUS"] as const)
   t.test(`delegate() 120, 128: ${verb} hands on stdin to the byte and the environment but for the verb`, async (t) => {
