@@ -32,7 +32,7 @@ export async function runAgent({ paths, health: address, reconcileSeconds, log }
   const health: Health = { ready: false };
   const endpoint = address ? await serveHealth(address, health) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
-  const lane = new Lane(new Worker("./daemonset/kernel-worker.ts"), (why) => {
+  const lane = new Lane(new Worker("./daemonset/kernel-worker.ts", { smol: true }), (why) => {
     log.warn({ why }, "the kernel thread ended: the agent ends too, and its successor reads the journal");
     process.exit(1);
   });

@@ -94,19 +94,23 @@ export class Journal {
     fs.rmSync(join(this.#dir, fileName(attachment)), { force: true });
   }
 
-  /** Moves what is not a record to `torn/`, for a person to look at. Never fatal. */
-  setAsideTorn(): Torn[] {
+  /** The record as it is now; undefined once its attachment has ended. */
+  reread(attachment: Attachment): Attachment | undefined {
+    const found = this.#load(fileName(attachment));
+    return typeof found === "object" ? found : undefined;
+  }
+
+  /**
+   * Every record, one at a time: a node may have a thousand. What is not whole is moved to `torn/` for a person to
+   * look at, and reported; never fatal.
+   */
+  *sweep(onTorn: (torn: Torn) => void): Generator<Attachment> {
     this.#removeLeftovers();
-    const torn: Torn[] = [];
     for (const name of this.#names()) {
-      const why = this.#whyTorn(name);
-      if (why === undefined) continue;
-      const file = join(this.#dir, "..", "torn", name);
-      fs.mkdirSync(join(file, ".."), { recursive: true, mode: 0o700 });
-      fs.renameSync(join(this.#dir, name), file);
-      torn.push({ file, why });
+      const found = this.#load(name);
+      if (typeof found === "string") onTorn({ file: this.#setAside(name), why: found });
+      else if (found) yield found;
     }
-    return torn;
   }
 
   /** Temporary files of writers that were killed. */
@@ -124,10 +128,18 @@ export class Journal {
     } catch {} // a read-only file system: then it was never made
   }
 
-  #whyTorn(name: string): string | undefined {
+  #setAside(name: string): string {
+    const torn = join(this.#dir, "..", "torn");
+    fs.mkdirSync(torn, { recursive: true, mode: 0o700 });
+    fs.renameSync(join(this.#dir, name), join(torn, name));
+    return join(torn, name);
+  }
+
+  /** @returns the record, why it is none, or undefined when it is gone. */
+  #load(name: string): Attachment | string | undefined {
     try {
       const attachment = parseAttachment(fs.readFileSync(join(this.#dir, name), "utf8"));
-      return fileName(attachment) === name ? undefined : `it belongs in ${fileName(attachment)}`;
+      return fileName(attachment) === name ? attachment : `it belongs in ${fileName(attachment)}`;
     } catch (error) {
       return codeOf(error) === "ENOENT" ? undefined : (error as Error).message;
     }
@@ -136,14 +148,8 @@ export class Journal {
   #read(wanted: (name: string) => boolean): Attachment[] {
     return this.#names()
       .filter(wanted)
-      .map((name) => {
-        try {
-          return parseAttachment(fs.readFileSync(join(this.#dir, name), "utf8"));
-        } catch {
-          return undefined; // torn or just deleted; setAsideTorn() reports the former
-        }
-      })
-      .filter((a) => a !== undefined);
+      .map((name) => this.#load(name))
+      .filter((found) => typeof found === "object");
   }
 
   #names(ending = ".json"): string[] {

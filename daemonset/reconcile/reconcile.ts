@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { lockDevice, sweepLocks, tryLockAttachment, tryLockDevice } from "../../cni/attachment/claim.ts";
 import { detach } from "../../cni/attachment/detach.ts";
-import { Journal } from "../../cni/attachment/journal.ts";
+import { Journal, type Torn } from "../../cni/attachment/journal.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
 import { isInPod, openOwnNetns, putBack } from "../../cni/attachment/restore.ts";
 import { straysInHost } from "../../cni/attachment/stray.ts";
@@ -14,9 +14,9 @@ import { type Action, type Observation, plan, type Repair } from "./plan.ts";
  */
 export async function reconcile(host: Host): Promise<Repair[]> {
   const journal = new Journal(host.paths.stateDir);
-  for (const { file, why } of journal.setAsideTorn()) host.log.warn({ file, why }, "record set aside: it is not whole");
   const repairs: Repair[] = [];
-  for (const attachment of journal.all()) {
+  const onTorn = (torn: Torn) => host.log.warn(torn, "record set aside: it is not whole");
+  for (const attachment of journal.sweep(onTorn)) {
     repairs.push(...(await repair(attachment, host, journal)));
     await nextTurn(); // a thousand records must not keep requests waiting
   }
@@ -36,7 +36,7 @@ async function bringBack(stray: Attachment, host: Host): Promise<Repair[]> {
 async function repair(seen: Attachment, host: Host, journal: Journal): Promise<Repair[]> {
   using lock = tryLockAttachment(seen, host);
   if (!lock) return [];
-  const attachment = journal.find(seen.containerId, seen.ifname);
+  const attachment = journal.reread(seen);
   if (!attachment) return []; // its DEL came first
   const repairs: Repair[] = [];
   for (const action of plan([observe(attachment, host)])) repairs.push(await apply(action, host));
