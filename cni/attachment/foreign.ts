@@ -1,5 +1,5 @@
-import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { Host } from "../host.ts";
 import { codeOf } from "../kernel/errno.ts";
 import { openNetns } from "../kernel/netns.ts";
@@ -53,12 +53,12 @@ export function findForeign(call: Call, host: Host): Attachment | undefined {
   const device = identify(cache, host);
   return {
     version: 1,
-    phase: hasOwner(device.pci, host) ? "returned" : "attached",
+    phase: hasOwner(device.pci, host) || isGivenOn(call, device.pci, host) ? "returned" : "attached",
     bootId: host.bootId,
     containerId: call.containerId,
     ifname: call.ifname,
     network: call.config.name,
-    netns: call.netns,
+    netns: call.netns || (foreignOwner(device.pci, host) ?? ""),
     netnsInode: 0,
     device,
     original: {
@@ -75,8 +75,9 @@ export function findForeign(call: Call, host: Host): Attachment | undefined {
 
 /** Deletes what the other plugins kept of an attachment. Idempotent. */
 export function forgetForeign(call: Call, pci: string, host: Host): void {
+  const isOurs = !hasOwner(pci, host) && !isGivenOn(call, pci, host);
   for (const file of [sriovFile(call, host), rdmaFile(call, host)]) rmSync(file, { force: true });
-  if (!hasOwner(pci, host)) rmSync(pciFile(pci, host), { force: true });
+  if (isOurs) rmSync(pciFile(pci, host), { force: true });
 }
 
 /** The live namespace that sriov-cni says a VF is in. */
@@ -99,6 +100,22 @@ function identify(cache: SriovCache, host: Host): Attachment["device"] {
 
 function hasOwner(pci: string, host: Host): boolean {
   return new Journal(host.paths.stateDir).activeOwners(pci, host.bootId).length > 0;
+}
+
+/** Whether sriov-cni has given the VF to somebody else since: a file of it that names the VF is younger than the call's. */
+function isGivenOn(call: Call, pci: string, host: Host): boolean {
+  const own = sriovFile(call, host);
+  const since = mtimeMs(own);
+  if (since === undefined) return false;
+  const dir = dirname(own);
+  return readdirSync(dir)
+    .map((name) => join(dir, name))
+    .some((file) => file !== own && (mtimeMs(file) ?? 0) > since && readJson<SriovCache>(file)?.deviceID === pci);
+}
+
+function mtimeMs(file: string): number | undefined {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat?.isFile() ? stat.mtimeMs : undefined;
 }
 
 function originalVf({ OrigVfState: was }: SriovCache): VfState {
