@@ -39,7 +39,7 @@ const FAILURES: readonly Row[] = [
     says: ["fake-ipam", "out of cheese"],
   },
   { when: "is killed", does: "kill -9 $$", code: 100, says: ["fake-ipam", "SIGKILL"] },
-  { when: "prints rubbish", does: "echo hello", code: 6, says: ["fake-ipam", "not JSON"] },
+  { when: "prints rubbish", does: "echo hello", code: 6, says: ["fake-ipam", 'unexpected "h" at line 1'] },
   { when: "prints nothing", does: "exit 0", code: 6, says: ["fake-ipam"] },
   { when: "prints null", does: "echo null", code: 6, says: ["fake-ipam"] },
   { when: "prints an array", does: "echo '[]'", code: 6, says: ["fake-ipam"] },
