@@ -29,11 +29,11 @@ export async function check(call: Call, host: Host): Promise<void> {
       CODE.UNKNOWN_CONTAINER,
       `cannot check ${call.ifname}: no ADD of container ${call.containerId} is on record`,
     );
-  using netns = openOwnNetns(record);
+  using netns = openOwnNetns({ ...record, netns: call.netns });
   if (!netns)
     throw new CniError(
       ATTACH_CODE.DIFFERS,
-      `cannot confirm ${call.ifname}: ${record.netns} is no longer the namespace that ADD saw`,
+      `cannot confirm ${call.ifname}: ${call.netns} is not the namespace that ADD saw`,
     );
   const differences = [...podDifferences(record, config, expected, call, netns), ...pfDifferences(record, host)];
   if (differences.length > 0)

@@ -41,6 +41,7 @@ export async function putBack(a: Attachment, host: Host): Promise<void> {
   using netns = openOwnNetns(a);
   if (netns) await attempt(() => returnRdma(a, netns));
   host.step("del-rdma-returned");
+  if (netns && a.hasRules) await attempt(() => takeRulesOut(a, netns));
   if (netns) await attempt(() => bringHome(a, netns));
   await attempt(() => restoreLink(a, host));
   host.step("del-link-returned");
@@ -91,13 +92,18 @@ export function isInPod(a: Attachment, netns: Fd): boolean {
   return findLink(pod, a.device, a.ifname, { trustName: false }) !== undefined;
 }
 
+function takeRulesOut(a: Attachment, netns: Fd): void {
+  using pod = inNetns(netns, () => new NetlinkSocket());
+  const link = findLink(pod, a.device, a.ifname, { trustName: false });
+  removeRules(pod, link?.index, a.addresses?.ips ?? []);
+}
+
 /** One request: the kernel closes the link, moves it, renames it. Refused half-way it is home under another name. */
 function bringHome(a: Attachment, netns: Fd): void {
   if (a.original.name === undefined) return;
   using pod = inNetns(netns, () => new NetlinkSocket());
   const link = findLink(pod, a.device, a.ifname, { trustName: false });
   if (!link) return;
-  if (a.hasRules) removeRules(pod, link.index);
   const change = { ...linkChange(a.original, link), netns: hostNetns(), name: a.original.name, up: false };
   pod.request(setLink(link.index, change, `move ${link.name} home as ${a.original.name}`));
 }

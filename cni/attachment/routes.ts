@@ -53,13 +53,15 @@ export function expectedRules(index: number, { ips }: Result, { sourceRules }: A
   }));
 }
 
-/** Rules outlive their link: those for its addresses are removed before it leaves the pod. */
-export function removeRules(pod: NetlinkConnection, index: number): void {
-  const own = pod
-    .dump(listAddresses())
-    .map(parseAddress)
-    .filter((a) => a.index === index)
-    .map((a) => bare(a.cidr));
+/**
+ * Rules outlive their link: before it leaves the pod, those for its addresses are removed, and those for the addresses
+ * that ADD set, should one have been taken off the link meanwhile.
+ */
+export function removeRules(pod: NetlinkConnection, index: number | undefined, set: readonly IpConfig[]): void {
+  const present = pod.dump(listAddresses()).map(parseAddress);
+  const own = [...present.filter((a) => a.index === index).map((a) => a.cidr), ...set.map((ip) => ip.address)].map(
+    bare,
+  );
   for (const rule of pod.dump(listRules()).map(parseRule))
     if (rule && own.includes(bare(rule.from))) pod.request(deleteRule(rule));
 }

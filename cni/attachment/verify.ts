@@ -33,7 +33,7 @@ export function podDifferences(
     ...linkDifferences(link, expected, call.ifname),
     ...addressDifferences(pod, link, own),
     ...routeDifferences(pod, link, a.addresses ?? own, config),
-    ...sysctlDifferences(config, call.ifname, netns),
+    ...sysctlDifferences(config, link.name, netns),
     ...rdmaDifferences(a, netns),
   ];
 }
