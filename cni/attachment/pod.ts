@@ -105,7 +105,7 @@ export async function configureInPod(
   call: Call,
 ): Promise<Link | undefined> {
   if (device.netdev === undefined) return undefined;
-  const link = findLink(pod, device, call.ifname, { trustName: false });
+  const link = findLink(pod, device, call.ifname);
   if (!link) throw new CniError(ATTACH_CODE.FAILED, `cannot configure ${call.ifname}: it is gone from ${call.netns}`);
   const hasV6 = addresses.ips.some((ip) => isIPv6(ip.address));
   inNetns(netns, () => writeSysctls(config, call.ifname, hasV6));

@@ -65,17 +65,21 @@ export function openOwnNetns(a: Attachment): Fd | undefined {
   return undefined;
 }
 
-/** The VF's link, in the namespace of `rtnl`: by name if it is the one, else by PCI address or our mark. */
+/**
+ * The VF's link, in the namespace of `rtnl`: by name if it is the one, else by PCI address or our mark.
+ *
+ * @param home what the link was, in the host's namespace: where links do not tell their PCI address (veth, kernels
+ *   before 5.14), one of its name without our mark is it too.
+ */
 export function findLink(
   rtnl: NetlinkConnection,
   device: DeviceIdentity,
   name: string,
-  { trustName }: { trustName: boolean },
+  home?: Original,
 ): Link | undefined {
+  const isHome = (l: Link) => home !== undefined && l.name === home.name && ["", home.alias].includes(l.alias);
   const isOurs = (l: Link) =>
-    l.parent
-      ? l.parent === device.pci
-      : parseMark(l.alias)?.pci === device.pci || (trustName && l.name === name && !l.alias);
+    l.parent ? l.parent === device.pci : parseMark(l.alias)?.pci === device.pci || isHome(l);
   try {
     const link = parseLink(rtnl.request(getLink({ name }))!);
     if (isOurs(link)) return link;
@@ -89,12 +93,12 @@ export function findLink(
 export function isInPod(a: Attachment, netns: Fd): boolean {
   if (a.original.name === undefined) return true;
   using pod = inNetns(netns, () => new NetlinkSocket());
-  return findLink(pod, a.device, a.ifname, { trustName: false }) !== undefined;
+  return findLink(pod, a.device, a.ifname) !== undefined;
 }
 
 function takeRulesOut(a: Attachment, netns: Fd): void {
   using pod = inNetns(netns, () => new NetlinkSocket());
-  const link = findLink(pod, a.device, a.ifname, { trustName: false });
+  const link = findLink(pod, a.device, a.ifname);
   removeRules(pod, link?.index, a.addresses?.ips ?? []);
 }
 
@@ -102,7 +106,7 @@ function takeRulesOut(a: Attachment, netns: Fd): void {
 function bringHome(a: Attachment, netns: Fd): void {
   if (a.original.name === undefined) return;
   using pod = inNetns(netns, () => new NetlinkSocket());
-  const link = findLink(pod, a.device, a.ifname, { trustName: false });
+  const link = findLink(pod, a.device, a.ifname);
   if (!link) return;
   const change = { ...linkChange(a.original, link), netns: hostNetns(), name: a.original.name, up: false };
   pod.request(setLink(link.index, change, `move ${link.name} home as ${a.original.name}`));
@@ -120,7 +124,7 @@ function linkChange({ name, alias = "", mtu }: Original, now: Link): LinkChange 
 async function restoreLink(a: Attachment, host: Host): Promise<void> {
   const { original, device } = a;
   if (original.name === undefined) return;
-  const link = findLink(host.rtnl, device, original.name, { trustName: true });
+  const link = findLink(host.rtnl, device, original.name, original);
   if (!link) throw new Error(`cannot put ${device.pci} back: its link is in no namespace that this node shows`);
   const change = linkChange(original, link);
   if (Object.keys(change).length > 0)

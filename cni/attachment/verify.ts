@@ -26,7 +26,7 @@ export function podDifferences(
 ): string[] {
   if (a.original.name === undefined) return [];
   using pod = inNetns(netns, () => new NetlinkSocket());
-  const link = findLink(pod, a.device, call.ifname, { trustName: false });
+  const link = findLink(pod, a.device, call.ifname);
   if (!link) return [`VF ${a.device.pci} is not in the pod`];
   const own = ownPart(call.prevResult!, expected);
   return [
