@@ -44,14 +44,20 @@ export function moveRdma({ devices, move }: RdmaPlan, netns: Fd): void {
       rdma.request(moveRdmaDevice(device.index, netns, `move RDMA device ${device.name}`));
 }
 
-/** Brings the recorded RDMA devices home, before their link. Idempotent. */
+/**
+ * Brings the recorded RDMA devices home, before their link. Idempotent. All of it inside: the kernel looks at the namespace
+ * of the calling thread, not of the socket (`rdma_dev_change_netns`, drivers/infiniband/core/device.c), else ENODEV.
+ */
 export function returnRdma({ original }: Attachment, netns: Fd): void {
-  if (!original.rdma?.length) return;
-  using pod = inNetns(netns, openRdma);
+  const names = original.rdma ?? [];
+  if (names.length === 0) return;
   const home = hostNetns();
-  for (const device of listRdmaDevices(pod))
-    if (original.rdma.includes(device.name))
-      pod.request(moveRdmaDevice(device.index, home, `move RDMA device ${device.name} home`));
+  inNetns(netns, () => {
+    using pod = openRdma();
+    for (const device of listRdmaDevices(pod))
+      if (names.includes(device.name))
+        pod.request(moveRdmaDevice(device.index, home, `move RDMA device ${device.name} home`));
+  });
 }
 
 function unusable(why: string): CniError {
