@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import t from "tap";
 import { loadRecords } from "./replay/record.ts";
-import { replay } from "./replay/replay.ts";
+import { replayAll } from "./replay/replay.ts";
 import { HOWS, Node } from "./support/node.ts";
 
 /** Another folder of such records may be given: what the real sriov-cni did on VFs `rail<r>v<i>`. */
@@ -15,15 +15,14 @@ for (const how of HOWS) {
   t.test(`railnet-sriov (${how}) does what sriov-cni does, but for the listed gains:`, async (t) => {
     if (how === "shim") await node.startAgent();
     else await node.killAgent();
-    for (const record of records) {
-      t.test(record.case, async (t) => {
-        for (const { what, actual, expected, gains, message } of await replay(node, how, record))
+    for (const [i, replayed] of (await replayAll(node, how, records)).entries())
+      t.test(records[i]!.case, async (t) => {
+        for (const { what, actual, expected, gains, message } of replayed)
           t.same(
             actual,
             expected,
-            [what, ...gains.map((gain) => `[${gain}]`), ...(message ? [`"${message}"`] : [])].join(" "),
+            [what, ...gains.map((g) => `[${g}]`), ...(message ? [`"${message}"`] : [])].join(" "),
           );
       });
-    }
   });
 }

@@ -86,7 +86,7 @@ export const vfNameOf = (record: GoldRecord): string => record.steps[0]!.vf_netd
 
 /**
  * The record as this machine would have made it: its VF's own MAC (random at every boot), the IPv6 link-local address made
- * of it, and PCI addresses replaced.
+ * of it, and PCI addresses replaced; and with namespaces of its own, so that records can be replayed beside each other.
  */
 export function translate(record: GoldRecord, vf: Vf): GoldRecord {
   const [start] = record.steps;
@@ -96,6 +96,7 @@ export function translate(record: GoldRecord, vf: Vf): GoldRecord {
     [linkLocal(was.vf.address), linkLocal(vf.mac)],
     [was.vf.parentdev!, vf.pci],
     [was.pf.parentdev!, vf.pfPci],
+    ["/run/netns/", `/run/netns/${record.case}.`],
   ];
   const passing = pairs.reduce((text, [from], i) => text.replaceAll(from, `\u0001${i}\u0002`), JSON.stringify(record));
   return JSON.parse(pairs.reduce((text, [, to], i) => text.replaceAll(`\u0001${i}\u0002`, to), passing));

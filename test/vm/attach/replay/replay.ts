@@ -18,8 +18,8 @@ export interface Replayed {
 export async function replay(node: Node, how: How, original: GoldRecord): Promise<Replayed[]> {
   const vf = node.vfs.find(({ name }) => name === vfNameOf(original))!;
   const record = translate(original, vf);
-  const run = { node, how, record, vf, netns: netnsOf(record) };
-  let before = await observe(run, undefined, reset(run));
+  const run = { node, how, record, vf };
+  let before = await observeVf(run, beginRecord(run));
   let beforeAdd: Outcome | undefined;
   const replayed: Replayed[] = [
     { what: "start", actual: before, expected: outcomeOfStep(record.steps[0]!, vf.index), gains: [] },
@@ -27,10 +27,10 @@ export async function replay(node: Node, how: How, original: GoldRecord): Promis
   for (const [i, step] of record.steps.entries()) {
     if (i === 0) continue;
     const commands = between(record, i, vf);
-    if (commands.length > 0) before = await observe(run, undefined, [untilHome(vf), ...commands].join("\n"));
+    if (commands.length > 0) before = await observeVf(run, [untilHome(vf), ...commands].join("\n"));
     if (!beforeAdd && step.what === "ADD" && before.host) beforeAdd = before;
     const { answer, message } = await doStep(run, step);
-    const after = await observe(run, step);
+    const after = await observeVf(run, "", step);
     const { outcome, gains } = expected(outcomeOfStep(step, vf.index), { step, vf, before, beforeAdd });
     const actual = only({ ...answer, ...after }, outcome);
     replayed.push({ what: step.what, actual, expected: said(outcome), gains, ...(message && { message }) });
@@ -39,12 +39,30 @@ export async function replay(node: Node, how: How, original: GoldRecord): Promis
   return replayed;
 }
 
-interface Run {
+/** Replays records, those of different VFs beside each other. In the order of the records. */
+export async function replayAll(node: Node, how: How, records: readonly GoldRecord[]): Promise<Replayed[][]> {
+  const replayed: Replayed[][] = [];
+  const ofVf = Map.groupBy(records.keys(), (i) => vfNameOf(records[i]!));
+  const waiting = [...ofVf.values()];
+  const lane = async () => {
+    for (let mine = waiting.shift(); mine; mine = waiting.shift())
+      for (const i of mine) replayed[i] = await replay(node, how, records[i]!);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return replayed;
+}
+
+/** The machine has two processors. */
+const LANES = 3;
+
+/** A record's VF on this node. */
+interface Scene {
   readonly node: Node;
-  readonly how: How;
   readonly record: GoldRecord;
   readonly vf: Vf;
-  readonly netns: string;
+}
+interface Run extends Scene {
+  readonly how: How;
 }
 
 async function doStep({ node, how }: Run, { env, stdin }: Step): Promise<{ answer: Outcome; message?: string }> {
@@ -59,10 +77,13 @@ const untilHome = ({ pci }: Vf): string =>
   `until_home() { for ((i = 0; i < 250; i++)); do at=(/sys/bus/pci/devices/${pci}/net/*); [ ! -e "\${at[0]}" ] || return 0; sleep 0.02; done; }`;
 
 /** VF, PF settings and namespaces as the records begin; no plugin remembers anything. */
-const reset = ({ vf, netns }: Run): string => {
+export const beginRecord = (scene: Scene): string => `${resetVf(scene)}; ip netns add ${netnsOf(scene.record)}`;
+
+/** VF and PF settings as the records begin, no namespaces; no plugin remembers anything. */
+export const resetVf = ({ record, vf }: Scene): string => {
   const { name, pci, mac, pf, index } = vf;
   return `
-    for n in /run/netns/*; do [ ! -e "$n" ] || ip netns del "\${n##*/}"; done
+    for n in /run/netns/${record.case}.*; do [ ! -e "$n" ] || ip netns del "\${n##*/}"; done
     ${untilHome(vf)}
     until_home
     now=(/sys/bus/pci/devices/${pci}/net/*); now=\${now##*/}
@@ -77,18 +98,21 @@ link set ${pf} vf ${index} vlan 0
 link set ${pf} vf ${index} max_tx_rate 0
 link set ${pf} vf ${index} mac 00:00:00:00:00:00
 END
-    rm -rf /var/lib/cni /var/lib/railnet/attachments/*
-    ip netns add ${netns}`;
+    rm -f /var/lib/railnet/attachments/*@${pci}.json`;
 };
 
 /** State of PF, VF and pod, after `first`. With a step it waits until what comes by itself (IPv6 link-local address) has come. */
-async function observe({ node, vf: { pci, pf, index }, netns }: Run, step?: Step, first = ""): Promise<Outcome> {
+export async function observeVf(
+  { node, record, vf: { pci, pf, index } }: Scene,
+  first = "",
+  step?: Step,
+): Promise<Outcome> {
   const text = await node.ask(`
     ${first}
-    ns=${netns}; ${step && waitsFor(step) ? SETTLE : ""}
+    ns=${netnsOf(record)}; ${step && waitsFor(step) ? SETTLE : ""}
     dev=$(ls /sys/bus/pci/devices/${pci}/net 2> /dev/null || true)
     echo "$dev"
-    ls /var/lib/railnet/attachments 2> /dev/null | wc -l
+    ls /var/lib/railnet/attachments/*@${pci}.json 2> /dev/null | wc -l
     printf '%s\\n' "\${dev:+addr show dev $dev}" 'link show dev ${pf}' | ip -d -j -batch -
     if [ -e /run/netns/$ns ]; then ip -n $ns -d -j addr; ip -n $ns -j route; ip -n $ns -6 -j route; fi`);
   const [dev = "", remembered, ...json] = text.split("\n").filter((line, i) => line || i === 0);

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Machine, type MachineOptions } from "../../machine.ts";
+import { cniCall, type Wanted } from "./attachment.ts";
 
 /** One VF of the node, as it was after boot. */
 export interface Vf {
@@ -54,11 +55,11 @@ const RECONCILE_SECONDS = 3600;
 /** A machine with Railnet installed as on a node, its VFs known and at rest. */
 export class Node implements AsyncDisposable {
   readonly machine: Machine;
-  readonly vfs: readonly Vf[];
+  #vfs: readonly Vf[];
 
   private constructor(machine: Machine, vfs: readonly Vf[]) {
     this.machine = machine;
-    this.vfs = vfs;
+    this.#vfs = vfs;
   }
 
   /** @param build `test` has fault injection in it. */
@@ -73,6 +74,18 @@ export class Node implements AsyncDisposable {
     return this.machine.ask(text);
   }
 
+  /** What `ip -j` prints, without what changes by itself: the carrier and duplicate address detection. */
+  async steady(text: string): Promise<string> {
+    return (await this.ask(text)).replaceAll(
+      /,"(optimistic|tentative)":true|,"LOWER_UP"|"NO-CARRIER",|"operstate":"\w+",/g,
+      "",
+    );
+  }
+
+  get vfs(): readonly Vf[] {
+    return this.#vfs;
+  }
+
   vf(rail: number, index: number): Vf {
     return this.vfs.find((vf) => vf.rail === rail && vf.index === index)!;
   }
@@ -84,15 +97,21 @@ export class Node implements AsyncDisposable {
     return { exit, json: parse(stdout), stderr };
   }
 
-  /** Starts the agent and waits until it serves. Idempotent. */
-  async startAgent(): Promise<void> {
+  /**
+   * Starts the agent and waits until it serves. Idempotent.
+   *
+   * @param watches false: it looks where no namespace ever ends, and so puts nothing right by itself later.
+   */
+  async startAgent({ watches = false } = {}): Promise<void> {
     await this.ask(`
       pid=$(cat /run/agent.pid 2> /dev/null || true); [ -z "$pid" ] || [ ! -e "/proc/$pid" ] || exit 0
+      rm -f /tmp/agent.log
+      ${watches ? "" : "export RAILNET_NETNS_DIR=/run/nothing"}
       RAILNET_FAULT_FILE=${FAULT_FILE} setsid /opt/railnet/bin/railnet agent --health '' --reconcile-seconds ${RECONCILE_SECONDS} \\
         > /tmp/agent.log 2>&1 < /dev/null &
       echo $! > /run/agent.pid
       for ((i = 0; i < 600; i++)); do
-        [[ $(< /tmp/agent.log) != *'"agent ready"'* ]] || exit 0
+        [[ ! -e /tmp/agent.log || $(< /tmp/agent.log) != *'"agent ready"'* ]] || exit 0
         [ -e /proc/$! ] || break; sleep 0.05
       done
       cat /tmp/agent.log >&2; exit 1`);
@@ -115,6 +134,26 @@ export class Node implements AsyncDisposable {
     return this.ask("/opt/railnet/bin/railnet reconcile");
   }
 
+  /** Makes the VFs of a rail anew, as a reboot does: with other MACs, and nothing set. */
+  async remakeVfs(rail: number): Promise<void> {
+    const count = this.#vfs.filter((vf) => vf.rail === rail).length;
+    await this.ask(`
+      cd /sys/class/net/rail${rail}/device; echo 0 > sriov_numvfs; echo ${count} > sriov_numvfs
+      for ((v = 0; v < ${count}; v++)); do
+        for ((i = 0; i < 250; i++)); do now=$(ls virtfn$v/net 2> /dev/null) && [ -n "$now" ] && break; sleep 0.02; done
+        ip link set "$now" down; ip link set "$now" name rail${rail}v$v
+      done`);
+    this.#vfs = await restVfs(this.machine);
+  }
+
+  /** Gives a VF that was bound anew the MAC that it had after boot, in the way it came to it then. */
+  async restoreMac({ name, mac, pf, index }: Vf): Promise<void> {
+    await this.ask(`
+      ip link set ${pf} vf ${index} trust on; ip link set ${name} address ${mac}; ip link set ${pf} vf ${index} trust off
+      ip link set ${name} up; for ((i = 0; i < 100; i++)); do [ "$(< /sys/class/net/${name}/operstate)" != up ] || break; sleep 0.05; done
+      ip link set ${name} down`);
+  }
+
   /** Files that remember attachments. */
   async journal(): Promise<string[]> {
     return (await this.ask("ls /var/lib/railnet/attachments 2> /dev/null || true")).split("\n").filter(Boolean);
@@ -125,6 +164,16 @@ export class Node implements AsyncDisposable {
   }
 }
 
+/** Many calls of the shim at once; in the order of the attachments. */
+export const shim = (node: Node, verb: string, wanted: readonly Wanted[]): Promise<CniReply[]> =>
+  Promise.all(wanted.map((w) => node.cni("shim", cniCall(verb, w))));
+
+export const failures = (replies: readonly CniReply[]): CniReply[] => replies.filter(({ exit }) => exit !== 0);
+
+/** 0 for success, else the error's code. */
+export const codes = (...replies: readonly CniReply[]): unknown[] =>
+  replies.map(({ exit, json }) => (exit === 0 ? 0 : (json.code ?? json)));
+
 async function install(machine: Machine, build: "shipped" | "test"): Promise<void> {
   const railnet = join(DIST, build === "test" ? "test" : "", "railnet");
   for (const file of [railnet, join(DIST, "railnet-shim"), join(PEERS, "host-local")])
@@ -132,7 +181,7 @@ async function install(machine: Machine, build: "shipped" | "test"): Promise<voi
   await Promise.all([
     machine.push(railnet, "/opt/railnet/bin/railnet"),
     machine.push(join(DIST, "railnet-shim"), PLUGIN.shim),
-    ...["static", "host-local"].map((name) => machine.push(join(PEERS, name), `${IPAM_DIR}/${name}`)),
+    ...["static", "host-local", "rdma"].map((name) => machine.push(join(PEERS, name), `${IPAM_DIR}/${name}`)),
   ]);
   await machine.ask(`ln -f /opt/railnet/bin/railnet ${PLUGIN["stand-alone"]}`);
 }

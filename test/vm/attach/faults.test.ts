@@ -1,0 +1,28 @@
+import t from "tap";
+import { adoptTests } from "./faults/adopt.ts";
+import { failTests } from "./faults/fail.ts";
+import { killTests } from "./faults/kill.ts";
+import { netnsTests } from "./faults/netns.ts";
+import { podTests } from "./faults/pods.ts";
+import { rdmaTests } from "./faults/rdma.ts";
+import { rebootTests } from "./faults/reboot.ts";
+import { vfioTests } from "./faults/vfio.ts";
+import { Node } from "./support/node.ts";
+
+const node = await Node.start({ name: "faults", vfs: 4, iommu: true }, "test");
+t.teardown(() => node[Symbol.asyncDispose]());
+
+const PARTS = [
+  { name: "two pods on four rails", test: podTests },
+  { name: "RDMA", test: rdmaTests },
+  { name: "network namespace gone", test: netnsTests },
+  { name: "VF at vfio-pci", test: vfioTests },
+  { name: "attachment of sriov-cni", test: adoptTests },
+  { name: "a step fails", test: failTests },
+  { name: "reboot", test: rebootTests },
+  { name: "kill -9", test: killTests },
+];
+
+/** While one works on a part: a piece of its name. */
+const chosen = process.env["RAILNET_FAULTS"] ?? "";
+for (const { name, test } of PARTS) if (name.includes(chosen)) await t.test(`${name}:`, (t) => test(t, node));
