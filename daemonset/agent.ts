@@ -30,7 +30,7 @@ const SETTLE_MS = 2_000;
 export async function runAgent({ paths, health: address, reconcileSeconds, log }: AgentOptions): Promise<void> {
   const { runDir, netnsDir } = { ...PATHS, ...paths };
   const health: Health = { ready: false };
-  const endpoint = address ? await serveHealth(address, health) : undefined;
+  const endpoint = address ? await serveHealth(address, health, log) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
   const lane = new Lane(new Worker("./daemonset/kernel-worker.ts", { smol: true }), (why) => {
     log.warn({ why }, "the kernel thread ended: the agent ends too, and its successor reads the journal");

@@ -8,14 +8,24 @@ import { encodeReply, RequestReader } from "./frames.ts";
 /** Answers one request. `signal` aborts when the caller is gone. Never rejects. */
 export type Handler = (request: CniRequest, signal: AbortSignal) => Promise<CniResponse>;
 
+/** How long a connection may say nothing when the agent is to stop: a shim sends its request at once. */
+const SILENCE_MS = 1_000;
+
 /** The agent's socket: one request and one reply a connection. */
 export class AgentServer {
   readonly #server: Server;
   readonly #running = new Set<Promise<void>>();
+  /** Connections whose request has not come yet. */
+  readonly #silent = new Set<Socket>();
 
   constructor(handler: Handler, log: Log) {
     this.#server = createServer((socket) => {
-      const done = serve(socket, handler, log);
+      this.#silent.add(socket);
+      const heard: Handler = (request, signal) => {
+        this.#silent.delete(socket);
+        return handler(request, signal);
+      };
+      const done = serve(socket, heard, log).finally(() => this.#silent.delete(socket));
       this.#running.add(done);
       void done.finally(() => this.#running.delete(done));
     });
@@ -39,7 +49,11 @@ export class AgentServer {
   /** Stops accepting and waits for what is running. The socket's file stays: shims then wait for the next agent. */
   async close(): Promise<void> {
     this.#server.close();
+    const impatient = setTimeout(() => {
+      for (const socket of this.#silent) socket.destroy();
+    }, SILENCE_MS);
     await Promise.all(this.#running);
+    clearTimeout(impatient);
   }
 }
 
