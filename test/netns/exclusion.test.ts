@@ -1,8 +1,8 @@
 // Numbers are those of the checklist in test/cni/protocol/README.md.
-import { writeFileSync } from "node:fs";
 import t, { type Test } from "tap";
+import { holdIpam } from "./support/hold-ipam.ts";
 import { inside } from "./support/inside.ts";
-import { pause, until } from "./support/run.ts";
+import { pause } from "./support/run.ts";
 import { unchanged } from "./support/unchanged.ts";
 import { type Attachment, type Reply, type Via, WAYS, World } from "./support/world.ts";
 
@@ -19,19 +19,6 @@ async function succeeds(t: Test, via: Via, verb: "ADD" | "DEL", a: Attachment): 
 
 const all = (via: Via, verb: "ADD" | "DEL", attachments: readonly Attachment[]): Promise<Reply[]> =>
   Promise.all(attachments.map((a) => world.call(via, verb, a)));
-
-/** IPAM's ADD waits for release(), and begun() for it to begin. */
-function holdIpam(): { begun: () => Promise<void>; release: () => void } {
-  const gate = `${world.dir}/gate`;
-  world.ipam.on(
-    "ADD",
-    `while [ ! -e ${gate} ]; do sleep 0.02; done; rm -f ${gate}; echo '{"cniVersion":"1.1.0","ips":[{"address":"10.20.0.5/24"}]}'`,
-  );
-  return {
-    begun: () => until("IPAM's ADD runs", () => world.ipam.calls("ADD").length > 0),
-    release: () => writeFileSync(gate, ""),
-  };
-}
 
 for (const via of WAYS) {
   t.test(`ADD of a VF in use is error 102 and names pod and container (${via})`, (t) =>
@@ -93,7 +80,7 @@ for (const via of WAYS) {
 
   t.test(`DEL 94: during an ADD of the same attachment wins (${via})`, (t) =>
     unchanged(t, world, via, async () => {
-      const ipam = holdIpam();
+      const ipam = holdIpam(world);
       const a = world.attachment(pod);
       const adding = world.call(via, "ADD", a);
       await ipam.begun();
@@ -110,7 +97,7 @@ for (const via of WAYS) {
 
   t.test(`ADD of another VF does not wait for one that waits for IPAM (${via})`, (t) =>
     unchanged(t, world, via, async () => {
-      const ipam = holdIpam();
+      const ipam = holdIpam(world);
       const slow = world.attachment(pod);
       const adding = world.call(via, "ADD", slow);
       await ipam.begun();
@@ -125,7 +112,7 @@ for (const via of WAYS) {
 
   t.test(`reconcile leaves an ADD alone that waits for IPAM (${via})`, (t) =>
     unchanged(t, world, via, async () => {
-      const ipam = holdIpam();
+      const ipam = holdIpam(world);
       const a = world.attachment(pod);
       const adding = world.call(via, "ADD", a);
       await ipam.begun();
