@@ -69,7 +69,7 @@ export class Journal {
       fs.renameSync(temporary, file);
     } catch (error) {
       this.#discard(temporary);
-      throw this.#failure(error);
+      throw this.#failure("write", error);
     }
   }
 
@@ -79,14 +79,13 @@ export class Journal {
       syncFile(join(this.#dir, fileName(attachment)));
       syncFile(this.#dir);
     } catch (error) {
-      throw this.#failure(error);
+      throw this.#failure("write", error);
     }
   }
 
-  #failure(error: unknown): CniError {
-    return new CniError(CODE.IO_FAILURE, `cannot write the journal in ${this.#dir}: ${(error as Error).message}`, {
-      cause: error,
-    });
+  #failure(verb: "read" | "write", cause: unknown): CniError {
+    const why = (cause as Error).message;
+    return new CniError(CODE.IO_FAILURE, `cannot ${verb} the journal in ${this.#dir}: ${why}`, { cause });
   }
 
   /** Idempotent. Not synced: a record that comes back after a power cut is of another boot and owns nothing. */
@@ -157,7 +156,7 @@ export class Journal {
       return fs.readdirSync(this.#dir).filter((name) => name.endsWith(ending));
     } catch (error) {
       if (codeOf(error) === "ENOENT") return [];
-      throw error;
+      throw this.#failure("read", error);
     }
   }
 

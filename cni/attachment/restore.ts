@@ -14,6 +14,7 @@ import type { NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { hostNetns, inNetns, netnsInode, openNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
+import { exists, pfOf } from "../kernel/sysfs.ts";
 import { parseVfs, setVf, type VfState } from "../kernel/vf.ts";
 import { setAdminMac, setLinkMac, type VfAtPf } from "./mac.ts";
 import { parseMark } from "./mark.ts";
@@ -42,8 +43,10 @@ export async function putBack(a: Attachment, host: Host): Promise<void> {
   if (netns) await attempt(() => returnRdma(a, netns));
   host.step("del-rdma-returned");
   if (netns && a.hasRules) await attempt(() => takeRulesOut(a, netns));
-  if (netns) await attempt(() => bringHome(a, netns));
-  await attempt(() => restoreLink(a, host));
+  if (exists(host.paths.sysfs, a.device.pci)) {
+    if (netns) await attempt(() => bringHome(a, netns));
+    await attempt(() => restoreLink(a, host));
+  } else host.log.warn(a.device, "the VF is no more (sriov_numvfs, or its card): only its addresses are released");
   host.step("del-link-returned");
   await attempt(() => restorePf(a, host));
   host.step("del-pf-restored");
@@ -130,7 +133,7 @@ async function restoreLink(a: Attachment, host: Host): Promise<void> {
   if (Object.keys(change).length > 0)
     host.rtnl.request(setLink(link.index, { ...change, up: false }, `restore ${link.name} as ${original.name}`));
   if (original.mac !== undefined && original.mac !== link.mac)
-    await setLinkMac(host.rtnl, link.index, original.mac, vfAtPf(a, host));
+    await setLinkMac(host.rtnl, link.index, original.mac, readPf(a, host)?.at);
   restoreAltnames(host.rtnl, link, original.altnames ?? []);
   const up = original.up ?? false;
   if (link.up !== up || (up && change.name))
@@ -142,25 +145,30 @@ function restoreAltnames(rtnl: NetlinkConnection, link: Link, wanted: readonly s
   for (const name of wanted) if (!link.altnames.includes(name)) rtnl.request(addAltname(link.index, name));
 }
 
-function vfAtPf({ device: { pf } }: Attachment, host: Host): VfAtPf | undefined {
+/** Undefined when the PF has no link any more. Its name is read anew: PFs get renamed. */
+function readPf({ device: { pci, pf } }: Attachment, host: Host): { at: VfAtPf; now: VfState | undefined } | undefined {
   if (!pf) return undefined;
   try {
-    return { pfIndex: parseLink(host.rtnl.request(getLink({ name: pf.name }))!).index, vf: pf.vf };
+    const name = pfOf(host.paths.sysfs, pci)?.name ?? pf.name;
+    const body = host.rtnl.request(getLink({ name }, { vfs: true }))!;
+    return { at: { pfIndex: parseLink(body).index, vf: pf.vf }, now: parseVfs(body).get(pf.vf) };
   } catch (error) {
     if (codeOf(error) === "ENODEV") return undefined;
     throw error;
   }
 }
 
-/** Only what ADD set and what differs now: one request for all but the MAC, which some drivers apply late. */
+/**
+ * Only what ADD set and what differs now: one request for all but the MAC, which some drivers apply late. A PF that does
+ * not show the VF any more has forgotten its settings by itself.
+ */
 async function restorePf(a: Attachment, host: Host): Promise<void> {
   const { applied, original, device } = a;
   const keys = Object.keys(applied) as (keyof VfState)[];
   if (!device.pf || !original.vf || keys.length === 0) return;
-  const body = host.rtnl.request(getLink({ name: device.pf.name }, { vfs: true }))!;
-  const at = { pfIndex: parseLink(body).index, vf: device.pf.vf };
-  const now = parseVfs(body).get(at.vf);
-  if (!now) throw new Error(`cannot restore VF ${at.vf} of ${device.pf.name}: the PF has no such VF`);
+  const pf = readPf(a, host);
+  if (!pf?.now) return host.log.warn(device, "the PF does not show this VF: no setting there is restored");
+  const { at, now } = pf;
   const { mac, ...rest } = Object.fromEntries(
     keys.filter((k) => now[k] !== original.vf![k]).flatMap((k) => companions(k, original.vf!)),
   ) as Partial<VfState>;
