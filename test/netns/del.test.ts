@@ -143,6 +143,28 @@ for (const via of WAYS) {
     }),
   );
 
+  t.test(`DEL of a VF that is no more releases its address (${via})`, (t) =>
+    unchanged(t, world, via, async () => {
+      const a = world.attachment(pod, { sourceRules: true });
+      t.equal((await world.call(via, "ADD", a)).exit, 0);
+      const putBack = await world.unplug(vf!, pod);
+      t.match(await world.call(via, "DEL", a), { exit: 0, stdout: "" });
+      t.same(world.records(), []);
+      await putBack();
+    }),
+  );
+
+  t.test(`DEL of a VF whose PF has another name by now (${via})`, (t) =>
+    unchanged(t, world, via, async () => {
+      const a = world.attachment(pod, { mac: "02:00:00:00:00:aa" });
+      t.equal((await world.call(via, "ADD", a)).exit, 0);
+      await world.renamePf("rail0", "p0");
+      const deleted = await world.call(via, "DEL", a);
+      await world.renamePf("p0", "rail0");
+      t.match(deleted, { exit: 0, stdout: "" });
+    }),
+  );
+
   t.test(`DEL of two attachments of one container in either order (${via})`, (t) =>
     unchanged(t, world, via, async () => {
       const a = world.attachment(pod, { sourceRules: true });

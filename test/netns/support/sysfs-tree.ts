@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** What stands below `/sys/bus/pci/devices/<address>`. */
@@ -39,10 +39,21 @@ export class SysfsTree {
     symlinkSync("../..", join(this.path(pci), "net", netdev, "device"));
   }
 
+  hasNetdev(pci: string, netdev: string): boolean {
+    return existsSync(join(this.path(pci), "net", netdev));
+  }
+
   /** As if the link had gone to another namespace, or its driver away. */
   removeNetdev(pci: string, netdev: string): void {
     rmSync(join(this.root, "class/net", netdev));
     rmSync(join(this.path(pci), "net"), { recursive: true });
+  }
+
+  /** As if its PF's `sriov_numvfs` had become 0; the answer undoes that. */
+  hide(pci: string): () => void {
+    const entry = join(this.root, "bus/pci/devices", pci);
+    renameSync(entry, `${this.root}/hidden`);
+    return () => renameSync(`${this.root}/hidden`, entry);
   }
 
   /** Makes `pf` a physical function with these VFs, the others of the tree included before. */

@@ -169,6 +169,31 @@ export class World {
     };
   }
 
+  /** Takes a VF out of the node that is in a pod as net1; the answer plugs it in again. */
+  async unplug({ pci, netdev }: Vf, pod: Netns): Promise<() => Promise<void>> {
+    const [port] = await this.host.show("link", "show", `${netdev}p`);
+    const show = this.sysfs.hide(pci);
+    const [link] = await pod.show("link", "show", "net1");
+    const mark = String(link?.["ifalias"]).split(" ");
+    await pod.batch(["link del net1"]);
+    return async () => {
+      show();
+      const side = (l: Json | undefined, mac: unknown) => `index ${l?.["ifindex"]} address ${mac}`;
+      await this.host.batch([
+        `link add ${netdev} ${side(link, mark[3])} type veth peer name ${netdev}p ${side(port, port?.["address"])}`,
+        `link set ${netdev}p up`,
+      ]);
+    };
+  }
+
+  /** Renames the link of a PF, in sysfs too. */
+  async renamePf(from: string, to: string): Promise<void> {
+    await this.host.batch([`link set ${from} down`, `link set ${from} name ${to}`, `link set ${to} up`]);
+    const pci = ["0000:a0:00.0", "0000:a1:00.0"].find((pf) => this.sysfs.hasNetdev(pf, from))!;
+    this.sysfs.removeNetdev(pci, from);
+    this.sysfs.addNetdev(pci, to);
+  }
+
   /** Makes one call as a runtime does. */
   call(
     via: Via,
