@@ -30,9 +30,11 @@ export class FakeAgent implements AsyncDisposable {
     this.#server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.on("error", () => {});
-      socket.on("end", () => {
-        if (!socket.writableEnded) resolve();
-      });
+      // "close" alone comes when the client went away in the middle of a write.
+      for (const event of ["end", "close"] as const)
+        socket.on(event, () => {
+          if (!socket.writableEnded) resolve();
+        });
       this.#receive(socket, behave);
     });
   }
