@@ -53,7 +53,7 @@ export class Netns {
 
   /** The file goes; the namespace too, unless something is left in it. */
   async remove(): Promise<void> {
-    await must("umount", [this.path]);
+    await must("umount", ["-l", this.path]); // as runtimes do (MNT_DETACH): somebody may just be looking at it
     rmSync(this.path);
   }
 }
