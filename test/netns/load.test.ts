@@ -1,0 +1,89 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import { attachmentKey } from "../../cni/attachment/record.ts";
+import { ask } from "./support/client.ts";
+import { unchanged } from "./support/unchanged.ts";
+import { type Attachment, type Verb, World } from "./support/world.ts";
+
+const world = await World.create({ vfs: 8 });
+t.teardown(() => world.close());
+const pods = [await world.pod(), await world.pod()];
+const socket = join(world.runDir, "agent.sock");
+
+/** ADD and DEL of one attachment each, as many at once as there are VFs. */
+const CYCLES = 1000;
+const AT_ONCE = world.vfs.length;
+
+/** Garbage collection makes a sawtooth of 15 MB: compared is its floor at the beginning and at the end. */
+const WINDOW = 15;
+const GROWTH_MB = 8;
+const LIMIT_MB = 90;
+
+/** One round: every VF into a pod and back. @returns the replies that are errors. */
+async function round(): Promise<string[]> {
+  const all = world.vfs.map(({ pci: deviceID }, i) => {
+    const ipam = { type: "static", addresses: [{ address: `10.20.${i}.5/24` }] };
+    return world.attachment(pods[i % 2]!, { deviceID, ipam, sourceRules: true }, { ifname: `net${i}` });
+  });
+  const call = (verb: Verb, { id, netns, ifname, config }: Attachment) => {
+    const env = {
+      CNI_COMMAND: verb,
+      CNI_CONTAINERID: id,
+      CNI_NETNS: netns,
+      CNI_IFNAME: ifname,
+      CNI_PATH: world.cniBin,
+    };
+    return ask(socket, env, JSON.stringify(config));
+  };
+  const added = await Promise.all(all.map((a) => call("ADD", a)));
+  const deleted = await Promise.all(all.map((a) => call("DEL", a)));
+  return [...added, ...deleted].filter(({ exit }) => exit !== 0).map(({ stdout }) => stdout);
+}
+
+t.test(`railnet agent is no larger after ${CYCLES} cycles, ${AT_ONCE} at once`, (t) =>
+  unchanged(t, world, "shim", async () => {
+    const agent = await world.agent();
+    const descriptors: number[] = [];
+    const mb: number[] = [];
+    for (let done = 0; done < CYCLES; done += AT_ONCE) {
+      t.same(await round(), []);
+      descriptors.push(agent.descriptors());
+      mb.push(agent.residentMb());
+    }
+    const floor = (samples: number[]) => [Math.min(...samples.slice(0, WINDOW)), Math.min(...samples.slice(-WINDOW))];
+    const [fewBefore, fewAfter] = floor(descriptors);
+    const [before, after] = floor(mb);
+    t.comment(
+      `resident at most ${Math.max(...mb).toFixed(1)} MB, floor ${before!.toFixed(1)}, then ${after!.toFixed(1)}`,
+    );
+    t.ok(fewAfter! <= fewBefore!, `descriptors: ${fewBefore}, then ${fewAfter}`);
+    t.ok(after! <= before! + GROWTH_MB, `resident: ${before!.toFixed(1)} MB, then ${after!.toFixed(1)} MB`);
+  }),
+);
+
+t.test(`railnet agent needs at most ${LIMIT_MB} MB with 1,000 attachments in its journal`, (t) =>
+  unchanged(t, world, "shim", async () => {
+    // Of VFs without links, since these need no pod to be taken for alive.
+    const a = world.attachment(pods[0]!, { deviceID: world.vfio });
+    t.equal((await world.call("shim", "ADD", a)).exit, 0);
+    const [own] = world.records();
+    const record = world.record(own);
+    const copies = Array.from({ length: 999 }, (_, i) => {
+      const pci = `0001:${(i >> 5).toString(16).padStart(2, "0")}:${(i & 31).toString(16).padStart(2, "0")}.0`;
+      const containerId = `${i}`.padStart(64, "0");
+      return { ...record, containerId, device: { pci }, file: `${attachmentKey(containerId, a.ifname)}@${pci}.json` };
+    });
+    const fileOf = (name: string) => join(world.stateDir, "attachments", name);
+    for (const { file, ...copy } of copies) writeFileSync(fileOf(file), JSON.stringify(copy));
+    await world.restartAgent();
+    const agent = await world.agent();
+    t.same(await round(), [], "it works as ever");
+    t.equal(world.records().length, 1000, "and has left all of them alone");
+    const mb = agent.residentMb();
+    t.comment(`${mb.toFixed(1)} MB resident`);
+    t.ok(mb <= LIMIT_MB, `${mb.toFixed(1)} MB`);
+    for (const { file } of copies) rmSync(fileOf(file));
+    t.equal((await world.call("shim", "DEL", a)).exit, 0);
+  }),
+);
