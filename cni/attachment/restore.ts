@@ -1,4 +1,5 @@
 import type { Host } from "../host.ts";
+import { deleteAddress, listAddresses, parseAddress } from "../kernel/address.ts";
 import { codeOf } from "../kernel/errno.ts";
 import {
   addAltname,
@@ -12,7 +13,7 @@ import {
 } from "../kernel/link.ts";
 import type { NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { hostNetns, inNetns, netnsInode, openNetns } from "../kernel/netns.ts";
+import { hostNetns, inNetns, isOwnNetns, netnsInode, openNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { exists, pfOf } from "../kernel/sysfs.ts";
 import { parseVfs, setVf, type VfState } from "../kernel/vf.ts";
@@ -111,8 +112,17 @@ function bringHome(a: Attachment, netns: Fd): void {
   using pod = inNetns(netns, () => new NetlinkSocket());
   const link = findLink(pod, a.device, a.ifname);
   if (!link) return;
+  if (isOwnNetns(netns)) flush(pod, link.index); // with CNI_NETNS_OVERRIDE; a link that moves loses its addresses
   const change = { ...linkChange(a.original, link), netns: hostNetns(), name: a.original.name, up: false };
   pod.request(setLink(link.index, change, `move ${link.name} home as ${a.original.name}`));
+}
+
+function flush(rtnl: NetlinkConnection, index: number): void {
+  const own = rtnl
+    .dump(listAddresses())
+    .map(parseAddress)
+    .filter((a) => a.index === index);
+  for (const { cidr } of own) rtnl.request(deleteAddress(index, cidr));
 }
 
 /** What differs between a link and its original, MAC left out. */
