@@ -21,11 +21,11 @@ export async function adoptTests(t: Test, node: Node): Promise<void> {
     const add = record.steps.findIndex(({ what, exit }) => what === "ADD" && exit === 0);
     const del = record.steps.find(({ what }, i) => what === "DEL" && i > add);
     if (add < 0 || !del) continue;
-    await t.test(`DEL of what sriov-cni attached in case ${record.case} restores what its files say`, async (t) => {
-      await adopt(t, node, record, vf, record.steps[add]!, del);
-      await isAtRest(t, "after all");
-    });
+    await t.test(`DEL of what sriov-cni attached in case ${record.case} restores what its files say`, (t) =>
+      adopt(t, node, record, vf, record.steps[add]!, del),
+    );
   }
+  await isAtRest(t, "after all");
 }
 
 async function adopt(t: Test, node: Node, record: GoldRecord, vf: Vf, added: Step, del: Step): Promise<void> {
@@ -40,7 +40,7 @@ async function adopt(t: Test, node: Node, record: GoldRecord, vf: Vf, added: Ste
   );
   if (record.steps.some(({ what }) => what === "netns-deleted"))
     await node.ask(`ip netns del ${netnsOf(record)}; sleep 0.5`);
-  await olderOwner(t, node, del);
+  if (record.case === "11-all") await olderOwner(t, node, del);
   const reply = await node.cni("shim", { env: del.env!, stdin: JSON.stringify(del.stdin) });
   t.same(reply.exit, 0, `DEL ${JSON.stringify(reply.json)}`);
   const after = await observeVf(where);
