@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Host } from "../host.ts";
+import { IFA_F_DADFAILED, IFA_F_TENTATIVE, listAddresses, parseAddress } from "../kernel/address.ts";
 import { getLink, type Link, parseLink } from "../kernel/link.ts";
 import { announce } from "../kernel/neighbour.ts";
+import { ipText, splitCidr } from "../kernel/netlink/ip-bytes.ts";
 import type { NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns } from "../kernel/netns.ts";
@@ -13,6 +15,10 @@ const CARRIER_WAIT_MS = 200;
 /**
  * Tells the neighbours of the new addresses, once the caller has its answer: waits for the carrier as sriov-cni does
  * (200 ms), then sends a gratuitous ARP or an unsolicited neighbour advertisement per address. Never fails.
+ *
+ * An IPv6 address that is still tentative is left to the kernel, which advertises it when duplicate address detection has
+ * ended (`ndisc_notify`): of an advertisement before that, which the NIC hands back (igb does), it takes it that another
+ * host has the address, and gives it up.
  */
 export function announceAfterwards(netns: Fd, ifname: string, { ips }: Result, host: Host): void {
   if (ips.length === 0) return;
@@ -22,12 +28,24 @@ export function announceAfterwards(netns: Fd, ifname: string, { ips }: Result, h
     try {
       using pod = inNetns(own, () => new NetlinkSocket());
       const { index, mac } = await withCarrier(pod, ifname);
-      const addresses = ips.map((ip) => ip.address);
-      for (const socket of inNetns(own, () => announce(index, mac, addresses))) socket.closeLater();
+      const addresses = ips.map((ip) => asKernelSays(ip.address));
+      const unsure = unsureAddresses(pod, index);
+      const sure = addresses.filter((address) => !unsure.includes(address));
+      for (const socket of inNetns(own, () => announce(index, mac, sure))) socket.closeLater();
     } catch (err) {
       host.log.debug({ err, ifname }, "addresses not announced");
     }
   });
+}
+
+function unsureAddresses(pod: NetlinkConnection, index: number): string[] {
+  const there = pod.dump(listAddresses()).map(parseAddress);
+  return there.filter((a) => a.index === index && a.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)).map((a) => a.cidr);
+}
+
+function asKernelSays(cidr: string): string {
+  const { bytes, bits } = splitCidr(cidr);
+  return `${ipText(bytes)}/${bits}`;
 }
 
 /** The link as it is once it has carrier, or after the wait. */
