@@ -4,16 +4,19 @@ import type { Via, World } from "./world.ts";
 type Json = Record<string, unknown>;
 
 /**
- * The host's links as `ip -j -d link` shows them. The far ends of the pairs stand for switch ports: their state follows
- * the VFs late, and is left out.
+ * The host's links and their addresses as `ip -j -d addr` shows them. The far ends of the pairs stand for switch ports:
+ * their state follows the VFs late, and is left out.
  */
 export async function picture(world: World): Promise<Json[]> {
-  const links = await world.host.show("link");
+  const links = await world.host.show("addr");
   return links
-    .map(({ ifname, flags, operstate, link_netnsid: _, link_index: __, ...rest }): Json & { name: string } => {
-      const name = String(ifname);
-      return { name, ...rest, ...(isPort(name) ? {} : { flags, operstate }) };
-    })
+    .map(
+      ({ ifname, flags, operstate, addr_info, link_netnsid: _, link_index: __, ...rest }): Json & { name: string } => {
+        const name = String(ifname);
+        const addresses = (addr_info as Json[]).map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+        return { name, ...rest, ...(isPort(name) ? {} : { flags, operstate, addresses }) };
+      },
+    )
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
