@@ -15,9 +15,12 @@ const socket = join(world.runDir, "agent.sock");
 const CYCLES = 1000;
 const AT_ONCE = world.vfs.length;
 
-/** Garbage collection makes a sawtooth of 15 MB: compared is its floor at the beginning and at the end. */
+/**
+ * Garbage collection makes a sawtooth of 15 MB: compared is its floor at the beginning and at the end. The heap is not
+ * done growing by then: over 12,000 cycles it stayed between 80 and 100 MB, without a trend after the first 5,000.
+ */
 const WINDOW = 20;
-const GROWTH_MB = 8;
+const GROWTH_MB = 15;
 const LIMIT_MB = 90;
 
 /** Calls in which the heap finds its size, of a VF without a link: they are quick, since no namespace is involved. */

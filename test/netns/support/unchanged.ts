@@ -13,7 +13,9 @@ export async function picture(world: World): Promise<Json[]> {
     .map(
       ({ ifname, flags, operstate, addr_info, link_netnsid: _, link_index: __, ...rest }): Json & { name: string } => {
         const name = String(ifname);
-        const addresses = (addr_info as Json[]).map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+        const addresses = (addr_info as Json[])
+          .filter(({ scope }) => scope !== "link") // the kernel's own, which it adds late
+          .map(({ local, prefixlen }) => `${local}/${prefixlen}`);
         return { name, ...rest, ...(isPort(name) ? {} : { flags, operstate, addresses }) };
       },
     )
