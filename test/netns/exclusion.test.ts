@@ -1,4 +1,6 @@
 // Numbers are those of the checklist in test/cni/protocol/README.md.
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import t, { type Test } from "tap";
 import { holdIpam } from "./support/hold-ipam.ts";
 import { inside } from "./support/inside.ts";
@@ -32,6 +34,32 @@ for (const via of WAYS) {
       t.same((await inside(pod)).addresses, ["10.20.0.5/24"], "its owner keeps it");
       t.same(world.ipam.calls("ADD").length, 1, "and no address was asked for");
       await succeeds(t, via, "DEL", first);
+    }),
+  );
+
+  t.test(`ADD of a VF that sriov-cni has given to a live namespace is error 102 and names it (${via})`, (t) =>
+    unchanged(t, world, via, async () => {
+      const owner = await world.pod();
+      const cache = join(world.env["RAILNET_CNI_CACHE_DIR"]!, "sriov/pci");
+      mkdirSync(cache, { recursive: true });
+      writeFileSync(join(cache, world.vfs[0]!.pci), owner.path);
+      const a = world.attachment(pod);
+      t.match(await world.call(via, "ADD", a), { exit: 1, json: { code: 102, msg: owner.path } });
+      await world.removePod(owner);
+      await succeeds(t, via, "ADD", a); // as sriov-cni does: what was in a dead namespace is free
+      await succeeds(t, via, "DEL", a);
+      rmSync(cache, { recursive: true });
+    }),
+  );
+
+  t.test(`DEL with a cache file of sriov-cni that is torn succeeds (${via})`, (t) =>
+    unchanged(t, world, via, async () => {
+      const cache = join(world.env["RAILNET_CNI_CACHE_DIR"]!, "sriov");
+      mkdirSync(cache, { recursive: true });
+      const a = world.attachment(pod);
+      writeFileSync(join(cache, `${a.id}-net1`), '{"OrigVfState":{"HostIFN');
+      await succeeds(t, via, "DEL", a);
+      rmSync(cache, { recursive: true });
     }),
   );
 
