@@ -1,7 +1,8 @@
 import t, { type Test } from "tap";
+import { type Attachment, type Reply, WAYS } from "./support/call.ts";
 import { type Inside, inside } from "./support/inside.ts";
 import { unchanged } from "./support/unchanged.ts";
-import { type Attachment, type Reply, WAYS, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import { join } from "node:path";
 import t from "tap";
+import { VFIO } from "./support/devices.ts";
 import { holdIpam } from "./support/hold-ipam.ts";
 import { inside } from "./support/inside.ts";
 import { pause, until } from "./support/run.ts";
@@ -151,7 +152,7 @@ t.test("railnet agent ends attachments whose namespace vanishes, without a DEL",
     await world.agent();
     const doomed = await world.pod();
     // A veth would go with its namespace; the VF of vfio-pci stays.
-    t.equal((await world.call("shim", "ADD", world.attachment(doomed, { deviceID: world.vfio }))).exit, 0);
+    t.equal((await world.call("shim", "ADD", world.attachment(doomed, { deviceID: VFIO }))).exit, 0);
     const lives = world.attachment(pod);
     t.equal((await world.call("shim", "ADD", lives)).exit, 0);
     await world.removePod(doomed);

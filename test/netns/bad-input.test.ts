@@ -1,8 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { type Attachment, WAYS } from "./support/call.ts";
+import { PLAIN } from "./support/devices.ts";
 import { unchanged } from "./support/unchanged.ts";
-import { type Attachment, WAYS, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());
@@ -38,9 +40,9 @@ const ROWS: readonly Row[] = [
   { when: "with a PF", config: { deviceID: "0000:a0:00.0" }, code: 101, says: ["0000:a0:00.0", "physical function"] },
   {
     when: "with a card without SR-IOV",
-    config: { deviceID: world.plain },
+    config: { deviceID: PLAIN },
     code: 101,
-    says: [world.plain, "no SR-IOV VF"],
+    says: [PLAIN, "no SR-IOV VF"],
   },
   {
     when: "with two device addresses that differ",

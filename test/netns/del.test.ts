@@ -2,9 +2,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { type Attachment, WAYS } from "./support/call.ts";
+import { renamePf, unplug } from "./support/devices.ts";
 import { inside } from "./support/inside.ts";
 import { picture, unchanged } from "./support/unchanged.ts";
-import { type Attachment, WAYS, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());
@@ -147,7 +149,7 @@ for (const via of WAYS) {
     unchanged(t, world, via, async () => {
       const a = world.attachment(pod, { sourceRules: true });
       t.equal((await world.call(via, "ADD", a)).exit, 0);
-      const putBack = await world.unplug(vf!, pod);
+      const putBack = await unplug(world.host, world.sysfs, vf!, pod);
       t.match(await world.call(via, "DEL", a), { exit: 0, stdout: "" });
       t.same(world.records(), []);
       await putBack();
@@ -158,9 +160,9 @@ for (const via of WAYS) {
     unchanged(t, world, via, async () => {
       const a = world.attachment(pod, { mac: "02:00:00:00:00:aa" });
       t.equal((await world.call(via, "ADD", a)).exit, 0);
-      await world.renamePf("rail0", "p0");
+      await renamePf(world.host, world.sysfs, "rail0", "p0");
       const deleted = await world.call(via, "DEL", a);
-      await world.renamePf("p0", "rail0");
+      await renamePf(world.host, world.sysfs, "p0", "rail0");
       t.match(deleted, { exit: 0, stdout: "" });
     }),
   );

@@ -2,9 +2,11 @@
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { type Attachment, type Via, WAYS } from "./support/call.ts";
+import { VFIO } from "./support/devices.ts";
 import { inside } from "./support/inside.ts";
 import { unchanged } from "./support/unchanged.ts";
-import { type Attachment, type Via, WAYS, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());
@@ -90,7 +92,7 @@ for (const via of WAYS) {
   t.test(`GC of sandboxes whose namespaces are gone (${via})`, (t) =>
     unchanged(t, world, via, async () => {
       const pod = await world.pod();
-      const vfio = world.attachment(pod, { name: "red", deviceID: world.vfio });
+      const vfio = world.attachment(pod, { name: "red", deviceID: VFIO });
       t.equal((await world.call(via, "ADD", vfio)).exit, 0);
       await world.removePod(pod);
       t.equal((await world.call(via, "GC", gc(keep()))).exit, 0);

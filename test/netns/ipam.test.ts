@@ -1,7 +1,8 @@
 import t from "tap";
+import { WAYS } from "./support/call.ts";
 import { inside } from "./support/inside.ts";
 import { picture, reusable, unchanged } from "./support/unchanged.ts";
-import { WAYS, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 const world = await World.create({ env: { RAILNET_IPAM_TIMEOUT_MS: "1000" } });
 t.teardown(() => world.close());

@@ -2,9 +2,11 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { attachmentKey } from "../../cni/attachment/record.ts";
+import { type Attachment, cniEnv, type Verb } from "./support/call.ts";
 import { type AgentReply, ask } from "./support/client.ts";
+import { VFIO } from "./support/devices.ts";
 import { unchanged } from "./support/unchanged.ts";
-import { type Attachment, type Verb, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 const world = await World.create({ vfs: 8 });
 t.teardown(() => world.close());
@@ -28,10 +30,8 @@ const WARM_UP = 1000;
 
 const STATIC = (last: number) => ({ type: "static", addresses: [{ address: `10.20.${last}.5/24` }] });
 
-function call(verb: Verb, { id, netns, ifname, config }: Attachment): Promise<AgentReply> {
-  const env = { CNI_COMMAND: verb, CNI_CONTAINERID: id, CNI_NETNS: netns, CNI_IFNAME: ifname, CNI_PATH: world.cniBin };
-  return ask(socket, env, JSON.stringify(config));
-}
+const call = (verb: Verb, a: Attachment): Promise<AgentReply> =>
+  ask(socket, cniEnv(verb, a, world.cniBin), JSON.stringify(a.config));
 
 /** Attaches all and detaches them. @returns the replies that are errors. */
 async function cycle(all: readonly Attachment[]): Promise<string[]> {
@@ -49,7 +49,7 @@ const everyVf = (): Attachment[] =>
 t.test(`railnet agent is no larger after ${CYCLES} cycles, ${AT_ONCE} at once`, (t) =>
   unchanged(t, world, "shim", async () => {
     const agent = await world.agent();
-    const unlinked = () => world.attachment(pods[0]!, { deviceID: world.vfio, ipam: STATIC(1) });
+    const unlinked = () => world.attachment(pods[0]!, { deviceID: VFIO, ipam: STATIC(1) });
     for (let done = 0; done < WARM_UP; done++) await cycle([unlinked()]);
     const descriptors: number[] = [];
     const mb: number[] = [];
@@ -72,7 +72,7 @@ t.test(`railnet agent is no larger after ${CYCLES} cycles, ${AT_ONCE} at once`, 
 t.test(`railnet agent needs at most ${LIMIT_MB} MB with 1,000 attachments in its journal`, (t) =>
   unchanged(t, world, "shim", async () => {
     // Of VFs without links, since these need no pod to be taken for alive.
-    const a = world.attachment(pods[0]!, { deviceID: world.vfio });
+    const a = world.attachment(pods[0]!, { deviceID: VFIO });
     t.equal((await world.call("shim", "ADD", a)).exit, 0);
     const [own] = world.records();
     const record = world.record(own);

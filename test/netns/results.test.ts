@@ -2,10 +2,12 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
+import { WAYS } from "./support/call.ts";
+import { VFIO } from "./support/devices.ts";
 import { inside } from "./support/inside.ts";
 import { start } from "./support/run.ts";
 import { unchanged } from "./support/unchanged.ts";
-import { WAYS, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());
@@ -136,11 +138,11 @@ for (const via of WAYS) {
 
   t.test(`ADD of a VF that vfio-pci drives reserves addresses and touches no link (${via})`, (t) =>
     unchanged(t, world, via, async () => {
-      const a = world.attachment(pod, { deviceID: world.vfio });
+      const a = world.attachment(pod, { deviceID: VFIO });
       const added = await world.call(via, "ADD", a);
-      t.match(added, { exit: 0, json: { interfaces: [{ name: "net1", sandbox: pod.path, pciID: world.vfio }], ips: [{ address: "10.20.0.5/24" }] } }); // biome-ignore format: one line
+      t.match(added, { exit: 0, json: { interfaces: [{ name: "net1", sandbox: pod.path, pciID: VFIO }], ips: [{ address: "10.20.0.5/24" }] } }); // biome-ignore format: one line
       t.same((await inside(pod)).links, ["lo"]);
-      t.match(await world.call(via, "ADD", world.attachment(pod, { deviceID: world.vfio }, { ifname: "net2" })), { exit: 1, json: { code: 102, msg: a.id } }); // biome-ignore format: one line
+      t.match(await world.call(via, "ADD", world.attachment(pod, { deviceID: VFIO }, { ifname: "net2" })), { exit: 1, json: { code: 102, msg: a.id } }); // biome-ignore format: one line
       const checked = { ...a, config: { ...a.config, prevResult: added.json } };
       t.match(await world.call(via, "CHECK", checked), { exit: 0, stdout: "" });
       t.equal((await world.call(via, "DEL", a)).exit, 0);

@@ -1,5 +1,6 @@
 import type { Test } from "tap";
-import type { Via, World } from "./world.ts";
+import type { Via } from "./call.ts";
+import type { World } from "./world.ts";
 
 type Json = Record<string, unknown>;
 
