@@ -110,9 +110,9 @@ export async function observeVf(
   const text = await node.ask(`
     ${first}
     ns=${netnsOf(record)}; ${step && waitsFor(step) ? SETTLE : ""}
-    dev=$(ls /sys/bus/pci/devices/${pci}/net 2> /dev/null || true)
-    echo "$dev"
-    ls /var/lib/railnet/attachments/*@${pci}.json 2> /dev/null | wc -l
+    dev=(/sys/bus/pci/devices/${pci}/net/*); dev=\${dev##*/}; [ "$dev" != '*' ] || dev=
+    kept=(/var/lib/railnet/attachments/*@${pci}.json); [ -e "$kept" ] || kept=()
+    echo "$dev"; echo "\${#kept[@]}"
     printf '%s\\n' "\${dev:+addr show dev $dev}" 'link show dev ${pf}' | ip -d -j -batch -
     if [ -e /run/netns/$ns ]; then ip -n $ns -d -j addr; ip -n $ns -j route; ip -n $ns -6 -j route; fi`);
   const [dev = "", remembered, ...json] = text.split("\n").filter((line, i) => line || i === 0);
