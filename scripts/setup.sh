@@ -115,9 +115,9 @@ make_vm() {
   quietly "$project/test/vm/prepare.sh" "$cache/vm" "$(mirror)"
 }
 
-setup_peers() { # [GROUP...]: default cniplugins cnitool rdmacni
+setup_peers() { # [GROUP...]: default all of test/peers
   local group
-  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni
+  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts kubernetes
   [ -e "$cache/peers/bin" ] || rm -f "$cache"/stamp.peers.*
   for group in "$@"; do
     once "peers.$group" "$project"/test/peers/{build.sh,"$group"/{go.mod,go.sum,targets}} -- make_peer "$group"

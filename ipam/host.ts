@@ -1,0 +1,46 @@
+import type { ClaimRecord } from "./journal.ts";
+import type { IpamStep } from "./steps.ts";
+import type { Storage } from "./whereabouts/config.ts";
+import type { Store } from "./store/store.ts";
+
+export interface IpamLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** The edges of the IPAM plugin: all that a verb touches and that is not its argument. */
+export interface IpamHost {
+  /** The journal of claims lives in `<stateDir>/ipam`. */
+  readonly stateDir: string;
+  /** Name of this node in the cluster. */
+  readonly node: string;
+  readonly log: IpamLog;
+  /** Aborted when the caller is gone or a DEL overtakes this ADD. */
+  readonly signal: AbortSignal;
+  /** What the network configuration may not say unless root's own file on this node allows it. */
+  readonly policy: NodePolicy;
+  /** The text of a file of this node, undefined when there is none. */
+  readText(path: string): string | undefined;
+  /** Exclusion between all processes of the node; released when the holder dies. */
+  lock(name: string, what: string): Promise<Disposable>;
+  /** The same object for the same storage as long as the process lives. */
+  store(storage: Storage): Promise<Store>;
+  /** Called after each named step: where tests inject faults. */
+  step(step: IpamStep): void;
+  /** Sees to it that a record in phase `releasing` is worked off: at once or by whoever comes later. */
+  releaseSoon(record: ClaimRecord): Promise<void>;
+}
+
+/** `/etc/railnet/node.json`, root's own. */
+export interface NodePolicy {
+  /** Network configurations may name `kubernetes.kubeconfig`, `configuration_path` and the like. */
+  readonly trustNetworkConfig?: boolean;
+  /** IPAM types that are ours besides `railnet-ipam`: `["whereabouts"]` during and after a takeover. */
+  readonly aliases?: readonly string[];
+  /** Of the API server, where no flat file names one. */
+  readonly kubeconfig?: string;
+  /** Directory of the `directory` store; default `<stateDir>/addresses`. */
+  readonly directory?: string;
+  /** Where Whereabouts' flat file is looked for, in this order; default: its own three places. */
+  readonly flatFiles?: readonly string[];
+}

@@ -1,0 +1,92 @@
+/** Who has an address. An interface is podref and ifname, as in Whereabouts' records; a sandbox of it is a container ID. */
+export interface Owner {
+  /** `namespace/name` of the pod. */
+  readonly podref: string;
+  /** Empty in records of Whereabouts before 0.8. */
+  readonly ifname: string;
+  /** Empty where Whereabouts made the reservation: it writes none. */
+  readonly containerId: string;
+  readonly podUid?: string;
+  /** Name of the node that made the claim. */
+  readonly node?: string;
+}
+
+/** Where addresses are taken from: the object that one range of a network configuration names. */
+export interface Pool {
+  /** Name of the IPPool object, such as `rail0-10.10.0.0-16`. */
+  readonly name: string;
+  /** Network and prefix length, host bits masked: `10.10.0.0/16`. */
+  readonly cidr: string;
+  /** `network_name`: equal addresses of two networks are two addresses. Empty for the unnamed one. */
+  readonly network: string;
+  /** `enable_overlapping_ranges`: an address has one owner in all pools of its network; false: in this pool alone. */
+  readonly overlapping: boolean;
+}
+
+export interface Claim {
+  readonly pool: Pool;
+  /** Canonical, as canonicalIp() gives it. */
+  readonly ip: string;
+  readonly owner: Owner;
+}
+
+/** What is known to be taken in a pool. May lag behind: only claim() decides. */
+export interface Taken {
+  has(address: bigint): boolean;
+  /** The canonical address that an interface (podref and ifname) holds, by whichever sandbox. */
+  of(podref: string, ifname: string): string | undefined;
+  /** Where candidates come from: beside a live Whereabouts, which takes the lowest, from the other end. */
+  readonly order: "lowest" | "highest";
+}
+
+/** `absent`: nothing was there any more; `foreign`: another interface or a newer sandbox has the address: untouched. */
+export type Released = "released" | "absent" | "foreign";
+
+/**
+ * Where allocations live. Every store passes the same contract, test/ipam/store/contract.ts. All methods may be called
+ * again after any failure, and by any number of processes and nodes at once.
+ *
+ * @throws {StoreError} from every method.
+ */
+export interface Store {
+  /** @param options.fresh asks the place where allocations live, not what is remembered: before "exhausted" is said. */
+  taken(pool: Pool, options?: { readonly fresh?: boolean; readonly signal?: AbortSignal | undefined }): Promise<Taken>;
+  /**
+   * Takes an address. Atomic: of all callers one gets it. An address that the same interface holds goes over to the
+   * sandbox of this claim, so calling again is harmless.
+   *
+   * @returns undefined when it is the claim's; else who has it.
+   * @throws {StoreError} also when the outcome stays unclear: the address must then be released.
+   */
+  claim(claim: Claim, signal?: AbortSignal): Promise<Owner | undefined>;
+  /** Gives an address back if podref, ifname and container ID are the holder's. Idempotent. */
+  release(claim: Claim, signal?: AbortSignal): Promise<Released>;
+  /** Addresses of a pool that a sandbox holds, found by container ID and ifname: for attachments that no journal knows. */
+  find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">, signal?: AbortSignal): Promise<Claim[]>;
+  holder(pool: Pool, ip: string, signal?: AbortSignal): Promise<Owner | undefined>;
+  /**
+   * The part of a network's range that is this node's, with `node_slice_size`: `10.20.1.0/24`.
+   *
+   * @param name of the NodeSlicePool: network_name, else the network's name.
+   */
+  slice(name: string, node: string, signal?: AbortSignal): Promise<string>;
+  /** Whether a claim could work now. */
+  check(signal?: AbortSignal): Promise<void>;
+}
+
+/**
+ * `unavailable`: does not answer, or says so (try again); `refused`: it answered no, and will again until somebody
+ * changes something (permission, missing CRD, an invalid name); `unclear`: it may or may not have been done.
+ */
+export type StoreFailure = "unavailable" | "refused" | "unclear";
+
+/** Branch on `kind`; the message says what could not be done, why, and what to do. */
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+  readonly kind: StoreFailure;
+
+  constructor(kind: StoreFailure, message: string, options: { cause?: unknown } = {}) {
+    super(message, options);
+    this.kind = kind;
+  }
+}

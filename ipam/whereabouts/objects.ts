@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+import type { KubeObject } from "../kubernetes/cluster.ts";
+import type { Claim, Owner } from "../store/store.ts";
+import { reservationName } from "./names.ts";
+
+/** One entry of `IPPool.spec.allocations`, in the order in which Whereabouts writes its members. */
+export interface PoolRecord {
+  /** Container ID. */
+  readonly id: string;
+  readonly ifname?: string;
+  readonly podref: string;
+}
+
+/** `ippools.whereabouts.cni.cncf.io`, v1alpha1. */
+export interface IpPool extends KubeObject {
+  readonly spec: {
+    /** The base of the offsets is the literal address here, host bits and all. */
+    readonly range: string;
+    /** Key: decimal |address - base|. */
+    readonly allocations: Readonly<Record<string, PoolRecord>>;
+  };
+}
+
+/** `overlappingrangeipreservations.whereabouts.cni.cncf.io`, v1alpha1: the claim on one address. */
+export interface Reservation extends KubeObject {
+  readonly spec: { readonly podref: string; readonly ifname?: string; readonly containerid?: string };
+}
+
+/** `nodeslicepools.whereabouts.cni.cncf.io`, v1alpha1. */
+export interface NodeSlicePool extends KubeObject {
+  readonly spec: { readonly range: string; readonly sliceSize: string };
+  readonly status?: {
+    readonly allocations: readonly {
+      /** Empty: free. */
+      readonly nodeName: string;
+      readonly sliceRange: string;
+    }[];
+  };
+}
+
+/** On an IPPool: every record in it has its reservation, so a reservation alone decides (mode `absent`). */
+export const ADOPTED = "railnet.io/adopted";
+
+/** Labels of a reservation find it; `spec` and the annotations decide. */
+export const LABEL = {
+  node: "railnet.io/node",
+  podUid: "railnet.io/pod-uid",
+  container: "railnet.io/container",
+  network: "railnet.io/network",
+  pool: "railnet.io/pool",
+} as const;
+
+/** Annotations of a reservation, in full length. */
+export const ANNOTATION = { node: "railnet.io/node", pool: "railnet.io/pool" } as const;
+
+/** A label's value for any text: the text itself where the API allows it (63 characters), else 32 digits of its SHA-256. */
+export const labelValue = (text: string): string =>
+  /^([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?$/.test(text) ? text : hash(text);
+
+const hash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 32);
+
+export function toReservation({ pool, ip, owner }: Claim): Reservation {
+  const { podref, ifname, containerId, podUid, node } = owner;
+  return {
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "OverlappingRangeIPReservation",
+    metadata: {
+      name: reservationName(pool.network, ip),
+      labels: {
+        [LABEL.network]: labelValue(pool.network),
+        [LABEL.pool]: labelValue(pool.name),
+        [LABEL.container]: hash(containerId),
+        ...(podUid && { [LABEL.podUid]: labelValue(podUid) }),
+        ...(node && { [LABEL.node]: labelValue(node) }),
+      },
+      annotations: { [ANNOTATION.pool]: pool.name, ...(node && { [ANNOTATION.node]: node }) },
+    },
+    spec: { podref, ifname, containerid: containerId },
+  };
+}
+
+export function ownerOfReservation({ metadata: { labels, annotations }, spec }: Reservation): Owner {
+  const podUid = labels?.[LABEL.podUid];
+  const node = annotations?.[ANNOTATION.node];
+  return {
+    podref: spec.podref,
+    ifname: spec.ifname ?? "",
+    containerId: spec.containerid ?? "",
+    ...(podUid && { podUid }),
+    ...(node && { node }),
+  };
+}
+
+export const toRecord = ({ podref, ifname, containerId }: Owner): PoolRecord => ({ id: containerId, ifname, podref });
+
+export const ownerOfRecord = ({ id, podref, ifname = "" }: PoolRecord): Owner => ({ podref, ifname, containerId: id });
