@@ -19,6 +19,8 @@ export interface IpamHost {
   readonly signal: AbortSignal;
   /** What the network configuration may not say unless root's own file on this node allows it. */
   readonly policy: NodePolicy;
+  /** Inode of a file of this node, 0 when there is none. */
+  inode(path: string): number;
   /** The text of a file of this node, undefined when there is none. */
   readText(path: string): string | undefined;
   /** Exclusion between all processes of the node; released when the holder dies. */
@@ -27,12 +29,19 @@ export interface IpamHost {
   store(storage: Storage): Promise<Store>;
   /** Called after each named step: where tests inject faults. */
   step(step: IpamStep): void;
-  /** Sees to it that a record in phase `releasing` is worked off: at once or by whoever comes later. */
+  /**
+   * Sees to it that a record in phase `releasing` is worked off, now or later; never throws. The caller holds the
+   * attachment's lock.
+   */
   releaseSoon(record: ClaimRecord): Promise<void>;
+  /** True when this sandbox's addresses were released a moment ago: nobody needs to be asked again. */
+  wasReleased(containerId: string, ifname: string): boolean;
 }
 
 /** `/etc/railnet/node.json`, root's own. */
 export interface NodePolicy {
+  /** Name of this node in the cluster; default: NODENAME of the environment, else the host's name. */
+  readonly node?: string;
   /** Network configurations may name `kubernetes.kubeconfig`, `configuration_path` and the like. */
   readonly trustNetworkConfig?: boolean;
   /** IPAM types that are ours besides `railnet-ipam`: `["whereabouts"]` during and after a takeover. */

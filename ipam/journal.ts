@@ -20,6 +20,8 @@ export interface ClaimRecord {
   readonly storage: Storage;
   readonly owner: Owner;
   readonly netns: string;
+  /** Inode of the namespace at ADD, 0 when it had none: another one under the same path is another sandbox. */
+  readonly netnsInode: number;
   /** ISO 8601, of the last change. */
   readonly since: string;
   readonly addresses: readonly { readonly pool: Pool; readonly ip: string }[];
@@ -60,17 +62,17 @@ export class ClaimJournal {
   }
 
   /**
-   * Whole and on the disk itself when it returns: temporary file, fsync, rename, fsync of the directory.
+   * Whole: temporary file, then rename. That survives a kill; with `synced` also a power cut.
    *
    * @throws {CniError} 5 when the disk is full or read-only; the old record, if any, is still there.
    */
-  write(record: ClaimRecord): void {
+  write(record: ClaimRecord, { synced = true } = {}): void {
     const file = join(this.#dir, `${claimKey(record.owner.containerId, record.owner.ifname)}.json`);
     try {
       fs.mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
-      writeSynced(`${file}.tmp`, JSON.stringify(record));
+      writeWhole(`${file}.tmp`, JSON.stringify(record), synced);
       fs.renameSync(`${file}.tmp`, file);
-      syncDirectory(this.#dir);
+      if (synced) syncDirectory(this.#dir);
     } catch (cause) {
       throw new CniError(
         CODE.IO_FAILURE,
@@ -127,11 +129,11 @@ export function parseClaimRecord(text: string): ClaimRecord {
   return record as ClaimRecord;
 }
 
-function writeSynced(file: string, text: string): void {
+function writeWhole(file: string, text: string, synced: boolean): void {
   const fd = fs.openSync(file, "w", 0o600);
   try {
     fs.writeFileSync(fd, text);
-    fs.fdatasyncSync(fd);
+    if (synced) fs.fdatasyncSync(fd);
   } finally {
     fs.closeSync(fd);
   }

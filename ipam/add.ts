@@ -1,0 +1,97 @@
+import { CniError } from "../cni/protocol/error.ts";
+import type { Call } from "../cni/protocol/request.ts";
+import type { Result } from "../cni/protocol/result.ts";
+import { Claimer } from "./claim.ts";
+import { toCniFailure } from "./failure.ts";
+import type { IpamHost } from "./host.ts";
+import { ClaimJournal, type ClaimRecord } from "./journal.ts";
+import { lockAttachment } from "./lock.ts";
+import { release } from "./release.ts";
+import { sliced } from "./slice.ts";
+import type { Store } from "./store/store.ts";
+import { type IpamConfig, type PoolRange, readIpamConfig } from "./whereabouts/config.ts";
+import { toResult } from "./whereabouts/result.ts";
+
+/**
+ * ADD: one address from every range, all or none. Idempotent: an interface (podref and ifname) that has an address
+ * keeps it. What was claimed is on disk before it is asked for, so that it is given back whatever happens.
+ */
+export async function add(call: Call, host: IpamHost): Promise<Result> {
+  const config = readIpamConfig(call, host);
+  using _lock = await lockAttachment(call, host);
+  const journal = new ClaimJournal(host.stateDir);
+  const store = await host.store(config.storage).catch(rethrow);
+  const leftover = await finishLeftover(journal.find(call.containerId, call.ifname), store, journal, host);
+  host.step("ipam-add-locked");
+  const record = newRecord(config, call, host);
+  await using undo = new AsyncDisposableStack();
+  const claimer = new Claimer(record, store, journal, host);
+  undo.defer(() => giveUp(claimer.record, journal, host));
+  const ranges = config.slicePool ? await sliced(config, store, host).catch(rethrow) : config.ranges;
+  const ips: string[] = [];
+  for (const range of ranges) ips.push(await claimer.claim(range, wish(range, config, leftover)).catch(rethrow));
+  host.signal.throwIfAborted();
+  const result = toResult(config, ips);
+  journal.write({ ...claimer.record, phase: "held" }, { synced: false });
+  undo.move();
+  host.step("ipam-add-held");
+  return result;
+}
+
+/** A failure of the store in CNI's words. */
+function rethrow(error: unknown): never {
+  throw toCniFailure(error);
+}
+
+/**
+ * What an earlier ADD of this attachment left: a finished one's addresses are kept for this one, everything else is
+ * given back first.
+ */
+async function finishLeftover(
+  left: ClaimRecord | undefined,
+  store: Store,
+  journal: ClaimJournal,
+  host: IpamHost,
+): Promise<ClaimRecord | undefined> {
+  if (left && left.phase !== "held") await release(left, store, journal, host).catch(rethrow);
+  return left?.phase === "held" ? left : undefined;
+}
+
+/** The one address that a range must or should give, if there is one. */
+function wish({ pool, range }: PoolRange, { requested, sameIndex }: IpamConfig, leftover: ClaimRecord | undefined) {
+  return {
+    requested,
+    sameIndex,
+    kept: leftover?.addresses.find((a) => a.pool.name === pool.name)?.ip,
+    range,
+  };
+}
+
+function newRecord(config: IpamConfig, call: Call, host: IpamHost): ClaimRecord {
+  const { podref, podUid, storage } = config;
+  const { containerId, ifname, netns } = call;
+  return {
+    version: 1,
+    phase: "claiming",
+    network: call.config.name,
+    storage,
+    owner: { podref, ifname, containerId, node: host.node, ...(podUid && { podUid }) },
+    netns,
+    netnsInode: host.inode(netns),
+    since: new Date().toISOString(),
+    addresses: [],
+  };
+}
+
+/** Whatever may have been claimed goes back; on a disk that refuses, the record of the candidates is there already. */
+async function giveUp(record: ClaimRecord, journal: ClaimJournal, host: IpamHost): Promise<void> {
+  if (record.addresses.length === 0) return;
+  const releasing: ClaimRecord = { ...record, phase: "releasing" };
+  try {
+    journal.write(releasing);
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    host.log.warn({ err: error }, "the journal of addresses could not be updated");
+  }
+  await host.releaseSoon(releasing);
+}

@@ -1,0 +1,44 @@
+import type { Call } from "../cni/protocol/request.ts";
+import type { IpamHost } from "./host.ts";
+import { ClaimJournal, type ClaimRecord } from "./journal.ts";
+import { lockAttachment } from "./lock.ts";
+import { readIpamConfig } from "./whereabouts/config.ts";
+
+/**
+ * DEL: on disk when it returns, done at the store by the release queue. Needs no API server. What no journal knows was
+ * made by Whereabouts, or is gone already: its pools are looked through by container ID.
+ */
+export async function del(call: Call, host: IpamHost): Promise<void> {
+  using _lock = await lockAttachment(call, host);
+  host.step("ipam-del-locked");
+  const journal = new ClaimJournal(host.stateDir);
+  const record = journal.find(call.containerId, call.ifname) ?? stranger(call, host);
+  if (record) await noteAndRelease(record, journal, host);
+}
+
+/** The caller holds the attachment's lock. */
+export async function noteAndRelease(record: ClaimRecord, journal: ClaimJournal, host: IpamHost): Promise<void> {
+  const releasing: ClaimRecord = { ...record, phase: "releasing", since: new Date().toISOString() };
+  if (record.phase !== "releasing" || record.search) journal.write(releasing);
+  host.step("ipam-del-journalled");
+  await host.releaseSoon(releasing);
+}
+
+/** A configuration that cannot be read any more reserved nothing that it could tell us of. */
+function stranger(call: Call, host: IpamHost): ClaimRecord | undefined {
+  if (host.wasReleased(call.containerId, call.ifname)) return undefined;
+  try {
+    const { storage, podref, ranges } = readIpamConfig(call, host);
+    const { containerId, ifname, netns } = call;
+    const owner = { podref, ifname, containerId, node: host.node };
+    const search = ranges.map(({ pool }) => pool);
+    const since = new Date().toISOString();
+    return {
+      version: 1, phase: "releasing", network: call.config.name, storage, owner,
+      netns, netnsInode: 0, since, addresses: [], search,
+    }; // biome-ignore format: one record
+  } catch (err) {
+    host.log.warn({ err, containerID: call.containerId }, "DEL of an unknown attachment with an unusable configuration");
+    return undefined;
+  }
+}
