@@ -23,6 +23,8 @@ export interface Paths {
   readonly netnsDir: string;
   /** The one place where device-info files may be written, `/var/run/k8s.cni.cncf.io/devinfo/cni`. */
   readonly deviceInfoDir: string;
+  /** Root's settings of this node, `/etc/railnet/node.json`. */
+  readonly nodeConfig: string;
 }
 
 /** The edges of the attach plugin: all that a verb touches and that is not its argument. */
@@ -51,4 +53,5 @@ export const PATHS: Paths = {
   cniCacheDir: "/var/lib/cni",
   netnsDir: "/run/netns",
   deviceInfoDir: "/var/run/k8s.cni.cncf.io/devinfo/cni",
+  nodeConfig: "/etc/railnet/node.json",
 };

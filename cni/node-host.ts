@@ -41,6 +41,7 @@ const VARIABLES: Record<keyof Paths, string> = {
   cniCacheDir: "RAILNET_CNI_CACHE_DIR",
   netnsDir: "RAILNET_NETNS_DIR",
   deviceInfoDir: "RAILNET_DEVICE_INFO_DIR",
+  nodeConfig: "RAILNET_NODE_CONFIG",
 };
 
 /** Paths that the environment of the process overrides. */

@@ -16,3 +16,6 @@ export const sriov: Plugin<Host> = {
     STATUS: async (call, host) => (await import("./status.ts")).status(call, host),
   },
 };
+
+/** Names under which this executable is the IPAM plugin `railnet-ipam`: the second one where it replaces Whereabouts. */
+export const isIpamName = (name: string): boolean => name === "railnet-ipam" || name === "whereabouts";

@@ -1,5 +1,5 @@
 import type { Host, Log } from "./host.ts";
-import { sriov } from "./plugin.ts";
+import { isIpamName, sriov } from "./plugin.ts";
 import { dispatch, failure } from "./protocol/dispatch.ts";
 import { execCommand, readRequestFromProcess, writeResponse } from "./protocol/edges.ts";
 import type { CniRequest, CniResponse } from "./protocol/request.ts";
@@ -22,6 +22,7 @@ export async function runPlugin(name: string): Promise<never> {
  * @throws {Error} when there is none to be had: no descriptors left, no /proc.
  */
 async function answer(request: CniRequest, afterwards: Work[]): Promise<CniResponse> {
+  if (isIpamName(request.name)) return (await import("./run-ipam.ts")).answerIpam(request, process.env, stderrLog);
   const host = isVerb(request.env.CNI_COMMAND ?? "") ? await standAloneHost(afterwards) : undefined;
   return dispatch(sriov, request, host as Host);
 }
@@ -29,10 +30,11 @@ async function answer(request: CniRequest, afterwards: Work[]): Promise<CniRespo
 async function standAloneHost(afterwards: Work[]): Promise<Host> {
   const { createHost, pathsFrom, traceFrom } = await import("./node-host.ts");
   const { faultsFrom } = await import("./faults.ts");
+  const { execWithOwnIpam } = await import("./run-ipam.ts");
   await traceFrom(process.env);
   return createHost({
     paths: pathsFrom(process.env),
-    exec: execCommand,
+    exec: execWithOwnIpam(execCommand, process.env, stderrLog),
     log: stderrLog,
     ...faultsFrom(process.env),
     afterwards: (work) => void afterwards.push(work),
@@ -43,5 +45,5 @@ async function standAloneHost(afterwards: Work[]): Promise<Host> {
 const stderrLog: Log = {
   debug: () => {},
   info: () => {},
-  warn: (fields, message) => console.error(`railnet-sriov: ${message} ${JSON.stringify(fields)}`),
+  warn: (fields, message) => console.error(`railnet: ${message} ${JSON.stringify(fields)}`),
 };

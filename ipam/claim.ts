@@ -54,6 +54,7 @@ export class Claimer {
       const taken = await this.#store.taken(pool, { fresh: look > 0, signal: this.#host.signal });
       const ip = await this.#claimAny(pool, range, taken, wish);
       if (ip) return ip;
+      if (look > 0 && nextCandidate(range, (a) => taken.has(a), taken.order) === undefined) break;
     }
     throw new CniError(CODE.FAILED, `error at storage engine: ${exhausted(range)}`);
   }

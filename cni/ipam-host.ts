@@ -1,0 +1,73 @@
+import { readFileSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import type { IpamHost, IpamLog, NodePolicy } from "../ipam/host.ts";
+import type { ClaimRecord } from "../ipam/journal.ts";
+import type { IpamStep } from "../ipam/steps.ts";
+import type { Store } from "../ipam/store/store.ts";
+import type { Storage } from "../ipam/whereabouts/config.ts";
+import { Locks } from "./attachment/lock.ts";
+import type { Paths } from "./host.ts";
+import { CniError, CODE } from "./protocol/error.ts";
+
+/** No ADD or DEL waits longer for another one of its own attachment. */
+const LOCK_WAIT_MS = 20_000;
+
+/** What differs between the agent and the stand-alone executable. */
+export interface IpamHostOptions {
+  readonly paths: Paths;
+  readonly policy: NodePolicy;
+  readonly log: IpamLog;
+  readonly step?: (step: IpamStep) => void;
+  store(storage: Storage): Promise<Store>;
+  releaseSoon(record: ClaimRecord, host: IpamHost): Promise<void>;
+  wasReleased?(containerId: string, ifname: string): boolean;
+}
+
+/** The IPAM plugin's host on this node: its disk, its locks and its files. */
+export function createIpamHost(options: IpamHostOptions): IpamHost {
+  const { paths, policy, log, step, store, releaseSoon, wasReleased } = options;
+  const locks = new Locks(paths.runDir);
+  const host: IpamHost = {
+    stateDir: paths.stateDir,
+    node: policy.node ?? hostname(),
+    log,
+    policy,
+    signal: new AbortController().signal,
+    inode: (path) => statSync(path, { throwIfNoEntry: false })?.ino ?? 0,
+    readText,
+    lock: (name, what) => locks.acquire(name, what, LOCK_WAIT_MS),
+    store,
+    step: step ?? (() => {}),
+    releaseSoon: (record) => releaseSoon(record, host),
+    wasReleased: wasReleased ?? (() => false),
+  };
+  return host;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw new CniError(CODE.IO_FAILURE, `cannot read ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/**
+ * Root's own settings of this node, `/etc/railnet/node.json`; without that file the defaults.
+ *
+ * @throws {CniError} 7 for a file that is no JSON object.
+ */
+export function readNodePolicy({ nodeConfig }: Paths, env: Readonly<Record<string, string | undefined>>): NodePolicy {
+  const text = readText(nodeConfig);
+  const policy = text === undefined ? {} : parsePolicy(text, nodeConfig);
+  return { ...(env["NODENAME"] && { node: env["NODENAME"] }), ...policy };
+}
+
+function parsePolicy(text: string, path: string): NodePolicy {
+  try {
+    const policy: unknown = JSON.parse(text);
+    if (typeof policy === "object" && policy !== null && !Array.isArray(policy)) return policy;
+  } catch {}
+  throw new CniError(CODE.INVALID_CONFIG, `cannot use ${path}: want a JSON object such as {"node": "node-a"}`);
+}
