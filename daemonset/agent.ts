@@ -2,10 +2,12 @@ import { mkdirSync, watch } from "node:fs";
 import { join } from "node:path";
 import { Locks } from "../cni/attachment/lock.ts";
 import { type Log, PATHS, type Paths } from "../cni/host.ts";
-import { sriov } from "../cni/plugin.ts";
+import { isIpamName, sriov } from "../cni/plugin.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
 import { CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import type { NodePolicy } from "../ipam/host.ts";
+import { type Addresses, startAddresses } from "./addresses/start.ts";
 import { type Health, serveHealth } from "./health.ts";
 import { Lane } from "./lane.ts";
 import { AgentServer } from "./server.ts";
@@ -17,6 +19,9 @@ export interface AgentOptions {
   readonly health: string;
   /** Seconds between two runs of the reconciler when nothing happens. */
   readonly reconcileSeconds: number;
+  readonly policy: NodePolicy;
+  /** Where tests inject faults. */
+  readonly step?: (step: string) => void;
   readonly log: Log;
 }
 
@@ -27,17 +32,21 @@ const SETTLE_MS = 2_000;
  * The resident process of a node: waits until it is the only one, puts right what it finds, then serves the shim.
  * Returns when told to stop, after the requests in flight are answered.
  */
-export async function runAgent({ paths, health: address, reconcileSeconds, log }: AgentOptions): Promise<void> {
-  const { runDir, netnsDir } = { ...PATHS, ...paths };
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { health: address, reconcileSeconds, policy, step, log } = options;
+  const paths = { ...PATHS, ...options.paths };
+  const { runDir, netnsDir } = paths;
   const health: Health = { ready: false };
   const endpoint = address ? await serveHealth(address, health, log) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
-  const lane = new Lane(new Worker("./daemonset/kernel-worker.ts", { smol: true }), (why) => {
+  const addresses = startAddresses({ paths, policy, log, ...(step && { step }) });
+  const thread = new Worker("./daemonset/kernel-worker.ts", { smol: true });
+  const lane = new Lane(thread, addresses.answer, (why) => {
     log.warn({ why }, "the kernel thread ended: the agent ends too, and its successor reads the journal");
     process.exit(1);
   });
   await lane.reconcile();
-  const server = new AgentServer((request, signal) => answer(request, signal, lane), log);
+  const server = new AgentServer((request, signal) => answer(request, signal, lane, addresses), log);
   const socket = join(runDir, "agent.sock");
   await server.listen(socket);
   const stopReconciling = keepReconciling(lane, netnsDir, reconcileSeconds, log);
@@ -49,13 +58,20 @@ export async function runAgent({ paths, health: address, reconcileSeconds, log }
   log.info({}, "agent stops: answering what is in flight");
   stopReconciling();
   await server.close();
+  await addresses.stop();
   endpoint?.close();
   lane.terminate();
 }
 
 /** Verbs that need no kernel are answered here, also while the kernel thread is stuck. */
-async function answer(request: CniRequest, signal: AbortSignal, lane: Lane): Promise<CniResponse> {
+async function answer(
+  request: CniRequest,
+  signal: AbortSignal,
+  lane: Lane,
+  addresses: Addresses,
+): Promise<CniResponse> {
   if (request.env.CNI_COMMAND === "VERSION") return dispatch(sriov, request, undefined as never);
+  if (isIpamName(request.name)) return addresses.answer(request, signal);
   try {
     return await lane.request(request, signal);
   } catch (error) {

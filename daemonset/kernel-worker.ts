@@ -1,22 +1,29 @@
 import { attachmentKey } from "../cni/attachment/record.ts";
 import { faultsFrom } from "../cni/faults.ts";
+import { PATHS } from "../cni/host.ts";
+import { readNodePolicy } from "../cni/ipam-host.ts";
 import { createHost, pathsFrom, traceFrom } from "../cni/node-host.ts";
+import { withOwnIpam } from "../cni/own-ipam.ts";
 import { sriov } from "../cni/plugin.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
 import { execCommand } from "../cni/protocol/edges.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
-import type { Answer, Job } from "./lane.ts";
+import { IpamQuestions } from "./ipam-questions.ts";
+import type { Answer, Job, Question } from "./lane.ts";
 import { createLog } from "./log.ts";
 import { reconcile } from "./reconcile/reconcile.ts";
 
-declare const self: { onmessage: ((event: { data: Job }) => void) | null; postMessage(answer: Answer): void };
+declare const self: { onmessage: ((event: { data: Job }) => void) | null; postMessage(answer: Answer | Question): void };
 
 const log = createLog();
 void traceFrom(process.env);
+const paths = pathsFrom(process.env);
+const questions = new IpamQuestions((question) => self.postMessage(question));
+const { aliases = [] } = readNodePolicy({ ...PATHS, ...paths }, process.env);
 const host = createHost({
-  paths: pathsFrom(process.env),
-  exec: execCommand,
+  paths,
+  exec: withOwnIpam(execCommand, aliases, questions.ask),
   log,
   ...faultsFrom(process.env),
   afterwards: (work) => void setImmediate(work),
@@ -32,10 +39,11 @@ const running = new Set<Running>();
 
 self.onmessage = ({ data: job }) => {
   if (job.kind === "abort") stop((r) => r.id === job.id, "the caller is gone");
+  else if (job.kind === "ipam") questions.answered(job.id, job.response);
   else void answer(job).then((rest) => self.postMessage({ id: job.id, ...rest }));
 };
 
-async function answer(job: Exclude<Job, { kind: "abort" }>): Promise<Omit<Answer, "id">> {
+async function answer(job: Exclude<Job, { kind: "abort" | "ipam" }>): Promise<Omit<Answer, "id">> {
   try {
     return job.kind === "request"
       ? { response: await handle(job.id, job.request) }

@@ -5,7 +5,8 @@ import type { Repair } from "./reconcile/plan.ts";
 export type Job =
   | { readonly kind: "request"; readonly id: number; readonly request: CniRequest }
   | { readonly kind: "reconcile"; readonly id: number }
-  | { readonly kind: "abort"; readonly id: number };
+  | { readonly kind: "abort"; readonly id: number }
+  | { readonly kind: "ipam"; readonly id: number; readonly response: CniResponse };
 
 /** The thread's answer to one job. */
 export interface Answer {
@@ -15,6 +16,14 @@ export interface Answer {
   readonly error?: string;
 }
 
+/** What the thread asks in the middle of a job: the IPAM plugin lives in the main thread. Without a request: it gave up. */
+export interface Question {
+  readonly ipam: number;
+  readonly request?: CniRequest;
+}
+
+export type AnswerQuestion = (request: CniRequest, signal: AbortSignal) => Promise<CniResponse>;
+
 /**
  * A worker thread for everything that blocks in the kernel: a netns move takes 20 to 100 ms, firmware seconds. One is
  * enough: rtnetlink serialises most of it anyway (4 ADDs on 4 PFs take as long as on one).
@@ -22,12 +31,19 @@ export interface Answer {
 export class Lane {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
+  readonly #asking = new Map<number, AbortController>();
+  readonly #ipam: AnswerQuestion;
   #next = 1;
 
-  /** @param onEnd the thread ended by itself. Its locks outlive it, so the process must end too. */
-  constructor(worker: Worker, onEnd: (why: string) => void) {
+  /**
+   * @param ipam answers the thread's calls of the IPAM plugin.
+   * @param onEnd the thread ended by itself. Its locks outlive it, so the process must end too.
+   */
+  constructor(worker: Worker, ipam: AnswerQuestion, onEnd: (why: string) => void) {
     this.#worker = worker;
-    worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+    this.#ipam = ipam;
+    worker.onmessage = ({ data }: MessageEvent<Answer | Question>) => {
+      if ("ipam" in data) return void this.#answer(data);
       this.#waiting.get(data.id)?.(data);
       this.#waiting.delete(data.id);
     };
@@ -52,6 +68,15 @@ export class Lane {
 
   terminate(): void {
     this.#worker.terminate();
+  }
+
+  async #answer({ ipam: id, request }: Question): Promise<void> {
+    if (!request) return this.#asking.get(id)?.abort(new Error("the attachment was given up"));
+    const abort = new AbortController();
+    this.#asking.set(id, abort);
+    const response = await this.#ipam(request, abort.signal);
+    this.#asking.delete(id);
+    this.#worker.postMessage({ kind: "ipam", id, response } satisfies Job);
   }
 
   async #run(job: Job): Promise<Answer> {

@@ -1,11 +1,10 @@
 import { CniError, CODE } from "../cni/protocol/error.ts";
-import { canonicalIp } from "../cni/protocol/ip.ts";
-import { formatAddress, toNumber } from "./address.ts";
-import { exhausted, hashedStart, nextCandidate, type Order } from "./allocate.ts";
+import { inSpan, parseIp, spanOf, toNumber, toText } from "./address.ts";
+import { candidates, exhausted, hashedStart, type IsTaken, type Order } from "./allocate.ts";
 import { contentionOf } from "./contention.ts";
 import type { IpamHost } from "./host.ts";
 import type { ClaimJournal, ClaimRecord } from "./journal.ts";
-import { contains, type Range } from "./range.ts";
+import type { Range } from "./range.ts";
 import type { Owner, Pool, Store, Taken } from "./store/store.ts";
 import type { PoolRange } from "./whereabouts/config.ts";
 
@@ -54,9 +53,9 @@ export class Claimer {
       const taken = await this.#store.taken(pool, { fresh: look > 0, signal: this.#host.signal });
       const ip = await this.#claimAny(pool, range, taken, wish);
       if (ip) return ip;
-      if (look > 0 && nextCandidate(range, (a) => taken.has(a), taken.order) === undefined) break;
+      if (look > 0 && next(range, (a) => taken.has(a), taken.order) === undefined) break;
     }
-    throw new CniError(CODE.FAILED, `error at storage engine: ${exhausted(range)}`);
+    throw exhausted(range);
   }
 
   async #claimAsked(pool: Pool, ip: string): Promise<string> {
@@ -75,17 +74,17 @@ export class Claimer {
     const first = [wish.kept, taken.of(owner.podref, owner.ifname), wish.sameIndex && this.#sameIndex(range, taken)];
     for (const ip of first) if (ip && !(await this.#try(pool, ip))) return ip;
     const others = contentionOf(this.#store, pool);
-    let order: Order = others.start ?? taken.order;
+    let order: Order = others.start === undefined ? taken.order : { from: others.start };
     for (let losses = 0; losses < MAX_LOSSES; losses++) {
-      const address = nextCandidate(range, (a) => taken.has(a) || others.busy.has(a), order);
+      const address = next(range, (a) => taken.has(a) || others.busy.has(a), order);
       if (address === undefined) return undefined;
-      const ip = formatAddress(address, range.isV6);
+      const ip = toText({ isV6: range.isV6, value: address });
       if (!(await this.#try(pool, ip))) {
         if (losses > 0 || others.start !== undefined) others.won(address);
         return ip;
       }
       others.lost();
-      order = hashedStart(range, `${owner.node}/${owner.podref}/${owner.ifname}/${losses}`);
+      order = { from: hashedStart(range, `${owner.node}/${owner.podref}/${owner.ifname}/${losses}`) };
     }
     return undefined;
   }
@@ -115,12 +114,19 @@ export class Claimer {
     for (const { owner, addresses } of this.#journal.all()) {
       if (owner.containerId !== containerId || owner.ifname === ifname) continue;
       for (const { pool, ip } of addresses) {
-        const [base = ""] = pool.cidr.split("/");
-        const address = range.network + (toNumber(ip) - toNumber(canonicalIp(base)!));
-        const same = formatAddress(address, range.isV6);
-        if (contains(range, same) && !taken.has(address)) return same;
+        const value = range.network + (toNumber(ip) - toNumber(pool.cidr.split("/")[0]!));
+        if (inSpan(value, range) && !taken.has(value)) return toText({ isV6: range.isV6, value });
       }
     }
     return undefined;
   }
+}
+
+const next = (range: Range, isTaken: IsTaken, order: Order): bigint | undefined =>
+  candidates(range, isTaken, order).next().value ?? undefined;
+
+/** Whether an address lies in the range's network, in or out of its bounds. */
+function contains(range: Range, ip: string): boolean {
+  const address = parseIp(ip);
+  return address?.isV6 === range.isV6 && inSpan(address.value, spanOf({ ...range, value: range.network }));
 }

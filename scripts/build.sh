@@ -11,7 +11,8 @@ compile() { # compile OUT [bun flag...]
   local out=$1; shift; mkdir -p "$(dirname "$out")"
   bun build --compile --bytecode --minify --splitting --format=esm --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
     --compile-exec-argv="--cwd=/" "$@" --outfile "$out.new" ./main.ts ./daemonset/kernel-worker.ts > /dev/null
-  mv "$out.new" "$out"; ln -f "$out" "$(dirname "$out")/railnet-sriov"
+  mv "$out.new" "$out"
+  for name in railnet-sriov railnet-ipam; do ln -f "$out" "$(dirname "$out")/$name"; done
 }
 
 # Bun's own arm64 executable, of the same version as ours: what an arm64 railnet is made from.

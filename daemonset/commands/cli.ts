@@ -1,5 +1,7 @@
 import yargs from "yargs";
+import { faultsFrom } from "../../cni/faults.ts";
 import { PATHS, type Paths } from "../../cni/host.ts";
+import { readNodePolicy } from "../../cni/ipam-host.ts";
 import { createHost, pathsFrom, traceFrom } from "../../cni/node-host.ts";
 import { execCommand } from "../../cni/protocol/edges.ts";
 import { runAgent } from "../agent.ts";
@@ -31,7 +33,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
           .example("$0 agent", "as the DaemonSet runs it")
           .example("RAILNET_STATE_DIR=/tmp/state RAILNET_RUN_DIR=/tmp/run $0 agent --health ''", "beside another one"),
       ({ health, reconcileSeconds }) =>
-        runAgent({ paths: pathsFrom(process.env), health, reconcileSeconds, log: createLog() }),
+        agent(health, reconcileSeconds),
     )
     .command(
       "reconcile",
@@ -45,6 +47,13 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     .help()
     .epilogue("As railnet-sriov, with CNI_COMMAND set, this executable is the CNI plugin of that name.")
     .parseAsync();
+}
+
+async function agent(health: string, reconcileSeconds: number): Promise<void> {
+  const paths = pathsFrom(process.env);
+  const policy = readNodePolicy({ ...PATHS, ...paths }, process.env);
+  const { step } = faultsFrom(process.env);
+  await runAgent({ paths, health, reconcileSeconds, policy, ...(step && { step }), log: createLog() });
 }
 
 async function reconcileOnce(paths: Partial<Paths>): Promise<void> {

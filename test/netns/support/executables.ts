@@ -12,7 +12,7 @@ export type ShimLimits = Readonly<Partial<Record<"ADD" | "OTHER" | "REFUSED", nu
 
 /** The full binary under its names. Links, so that a build meanwhile changes nothing. */
 export function installFull(opt: string): void {
-  for (const name of ["railnet", "railnet-sriov"])
+  for (const name of ["railnet", "railnet-sriov", "railnet-ipam"])
     try {
       linkSync(join(dist, "railnet"), join(opt, name));
     } catch (error) {
@@ -31,5 +31,5 @@ export function installShim(dir: string, bin: string, ms: ShimLimits): void {
   execFileSync(join(project, "cni/shim/build.sh"), [bin, process.arch === "arm64" ? "aarch64" : "x86_64"], {
     env: { ...process.env, CFLAGS: macros.join(" ") },
   });
-  linkSync(join(bin, "railnet-shim"), join(bin, "railnet-sriov"));
+  for (const name of ["railnet-sriov", "railnet-ipam"]) linkSync(join(bin, "railnet-shim"), join(bin, name));
 }

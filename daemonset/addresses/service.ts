@@ -1,0 +1,70 @@
+import type { Paths } from "../../cni/host.ts";
+import { createIpamHost } from "../../cni/ipam-host.ts";
+import { dispatch } from "../../cni/protocol/dispatch.ts";
+import { CniError, CODE } from "../../cni/protocol/error.ts";
+import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
+import type { IpamHost, IpamLog, NodePolicy } from "../../ipam/host.ts";
+import { ClaimJournal, claimKey } from "../../ipam/journal.ts";
+import { ipam } from "../../ipam/plugin.ts";
+import type { IpamStep } from "../../ipam/steps.ts";
+import type { Store } from "../../ipam/store/store.ts";
+import type { Storage } from "../../ipam/whereabouts/config.ts";
+import { Releases } from "./releases.ts";
+
+export interface AddressServiceOptions {
+  readonly paths: Paths;
+  readonly policy: NodePolicy;
+  readonly log: IpamLog;
+  readonly step?: (step: IpamStep) => void;
+  /** Called once for each storage; what it opens lives as long as the agent. */
+  open(storage: Storage): Promise<Store>;
+}
+
+/** The IPAM plugin in the agent's main thread: one store for each storage, one queue of releases. */
+export class AddressService {
+  readonly host: IpamHost;
+  readonly journal: ClaimJournal;
+  readonly releases: Releases;
+  readonly #stores = new Map<string, Promise<Store>>();
+  readonly #adding = new Map<string, AbortController>();
+
+  constructor({ paths, policy, log, step, open }: AddressServiceOptions) {
+    this.journal = new ClaimJournal(paths.stateDir);
+    this.host = createIpamHost({
+      paths,
+      policy,
+      log,
+      ...(step && { step }),
+      store: (storage) => this.#store(storage, open),
+      releaseSoon: async (record) => this.releases.add(record),
+      wasReleased: (containerId, ifname) => this.releases.wasReleased(containerId, ifname),
+    });
+    this.releases = new Releases(this.journal, this.host);
+  }
+
+  /** One call of the IPAM plugin. DEL wins over a running ADD of the same attachment, as in the attach plugin. */
+  async answer(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
+    const { CNI_COMMAND: verb, CNI_CONTAINERID: containerId = "", CNI_IFNAME: ifname = "" } = request.env;
+    const key = claimKey(containerId, ifname);
+    if (verb === "DEL")
+      this.#adding.get(key)?.abort(new CniError(CODE.TRY_AGAIN_LATER, "cannot finish ADD: DEL of the same attachment came"));
+    const abort = new AbortController();
+    if (verb === "ADD") this.#adding.set(key, abort);
+    try {
+      return await dispatch(ipam, request, { ...this.host, signal: AbortSignal.any([signal, abort.signal]) });
+    } finally {
+      if (this.#adding.get(key) === abort) this.#adding.delete(key);
+    }
+  }
+
+  /** A storage that could not be opened is tried again by the next call. */
+  #store(storage: Storage, open: (storage: Storage) => Promise<Store>): Promise<Store> {
+    const key = JSON.stringify(storage);
+    const known = this.#stores.get(key);
+    if (known) return known;
+    const opening = open(storage);
+    this.#stores.set(key, opening);
+    opening.catch(() => this.#stores.delete(key));
+    return opening;
+  }
+}

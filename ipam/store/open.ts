@@ -1,0 +1,25 @@
+import type { IpamLog } from "../host.ts";
+import type { Mode } from "../kubernetes/mode.ts";
+import type { IpamStep } from "../steps.ts";
+import type { Storage } from "../whereabouts/config.ts";
+import type { Store } from "./store.ts";
+
+export interface OpenOptions {
+  readonly log: IpamLog;
+  readonly step?: (step: IpamStep) => void;
+}
+
+/**
+ * Opens a storage for one call. Loads only what that storage needs.
+ *
+ * @throws {StoreError}
+ */
+export async function openStore(storage: Storage, options: OpenOptions): Promise<Store> {
+  if (storage.kind === "directory") return new (await import("./directory.ts")).DirectoryStore(storage.path);
+  const { connect } = await import("../kubernetes/connect.ts");
+  const { readMode } = await import("../kubernetes/mode.ts");
+  const { KubernetesStore } = await import("./kubernetes.ts");
+  const cluster = await connect(storage.kubeconfig);
+  const mode: Mode = await readMode(cluster);
+  return new KubernetesStore({ ...options, cluster, mode: () => mode, createsAdopted: false });
+}
