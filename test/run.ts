@@ -12,8 +12,9 @@ interface Counts {
 
 /** Files of one tier run beside each other where they share nothing; the test machines share the processor. */
 const TIERS = [
-  { name: "pure", jobs: 2, takes: (file: string) => !/^test\/(netns|vm)\//.test(file) },
+  { name: "pure", jobs: 2, takes: (file: string) => !/^test\/(netns|vm|cluster)\//.test(file) },
   { name: "network namespaces", jobs: 2, takes: (file: string) => file.startsWith("test/netns/") },
+  { name: "API server", jobs: 2, takes: (file: string) => file.startsWith("test/cluster/") },
   { name: "test machines", jobs: 1, takes: (file: string) => file.startsWith("test/vm/") },
 ];
 
