@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import type { IpamHost, IpamLog, NodePolicy } from "../ipam/host.ts";
 import type { ClaimRecord } from "../ipam/journal.ts";
 import type { IpamStep } from "../ipam/steps.ts";
+import type { AddressLock } from "../ipam/store/directory.ts";
 import type { Store } from "../ipam/store/store.ts";
 import type { Storage } from "../ipam/whereabouts/config.ts";
 import { Locks } from "./attachment/lock.ts";
@@ -26,7 +27,6 @@ export interface IpamHostOptions {
 /** The IPAM plugin's host on this node: its disk, its locks and its files. */
 export function createIpamHost(options: IpamHostOptions): IpamHost {
   const { paths, policy, log, step, store, releaseSoon, wasReleased } = options;
-  const locks = new Locks(paths.runDir);
   const host: IpamHost = {
     stateDir: paths.stateDir,
     node: policy.node ?? hostname(),
@@ -35,13 +35,19 @@ export function createIpamHost(options: IpamHostOptions): IpamHost {
     signal: new AbortController().signal,
     inode: (path) => statSync(path, { throwIfNoEntry: false })?.ino ?? 0,
     readText,
-    lock: (name, what) => locks.acquire(name, what, LOCK_WAIT_MS),
+    lock: lockIn(paths.runDir),
     store,
     step: step ?? (() => {}),
     releaseSoon: (record) => releaseSoon(record, host),
     wasReleased: wasReleased ?? (() => false),
   };
   return host;
+}
+
+/** Locks between all processes that know `dir`: flock(2) on files below it. */
+export function lockIn(dir: string): AddressLock {
+  const locks = new Locks(dir);
+  return (name, what, signal) => locks.acquire(name, what, LOCK_WAIT_MS, signal);
 }
 
 function readText(path: string): string | undefined {

@@ -5,7 +5,7 @@ import { release } from "../ipam/release.ts";
 import { openStore } from "../ipam/store/open.ts";
 import { faultsFrom } from "./faults.ts";
 import { type Log, PATHS } from "./host.ts";
-import { createIpamHost, readNodePolicy } from "./ipam-host.ts";
+import { createIpamHost, lockIn, readNodePolicy } from "./ipam-host.ts";
 import { pathsFrom } from "./node-host.ts";
 import { withOwnIpam } from "./own-ipam.ts";
 import type { Exec } from "./protocol/delegate.ts";
@@ -41,7 +41,7 @@ function standAloneHost(env: Environment, log: Log): IpamHost {
     policy,
     log,
     ...(step && { step }),
-    store: (storage) => openStore(storage, { log, ...(step && { step }) }),
+    store: (storage) => openStore(storage, { log, lockIn, ...(step && { step }) }),
     releaseSoon,
   });
 }

@@ -1,4 +1,5 @@
 import type { Paths } from "../../cni/host.ts";
+import { lockIn } from "../../cni/ipam-host.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import type { IpamLog, NodePolicy } from "../../ipam/host.ts";
 import type { IpamStep } from "../../ipam/steps.ts";
@@ -24,8 +25,14 @@ const SCAN_MS = 15_000;
 /** Starts the IPAM plugin of the agent: answers calls, and works off what earlier processes left on disk. */
 export function startAddresses({ paths, policy, log, step }: AddressesOptions): Addresses {
   const stopping = new AbortController();
-  const options = { log, ...(step && { step }) };
-  const service = new AddressService({ paths, policy, ...options, open: (storage) => openStore(storage, options) });
+  const faults = step && { step };
+  const service = new AddressService({
+    paths,
+    policy,
+    log,
+    ...faults,
+    open: (storage) => openStore(storage, { log, lockIn, ...faults }),
+  });
   service.releases.scan();
   const scanning = setInterval(() => service.releases.scan(), SCAN_MS);
   return {

@@ -2,11 +2,14 @@ import type { IpamLog } from "../host.ts";
 import type { Mode } from "../kubernetes/mode.ts";
 import type { IpamStep } from "../steps.ts";
 import type { Storage } from "../whereabouts/config.ts";
+import type { AddressLock } from "./directory.ts";
 import type { Store } from "./store.ts";
 
 export interface OpenOptions {
   readonly log: IpamLog;
   readonly step?: (step: IpamStep) => void;
+  /** Locks between all processes that use a directory. */
+  lockIn(dir: string): AddressLock;
 }
 
 /**
@@ -15,11 +18,15 @@ export interface OpenOptions {
  * @throws {StoreError}
  */
 export async function openStore(storage: Storage, options: OpenOptions): Promise<Store> {
-  if (storage.kind === "directory") return new (await import("./directory.ts")).DirectoryStore(storage.path);
+  if (storage.kind === "directory") {
+    const { DirectoryStore } = await import("./directory.ts");
+    return new DirectoryStore(storage.path, options.lockIn(storage.path));
+  }
   const { connect } = await import("../kubernetes/connect.ts");
   const { readMode } = await import("../kubernetes/mode.ts");
   const { KubernetesStore } = await import("./kubernetes.ts");
   const cluster = await connect(storage.kubeconfig);
   const mode: Mode = await readMode(cluster);
-  return new KubernetesStore({ ...options, cluster, mode: () => mode, createsAdopted: false });
+  const { log, step } = options;
+  return new KubernetesStore({ log, ...(step && { step }), cluster, mode: () => mode, createsAdopted: false });
 }
