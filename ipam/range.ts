@@ -111,7 +111,8 @@ function parseExclude(text: string): Cidr {
 }
 
 /** `network/bits`. */
-export const cidrOf = ({ isV6, network, prefixBits }: Range): string => `${toText({ isV6, value: network })}/${prefixBits}`;
+export const cidrOf = ({ isV6, network, prefixBits }: Range): string =>
+  `${toText({ isV6, value: network })}/${prefixBits}`;
 
 /** Why an address of any family can never be given out of this range; undefined when it can, in or out of its bounds. */
 export function whyUnusable(range: Range, address: Address): string | undefined {

@@ -1,6 +1,19 @@
+import { object, required } from "../../cni/protocol/decode.ts";
+import { CniError, CODE } from "../../cni/protocol/error.ts";
+import type { Call } from "../../cni/protocol/request.ts";
 import type { Dns, IpConfig, Route } from "../../cni/protocol/result.ts";
+import { parseIp, toText } from "../address.ts";
+import type { IpamHost } from "../host.ts";
 import type { Range } from "../range.ts";
 import type { Pool } from "../store/store.ts";
+import { checkArgs, podOf } from "./args.ts";
+import { type IpamFields, mergeFields, readIpamFields } from "./fields.ts";
+import { readFixed } from "./fixed.ts";
+import { readFlatFile, storageOf } from "./flat-file.ts";
+import { requireObjectName, slicePoolName } from "./names.ts";
+import { type RangeSettings, type ReadRange, readRanges, requireAddresses, toPoolRange } from "./ranges.ts";
+import { readRequested } from "./requested.ts";
+import { readSliceSize } from "./slices.ts";
 
 /** Where addresses are kept. */
 export type Storage =
@@ -32,4 +45,114 @@ export interface IpamConfig {
   readonly sameIndex: boolean;
   readonly podref: string;
   readonly podUid?: string;
+}
+
+type ConfigHost = Pick<IpamHost, "readText" | "policy" | "stateDir" | "log">;
+
+/**
+ * Reads the `ipam` object of a call with all that belongs to it: flat file, CNI_ARGS, `runtimeConfig`. Order of the
+ * steps and texts of the errors are Whereabouts' (pkg/config/config.go, v0.9.4); what differs stands in README.md here.
+ *
+ * ADD and CHECK are read strictly. For the other verbs, which only need to know where addresses are kept, a range that
+ * cannot be used is left out, and nothing is fixed or requested.
+ *
+ * @throws {CniError} 999 in Whereabouts' words; 6 and 7 in ours, naming the field.
+ */
+export function readIpamConfig(call: Call, host: ConfigHost): IpamConfig {
+  const strict = call.verb === "ADD" || call.verb === "CHECK";
+  const own = readOwn(call, host);
+  if (strict) checkArgs(call);
+  const flat = readFlatFile(own.fields, host);
+  const fields = mergeFields(own.fields, flat ?? {});
+  const read = strict ? readRanges(fields) : readable(fields);
+  const storage = storageOf(fields, host, { hasFlatFile: flat !== undefined, meansCluster: own.meansCluster });
+  const gateway = readGateway(fields.gateway, strict);
+  const ranges = toPoolRanges(read, settingsOf(fields, gateway, storage), strict);
+  const given = strict ? addressesOf(call, fields, ranges, gateway) : { fixed: [], requested: [] };
+  const slicePool = strict ? slicePoolOf(fields, ranges, call) : undefined;
+  return {
+    storage,
+    ranges,
+    ...(gateway && { gateway }),
+    routes: fields.routes ?? [],
+    dns: fields.dns ?? {},
+    ...given,
+    ...(slicePool && { slicePool }),
+    sameIndex: fields.same_index ?? false,
+    ...podOf(call, { named: call.verb === "ADD" && storage.kind === "kubernetes" }),
+  };
+}
+
+/** Of the network configuration; without what it may not say, with one warning. */
+function readOwn({ config, request }: Call, { policy, log }: ConfigHost) {
+  if (!config.ipam) throw new CniError(CODE.INTERNAL, "IPAM config missing 'ipam' key");
+  const fields = required(readIpamFields)(required(object)(config.ipam, "ipam"), "ipam");
+  requireAddresses(fields, request.stdin);
+  if (!TYPES.includes(fields.type ?? ""))
+    throw new CniError(
+      CODE.INTERNAL,
+      `only interested in networks whose IPAM type is 'whereabouts'. This one was: ${fields.type ?? ""}`,
+    );
+  const { kubernetes, log_file, configuration_path, ...others } = fields;
+  const meansCluster = kubernetes?.kubeconfig !== undefined;
+  if (policy.trustNetworkConfig) return { fields, meansCluster };
+  const ignored = Object.entries({ "kubernetes.kubeconfig": kubernetes?.kubeconfig, log_file, configuration_path });
+  const names = ignored.filter(([, path]) => path).map(([name]) => name);
+  if (names.length > 0)
+    log.warn(
+      { network: config.name, fields: names },
+      "fields that name files are ignored in a network configuration; trustNetworkConfig in node.json allows them",
+    );
+  return { fields: others, meansCluster };
+}
+
+const TYPES = ["whereabouts", "railnet-ipam"];
+
+function readGateway(given: string | undefined, strict: boolean): string | undefined {
+  const gateway = given === undefined ? undefined : parseIp(given, { sloppy: true });
+  if (given !== undefined && !gateway && strict)
+    throw new CniError(CODE.INTERNAL, `couldn't parse gateway IP: ${given}`);
+  return gateway && toText(gateway);
+}
+
+function settingsOf(fields: IpamFields, gateway: string | undefined, storage: Storage): RangeSettings {
+  return {
+    network: fields.network_name ?? "",
+    overlapping: fields.enable_overlapping_ranges ?? true,
+    recorded: storage.kind === "kubernetes",
+    ...(fields.exclude_gateway && gateway && { excludeGateway: gateway }),
+  };
+}
+
+function addressesOf(call: Call, fields: IpamFields, ranges: readonly PoolRange[], gateway: string | undefined) {
+  const { requested, outside } = readRequested(call, ranges, gateway);
+  return { requested, fixed: readFixed(fields.addresses ?? [], outside, call) };
+}
+
+function slicePoolOf(fields: IpamFields, [first]: readonly PoolRange[], { config }: Call): string | undefined {
+  if (!fields.node_slice_size || !first) return undefined;
+  readSliceSize(fields.node_slice_size, first.pool.cidr);
+  return requireObjectName(slicePoolName(fields.network_name ?? "", config.name), `the name of network ${config.name}`);
+}
+
+function toPoolRanges(read: readonly ReadRange[], settings: RangeSettings, strict: boolean): PoolRange[] {
+  if (strict) return read.map((range) => toPoolRange(range, settings));
+  return read.flatMap((range) => attempt(() => [toPoolRange({ ...range, exclude: [] }, settings)]));
+}
+
+/** The ranges that can be read, each for itself. */
+function readable(fields: IpamFields): ReadRange[] {
+  const { range: _, ...others } = fields;
+  const { ipRanges = [], ...own } = fields;
+  const entries = ipRanges.map((entry) => ({ ...others, ipRanges: [entry] }));
+  return [own, ...entries].flatMap((one) => attempt(() => readRanges(one)));
+}
+
+function attempt<T>(read: () => T[]): T[] {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof CniError) return [];
+    throw error;
+  }
 }

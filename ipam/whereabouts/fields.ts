@@ -1,0 +1,115 @@
+import { list, object, type Read, record, required, text } from "../../cni/protocol/decode.ts";
+import { CniError, CODE } from "../../cni/protocol/error.ts";
+import type { Dns, Route } from "../../cni/protocol/result.ts";
+import { parseResult, readDns } from "../../cni/protocol/result-parse.ts";
+
+export interface RangeFields {
+  readonly range?: string;
+  readonly range_start?: string;
+  readonly range_end?: string;
+  readonly exclude?: readonly string[];
+}
+
+export interface AddressFields {
+  readonly address: string;
+  readonly gateway?: string;
+}
+
+/**
+ * The `ipam` object as it is written, in a network configuration or in Whereabouts' flat file: kinds are checked, what
+ * the texts mean is not. Whereabouts' `leader_*`, `sleep_for_race`, `log_level`, `reconciler_cron_expression`,
+ * `datastore` and `etcd_*` are left out, for there is nothing here that they could change.
+ */
+export interface IpamFields extends RangeFields {
+  readonly type?: string;
+  readonly ipRanges?: readonly RangeFields[];
+  readonly gateway?: string;
+  readonly routes?: readonly Route[];
+  readonly dns?: Dns;
+  readonly addresses?: readonly AddressFields[];
+  readonly network_name?: string;
+  readonly enable_overlapping_ranges?: boolean;
+  readonly node_slice_size?: string;
+  readonly kubernetes?: { readonly kubeconfig?: string };
+  readonly log_file?: string;
+  readonly configuration_path?: string;
+  /** Ours. */
+  readonly same_index?: boolean;
+  /** Ours. */
+  readonly exclude_gateway?: boolean;
+}
+
+/** record(), whose keys match whatever their case, as Go's decoder has them; of several the last one counts. */
+function folded<T extends object>(fields: Parameters<typeof record<T>>[0]): Read<T> {
+  const read = record<T>(fields);
+  const spelled = spelling(Object.keys(fields));
+  return (value, at) => read(spelled(object(value, at)), at);
+}
+
+function spelling(keys: readonly string[]): (from: object | undefined) => object | undefined {
+  const byLower = new Map(keys.map((key) => [key.toLowerCase(), key]));
+  const spell = (key: string) => byLower.get(key.toLowerCase()) ?? key;
+  return (from) => from && Object.fromEntries(Object.entries(from).map(([key, value]) => [spell(key), value]));
+}
+
+const boolean: Read<boolean> = (value, at) => {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "boolean") return value;
+  throw new CniError(CODE.DECODING_FAILURE, `cannot decode ${at}: want true or false, got ${JSON.stringify(value)}`);
+};
+
+const ROUTE = spelling(["dst", "gw", "mtu", "advmss", "priority", "table", "scope"]);
+const DNS = spelling(["nameservers", "domain", "search", "options"]);
+
+const routes: Read<Route[]> = (value, at) => {
+  const given = list(required(object))(value, at)?.map(ROUTE);
+  return given && [...parseResult({ routes: given }, "1.1.0", at.slice(0, -".routes".length)).routes];
+};
+
+/** What is empty is absent, as Go leaves it out of a result. */
+const dns: Read<Dns> = (value, at) => {
+  const given = Object.entries(readDns(DNS(object(value, at)), at) ?? {}).filter(([, one]) => one.length > 0);
+  return given.length > 0 ? Object.fromEntries(given) : undefined;
+};
+
+const RANGE = { range: text, range_start: text, range_end: text, exclude: list(required(text)) };
+
+/**
+ * @param at where it stands, such as `ipam`.
+ * @throws {CniError} 6 or 7, naming the field.
+ */
+export const readIpamFields: Read<IpamFields> = folded<IpamFields>({
+  ...RANGE,
+  type: text,
+  ipRanges: list(folded<RangeFields>(RANGE)),
+  gateway: text,
+  routes,
+  dns,
+  addresses: list(folded<AddressFields>({ address: (value, at) => text(value, at) ?? "", gateway: text })),
+  network_name: text,
+  enable_overlapping_ranges: boolean,
+  node_slice_size: text,
+  kubernetes: folded<{ kubeconfig?: string }>({ kubeconfig: text }),
+  log_file: text,
+  configuration_path: text,
+  same_index: boolean,
+  exclude_gateway: boolean,
+});
+
+/**
+ * What Whereabouts' mergo makes of a configuration and its flat file: what is empty in the first is taken from the
+ * second, field by field within `dns` and `kubernetes`. `enable_overlapping_ranges` never comes from the second.
+ */
+export function mergeFields(own: IpamFields, flat: IpamFields): IpamFields {
+  const merged = { ...flat, ...withoutEmpty(own) };
+  const { enable_overlapping_ranges: _, ...others } = merged;
+  return {
+    ...others,
+    ...(flat.dns && { dns: { ...flat.dns, ...own.dns } }),
+    ...(flat.kubernetes && { kubernetes: { ...flat.kubernetes, ...own.kubernetes } }),
+    ...(own.enable_overlapping_ranges !== undefined && { enable_overlapping_ranges: own.enable_overlapping_ranges }),
+  };
+}
+
+const withoutEmpty = (fields: IpamFields): IpamFields =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => !(Array.isArray(value) && value.length === 0)));

@@ -1,0 +1,72 @@
+import { CniError, CODE } from "../../cni/protocol/error.ts";
+import { parseJson } from "../../cni/protocol/json.ts";
+import type { IpamHost } from "../host.ts";
+import type { Storage } from "./config.ts";
+import { type IpamFields, readIpamFields } from "./fields.ts";
+
+/** Where Whereabouts looks, pkg/config/config.go. */
+const FLAT_FILES = ["/etc/kubernetes", "/etc", "/host/etc"].map(
+  (root) => `${root}/cni/net.d/whereabouts.d/whereabouts.conf`,
+);
+
+/**
+ * Reads Whereabouts' flat file: the first one that exists. Its content is a bare `ipam` object.
+ *
+ * @returns undefined when there is none.
+ * @throws {CniError} 999 in Whereabouts' words, or what readIpamFields() throws.
+ */
+export function readFlatFile(
+  own: IpamFields,
+  { readText, policy }: Pick<IpamHost, "readText" | "policy">,
+): IpamFields | undefined {
+  const named = policy.trustNetworkConfig && own.configuration_path ? [own.configuration_path] : [];
+  for (const path of [...named, ...(policy.flatFiles ?? FLAT_FILES)]) {
+    const content = readAt(path, readText);
+    if (content !== undefined) return readIpamFields(parse(content, path), path) ?? {};
+  }
+  return undefined;
+}
+
+function readAt(path: string, readText: IpamHost["readText"]): string | undefined {
+  try {
+    return readText(path);
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new CniError(CODE.INTERNAL, `error opening flat configuration file @ ${path} with: ${why}`, { cause });
+  }
+}
+
+function parse(content: string, path: string): unknown {
+  try {
+    return parseJson(content, path);
+  } catch (cause) {
+    throw new CniError(
+      CODE.INTERNAL,
+      `LoadIPAMConfig Flatfile (${path}) - JSON Parsing Error: ${(cause as Error).message} / bytes: ${content}`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * Where addresses are kept. A configuration that means a cluster never falls back to a directory of this node: the
+ * same address would be given out on every node.
+ *
+ * @param fields merged; what a network configuration may not say is left out of it already.
+ * @throws {CniError} 999 in Whereabouts' words when there is no kubeconfig where there should be one.
+ */
+export function storageOf(
+  fields: IpamFields,
+  { policy, stateDir }: Pick<IpamHost, "policy" | "stateDir">,
+  { hasFlatFile, meansCluster }: { readonly hasFlatFile: boolean; readonly meansCluster: boolean },
+): Storage {
+  const kubeconfig = fields.kubernetes?.kubeconfig ?? policy.kubeconfig;
+  if (kubeconfig) return { kind: "kubernetes", kubeconfig };
+  if (hasFlatFile || (meansCluster && fields.type !== "whereabouts")) throw new CniError(CODE.INTERNAL, NO_STORAGE);
+  if (fields.type === "whereabouts" && !policy.directory) throw new CniError(CODE.INTERNAL, "config file not found");
+  return { kind: "directory", path: policy.directory ?? `${stateDir}/addresses` };
+}
+
+const NO_STORAGE =
+  "you have not configured the storage engine (looks like you're using an invalid `kubernetes.kubeconfig` parameter " +
+  "in your config)";

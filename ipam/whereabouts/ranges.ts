@@ -1,0 +1,101 @@
+import { CniError, CODE } from "../../cni/protocol/error.ts";
+import { type Address, networkText, parseIp } from "../address.ts";
+import { candidates, MAX_OFFSET } from "../allocate.ts";
+import { type Bounds, cidrOf, parseRange, type Range, type RangeText, rangeOf } from "../range.ts";
+import type { PoolRange } from "./config.ts";
+import type { IpamFields, RangeFields } from "./fields.ts";
+import { poolName, requireObjectName } from "./names.ts";
+
+/** A range of the configuration, its texts read. */
+export interface ReadRange extends Bounds {
+  readonly text: RangeText;
+}
+
+/**
+ * The ranges in the order of the result: `range` with its fields beside it, then `ipRanges`. What `exclude` says and
+ * whether anything is left is seen only by toPoolRange(), as in Whereabouts.
+ *
+ * @throws {CniError} 999 in Whereabouts' words.
+ */
+export function readRanges(fields: IpamFields): ReadRange[] {
+  const { range, range_start, range_end, exclude = [], ipRanges = [] } = fields;
+  // The old fields are read with leading zeros, and what is no address there is passed over without a word.
+  const bounds = { start: sloppy(range_start), end: sloppy(range_end), exclude };
+  const own = range ? [readRange(range, bounds)] : [];
+  return [...own, ...ipRanges.map((entry) => readRange(entry.range ?? "", strictBounds(entry)))];
+}
+
+function readRange(range: string, bounds: Bounds): ReadRange {
+  const text = parseRange(range);
+  return { ...bounds, text, ...(text.start && { start: text.start, end: text.end }) };
+}
+
+const sloppy = (ip = ""): Address | undefined => parseIp(ip, { sloppy: true });
+
+function strictBounds({ range_start, range_end, exclude = [] }: RangeFields): Bounds {
+  return {
+    start: range_start ? parseIp(range_start) : undefined,
+    end: range_end ? parseIp(range_end) : undefined,
+    exclude,
+  };
+}
+
+/**
+ * The texts that Go's decoder refuses before anything else is looked at.
+ *
+ * @param bytes the whole configuration, which Whereabouts shows.
+ * @throws {CniError} 999 in Whereabouts' words.
+ */
+export function requireAddresses({ ipRanges = [], addresses = [] }: IpamFields, bytes: string): void {
+  const given = [...ipRanges.flatMap((r) => [r.range_start, r.range_end]), ...addresses.map((a) => a.gateway)];
+  const odd = given.find((ip) => ip !== undefined && !parseIp(ip));
+  if (odd !== undefined)
+    throw new CniError(
+      CODE.INTERNAL,
+      `LoadIPAMConfig - JSON Parsing Error: invalid IP address: ${odd} / bytes: ${bytes}`,
+    );
+}
+
+/** What all ranges of a configuration have in common. */
+export interface RangeSettings {
+  readonly network: string;
+  readonly overlapping: boolean;
+  /** With `exclude_gateway`. */
+  readonly excludeGateway?: string;
+  /** Whether addresses are recorded in an IPPool, by their offset. */
+  readonly recorded: boolean;
+}
+
+/** @throws {CniError} 999 in Whereabouts' words, 7 for what only we refuse. */
+export function toPoolRange({ text, start, end, exclude = [] }: ReadRange, settings: RangeSettings): PoolRange {
+  const { network, overlapping, excludeGateway, recorded } = settings;
+  const cidr = networkText(text.network);
+  const name = requireObjectName(poolName(network, "", cidr), `range ${cidr}${network && ` of network ${network}`}`);
+  const range = atStorage(() =>
+    rangeOf(text.network, { start, end, exclude: [...exclude, ...(excludeGateway ? [excludeGateway] : [])] }),
+  );
+  return { pool: { name, cidr, network, overlapping }, range: recorded ? recordable(range) : range };
+}
+
+/** Whereabouts sees these only when it allocates, and says so. */
+function atStorage<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    throw new CniError(error.code, `error at storage engine: ${error.message}`, { cause: error });
+  }
+}
+
+/** Without the addresses whose offset Whereabouts cannot read: it removes such records, and gives the address away. */
+function recordable(range: Range): Range {
+  const end = range.network + MAX_OFFSET;
+  if (range.last <= end) return range;
+  const within = { ...range, last: end };
+  if (range.first <= end && !candidates(within, () => false).next().done) return within;
+  throw new CniError(
+    CODE.INVALID_CONFIG,
+    `cannot use range ${cidrOf(range)}: its addresses lie more than 2^63 behind ${cidrOf(range).split("/")[0]}, and ` +
+      "Whereabouts' records end there; use a range that starts nearer to its first address",
+  );
+}

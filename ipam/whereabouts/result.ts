@@ -1,0 +1,16 @@
+import type { Result } from "../../cni/protocol/result.ts";
+import type { IpamConfig } from "./config.ts";
+
+/**
+ * The result of an ADD, as Whereabouts has it: an address a range with the range's mask and the one gateway, whatever
+ * its family; then the fixed ones; routes and DNS as they are configured. No interfaces.
+ *
+ * @param ips canonical, in the order of `config.ranges`.
+ */
+export function toResult({ ranges, gateway, fixed, routes, dns }: IpamConfig, ips: readonly string[]): Result {
+  const given = ips.map((ip, i) => ({
+    address: `${ip}/${ranges[i]!.range.prefixBits}`,
+    ...(gateway && { gateway }),
+  }));
+  return { interfaces: [], ips: [...given, ...fixed], routes, dns };
+}
