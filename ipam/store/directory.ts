@@ -1,0 +1,130 @@
+import * as fs from "node:fs";
+import { AddressFiles } from "./address-files.ts";
+import { claimed, concerns, released } from "./holding.ts";
+import { foundIn, noSlices, takenOf } from "./memory.ts";
+import {
+  type Claim,
+  type Owner,
+  type Pool,
+  type Released,
+  type Store,
+  StoreError,
+  type StoreFailure,
+  type Taken,
+} from "./store.ts";
+
+/** Exclusion between all processes that use the directory; released when the holder dies, however it dies. */
+export type AddressLock = (name: string, what: string, signal?: AbortSignal) => Promise<Disposable>;
+
+/** What must change before it can work; every other errno may pass. */
+const REFUSED = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "ENAMETOOLONG"]);
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: "free space on that disk",
+  EDQUOT: "free space on that disk",
+  EROFS: "mount it writable",
+};
+
+/**
+ * Allocations of one host, without a cluster: a directory with one file an address, which survives kill -9 and power cuts
+ * at any instant. What two processes do to one address is done one after the other, under its lock.
+ */
+export class DirectoryStore implements Store {
+  readonly #path: string;
+  readonly #lock: AddressLock;
+  readonly #networks = new Map<string, AddressFiles>();
+
+  /** @param path made on the first claim. */
+  constructor(path: string, lock: AddressLock) {
+    this.#path = path;
+    this.#lock = lock;
+  }
+
+  async taken(pool: Pool): Promise<Taken> {
+    return this.#reading(pool, `list the addresses of ${pool.name}`, (files) => takenOf(pool, files.all()));
+  }
+
+  async claim({ pool, ip, owner }: Claim, signal?: AbortSignal): Promise<Owner | undefined> {
+    return await this.#changing(pool, ip, `claim ${ip}`, signal, (files) => {
+      const before = files.read(ip);
+      const after = claimed(before, pool, owner);
+      if ("podref" in after) return after;
+      files.write(ip, before, after);
+      return undefined;
+    });
+  }
+
+  async release({ pool, ip, owner }: Claim, signal?: AbortSignal): Promise<Released> {
+    return await this.#changing(pool, ip, `release ${ip}`, signal, (files) => {
+      const before = files.read(ip);
+      const { outcome, rest } = released(before, pool, owner);
+      if (outcome === "released") files.write(ip, before, rest);
+      return outcome;
+    });
+  }
+
+  async find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">): Promise<Claim[]> {
+    return this.#reading(pool, `search ${pool.name}`, (files) => foundIn(pool, files.all(), who));
+  }
+
+  async holder(pool: Pool, ip: string): Promise<Owner | undefined> {
+    return this.#reading(pool, `look up ${ip}`, (files) => files.read(ip).find(concerns(pool))?.owner);
+  }
+
+  slice(name: string): Promise<string> {
+    return Promise.reject(noSlices(name));
+  }
+
+  async check(): Promise<void> {
+    await this.#guarded("use", () => {
+      fs.mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+      fs.accessSync(this.#path, fs.constants.W_OK | fs.constants.X_OK);
+      const { bavail, ffree, files } = fs.statfsSync(this.#path);
+      if (bavail === 0 || (files > 0 && ffree === 0))
+        throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    });
+  }
+
+  #of({ network }: Pool): AddressFiles {
+    const files = this.#networks.get(network) ?? new AddressFiles(this.#path, network);
+    this.#networks.set(network, files);
+    return files;
+  }
+
+  #reading<T>(pool: Pool, what: string, read: (files: AddressFiles) => T): Promise<T> {
+    return this.#guarded(what, () => read(this.#of(pool)));
+  }
+
+  #changing<T>(
+    pool: Pool,
+    ip: string,
+    what: string,
+    signal: AbortSignal | undefined,
+    change: (files: AddressFiles) => T,
+  ): Promise<T> {
+    return this.#guarded(what, async () => {
+      const files = this.#of(pool);
+      using _ = await this.#lock(`${files.name}-${ip}`, `address ${ip} of ${this.#path}`, signal);
+      return change(files);
+    });
+  }
+
+  async #guarded<T>(what: string, work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.#toStoreError(what, error as NodeJS.ErrnoException);
+    }
+  }
+
+  /** What is no errno comes from the lock: nothing has been done yet. */
+  #toStoreError(what: string, error: NodeJS.ErrnoException): StoreError {
+    const { code, message } = error;
+    const kind: StoreFailure = REFUSED.has(String(code))
+      ? "refused"
+      : typeof code === "string"
+        ? "unclear"
+        : "unavailable";
+    const advice = ADVICE[String(code)] ? `; ${ADVICE[String(code)]}` : "";
+    return new StoreError(kind, `cannot ${what} in ${this.#path}: ${message}${advice}`, { cause: error });
+  }
+}

@@ -1,0 +1,91 @@
+import { isInNetwork, toNumber } from "../address.ts";
+import { claimed, concerns, type Holding, released } from "./holding.ts";
+import { type Claim, type Owner, type Pool, type Released, type Store, StoreError, type Taken } from "./store.ts";
+
+/** Holdings by address; one map a network. */
+export type Holdings = Map<string, readonly Holding[]>;
+
+/** Allocations in this process' memory: for tests and simulations. */
+export class MemoryStore implements Store {
+  readonly #networks = new Map<string, Holdings>();
+
+  async taken(pool: Pool): Promise<Taken> {
+    return takenOf(pool, this.#of(pool));
+  }
+
+  async claim({ pool, ip, owner }: Claim): Promise<Owner | undefined> {
+    const holdings = this.#of(pool);
+    const after = claimed(holdings.get(ip) ?? [], pool, owner);
+    if ("podref" in after) return after;
+    holdings.set(ip, after);
+    return undefined;
+  }
+
+  async release({ pool, ip, owner }: Claim): Promise<Released> {
+    const holdings = this.#of(pool);
+    const { outcome, rest } = released(holdings.get(ip) ?? [], pool, owner);
+    if (rest.length > 0) holdings.set(ip, rest);
+    else holdings.delete(ip);
+    return outcome;
+  }
+
+  async find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">): Promise<Claim[]> {
+    return foundIn(pool, this.#of(pool), who);
+  }
+
+  async holder(pool: Pool, ip: string): Promise<Owner | undefined> {
+    return this.#of(pool).get(ip)?.find(concerns(pool))?.owner;
+  }
+
+  slice(name: string): Promise<string> {
+    return Promise.reject(noSlices(name));
+  }
+
+  async check(): Promise<void> {}
+
+  #of({ network }: Pool): Holdings {
+    const known = this.#networks.get(network);
+    if (known) return known;
+    const made: Holdings = new Map();
+    this.#networks.set(network, made);
+    return made;
+  }
+}
+
+/** A view of the holdings of one network, as one of its pools sees it. It stays as it is when they change. */
+export function takenOf(pool: Pool, holdings: Holdings): Taken {
+  const addresses = new Set<bigint>();
+  const own = new Map<string, string>();
+  for (const [ip, all] of holdings) {
+    const held = isInNetwork(ip, pool.cidr) && all.find(concerns(pool));
+    if (!held) continue;
+    addresses.add(toNumber(ip));
+    if (held.pool === pool.name) own.set(interfaceKey(held.owner.podref, held.owner.ifname), ip);
+  }
+  return {
+    has: (address) => addresses.has(address),
+    of: (podref, ifname) => own.get(interfaceKey(podref, ifname)),
+    order: "lowest",
+  };
+}
+
+/** Neither of the two has a slash in its second half: `namespace/name` and `ifname`. */
+export const interfaceKey = (podref: string, ifname: string): string => `${podref}/${ifname}`;
+
+/** The claims through one pool that a sandbox has. */
+export function foundIn(pool: Pool, holdings: Holdings, who: Pick<Owner, "containerId" | "ifname">): Claim[] {
+  return [...holdings].flatMap(([ip, all]) =>
+    all
+      .filter(({ pool: name, owner }) => name === pool.name && isSandbox(owner, who))
+      .map(({ owner }) => ({ pool, ip, owner })),
+  );
+}
+
+export const isSandbox = (owner: Owner, who: Pick<Owner, "containerId" | "ifname">): boolean =>
+  owner.containerId === who.containerId && owner.ifname === who.ifname;
+
+export const noSlices = (name: string): StoreError =>
+  new StoreError(
+    "refused",
+    `cannot get a slice of "${name}": node_slice_size needs the Kubernetes store; configure "kubernetes", or leave node_slice_size out`,
+  );
