@@ -19,12 +19,13 @@ export function sliceRange({ pool, range }: PoolRange, slice: string, node: stri
     );
   return {
     pool: { ...pool, name: poolName(pool.network, node, slice), cidr: slice },
-    range: within(range, rangeOf(cidr)),
+    range: cut(range, cidr),
   };
 }
 
-/** What two ranges have in common, as a part of the second one; empty (`last` before `first`) when it is nothing. */
-function within(range: Range, slice: Range): Range {
+/** What a range has of one of its slices; empty (`last` before `first`) when its bounds leave nothing. */
+export function cut(range: Range, cidr: Cidr): Range {
+  const slice = rangeOf(cidr);
   let { first, last } = slice;
   if (range.first > first) first = range.first;
   if (range.last < last) last = range.last;

@@ -1,0 +1,94 @@
+import { firstAtOrAfter, inSpan, mergeSpans, parseCidr, type Span, spanOf } from "../address.ts";
+import { candidates } from "../allocate.ts";
+import type { Range } from "../range.ts";
+import type { NodeSlicePool } from "./objects.ts";
+import { cut, divideRange } from "./slices.ts";
+
+/** One entry of `NodeSlicePool.status.allocations`. An empty nodeName: free. */
+export type NodeSlice = NonNullable<NodeSlicePool["status"]>["allocations"][number];
+
+/** The state of a network that is cut into slices. */
+export interface SliceState {
+  /** The whole range, as configured. */
+  readonly range: Range;
+  readonly cidr: string;
+  readonly sliceSize: string;
+  /** The entries so far, whatever range and size they were cut with. */
+  readonly before: readonly NodeSlice[];
+  /** Names of the nodes there are. */
+  readonly nodes: readonly string[];
+  /** Whether a pod has an address of this slice. */
+  readonly isInUse: (sliceRange: string) => boolean;
+  /** The slice that a node had before it went, as its IPPools' names tell: it gets it back if it is free. */
+  readonly formerSlice?: (node: string) => string | undefined;
+}
+
+/** A NodeSlicePool with more entries grows too large for etcd; one of more slices lists no more than it needs. */
+const MAX_LISTED = 4_096;
+
+/**
+ * Gives every node a slice. As Whereabouts' controller: in the order of the addresses, to nodes in the order of their
+ * names. Other than there a slice stays its node's while an address in it is in use, also when the node is gone or
+ * range and size have changed; a slice whose addresses are all excluded is nobody's; IPv6 works.
+ *
+ * @returns `without`: nodes for which there was none.
+ * @throws {CniError} what divideRange() throws.
+ */
+export function assignSlices(state: SliceState): { readonly allocations: NodeSlice[]; readonly without: string[] } {
+  const kept = keptSlices(state);
+  const waiting = state.nodes.filter((node) => !kept.some(({ nodeName }) => nodeName === node)).sort();
+  const listed = [...kept, ...freeSlices(state, kept, waiting.length)].sort(byAddress);
+  const without: string[] = [];
+  const given = new Map<string, string>();
+  const isFree = ({ nodeName, sliceRange }: NodeSlice) => nodeName === "" && !given.has(sliceRange);
+  const usable = listed.filter((slice) => isFree(slice) && isUsable(state.range, slice.sliceRange));
+  for (const [node, former] of waiting.map((node) => [node, state.formerSlice?.(node)] as const).sort(formerFirst)) {
+    const slice = usable.find((one) => isFree(one) && one.sliceRange === former) ?? usable.find(isFree);
+    if (slice) given.set(slice.sliceRange, node);
+    else without.push(node);
+  }
+  const allocations = listed.map(({ nodeName, sliceRange }) => ({
+    nodeName: given.get(sliceRange) ?? nodeName,
+    sliceRange,
+  }));
+  return { allocations, without };
+}
+
+/** Who had a slice chooses before who takes any. */
+const formerFirst = ([, a]: readonly [string, string | undefined], [, b]: readonly [string, string | undefined]) =>
+  Number(a === undefined) - Number(b === undefined);
+
+function keptSlices({ range, cidr, sliceSize, before, nodes, isInUse }: SliceState): NodeSlice[] {
+  const [network, bits] = [spanOf(parseCidr(cidr)!), sliceSize.replace("/", "")];
+  const isOfGrid = (slice: string) => slice.endsWith(`/${bits}`) && inSpan(spanOfSlice(slice).first, network);
+  return before.filter(
+    ({ nodeName, sliceRange }) =>
+      nodeName !== "" &&
+      parseCidr(sliceRange)?.isV6 === range.isV6 &&
+      (isInUse(sliceRange) || (isOfGrid(sliceRange) && nodes.includes(nodeName))),
+  );
+}
+
+/** What the range has besides what is kept, as many as are wanted where there are too many to list. */
+function freeSlices({ cidr, sliceSize }: SliceState, kept: readonly NodeSlice[], wanted: number): NodeSlice[] {
+  const taken = mergeSpans(kept.map(({ sliceRange }) => spanOfSlice(sliceRange)));
+  const limit = Math.max(MAX_LISTED - kept.length, wanted);
+  const free: NodeSlice[] = [];
+  for (const sliceRange of divideRange(cidr, sliceSize)) {
+    if (free.length >= limit) break;
+    const span = spanOfSlice(sliceRange);
+    const next = taken[firstAtOrAfter(taken, span.first)];
+    if (!next || next.first > span.last) free.push({ nodeName: "", sliceRange });
+  }
+  return free;
+}
+
+const spanOfSlice = (sliceRange: string): Span => spanOf(parseCidr(sliceRange)!);
+
+const isUsable = (range: Range, sliceRange: string): boolean =>
+  !candidates(cut(range, parseCidr(sliceRange)!), () => false).next().done;
+
+function byAddress(a: NodeSlice, b: NodeSlice): number {
+  const [first, second] = [spanOfSlice(a.sliceRange).first, spanOfSlice(b.sliceRange).first];
+  return first < second ? -1 : Number(first > second);
+}
