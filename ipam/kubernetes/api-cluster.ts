@@ -1,0 +1,152 @@
+import type { Answer, Caller, Request } from "./caller.ts";
+import type { At, Cluster, JsonPatch, KubeObject, Resource, Selection, WatchEvent } from "./cluster.ts";
+import { Deadline } from "./deadline.ts";
+import { type Action, isMissing, refusal } from "./failure.ts";
+import { ACCEPT, pathTo, query } from "./paths.ts";
+import { readEvents } from "./watch.ts";
+
+/** Objects a page: the server's memory, and the time limit, are for one page. */
+const PAGE = 5000;
+/** A watch is asked to end after this and up to as much again, so that the watches of many nodes do not end together. */
+const WATCH_SECONDS = 300;
+
+type ListOptions = Selection & { readonly fromCache?: boolean };
+interface Page<T> {
+  readonly items?: readonly T[];
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+}
+
+/**
+ * The API server over requests of its own. Not client-node's API classes: those take access from client-node too, but
+ * know no watch under Bun, no time limit, and no `metadataOnly`.
+ */
+export class ApiCluster implements Cluster {
+  readonly namespace: string;
+  readonly #caller: Caller;
+
+  constructor(caller: Caller, namespace: string) {
+    this.#caller = caller;
+    this.namespace = namespace;
+  }
+
+  async get<T extends KubeObject>(resource: Resource, name: string, at: At = {}): Promise<T | undefined> {
+    const action: Action = { verb: "get", resource, name };
+    const answer = await this.#send(action, "GET", this.#path(resource, at, name), at);
+    if (isMissing(answer.status, answer.body, name)) return undefined;
+    return read<T>(action, answer);
+  }
+
+  async list<T extends KubeObject>(resource: Resource, selection: ListOptions = {}) {
+    const items: T[] = [];
+    for (let next: string | undefined; ; ) {
+      const page: Page<T> = await this.#page(resource, selection, next);
+      items.push(...(page.items ?? []));
+      next = page.metadata.continue;
+      if (!next) return { items, resourceVersion: page.metadata.resourceVersion };
+    }
+  }
+
+  async create<T extends KubeObject>(resource: Resource, object: T, at: At = {}): Promise<T> {
+    const action: Action = { verb: "create", resource, name: object.metadata.name };
+    const path = this.#path(resource, withNamespaceOf(object, at));
+    return read<T>(action, await this.#send(action, "POST", path, at, "application/json", object));
+  }
+
+  patch<T extends KubeObject>(resource: Resource, name: string, patch: JsonPatch, at: At = {}): Promise<T> {
+    return this.#patch<T>(resource, name, "application/json-patch+json", patch, at);
+  }
+
+  mergePatch<T extends KubeObject>(resource: Resource, name: string, patch: object, at: At = {}): Promise<T> {
+    return this.#patch<T>(resource, name, "application/merge-patch+json", patch, at);
+  }
+
+  async replace<T extends KubeObject>(resource: Resource, object: T, at: At = {}): Promise<T> {
+    const { name } = object.metadata;
+    const action: Action = { verb: "update", resource, name };
+    const path = this.#path(resource, withNamespaceOf(object, at), name);
+    return read<T>(action, await this.#send(action, "PUT", path, at, "application/json", object));
+  }
+
+  async delete(
+    resource: Resource,
+    name: string,
+    preconditions: { readonly uid?: string; readonly resourceVersion?: string } = {},
+    { namespace, signal }: At = {},
+  ): Promise<boolean> {
+    const action: Action = { verb: "delete", resource, name };
+    const path = this.#path(resource, namespace === undefined ? {} : { namespace }, name);
+    const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions };
+    const answer = await this.#send(action, "DELETE", path, { signal }, "application/json", body);
+    if (isMissing(answer.status, answer.body, name)) return false;
+    read(action, answer);
+    return true;
+  }
+
+  async *watch<T extends KubeObject>(
+    resource: Resource,
+    from: Selection & { readonly resourceVersion: string },
+  ): AsyncGenerator<WatchEvent<T>> {
+    const { labelSelector, fieldSelector, resourceVersion, metadataOnly, signal } = from;
+    const action: Action = { verb: "watch", resource };
+    const timeoutSeconds = Math.round(WATCH_SECONDS * (1 + Math.random()));
+    const options = { labelSelector, fieldSelector, resourceVersion, timeoutSeconds };
+    const path = `${this.#path(resource, from)}${query({ ...options, watch: 1, allowWatchBookmarks: "true" })}`;
+    const headers = headersOf(metadataOnly ? ACCEPT.metadata : ACCEPT.all);
+    // A connection can die without a word, and the server was asked to end it before that.
+    using line = new Deadline((timeoutSeconds + 15) * 1000, signal);
+    try {
+      const answer = await this.#caller.stream({ ...action, method: "GET", path, headers }, line.signal);
+      if (answer.status !== 200) throw refusal(action, answer.status, await answer.text());
+      yield* readEvents<T>(action, answer.pieces());
+    } catch (error) {
+      if (!line.signal.aborted) throw error;
+    }
+  }
+
+  async #patch<T extends KubeObject>(resource: Resource, name: string, type: string, patch: object, at: At) {
+    const action: Action = { verb: "patch", resource, name };
+    return read<T>(action, await this.#send(action, "PATCH", this.#path(resource, at, name), at, type, patch));
+  }
+
+  async #page<T>(resource: Resource, selection: ListOptions, next: string | undefined): Promise<Page<T>> {
+    const { labelSelector, fieldSelector, metadataOnly, fromCache, signal } = selection;
+    const action: Action = { verb: "list", resource };
+    const version = fromCache && !next ? "0" : undefined; // a further page is of the first one's version
+    const options = { labelSelector, fieldSelector, limit: PAGE, continue: next, resourceVersion: version };
+    const headers = headersOf(metadataOnly ? ACCEPT.metadataList : ACCEPT.all);
+    const path = `${this.#path(resource, selection)}${query(options)}`;
+    return read(action, await this.#caller.call({ ...action, method: "GET", path, headers }, signal));
+  }
+
+  #path(resource: Resource, { namespace = this.namespace }: Pick<At, "namespace">, name = ""): string {
+    return pathTo(resource, namespace, name);
+  }
+
+  #send(action: Action, method: string, path: string, at: At, contentType?: string, body?: object): Promise<Answer> {
+    const headers = headersOf(at.metadataOnly ? ACCEPT.metadata : ACCEPT.all, contentType);
+    const request: Request = { ...action, method, path, headers, ...(body && { body: JSON.stringify(body) }) };
+    return this.#caller.call(request, at.signal);
+  }
+}
+
+/** Not compressed: the server spends more on that than a node's network is worth. */
+const headersOf = (accept: string, contentType?: string): Record<string, string> => ({
+  Accept: accept,
+  "Accept-Encoding": "identity",
+  "User-Agent": "railnet",
+  ...(contentType && { "Content-Type": contentType }),
+});
+
+function withNamespaceOf({ metadata }: KubeObject, at: At): Pick<At, "namespace"> {
+  const namespace = at.namespace ?? metadata.namespace;
+  return namespace === undefined ? {} : { namespace };
+}
+
+function read<T>(action: Action, { status, body }: Answer): T {
+  if (status < 200 || status > 299) throw refusal(action, status, body);
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw refusal(action, 500, `the answer is not JSON: ${body.slice(0, 200)}`);
+  }
+}

@@ -1,0 +1,83 @@
+import { ApiError, type Resource } from "./cluster.ts";
+import { isUntrusted, type SendError } from "./transport.ts";
+
+/** What is asked of the server: `create overlappingrangeipreservations 10.0.0.1`, in the words of RBAC. */
+export interface Action {
+  readonly verb: "get" | "list" | "watch" | "create" | "patch" | "update" | "delete";
+  readonly resource: Resource;
+  readonly name?: string;
+}
+
+/** metav1.Status, as far as it is looked at. */
+interface Status {
+  readonly reason?: string;
+  readonly message?: string;
+  readonly code?: number;
+  readonly details?: { readonly name?: string };
+}
+
+export const isWrite = ({ verb }: Action): boolean => !["get", "list", "watch"].includes(verb);
+
+/** From the body of an answer; undefined for what is none, such as a proxy's page. */
+export function readStatus(body: string): Status | undefined {
+  try {
+    const status = JSON.parse(body);
+    return status?.kind === "Status" ? status : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The object is not there, as against: nobody serves such objects. */
+export const isMissing = (status: number, body: string, name: string): boolean =>
+  status === 404 && readStatus(body)?.details?.name === name;
+
+/** Of an answer that is no success. */
+export function refusal(action: Action, httpStatus: number, body: string): ApiError {
+  const said = readStatus(body);
+  const status = said?.code ?? httpStatus;
+  const message = (said?.message ?? body.trim()).slice(0, 600) || `HTTP status ${status}`;
+  const hint = advice(action, status, said);
+  // A 503 with a Status is the API server's own and comes before it does anything; others may be a balancer's afterthought.
+  const isUnclear = isWrite(action) && status >= 500 && !(status === 503 && said);
+  const unsure = isUnclear ? "; it may have been done all the same" : "";
+  return new ApiError(`cannot ${words(action)}: ${message} (${said?.reason ?? status})${unsure}${hint}`, {
+    status,
+    reason: said?.reason ?? "",
+    isUnclear,
+  });
+}
+
+/** Of a request without an answer. */
+export function silence(action: Action, server: string, error: SendError): ApiError {
+  const isUnclear = isWrite(action) && error.wasSent;
+  const hint = isUntrusted(error.code)
+    ? "; its certificate is not signed by the CA of the kubeconfig"
+    : isUnclear
+      ? "; it may have been done all the same"
+      : "";
+  const code = error.code && !error.message.includes(error.code) ? ` (${error.code})` : "";
+  return new ApiError(`cannot ${words(action)} at ${server}: ${error.message}${code}${hint}`, {
+    isUnclear,
+    cause: error,
+  });
+}
+
+/** Of a request whose time was over, or whose caller lost interest, after or before it was sent. */
+export function unfinished(action: Action, server: string, why: string, wasSent: boolean): ApiError {
+  const isUnclear = isWrite(action) && wasSent;
+  const unsure = isUnclear ? "; it may have been done all the same" : "";
+  return new ApiError(`cannot ${words(action)} at ${server}: ${why}${unsure}`, { isUnclear });
+}
+
+const words = ({ verb, resource, name }: Action): string => `${verb} ${resource.plural}${name ? ` ${name}` : ""}`;
+
+function advice({ verb, resource }: Action, status: number, said: Status | undefined): string {
+  const { group, plural } = resource;
+  if (status === 401) return "; the token or certificate of the kubeconfig is not, or no longer, valid";
+  if (status === 403)
+    return `; allow it as manifests/rbac.yaml does: apiGroups: ["${group}"], resources: [${plural}], verbs: [${verb}]`;
+  if (status === 404 && !said?.details?.name)
+    return `; ${plural} are not served here${group.startsWith("whereabouts.") ? ": kubectl apply -f manifests/crds" : ""}`;
+  return "";
+}

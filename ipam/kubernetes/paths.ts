@@ -1,0 +1,25 @@
+import type { Resource } from "./cluster.ts";
+
+/** `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME`; without namespace: of all. */
+export function pathTo(resource: Resource, namespace: string, name = ""): string {
+  const { group, version, plural, namespaced } = resource;
+  const root = group ? `/apis/${group}/${version}` : `/api/${version}`;
+  const scope = namespaced && namespace ? `/namespaces/${encodeURIComponent(namespace)}` : "";
+  return `${root}${scope}/${plural}${name && `/${encodeURIComponent(name)}`}`;
+}
+
+/** `?a=b&c=d` of what is set; empty when nothing is. */
+export function query(parameters: Readonly<Record<string, string | number | undefined>>): string {
+  const set = new URLSearchParams();
+  for (const [key, value] of Object.entries(parameters))
+    if (value !== undefined && value !== "") set.set(key, `${value}`);
+  return set.size === 0 ? "" : `?${set}`;
+}
+
+const PARTIAL = ";g=meta.k8s.io;v=v1";
+/** Values of Accept: a whole answer, an object's or a list's metadata alone. */
+export const ACCEPT = {
+  all: "application/json",
+  metadata: `application/json;as=PartialObjectMetadata${PARTIAL}`,
+  metadataList: `application/json;as=PartialObjectMetadataList${PARTIAL}`,
+} as const;

@@ -1,0 +1,51 @@
+import type { Access, ReadAccess } from "./access.ts";
+import { openTransport, type Transport } from "./transport.ts";
+
+/** As client-go: a token file is looked at once a minute. */
+const KEEP_MS = 60_000;
+
+export interface Open {
+  readonly access: Access;
+  readonly send: Transport;
+}
+
+/** Keeps access and connections until they are old or refused. */
+export class Session {
+  readonly #read: ReadAccess;
+  #open: Open | undefined;
+  #readAt = 0;
+  #reading: Promise<Open> | undefined;
+
+  constructor(read: ReadAccess) {
+    this.#read = read;
+  }
+
+  /** For messages. */
+  get server(): string {
+    return this.#open?.access.server ?? "the API server";
+  }
+
+  /** @param refused what the server refused: read again, unless that has happened since. */
+  async open(refused?: Open): Promise<Open> {
+    const isFresh = refused !== undefined && refused === this.#open;
+    if (this.#open && !isFresh && performance.now() - this.#readAt < KEEP_MS) return this.#open;
+    this.#reading ??= this.#renew(isFresh).finally(() => (this.#reading = undefined));
+    return this.#reading;
+  }
+
+  async #renew(isFresh: boolean): Promise<Open> {
+    try {
+      const access = await this.#read(isFresh);
+      const isSame = this.#open && transportKey(this.#open.access) === transportKey(access);
+      const send = isSame ? this.#open!.send : await openTransport(access.server, access.tls);
+      this.#open = { access, send };
+    } catch (error) {
+      // A file that is being replaced: what was read last may still do.
+      if (!this.#open || isFresh) throw error;
+    }
+    this.#readAt = performance.now();
+    return this.#open;
+  }
+}
+
+const transportKey = ({ server, tls }: Access): string => JSON.stringify([server, tls]);

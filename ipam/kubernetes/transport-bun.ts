@@ -1,0 +1,47 @@
+import { type HttpAnswer, type HttpRequest, neverSent, SendError, type Tls, type Transport } from "./transport.ts";
+
+/** Over Bun's fetch, which alone takes `tls`; it keeps up to 64 idle connections. */
+export function fetchTransport(server: string, tls: Tls): Transport {
+  return async ({ method, path, headers, body, signal }: HttpRequest): Promise<HttpAnswer> => {
+    // `timeout: false`: else a watch that is quiet for five minutes is cut.
+    const init = {
+      method,
+      headers,
+      signal,
+      tls,
+      redirect: "manual",
+      timeout: false,
+      ...(body !== undefined && { body }),
+    };
+    const response = await fetch(`${server}${path}`, init as RequestInit).catch(fail);
+    return {
+      status: response.status,
+      header: (name) => response.headers.get(name) ?? undefined,
+      text: () => response.text().catch(fail),
+      pieces: () => pieces(response),
+    };
+  };
+}
+
+async function* pieces({ body }: Response): AsyncGenerator<Uint8Array> {
+  if (!body) return;
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch(fail);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+function fail(cause: Error & { code?: unknown }): never {
+  const code = typeof cause.code === "string" ? cause.code : "";
+  throw new SendError(cause.message.replace(/ For more information.*$/, ""), {
+    code,
+    wasSent: !neverSent(code),
+    cause,
+  });
+}
