@@ -1,3 +1,5 @@
+import type { Span } from "../address.ts";
+
 /** Who has an address. An interface is podref and ifname, as in Whereabouts' records; a sandbox of it is a container ID. */
 export interface Owner {
   /** `namespace/name` of the pod. */
@@ -33,6 +35,8 @@ export interface Claim {
 /** What is known to be taken in a pool. May lag behind: only claim() decides. */
 export interface Taken {
   has(address: bigint): boolean;
+  /** The whole run of taken addresses around one, where it is known (AddressSet): candidates() jumps over it. */
+  run?(address: bigint): Span | undefined;
   /** The canonical address that an interface (podref and ifname) holds, by whichever sandbox. */
   of(podref: string, ifname: string): string | undefined;
   /** Where candidates come from: beside a live Whereabouts, which takes the lowest, from the other end. */
