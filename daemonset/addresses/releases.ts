@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { IpamHost } from "../../ipam/host.ts";
-import { type ClaimJournal, claimKey, type ClaimRecord } from "../../ipam/journal.ts";
+import { type ClaimJournal, type ClaimRecord, claimKey } from "../../ipam/journal.ts";
 import { lockAttachment } from "../../ipam/lock.ts";
 import { release } from "../../ipam/release.ts";
 import { StoreError } from "../../ipam/store/store.ts";
@@ -96,7 +96,10 @@ export class Releases {
     const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
     if (!isRefused) this.#pausedUntil = performance.now() + pauseMs;
     const { podref, ifname, containerId: containerID } = record.owner;
-    this.#host.log.warn({ err, podref, ifname, containerID, retryMs: Math.round(pauseMs) }, "addresses not released yet");
+    this.#host.log.warn(
+      { err, podref, ifname, containerID, retryMs: Math.round(pauseMs) },
+      "addresses not released yet",
+    );
     this.#resting++;
     await sleep(pauseMs, undefined, { ref: false });
     this.#resting--;

@@ -47,7 +47,9 @@ export class AddressService {
     const { CNI_COMMAND: verb, CNI_CONTAINERID: containerId = "", CNI_IFNAME: ifname = "" } = request.env;
     const key = claimKey(containerId, ifname);
     if (verb === "DEL")
-      this.#adding.get(key)?.abort(new CniError(CODE.TRY_AGAIN_LATER, "cannot finish ADD: DEL of the same attachment came"));
+      this.#adding
+        .get(key)
+        ?.abort(new CniError(CODE.TRY_AGAIN_LATER, "cannot finish ADD: DEL of the same attachment came"));
     const abort = new AbortController();
     if (verb === "ADD") this.#adding.set(key, abort);
     try {

@@ -1,0 +1,157 @@
+import { ApiError, IP_POOLS, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import type { Claim, Owner } from "../../ipam/store/store.ts";
+import { reservationName } from "../../ipam/whereabouts/names.ts";
+import {
+  ADOPTED,
+  type IpPool,
+  type NodeSlicePool,
+  ownerOfRecord,
+  ownerOfReservation,
+  type PoolRecord,
+  type Reservation,
+  toReservation,
+} from "../../ipam/whereabouts/objects.ts";
+import type { Context } from "./context.ts";
+import { isPodref, readPod } from "./evidence.ts";
+import { inParallel } from "./parallel.ts";
+import { filling, judge } from "./plan-adopt.ts";
+import { type Place, placeOf } from "./pool-place.ts";
+
+/** Somebody writes to the pool all the time: the next run goes on. What was checked in a try is not checked again in the next. */
+const MAX_TRIES = 20;
+
+/**
+ * Makes a reservation for every record of a pool, then says so on the pool, which from then on may be claimed from by
+ * reservation alone. The last step tests the resourceVersion, so no record that came meanwhile is missed. May end
+ * anywhere and be run again.
+ *
+ * @returns whether the pool is adopted; false when an address of it has two owners, or nobody knows its network.
+ * @throws {ApiError}
+ */
+export async function adopt(
+  name: string,
+  slices: readonly NodeSlicePool[],
+  context: Context,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const checked = new Map<string, string>();
+  for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+    const pool = await context.cluster.get<IpPool>(IP_POOLS, name, { signal });
+    if (!pool || pool.metadata.annotations?.[ADOPTED]) return pool !== undefined;
+    const place = placeOf(pool, slices);
+    if (!place) return notOurs(pool, context);
+    const conflicts = await reserveAll(pool, place, checked, context, signal);
+    if (conflicts > 0) return disputed(name, conflicts, context);
+    if (await mark(pool, context, signal)) return true;
+  }
+  return false;
+}
+
+function disputed(pool: string, conflicts: number, { log }: Context): false {
+  log.warn({ pool, conflicts }, "pool cannot be adopted: addresses of it have two owners; it is tried again");
+  return false;
+}
+
+function notOurs({ metadata: { name }, spec: { range } }: IpPool, { log }: Context): false {
+  log.warn({ pool: name, range }, "pool cannot be adopted: its name does not tell its network");
+  return false;
+}
+
+/** @returns how many records are in conflict with a reservation. */
+async function reserveAll(
+  { spec: { allocations } }: IpPool,
+  place: Place,
+  checked: Map<string, string>,
+  context: Context,
+  signal: AbortSignal,
+): Promise<number> {
+  let conflicts = 0;
+  const pods = new PodOwners(context, signal);
+  await inParallel(Object.entries(allocations ?? {}), async ([key, record]) => {
+    const ip = place.ipOf(key);
+    if (ip === undefined || checked.get(key) === record.id) return;
+    const isDone = await reserve({ pool: place.pool, ip, record }, pods, context, signal);
+    if (isDone) checked.set(key, record.id);
+    else conflicts++;
+  });
+  return conflicts;
+}
+
+/** @returns false when another interface has the address. */
+export async function reserve(
+  { pool, ip, record }: Omit<Claim, "owner"> & { record: PoolRecord },
+  pods: PodOwners,
+  { cluster, disputes }: Context,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const name = reservationName(pool.network, ip);
+  for (;;) {
+    const existing = await cluster.get<Reservation>(RESERVATIONS, name, { signal });
+    const judgement = existing ? judge(record, existing) : "make";
+    if (judgement === "fine") return true;
+    if (judgement === "conflict") {
+      disputes.say({ ip, pool: pool.name, user: ownerOfRecord(record), holder: ownerOfReservation(existing!) });
+      return false;
+    }
+    const claim = { pool, ip, owner: await pods.ownerOf(record) };
+    const write = existing
+      ? cluster.mergePatch(RESERVATIONS, name, filling(claim, existing), { signal })
+      : cluster.create(RESERVATIONS, toReservation(claim), { signal });
+    if (await unlessChanged(write)) return true;
+  }
+}
+
+/** Sets the mark on the pool as it was read. @returns false when it has changed since. */
+async function mark({ metadata }: IpPool, { cluster, log, counters }: Context, signal: AbortSignal): Promise<boolean> {
+  const { name, resourceVersion } = metadata;
+  const patch = { metadata: { resourceVersion, annotations: { [ADOPTED]: new Date().toISOString() } } };
+  if (!(await unlessChanged(cluster.mergePatch(IP_POOLS, name, patch, { signal, metadataOnly: true })))) return false;
+  counters.adopted++;
+  log.info({ pool: name }, "pool adopted: its addresses are claimed by reservation alone");
+  return true;
+}
+
+/** Takes the mark away: beside a live Whereabouts records come that have no reservation. Idempotent. */
+export async function disown(pool: string, { cluster }: Context, signal: AbortSignal): Promise<void> {
+  const patch = { metadata: { annotations: { [ADOPTED]: null } } };
+  await cluster.mergePatch(IP_POOLS, pool, patch, { signal, metadataOnly: true }).catch((error) => {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
+  });
+}
+
+/** @returns false when the object changed, appeared or vanished meanwhile. */
+async function unlessChanged(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 409 || error.status === 404)) return false;
+    throw error;
+  }
+}
+
+/** Who a record belongs to, with what only its pod knows: UID and node. A pod is read once for all its rails. */
+export class PodOwners {
+  readonly #context: Context;
+  readonly #signal: AbortSignal;
+  readonly #pods = new Map<string, Promise<Partial<Owner>>>();
+
+  constructor(context: Context, signal: AbortSignal) {
+    this.#context = context;
+    this.#signal = signal;
+  }
+
+  async ownerOf(record: PoolRecord): Promise<Owner> {
+    const { podref } = record;
+    const known = this.#pods.get(podref) ?? this.#read(podref);
+    this.#pods.set(podref, known);
+    return { ...ownerOfRecord(record), ...(await known) };
+  }
+
+  async #read(podref: string): Promise<Partial<Owner>> {
+    const pod = isPodref(podref) ? await readPod(this.#context.cluster, podref, this.#signal) : undefined;
+    const { uid } = pod?.metadata ?? {};
+    const node = pod?.spec?.nodeName;
+    return { ...(uid && { podUid: uid }), ...(node && { node }) };
+  }
+}

@@ -1,0 +1,23 @@
+import type { Log } from "../../cni/host.ts";
+import type { Cluster } from "../../ipam/kubernetes/cluster.ts";
+import type { Mode } from "../../ipam/kubernetes/mode.ts";
+import type { Store } from "../../ipam/store/store.ts";
+import type { Counters } from "./counters.ts";
+import type { Disputes } from "./disputes.ts";
+import type { Events } from "./events.ts";
+import type { FreedHistory } from "./freed.ts";
+
+/** What all background work shares. */
+export interface Context {
+  readonly cluster: Cluster;
+  /** Of the same cluster. */
+  readonly store: Store;
+  readonly mode: () => Mode;
+  /** Name of this node in the cluster. */
+  readonly node: string;
+  readonly log: Log;
+  readonly events: Events;
+  readonly disputes: Disputes;
+  readonly counters: Counters;
+  readonly freed: FreedHistory;
+}

@@ -1,0 +1,26 @@
+/** What the background work did so far; the agent's metrics are read from it. */
+export interface Counters {
+  /** Addresses of pods that are gone. */
+  freed: number;
+  /** Reservations of living pods that somebody had removed. */
+  putBack: number;
+  /** Addresses that a living pod uses and another has reserved. */
+  duplicates: number;
+  /** Pools whose records all have reservations now. */
+  adopted: number;
+  /** Patches of the pools' view, and those that the server refused because somebody else had written. */
+  viewPatches: number;
+  viewRefusals: number;
+  /** Times that this node became the leader. */
+  terms: number;
+}
+
+export const noCounts = (): Counters => ({
+  freed: 0,
+  putBack: 0,
+  duplicates: 0,
+  adopted: 0,
+  viewPatches: 0,
+  viewRefusals: 0,
+  terms: 0,
+});

@@ -1,0 +1,29 @@
+import { type Cluster, type KubeObject, PODS } from "../../ipam/kubernetes/cluster.ts";
+
+export interface Pod extends KubeObject {
+  readonly spec?: { readonly nodeName?: string };
+  readonly status?: { readonly phase?: string };
+}
+
+/** A quorum read of a pod. Undefined: NotFound. */
+export function readPod(cluster: Cluster, podref: string, signal?: AbortSignal): Promise<Pod | undefined> {
+  const [namespace = "", name = ""] = podref.split("/");
+  return cluster.get<Pod>(PODS, name, { namespace, signal });
+}
+
+/** Whether a podref names a pod at all: others are marks of somebody else, and are left alone for good. */
+export const isPodref = (podref: string): boolean => /^[^/]+\/[^/]+$/.test(podref);
+
+/**
+ * Why a pod needs its address no more; undefined while it may. Pure. What its annotations say, or do not say, is no
+ * evidence: Multus writes them after ADD.
+ *
+ * @param podUid empty when it is not known.
+ */
+export function podIsOver(pod: Pod | undefined, podUid: string): string | undefined {
+  if (!pod) return "its pod does not exist";
+  if (podUid && pod.metadata.uid !== podUid)
+    return `its pod is gone, and another of the same name has UID ${pod.metadata.uid}`;
+  const phase = pod.status?.phase;
+  return phase === "Succeeded" || phase === "Failed" ? `its pod has finished: ${phase}` : undefined;
+}

@@ -1,0 +1,79 @@
+import { ApiError, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import type { Claim } from "../../ipam/store/store.ts";
+import { reservationName } from "../../ipam/whereabouts/names.ts";
+import type { Reservation } from "../../ipam/whereabouts/objects.ts";
+import type { Context } from "./context.ts";
+import type { GcPlan } from "./plan-gc.ts";
+import { ipOf, rangeOfName } from "./pool-place.ts";
+import type { Reserved } from "./reserved.ts";
+
+/**
+ * Frees an address whose pod is gone, if its reservation is still the one that was judged; says what was seen. Beside a
+ * live Whereabouts its record goes too, if the claim is ours.
+ *
+ * @throws {ApiError | StoreError}
+ */
+export async function free(due: GcPlan["due"][number], context: Context, signal: AbortSignal): Promise<void> {
+  const claim = context.mode() === "coexist" ? claimOf(due.reserved) : undefined;
+  const isFreed = claim
+    ? await release(claim, due.reserved, context, signal)
+    : await remove(due.reserved, context, signal);
+  if (isFreed) tell(due, context);
+}
+
+/** Counts, keeps and logs what was seen, and when. */
+export function tell({ reserved, evidence, sinceMs }: GcPlan["due"][number], context: Context): void {
+  const { name: reservation, pool, podref, ifname, containerId: containerID, node: owner } = reserved;
+  const since = new Date(Date.now() - (performance.now() - sinceMs)).toISOString();
+  const freed = {
+    reservation,
+    pool,
+    podref,
+    ifname,
+    containerID,
+    owner,
+    evidence,
+    since,
+    at: new Date().toISOString(),
+  };
+  context.counters.freed++;
+  context.freed.add(freed);
+  context.log.info(freed, "address freed: its pod is gone");
+  context.events.onPool("Normal", pool, "AddressFreed", `${reservation} of ${podref} (${ifname}): ${evidence}`);
+}
+
+/** @returns false when it has changed, or is gone already. */
+async function remove(
+  { name, uid, resourceVersion }: Reserved,
+  { cluster }: Context,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    return await cluster.delete(RESERVATIONS, name, { uid, resourceVersion }, { signal });
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 409) return false;
+    throw error;
+  }
+}
+
+async function release(
+  claim: Claim,
+  seen: Reserved,
+  { cluster, store }: Context,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const now = await cluster.get<Reservation>(RESERVATIONS, seen.name, { signal });
+  if (now?.metadata.uid !== seen.uid || now.metadata.resourceVersion !== seen.resourceVersion) return false;
+  return (await store.release(claim, signal)) === "released";
+}
+
+/** The claim that a reservation of ours stands for; undefined for Whereabouts' own, or where the names do not tell. */
+export function claimOf(reserved: Reserved): Claim | undefined {
+  const { pool: name, network, podref, ifname, containerId, podUid, node } = reserved;
+  const cidr = name && rangeOfName(name, reserved);
+  if (!cidr) return undefined;
+  const pool = { name, cidr, network, overlapping: true };
+  const ip = ipOf(reserved, pool);
+  const owner = { podref, ifname, containerId, ...(podUid && { podUid }), ...(node && { node }) };
+  return ip && reservationName(network, ip) === reserved.name ? { pool, ip, owner } : undefined;
+}

@@ -1,0 +1,77 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { ClaimRecord } from "../../ipam/journal.ts";
+import { IP_POOLS } from "../../ipam/kubernetes/cluster.ts";
+import type { Claim } from "../../ipam/store/store.ts";
+import type { IpPool } from "../../ipam/whereabouts/objects.ts";
+import type { Context } from "./context.ts";
+import type { Sandboxes } from "./gc-node.ts";
+import { heal } from "./heal.ts";
+import { claimsToKeep, missing } from "./plan-heal.ts";
+import { placeOf } from "./pool-place.ts";
+import type { Reserved } from "./reserved.ts";
+
+/** Puts back what somebody removed of this node's living attachments. */
+export class NodeHeal {
+  readonly #context: Context;
+  readonly #sandboxes: Sandboxes;
+
+  constructor(context: Context, sandboxes: Sandboxes) {
+    this.#context = context;
+    this.#sandboxes = sandboxes;
+  }
+
+  /** A reservation of this node is gone: normally because its DEL came, and then the journal says so. */
+  async onDeleted({ name, containerId, ifname }: Reserved, signal: AbortSignal): Promise<void> {
+    const record = this.#sandboxes.journal.find(containerId, ifname);
+    if (record && this.#isAlive(record)) await this.#heal(record, (one) => one !== name, signal);
+  }
+
+  /** Every claim of the journal that has no reservation. @param has by name of the reservation. */
+  async sweep(has: (reservation: string) => boolean, signal: AbortSignal): Promise<void> {
+    for (const record of this.#sandboxes.journal.all()) {
+      if (missing(claimsToKeep(record), has).length > 0 && this.#isAlive(record)) await this.#heal(record, has, signal);
+      await nextTurn();
+    }
+  }
+
+  /** Beside a live Whereabouts: every claim of the journal that has no record in its pool. Reads each pool once. */
+  async sweepRecords(signal: AbortSignal): Promise<void> {
+    const byPool = new Map<string, { claim: Claim; record: ClaimRecord }[]>();
+    for (const record of this.#sandboxes.journal.all()) {
+      for (const claim of claimsToKeep(record)) {
+        const { name } = claim.pool;
+        byPool.set(name, [...(byPool.get(name) ?? []), { claim, record }]);
+      }
+      await nextTurn();
+    }
+    for (const [name, claims] of byPool) {
+      const has = await this.#records(name, signal);
+      for (const { claim, record } of claims)
+        if (!has(claim) && this.#isAlive(record)) await heal(claim, () => this.#isHeld(claim), this.#context, signal);
+    }
+  }
+
+  async #records(name: string, signal: AbortSignal): Promise<(claim: Claim) => boolean> {
+    const pool = await this.#context.cluster.get<IpPool>(IP_POOLS, name, { signal });
+    const place = pool && placeOf(pool, []);
+    return ({ ip, owner }) => {
+      const key = place?.keyOf(ip);
+      return key !== undefined && pool?.spec.allocations?.[key]?.podref === owner.podref;
+    };
+  }
+
+  async #heal(record: ClaimRecord, has: (reservation: string) => boolean, signal: AbortSignal): Promise<void> {
+    for (const claim of missing(claimsToKeep(record), has))
+      await heal(claim, () => this.#isHeld(claim), this.#context, signal);
+  }
+
+  #isAlive(record: ClaimRecord): boolean {
+    return this.#sandboxes.isSandboxAlive(record.owner.containerId, record);
+  }
+
+  /** By the journal as it is now. */
+  #isHeld({ ip, owner }: Claim): boolean {
+    const record = this.#sandboxes.journal.find(owner.containerId, owner.ifname);
+    return record !== undefined && claimsToKeep(record).some((claim) => claim.ip === ip);
+  }
+}

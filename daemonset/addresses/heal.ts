@@ -1,0 +1,80 @@
+import { ApiError, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import type { Claim, Owner } from "../../ipam/store/store.ts";
+import { reservationName } from "../../ipam/whereabouts/names.ts";
+import { ownerOfReservation, type Reservation, toReservation } from "../../ipam/whereabouts/objects.ts";
+import type { Context } from "./context.ts";
+import { healing } from "./plan-heal.ts";
+
+/** Somebody makes and deletes the reservation at the same time; the next look sees how that ended. */
+const MAX_TRIES = 3;
+
+/**
+ * Puts the reservation of a living pod back, and beside a live Whereabouts its record too. What another interface has
+ * taken meanwhile is never taken away from it.
+ *
+ * @param isStillHeld asked after the reservation was made: a DEL may have come meanwhile, then it is deleted again.
+ * @throws {ApiError | StoreError}
+ */
+export async function heal(
+  claim: Claim,
+  isStillHeld: () => boolean,
+  context: Context,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+    const holder = await holderOf(claim, context, signal);
+    const verdict = healing(claim, holder);
+    if (verdict === "duplicate")
+      return context.disputes.say({ ...claim, pool: claim.pool.name, user: claim.owner, holder: holder! });
+    if (verdict === "leave")
+      return holder!.containerId === claim.owner.containerId ? await record(claim, context, signal) : undefined;
+    if (await make(claim, isStillHeld, context, signal)) return await record(claim, context, signal);
+    if (!isStillHeld()) return;
+  }
+}
+
+async function holderOf({ pool, ip }: Claim, { cluster }: Context, signal: AbortSignal): Promise<Owner | undefined> {
+  const found = await cluster.get<Reservation>(RESERVATIONS, reservationName(pool.network, ip), { signal });
+  return found && ownerOfReservation(found);
+}
+
+/** @returns false when it is not there: somebody was faster, or nobody needs it any more. */
+async function make(claim: Claim, isStillHeld: () => boolean, context: Context, signal: AbortSignal): Promise<boolean> {
+  const { cluster } = context;
+  const made = await cluster.create<Reservation>(RESERVATIONS, toReservation(claim), { signal }).catch(unlessTaken);
+  if (!made) return false;
+  const { name, uid = "", resourceVersion = "" } = made.metadata;
+  if (!isStillHeld()) {
+    await cluster.delete(RESERVATIONS, name, { uid, resourceVersion }, { signal });
+    return false;
+  }
+  tell(claim, context);
+  return true;
+}
+
+function unlessTaken(error: unknown): undefined {
+  if (error instanceof ApiError && error.status === 409) return undefined;
+  throw error;
+}
+
+/** Beside a live Whereabouts an address without a record is free for it. The reservation is ours: only the record is written. */
+async function record(claim: Claim, { mode, store, disputes }: Context, signal: AbortSignal): Promise<void> {
+  if (mode() !== "coexist") return;
+  const holder = await store.claim(claim, signal);
+  if (holder) disputes.say({ ...claim, pool: claim.pool.name, user: claim.owner, holder });
+}
+
+function tell({ ip, pool, owner }: Claim, { counters, log, events }: Context): void {
+  const { podref, ifname, containerId: containerID } = owner;
+  counters.putBack++;
+  log.warn(
+    { ip, pool: pool.name, podref, ifname, containerID },
+    "reservation of a living pod was removed by somebody: put back",
+  );
+  events.onPool(
+    "Warning",
+    pool.name,
+    "ReservationPutBack",
+    `${ip} of ${podref} (${ifname}): somebody had deleted its reservation`,
+  );
+}

@@ -1,0 +1,26 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Log } from "../../cni/host.ts";
+
+/**
+ * Runs `work` again and again until `signal`, each run `everyMs` after the end of the one before, give or take a tenth, so that
+ * a thousand agents do not keep step. A run that fails is logged, and the next one sees the world anew. Never rejects.
+ */
+export async function repeat(
+  what: string,
+  { everyMs, signal, log }: { everyMs: number; signal: AbortSignal; log: Log },
+  work: () => Promise<void>,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await work();
+    } catch (err) {
+      if (!signal.aborted) log.warn({ what, err }, "background work failed; it is tried again");
+    }
+    await pause(everyMs * (0.9 + Math.random() / 5), signal);
+  }
+}
+
+/** Returns early when `signal` says so. Does not keep the process alive. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal, ref: false }).catch(() => {});
+}

@@ -1,0 +1,47 @@
+import type { Reserved } from "./reserved.ts";
+
+/** A reservation that looked abandoned, and why. */
+export interface Finding {
+  readonly reserved: Reserved;
+  readonly evidence: string;
+}
+
+/** When a reservation first looked abandoned, in this state of it. */
+export interface Suspicion {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** Of the monotonic clock. */
+  readonly sinceMs: number;
+}
+/** By name of the reservation. */
+export type Suspicions = ReadonlyMap<string, Suspicion>;
+
+export interface GcPlan {
+  readonly suspicions: Suspicions;
+  /** Seen twice, unchanged, far enough apart. */
+  readonly due: readonly (Finding & { readonly sinceMs: number })[];
+}
+
+/**
+ * The second look: what was abandoned `graceMs` ago and still is, by the same UID and resourceVersion, may go. What was
+ * not found this time is forgotten. Pure.
+ *
+ * @param unseen reservations that this look left out, or could not judge: what is known of them stays.
+ */
+export function planGc(
+  before: Suspicions,
+  findings: readonly Finding[],
+  { nowMs, graceMs, unseen = new Set() }: { nowMs: number; graceMs: number; unseen?: ReadonlySet<string> },
+): GcPlan {
+  const suspicions = new Map([...before].filter(([name]) => unseen.has(name)));
+  const due: (Finding & { sinceMs: number })[] = [];
+  for (const { reserved, evidence } of findings) {
+    const { name, uid, resourceVersion } = reserved;
+    const first = before.get(name);
+    const isUnchanged = first?.uid === uid && first.resourceVersion === resourceVersion;
+    const sinceMs = first && isUnchanged ? first.sinceMs : nowMs;
+    suspicions.set(name, { uid, resourceVersion, sinceMs });
+    if (isUnchanged && nowMs - sinceMs >= graceMs) due.push({ reserved, evidence, sinceMs });
+  }
+  return { suspicions, due };
+}

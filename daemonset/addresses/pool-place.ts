@@ -1,0 +1,81 @@
+import { type Cidr, networkText, parseCidr, parseIp, spanOf, toText } from "../../ipam/address.ts";
+import type { Pool } from "../../ipam/store/store.ts";
+import { ipOfReservation, normalizeRange, poolName } from "../../ipam/whereabouts/names.ts";
+import type { IpPool, NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
+import type { Reserved } from "./reserved.ts";
+
+/** Beyond it Whereabouts cannot read a key back, and removes it. */
+const MAX_OFFSET = 2n ** 63n - 1n;
+
+/** Whose addresses a pool's records are, and which. */
+export interface Place {
+  readonly pool: Pool;
+  /** The key of an address in `spec.allocations`; undefined: none that reads back as this address. */
+  keyOf(ip: string): string | undefined;
+  /** The address of a key; undefined for a key that is no offset in this range. */
+  ipOf(key: string): string | undefined;
+}
+
+/**
+ * The place of a pool by its name and range. Undefined when its name is not the one that Whereabouts gives that range:
+ * then nobody can tell which network it is of.
+ */
+export function placeOf(
+  { metadata: { name }, spec: { range } }: IpPool,
+  slices: readonly NodeSlicePool[],
+): Place | undefined {
+  const cidr = parseCidr(range);
+  const network = cidr && networkOf(name, range, cidr, slices);
+  if (!cidr || network === undefined) return undefined;
+  const { isV6, value: base } = cidr;
+  const { first, last } = spanOf(cidr);
+  return {
+    pool: { name, cidr: networkText(cidr), network, overlapping: true },
+    keyOf(ip) {
+      const address = parseIp(ip);
+      const offset = address?.isV6 === isV6 && address.value <= last ? address.value - base : -1n;
+      return offset >= 0n && offset <= MAX_OFFSET ? String(offset) : undefined;
+    },
+    ipOf(key) {
+      if (!/^(0|[1-9]\d{0,18})$/.test(key)) return undefined;
+      const value = base + BigInt(key);
+      return value >= first && value <= last ? toText({ isV6, value }) : undefined;
+    },
+  };
+}
+
+/** What stands before the range in the name: the network, and with node slices the node. */
+function networkOf(name: string, range: string, cidr: Cidr, slices: readonly NodeSlicePool[]): string | undefined {
+  const suffix = [networkText(cidr), range].map(normalizeRange).find((one) => name === one || name.endsWith(`-${one}`));
+  if (suffix === undefined) return undefined;
+  return networkOfSlice(name, slices) ?? name.slice(0, -suffix.length).replace(/-$/, "");
+}
+
+/** A NodeSlicePool is named after its network, or after the CNI network when that has no `network_name`. */
+function networkOfSlice(name: string, slices: readonly NodeSlicePool[]): string | undefined {
+  for (const { metadata, status } of slices)
+    for (const { nodeName, sliceRange } of status?.allocations ?? [])
+      for (const network of nodeName ? [metadata.name, ""] : [])
+        if (poolName(network, nodeName, sliceRange) === name) return network;
+  return undefined;
+}
+
+/** The address of a reservation of a pool. A network's label is its name, or a hash where that is too long. */
+export const ipOf = ({ name, network }: Reserved, pool: Pool): string | undefined =>
+  ipOfReservation(network, name) ?? ipOfReservation(pool.network, name);
+
+/**
+ * The range of a pool that is gone, from its name: `rail0-10.10.0.0-16` had `10.10.0.0/16`.
+ *
+ * @param reserved one of its reservations, which says its network and node.
+ */
+export function rangeOfName(name: string, { network, node }: Reserved): string | undefined {
+  const text = [network, node].reduce(
+    (rest, part) => (part && rest.startsWith(`${part}-`) ? rest.slice(part.length + 1) : rest),
+    name,
+  );
+  const [, address = "", bits = ""] = /^(.*)-(\d+)$/.exec(text) ?? [];
+  const cidr = parseCidr(`${address.includes(".") ? address : address.replaceAll("-", ":")}/${bits}`);
+  const range = cidr && networkText(cidr);
+  return range && normalizeRange(range) === text ? range : undefined;
+}

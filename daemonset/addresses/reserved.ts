@@ -1,0 +1,40 @@
+import { ANNOTATION, LABEL, type Reservation } from "../../ipam/whereabouts/objects.ts";
+
+/** What is remembered of one reservation. Flat and short: the leader holds all of a cluster, 100,000 and more. */
+export interface Reserved {
+  /** Of the object: `[network-]address`. */
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly podref: string;
+  readonly ifname: string;
+  readonly containerId: string;
+  readonly podUid: string;
+  /** The rest is empty where Whereabouts made the reservation. */
+  readonly node: string;
+  readonly pool: string;
+  /** The network's label: its name, or a hash of a long one. */
+  readonly network: string;
+}
+
+/** A function that keeps what is needed of a reservation, and one copy of each text that most of them share. */
+export function compactor(): (reservation: Reservation) => Reserved {
+  const known = new Map<string, string>();
+  const shared = (text = ""): string => {
+    const first = known.get(text);
+    if (first === undefined) known.set(text, text);
+    return first ?? text;
+  };
+  return ({ metadata: { name, uid = "", resourceVersion = "", labels, annotations }, spec }) => ({
+    name,
+    uid,
+    resourceVersion,
+    podref: spec.podref,
+    ifname: shared(spec.ifname),
+    containerId: spec.containerid ?? "",
+    podUid: labels?.[LABEL.podUid] ?? "",
+    node: shared(annotations?.[ANNOTATION.node]),
+    pool: shared(annotations?.[ANNOTATION.pool]),
+    network: shared(labels?.[LABEL.network]),
+  });
+}

@@ -1,0 +1,225 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiError, IP_POOLS } from "../../ipam/kubernetes/cluster.ts";
+import type { Owner } from "../../ipam/store/store.ts";
+import { ADOPTED, type IpPool, type NodeSlicePool, type PoolRecord } from "../../ipam/whereabouts/objects.ts";
+import { PodOwners, reserve } from "./adopt.ts";
+import type { Context } from "./context.ts";
+import { isPodref, podIsOver, readPod } from "./evidence.ts";
+import { inParallel } from "./parallel.ts";
+import { applyChanges, type Change, planView, toPatch, type ViewPlan, withinRoom } from "./plan-view.ts";
+import { ipOf, type Place, placeOf, rangeOfName } from "./pool-place.ts";
+import type { Reserved } from "./reserved.ts";
+
+/** Changes of one patch: two operations each, 512 in all. The API server refuses 10,000. */
+const MAX_CHANGES = 256;
+
+/**
+ * Records that a pool may show. The API server spends about 0.1 ms on each with every patch, and an object holds 11,073
+ * at the most, so a view far below that is already slow; the addresses do not need it.
+ */
+export const MAX_RECORDS = 8_000;
+
+/** On a pool whose view leaves out records. */
+const VIEW = "railnet.io/view";
+
+/** Of the time that a pool's view takes, its patches may have one part in ten. */
+const REST_PER_WORK = 9;
+
+/** A living pod with a record that is nobody's is looked at again after this time. */
+const ASK_AGAIN_MS = 60_000;
+
+export interface ViewOptions {
+  readonly name: string;
+  readonly context: Context;
+  readonly slices: () => Promise<readonly NodeSlicePool[]>;
+  readonly maxRecords?: number;
+}
+
+/** The pool as it was read or last written; `records` is kept up to date by the patches. */
+interface Shown {
+  readonly place: Place;
+  readonly records: Map<string, PoolRecord>;
+  readonly isPartial: boolean;
+}
+
+/**
+ * The records of one adopted pool as a view of its reservations, written behind by the leader alone. Nothing is decided
+ * from it, so it may be late, but it never removes the record of a pod that may live.
+ */
+export class PoolView {
+  /** Of the last answer to this one's own writes: another one in the watch means that somebody else wrote. */
+  resourceVersion = "";
+  readonly #name: string;
+  readonly #context: Context;
+  readonly #slices: ViewOptions["slices"];
+  readonly #maxRecords: number;
+  #shown: Shown | undefined;
+  /** Range of the pool, for when somebody deletes it. */
+  #range: string | undefined;
+  /** Keys and IDs that had a reservation when the view was last complete. */
+  #backed = new Map<string, string>();
+  /** Records whose pod was found alive, and when. */
+  readonly #asked = new Map<string, number>();
+  #reported = "";
+
+  constructor({ name, context, slices, maxRecords = MAX_RECORDS }: ViewOptions) {
+    this.#name = name;
+    this.#context = context;
+    this.#slices = slices;
+    this.#maxRecords = maxRecords;
+  }
+
+  /** Somebody else wrote: the pool is read anew in the next round. */
+  forget(): void {
+    this.#shown = undefined;
+  }
+
+  /**
+   * One round: makes the pool's records those of its reservations, as far as they are known now.
+   *
+   * @returns false when somebody else wrote in between, and another round is due.
+   * @throws {ApiError} the next round begins with a fresh look.
+   */
+  async round(reservations: readonly Reserved[], signal: AbortSignal): Promise<boolean> {
+    try {
+      this.#shown ??= await this.#read(reservations[0], signal);
+      if (this.#shown) await this.#update(this.#shown, reservations, signal);
+      return true;
+    } catch (error) {
+      this.forget();
+      if (!isOvertaken(error)) throw error;
+      this.#context.counters.viewRefusals++;
+      return false;
+    }
+  }
+
+  /** @returns undefined when there is nothing to do: no such pool and no reservation of it, or it is not adopted (yet). */
+  async #read(any: Reserved | undefined, signal: AbortSignal): Promise<Shown | undefined> {
+    const { cluster } = this.#context;
+    const pool =
+      (await cluster.get<IpPool>(IP_POOLS, this.#name, { signal })) ?? (any && (await this.#make(any, signal)));
+    if (!pool?.metadata.annotations?.[ADOPTED]) return undefined;
+    const place = placeOf(pool, await this.#slices());
+    if (!place) return undefined;
+    this.#range = pool.spec.range;
+    this.resourceVersion = pool.metadata.resourceVersion ?? "";
+    if ("managedFields" in pool.metadata) await this.#write({ metadata: { managedFields: [{}] } }, signal);
+    const records = new Map(Object.entries(pool.spec.allocations ?? {}));
+    return { place, records, isPartial: pool.metadata.annotations[VIEW] !== undefined };
+  }
+
+  /** Somebody deleted the pool while addresses of it are in use. */
+  async #make(any: Reserved, signal: AbortSignal): Promise<IpPool | undefined> {
+    const { cluster, log } = this.#context;
+    const range = this.#range ?? rangeOfName(this.#name, any);
+    if (range === undefined) return undefined;
+    log.warn({ pool: this.#name, range }, "pool is missing while addresses of it are reserved: made again");
+    return cluster.create<IpPool>(
+      IP_POOLS,
+      {
+        apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+        kind: "IPPool",
+        metadata: { name: this.#name, annotations: { [ADOPTED]: new Date().toISOString() } },
+        spec: { range, allocations: {} },
+      },
+      { signal },
+    );
+  }
+
+  async #update(shown: Shown, reservations: readonly Reserved[], signal: AbortSignal): Promise<void> {
+    const wanted = this.#wanted(shown.place, reservations);
+    const backed = (key: string, { id }: PoolRecord) => this.#backed.get(key) === id;
+    let plan = planView(wanted, shown.records, backed);
+    if (plan.doubtful.length > 0) {
+      const over = await this.#settle(plan.doubtful, shown.place, signal);
+      plan = planView(wanted, shown.records, (key, record) => over.has(key) || backed(key, record));
+    }
+    this.#report(plan);
+    const changes = withinRoom(plan.changes, this.#maxRecords - shown.records.size);
+    for (let at = 0; at < changes.length; at += MAX_CHANGES)
+      await this.#apply(shown.records, changes.slice(at, at + MAX_CHANGES), signal);
+    await this.#sayPartial(wanted.size > this.#maxRecords, shown, signal);
+    this.#backed = new Map([...wanted].map(([key, { containerId }]) => [key, containerId]));
+  }
+
+  #wanted({ pool, keyOf }: Place, reservations: readonly Reserved[]): Map<string, Owner> {
+    const wanted = new Map<string, Owner>();
+    for (const reserved of reservations) {
+      const ip = ipOf(reserved, pool);
+      const key = ip === undefined ? undefined : keyOf(ip);
+      if (key !== undefined) wanted.set(key, reserved);
+    }
+    return wanted;
+  }
+
+  /** @returns keys whose pod is gone. Where it lives, the address gets the reservation that it lacks. */
+  async #settle(doubtful: readonly Change[], { pool, ipOf }: Place, signal: AbortSignal): Promise<Set<string>> {
+    const over = new Set<string>();
+    const { cluster } = this.#context;
+    const pods = new PodOwners(this.#context, signal);
+    await inParallel(this.#toAsk(doubtful), async ({ key, from }) => {
+      const record = from!;
+      const ip = ipOf(key);
+      const pod = isPodref(record.podref) ? await readPod(cluster, record.podref, signal) : undefined;
+      if (podIsOver(pod, "")) over.add(key);
+      else if (ip !== undefined) await reserve({ pool, ip, record }, pods, this.#context, signal);
+    });
+    return over;
+  }
+
+  /** Nobody is asked about again within a minute. */
+  #toAsk(doubtful: readonly Change[]): Change[] {
+    const nowMs = performance.now();
+    for (const [record, askedMs] of this.#asked) if (nowMs - askedMs > ASK_AGAIN_MS) this.#asked.delete(record);
+    const toAsk = doubtful.filter(({ key, from }) => !this.#asked.has(`${key} ${from!.id}`));
+    for (const { key, from } of toAsk) this.#asked.set(`${key} ${from!.id}`, nowMs);
+    return toAsk;
+  }
+
+  /** One patch, then nine times as long nothing. */
+  async #apply(records: Map<string, PoolRecord>, changes: readonly Change[], signal: AbortSignal): Promise<void> {
+    const { cluster, counters } = this.#context;
+    const startMs = performance.now();
+    const at = { signal, metadataOnly: true };
+    const { metadata } = await cluster.patch<IpPool>(IP_POOLS, this.#name, toPatch(changes), at);
+    this.resourceVersion = metadata.resourceVersion ?? "";
+    counters.viewPatches++;
+    applyChanges(records, changes);
+    await sleep((performance.now() - startMs) * REST_PER_WORK, undefined, { signal, ref: false });
+  }
+
+  async #sayPartial(isPartial: boolean, shown: Shown, signal: AbortSignal): Promise<void> {
+    if (isPartial === shown.isPartial) return;
+    const { log, events } = this.#context;
+    const limit = this.#maxRecords;
+    await this.#write(
+      { metadata: { annotations: { [VIEW]: isPartial ? `partial: the first ${limit}` : null } } },
+      signal,
+    );
+    this.#shown = { ...shown, isPartial };
+    log.warn({ pool: this.#name, limit, isPartial }, "pool shows only a part of its records when it has too many");
+    if (isPartial)
+      events.onPool("Warning", this.#name, "ViewIncomplete", `only ${limit} records are shown; all addresses work`);
+  }
+
+  async #write(patch: object, signal: AbortSignal): Promise<void> {
+    const { cluster } = this.#context;
+    const { metadata } = await cluster.mergePatch<IpPool>(IP_POOLS, this.#name, patch, { signal, metadataOnly: true });
+    this.resourceVersion = metadata.resourceVersion ?? "";
+  }
+
+  /** Once for each different set of them. */
+  #report({ junk }: ViewPlan): void {
+    const now = junk.join(" ");
+    if (now && now !== this.#reported)
+      this.#context.log.warn(
+        { pool: this.#name, keys: junk.slice(0, 20) },
+        "pool has records that are no pod's: left alone",
+      );
+    this.#reported = now;
+  }
+}
+
+/** Somebody else wrote in between, or it cannot be told whether the patch was done: look again. */
+const isOvertaken = (error: unknown): boolean =>
+  error instanceof ApiError && (error.isUnclear || [404, 409, 422].includes(error.status));
