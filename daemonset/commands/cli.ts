@@ -32,14 +32,16 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
           })
           .example("$0 agent", "as the DaemonSet runs it")
           .example("RAILNET_STATE_DIR=/tmp/state RAILNET_RUN_DIR=/tmp/run $0 agent --health ''", "beside another one"),
-      ({ health, reconcileSeconds }) =>
-        agent(health, reconcileSeconds),
+      ({ health, reconcileSeconds }) => agent(health, reconcileSeconds),
     )
     .command(
       "reconcile",
       "end attachments that are half done, orphaned or left over, once, without an agent",
       (y) => y.example("$0 reconcile", "after a crash, on a node without an agent"),
       () => reconcileOnce(pathsFrom(process.env)),
+    )
+    .command("ipam", "addresses of the cluster, or of this host: who has which, what is wrong, takeover", async (y) =>
+      (await import("./ipam/register.ts")).registerIpam(y),
     )
     .demandCommand(1, "Which command? See --help.")
     .strict()

@@ -1,0 +1,70 @@
+import type { Argv } from "yargs";
+import type { Address } from "./addresses.ts";
+import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
+import { outputFor } from "./output.ts";
+import { findPlace, surroundingsOf } from "./place.ts";
+import { Progress } from "./progress.ts";
+import { readAddresses } from "./read-addresses.ts";
+import { age, type Column, count, table } from "./table.ts";
+
+export interface Filters {
+  readonly network?: string | undefined;
+  readonly pool?: string | undefined;
+  readonly node?: string | undefined;
+  /** `namespace/name`, or a name in any namespace. */
+  readonly pod?: string | undefined;
+}
+
+export const registerList = (y: Argv): Argv =>
+  y.command(
+    "list",
+    "addresses that pods have",
+    (y) =>
+      withCommon(y)
+        .option("network", { type: "string", describe: "only of this network_name; '' for the unnamed one" })
+        .option("pool", { type: "string", describe: "only of this IPPool" })
+        .option("node", { type: "string", describe: "only of pods on this node" })
+        .option("pod", { type: "string", describe: "only of this pod: namespace/name, or name" })
+        .example("$0 ipam list --network rail0 --node node-a", "what a node has on one rail")
+        .example("$0 ipam list --json | jq -r '.[] | select(.by != \"both\").ip'", "not in reservation and pool alike")
+        .epilogue(JSON_SHAPE),
+    running(list),
+  );
+
+const JSON_SHAPE =
+  'With --json: [{"ip", "network", "pool", "podref", "ifname", "node", "podUid", "containerId", "since", "by"}], sorted ' +
+  "by address; all are texts, empty when not known; since is ISO 8601; by is both (reservation and pool record), " +
+  "reservation, record or file (of --directory).";
+
+async function list(options: CommonOptions & Filters): Promise<ExitCode> {
+  const place = findPlace(options, surroundingsOf(process.env));
+  using progress = new Progress();
+  const found = (await readAddresses(place, options, progress)).filter(matching(options));
+  outputFor(options).answer(found, () => listing(found, Date.now()));
+  return 0;
+}
+
+/** Pure. */
+export const matching =
+  ({ network, pool, node, pod }: Filters) =>
+  (address: Address): boolean =>
+    (network === undefined || address.network === network) &&
+    (pool === undefined || address.pool === pool) &&
+    (node === undefined || address.node === node) &&
+    (pod === undefined || address.podref === pod || address.podref.endsWith(`/${pod}`));
+
+/** Pure. */
+export function listing(addresses: readonly Address[], nowMs: number): string {
+  if (addresses.length === 0) return "no addresses\n";
+  const columns: Column<Address>[] = [
+    { title: "ADDRESS", of: ({ ip }) => ip },
+    { title: "NETWORK", of: ({ network }) => network },
+    { title: "POOL", of: ({ pool }) => pool },
+    { title: "POD", of: ({ podref }) => podref },
+    { title: "INTERFACE", of: ({ ifname }) => ifname },
+    { title: "NODE", of: ({ node }) => node },
+    { title: "AGE", of: ({ since }) => age(since, nowMs) },
+    { title: "BY", of: ({ by }) => by },
+  ];
+  return `${table(columns, addresses)}${count(addresses.length, "address", "addresses")}\n`;
+}

@@ -1,0 +1,19 @@
+import { writeSync } from "node:fs";
+import type { Argv } from "yargs";
+import { registerList } from "./list.ts";
+import { registerStats } from "./stats.ts";
+import { registerWho } from "./who.ts";
+
+const COMMANDS = [registerList, registerWho, registerStats];
+
+/** The commands of `railnet ipam`. Wrong arguments end the process with exit code 2. */
+export const registerIpam = (y: Argv): Argv =>
+  COMMANDS.reduce((y, register) => register(y), y)
+    .demandCommand(1, "which command? See railnet ipam --help")
+    .strict()
+    .fail((message, error) => {
+      if (error) throw error;
+      writeSync(2, `railnet: cannot run this: ${message}; see --help\n`);
+      process.exit(2);
+    })
+    .epilogue("Exit codes: 0 done, nothing is wrong; 1 something is wrong, or could not be done; 2 wrong arguments.");
