@@ -1,0 +1,118 @@
+import { CniError, CODE } from "../cni/protocol/error.ts";
+import { toNumber, toText } from "./address.ts";
+import { candidates, exhausted, hashedStart, type IsTaken, type Order } from "./allocate.ts";
+import { contentionOf } from "./contention.ts";
+import type { Range } from "./range.ts";
+import type { Owner, Pool, Store, Taken } from "./store/store.ts";
+
+/** One range of addresses, and where it is kept who has them. */
+export interface Source {
+  readonly pool: Pool;
+  readonly range: Range;
+}
+
+/** What a caller wants besides "any address". All canonical. */
+export interface Preference {
+  /** The only one that will do. */
+  readonly asked?: string | undefined;
+  /** What the interface is known to have. */
+  readonly kept?: string | undefined;
+  /** Tried before all others, unless the interface has one already. */
+  readonly preferred?: (taken: Taken) => readonly string[];
+}
+
+export interface AllocatorOptions {
+  readonly signal?: AbortSignal;
+  /** Before the store is asked: from here on the address may be the owner's, whatever happens. */
+  readonly beforeClaim?: (pool: Pool, ip: string) => void;
+  /** @param holder who has it; undefined: it is the owner's now. */
+  readonly afterClaim?: (pool: Pool, ip: string, holder: Owner | undefined) => void;
+}
+
+/** Looks at a pool before it counts as exhausted: the first one may be old, the others may lose to a storm. */
+const MAX_LOOKS = 5;
+
+/** Races lost in a row after which what is remembered of the pool is too old to go on with. */
+const MAX_LOSSES = 8;
+
+/** Takes addresses out of ranges, through any store, beside any number of others that do the same. */
+export class Allocator {
+  readonly #store: Store;
+  readonly #options: AllocatorOptions;
+
+  constructor(store: Store, options: AllocatorOptions = {}) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /**
+   * One address for an interface. Idempotent: what the interface (podref and ifname) has in this pool it keeps.
+   *
+   * @returns the address, canonical.
+   * @throws {CniError} when it is not to be had: the range is exhausted (999), or the asked one has an owner (100).
+   * @throws {StoreError} when the store fails; then beforeClaim() has named what may have been claimed.
+   */
+  async allocate(source: Source, owner: Owner, wish: Preference = {}): Promise<string> {
+    const { pool, range } = source;
+    if (wish.asked) return await this.#claimAsked(pool, wish.asked, owner);
+    const { signal } = this.#options;
+    for (let look = 0; look < MAX_LOOKS; look++) {
+      const taken = await this.#store.taken(pool, { fresh: look > 0, signal });
+      const first = [wish.kept, taken.of(owner.podref, owner.ifname), ...(wish.preferred?.(taken) ?? [])];
+      const ip = await this.#claimAny(source, owner, taken, first);
+      if (ip) return ip;
+      if (look > 0 && next(range, taken, () => false, taken.order) === undefined) break;
+    }
+    throw exhausted(range);
+  }
+
+  async #claimAsked(pool: Pool, ip: string, owner: Owner): Promise<string> {
+    const holder = await this.#try(pool, ip, owner);
+    if (!holder) return ip;
+    throw new CniError(
+      CODE.FAILED,
+      `cannot give ${ip}, which the pod asks for: ${holder.podref} (${holder.ifname}) has it; ` +
+        "ask for another one, or end that pod",
+    );
+  }
+
+  /** @returns undefined when every address is taken, or so many were lost that a fresh look is due. */
+  async #claimAny({ pool, range }: Source, owner: Owner, taken: Taken, first: readonly (string | undefined)[]) {
+    for (const ip of first) if (ip && !(await this.#try(pool, ip, owner))) return ip;
+    const others = contentionOf(this.#store, pool);
+    let order: Order = others.start === undefined ? taken.order : { from: others.start };
+    for (let losses = 0; losses < MAX_LOSSES; losses++) {
+      const address = next(range, taken, (a) => others.busy.has(a), order);
+      if (address === undefined) return undefined;
+      const ip = toText({ isV6: range.isV6, value: address });
+      if (!(await this.#try(pool, ip, owner))) {
+        if (losses > 0 || others.start !== undefined) others.won(address);
+        return ip;
+      }
+      others.lost();
+      order = { from: hashedStart(range, `${owner.node}/${owner.podref}/${owner.ifname}/${losses}`) };
+    }
+    return undefined;
+  }
+
+  /** @returns the holder when it is somebody else's. */
+  async #try(pool: Pool, ip: string, owner: Owner): Promise<Owner | undefined> {
+    const { beforeClaim, afterClaim, signal } = this.#options;
+    const address = toNumber(ip);
+    const { busy } = contentionOf(this.#store, pool);
+    busy.add(address);
+    try {
+      beforeClaim?.(pool, ip);
+      const holder = await this.#store.claim({ pool, ip, owner }, signal);
+      afterClaim?.(pool, ip, holder);
+      return holder;
+    } finally {
+      busy.delete(address);
+    }
+  }
+}
+
+function next(range: Range, taken: Taken, isBusy: (address: bigint) => boolean, order: Order): bigint | undefined {
+  const isTaken: IsTaken = (address) => taken.run?.(address) ?? (taken.has(address) || isBusy(address));
+  return candidates(range, isTaken, order).next().value ?? undefined;
+}
