@@ -1,5 +1,4 @@
 import type { IpamLog } from "../host.ts";
-import type { Mode } from "../kubernetes/mode.ts";
 import type { IpamStep } from "../steps.ts";
 import type { Storage } from "../whereabouts/config.ts";
 import type { AddressLock } from "./directory.ts";
@@ -22,11 +21,19 @@ export async function openStore(storage: Storage, options: OpenOptions): Promise
     const { DirectoryStore } = await import("./directory.ts");
     return new DirectoryStore(storage.path, options.lockIn(storage.path));
   }
+  return await openKubernetes(storage.kubeconfig, options);
+}
+
+async function openKubernetes(kubeconfig: string, { log, step }: OpenOptions): Promise<Store> {
   const { connect } = await import("../kubernetes/connect.ts");
   const { readMode } = await import("../kubernetes/mode.ts");
+  const { toStoreError } = await import("./kubernetes/failure.ts");
   const { KubernetesStore } = await import("./kubernetes.ts");
-  const cluster = await connect(storage.kubeconfig);
-  const mode: Mode = await readMode(cluster);
-  const { log, step } = options;
-  return new KubernetesStore({ log, ...(step && { step }), cluster, mode: () => mode, createsAdopted: false });
+  try {
+    const cluster = await connect({ kubeconfig });
+    const mode = await readMode(cluster);
+    return new KubernetesStore({ log, ...(step && { step }), cluster, mode: () => mode, createsAdopted: false });
+  } catch (error) {
+    throw toStoreError("reach the API server", error);
+  }
 }
