@@ -36,11 +36,15 @@ export class ApiCluster implements Cluster {
     return read<T>(action, answer);
   }
 
-  async list<T extends KubeObject>(resource: Resource, selection: ListOptions = {}) {
+  async list<T extends KubeObject>(
+    resource: Resource,
+    selection: ListOptions & { keep?: (object: KubeObject) => T } = {},
+  ) {
+    const { keep = (object) => object as T } = selection;
     const items: T[] = [];
     for (let next: string | undefined; ; ) {
-      const page: Page<T> = await this.#page(resource, selection, next);
-      items.push(...(page.items ?? []));
+      const page: Page<KubeObject> = await this.#page(resource, selection, next);
+      for (const item of page.items ?? []) items.push(keep(item));
       next = page.metadata.continue;
       if (!next) return { items, resourceVersion: page.metadata.resourceVersion };
     }

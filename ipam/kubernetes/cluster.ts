@@ -58,10 +58,13 @@ export interface Cluster {
   readonly namespace: string;
   /** Quorum read. Undefined for 404 of the object; a resource that is not served at all is an error. */
   get<T extends KubeObject>(resource: Resource, name: string, at?: At): Promise<T | undefined>;
-  /** All pages. `fromCache` allows the server's watch cache (resourceVersion=0): cheap, may lag. */
+  /**
+   * All pages. `fromCache` allows the server's watch cache (resourceVersion=0): cheap, may lag, and comes as one page.
+   * `keep` makes of each object what is remembered of it, page by page: many whole ones would fill the memory.
+   */
   list<T extends KubeObject>(
     resource: Resource,
-    selection?: Selection & { readonly fromCache?: boolean },
+    selection?: Selection & { readonly fromCache?: boolean; readonly keep?: (object: KubeObject) => T },
   ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }>;
   /** Fails with status 409 and reason `AlreadyExists` when there is one of this name. */
   create<T extends KubeObject>(resource: Resource, object: T, at?: At): Promise<T>;
