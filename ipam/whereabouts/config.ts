@@ -9,7 +9,7 @@ import type { Pool } from "../store/store.ts";
 import { checkArgs, podOf } from "./args.ts";
 import { type IpamFields, mergeFields, readIpamFields } from "./fields.ts";
 import { readFixed } from "./fixed.ts";
-import { readFlatFile, storageOf } from "./flat-file.ts";
+import { readFlatFile, requireFlatFile, storageOf } from "./flat-file.ts";
 import { requireObjectName, slicePoolName } from "./names.ts";
 import { type RangeSettings, type ReadRange, readRanges, requireAddresses, toPoolRange } from "./ranges.ts";
 import { readRequested } from "./requested.ts";
@@ -63,6 +63,7 @@ export function readIpamConfig(call: Call, host: ConfigHost): IpamConfig {
   const own = readOwn(call, host);
   if (strict) checkArgs(call);
   const flat = readFlatFile(own.fields, host);
+  if (!flat) requireFlatFile(own.fields, host);
   const fields = mergeFields(own.fields, flat ?? {});
   const read = strict ? readRanges(fields) : readable(fields);
   const storage = storageOf(fields, host, { hasFlatFile: flat !== undefined, meansCluster: own.meansCluster });

@@ -49,6 +49,17 @@ function parse(content: string, path: string): unknown {
 }
 
 /**
+ * Whereabouts itself always wants a flat file; where something else says where addresses are kept, we do not.
+ *
+ * @param own what the network configuration says and may say.
+ * @throws {CniError} 999 in Whereabouts' words.
+ */
+export function requireFlatFile({ type, kubernetes }: IpamFields, { policy }: Pick<IpamHost, "policy">): void {
+  if (type === "whereabouts" && !kubernetes?.kubeconfig && !policy.kubeconfig && !policy.directory)
+    throw new CniError(CODE.INTERNAL, "config file not found");
+}
+
+/**
  * Where addresses are kept. A configuration that means a cluster never falls back to a directory of this node: the
  * same address would be given out on every node.
  *
@@ -62,9 +73,9 @@ export function storageOf(
 ): Storage {
   const kubeconfig = fields.kubernetes?.kubeconfig ?? policy.kubeconfig;
   if (kubeconfig) return { kind: "kubernetes", kubeconfig };
-  if (hasFlatFile || (meansCluster && fields.type !== "whereabouts")) throw new CniError(CODE.INTERNAL, NO_STORAGE);
-  if (fields.type === "whereabouts" && !policy.directory) throw new CniError(CODE.INTERNAL, "config file not found");
-  return { kind: "directory", path: policy.directory ?? `${stateDir}/addresses` };
+  if (policy.directory) return { kind: "directory", path: policy.directory };
+  if (hasFlatFile || meansCluster) throw new CniError(CODE.INTERNAL, NO_STORAGE);
+  return { kind: "directory", path: `${stateDir}/addresses` };
 }
 
 const NO_STORAGE =

@@ -7,8 +7,8 @@ const change = fc.tuple(fc.constantFrom("add" as const, "add" as const, "delete"
 
 t.test("AddressSet holds what a Set holds, and its runs are the longest", async () => {
   fc.assert(
-    fc.property(fc.array(change, { maxLength: 80 }), (changes) => {
-      const [ours, model] = [new AddressSet(), new Set<bigint>()];
+    fc.property(fc.array(address), fc.array(change, { maxLength: 80 }), (before, changes) => {
+      const [ours, model] = [new AddressSet(before), new Set(before)];
       for (const [what, value] of changes) {
         ours[what](value);
         model[what](value);
