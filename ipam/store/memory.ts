@@ -1,4 +1,5 @@
 import { isInNetwork, toNumber } from "../address.ts";
+import { AddressSet } from "../address-set.ts";
 import { claimed, concerns, type Holding, released } from "./holding.ts";
 import { type Claim, type Owner, type Pool, type Released, type Store, StoreError, type Taken } from "./store.ts";
 
@@ -54,7 +55,7 @@ export class MemoryStore implements Store {
 
 /** A view of the holdings of one network, as one of its pools sees it. It stays as it is when they change. */
 export function takenOf(pool: Pool, holdings: Holdings): Taken {
-  const addresses = new Set<bigint>();
+  const addresses = new AddressSet();
   const own = new Map<string, string>();
   for (const [ip, all] of holdings) {
     const held = isInNetwork(ip, pool.cidr) && all.find(concerns(pool));
@@ -64,6 +65,7 @@ export function takenOf(pool: Pool, holdings: Holdings): Taken {
   }
   return {
     has: (address) => addresses.has(address),
+    run: (address) => addresses.run(address),
     of: (podref, ifname) => own.get(interfaceKey(podref, ifname)),
     order: "lowest",
   };

@@ -1,6 +1,6 @@
 import type { IpamLog } from "../host.ts";
 import type { IpamStep } from "../steps.ts";
-import type { Storage } from "../whereabouts/config.ts";
+import type { Storage } from "../storage.ts";
 import type { AddressLock } from "./directory.ts";
 import type { Store } from "./store.ts";
 

@@ -1,0 +1,193 @@
+import type { IpamLog } from "../host.ts";
+import { type Cluster, IP_POOLS, RESERVATIONS } from "../kubernetes/cluster.ts";
+import type { Mode } from "../kubernetes/mode.ts";
+import type { IpamStep } from "../steps.ts";
+import { type IpPool, ownerOfRecord, ownerOfReservation } from "../whereabouts/objects.ts";
+import { toStoreError } from "./kubernetes/failure.ts";
+import { Overlaps } from "./kubernetes/overlaps.ts";
+import { PoolView } from "./kubernetes/pool-view.ts";
+import { Pools } from "./kubernetes/pools.ts";
+import { RecordWriter } from "./kubernetes/record-writer.ts";
+import { Reservations } from "./kubernetes/reservations.ts";
+import { takeSlice } from "./kubernetes/slices.ts";
+import { Views } from "./kubernetes/views.ts";
+import { isSandbox } from "./memory.ts";
+import type { Claim, Owner, Pool, Released, Store, Taken } from "./store.ts";
+
+export interface KubernetesStoreOptions {
+  readonly cluster: Cluster;
+  /** Whether a Whereabouts runs in the cluster; asked at every call. */
+  mode(): Mode;
+  readonly log: IpamLog;
+  /** Called after each write: where tests inject faults. */
+  readonly step?: (step: IpamStep) => void;
+  /** Whether pools that this store makes count as adopted at once, in mode `absent`. */
+  readonly createsAdopted: boolean;
+  /** Milliseconds, ever growing. */
+  readonly clock?: () => number;
+}
+
+/**
+ * Allocations in the objects of Whereabouts. An address belongs to whoever created its reservation. In mode `absent`
+ * that is the whole claim, one request, in pools whose records all have reservations; the leader writes the records
+ * behind. Else (Whereabouts runs, the pool is not adopted yet, or overlapping ranges are off) a claim is reservation
+ * and record, or the record alone.
+ */
+export class KubernetesStore implements Store {
+  readonly #cluster: Cluster;
+  readonly #options: KubernetesStoreOptions;
+  readonly #pools: Pools;
+  readonly #reservations: Reservations;
+  readonly #views: Views;
+  readonly #overlaps: Overlaps;
+  readonly #writers = new Map<string, RecordWriter>();
+
+  constructor(options: KubernetesStoreOptions) {
+    const { cluster, step = () => {}, clock = () => performance.now() } = options;
+    this.#options = options;
+    this.#cluster = cluster;
+    this.#pools = new Pools(cluster);
+    this.#reservations = new Reservations(cluster, step);
+    this.#views = new Views({
+      pools: this.#pools,
+      reservations: this.#reservations,
+      mode: options.mode,
+      createsAdopted: options.createsAdopted,
+      clock,
+    });
+    this.#overlaps = new Overlaps(cluster, this.#pools, clock);
+  }
+
+  taken(pool: Pool, { fresh = false }: { fresh?: boolean } = {}): Promise<Taken> {
+    return guarded(`look at pool ${pool.name}`, async () => {
+      const view = fresh ? await this.#views.refreshed(pool) : await this.#views.get(pool);
+      return view.taken(this.#options.mode() === "coexist" ? "highest" : "lowest");
+    });
+  }
+
+  claim(claim: Claim, signal?: AbortSignal): Promise<Owner | undefined> {
+    return guarded(`claim ${claim.ip} in pool ${claim.pool.name}`, async () => {
+      const view = await this.#views.get(claim.pool);
+      const holder = (await this.#isFast(claim.pool, signal))
+        ? await this.#reserve(claim, signal)
+        : await this.#claimExactly(claim, view, signal);
+      if (holder) view.add(claim.ip);
+      else view.add(claim.ip, claim.owner);
+      return holder;
+    });
+  }
+
+  release(claim: Claim, signal?: AbortSignal): Promise<Released> {
+    return guarded(`release ${claim.ip} in pool ${claim.pool.name}`, async () => {
+      const outcome = (await this.#isFast(claim.pool, signal))
+        ? await this.#releaseFast(claim, signal)
+        : await this.#releaseExactly(claim, signal);
+      if (outcome !== "foreign") this.#views.known(claim.pool)?.remove(claim.ip, claim.owner);
+      return outcome;
+    });
+  }
+
+  find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">, signal?: AbortSignal): Promise<Claim[]> {
+    return guarded(`search pool ${pool.name}`, async () => {
+      const [object, reserved] = await Promise.all([
+        this.#pools.get(pool.name, signal),
+        pool.overlapping ? this.#reservations.find(pool, who, signal) : [],
+      ]);
+      const recorded = object ? recordsOf(pool, object, who) : [];
+      return [...reserved, ...recorded.filter(({ ip }) => !reserved.some((claim) => claim.ip === ip))];
+    });
+  }
+
+  holder(pool: Pool, ip: string, signal?: AbortSignal): Promise<Owner | undefined> {
+    return guarded(`look up ${ip} in pool ${pool.name}`, async () => {
+      const reservation = pool.overlapping && (await this.#reservations.get(pool, ip, signal));
+      if (reservation) return ownerOfReservation(reservation);
+      if (await this.#isFast(pool, signal)) return undefined;
+      const object = await this.#pools.get(pool.name, signal);
+      const view = object && new PoolView(pool, object);
+      const record = view?.record(view.keyOf(ip));
+      return record && ownerOfRecord(record);
+    });
+  }
+
+  slice(name: string, node: string, signal?: AbortSignal): Promise<string> {
+    return guarded(`get a slice of "${name}" for node ${node}`, () => takeSlice(this.#cluster, name, node, signal));
+  }
+
+  /** Whether the server answers, serves the resources, and lets us read them. */
+  check(signal?: AbortSignal): Promise<void> {
+    return guarded("use the API server", async () => {
+      for (const resource of [IP_POOLS, RESERVATIONS])
+        await this.#cluster.get(resource, "railnet-check", { signal, metadataOnly: true });
+    });
+  }
+
+  /** Whether a reservation alone is the claim. */
+  async #isFast(pool: Pool, signal?: AbortSignal): Promise<boolean> {
+    return pool.overlapping && this.#options.mode() === "absent" && (await this.#views.isAdopted(pool, signal));
+  }
+
+  async #reserve(claim: Claim, signal?: AbortSignal): Promise<Owner | undefined> {
+    return (await this.#reservations.claim(claim, signal))?.owner;
+  }
+
+  #releaseFast(claim: Claim, signal?: AbortSignal): Promise<Released> {
+    const isOurs = async () => {
+      const object = await this.#pools.get(claim.pool.name, signal);
+      return !!object && recordsOf(claim.pool, object, claim.owner).some(({ ip }) => ip === claim.ip);
+    };
+    return this.#reservations.release(claim, isOurs, signal);
+  }
+
+  async #claimExactly(claim: Claim, view: PoolView, signal?: AbortSignal): Promise<Owner | undefined> {
+    const { pool, ip } = claim;
+    const elsewhere = pool.overlapping && (await this.#overlaps.holder(pool, ip));
+    if (elsewhere) return elsewhere;
+    const reserved = pool.overlapping && (await this.#reserve(claim, signal));
+    if (reserved) return reserved;
+    const recorded = await this.#writer(pool, view).write(view.keyOf(ip), claim.owner);
+    if (recorded && pool.overlapping) await this.#reservations.release(claim, async () => false, signal);
+    return recorded;
+  }
+
+  /** The record first: Whereabouts gives an address away as soon as it has neither. */
+  async #releaseExactly(claim: Claim, signal?: AbortSignal): Promise<Released> {
+    const { pool, ip, owner } = claim;
+    const view = await this.#views.existing(pool);
+    const record = view
+      ? await this.#writer(pool, view).remove(view.keyOf(ip), owner)
+      : ({ outcome: "absent", isSameInterface: false } as const);
+    if (!pool.overlapping) return record.outcome;
+    // Taken over by a newer sandbox, perhaps Whereabouts', which leaves the old one's name in the reservation.
+    if (record.outcome === "foreign" && record.isSameInterface) return "foreign";
+    const reservation = await this.#reservations.release(claim, async () => record.outcome === "released", signal);
+    if (record.outcome === "released" || record.outcome === "foreign") return record.outcome;
+    return reservation;
+  }
+
+  #writer(pool: Pool, view: PoolView): RecordWriter {
+    const known = this.#writers.get(pool.name);
+    if (known?.view === view) return known;
+    const { step = () => {} } = this.#options;
+    const made = new RecordWriter(this.#cluster, view, () => this.#views.reread(view), step);
+    this.#writers.set(pool.name, made);
+    return made;
+  }
+}
+
+/** The records of a pool that a sandbox has. */
+function recordsOf(pool: Pool, object: IpPool, who: Pick<Owner, "containerId" | "ifname">): Claim[] {
+  const view = new PoolView(pool, object);
+  return Object.entries(object.spec.allocations ?? {}).flatMap(([key, record]) => {
+    const [ip, owner] = [view.ipOf(key), ownerOfRecord(record)];
+    return ip !== undefined && isSandbox(owner, who) ? [{ pool, ip, owner }] : [];
+  });
+}
+
+async function guarded<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toStoreError(what, error);
+  }
+}

@@ -1,0 +1,83 @@
+import { parseCidr, type Span, spanOf, toNumber } from "../../address.ts";
+import type { Cluster } from "../../kubernetes/cluster.ts";
+import { IP_POOLS } from "../../kubernetes/cluster.ts";
+import { ownerOfRecord } from "../../whereabouts/objects.ts";
+import type { Owner, Pool } from "../store.ts";
+import { PoolView } from "./pool-view.ts";
+import type { Pools } from "./pools.ts";
+
+/** How old a look at other pools may be. */
+const OLD_MS = 2_000;
+
+interface Seen<T> {
+  readonly at: number;
+  readonly value: Promise<T>;
+}
+
+/**
+ * Records of other pools of the network that share addresses: Whereabouts, too, keeps an address from being in two of
+ * them by its reservation, but loses it at times. Which pools there are is told by their names.
+ */
+export class Overlaps {
+  readonly #cluster: Cluster;
+  readonly #pools: Pools;
+  readonly #clock: () => number;
+  #names: Seen<readonly string[]> | undefined;
+  readonly #views = new Map<string, Seen<PoolView | undefined>>();
+
+  constructor(cluster: Cluster, pools: Pools, clock: () => number) {
+    this.#cluster = cluster;
+    this.#pools = pools;
+    this.#clock = clock;
+  }
+
+  /** Who has an address by a record of another pool. @throws {ApiError} */
+  async holder(pool: Pool, ip: string): Promise<Owner | undefined> {
+    const address = toNumber(ip);
+    for (const name of await this.#allNames()) {
+      const cidr = name === pool.name ? undefined : cidrOfPool(pool.network, name);
+      if (!cidr || !isIn(cidr, address, ip.includes(":"))) continue;
+      const view = await this.#view(pool, name);
+      const record = view?.record(view.keyOf(ip));
+      if (record) return ownerOfRecord(record);
+    }
+    return undefined;
+  }
+
+  #allNames(): Promise<readonly string[]> {
+    this.#names = this.#fresh(this.#names, async () => {
+      const { items } = await this.#cluster.list(IP_POOLS, { metadataOnly: true, fromCache: true });
+      return items.map(({ metadata }) => metadata.name);
+    });
+    return this.#names.value;
+  }
+
+  #view(pool: Pool, name: string): Promise<PoolView | undefined> {
+    const seen = this.#fresh(this.#views.get(name), async () => {
+      const object = await this.#pools.get(name);
+      return object && new PoolView({ ...pool, name, cidr: object.spec.range }, object);
+    });
+    this.#views.set(name, seen);
+    return seen.value;
+  }
+
+  /** A failed look is not remembered. */
+  #fresh<T>(seen: Seen<T> | undefined, look: () => Promise<T>): Seen<T> {
+    if (seen && this.#clock() - seen.at <= OLD_MS) return seen;
+    const value = look();
+    const now: Seen<T> = { at: this.#clock(), value };
+    value.catch(() => Object.assign(now, { at: Number.NEGATIVE_INFINITY }));
+    return now;
+  }
+}
+
+/** The range that a pool's name tells, when it is one of the network: `rail0-10.10.0.0-16`, `2001-db8---64`. */
+export function cidrOfPool(network: string, name: string): { readonly isV6: boolean; readonly span: Span } | undefined {
+  const prefix = network && `${network}-`;
+  const [, range = "", bits = ""] = /^([\da-f.-]+)-(\d+)$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "") ?? []; // biome-ignore format: one line
+  const cidr = parseCidr(`${range.includes(".") ? range : range.replaceAll("-", ":")}/${bits}`);
+  return cidr && { isV6: cidr.isV6, span: spanOf(cidr) };
+}
+
+const isIn = ({ isV6, span }: { isV6: boolean; span: Span }, address: bigint, isAddressV6: boolean): boolean =>
+  isV6 === isAddressV6 && address >= span.first && address <= span.last;

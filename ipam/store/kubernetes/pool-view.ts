@@ -1,0 +1,134 @@
+import { isInNetwork, toNumber, toText } from "../../address.ts";
+import { AddressSet } from "../../address-set.ts";
+import { addressOf, baseOf, keyOf } from "../../allocate.ts";
+import { ipOfReservation } from "../../whereabouts/names.ts";
+import {
+  ADOPTED,
+  ANNOTATION,
+  type IpPool,
+  ownerOfRecord,
+  type PoolRecord,
+  type Reservation,
+} from "../../whereabouts/objects.ts";
+import { interfaceKey } from "../memory.ts";
+import type { Owner, Pool, Taken } from "../store.ts";
+
+type Interface = Pick<Owner, "podref" | "ifname">;
+
+/** What this process knows of one IPPool and of the reservations in its range. Old at any time; claims correct it. */
+export class PoolView {
+  readonly pool: Pool;
+  /** Every record has its reservation, so that a reservation alone decides. */
+  isAdopted = false;
+  #base: ReturnType<typeof baseOf>;
+  #records = new Map<bigint, PoolRecord>();
+  #reserved = new Map<string, Interface | undefined>();
+  #taken = new AddressSet();
+  /** Address by interface: what this pool gave to it. */
+  #own = new Map<string, bigint>();
+
+  /** @throws {CniError} for a pool whose `spec.range` is none. */
+  constructor(pool: Pool, object: IpPool) {
+    this.pool = pool;
+    this.#base = baseOf(object.spec.range);
+    this.update(object);
+  }
+
+  get recordCount(): number {
+    return this.#records.size;
+  }
+
+  /** The records as the server has them now. Keys that are no offset are somebody else's, and left alone. */
+  update({ metadata, spec }: IpPool): void {
+    const known = [...this.#reserved];
+    this.#base = baseOf(spec.range);
+    this.isAdopted = metadata.annotations?.[ADOPTED] !== undefined;
+    this.#records = new Map();
+    this.#reserved = new Map();
+    this.#taken = new AddressSet();
+    this.#own = new Map();
+    for (const [key, record] of Object.entries(spec.allocations ?? {})) this.setRecord(key, record);
+    for (const [ip, owner] of known) this.add(ip, owner);
+  }
+
+  /** All of the network and perhaps others; the records stay. */
+  updateReservations(reservations: readonly Reservation[]): void {
+    for (const [ip] of this.#reserved) if (!this.#records.has(toNumber(ip))) this.#taken.delete(toNumber(ip));
+    this.#reserved = new Map();
+    this.#own = new Map();
+    for (const [address, record] of this.#records) this.#own.set(keyOfRecord(record), address);
+    for (const [ip, owner] of this.#within(reservations)) this.add(ip, owner);
+  }
+
+  *#within(reservations: readonly Reservation[]): Generator<[ip: string, owner: Interface | undefined]> {
+    for (const { metadata, spec } of reservations) {
+      const ip = ipOfReservation(this.pool.network, metadata.name);
+      if (ip === undefined || !isInNetwork(ip, this.pool.cidr)) continue;
+      const isThisPools = metadata.annotations?.[ANNOTATION.pool] === this.pool.name;
+      yield [ip, isThisPools ? { podref: spec.podref, ifname: spec.ifname ?? "" } : undefined];
+    }
+  }
+
+  /** @param owner undefined when it is not this pool's, or nobody knows whose. */
+  add(ip: string, owner?: Interface): void {
+    this.#reserved.set(ip, owner);
+    this.#taken.add(toNumber(ip));
+    if (owner) this.#own.set(interfaceKey(owner.podref, owner.ifname), toNumber(ip));
+  }
+
+  remove(ip: string, owner: Interface): void {
+    this.#reserved.delete(ip);
+    this.#forget(toNumber(ip), owner);
+  }
+
+  #forget(address: bigint, { podref, ifname }: Interface): void {
+    this.#taken.delete(address);
+    this.#records.delete(address);
+    const key = interfaceKey(podref, ifname);
+    if (this.#own.get(key) === address) this.#own.delete(key);
+  }
+
+  /** @throws {CniError} for an address too far from the base of the pool. */
+  keyOf(ip: string): string {
+    return keyOf(this.#base.base, toNumber(ip));
+  }
+
+  /** What is remembered. */
+  record(key: string): PoolRecord | undefined {
+    const address = addressOf(this.#base, key);
+    return address === undefined ? undefined : this.#records.get(address);
+  }
+
+  setRecord(key: string, record: PoolRecord | undefined): void {
+    const address = addressOf(this.#base, key);
+    if (address === undefined) return;
+    const before = this.#records.get(address);
+    if (!record) {
+      if (before) this.#forget(address, ownerOfRecord(before));
+      return;
+    }
+    this.#records.set(address, record);
+    this.#taken.add(address);
+    this.#own.set(keyOfRecord(record), address);
+  }
+
+  /** The canonical address of a key; undefined for a key that is none. */
+  ipOf(key: string): string | undefined {
+    const value = addressOf(this.#base, key);
+    return value === undefined ? undefined : toText({ isV6: this.#base.isV6, value });
+  }
+
+  taken(order: Taken["order"]): Taken {
+    return {
+      order,
+      has: (address) => this.#taken.has(address),
+      run: (address) => this.#taken.run(address),
+      of: (podref, ifname) => {
+        const value = this.#own.get(interfaceKey(podref, ifname));
+        return value === undefined ? undefined : toText({ isV6: this.#base.isV6, value });
+      },
+    };
+  }
+}
+
+const keyOfRecord = ({ podref, ifname = "" }: PoolRecord): string => interfaceKey(podref, ifname);

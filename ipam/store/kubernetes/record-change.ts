@@ -1,0 +1,54 @@
+import type { JsonPatch } from "../../kubernetes/cluster.ts";
+import { ownerOfRecord, type PoolRecord, toRecord } from "../../whereabouts/objects.ts";
+import { isSameInterface } from "../holding.ts";
+import type { Owner, Released } from "../store.ts";
+
+/** What the record of one address shall become: the owner's, or none. */
+export interface Change {
+  readonly kind: "write" | "remove";
+  readonly key: string;
+  readonly owner: Owner;
+}
+
+/** How a change ended. */
+export type Outcome =
+  | { readonly kind: "written" }
+  | { readonly kind: "held"; readonly owner: Owner }
+  | { readonly kind: "removed"; readonly outcome: Released; readonly isSameInterface: boolean };
+
+const path = ({ key }: Change): string => `/spec/allocations/${key}`;
+
+/** Operations that make the change, and that fail if anything is not as it is remembered. */
+export function operations(change: Change, remembered: PoolRecord | undefined): JsonPatch {
+  const { kind, owner } = change;
+  const at = path(change);
+  const isInterface = [
+    { op: "test", path: `${at}/podref`, value: owner.podref },
+    { op: "test", path: `${at}/ifname`, value: owner.ifname },
+  ] as const;
+  if (kind === "remove")
+    return [...isInterface, { op: "test", path: `${at}/id`, value: owner.containerId }, { op: "remove", path: at }];
+  if (!remembered || !isSameInterface(ownerOfRecord(remembered), owner))
+    return [
+      { op: "test", path: at, value: null },
+      { op: "add", path: at, value: toRecord(owner) },
+    ];
+  return [...isInterface, { op: "replace", path: `${at}/id`, value: owner.containerId }];
+}
+
+/** The end of a change, as far as the record that is there now settles it; undefined: it is still to be made. */
+export function settled({ kind, owner }: Change, there: PoolRecord | undefined): Outcome | undefined {
+  const holder = there && ownerOfRecord(there);
+  const isSame = !!holder && isSameInterface(holder, owner);
+  const isOwn = isSame && holder.containerId === owner.containerId;
+  if (kind === "write") {
+    if (isOwn) return { kind: "written" };
+    return holder && !isSame ? { kind: "held", owner: holder } : undefined;
+  }
+  if (isOwn) return undefined;
+  return { kind: "removed", outcome: holder ? "foreign" : "absent", isSameInterface: isSame };
+}
+
+/** The end of a change that the server has made. */
+export const made = ({ kind }: Change): Outcome =>
+  kind === "write" ? { kind: "written" } : { kind: "removed", outcome: "released", isSameInterface: true };

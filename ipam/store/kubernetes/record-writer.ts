@@ -1,0 +1,154 @@
+import { ApiError, type Cluster, IP_POOLS } from "../../kubernetes/cluster.ts";
+import type { IpamStep } from "../../steps.ts";
+import { toRecord } from "../../whereabouts/objects.ts";
+import { type Owner, type Released, StoreError } from "../store.ts";
+import { isGone, isOutdated, isUnclear } from "./failure.ts";
+import type { PoolView } from "./pool-view.ts";
+import { type Change, made, type Outcome, operations, settled } from "./record-change.ts";
+
+/** Records of one patch. The server takes 10,000 operations and 3 MB; a batch that fails is read and made again. */
+const MAX_BATCH = 256;
+
+/** A batch that failed as often is split: one of its records may be refused for what it is. */
+const SPLIT_AFTER = 2;
+const MAX_TRIES = 6;
+
+/** A pool of more records is likely too large for etcd (1.5 MiB) when the server fails to write it. */
+const LARGE_POOL = 5_000;
+
+interface Waiting {
+  readonly change: Change;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Compare-and-swap of single records in one IPPool. The resourceVersion is never tested: Whereabouts does that, and
+ * both would starve. Changes that come while a patch is on its way go together with the next one, since each patch costs
+ * the server 0.1 ms per record that the pool has.
+ */
+export class RecordWriter {
+  readonly view: PoolView;
+  readonly #cluster: Cluster;
+  readonly #reread: () => Promise<void>;
+  readonly #step: (step: IpamStep) => void;
+  #waiting: Waiting[] = [];
+  #isBusy = false;
+
+  /** @param reread brings the view up to date, and makes the pool when it is gone. */
+  constructor(cluster: Cluster, view: PoolView, reread: () => Promise<void>, step: (step: IpamStep) => void) {
+    this.view = view;
+    this.#cluster = cluster;
+    this.#reread = reread;
+    this.#step = step;
+  }
+
+  /** @returns who has the address when it is somebody else. @throws {ApiError} {StoreError} */
+  async write(key: string, owner: Owner): Promise<Owner | undefined> {
+    const outcome = await this.#enqueue({ kind: "write", key, owner });
+    if (outcome.kind === "held") return outcome.owner;
+    this.#step("store-record-written");
+    return undefined;
+  }
+
+  /** @returns also whether a foreign record is that of the same interface, in another sandbox. */
+  async remove(key: string, owner: Owner): Promise<{ readonly outcome: Released; readonly isSameInterface: boolean }> {
+    const outcome = await this.#enqueue({ kind: "remove", key, owner });
+    if (outcome.kind !== "removed") return { outcome: "absent", isSameInterface: false };
+    this.#step("store-record-removed");
+    return outcome;
+  }
+
+  #enqueue(change: Change): Promise<Outcome> {
+    const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
+    this.#waiting.push({ change, resolve, reject });
+    void this.#work();
+    return promise;
+  }
+
+  async #work(): Promise<void> {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    while (this.#waiting.length > 0) await this.#commit(this.#nextBatch());
+    this.#isBusy = false;
+  }
+
+  /** In order; the second change of one key waits for the first. */
+  #nextBatch(): Waiting[] {
+    const keys = new Set<string>();
+    const batch: Waiting[] = [];
+    const later: Waiting[] = [];
+    for (const one of this.#waiting) {
+      const fits = batch.length < MAX_BATCH && !keys.has(one.change.key);
+      (fits ? batch : later).push(one);
+      keys.add(one.change.key);
+    }
+    this.#waiting = later;
+    return batch;
+  }
+
+  /** Settles every change of the batch. Never throws. */
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    let open = batch;
+    for (let attempt = 1; open.length > 0; attempt++) {
+      const error = await this.#patch(open);
+      if (!error) return;
+      if (!isOutdated(error) && !isUnclear(error) && !isGone(error)) return fail(open, error);
+      const failed = await this.#reread().then(() => undefined, (e: unknown) => e); // biome-ignore format: one line
+      if (failed) return fail(open, isUnclear(error) ? error : failed);
+      open = open.filter((one) => !this.#settle(one));
+      if (attempt >= MAX_TRIES) return fail(open, this.#gaveUp(error));
+      if (attempt >= SPLIT_AFTER && open.length > 1) return this.#split(open);
+    }
+  }
+
+  async #split(open: readonly Waiting[]): Promise<void> {
+    const half = open.length >> 1;
+    await this.#commit(open.slice(0, half));
+    await this.#commit(open.slice(half));
+  }
+
+  /** @returns why it was not done, or may not have been. */
+  async #patch(open: readonly Waiting[]): Promise<unknown> {
+    const { view } = this;
+    const patch = open.flatMap(({ change }) => operations(change, view.record(change.key)));
+    try {
+      await this.#cluster.patch(IP_POOLS, view.pool.name, patch, { metadataOnly: true });
+    } catch (error) {
+      return error ?? new Error("unknown");
+    }
+    for (const one of open) {
+      const { kind, key, owner } = one.change;
+      view.setRecord(key, kind === "write" ? toRecord(owner) : undefined);
+      one.resolve(made(one.change));
+    }
+    return undefined;
+  }
+
+  #settle({ change, resolve }: Waiting): boolean {
+    const outcome = settled(change, this.view.record(change.key));
+    if (outcome) resolve(outcome);
+    return outcome !== undefined;
+  }
+
+  #gaveUp(error: unknown): StoreError {
+    const { name } = this.view.pool;
+    const { message } = error as Error;
+    const count = this.view.recordCount;
+    if (count >= LARGE_POOL && error instanceof ApiError && error.status >= 500)
+      return new StoreError(
+        "refused",
+        `cannot record an address in pool ${name}: it has ${count} records, and one object holds no more than about 7,900 ` +
+          `to 11,000 (${message}); use another range, or end Whereabouts and set the cluster to "absent"`,
+        { cause: error },
+      );
+    const kind = isUnclear(error) ? "unclear" : isOutdated(error) ? "refused" : "unavailable";
+    return new StoreError(kind, `cannot record an address in pool ${name}: ${message}; tried ${MAX_TRIES} times`, {
+      cause: error,
+    });
+  }
+}
+
+function fail(open: readonly Waiting[], error: unknown): void {
+  for (const { reject } of open) reject(error);
+}

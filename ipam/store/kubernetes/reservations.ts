@@ -1,0 +1,154 @@
+import { type Cluster, type JsonPatch, RESERVATIONS } from "../../kubernetes/cluster.ts";
+import type { IpamStep } from "../../steps.ts";
+import { ipOfReservation, reservationName } from "../../whereabouts/names.ts";
+import {
+  ANNOTATION,
+  LABEL,
+  labelValue,
+  ownerOfReservation,
+  type Reservation,
+  toReservation,
+} from "../../whereabouts/objects.ts";
+import { isSameInterface } from "../holding.ts";
+import { isSandbox } from "../memory.ts";
+import { type Claim, type Owner, type Pool, type Released, StoreError } from "../store.ts";
+import { isGone, isOutdated, isTaken, isUnclear } from "./failure.ts";
+
+/** Answers that were unclear, or out of date by the time of the next request, before a call is given up. */
+const MAX_TRIES = 6;
+
+/** An address as somebody else has it. */
+export interface Held {
+  readonly owner: Owner;
+  /** Name of the pool; undefined where Whereabouts made the reservation. */
+  readonly pool: string | undefined;
+}
+
+/**
+ * The OverlappingRangeIPReservation objects: whoever created the one of an address has it.
+ *
+ * @throws {ApiError} from every method, {StoreError} when an outcome stays unclear.
+ */
+export class Reservations {
+  readonly #cluster: Cluster;
+  readonly #step: (step: IpamStep) => void;
+
+  constructor(cluster: Cluster, step: (step: IpamStep) => void) {
+    this.#cluster = cluster;
+    this.#step = step;
+  }
+
+  /** One request when nobody else is there. @returns undefined when the address is the claim's, else who has it. */
+  async claim(claim: Claim, signal?: AbortSignal): Promise<Held | undefined> {
+    for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+      if (await this.#create(claim, signal)) return undefined;
+      const found = await this.get(claim.pool, claim.ip, signal);
+      if (!found) continue; // given back meanwhile, or an unclear answer meant no
+      if (!isOfClaim(found, claim)) return heldBy(found);
+      if (found.spec.containerid === claim.owner.containerId) return undefined;
+      if (await this.#handOver(found, claim, signal)) return undefined;
+    }
+    throw new StoreError("unclear", `cannot claim ${claim.ip}: ${MAX_TRIES} tries did not tell who has it; try again`);
+  }
+
+  /** @param isOurs decides about a reservation of the right interface that names no sandbox: Whereabouts made it. */
+  async release(claim: Claim, isOurs: () => Promise<boolean>, signal?: AbortSignal): Promise<Released> {
+    const { pool, ip, owner } = claim;
+    for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+      const found = await this.get(pool, ip, signal);
+      if (!found) return attempt === 0 ? "absent" : "released";
+      if (!isOfClaim(found, claim)) return "foreign";
+      const { containerid } = found.spec;
+      if (containerid ? containerid !== owner.containerId : !(await isOurs())) return "foreign";
+      if (await this.#delete(found, signal)) return "released";
+    }
+    throw new StoreError(
+      "unclear",
+      `cannot release ${ip}: ${MAX_TRIES} tries did not tell whether it is free; try again`,
+    );
+  }
+
+  get({ network }: Pool, ip: string, signal?: AbortSignal): Promise<Reservation | undefined> {
+    return this.#cluster.get<Reservation>(RESERVATIONS, reservationName(network, ip), { signal });
+  }
+
+  /** @param isLabelled false: also those of Whereabouts, which have no labels. */
+  async all(network: string, isLabelled: boolean, signal?: AbortSignal): Promise<readonly Reservation[]> {
+    const labelSelector = `${LABEL.network}=${labelValue(network)}`;
+    const selection = { signal, ...(isLabelled && { labelSelector }) };
+    return (await this.#cluster.list<Reservation>(RESERVATIONS, selection)).items;
+  }
+
+  /** What a sandbox holds through a pool; those of Whereabouts do not say. */
+  async find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">, signal?: AbortSignal): Promise<Claim[]> {
+    const example = toReservation({ pool, ip: "::", owner: { podref: "", ...who } });
+    const labelSelector = `${LABEL.container}=${example.metadata.labels?.[LABEL.container]}`;
+    const { items } = await this.#cluster.list<Reservation>(RESERVATIONS, { labelSelector, signal });
+    return items.flatMap((found) => {
+      const [ip, owner] = [ipOfReservation(pool.network, found.metadata.name), ownerOfReservation(found)];
+      return ip !== undefined && isSandbox(owner, who) && poolOf(found) === pool.name ? [{ pool, ip, owner }] : [];
+    });
+  }
+
+  /** @returns false when one is there, or when nobody knows: look. */
+  async #create(claim: Claim, signal?: AbortSignal): Promise<boolean> {
+    try {
+      await this.#cluster.create(RESERVATIONS, toReservation(claim), { signal });
+    } catch (error) {
+      if (isTaken(error) || isUnclear(error)) return false;
+      throw error;
+    }
+    this.#step("store-reservation-created");
+    return true;
+  }
+
+  /** @returns false when it is not as it was found, or when nobody knows: look. */
+  async #handOver(found: Reservation, claim: Claim, signal?: AbortSignal): Promise<boolean> {
+    const { metadata, spec } = toReservation(claim);
+    const patch: JsonPatch = [
+      { op: "test", path: "/metadata/resourceVersion", value: found.metadata.resourceVersion },
+      { op: "test", path: "/metadata/uid", value: found.metadata.uid },
+      { op: "add", path: "/metadata/labels", value: { ...foreign(found.metadata.labels), ...metadata.labels } },
+      {
+        op: "add",
+        path: "/metadata/annotations",
+        value: { ...foreign(found.metadata.annotations), ...metadata.annotations },
+      },
+      { op: "add", path: "/spec", value: spec },
+    ];
+    try {
+      await this.#cluster.patch(RESERVATIONS, metadata.name, patch, { signal });
+    } catch (error) {
+      if (isOutdated(error) || isUnclear(error) || isGone(error)) return false;
+      throw error;
+    }
+    this.#step("store-reservation-created");
+    return true;
+  }
+
+  /** Only as it was found: a new sandbox of the interface may just take it over. @returns as #create(). */
+  async #delete({ metadata: { name, uid, resourceVersion } }: Reservation, signal?: AbortSignal): Promise<boolean> {
+    try {
+      const asFound = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
+      await this.#cluster.delete(RESERVATIONS, name, asFound, { signal });
+    } catch (error) {
+      if (isOutdated(error) || isUnclear(error)) return false;
+      throw error;
+    }
+    this.#step("store-reservation-deleted");
+    return true;
+  }
+}
+
+/** Keys that are not ours: they stay when an address changes its owner. */
+const foreign = (keys: Readonly<Record<string, string>> = {}): Record<string, string> =>
+  Object.fromEntries(Object.entries(keys).filter(([key]) => !key.startsWith("railnet.io/")));
+
+const poolOf = ({ metadata }: Reservation): string | undefined => metadata.annotations?.[ANNOTATION.pool];
+
+export const heldBy = (found: Reservation): Held => ({ owner: ownerOfReservation(found), pool: poolOf(found) });
+
+/** Of the same interface, and through the same pool as far as it says. */
+function isOfClaim(found: Reservation, { pool, owner }: Claim): boolean {
+  return isSameInterface(ownerOfReservation(found), owner) && (poolOf(found) ?? pool.name) === pool.name;
+}
