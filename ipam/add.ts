@@ -6,10 +6,11 @@ import { toCniFailure } from "./failure.ts";
 import type { IpamHost } from "./host.ts";
 import { ClaimJournal, type ClaimRecord } from "./journal.ts";
 import { lockAttachment } from "./lock.ts";
+import type { PoolRange } from "./pool-range.ts";
 import { release } from "./release.ts";
 import { sliced } from "./slice.ts";
 import type { Store } from "./store/store.ts";
-import { type IpamConfig, type PoolRange, readIpamConfig } from "./whereabouts/config.ts";
+import { type IpamConfig, readIpamConfig } from "./whereabouts/config.ts";
 import { toResult } from "./whereabouts/result.ts";
 
 /**

@@ -2,14 +2,9 @@ import { CniError, CODE } from "../cni/protocol/error.ts";
 import { toNumber, toText } from "./address.ts";
 import { candidates, exhausted, hashedStart, type IsTaken, type Order } from "./allocate.ts";
 import { contentionOf } from "./contention.ts";
+import type { PoolRange } from "./pool-range.ts";
 import type { Range } from "./range.ts";
 import type { Owner, Pool, Store, Taken } from "./store/store.ts";
-
-/** One range of addresses, and where it is kept who has them. */
-export interface Source {
-  readonly pool: Pool;
-  readonly range: Range;
-}
 
 /** What a caller wants besides "any address". All canonical. */
 export interface Preference {
@@ -52,7 +47,7 @@ export class Allocator {
    * @throws {CniError} when it is not to be had: the range is exhausted (999), or the asked one has an owner (100).
    * @throws {StoreError} when the store fails; then beforeClaim() has named what may have been claimed.
    */
-  async allocate(source: Source, owner: Owner, wish: Preference = {}): Promise<string> {
+  async allocate(source: PoolRange, owner: Owner, wish: Preference = {}): Promise<string> {
     const { pool, range } = source;
     if (wish.asked) return await this.#claimAsked(pool, wish.asked, owner);
     const { signal } = this.#options;
@@ -77,7 +72,7 @@ export class Allocator {
   }
 
   /** @returns undefined when every address is taken, or so many were lost that a fresh look is due. */
-  async #claimAny({ pool, range }: Source, owner: Owner, taken: Taken, first: readonly (string | undefined)[]) {
+  async #claimAny({ pool, range }: PoolRange, owner: Owner, taken: Taken, first: readonly (string | undefined)[]) {
     for (const ip of first) if (ip && !(await this.#try(pool, ip, owner))) return ip;
     const others = contentionOf(this.#store, pool);
     let order: Order = others.start === undefined ? taken.order : { from: others.start };

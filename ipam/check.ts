@@ -11,7 +11,10 @@ export async function check(call: Call, host: IpamHost): Promise<void> {
   const { containerId, ifname } = call;
   const record = new ClaimJournal(host.stateDir).find(containerId, ifname);
   if (record?.phase !== "held")
-    throw new CniError(CODE.UNKNOWN_CONTAINER, `cannot check ${ifname}: no ADD of container ${containerId} is on record`);
+    throw new CniError(
+      CODE.UNKNOWN_CONTAINER,
+      `cannot check ${ifname}: no ADD of container ${containerId} is on record`,
+    );
   const there = new Set(call.prevResult?.ips.map(({ address }) => address.split("/")[0]));
   const store = await host.store(storage);
   for (const { pool, ip } of record.addresses) {

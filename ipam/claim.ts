@@ -2,9 +2,9 @@ import { inSpan, parseIp, spanOf, toNumber, toText } from "./address.ts";
 import { Allocator } from "./allocator.ts";
 import type { IpamHost } from "./host.ts";
 import type { ClaimJournal, ClaimRecord } from "./journal.ts";
+import type { PoolRange } from "./pool-range.ts";
 import type { Range } from "./range.ts";
 import type { Owner, Pool, Store, Taken } from "./store/store.ts";
-import type { PoolRange } from "./whereabouts/config.ts";
 
 /** What an ADD wants of one range besides "any". */
 export interface Wish {

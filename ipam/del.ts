@@ -38,7 +38,10 @@ function stranger(call: Call, host: IpamHost): ClaimRecord | undefined {
       netns, netnsInode: 0, since, addresses: [], search,
     }; // biome-ignore format: one record
   } catch (err) {
-    host.log.warn({ err, containerID: call.containerId }, "DEL of an unknown attachment with an unusable configuration");
+    host.log.warn(
+      { err, containerID: call.containerId },
+      "DEL of an unknown attachment with an unusable configuration",
+    );
     return undefined;
   }
 }

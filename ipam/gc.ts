@@ -1,4 +1,4 @@
-import { toCniError, CniError, CODE } from "../cni/protocol/error.ts";
+import { CniError, CODE, toCniError } from "../cni/protocol/error.ts";
 import type { Call } from "../cni/protocol/request.ts";
 import { noteAndRelease } from "./del.ts";
 import type { IpamHost } from "./host.ts";

@@ -1,6 +1,6 @@
 import type { ClaimRecord } from "./journal.ts";
 import type { IpamStep } from "./steps.ts";
-import type { Storage } from "./whereabouts/config.ts";
+import type { Storage } from "./storage.ts";
 import type { Store } from "./store/store.ts";
 
 export interface IpamLog {

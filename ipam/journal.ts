@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { CniError, CODE } from "../cni/protocol/error.ts";
+import type { Storage } from "./storage.ts";
 import type { Owner, Pool } from "./store/store.ts";
-import type { Storage } from "./whereabouts/config.ts";
 
 /**
  * What one attachment has, or may have, of the cluster's addresses.

@@ -20,7 +20,10 @@ export async function release(
     const outcome = await store.release(claim);
     host.step("ipam-release-claim-released");
     const { podref, ifname, containerId } = claim.owner;
-    host.log.info({ ip: claim.ip, pool: claim.pool.name, podref, ifname, containerID: containerId, outcome }, "released");
+    host.log.info(
+      { ip: claim.ip, pool: claim.pool.name, podref, ifname, containerID: containerId, outcome },
+      "released",
+    );
   }
   journal.forget(record);
   host.step("ipam-release-forgotten");

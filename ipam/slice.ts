@@ -1,6 +1,7 @@
 import type { IpamHost } from "./host.ts";
+import type { PoolRange } from "./pool-range.ts";
 import type { Store } from "./store/store.ts";
-import type { IpamConfig, PoolRange } from "./whereabouts/config.ts";
+import type { IpamConfig } from "./whereabouts/config.ts";
 import { sliceRange } from "./whereabouts/slices.ts";
 
 /** With `node_slice_size`: the first range cut down to this node's slice of it, the others as they are. */

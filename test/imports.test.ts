@@ -9,6 +9,7 @@ const MAY_IMPORT = {
   ipam: ["cni/protocol"],
   cni: ["cni/kernel", "cni/protocol", "ipam"],
   daemonset: ["cni/kernel", "cni/protocol", "ipam", "cni"],
+  library: ["cni/protocol", "ipam"],
   main: ["cni", "ipam", "daemonset"],
 } as const satisfies Record<string, readonly string[]>;
 type Zone = keyof typeof MAY_IMPORT;
@@ -31,7 +32,7 @@ interface Source {
   readonly imports: readonly string[];
 }
 
-const sources: Source[] = globSync(["main.ts", "cni/**/*.ts", "ipam/**/*.ts", "daemonset/**/*.ts"])
+const sources: Source[] = globSync(["main.ts", "{cni,ipam,daemonset,library}/**/*.ts"])
   .sort()
   .map((path) => {
     const text = withoutComments(readFileSync(path, "utf8"));
@@ -79,7 +80,7 @@ t.test("importsOf() sees every form of import", async (t) => {
 });
 
 t.test("the product's files are all found", async (t) => {
-  for (const zone of ["cni/kernel", "cni/protocol", "cni", "daemonset", "main"] as const)
+  for (const zone of ["cni/kernel", "cni/protocol", "ipam", "cni", "daemonset", "library", "main"] as const)
     t.ok(
       sources.some(({ path }) => zoneOf(path) === zone),
       `${zone} has files`,
@@ -97,9 +98,36 @@ for (const zone of ZONES) {
   });
 }
 
-t.test("the attachment and the IPAM plugin meet in one file at most", async (t) => {
+const REEXPORT = /\bexport\s+(type\s+)?(\*|\{[^}]*\})(\s+as\s+\w+)?\s*from\b/;
+
+t.test("only the library's files re-export, and each thing by its name", async (t) => {
+  const barrels = filesWith(REEXPORT).filter((path) => zoneOf(path) !== "library");
+  t.same(barrels, ["ipam/range.ts"], "Span is a word of ranges, too");
+  const stars = filesWith(/\bexport\s+(type\s+)?\*/);
+  t.same(stars, []);
+  for (const { path, text } of sources.filter((s) => zoneOf(s.path) === "library"))
+    t.equal(
+      text.replace(new RegExp(`${REEXPORT.source}\\s*"[^"]+";`, "g"), "").trim(),
+      "",
+      `${path} does nothing else`,
+    );
+});
+
+t.test("each export of package.json is a file of the library, and the other way round", async (t) => {
+  const { exports } = JSON.parse(readFileSync("package.json", "utf8"));
+  const names = Object.keys(exports).map((name) => name.replace("./", "library/"));
+  t.same(
+    names.map((name) => `${name}.ts`).sort(),
+    sources.map(({ path }) => path).filter((p) => zoneOf(p) === "library"),
+  );
+});
+
+t.test("the attach plugin's verbs and attachments know no IPAM: where they meet has files of its own", async (t) => {
   const users = sources.filter((s) => zoneOf(s.path) === "cni" && ours(s).some((x) => zoneOf(x) === "ipam"));
-  t.ok(users.length <= 1, users.map(({ path }) => path).join(", "));
+  t.same(
+    users.map(({ path }) => path),
+    ["cni/ipam-host.ts", "cni/ipam.ts", "cni/run-ipam.ts"],
+  );
 });
 
 t.test("bun:ffi is imported by cni/kernel/syscall.ts alone", async (t) => {

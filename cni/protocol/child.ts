@@ -26,11 +26,15 @@ export class ExecError extends Error {
  */
 export async function followChild(child: ChildProcess, request: ExecRequest): Promise<ExecReply> {
   const { binary, stdin, timeoutMs, signal } = request;
-  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
-  using cleanup = new DisposableStack();
+  let [end, fail]: [() => void, (why: unknown) => void] = [() => {}, () => {}];
+  const ended = new Promise<void>((resolve, reject) => {
+    [end, fail] = [resolve, reject];
+  });
+  const cleanups: (() => void)[] = []; // Node 20, which the library runs on, has no DisposableStack
+  using _ = { [Symbol.dispose]: () => cleanups.forEach((undo) => void undo()) };
   const after = (ms: number, act: () => void): void => {
     const timer = setTimeout(act, ms);
-    cleanup.defer(() => clearTimeout(timer));
+    cleanups.push(() => clearTimeout(timer));
   };
   let stopped: { why: unknown } | undefined;
   const stop = (why: unknown): void => {
@@ -41,7 +45,7 @@ export async function followChild(child: ChildProcess, request: ExecRequest): Pr
   };
   const abort = (): void => stop(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
-  cleanup.defer(() => signal?.removeEventListener("abort", abort));
+  cleanups.push(() => signal?.removeEventListener("abort", abort));
   after(timeoutMs, () =>
     stop(new ExecError(`${binary} did not end within ${timeoutMs / 1000} s and was killed`, "ETIMEDOUT")),
   );

@@ -7,8 +7,8 @@ import type { IpamHost, IpamLog, NodePolicy } from "../../ipam/host.ts";
 import { ClaimJournal, claimKey } from "../../ipam/journal.ts";
 import { ipam } from "../../ipam/plugin.ts";
 import type { IpamStep } from "../../ipam/steps.ts";
+import type { Storage } from "../../ipam/storage.ts";
 import type { Store } from "../../ipam/store/store.ts";
-import type { Storage } from "../../ipam/whereabouts/config.ts";
 import { Releases } from "./releases.ts";
 
 export interface AddressServiceOptions {

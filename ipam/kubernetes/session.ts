@@ -1,5 +1,6 @@
 import type { Access, ReadAccess } from "./access.ts";
-import { openTransport, type Transport } from "./transport.ts";
+import { openTransport } from "./open-transport.ts";
+import type { Transport } from "./transport.ts";
 
 /** As client-go: a token file is looked at once a minute. */
 const KEEP_MS = 60_000;

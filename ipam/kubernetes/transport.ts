@@ -51,14 +51,3 @@ const UNTRUSTED = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_)/;
 export const neverSent = (code: string): boolean => NEVER_SENT.test(code);
 /** The server's certificate is not one that the kubeconfig's CA vouches for. */
 export const isUntrusted = (code: string): boolean => UNTRUSTED.test(code);
-
-/**
- * Under Bun its own fetch, under Node node:https, because neither serves both: Bun's undici ignores client-node's
- * dispatcher (no private CA), Node's fetch takes no CA. node:https under Bun works and costs 0.30 ms of processor and
- * 73 MB resident at 100 creates in flight where fetch costs 0.22 ms and 52 MB; HTTP/2 costs 1.3 ms. All wait for the
- * server at 100 in flight (600 to 780 creates/s on two cores, 2 ms of its processor each).
- */
-export async function openTransport(server: string, tls: Tls): Promise<Transport> {
-  if ("Bun" in globalThis) return (await import("./transport-bun.ts")).fetchTransport(server, tls);
-  return (await import("./transport-node.ts")).httpsTransport(server, tls);
-}

@@ -4,8 +4,8 @@ import type { Call } from "../../cni/protocol/request.ts";
 import type { Dns, IpConfig, Route } from "../../cni/protocol/result.ts";
 import { parseIp, toText } from "../address.ts";
 import type { IpamHost } from "../host.ts";
-import type { Range } from "../range.ts";
-import type { Pool } from "../store/store.ts";
+import type { PoolRange } from "../pool-range.ts";
+import type { Storage } from "../storage.ts";
 import { checkArgs, podOf } from "./args.ts";
 import { type IpamFields, mergeFields, readIpamFields } from "./fields.ts";
 import { readFixed } from "./fixed.ts";
@@ -14,17 +14,6 @@ import { requireObjectName, slicePoolName } from "./names.ts";
 import { type RangeSettings, type ReadRange, readRanges, requireAddresses, toPoolRange } from "./ranges.ts";
 import { readRequested } from "./requested.ts";
 import { readSliceSize } from "./slices.ts";
-
-/** Where addresses are kept. */
-export type Storage =
-  | { readonly kind: "kubernetes"; readonly kubeconfig: string }
-  | { readonly kind: "directory"; readonly path: string };
-
-/** One range of a configuration: one address of the result comes from it. */
-export interface PoolRange {
-  readonly pool: Pool;
-  readonly range: Range;
-}
 
 /** The `ipam` object of a network configuration, checked: Whereabouts' keys with its meaning, and ours. */
 export interface IpamConfig {

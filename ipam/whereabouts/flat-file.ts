@@ -1,7 +1,7 @@
 import { CniError, CODE } from "../../cni/protocol/error.ts";
 import { parseJson } from "../../cni/protocol/json.ts";
 import type { IpamHost } from "../host.ts";
-import type { Storage } from "./config.ts";
+import type { Storage } from "../storage.ts";
 import { type IpamFields, readIpamFields } from "./fields.ts";
 
 /** Where Whereabouts looks, pkg/config/config.go. */

@@ -1,8 +1,8 @@
 import { CniError, CODE } from "../../cni/protocol/error.ts";
 import { type Address, networkText, parseIp } from "../address.ts";
 import { candidates, MAX_OFFSET } from "../allocate.ts";
+import type { PoolRange } from "../pool-range.ts";
 import { type Bounds, cidrOf, parseRange, type Range, type RangeText, rangeOf } from "../range.ts";
-import type { PoolRange } from "./config.ts";
 import type { IpamFields, RangeFields } from "./fields.ts";
 import { poolName, requireObjectName } from "./names.ts";
 

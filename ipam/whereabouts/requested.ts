@@ -1,8 +1,8 @@
 import { CniError, CODE } from "../../cni/protocol/error.ts";
 import type { Call } from "../../cni/protocol/request.ts";
 import { type Address, parseCidr, parseIp, toText } from "../address.ts";
+import type { PoolRange } from "../pool-range.ts";
 import { whyUnusable } from "../range.ts";
-import type { PoolRange } from "./config.ts";
 import { splitArg } from "./fixed.ts";
 
 /** An address that the pod asks for. */

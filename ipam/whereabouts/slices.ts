@@ -1,7 +1,7 @@
 import { CniError, CODE } from "../../cni/protocol/error.ts";
 import { type Cidr, parseCidr, spanOf, toText, widthOf } from "../address.ts";
+import type { PoolRange } from "../pool-range.ts";
 import { type Range, rangeOf } from "../range.ts";
-import type { PoolRange } from "./config.ts";
 import { poolName } from "./names.ts";
 
 /**

@@ -1,0 +1,23 @@
+// railnet/whereabouts: names, objects and slices of Whereabouts v0.9, for programs that read or write them.
+
+export { addressOf, baseOf, keyOf, MAX_OFFSET } from "../ipam/allocate.ts";
+export type { KubeObject, ObjectMeta } from "../ipam/kubernetes/cluster.ts";
+export {
+  expandedReservationName,
+  ipOfReservation,
+  normalizeRange,
+  poolName,
+  reservationName,
+  slicePoolName,
+} from "../ipam/whereabouts/names.ts";
+export {
+  type IpPool,
+  type NodeSlicePool,
+  ownerOfRecord,
+  ownerOfReservation,
+  type PoolRecord,
+  type Reservation,
+  toRecord,
+  toReservation,
+} from "../ipam/whereabouts/objects.ts";
+export { divideRange } from "../ipam/whereabouts/slices.ts";
