@@ -38,19 +38,20 @@ export async function crds(whose: "ours" | "upstream"): Promise<Document[]> {
 export async function installCrds(raw: RawClient, whose: "ours" | "upstream" = "ours"): Promise<void> {
   const definitions = await crds(whose);
   for (const { object, text } of definitions) await raw.apply(object, text);
-  for (const { spec } of definitions.map(({ object }) => object))
-    for (const limit = Date.now() + 20_000; ; await sleep(20)) {
-      const { status } = await raw.request("GET", `${OBJECTS}/${spec.names.plural}`);
-      if (status === 200) break;
-      if (Date.now() > limit) throw new Error(`${spec.names.plural} are not served: ${status}`);
-    }
+  for (const { object } of definitions) {
+    const path = `${OBJECTS}/${object.spec.names.plural}`;
+    await waitFor(`${path} is served`, async () => (await raw.request("GET", path)).status === 200);
+    // For some seconds a new resource can be read, but a write is answered with 429.
+    const tried = async () => (await raw.request("POST", `${path}?dryRun=All`, { body: {} })).status;
+    await waitFor(`${path} can be written`, async () => (await tried()) !== 429);
+  }
 }
 
 /** What `kubectl apply -f manifests/rbac.yaml` makes. @returns a token of the agent. */
 export async function installAgent(api: ApiServer): Promise<string> {
   for (const { object, text } of await readYaml(`${PROJECT}manifests/rbac.yaml`)) await api.raw.apply(object, text);
   const token = await api.token("railnet");
-  await until(api, token, `${OBJECTS}/ippools`);
+  await permitted(api, token, `${OBJECTS}/ippools`);
   return token;
 }
 
@@ -59,15 +60,37 @@ export async function installWhereabouts(api: ApiServer): Promise<string> {
   const objects = await readYaml(`${whereaboutsModule()}/doc/crds/daemonset-install.yaml`);
   for (const { object, text } of objects) if (object.kind !== "DaemonSet") await api.raw.apply(object, text);
   const token = await api.token("whereabouts");
-  await until(api, token, `${OBJECTS}/ippools`);
+  await permitted(api, token, `${OBJECTS}/ippools`);
   return token;
 }
 
-/** The authorizer learns of a new role a moment after it was made. */
-async function until(api: ApiServer, token: string, path: string): Promise<void> {
-  for (const limit = Date.now() + 10_000; ; await sleep(20)) {
-    const { status } = await api.raw.request("GET", path, { token });
-    if (status !== 403) return; // 404 without the definitions: permitted all the same
-    if (Date.now() > limit) throw new Error(`${path} stays forbidden`);
-  }
+/** The authorizer learns of a new role a moment after it was made. 404 without the definitions: permitted all the same. */
+async function permitted({ raw }: ApiServer, token: string, path: string): Promise<void> {
+  await waitFor(`${path} is permitted`, async () => (await raw.request("GET", path, { token })).status !== 403);
+}
+
+/** @throws {Error} when it is not so for 20 s. */
+export async function waitFor(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const limit = Date.now() + 20_000; !(await isSo()); await sleep(20))
+    if (Date.now() > limit) throw new Error(`after 20 s it is not so that ${what}`);
+}
+
+/** The NetworkAttachmentDefinition resource, as Multus ships it. */
+export async function installNads(raw: RawClient): Promise<void> {
+  const [kind, plural] = ["NetworkAttachmentDefinition", "network-attachment-definitions"];
+  const spec = { type: "object", properties: { config: { type: "string" } } };
+  const schema = { openAPIV3Schema: { type: "object", properties: { spec } } };
+  await raw.apply({
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.k8s.cni.cncf.io` },
+    spec: {
+      group: "k8s.cni.cncf.io",
+      names: { kind, plural, singular: "network-attachment-definition", shortNames: ["net-attach-def"] },
+      scope: "Namespaced",
+      versions: [{ name: "v1", served: true, storage: true, schema }],
+    },
+  });
+  const path = `/apis/k8s.cni.cncf.io/v1/namespaces/default/${plural}`;
+  await waitFor(`${path} is served`, async () => (await raw.request("GET", path)).status === 200);
 }
