@@ -5,13 +5,13 @@ import { detach } from "./attachment/detach.ts";
 import { type Device, findDevice } from "./attachment/device.ts";
 import { checkDeviceInfoPath, writeDeviceInfo } from "./attachment/device-info.ts";
 import { Journal } from "./attachment/journal.ts";
-import { configurePf, snapshot } from "./attachment/pf.ts";
+import { configurePf, type Snapshot, snapshot } from "./attachment/pf.ts";
 import { checkNameFree, configureInPod, moveIntoPod, openTarget, type Pod } from "./attachment/pod.ts";
 import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
-import type { Attachment, Original } from "./attachment/record.ts";
+import type { Attachment } from "./attachment/record.ts";
 import { type AttachConfig, readConfig } from "./config.ts";
 import type { Host } from "./host.ts";
-import { callIpam } from "./ipam.ts";
+import { callIpam, keepsState } from "./ipam.ts";
 import type { Link } from "./kernel/link.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import { inNetns, netnsInode } from "./kernel/netns.ts";
@@ -24,7 +24,7 @@ interface Plan {
   readonly config: AttachConfig;
   readonly device: Device;
   readonly rdma: RdmaPlan;
-  readonly original: Original;
+  readonly was: Snapshot;
   readonly pod: Pod;
 }
 
@@ -42,9 +42,9 @@ export async function add(call: Call, host: Host): Promise<Result> {
   const device = findDevice(config, host);
   checkNameFree(rtnl, call);
   const rdma = planRdma(device.pci, config.rdma, host);
-  const original = snapshot(device, config, rdma, host);
+  const was = snapshot(device, config, rdma, host);
   host.step("add-locked");
-  return await attach({ config, device, rdma, original, pod: { netns, rtnl } }, call, host);
+  return await attach({ config, device, rdma, was, pod: { netns, rtnl } }, call, host);
 }
 
 /**
@@ -52,7 +52,7 @@ export async function add(call: Call, host: Host): Promise<Result> {
  * that DEL and the reconciler use.
  */
 async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
-  const { config, device, pod } = plan;
+  const { config, device, was, pod } = plan;
   await using undo = new AsyncDisposableStack();
   const journal = new Journal(host.paths.stateDir);
   const record = newRecord(plan, call, host);
@@ -67,13 +67,13 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   // The only step that leaves the node runs beside the disk's and the kernel's work; a failure of one undoes all.
   const reserving = reserveAddresses(config, call, { ...host, exec });
   undo.defer(() => reserving.then(noop, noop));
-  if (config.ipamType) await nextTurn(); // or the plugin gets its stdin only after the kernel's work
+  if (config.ipamType && keepsState(config.ipamType)) await nextTurn(); // or the plugin gets its stdin only after the kernel's work
   journal.sync(record);
   host.step("add-journalled");
-  await configurePf(device, config, plan.original, host);
+  await configurePf(device, config, was, host);
   host.step("add-pf-configured");
   host.signal.throwIfAborted();
-  moveIntoPod(device, config, plan.original, pod.netns, call, host);
+  moveIntoPod(device, config, was, pod.netns, call, host);
   host.step("add-moved");
   const addresses = await reserving;
   host.step("add-addresses-reserved");
@@ -88,15 +88,19 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   const ours = { name: call.ifname, ...shown(plan, link), sandbox: call.netns, pciID: device.pci };
   const result = mergeResult(call.prevResult, ours, addresses, call.config.dns);
   formatResult(result, call.config.cniVersion); // what the caller's version cannot say is refused while it can be undone
-  journal.write({ ...record, phase: "attached", addresses });
+  journal.update(record, { phase: "attached", addresses });
   undo.move();
   host.step("add-committed");
-  announceAfterwards(pod.netns, call.ifname, addresses, host);
+  if (!isAnnounced(link, config)) announceAfterwards(pod.netns, call.ifname, addresses, host);
   return result;
 }
 
+/** With carrier the kernel has told the neighbours when the link came up; a probe brings it up before its addresses. */
+const isAnnounced = (link: Link | undefined, { duplicateAddressProbe }: AttachConfig): boolean =>
+  link === undefined || (link.carrier && !duplicateAddressProbe);
+
 /** MAC and MTU for the result; of a VF without a link, what the PF will give it. */
-function shown({ config, original }: Plan, link: Link | undefined): { mac?: string; mtu?: number } {
+function shown({ config, was: { original } }: Plan, link: Link | undefined): { mac?: string; mtu?: number } {
   if (link) return { mac: link.mac, mtu: link.mtu };
   const mac = config.mac ?? original.vf?.mac;
   return mac && !/^[0:]+$/.test(mac) ? { mac } : {};
@@ -118,7 +122,7 @@ function warnOfIgnored({ config: { logFile } }: Call, host: Host): void {
     host.log.warn({ logFile }, "logFile is ignored: a network configuration may not name files for root to write");
 }
 
-function newRecord({ config, device, original, pod: { netns } }: Plan, call: Call, host: Host): Attachment {
+function newRecord({ config, device, was: { original }, pod: { netns } }: Plan, call: Call, host: Host): Attachment {
   const { K8S_POD_NAMESPACE: namespace, K8S_POD_NAME: pod } = call.args;
   return {
     version: 1,

@@ -21,7 +21,7 @@ export async function del(call: Call, host: Host): Promise<void> {
     using _device = await lockDevice(record.device.pci, "DEL", host);
     host.step("del-locked");
     await detach(record, host);
-    forgetForeign(call, record.device.pci, host);
+    if (!known) forgetForeign(call, record.device.pci, host);
   } catch (error) {
     throw asRetryable(toCniError(error));
   }

@@ -4,8 +4,11 @@ import type { Call } from "./protocol/request.ts";
 import type { Result } from "./protocol/result.ts";
 import type { Verb } from "./protocol/version.ts";
 
+/** Whether a type has anything to release or collect: `static` keeps no state, and answers at once. */
+export const keepsState = (type: string): boolean => type !== "static";
+
 /** Whether addresses can have been reserved at all: a misspelt type must not keep a pod from being deleted. */
-export const canRelease = (type: string, { path }: Call): boolean => type === "static" || hasPlugin(type, path);
+export const canRelease = (type: string, { path }: Call): boolean => !keepsState(type) || hasPlugin(type, path);
 
 /**
  * The one way from the attach plugin to IPAM: types that this executable knows run in process, every other is the
@@ -20,8 +23,8 @@ export async function callIpam(
   call: Call,
   options: DelegateOptions = {},
 ): Promise<Result | undefined> {
-  if (type !== "static") return delegate(exec, verb, type, call, options);
+  if (keepsState(type)) return delegate(exec, verb, type, call, options);
   if (verb === "ADD") return addStatic(call);
   if (verb === "CHECK") checkStatic(call);
-  return undefined; // static keeps no state: there is nothing to release or collect
+  return undefined;
 }

@@ -1,5 +1,5 @@
 import type { Host } from "../host.ts";
-import { callIpam } from "../ipam.ts";
+import { callIpam, keepsState } from "../ipam.ts";
 import { readArgs } from "../protocol/environment.ts";
 import type { NetworkConfig } from "../protocol/network-config.ts";
 import type { Call } from "../protocol/request.ts";
@@ -33,19 +33,23 @@ export async function detach(a: Attachment, host: Host, { release = true } = {})
 /** The kernel's part of detach(), for a VF that gets a new owner while the old one's addresses wait for its DEL. */
 export async function giveBackDevice(a: Attachment, host: Host, journal: Journal): Promise<void> {
   await putBack(a, host);
-  journal.write({ ...a, phase: "returned" });
+  journal.update(a, { phase: "returned" });
 }
 
 /** On a full disk the record stays as it is: putting back once more would find nothing to do. */
 function noteReturned(a: Attachment, journal: Journal, host: Host): void {
   try {
-    journal.write({ ...a, phase: "returned" });
+    journal.update(a, { phase: "returned" });
   } catch (err) {
     host.log.warn({ err }, "the record could not be updated; the VF is back all the same");
   }
 }
 
-const ipamOf = (a: Attachment): string | undefined => (JSON.parse(a.request.stdin) as NetworkConfig).ipam?.type;
+/** The IPAM plugin that has something to release, if any. */
+function ipamOf(a: Attachment): string | undefined {
+  const type = (JSON.parse(a.request.stdin) as NetworkConfig).ipam?.type;
+  return type && keepsState(type) ? type : undefined;
+}
 
 async function releaseAddresses(a: Attachment, host: Host): Promise<void> {
   const type = ipamOf(a);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, fstatSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf } from "../kernel/errno.ts";
@@ -85,7 +85,7 @@ export class Locks {
 
 function isSameFile(fd: Fd, file: string): boolean {
   try {
-    return statSync(`/proc/self/fd/${fd.n}`).ino === statSync(file).ino;
+    return fstatSync(fd.n).ino === statSync(file).ino;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return false;
     throw error;

@@ -12,12 +12,21 @@ import { parseMark } from "./mark.ts";
 import type { RdmaPlan } from "./rdma.ts";
 import type { Original } from "./record.ts";
 
+/** A VF as it is before ADD: what DEL restores, and where to write. */
+export interface Snapshot {
+  readonly original: Original;
+  /** Its link; absent when it has none. */
+  readonly link?: Link;
+  /** Absent when the PF does not show the VF. */
+  readonly at?: VfAtPf;
+}
+
 /**
- * Reads the VF as it is, for DEL to restore, and refuses what cannot be had. Changes nothing.
+ * Reads the VF as it is, and refuses what cannot be had. Changes nothing.
  *
  * @throws {CniError} 7 for an MTU above the PF's, 101 when settings are wanted and the PF shows no such VF.
  */
-export function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, host: Host): Original {
+export function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, host: Host): Snapshot {
   const pf = device.pf && readPf(device.pf.name, host);
   const vf = device.pf && pf?.vfs.get(device.pf.vf);
   const wanted = [...Object.keys(config.vf), ...(config.mac ? ["mac"] : [])];
@@ -34,9 +43,9 @@ export function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, h
     );
   const link = device.netdev === undefined ? undefined : readLink(device, device.netdev, host);
   return {
-    ...(link && originalOf(link)),
-    ...(vf && { vf }),
-    ...(rdma.move && { rdma: rdma.devices }),
+    original: { ...(link && originalOf(link)), ...(vf && { vf }), ...(rdma.move && { rdma: rdma.devices }) },
+    ...(link && { link }),
+    ...(pf && vf && { at: { pfIndex: pf.link.index, vf: device.pf!.vf } }),
   };
 }
 
@@ -70,20 +79,15 @@ function readLink(device: Device, name: string, host: Host): Link {
  * Sets what is configured at the PF, and nothing else. The order is what igb insists on: trust before the link's own
  * MAC, that before the administrative one.
  */
-export async function configurePf(device: Device, config: AttachConfig, original: Original, host: Host): Promise<void> {
-  const at = original.vf && device.pf ? vfAtPf(device.pf.name, device.pf.vf, host) : undefined;
+export async function configurePf(device: Device, config: AttachConfig, was: Snapshot, host: Host): Promise<void> {
+  const { link, at } = was;
   if (at && Object.keys(config.vf).length > 0)
     host.rtnl.request(
       setVf(at.pfIndex, at.vf, config.vf, `configure VF ${at.vf} of ${device.pf!.name}: ${words(config.vf)}`),
     );
   if (!config.mac) return;
-  if (device.netdev !== undefined && config.mac !== original.mac)
-    await setLinkMac(host.rtnl, parseLink(host.rtnl.request(getLink({ name: device.netdev }))!).index, config.mac, at);
+  if (link && config.mac !== link.mac) await setLinkMac(host.rtnl, link.index, config.mac, at);
   if (at) await setAdminMac(host.rtnl, at, config.mac);
-}
-
-function vfAtPf(name: string, vf: number, host: Host): VfAtPf {
-  return { pfIndex: parseLink(host.rtnl.request(getLink({ name }))!).index, vf };
 }
 
 const words = (vf: Partial<VfState>): string =>

@@ -15,8 +15,8 @@ import type { Call } from "../protocol/request.ts";
 import type { Result } from "../protocol/result.ts";
 import type { Device } from "./device.ts";
 import { formatMark } from "./mark.ts";
+import type { Snapshot } from "./pf.ts";
 import { refuseDuplicates } from "./probe.ts";
-import type { Original } from "./record.ts";
 import { findLink } from "./restore.ts";
 import { routeMessages } from "./routes.ts";
 
@@ -76,13 +76,12 @@ export function checkNameFree(pod: NetlinkConnection, { ifname, netns: path }: C
 export function moveIntoPod(
   device: Device,
   config: AttachConfig,
-  original: Original,
+  { link, original }: Snapshot,
   netns: Fd,
   call: Call,
   host: Host,
 ): void {
-  if (device.netdev === undefined) return;
-  const link = parseLink(host.rtnl.request(getLink({ name: device.netdev }))!);
+  if (!link) return;
   // A link cannot take a name that it already has as an alternative one.
   if (link.altnames.includes(call.ifname)) host.rtnl.request(deleteAltname(link.index, call.ifname));
   const change = {
@@ -93,10 +92,15 @@ export function moveIntoPod(
     inetConf: RAIL_INET_CONF,
     ...(config.mtu && { mtu: config.mtu }),
   };
-  host.rtnl.request(setLink(link.index, change, `move ${device.netdev} to ${call.netns} as ${call.ifname}`));
+  host.rtnl.request(setLink(link.index, change, `move ${link.name} to ${call.netns} as ${call.ifname}`));
 }
 
-/** Undefined for a VF without a link. Sysctls, addresses, up, routes, rules; in this order, so that addresses are announced when the link comes up. */
+/**
+ * Sysctls, addresses, up, routes, rules; in this order, so that the kernel announces the addresses when the link comes up
+ * (`arp_notify`, `ndisc_notify`).
+ *
+ * @returns the link as it then is; undefined for a VF without one.
+ */
 export async function configureInPod(
   device: Device,
   config: AttachConfig,
@@ -114,8 +118,8 @@ export async function configureInPod(
     pod.request(up);
     await refuseDuplicates(netns, link, addresses);
   }
-  pod.batch([...addressMessages(link, addresses), up, ...routeMessages(link.index, addresses, config)]);
-  return link;
+  const changes = [...addressMessages(link, addresses), up, ...routeMessages(link.index, addresses, config)];
+  return parseLink(pod.batch([...changes, getLink({ index: link.index })]).at(-1)!);
 }
 
 function addressMessages(link: Link, { ips }: Result): Message[] {

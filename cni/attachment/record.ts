@@ -68,14 +68,29 @@ export function attachmentKey(containerId: string, ifname: string): string {
   return createHash("sha256").update(`${containerId}\0${ifname}`).digest("hex").slice(0, 32);
 }
 
+function parseChange(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return {};
+  }
+}
+
 const PHASES = ["claimed", "attached", "returned"];
 const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null;
 const isPci = (x: unknown): boolean => typeof x === "string" && /^[\w.:-]+$/.test(x);
 
-/** @throws {SyntaxError} when the text is not a whole record of a version that we read. */
+/**
+ * Reads a record as the journal writes it: a line of JSON, then a line for each change. A change that is not whole never
+ * got on the disk: the state before it holds.
+ *
+ * @throws {SyntaxError} when the text is not a whole record of a version that we read.
+ */
 export function parseAttachment(text: string): Attachment {
-  const a: unknown = JSON.parse(text);
-  if (!isObject(a)) throw new SyntaxError("not an object");
+  const [first = "", ...changes] = text.split("\n");
+  const original: unknown = JSON.parse(first);
+  if (!isObject(original)) throw new SyntaxError("not an object");
+  const a: Record<string, unknown> = Object.assign({}, original, ...changes.map(parseChange));
   if (a.version !== 1) throw new SyntaxError(`unknown version ${String(a.version)}`);
   if (!PHASES.includes(a.phase as string)) throw new SyntaxError(`unknown phase ${String(a.phase)}`);
   for (const key of ["bootId", "containerId", "ifname", "network", "netns"])

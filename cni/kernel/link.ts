@@ -44,7 +44,8 @@ export interface Link {
   readonly minMtu: number;
   readonly maxMtu: number;
   readonly up: boolean;
-  /** Up and with carrier. */
+  readonly carrier: boolean;
+  /** Up, with carrier, and the kernel has done what it does then. */
   readonly running: boolean;
   readonly alias: string;
   readonly altnames: readonly string[];
@@ -110,6 +111,7 @@ export function parseLink(body: Buffer): Link {
   return {
     ...link,
     up: (flags & IFF_UP) !== 0,
+    carrier: (flags & IFF_LOWER_UP) !== 0,
     running: (flags & (IFF_RUNNING | IFF_LOWER_UP)) === (IFF_RUNNING | IFF_LOWER_UP),
   };
 }

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { fstatSync } from "node:fs";
 import { codeOf } from "./errno.ts";
 import { Fd } from "./syscall.ts";
 
@@ -27,7 +27,7 @@ const isNetns = (fd: Fd): boolean => fd.fileSystemType() === NSFS_MAGIC && fd.io
 
 /** Inode of a namespace: its identity as long as it lives. */
 export function netnsInode(netns: Fd): number {
-  return statSync(`/proc/thread-self/fd/${netns.n}`).ino;
+  return fstatSync(netns.n).ino;
 }
 
 let home: Fd | undefined;

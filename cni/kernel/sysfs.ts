@@ -25,13 +25,19 @@ export const isVf = (root: string, pci: string): boolean => existsSync(join(devi
 export const isPf = (root: string, pci: string): boolean =>
   existsSync(join(device(root, pci), "sriov_totalvfs")) || existsSync(join(device(root, pci), "sriov_numvfs"));
 
+/** Where a VF was last seen at its PF: one readlink(2) tells whether it still is there, of a hundred VFs. */
+const lastIndex = new Map<string, string>();
+
 /** PF of a VF with the VF's index there, or undefined when the PF has no link in this namespace or does not list it. */
 export function pfOf(root: string, vfPci: string): (Pf & { readonly vf: number }) | undefined {
   const physfn = join(device(root, vfPci), "physfn");
   const name = entries(join(physfn, "net"))[0];
-  const virtfn = entries(physfn).find((entry) => /^virtfn\d+$/.test(entry) && target(join(physfn, entry)) === vfPci);
+  const isIt = (entry: string) => target(join(physfn, entry)) === vfPci;
+  const last = lastIndex.get(vfPci);
+  const virtfn = last && isIt(last) ? last : entries(physfn).find((entry) => /^virtfn\d+$/.test(entry) && isIt(entry));
   const pci = read(() => basename(realpathSync(physfn)));
   if (!name || !virtfn || !pci) return undefined;
+  lastIndex.set(vfPci, virtfn);
   return { name, pci, vf: Number(virtfn.slice("virtfn".length)) };
 }
 

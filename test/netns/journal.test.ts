@@ -74,6 +74,20 @@ for (const via of WAYS) {
     }),
   );
 
+  t.test(`DEL and the reconciler take an ADD whose end is half on record for unfinished (${via})`, (t) =>
+    unchanged(t, world, via, async () => {
+      for (const verb of ["DEL", "reconcile"] as const) {
+        const a = world.attachment(pod, CONFIG);
+        await succeeds(t, via, "ADD", a);
+        const file = join(records, world.records()[0]!);
+        truncateSync(file, readFileSync(file).length - 9);
+        if (verb === "DEL") await succeeds(t, via, "DEL", a);
+        else t.match(await world.railnet("reconcile"), { exit: 0, stdout: /its ADD did not finish: ended/ });
+        t.same([world.records(), (await inside(pod)).links], [[], ["lo"]]);
+      }
+    }),
+  );
+
   t.test(`ADD on a full disk is error 5 and changes nothing (${via})`, (t) =>
     unchanged(t, world, via, () =>
       onSmallDisk(async (fill) => {

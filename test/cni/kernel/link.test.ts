@@ -102,6 +102,7 @@ t.test("parseLink() reads of a dump what ip(8) reads", async (t) => {
     minMtu: link.min_mtu,
     maxMtu: link.max_mtu,
     up: link.flags.includes("UP"),
+    carrier: link.flags.includes("LOWER_UP"),
     running: link.flags.includes("LOWER_UP"),
     alias: link.ifalias ?? "",
     altnames: link.altnames ?? [],

@@ -174,7 +174,8 @@ export class World {
   }
 
   record(name = this.records()[0]!): Json {
-    return JSON.parse(readFileSync(join(this.stateDir, "attachments", name), "utf8")) as Json;
+    const lines = readFileSync(join(this.stateDir, "attachments", name), "utf8").trim().split("\n");
+    return Object.assign({}, ...lines.map((line) => JSON.parse(line) as Json)) as Json;
   }
 
   /** Changes fields of a record behind the product's back. */
