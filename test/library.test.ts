@@ -71,7 +71,7 @@ for (const [engine, node] of Object.entries(ENGINES)) {
 
 t.test("every export has types that a strict program compiles with", async (t) => {
   const names = Object.keys(EXPORTS).map((name) => name.replace("./", "railnet/"));
-  const imports = names.map((name, i) => `import * as m${i} from "${name}"; console.log(m${i});`).join("\n");
+  const imports = names.map((name, i) => `import * as m${i} from "${name}"; export const n${i} = m${i};`).join("\n");
   const use = `import { keyOf } from "railnet/whereabouts"; export const key: string = keyOf(1n, 3n);`;
   const misuse = `// @ts-expect-error: an address is a bigint\nkeyOf(1, 3);`;
   writeFileSync(join(dir, "package.json"), '{"type":"module"}');
@@ -79,7 +79,7 @@ t.test("every export has types that a strict program compiles with", async (t) =
   const options = ["--ignoreConfig", "--noEmit", "--strict", "--module", "nodenext", "--types", ""];
   const tsc = resolve("node_modules/typescript/bin/tsc");
   const { stdout } = await inConsumer(process.execPath, tsc, ...options, "typed.ts").catch((error) => error);
-  t.equal(stdout.replace(/typed\.ts\(\d+,\d+\): error TS2584: Cannot find name 'console'[^\n]*\n/g, ""), "");
+  t.equal(stdout, "");
 });
 
 t.test("the package imports nothing but Node's own modules, and Bun's not at all", async (t) => {
