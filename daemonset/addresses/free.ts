@@ -23,7 +23,8 @@ export async function free(due: GcPlan["due"][number], context: Context, signal:
 
 /** Counts, keeps and logs what was seen, and when. */
 export function tell({ reserved, evidence, sinceMs }: GcPlan["due"][number], context: Context): void {
-  const { name: reservation, pool, podref, ifname, containerId: containerID, node: owner } = reserved;
+  const { pool, podref, ifname, containerId: containerID, node: owner } = reserved;
+  const reservation = reserved.metadata.name;
   const since = new Date(Date.now() - (performance.now() - sinceMs)).toISOString();
   const freed = {
     reservation,
@@ -44,7 +45,7 @@ export function tell({ reserved, evidence, sinceMs }: GcPlan["due"][number], con
 
 /** @returns false when it has changed, or is gone already. */
 async function remove(
-  { name, uid, resourceVersion }: Reserved,
+  { metadata: { name, uid, resourceVersion } }: Reserved,
   { cluster }: Context,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -62,8 +63,9 @@ async function release(
   { cluster, store }: Context,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const now = await cluster.get<Reservation>(RESERVATIONS, seen.name, { signal });
-  if (now?.metadata.uid !== seen.uid || now.metadata.resourceVersion !== seen.resourceVersion) return false;
+  const now = await cluster.get<Reservation>(RESERVATIONS, seen.metadata.name, { signal });
+  if (now?.metadata.uid !== seen.metadata.uid || now.metadata.resourceVersion !== seen.metadata.resourceVersion)
+    return false;
   return (await store.release(claim, signal)) === "released";
 }
 
@@ -75,5 +77,5 @@ export function claimOf(reserved: Reserved): Claim | undefined {
   const pool = { name, cidr, network, overlapping: true };
   const ip = ipOf(reserved, pool);
   const owner = { podref, ifname, containerId, ...(podUid && { podUid }), ...(node && { node }) };
-  return ip && reservationName(network, ip) === reserved.name ? { pool, ip, owner } : undefined;
+  return ip && reservationName(network, ip) === reserved.metadata.name ? { pool, ip, owner } : undefined;
 }

@@ -38,8 +38,8 @@ export class LeaderGc {
     for (const one of all) if (isPodref(one.podref) && this.#isOrphan(one)) suspects.push(one);
     const asked = this.#next(suspects);
     const findings = await this.#findings(asked, signal);
-    const names = new Set(asked.map(({ name }) => name));
-    const unseen = new Set(suspects.map(({ name }) => name).filter((name) => !names.has(name)));
+    const names = new Set(asked.map(nameOf));
+    const unseen = new Set(suspects.map(nameOf).filter((name) => !names.has(name)));
     const time = { nowMs: performance.now(), graceMs: this.#graceMs };
     const { suspicions, due } = planGc(this.#suspicions, findings, { ...time, unseen });
     this.#suspicions = suspicions;
@@ -52,11 +52,12 @@ export class LeaderGc {
 
   /** Those under suspicion first, then the others in turn. */
   #next(suspects: readonly Reserved[]): Reserved[] {
-    const known = suspects.filter(({ name }) => this.#suspicions.has(name)).slice(0, MAX_ASKED / 2);
-    const others = suspects.filter(({ name }) => !this.#suspicions.has(name) && !this.#asked.has(name));
+    const isKnown = (one: Reserved) => this.#suspicions.has(nameOf(one));
+    const known = suspects.filter(isKnown).slice(0, MAX_ASKED / 2);
+    const others = suspects.filter((one) => !isKnown(one) && !this.#asked.has(nameOf(one)));
     const asked = others.slice(0, MAX_ASKED - known.length);
     if (asked.length === others.length) this.#asked.clear();
-    else for (const { name } of asked) this.#asked.add(name);
+    else for (const one of asked) this.#asked.add(nameOf(one));
     return [...known, ...asked];
   }
 
@@ -86,3 +87,5 @@ export class LeaderGc {
     return nodeState(node) === "gone" ? `node ${name} is out of service` : undefined;
   }
 }
+
+const nameOf = ({ metadata: { name } }: Reserved): string => name;

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { ClaimJournal, ClaimRecord } from "../../ipam/journal.ts";
+import type { ClaimRecord } from "../../ipam/journal.ts";
 import { PODS } from "../../ipam/kubernetes/cluster.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import type { Context } from "./context.ts";
@@ -8,15 +8,7 @@ import { free, tell } from "./free.ts";
 import { inParallel } from "./parallel.ts";
 import { type Finding, type GcPlan, planGc, type Suspicions } from "./plan-gc.ts";
 import type { Reserved } from "./reserved.ts";
-
-/** What a node knows of its own sandboxes. */
-export interface Sandboxes {
-  readonly journal: ClaimJournal;
-  /** Whether a sandbox runs here. @param record undefined when the journal does not know it: then it is enough that nothing is seen of it. */
-  isSandboxAlive(containerId: string, record: ClaimRecord | undefined): boolean;
-  /** Ends an attachment whose DEL never came: its addresses are given back, its record forgotten. */
-  endClaim(record: ClaimRecord): Promise<void>;
-}
+import type { Sandboxes } from "./sandboxes.ts";
 
 /**
  * Frees this node's addresses that nobody needs any more: the journal does not know them, or their sandbox is gone; and
@@ -40,14 +32,14 @@ export class NodeGc {
    */
   async look(own: readonly Reserved[], signal: AbortSignal): Promise<void> {
     const journal = await this.#readJournal();
-    const suspects = own.filter((one) => isPodref(one.podref) && !this.#isInUse(one, journal.get(one.name)));
+    const suspects = own.filter((one) => isPodref(one.podref) && !this.#isInUse(one, journal.get(one.metadata.name)));
     const findings = suspects.length > 0 ? await this.#findings(suspects, signal) : [];
     const { suspicions, due } = planGc(this.#suspicions, findings, {
       nowMs: performance.now(),
       graceMs: this.#graceMs,
     });
     this.#suspicions = suspicions;
-    for (const one of due) await this.#end(one, journal.get(one.reserved.name), signal);
+    for (const one of due) await this.#end(one, journal.get(one.reserved.metadata.name), signal);
   }
 
   /** Claims by name of their reservation. */
@@ -64,7 +56,7 @@ export class NodeGc {
   #isInUse({ containerId }: Reserved, record: ClaimRecord | undefined): boolean {
     const isKnown = record?.owner.containerId === containerId;
     if (isKnown && record.phase !== "held") return true;
-    return this.#sandboxes.isSandboxAlive(containerId, isKnown ? record : undefined);
+    return this.#sandboxes.isAlive(containerId, isKnown ? record : undefined);
   }
 
   async #findings(suspects: readonly Reserved[], signal: AbortSignal): Promise<Finding[]> {
@@ -91,7 +83,7 @@ export class NodeGc {
   async #end(due: GcPlan["due"][number], record: ClaimRecord | undefined, signal: AbortSignal): Promise<void> {
     const { containerId } = due.reserved;
     if (record?.owner.containerId !== containerId) return await free(due, this.#context, signal);
-    await this.#sandboxes.endClaim(record);
+    await this.#sandboxes.end(record);
     tell(due, this.#context);
   }
 }

@@ -32,7 +32,7 @@ export class LeaderHeal {
   onDeleted(reserved: Reserved): void {
     if (!reserved.node || !reserved.podUid || this.#stateOf(reserved.node) !== "down") return;
     if (this.#lost.size >= MAX_LOST) this.#lost.delete(this.#lost.keys().next().value!);
-    this.#lost.set(reserved.name, { reserved, sinceMs: performance.now() });
+    this.#lost.set(reserved.metadata.name, { reserved, sinceMs: performance.now() });
   }
 
   /** @throws {ApiError | StoreError} */

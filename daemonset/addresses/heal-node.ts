@@ -4,11 +4,11 @@ import { IP_POOLS } from "../../ipam/kubernetes/cluster.ts";
 import type { Claim } from "../../ipam/store/store.ts";
 import type { IpPool } from "../../ipam/whereabouts/objects.ts";
 import type { Context } from "./context.ts";
-import type { Sandboxes } from "./gc-node.ts";
 import { heal } from "./heal.ts";
 import { claimsToKeep, missing } from "./plan-heal.ts";
 import { placeOf } from "./pool-place.ts";
 import type { Reserved } from "./reserved.ts";
+import type { Sandboxes } from "./sandboxes.ts";
 
 /** Puts back what somebody removed of this node's living attachments. */
 export class NodeHeal {
@@ -21,7 +21,7 @@ export class NodeHeal {
   }
 
   /** A reservation of this node is gone: normally because its DEL came, and then the journal says so. */
-  async onDeleted({ name, containerId, ifname }: Reserved, signal: AbortSignal): Promise<void> {
+  async onDeleted({ metadata: { name }, containerId, ifname }: Reserved, signal: AbortSignal): Promise<void> {
     const record = this.#sandboxes.journal.find(containerId, ifname);
     if (record && this.#isAlive(record)) await this.#heal(record, (one) => one !== name, signal);
   }
@@ -66,7 +66,7 @@ export class NodeHeal {
   }
 
   #isAlive(record: ClaimRecord): boolean {
-    return this.#sandboxes.isSandboxAlive(record.owner.containerId, record);
+    return this.#sandboxes.isAlive(record.owner.containerId, record);
   }
 
   /** By the journal as it is now. */

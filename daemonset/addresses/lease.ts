@@ -129,7 +129,7 @@ export class Election {
       const startMs = performance.now();
       const leftMs = renewedMs + (durationMs * 2) / 3 - startMs;
       if (leftMs <= 0) return undefined;
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(leftMs)]);
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(leftMs))]);
       const renewed = await this.#renew(current, limit);
       if (renewed === "lost") return undefined;
       if (renewed) [current, renewedMs] = [renewed, startMs];

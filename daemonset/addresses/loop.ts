@@ -2,8 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../../cni/host.ts";
 
 /**
- * Runs `work` again and again until `signal`, each run `everyMs` after the end of the one before, give or take a tenth, so that
- * a thousand agents do not keep step. A run that fails is logged, and the next one sees the world anew. Never rejects.
+ * Runs `work` again and again until `signal`, each run `everyMs` after the end of the one before, give or take a tenth,
+ * so that a thousand agents do not keep step. A run that fails is logged, and the next one sees the world anew. Never
+ * rejects.
  */
 export async function repeat(
   what: string,
@@ -23,4 +24,14 @@ export async function repeat(
 /** Returns early when `signal` says so. Does not keep the process alive. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal, ref: false }).catch(() => {});
+}
+
+/** Waits for what may never come. @returns false when `signal` came first. */
+export function beforeAbort(work: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+  const onAbort = () => resolve(false);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  work.then(() => resolve(true), reject).finally(() => signal.removeEventListener("abort", onAbort));
+  return promise;
 }

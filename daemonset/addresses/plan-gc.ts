@@ -36,7 +36,7 @@ export function planGc(
   const suspicions = new Map([...before].filter(([name]) => unseen.has(name)));
   const due: (Finding & { sinceMs: number })[] = [];
   for (const { reserved, evidence } of findings) {
-    const { name, uid, resourceVersion } = reserved;
+    const { name, uid, resourceVersion } = reserved.metadata;
     const first = before.get(name);
     const isUnchanged = first?.uid === uid && first.resourceVersion === resourceVersion;
     const sinceMs = first && isUnchanged ? first.sinceMs : nowMs;

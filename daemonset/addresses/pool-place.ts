@@ -61,7 +61,7 @@ function networkOfSlice(name: string, slices: readonly NodeSlicePool[]): string 
 }
 
 /** The address of a reservation of a pool. A network's label is its name, or a hash where that is too long. */
-export const ipOf = ({ name, network }: Reserved, pool: Pool): string | undefined =>
+export const ipOf = ({ metadata: { name }, network }: Reserved, pool: Pool): string | undefined =>
   ipOfReservation(network, name) ?? ipOfReservation(pool.network, name);
 
 /**

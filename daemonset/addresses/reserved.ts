@@ -1,11 +1,15 @@
+import type { KubeObject } from "../../ipam/kubernetes/cluster.ts";
 import { ANNOTATION, LABEL, type Reservation } from "../../ipam/whereabouts/objects.ts";
 
-/** What is remembered of one reservation. Flat and short: the leader holds all of a cluster, 100,000 and more. */
-export interface Reserved {
-  /** Of the object: `[network-]address`. */
-  readonly name: string;
-  readonly uid: string;
-  readonly resourceVersion: string;
+/** What is remembered of one reservation. Short: the leader holds all of a cluster, 100,000 and more. */
+export interface Reserved extends KubeObject {
+  readonly metadata: {
+    /** `[network-]address`. */
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+  };
   readonly podref: string;
   readonly ifname: string;
   readonly containerId: string;
@@ -25,16 +29,17 @@ export function compactor(): (reservation: Reservation) => Reserved {
     if (first === undefined) known.set(text, text);
     return first ?? text;
   };
-  return ({ metadata: { name, uid = "", resourceVersion = "", labels, annotations }, spec }) => ({
-    name,
-    uid,
-    resourceVersion,
-    podref: spec.podref,
-    ifname: shared(spec.ifname),
-    containerId: spec.containerid ?? "",
-    podUid: labels?.[LABEL.podUid] ?? "",
-    node: shared(annotations?.[ANNOTATION.node]),
-    pool: shared(annotations?.[ANNOTATION.pool]),
-    network: shared(labels?.[LABEL.network]),
-  });
+  return ({ metadata, spec }) => {
+    const { name, namespace, uid = "", resourceVersion = "", labels, annotations } = metadata;
+    return {
+      metadata: { name, namespace: shared(namespace), uid, resourceVersion },
+      podref: spec.podref,
+      ifname: shared(spec.ifname),
+      containerId: spec.containerid ?? "",
+      podUid: labels?.[LABEL.podUid] ?? "",
+      node: shared(annotations?.[ANNOTATION.node]),
+      pool: shared(annotations?.[ANNOTATION.pool]),
+      network: shared(labels?.[LABEL.network]),
+    };
+  };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiError, IP_POOLS } from "../../ipam/kubernetes/cluster.ts";
+import { ApiError, IP_POOLS, type KubeObject } from "../../ipam/kubernetes/cluster.ts";
 import type { Owner } from "../../ipam/store/store.ts";
 import { ADOPTED, type IpPool, type NodeSlicePool, type PoolRecord } from "../../ipam/whereabouts/objects.ts";
 import { PodOwners, reserve } from "./adopt.ts";
@@ -18,6 +18,9 @@ const MAX_CHANGES = 256;
  * at the most, so a view far below that is already slow; the addresses do not need it.
  */
 export const MAX_RECORDS = 8_000;
+
+/** The watch lags behind the answers by less than so many writes. */
+const MAX_VERSIONS = 1000;
 
 /** On a pool whose view leaves out records. */
 const VIEW = "railnet.io/view";
@@ -47,8 +50,8 @@ interface Shown {
  * from it, so it may be late, but it never removes the record of a pod that may live.
  */
 export class PoolView {
-  /** Of the last answer to this one's own writes: another one in the watch means that somebody else wrote. */
-  resourceVersion = "";
+  /** Of the pool as this one read and wrote it: another one in the watch means that somebody else wrote. */
+  readonly versions = new Set<string>();
   readonly #name: string;
   readonly #context: Context;
   readonly #slices: ViewOptions["slices"];
@@ -102,7 +105,7 @@ export class PoolView {
     const place = placeOf(pool, await this.#slices());
     if (!place) return undefined;
     this.#range = pool.spec.range;
-    this.resourceVersion = pool.metadata.resourceVersion ?? "";
+    this.#account(pool);
     if ("managedFields" in pool.metadata) await this.#write({ metadata: { managedFields: [{}] } }, signal);
     const records = new Map(Object.entries(pool.spec.allocations ?? {}));
     return { place, records, isPartial: pool.metadata.annotations[VIEW] !== undefined };
@@ -181,8 +184,7 @@ export class PoolView {
     const { cluster, counters } = this.#context;
     const startMs = performance.now();
     const at = { signal, metadataOnly: true };
-    const { metadata } = await cluster.patch<IpPool>(IP_POOLS, this.#name, toPatch(changes), at);
-    this.resourceVersion = metadata.resourceVersion ?? "";
+    this.#account(await cluster.patch<IpPool>(IP_POOLS, this.#name, toPatch(changes), at));
     counters.viewPatches++;
     applyChanges(records, changes);
     await sleep((performance.now() - startMs) * REST_PER_WORK, undefined, { signal, ref: false });
@@ -204,8 +206,12 @@ export class PoolView {
 
   async #write(patch: object, signal: AbortSignal): Promise<void> {
     const { cluster } = this.#context;
-    const { metadata } = await cluster.mergePatch<IpPool>(IP_POOLS, this.#name, patch, { signal, metadataOnly: true });
-    this.resourceVersion = metadata.resourceVersion ?? "";
+    this.#account(await cluster.mergePatch<IpPool>(IP_POOLS, this.#name, patch, { signal, metadataOnly: true }));
+  }
+
+  #account({ metadata: { resourceVersion = "" } }: KubeObject): void {
+    this.versions.add(resourceVersion);
+    if (this.versions.size > MAX_VERSIONS) this.versions.delete(this.versions.values().next().value!);
   }
 
   /** Once for each different set of them. */

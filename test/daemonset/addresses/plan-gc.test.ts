@@ -6,9 +6,7 @@ import { type Finding, planGc, type Suspicions } from "../../../daemonset/addres
 const finding = (name: string, resourceVersion: string, uid = "u"): Finding => ({
   evidence: "its pod does not exist",
   reserved: {
-    name,
-    uid,
-    resourceVersion,
+    metadata: { name, namespace: "kube-system", uid, resourceVersion },
     podref: "x/a",
     ifname: "net1",
     containerId: "c",
@@ -84,7 +82,7 @@ for (const { when, looks, due } of [
     for (const { atMs, found, unseen = [] } of looks) {
       const plan = planGc(suspicions, found, { nowMs: atMs, graceMs: 60, unseen: new Set(unseen) });
       suspicions = plan.suspicions;
-      last = plan.due.map(({ reserved }) => reserved.name);
+      last = plan.due.map(({ reserved }) => reserved.metadata.name);
     }
     t.same(last, due);
   });

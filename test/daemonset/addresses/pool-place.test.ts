@@ -65,9 +65,7 @@ t.test("rangeOfName() is the reverse of the pool's name", async (t) => {
       const of: Reserved = {
         network,
         node,
-        name: "",
-        uid: "",
-        resourceVersion: "",
+        metadata: { name: "", namespace: "", uid: "", resourceVersion: "" },
         podref: "",
         ifname: "",
         containerId: "",

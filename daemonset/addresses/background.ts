@@ -1,0 +1,104 @@
+import { randomUUID } from "node:crypto";
+import type { Log } from "../../cni/host.ts";
+import { type Cluster, type KubeObject, LEASES, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import type { Store } from "../../ipam/store/store.ts";
+import { LABEL, labelValue } from "../../ipam/whereabouts/objects.ts";
+import type { Context } from "./context.ts";
+import type { Counters } from "./counters.ts";
+import { Disputes } from "./disputes.ts";
+import { Events } from "./events.ts";
+import { follow } from "./follow.ts";
+import { FreedHistory } from "./freed.ts";
+import { NodeGc } from "./gc-node.ts";
+import { NodeHeal } from "./heal-node.ts";
+import { type LeaderOptions, lead } from "./leader.ts";
+import { Election, LEADER_LEASE, type Lease, type LeaseOptions } from "./lease.ts";
+import { beforeAbort, repeat } from "./loop.ts";
+import type { ModeWatch } from "./mode-watch.ts";
+import { compactor, type Reserved } from "./reserved.ts";
+import type { Sandboxes } from "./sandboxes.ts";
+
+export interface BackgroundOptions extends LeaderOptions, Pick<LeaseOptions, "durationMs" | "renewMs" | "jitterMs"> {
+  readonly cluster: Cluster;
+  /** Of the same cluster. */
+  readonly store: Store;
+  readonly modes: ModeWatch;
+  readonly sandboxes: Sandboxes;
+  /** Name of this node in the cluster. */
+  readonly node: string;
+  readonly log: Log;
+  /** Counted up. */
+  readonly counters: Counters;
+  readonly signal: AbortSignal;
+  /** Beside a live Whereabouts: between two looks whether the pools have the records of this node's claims. Default 10 min. */
+  readonly recordsMs?: number;
+}
+
+export interface Background {
+  /** The last addresses that this agent freed. */
+  readonly freed: FreedHistory;
+  /** Fulfilled when all has ended, after `signal`. */
+  readonly done: Promise<void>;
+}
+
+/**
+ * All that the agent does about addresses while nobody asks it: its own node's garbage and losses, and in turn with the
+ * others the leader's work.
+ *
+ * Idle it costs the API server two watches, renewed every 5 to 10 minutes (ModeWatch has a third), so 0.4 requests a
+ * minute; the leader's four more watches and its lease make 7 a minute. A node with reservations that its journal does
+ * not know (Whereabouts' pods after a takeover) lists its pods once a minute.
+ */
+export function startBackground(options: BackgroundOptions): Background {
+  const { cluster, store, modes, node, log, counters } = options;
+  const events = new Events(cluster, node, log);
+  const disputes = new Disputes(log, events, counters);
+  const freed = new FreedHistory();
+  const context: Context = { cluster, store, mode: () => modes.mode, node, log, events, disputes, counters, freed };
+  const done = Promise.all([elect(context, options), lookAfterNode(context, options)]).then(() => {});
+  return { freed, done };
+}
+
+async function elect(context: Context, options: BackgroundOptions): Promise<void> {
+  const { node, counters } = context;
+  const { signal, modes } = options;
+  const election = new Election({ ...options, identity: `${node}_${randomUUID()}` });
+  const informer = follow<Lease>(context, LEASES, {
+    fieldSelector: `metadata.name=${LEADER_LEASE}`,
+    signal,
+    onChange: (change, lease) => election.saw(change === "DELETED" ? undefined : lease),
+  });
+  if (!(await beforeAbort(informer.synced, signal))) return;
+  await election.run(signal, async (term) => {
+    counters.terms++;
+    await lead(context, modes, options, term);
+  });
+}
+
+async function lookAfterNode(context: Context, options: BackgroundOptions): Promise<void> {
+  const { cluster, log, node, mode } = context;
+  const { signal, modes, sandboxes, graceMs = 60_000, lookMs = 60_000, recordsMs = 600_000 } = options;
+  const gc = new NodeGc(context, sandboxes, graceMs);
+  const healing = new NodeHeal(context, sandboxes);
+  const own = follow<Reserved>(context, RESERVATIONS, {
+    labelSelector: `${LABEL.node}=${labelValue(node)}`,
+    keep: compactor() as (object: KubeObject) => Reserved,
+    signal,
+    onChange(change, reserved) {
+      if (change !== "DELETED") return;
+      healing
+        .onDeleted(reserved, signal)
+        .catch((err) => log.warn({ err }, "reservation not put back; the next look will"));
+    },
+  });
+  if (!(await beforeAbort(Promise.all([own.synced, modes.synced]), signal))) return;
+  const time = { everyMs: lookMs, signal, log };
+  const has = (name: string) => own.objects.has(`${cluster.namespace}/${name}`);
+  await Promise.all([
+    repeat("node heal", time, () => healing.sweep(has, signal)),
+    repeat("node gc", time, () => gc.look([...own.objects.values()], signal)),
+    repeat("node records", { ...time, everyMs: recordsMs }, async () => {
+      if (mode() === "coexist") await healing.sweepRecords(signal);
+    }),
+  ]);
+}

@@ -1,0 +1,48 @@
+import { ApiError, CONFIG_MAPS, LEASES } from "../../ipam/kubernetes/cluster.ts";
+import { CONFIG_MAP } from "../../ipam/kubernetes/mode.ts";
+import type { Context } from "./context.ts";
+import { follow } from "./follow.ts";
+import type { Lease } from "./lease.ts";
+
+/** The lease that Whereabouts takes for each ADD and DEL. */
+const THEIRS = "whereabouts";
+
+/**
+ * Follows Whereabouts' lease, which only a live one renews: where the settings say that there is none, they are put
+ * right. What was there when the watch began proves nothing.
+ */
+export function guardMode(context: Context, signal: AbortSignal): void {
+  let before: string | undefined;
+  let isFollowing = false;
+  const informer = follow<Lease>(context, LEASES, {
+    fieldSelector: `metadata.name=${THEIRS}`,
+    signal,
+    onChange(change, { spec: { holderIdentity = "", renewTime = "" } }) {
+      const isRenewed = change !== "DELETED" && isFollowing && renewTime !== before;
+      before = renewTime;
+      if (!isRenewed || context.mode() !== "absent") return;
+      coexist(holderIdentity, context, signal).catch((err) => {
+        if (!signal.aborted) context.log.warn({ err }, "cannot switch to coexist; the next renewal tries again");
+      });
+    },
+  });
+  void informer.synced.then(() => (isFollowing = true));
+}
+
+async function coexist(holder: string, { cluster, log, events }: Context, signal: AbortSignal): Promise<void> {
+  const path = "/data/whereabouts";
+  const patch = [
+    { op: "test", path, value: "absent" },
+    { op: "replace", path, value: "coexist" },
+  ] as const;
+  try {
+    await cluster.patch(CONFIG_MAPS, CONFIG_MAP, patch, { signal });
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 422 || error.status === 404)) return; // somebody was faster
+    throw error;
+  }
+  const message =
+    "a live Whereabouts renewed its lease: switched from absent to coexist; remove it before you switch back";
+  log.warn({ holder }, message);
+  events.onSettings("Warning", CONFIG_MAP, "WhereaboutsIsAlive", message);
+}

@@ -1,0 +1,87 @@
+import { IP_POOLS, type KubeObject, NODES, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import type { Context } from "./context.ts";
+import { follow } from "./follow.ts";
+import { LeaderGc } from "./gc-leader.ts";
+import { guardMode } from "./guard.ts";
+import { LeaderHeal } from "./heal-leader.ts";
+import { beforeAbort, repeat } from "./loop.ts";
+import type { ModeWatch } from "./mode-watch.ts";
+import { type Node, type NodeState, nodeState } from "./nodes.ts";
+import { Pools, type PoolsOptions } from "./pools.ts";
+import { compactor, type Reserved } from "./reserved.ts";
+
+export interface LeaderOptions extends PoolsOptions {
+  /** Two looks at what seems abandoned are at least so far apart; also what a node that is down is waited for. Default 60 s. */
+  readonly graceMs?: number;
+  /** Between two looks. Default 60 s. */
+  readonly lookMs?: number;
+}
+
+/** What a node is to the leader: a thousand objects of 15 KB are not kept. */
+interface NodeSeen extends KubeObject {
+  readonly state: NodeState;
+}
+
+/** What one agent does for all, from the moment its picture of the cluster is complete until `signal`. */
+export async function lead(
+  context: Context,
+  modes: ModeWatch,
+  { graceMs = 60_000, lookMs = 60_000, ...options }: LeaderOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { log } = context;
+  const nodes = follow<NodeSeen>(context, NODES, { keep: seeNode, signal });
+  const stateOf = (name: string): NodeState => nodes.objects.get(name)?.state ?? "gone";
+  const gc = new LeaderGc(context, stateOf, graceMs);
+  const healing = new LeaderHeal(context, stateOf, graceMs);
+  const pools = new Pools(context, options, signal);
+  const seen = follow<KubeObject>(context, IP_POOLS, {
+    metadataOnly: true,
+    keep: withoutLabels,
+    signal,
+    onChange: (change, { metadata }) => pools.sawPool(metadata, change !== "DELETED"),
+  });
+  const reservations = follow<Reserved>(context, RESERVATIONS, {
+    keep: compactor() as (object: KubeObject) => Reserved,
+    signal,
+    onChange(change, reserved) {
+      pools.sawReservation(reserved, change !== "DELETED");
+      if (change === "DELETED") healing.onDeleted(reserved);
+    },
+  });
+  const all = Promise.all([nodes.synced, seen.synced, reservations.synced, modes.synced]);
+  if (!(await beforeAbort(all, signal))) return;
+  guardMode(context, signal);
+  using _ = onChange(modes, () => pools.modeChanged());
+  const time = { everyMs: lookMs, signal, log };
+  await Promise.all([
+    pools.run(),
+    repeat("gc", time, () => gc.look(reservations.objects.values(), signal)),
+    repeat("heal", { ...time, everyMs: lookMs / 4 }, () => healing.look(signal)),
+  ]);
+}
+
+function onChange(modes: ModeWatch, listener: () => void): Disposable {
+  const stop = modes.onChange(listener);
+  return { [Symbol.dispose]: stop };
+}
+
+const seeNode = (node: KubeObject): NodeSeen => {
+  const { name, uid, resourceVersion } = node.metadata;
+  return {
+    metadata: { name, ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) },
+    state: nodeState(node as Node),
+  };
+};
+
+const withoutLabels = ({
+  metadata: { name, namespace, uid, resourceVersion, annotations },
+}: KubeObject): KubeObject => ({
+  metadata: {
+    name,
+    ...(namespace && { namespace }),
+    ...(uid && { uid }),
+    ...(resourceVersion && { resourceVersion }),
+    ...(annotations && { annotations }),
+  },
+});

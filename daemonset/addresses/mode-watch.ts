@@ -1,0 +1,41 @@
+import type { Log } from "../../cni/host.ts";
+import { type Cluster, CONFIG_MAPS } from "../../ipam/kubernetes/cluster.ts";
+import { CONFIG_MAP, type ConfigMap, type Mode, modeOf } from "../../ipam/kubernetes/mode.ts";
+import { follow } from "./follow.ts";
+
+/** How addresses are claimed, as the cluster's settings say it now. `coexist` until they are known. */
+export class ModeWatch {
+  /** The settings were read once. */
+  readonly synced: Promise<void>;
+  readonly #log: Log;
+  readonly #listeners = new Set<(mode: Mode) => void>();
+  #mode: Mode = "coexist";
+
+  constructor(cluster: Cluster, log: Log, signal: AbortSignal) {
+    this.#log = log;
+    const informer = follow<ConfigMap>({ cluster, log }, CONFIG_MAPS, {
+      fieldSelector: `metadata.name=${CONFIG_MAP}`,
+      signal,
+      onChange: (change, settings) => this.#set(change === "DELETED" ? undefined : settings),
+    });
+    this.synced = informer.synced;
+  }
+
+  get mode(): Mode {
+    return this.#mode;
+  }
+
+  /** @returns a function that ends it. */
+  onChange(listener: (mode: Mode) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #set(settings: ConfigMap | undefined): void {
+    const mode = modeOf(settings);
+    if (mode === this.#mode) return;
+    this.#mode = mode;
+    this.#log.info({ mode }, "mode of the cluster's addresses");
+    for (const listener of this.#listeners) listener(mode);
+  }
+}

@@ -1,0 +1,177 @@
+import { once } from "node:events";
+import { type KubeObject, NODE_SLICE_POOLS } from "../../ipam/kubernetes/cluster.ts";
+import { ADOPTED, type NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
+import { adopt, disown } from "./adopt.ts";
+import type { Context } from "./context.ts";
+import { pause } from "./loop.ts";
+import type { Reserved } from "./reserved.ts";
+import { PoolView } from "./view.ts";
+
+export interface PoolsOptions {
+  /** Changes that come within this time are one round. Default 0.2 s. */
+  readonly settleMs?: number;
+  /** After a failure, or a pool that cannot be adopted now, the next try. Default 30 s. */
+  readonly retryMs?: number;
+  /** A look at every pool also when nothing happens; asks nothing when all is as it was. Default 10 min. */
+  readonly refreshMs?: number;
+  readonly maxRecords?: number;
+}
+
+/** A new leader reads all pools, one in so many ms: with node slices there is one for each node and rail. */
+const START_MS_PER_POOL = 5;
+
+/** What the leader does to one pool, one thing after the other: adopts it, keeps its view, or takes the mark away. */
+class Keeper {
+  readonly #reservations = new Map<string, Reserved>();
+  readonly #name: string;
+  readonly #context: Context;
+  readonly #options: Required<PoolsOptions>;
+  readonly #view: PoolView;
+  #metadata: KubeObject["metadata"] | undefined;
+  /** Versions that the watch showed and nobody has accounted for yet. */
+  #seen = new Set<string>();
+  #isDirty = true;
+  #wake = (): void => {};
+
+  constructor(name: string, context: Context, options: Required<PoolsOptions>) {
+    this.#name = name;
+    this.#context = context;
+    this.#options = options;
+    const { maxRecords } = options;
+    this.#view = new PoolView({ name, context, slices: () => this.#slices(), maxRecords });
+  }
+
+  sawPool(metadata: KubeObject["metadata"] | undefined): void {
+    this.#metadata = metadata;
+    this.#seen.add(metadata?.resourceVersion ?? "");
+    this.touch();
+  }
+
+  remember(reserved: Reserved): void {
+    this.#reservations.set(reserved.metadata.name, reserved);
+    this.touch();
+  }
+
+  forget(reservation: string): void {
+    if (this.#reservations.delete(reservation)) this.touch();
+  }
+
+  touch(): void {
+    this.#isDirty = true;
+    this.#wake();
+  }
+
+  /** @param delayMs before the first look, so that thousands of pools do not come at once. */
+  async run(delayMs: number, signal: AbortSignal, modeSignal: () => AbortSignal): Promise<void> {
+    const { settleMs, retryMs, refreshMs } = this.#options;
+    await pause(delayMs, signal);
+    while (!signal.aborted) {
+      await pause(settleMs, signal);
+      this.#isDirty = false;
+      const isDone = await this.#tidy(AbortSignal.any([signal, modeSignal()]));
+      if (!isDone) await this.#rest(retryMs, signal);
+      else if (!this.#isDirty) await this.#rest(refreshMs, signal);
+    }
+  }
+
+  /** Until the time is over or something happens. */
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    if (!this.#isDirty) await pause(ms, AbortSignal.any([signal, woken.signal]));
+  }
+
+  /** @returns false for what must be tried again later. */
+  async #tidy(signal: AbortSignal): Promise<boolean> {
+    try {
+      return await this.#act(signal);
+    } catch (err) {
+      if (signal.aborted) return true;
+      this.#context.log.warn({ err, pool: this.#name }, "pool could not be looked after; it is tried again");
+      return false;
+    }
+  }
+
+  async #act(signal: AbortSignal): Promise<boolean> {
+    const isAdopted = Boolean(this.#metadata?.annotations?.[ADOPTED]);
+    if (this.#context.mode() === "coexist") {
+      if (isAdopted) await disown(this.#name, this.#context, signal);
+      this.#view.forget();
+      return true;
+    }
+    if (this.#metadata && !isAdopted && !(await adopt(this.#name, await this.#slices(), this.#context, signal)))
+      return false;
+    if (this.#seen.difference(this.#view.versions).size > 0) this.#view.forget();
+    this.#seen = new Set();
+    if (!(await this.#view.round([...this.#reservations.values()], signal))) this.touch();
+    return true;
+  }
+
+  async #slices(): Promise<readonly NodeSlicePool[]> {
+    return (await this.#context.cluster.list<NodeSlicePool>(NODE_SLICE_POOLS)).items;
+  }
+}
+
+/** All pools of the cluster, as the leader sees them. */
+export class Pools {
+  readonly #context: Context;
+  readonly #options: Required<PoolsOptions>;
+  readonly #signal: AbortSignal;
+  readonly #keepers = new Map<string, Keeper>();
+  /** By name of the reservation. */
+  readonly #poolOf = new Map<string, string>();
+  readonly #work = new Set<Promise<void>>();
+  #mode = new AbortController();
+  #isRunning = false;
+
+  constructor(context: Context, options: PoolsOptions, signal: AbortSignal) {
+    this.#context = context;
+    this.#options = { settleMs: 200, retryMs: 30_000, refreshMs: 600_000, maxRecords: 8000, ...options };
+    this.#signal = signal;
+  }
+
+  sawPool(metadata: KubeObject["metadata"], isThere: boolean): void {
+    this.#keeper(metadata.name).sawPool(isThere ? metadata : undefined);
+  }
+
+  sawReservation(reserved: Reserved, isThere: boolean): void {
+    const { name } = reserved.metadata;
+    const before = this.#poolOf.get(name);
+    if (before && !(isThere && before === reserved.pool)) {
+      this.#poolOf.delete(name);
+      this.#keeper(before).forget(name);
+    }
+    if (!isThere || !reserved.pool) return;
+    this.#poolOf.set(name, reserved.pool);
+    this.#keeper(reserved.pool).remember(reserved);
+  }
+
+  /** What was going on under the other mode ends. */
+  modeChanged(): void {
+    this.#mode.abort();
+    this.#mode = new AbortController();
+    for (const keeper of this.#keepers.values()) keeper.touch();
+  }
+
+  /** To be called when the first picture is complete: what is half known must not be acted on. Ends with the signal. */
+  async run(): Promise<void> {
+    this.#isRunning = true;
+    for (const keeper of this.#keepers.values()) this.#start(keeper);
+    if (!this.#signal.aborted) await once(this.#signal, "abort");
+    await Promise.all(this.#work);
+  }
+
+  #keeper(name: string): Keeper {
+    const known = this.#keepers.get(name);
+    if (known) return known;
+    const keeper = new Keeper(name, this.#context, this.#options);
+    this.#keepers.set(name, keeper);
+    if (this.#isRunning) this.#start(keeper);
+    return keeper;
+  }
+
+  #start(keeper: Keeper): void {
+    const delayMs = Math.random() * START_MS_PER_POOL * this.#keepers.size;
+    this.#work.add(keeper.run(delayMs, this.#signal, () => this.#mode.signal));
+  }
+}

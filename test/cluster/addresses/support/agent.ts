@@ -1,0 +1,129 @@
+import { mkdtempSync } from "node:fs";
+import {
+  type Background,
+  type BackgroundOptions,
+  startBackground,
+} from "../../../../daemonset/addresses/background.ts";
+import { type Counters, noCounts } from "../../../../daemonset/addresses/counters.ts";
+import { ModeWatch } from "../../../../daemonset/addresses/mode-watch.ts";
+import { ClaimJournal, type ClaimRecord } from "../../../../ipam/journal.ts";
+import { connect } from "../../../../ipam/kubernetes/connect.ts";
+import { KubernetesStore } from "../../../../ipam/store/kubernetes.ts";
+import type { Owner, Pool } from "../../../../ipam/store/store.ts";
+
+/** A line that an agent logged. */
+export interface Line {
+  readonly level: "debug" | "info" | "warn";
+  readonly message: string;
+  readonly fields: object;
+}
+
+export const pool = (network: string, cidr: string, overlapping = true): Pool => ({
+  name: `${network}-${cidr.replace("/", "-")}`,
+  cidr,
+  network,
+  overlapping,
+});
+
+/** The address half of a node's agent, with a journal of its own and sandboxes that only exist here. */
+export class Agent implements AsyncDisposable {
+  readonly node: string;
+  readonly store: KubernetesStore;
+  readonly journal: ClaimJournal;
+  readonly modes: ModeWatch;
+  /** Container IDs of the sandboxes that run. */
+  readonly alive = new Set<string>();
+  /** Attachments that were ended for want of a DEL. */
+  readonly ended: ClaimRecord[] = [];
+  readonly counters: Counters = noCounts();
+  readonly lines: Line[] = [];
+  readonly background: Background;
+  readonly #stop = new AbortController();
+
+  private constructor(
+    node: string,
+    cluster: BackgroundOptions["cluster"],
+    stateDir: string,
+    options: Partial<BackgroundOptions>,
+  ) {
+    const note = (level: Line["level"]) => (fields: object, message: string) =>
+      void this.lines.push({ level, message, fields });
+    const log = { debug: note("debug"), info: note("info"), warn: note("warn") };
+    const { signal } = this.#stop;
+    this.node = node;
+    this.journal = new ClaimJournal(stateDir);
+    this.modes = new ModeWatch(cluster, log, signal);
+    this.store = new KubernetesStore({ cluster, mode: () => this.modes.mode, log, createsAdopted: true });
+    const sandboxes = {
+      journal: this.journal,
+      isAlive: (containerId: string) => this.alive.has(containerId),
+      end: async (record: ClaimRecord) => {
+        this.ended.push(record);
+        for (const { pool, ip } of record.addresses) await this.store.release({ pool, ip, owner: record.owner });
+        this.journal.forget(record);
+      },
+    };
+    const { store, modes, counters } = this;
+    const fast = {
+      durationMs: 2000,
+      renewMs: 300,
+      jitterMs: 100,
+      lookMs: 100,
+      graceMs: 600_000,
+      settleMs: 20,
+      retryMs: 200,
+    };
+    this.background = startBackground({
+      ...fast,
+      ...options,
+      cluster,
+      store,
+      modes,
+      sandboxes,
+      node,
+      log,
+      counters,
+      signal,
+    });
+  }
+
+  static async start(node: string, kubeconfig: string, options: Partial<BackgroundOptions> = {}): Promise<Agent> {
+    const cluster = await connect({ kubeconfig });
+    return new Agent(node, cluster, mkdtempSync("/tmp/railnet-agent-"), options);
+  }
+
+  /** What ADD leaves: a claim, its record, a running sandbox. @returns who holds the address when it is somebody else. */
+  async add(pool: Pool, ip: string, owner: Owner): Promise<Owner | undefined> {
+    const whole = { ...owner, node: this.node };
+    const holder = await this.store.claim({ pool, ip, owner: whole });
+    if (holder) return holder;
+    this.journal.write(heldRecord(pool, ip, whole));
+    this.alive.add(owner.containerId);
+    return undefined;
+  }
+
+  said(message: RegExp): Line[] {
+    return this.lines.filter((line) => message.test(line.message));
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.background.done;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+export const heldRecord = (pool: Pool, ip: string, owner: Owner): ClaimRecord => ({
+  version: 1,
+  phase: "held",
+  network: pool.network,
+  storage: { kind: "kubernetes", kubeconfig: "/none" },
+  owner,
+  netns: "/run/netns/none",
+  netnsInode: 1,
+  since: new Date().toISOString(),
+  addresses: [{ pool, ip }],
+});
