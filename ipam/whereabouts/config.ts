@@ -77,7 +77,7 @@ export function readIpamConfig(call: Call, host: ConfigHost): IpamConfig {
 function readOwn({ config, request }: Call, { policy, log }: ConfigHost) {
   if (!config.ipam) throw new CniError(CODE.INTERNAL, "IPAM config missing 'ipam' key");
   const fields = required(readIpamFields)(required(object)(config.ipam, "ipam"), "ipam");
-  requireAddresses(fields, request.stdin);
+  requireAddresses(fields, "LoadIPAMConfig", request.stdin);
   if (!TYPES.includes(fields.type ?? ""))
     throw new CniError(
       CODE.INTERNAL,

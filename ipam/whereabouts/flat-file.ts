@@ -3,6 +3,7 @@ import { parseJson } from "../../cni/protocol/json.ts";
 import type { IpamHost } from "../host.ts";
 import type { Storage } from "../storage.ts";
 import { type IpamFields, readIpamFields } from "./fields.ts";
+import { requireAddresses } from "./ranges.ts";
 
 /** Where Whereabouts looks, pkg/config/config.go. */
 const FLAT_FILES = ["/etc/kubernetes", "/etc", "/host/etc"].map(
@@ -22,7 +23,10 @@ export function readFlatFile(
   const named = policy.trustNetworkConfig && own.configuration_path ? [own.configuration_path] : [];
   for (const path of [...named, ...(policy.flatFiles ?? FLAT_FILES)]) {
     const content = readAt(path, readText);
-    if (content !== undefined) return readIpamFields(parse(content, path), path) ?? {};
+    if (content === undefined) continue;
+    const fields = readIpamFields(parse(content, path), path) ?? {};
+    requireAddresses(fields, `LoadIPAMConfig Flatfile (${path})`, content);
+    return fields;
   }
   return undefined;
 }

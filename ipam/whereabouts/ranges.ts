@@ -43,17 +43,15 @@ function strictBounds({ range_start, range_end, exclude = [] }: RangeFields): Bo
 /**
  * The texts that Go's decoder refuses before anything else is looked at.
  *
- * @param bytes the whole configuration, which Whereabouts shows.
+ * @param where the words before "JSON Parsing Error".
+ * @param bytes the whole text that was decoded, which Whereabouts shows.
  * @throws {CniError} 999 in Whereabouts' words.
  */
-export function requireAddresses({ ipRanges = [], addresses = [] }: IpamFields, bytes: string): void {
+export function requireAddresses({ ipRanges = [], addresses = [] }: IpamFields, where: string, bytes: string): void {
   const given = [...ipRanges.flatMap((r) => [r.range_start, r.range_end]), ...addresses.map((a) => a.gateway)];
   const odd = given.find((ip) => ip !== undefined && !parseIp(ip));
   if (odd !== undefined)
-    throw new CniError(
-      CODE.INTERNAL,
-      `LoadIPAMConfig - JSON Parsing Error: invalid IP address: ${odd} / bytes: ${bytes}`,
-    );
+    throw new CniError(CODE.INTERNAL, `${where} - JSON Parsing Error: invalid IP address: ${odd} / bytes: ${bytes}`);
 }
 
 /** What all ranges of a configuration have in common. */

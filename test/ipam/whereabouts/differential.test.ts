@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import fc from "fast-check";
 import t from "tap";
 import { toCniError } from "../../../cni/protocol/error.ts";
 import { configuration, environment, type Given, POD, read } from "./support.ts";
@@ -56,6 +58,11 @@ const CASES: readonly (Given & { when: string; ipam: object; flat?: object | str
     flat: { gateway: "x" },
   },
   { when: "a wrong gateway in the flat file", ipam: { range: RANGE }, flat: { gateway: "x" } },
+  {
+    when: "range_start that is none in ipRanges of the flat file",
+    ipam: { range: RANGE },
+    flat: { ipRanges: [{ range_start: "x" }] },
+  },
   { when: "a flat file without kubeconfig", ipam: { range: RANGE }, flat: { kubernetes: {} } },
   { when: "a wrong range and no kubeconfig", ipam: { range: "x" }, flat: { kubernetes: {} } },
   { when: "a wrong gateway and no kubeconfig", ipam: { range: RANGE, gateway: "x" }, flat: { kubernetes: {} } },
@@ -94,10 +101,55 @@ for (const { when, ...given } of CASES)
     rmSync(file, { force: true });
     for (const [path, text] of Object.entries(files)) writeFileSync(path, text);
     const whole = { ...given, ipam: { ...given.ipam, configuration_path: file } };
-    const peer = spawnSync(PEER, { env: environment(whole), input: configuration(whole), encoding: "utf8" });
-    t.equal(peer.error, undefined, "the peer runs (scripts/setup.sh peers)");
-    t.same(ours({ ...whole, files }), JSON.parse(peer.stdout));
+    t.same(ours({ ...whole, files }), theirs(whole));
   });
+
+const ODD = ["", "010.0.0.5", "0.0.0.0/0", "::/0", "10.0.0.0/99", "10.0.0.0/024", "-", "/24", "x", "fd00::00005", "1:2:3:4:5:6:7::", "::1.2.3.4/96", "10.0.0.1-fd00::/64", " 10.0.0.1", "10.0.0.1 /24", "10.0.0.1/ 24", "fe80::1%eth0/64", "10.0.0.1/-1", "10.0.0.1/+8", "1.2.3.4.5/8", "1.2.3/8", "::-::/10", "--/8", "10.0.0.0/8/8"]; // biome-ignore format: words
+const odd = fc.constantFrom(...ODD);
+const likely = (...usual: string[]) => fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...usual) }, odd);
+const ip = likely("10.0.0.5", "fd00::7", "");
+const cidr = likely("10.0.0.0/24", "10.0.0.5-10.0.0.9/24", "fd00::/64", "10.0.0.7/024");
+const entry = fc.record({ range: cidr, range_start: ip, range_end: ip }, { requiredKeys: [] });
+const address = fc.record({ address: likely("10.8.0.1/24", "fd08::1/64"), gateway: ip }, { requiredKeys: [] });
+const ipam = fc.record(
+  {
+    range: cidr,
+    range_start: odd,
+    range_end: odd,
+    gateway: ip,
+    ipRanges: fc.array(entry, { maxLength: 2 }),
+    addresses: fc.array(address, { maxLength: 2 }),
+  },
+  { requiredKeys: [] },
+);
+const flat = fc.record(
+  { range: cidr, gateway: ip, ipRanges: fc.array(entry, { maxLength: 1 }), kubernetes: fc.constant({}) },
+  { requiredKeys: [] },
+);
+const pairs = fc.constantFrom("IgnoreUnknown=1", "IP=", "IP=10.9.0.5/24", "IP=x", "IP= 10.9.0.5/24 ,fd09::1/64", "GATEWAY=x", "GATEWAY=10.9.0.1", "FOO=bar", "ignoreunknown=1"); // biome-ignore format: words
+const args = fc.array(pairs, { maxLength: 3 }).map((some) => [POD, ...some].join(";"));
+
+/** What README.md of ipam/whereabouts has under "Fixed". */
+const isOursAlone = (msg: string): boolean => /^(cannot use|error at storage engine)/.test(msg);
+
+t.test("readIpamConfig() says what Whereabouts says of any configuration", async () => {
+  fc.assert(
+    fc.property(ipam, flat, args, fc.constantFrom("0.2.0", "0.4.0", "1.0.0"), (ipam, flat, args, version) => {
+      const file = join(dir, "whereabouts.conf");
+      writeFileSync(file, flatFile(flat));
+      const given = { ipam: { ...ipam, configuration_path: file }, args, version, files: { [file]: flatFile(flat) } };
+      const said = ours(given);
+      return isOursAlone(said.msg) || isDeepStrictEqual(said, theirs(given));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+function theirs(given: Given): { code: number; msg: string } {
+  const { error, stdout } = spawnSync(PEER, { env: environment(given), input: configuration(given), encoding: "utf8" });
+  if (error) throw new Error("the peer does not run (scripts/setup.sh peers)", { cause: error });
+  return JSON.parse(stdout);
+}
 
 function flatFile(flat: object | string = {}): string {
   if (typeof flat === "string") return flat;
