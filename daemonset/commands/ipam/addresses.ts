@@ -69,9 +69,9 @@ export const isSameOwner = (
 ): boolean => a.podref === b.podref && (!a.ifname || !b.ifname || a.ifname === b.ifname);
 
 function fromReservation(reserved: Reserving, isRecorded: boolean): Address {
-  const { ip, name, networkName: network, poolName: pool, podref, ifname, node, podUid, containerId, since } = reserved;
+  const { ip, networkName: network, poolName: pool, podref, ifname, node, podUid, containerId, since } = reserved;
   const by = isRecorded ? "both" : "reservation";
-  return { ip: ip || name, network, pool, podref, ifname, node, podUid, containerId, since, by };
+  return { ip: ip || reserved.metadata.name, network, pool, podref, ifname, node, podUid, containerId, since, by };
 }
 
 function fromRecord({ ip, network, pool, record: { podref, ifname = "", id } }: Located): Address {
@@ -79,7 +79,7 @@ function fromRecord({ ip, network, pool, record: { podref, ifname = "", id } }: 
 }
 
 /** By number, IPv4 first; equal ones by network. What is no address comes last. */
-export const sorted = (addresses: readonly Address[]): Address[] =>
+export const sorted = <T extends { readonly ip: string; readonly network: string }>(addresses: readonly T[]): T[] =>
   addresses
     .map((address) => ({ address, at: parseIp(address.ip) }))
     .toSorted((a, b) => compare(a.at, b.at) || (a.address.network < b.address.network ? -1 : 1))

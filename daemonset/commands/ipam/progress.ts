@@ -3,7 +3,7 @@ import { isatty } from "node:tty";
 
 const STDERR = 2;
 /** Work that is done sooner shows nothing. */
-const QUIET_MS = 1_000;
+const QUIET_MS = { terminal: 1_000, file: 5_000 };
 /** A terminal's line is renewed, a file gets a new line. */
 const EVERY_MS = { terminal: 200, file: 5_000 };
 
@@ -49,8 +49,9 @@ export class Progress implements Disposable {
 
   #show(): void {
     const nowMs = performance.now();
-    const isDue = nowMs - this.#shownMs >= (this.#isTerminal ? EVERY_MS.terminal : EVERY_MS.file);
-    if (!this.#text || !isDue || nowMs - this.#sinceMs < QUIET_MS) return;
+    const reader = this.#isTerminal ? "terminal" : "file";
+    const isDue = nowMs - this.#shownMs >= EVERY_MS[reader];
+    if (!this.#text || !isDue || nowMs - this.#sinceMs < QUIET_MS[reader]) return;
     this.#shownMs = nowMs;
     write(this.#isTerminal ? `\r${this.#text.padEnd(this.#width)}` : `${this.#text}\n`);
     this.#width = this.#text.length;

@@ -1,10 +1,11 @@
 import { writeSync } from "node:fs";
 import type { Argv } from "yargs";
+import { registerAudit } from "./audit.ts";
 import { registerList } from "./list.ts";
 import { registerStats } from "./stats.ts";
 import { registerWho } from "./who.ts";
 
-const COMMANDS = [registerList, registerWho, registerStats];
+const COMMANDS = [registerList, registerWho, registerStats, registerAudit];
 
 /** The commands of `railnet ipam`. Wrong arguments end the process with exit code 2. */
 export const registerIpam = (y: Argv): Argv =>

@@ -1,0 +1,48 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+
+const ROOT = new URL("../../../../", import.meta.url).pathname;
+
+export interface Ran {
+  readonly exit: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Standard output, read as JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: what the command printed, as it is
+  readonly json: any;
+}
+
+/** Runs `railnet ipam …` as a process of its own, on a machine that has none of Railnet's files. */
+export function ipam(
+  args: readonly string[],
+  { env = {}, input = "" }: { env?: Record<string, string>; input?: string } = {},
+) {
+  const nowhere = mkdtempSync(`${tmpdir()}/railnet-ipam-`);
+  const child = spawn(`${ROOT}node_modules/.bin/bun`, [`${ROOT}main.ts`, "ipam", ...args], {
+    cwd: nowhere,
+    env: {
+      PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+      RAILNET_NODE_CONFIG: `${nowhere}/node.json`,
+      RAILNET_STATE_DIR: `${nowhere}/state`,
+      RAILNET_RUN_DIR: `${nowhere}/run`,
+      ...env,
+    },
+  });
+  const output = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (text) => (output.stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text) => (output.stderr += text));
+  child.stdin.end(input);
+  return new Promise<Ran>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) =>
+      resolve({
+        ...output,
+        exit: code ?? -1,
+        get json() {
+          return JSON.parse(output.stdout);
+        },
+      }),
+    );
+  });
+}
