@@ -1,9 +1,9 @@
-import { inSpan, parseIp, spanOf, toNumber, toText } from "./address.ts";
+import { findSpan, inSpan, parseIp, toNumber, toText } from "./address.ts";
 import { Allocator } from "./allocator.ts";
 import type { IpamHost } from "./host.ts";
 import type { ClaimJournal, ClaimRecord } from "./journal.ts";
 import type { PoolRange } from "./pool-range.ts";
-import type { Range } from "./range.ts";
+import { contains, type Range } from "./range.ts";
 import type { Owner, Pool, Store, Taken } from "./store/store.ts";
 
 /** What an ADD wants of one range besides "any". */
@@ -43,8 +43,10 @@ export class Claimer {
    * @throws {StoreError}
    */
   claim(source: PoolRange, { requested, sameIndex, kept }: Wish): Promise<string> {
-    const asked = requested.find((ip) => contains(source.range, ip));
-    return this.#allocator.allocate(source, this.record.owner, {
+    const { addresses, owner } = this.record;
+    const given = new Set(addresses.map(({ ip }) => ip)); // ranges may overlap
+    const asked = requested.find((ip) => contains(source.range, parseIp(ip)!) && !given.has(ip));
+    return this.#allocator.allocate(source, owner, {
       asked,
       kept,
       preferred: (taken) => (sameIndex ? this.#sameIndex(source.range, taken) : []),
@@ -70,13 +72,7 @@ export class Claimer {
       .filter(({ owner }) => owner.containerId === containerId && owner.ifname !== ifname)
       .flatMap(({ addresses }) => addresses)
       .map(({ pool, ip }) => range.network + (toNumber(ip) - toNumber(pool.cidr.split("/")[0]!)))
-      .filter((value) => inSpan(value, range) && !taken.has(value))
+      .filter((value) => inSpan(value, range) && !findSpan(range.excluded, value) && !taken.has(value))
       .map((value) => toText({ isV6: range.isV6, value }));
   }
-}
-
-/** Whether an address lies in the range's network, in or out of its bounds. */
-function contains(range: Range, ip: string): boolean {
-  const address = parseIp(ip);
-  return address?.isV6 === range.isV6 && inSpan(address.value, spanOf({ ...range, value: range.network }));
 }

@@ -114,10 +114,17 @@ function parseExclude(text: string): Cidr {
 export const cidrOf = ({ isV6, network, prefixBits }: Range): string =>
   `${toText({ isV6, value: network })}/${prefixBits}`;
 
+/** The network as a span, its own address and the broadcast address included. */
+const wholeOf = ({ isV6, network, prefixBits }: Range): Span => spanOf({ isV6, value: network, prefixBits });
+
+/** Whether an address lies in the range's network, in or out of its bounds. */
+export const contains = (range: Range, { isV6, value }: Address): boolean =>
+  isV6 === range.isV6 && inSpan(value, wholeOf(range));
+
 /** Why an address of any family can never be given out of this range; undefined when it can, in or out of its bounds. */
 export function whyUnusable(range: Range, address: Address): string | undefined {
-  const whole = spanOf({ ...address, isV6: range.isV6, value: range.network, prefixBits: range.prefixBits });
-  if (address.isV6 !== range.isV6 || !inSpan(address.value, whole)) return `it is not in ${cidrOf(range)}`;
+  const whole = wholeOf(range);
+  if (!contains(range, address)) return `it is not in ${cidrOf(range)}`;
   if (address.value === whole.first) return `it is the address of the network ${cidrOf(range)} itself`;
   if (address.value === whole.last) return `it is the broadcast address of ${cidrOf(range)}`;
   return findSpan(range.excluded, address.value) && `it is excluded from ${cidrOf(range)}`;

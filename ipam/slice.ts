@@ -1,13 +1,33 @@
+import { CniError, CODE } from "../cni/protocol/error.ts";
+import { parseIp } from "./address.ts";
 import type { IpamHost } from "./host.ts";
 import type { PoolRange } from "./pool-range.ts";
+import { contains, whyUnusable } from "./range.ts";
 import type { Store } from "./store/store.ts";
 import type { IpamConfig } from "./whereabouts/config.ts";
 import { sliceRange } from "./whereabouts/slices.ts";
 
-/** With `node_slice_size`: the first range cut down to this node's slice of it, the others as they are. */
+/**
+ * With `node_slice_size`: the first range cut down to this node's slice of it, the others as they are.
+ *
+ * @throws {CniError} 7 when the pod asks for an address of another slice.
+ * @throws {StoreError}
+ */
 export async function sliced(config: IpamConfig, store: Store, host: IpamHost): Promise<readonly PoolRange[]> {
   const [first, ...others] = config.ranges;
   if (!first || !config.slicePool) return config.ranges;
   const slice = await store.slice(config.slicePool, host.node, host.signal);
-  return [sliceRange(first, slice, host.node), ...others];
+  const own = sliceRange(first, slice, host.node);
+  for (const ip of config.requested) if (contains(first.range, parseIp(ip)!)) requireInSlice(ip, own, host.node);
+  return [own, ...others];
+}
+
+function requireInSlice(ip: string, { pool, range }: PoolRange, node: string): void {
+  const why = whyUnusable(range, parseIp(ip)!);
+  if (why === undefined) return;
+  throw new CniError(
+    CODE.INVALID_CONFIG,
+    `cannot give ${ip}, which the pod asks for: the slice of node ${node} is ${pool.cidr}, and ${why}; ` +
+      "ask for another one, or run the pod where it lies",
+  );
 }

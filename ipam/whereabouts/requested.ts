@@ -2,7 +2,7 @@ import { CniError, CODE } from "../../cni/protocol/error.ts";
 import type { Call } from "../../cni/protocol/request.ts";
 import { type Address, parseCidr, parseIp, toText } from "../address.ts";
 import type { PoolRange } from "../pool-range.ts";
-import { whyUnusable } from "../range.ts";
+import { contains, whyUnusable } from "../range.ts";
 import { splitArg } from "./fixed.ts";
 
 /** An address that the pod asks for. */
@@ -44,9 +44,7 @@ const parse = (text: string): Address | undefined =>
 
 function liesInOne(text: string, ranges: readonly PoolRange[]): boolean {
   const ip = parse(text);
-  return (
-    ip !== undefined && ranges.some(({ range }) => !whyUnusable({ ...range, excluded: [] }, ip)?.includes("not in"))
-  );
+  return ip !== undefined && ranges.some(({ range }) => contains(range, ip));
 }
 
 /** Takes a range that the address is in out of `free`: each gives one address. */
@@ -54,6 +52,7 @@ function assign({ at, text }: Wanted, free: PoolRange[], ranges: readonly PoolRa
   const refuse = (why: string, fix: string) =>
     new CniError(CODE.INVALID_CONFIG, `cannot use ${at} ${JSON.stringify(text.slice(0, 100))}: ${why}; ${fix}`);
   const cidrs = ranges.map(({ pool }) => pool.cidr).join(", ") || "none";
+  const ask = `ask for a free address of ${cidrs}, one a range`;
   const address = parse(text);
   if (!address) throw refuse("it is no IP address", "ask for one such as 10.0.0.5");
   const ip = toText(address);
@@ -63,9 +62,8 @@ function assign({ at, text }: Wanted, free: PoolRange[], ranges: readonly PoolRa
     free.splice(found, 1);
     return ip;
   }
-  const reasons = ranges.map(({ range }) => whyUnusable(range, address));
-  const why = reasons.every((reason) => reason !== undefined)
-    ? (reasons.find((reason) => !reason.includes("not in")) ?? `it is in no range of this network (${cidrs})`)
-    : "another address of the same range is asked for too";
-  throw refuse(why, `ask for a free address of ${cidrs}, one a range`);
+  const inside = ranges.filter(({ range }) => contains(range, address));
+  if (inside.length === 0) throw refuse(`it is in no range of this network (${cidrs})`, ask);
+  const reasons = inside.map(({ range }) => whyUnusable(range, address));
+  throw refuse(reasons.includes(undefined) ? "another address of the same range is asked for too" : reasons[0]!, ask);
 }
