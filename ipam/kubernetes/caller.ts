@@ -35,10 +35,11 @@ export class Caller {
 
   /** @returns any answer, whatever its status. @throws {ApiError} without one. */
   async call(request: Request, signal: AbortSignal | undefined): Promise<Answer> {
+    // `return await`: what is `using` here must last until the answer is there, not until it is waited for.
     using deadline = new Deadline(this.#timeLimitMs, signal);
-    return this.#named(request, deadline, async () => {
+    return await this.#named(request, deadline, async () => {
       using _slot = await this.#slots.take(deadline.signal);
-      return this.#repeat(request, deadline, async (open) => {
+      return await this.#repeat(request, deadline, async (open) => {
         const answer = await send(open, request, deadline.signal);
         return { status: answer.status, header: answer.header, body: await answer.text() };
       });
