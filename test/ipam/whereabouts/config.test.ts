@@ -44,6 +44,15 @@ t.test("readIpamConfig() clears the fields beside range once they are range's", 
   t.same(first({ ipam }), ["10.0.1.1", "10.0.0.1"]);
 });
 
+t.test("readIpamConfig() reads leading zeros in the bounds beside range as decimal", async (t) => {
+  const bounds = { range_start: "00192.00168.1.5", range_end: "000000192.168.1.25" };
+  const { range } = read({ ipam: { range: "192.168.1.0/24", ...bounds } }).ranges[0]!;
+  t.same(
+    [range.first, range.last].map((value) => toText({ isV6: false, value })),
+    ["192.168.1.5", "192.168.1.25"],
+  );
+});
+
 t.test("readIpamConfig() leaves excludes and bounds without a range unused", async (t) => {
   t.same(first({ ipam: { range_start: "10.0.0.9", exclude: ["x"], ipRanges: [{ range: RANGE }] } }), ["10.0.0.1"]);
 });
