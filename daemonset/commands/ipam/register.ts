@@ -1,11 +1,22 @@
 import { writeSync } from "node:fs";
 import type { Argv } from "yargs";
 import { registerAudit } from "./audit.ts";
+import { registerExplain } from "./explain.ts";
 import { registerList } from "./list.ts";
+import { registerRelease } from "./release.ts";
+import { registerShow } from "./show.ts";
 import { registerStats } from "./stats.ts";
 import { registerWho } from "./who.ts";
 
-const COMMANDS = [registerList, registerWho, registerStats, registerAudit];
+const COMMANDS = [
+  registerList,
+  registerShow,
+  registerWho,
+  registerStats,
+  registerExplain,
+  registerRelease,
+  registerAudit,
+];
 
 /** The commands of `railnet ipam`. Wrong arguments end the process with exit code 2. */
 export const registerIpam = (y: Argv): Argv =>

@@ -1,0 +1,50 @@
+import type { Address } from "../addresses.ts";
+import { UsageError } from "../options.ts";
+
+/** What somebody wants to release: one address, or those of a pod. */
+export interface Which {
+  /** Canonical. */
+  readonly ip: string | undefined;
+  readonly podref: string | undefined;
+  readonly network: string | undefined;
+  /** Also of a living pod. */
+  readonly force: boolean;
+}
+
+export interface Outcome {
+  readonly ip: string;
+  readonly network: string;
+  readonly podref: string;
+  readonly ifname: string;
+  readonly outcome: "released" | "refused" | "changed";
+  readonly why: string;
+}
+
+/**
+ * The addresses that are meant. Pure.
+ *
+ * @throws {UsageError} when an address is that of several networks and none was named.
+ */
+export function meant(addresses: readonly Address[], { ip, podref, network }: Which): Address[] {
+  const found = addresses.filter(
+    (one) =>
+      (ip === undefined || one.ip === ip) &&
+      (podref === undefined || one.podref === podref) &&
+      (network === undefined || one.network === network),
+  );
+  const networks = [...new Set(found.map((one) => one.network))];
+  if (ip !== undefined && networks.length > 1)
+    throw new UsageError(
+      `cannot tell which ${ip} is meant: networks ${networks.map((n) => JSON.stringify(n)).join(" and ")} have it; give --network`,
+    );
+  return found;
+}
+
+export const outcomeOf = (
+  { ip, network, podref, ifname }: Address,
+  outcome: Outcome["outcome"],
+  why = "",
+): Outcome => ({
+  ...{ ip, network, podref, ifname },
+  ...{ outcome, why },
+});
