@@ -38,7 +38,8 @@ export interface LeaseOptions {
 export class Election {
   readonly #options: Required<LeaseOptions>;
   #seen: Lease | undefined;
-  #seenMs = performance.now();
+  /** Before, somebody may lead. */
+  #freeMs = 0;
   #wake = (): void => {};
 
   constructor(options: LeaseOptions) {
@@ -48,8 +49,10 @@ export class Election {
   /** The Lease as the watch shows it; undefined: there is none. */
   saw(lease: Lease | undefined): void {
     if (lease?.metadata.resourceVersion === this.#seen?.metadata.resourceVersion) return;
+    // Given back is free at once; deleted by somebody is not: its holder has not heard of it yet.
+    const isHeld = lease ? lease.spec.holderIdentity : this.#seen?.spec.holderIdentity;
+    this.#freeMs = isHeld ? performance.now() + this.#options.durationMs : 0;
     this.#seen = lease;
-    this.#seenMs = performance.now();
     this.#wake();
   }
 
@@ -69,12 +72,10 @@ export class Election {
 
   /** @returns when the wait ended, undefined when the Lease has changed meanwhile. */
   async #untilFree(signal: AbortSignal): Promise<number | undefined> {
-    const { durationMs, jitterMs } = this.#options;
-    const isHeld = Boolean(this.#seen?.spec.holderIdentity);
-    const restMs = isHeld ? Math.max(0, this.#seenMs + durationMs - performance.now()) : 0;
+    const restMs = Math.max(0, this.#freeMs - performance.now());
     const changed = new AbortController();
     this.#wake = () => changed.abort();
-    await pause(restMs + Math.random() * jitterMs, AbortSignal.any([signal, changed.signal]));
+    await pause(restMs + Math.random() * this.#options.jitterMs, AbortSignal.any([signal, changed.signal]));
     return changed.signal.aborted ? undefined : performance.now();
   }
 

@@ -1,4 +1,5 @@
 import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
 import {
   type Background,
   type BackgroundOptions,
@@ -25,9 +26,14 @@ export const pool = (network: string, cidr: string, overlapping = true): Pool =>
   overlapping,
 });
 
+export interface AgentOptions extends BackgroundOptions {
+  readonly stateDir: string;
+}
+
 /** The address half of a node's agent, with a journal of its own and sandboxes that only exist here. */
 export class Agent implements AsyncDisposable {
   readonly node: string;
+  readonly stateDir: string;
   readonly store: KubernetesStore;
   readonly journal: ClaimJournal;
   readonly modes: ModeWatch;
@@ -51,6 +57,7 @@ export class Agent implements AsyncDisposable {
     const log = { debug: note("debug"), info: note("info"), warn: note("warn") };
     const { signal } = this.#stop;
     this.node = node;
+    this.stateDir = stateDir;
     this.journal = new ClaimJournal(stateDir);
     this.modes = new ModeWatch(cluster, log, signal);
     this.store = new KubernetesStore({ cluster, mode: () => this.modes.mode, log, createsAdopted: true });
@@ -87,9 +94,10 @@ export class Agent implements AsyncDisposable {
     });
   }
 
-  static async start(node: string, kubeconfig: string, options: Partial<BackgroundOptions> = {}): Promise<Agent> {
+  /** @param options.stateDir of an agent that was there before. */
+  static async start(node: string, kubeconfig: string, options: Partial<AgentOptions> = {}): Promise<Agent> {
     const cluster = await connect({ kubeconfig });
-    return new Agent(node, cluster, mkdtempSync("/tmp/railnet-agent-"), options);
+    return new Agent(node, cluster, options.stateDir ?? mkdtempSync(`${tmpdir()}/railnet-agent-`), options);
   }
 
   /** What ADD leaves: a claim, its record, a running sandbox. @returns who holds the address when it is somebody else. */

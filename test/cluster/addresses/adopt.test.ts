@@ -1,0 +1,162 @@
+import t from "tap";
+import { makePod } from "../support/objects.ts";
+import type { Json } from "../support/raw.ts";
+import { Whereabouts } from "../support/whereabouts.ts";
+import { Agent, pool } from "./support/agent.ts";
+import { dice, POOLS, RESERVATIONS, recorded, reserved, setMode, startWorld, until } from "./support/world.ts";
+
+const { api, kubeconfig } = await startWorld("coexist");
+t.teardown(() => api.stop());
+const { raw } = api;
+await raw.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "default" } });
+
+const adoptedAt = async (name: string): Promise<string | undefined> =>
+  (await raw.get(`${POOLS}/${name}`)).metadata.annotations?.["railnet.io/adopted"];
+const isAdopted = (name: string) => until(`${name} adopted`, () => adoptedAt(name), Boolean);
+const events = async (reason: string): Promise<Json[]> =>
+  (await raw.list("/api/v1/namespaces/kube-system/events")).filter((event) => event.reason === reason);
+
+t.test(
+  "adopt() makes whole reservations of what the real Whereabouts wrote, and fast claims never collide with it",
+  async (t) => {
+    const theirs = await Whereabouts.install(api);
+    for (const overlapping of [true, false]) {
+      const config = theirs.config({
+        range: "10.1.0.0/24",
+        network_name: "rail0",
+        enable_overlapping_ranges: overlapping,
+      });
+      for (let i = 0; i < 5; i++) {
+        const pod = `wb-${overlapping}-${i}`;
+        if (i > 0) await makePod(raw, pod, { node: "node-b" });
+        const { exit } = await theirs.call("ADD", config, { id: `${pod}-id`, pod });
+        t.equal(exit, 0);
+      }
+    }
+    const rail = pool("rail0", "10.1.0.0/24");
+    const before = (await recorded(raw, rail.name))!;
+    t.equal(before.length, 10);
+
+    await using agent = await Agent.start("node-a", kubeconfig);
+    await setMode(raw, "absent");
+    await isAdopted(rail.name);
+    t.same(await reserved(raw, "rail0"), before, "a reservation for each record, also where Whereabouts made none");
+    const { uid } = (await raw.get("/api/v1/namespaces/default/pods/wb-true-3")).metadata;
+    const { metadata } = (await raw.list(RESERVATIONS)).find(({ spec }) => spec.podref === "default/wb-true-3")!;
+    t.match(metadata.labels, { "railnet.io/node": "node-b", "railnet.io/pod-uid": uid });
+    t.match(metadata.annotations, { "railnet.io/pool": rail.name, "railnet.io/node": "node-b" });
+
+    await until(
+      "mode absent",
+      () => agent.modes.mode,
+      (mode) => mode === "absent",
+    );
+    const owner = (i: number) => ({ podref: `default/fast-${i}`, ifname: "net1", containerId: `f${i}` });
+    const claims = Array.from({ length: 40 }, (_, i) => ({ pool: rail, ip: `10.1.0.${i + 1}`, owner: owner(i) }));
+    const holders = await Promise.all(claims.map((claim) => agent.store.claim(claim)));
+    const lost = claims.filter((_, i) => holders[i]).map(({ ip }) => ip);
+    t.same(
+      lost.sort(),
+      before.map((line) => line.split(" ")[0]),
+      "lost are those that Whereabouts gave out",
+    );
+    t.equal(agent.counters.duplicates, 0);
+    const same = async () => [await recorded(raw, rail.name), await reserved(raw, "rail0")];
+    const [view] = await until("the view", same, ([view, want]) => JSON.stringify(view) === JSON.stringify(want));
+    t.equal(view!.length, 40);
+  },
+);
+
+t.test("adopt() misses no record that comes while it is at work", async (t) => {
+  const rail = pool("rail1", "10.2.0.0/22");
+  const record = (i: number) => ({ id: `c${i}`, podref: `default/r${i}`, ifname: "net1" });
+  const some = Array.from({ length: 300 }, (_, i) => [i + 1, record(i + 1)] as const);
+  await raw.apply({
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "IPPool",
+    metadata: { name: rail.name },
+    spec: { range: rail.cidr, allocations: Object.fromEntries(some) },
+  });
+  await using _agent = await Agent.start("node-a", kubeconfig);
+  const late: number[] = [];
+  for (let key = 301; ; key++) {
+    const after = await raw.merge(`${POOLS}/${rail.name}`, { spec: { allocations: { [key]: record(key) } } });
+    if (after.metadata.annotations?.["railnet.io/adopted"]) break;
+    late.push(key);
+    if (key > 900) break;
+  }
+  t.ok(late.length > 0, "some came in between");
+  await isAdopted(rail.name);
+  const has = new Set((await raw.list(RESERVATIONS)).map(({ spec }) => spec.containerid));
+  t.same(
+    [...some.map(([key]) => key), ...late].filter((key) => !has.has(`c${key}`)),
+    [],
+  );
+});
+
+t.test("adopt() touches neither of two owners of an address, says so, and goes on when one is gone", async (t) => {
+  const rail = pool("rail2", "10.3.0.0/24");
+  const reservation = {
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "OverlappingRangeIPReservation",
+    metadata: { name: "rail2-10.3.0.7" },
+    spec: { podref: "default/older", ifname: "net1" },
+  };
+  await raw.apply(reservation);
+  const allocations = { 7: { id: "y", podref: "default/younger", ifname: "net1" } };
+  const metadata = { name: rail.name };
+  const kind = { apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "IPPool" };
+  await raw.apply({ ...kind, metadata, spec: { range: rail.cidr, allocations } });
+  await using agent = await Agent.start("node-a", kubeconfig);
+  await until(
+    "the report",
+    () => events("DuplicateAddress"),
+    ({ length }) => length > 0,
+  );
+  t.ok(agent.said(/DUPLICATE/).length > 0);
+  t.equal(agent.counters.duplicates, 1, "counted once, however often it is seen");
+  t.equal(await adoptedAt(rail.name), undefined);
+  t.match((await raw.get(`${RESERVATIONS}/rail2-10.3.0.7`)).spec, { podref: "default/older" });
+  t.match((await raw.get(`${POOLS}/${rail.name}`)).spec.allocations, allocations);
+  await raw.delete(`${RESERVATIONS}/rail2-10.3.0.7`);
+  await isAdopted(rail.name);
+  t.same(await reserved(raw, "rail2"), ["10.3.0.7 default/younger net1 y"]);
+});
+
+t.test("disown() takes the mark away when Whereabouts comes back, and adoption begins anew after it", async (t) => {
+  const rail = pool("rail0", "10.1.0.0/24");
+  await using _agent = await Agent.start("node-a", kubeconfig);
+  await setMode(raw, "coexist");
+  await until(
+    "no mark",
+    () => adoptedAt(rail.name),
+    (at) => at === undefined,
+  );
+  const allocations = { 99: { id: "late", podref: "default/late", ifname: "net1" } };
+  await raw.merge(`${POOLS}/${rail.name}`, { spec: { allocations } });
+  await setMode(raw, "absent");
+  await isAdopted(rail.name);
+  t.ok((await reserved(raw, "rail0")).includes("10.1.0.99 default/late net1 late"));
+});
+
+t.test("adopt() ends well wherever its agent ends", async (t) => {
+  const random = dice(3);
+  const rail = pool("rail3", "10.4.0.0/24");
+  const record = (i: number) => [i, { id: `c${i}`, podref: `default/s${i}`, ifname: "net1" }] as const;
+  const allocations = Object.fromEntries(Array.from({ length: 200 }, (_, i) => record(i + 1)));
+  const kind = { apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "IPPool" };
+  await raw.apply({ ...kind, metadata: { name: rail.name }, spec: { range: rail.cidr, allocations } });
+  for (let round = 0; !(await adoptedAt(rail.name)); round++) {
+    const agent = await Agent.start(`node-${round}`, kubeconfig);
+    const goal = (await reserved(raw, "rail3")).length + 1 + random(60);
+    await until(
+      "some of it",
+      () => reserved(raw, "rail3"),
+      ({ length }) => length >= Math.min(goal, 200),
+    );
+    await agent.stop();
+  }
+  const all = await reserved(raw, "rail3");
+  t.equal(all.length, 200);
+  t.same(await recorded(raw, rail.name), all);
+});
