@@ -3,11 +3,12 @@ import { type Cluster, IP_POOLS, RESERVATIONS } from "../kubernetes/cluster.ts";
 import type { Mode } from "../kubernetes/mode.ts";
 import type { IpamStep } from "../steps.ts";
 import { type IpPool, ownerOfRecord, ownerOfReservation } from "../whereabouts/objects.ts";
+import { isSameInterface } from "./holding.ts";
 import { toStoreError } from "./kubernetes/failure.ts";
 import { Overlaps } from "./kubernetes/overlaps.ts";
 import { PoolView } from "./kubernetes/pool-view.ts";
 import { Pools } from "./kubernetes/pools.ts";
-import { RecordWriter } from "./kubernetes/record-writer.ts";
+import { RecordWriter, type Removal } from "./kubernetes/record-writer.ts";
 import { Reservations } from "./kubernetes/reservations.ts";
 import { takeSlice } from "./kubernetes/slices.ts";
 import { Views } from "./kubernetes/views.ts";
@@ -154,15 +155,16 @@ export class KubernetesStore implements Store {
   async #releaseExactly(claim: Claim, signal?: AbortSignal): Promise<Released> {
     const { pool, ip, owner } = claim;
     const view = await this.#views.existing(pool);
-    const record = view
-      ? await this.#writer(pool, view).remove(view.keyOf(ip), owner)
-      : ({ outcome: "absent", isSameInterface: false } as const);
-    if (!pool.overlapping) return record.outcome;
-    // Taken over by a newer sandbox, perhaps Whereabouts', which leaves the old one's name in the reservation.
-    if (record.outcome === "foreign" && record.isSameInterface) return "foreign";
-    const reservation = await this.#reservations.release(claim, async () => record.outcome === "released", signal);
-    if (record.outcome === "released" || record.outcome === "foreign") return record.outcome;
-    return reservation;
+    const writer = view && this.#writer(pool, view);
+    const { outcome, holder }: Removal = writer ? await writer.remove(view.keyOf(ip), owner) : { outcome: "absent" };
+    if (!pool.overlapping) return outcome;
+    if (holder && isSameInterface(holder, owner)) {
+      // A hand-over that ended half way; or Whereabouts', which leaves the old sandbox in the reservation: as the record says.
+      await this.#reservations.pass(claim, holder, signal);
+      return "foreign";
+    }
+    const reserved = await this.#reservations.release(claim, async () => outcome === "released", signal);
+    return outcome === "absent" ? reserved : outcome;
   }
 
   #writer(pool: Pool, view: PoolView): RecordWriter {

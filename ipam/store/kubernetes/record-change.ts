@@ -14,7 +14,7 @@ export interface Change {
 export type Outcome =
   | { readonly kind: "written" }
   | { readonly kind: "held"; readonly owner: Owner }
-  | { readonly kind: "removed"; readonly outcome: Released; readonly isSameInterface: boolean };
+  | { readonly kind: "removed"; readonly outcome: Released; readonly holder?: Owner };
 
 const path = ({ key }: Change): string => `/spec/allocations/${key}`;
 
@@ -46,9 +46,9 @@ export function settled({ kind, owner }: Change, there: PoolRecord | undefined):
     return holder && !isSame ? { kind: "held", owner: holder } : undefined;
   }
   if (isOwn) return undefined;
-  return { kind: "removed", outcome: holder ? "foreign" : "absent", isSameInterface: isSame };
+  return { kind: "removed", ...(holder ? { outcome: "foreign", holder } : { outcome: "absent" }) };
 }
 
 /** The end of a change that the server has made. */
 export const made = ({ kind }: Change): Outcome =>
-  kind === "write" ? { kind: "written" } : { kind: "removed", outcome: "released", isSameInterface: true };
+  kind === "write" ? { kind: "written" } : { kind: "removed", outcome: "released" };

@@ -16,6 +16,12 @@ const MAX_TRIES = 6;
 /** A pool of more records is likely too large for etcd (1.5 MiB) when the server fails to write it. */
 const LARGE_POOL = 5_000;
 
+export interface Removal {
+  readonly outcome: Released;
+  /** With `foreign`: whose record it is. */
+  readonly holder?: Owner;
+}
+
 interface Waiting {
   readonly change: Change;
   readonly resolve: (outcome: Outcome) => void;
@@ -51,11 +57,10 @@ export class RecordWriter {
     return undefined;
   }
 
-  /** @returns also whether a foreign record is that of the same interface, in another sandbox. */
-  async remove(key: string, owner: Owner): Promise<{ readonly outcome: Released; readonly isSameInterface: boolean }> {
+  async remove(key: string, owner: Owner): Promise<Removal> {
     const outcome = await this.#enqueue({ kind: "remove", key, owner });
-    if (outcome.kind !== "removed") return { outcome: "absent", isSameInterface: false };
-    this.#step("store-record-removed");
+    if (outcome.kind !== "removed") return { outcome: "absent" };
+    if (outcome.outcome === "released") this.#step("store-record-removed");
     return outcome;
   }
 

@@ -68,6 +68,19 @@ export class Reservations {
     );
   }
 
+  /** Gives an address that this claim has to another sandbox of its interface. Whoever else has it keeps it. */
+  async pass(claim: Claim, to: Owner, signal?: AbortSignal): Promise<void> {
+    for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+      const found = await this.get(claim.pool, claim.ip, signal);
+      if (!found || !isOfClaim(found, claim) || found.spec.containerid !== claim.owner.containerId) return;
+      if (await this.#handOver(found, { ...claim, owner: to }, signal)) return;
+    }
+    throw new StoreError(
+      "unclear",
+      `cannot pass ${claim.ip} on: ${MAX_TRIES} tries did not tell who has it; try again`,
+    );
+  }
+
   get({ network }: Pool, ip: string, signal?: AbortSignal): Promise<Reservation | undefined> {
     return this.#cluster.get<Reservation>(RESERVATIONS, reservationName(network, ip), { signal });
   }

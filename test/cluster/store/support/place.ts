@@ -27,15 +27,15 @@ export class StorePlace implements AsyncDisposable {
   }
 
   /** With the rights of manifests/rbac.yaml. @param server where requests go: a proxy in front, say. */
-  cluster(server = this.api.url): Promise<Cluster> {
-    return connect({ kubeconfig: this.api.kubeconfig({ server, token: this.#token, namespace: "kube-system" }) });
+  cluster(server = this.api.url, timeLimitMs = 10_000): Promise<Cluster> {
+    const kubeconfig = this.api.kubeconfig({ server, token: this.#token, namespace: "kube-system" });
+    return connect({ kubeconfig, timeLimitMs });
   }
 
-  async open(mode: Mode | (() => Mode), options: Partial<KubernetesStoreOptions> & { server?: string } = {}) {
-    const { server, ...rest } = options;
-    const cluster = rest.cluster ?? (await this.cluster(server));
+  async open(mode: Mode | (() => Mode), options: Partial<KubernetesStoreOptions> = {}) {
+    const cluster = options.cluster ?? (await this.cluster());
     const ask = typeof mode === "string" ? () => mode : mode;
-    return new KubernetesStore({ cluster, mode: ask, log: SILENT, createsAdopted: true, ...rest });
+    return new KubernetesStore({ mode: ask, log: SILENT, createsAdopted: true, ...options, cluster });
   }
 
   /** The records of a pool: key to record. */

@@ -1,0 +1,188 @@
+// What a store makes of answers that are lost, late or wrong: every request of a claim and a release, in both modes.
+import t from "tap";
+import { ApiError } from "../../../ipam/kubernetes/cluster.ts";
+import type { Mode } from "../../../ipam/kubernetes/mode.ts";
+import { type Claim, StoreError } from "../../../ipam/store/store.ts";
+import { newNetwork, ownerOf, poolOf } from "../../ipam/store/names.ts";
+import { type Effect, type Fault, FaultProxy } from "../support/fault-proxy.ts";
+import { OBJECTS, StorePlace } from "./support/place.ts";
+
+const place = await StorePlace.start();
+const proxy = await FaultProxy.start(place.api);
+t.teardown(async () => {
+  await proxy.stop();
+  await place[Symbol.asyncDispose]();
+});
+t.jobs = 1;
+
+// The first requests of a server take longer than the time limit below.
+const warm: Claim = { pool: poolOf(newNetwork(), "10.20.0.0/24"), ip: "10.20.0.5", owner: ownerOf("p") };
+for (const mode of ["absent", "coexist"] as const) {
+  const store = await place.open(mode);
+  await store.claim(warm);
+  await store.release(warm);
+}
+
+/** A short time limit: what hangs is given up soon. */
+const open = async (mode: Mode) => place.open(mode, { cluster: await place.cluster(proxy.url, 800) });
+
+/** What is there of a network: reservations and records by container ID. */
+async function left({ pool }: Claim): Promise<string[]> {
+  const [reserved, recorded] = await Promise.all([place.reservedIn(pool), place.recordedIn(pool)]);
+  return [...[...reserved].map((one) => `reserved ${one.join(" ")}`), ...[...recorded].map((one) => `recorded ${one.join(" ")}`)]; // biome-ignore format: one line
+}
+
+const EFFECTS: readonly Effect[] = [
+  { kind: "answer", status: 504, when: "after" },
+  { kind: "answer", status: 504, when: "before" },
+  { kind: "answer", status: 500, when: "after" },
+  { kind: "answer", status: 500, when: "before" },
+  { kind: "answer", status: 503, when: "before" },
+  { kind: "answer", status: 409, when: "before" },
+  { kind: "answer", status: 429, when: "before", retryAfter: 0 },
+  { kind: "cut", when: "after" },
+  { kind: "cut", when: "before" },
+  { kind: "hang", when: "after" },
+  { kind: "hang", when: "before" },
+];
+const RESERVATION = /overlappingrangeipreservations/;
+const POOL = /ippools/;
+const words = (effect: Effect) => Object.values(effect).join(" ");
+
+/** The writes of a claim and of a release. */
+const WRITES = [
+  { mode: "absent", write: "claim", method: "POST", path: RESERVATION },
+  { mode: "absent", write: "hand-over", method: "PATCH", path: RESERVATION },
+  { mode: "absent", write: "release", method: "DELETE", path: RESERVATION },
+  { mode: "coexist", write: "claim", method: "POST", path: RESERVATION },
+  { mode: "coexist", write: "claim", method: "PATCH", path: POOL },
+  { mode: "coexist", write: "hand-over", method: "PATCH", path: RESERVATION },
+  { mode: "coexist", write: "hand-over", method: "PATCH", path: POOL },
+  { mode: "coexist", write: "release", method: "PATCH", path: POOL },
+  { mode: "coexist", write: "release", method: "DELETE", path: RESERVATION },
+] as const;
+
+for (const { mode, write, method, path } of WRITES)
+  for (const effect of EFFECTS)
+    t.test(`KubernetesStore, mode ${mode}: ${write}, ${method} ${path.source}: ${words(effect)}`, async (t) => {
+      const claim: Claim = { pool: poolOf(newNetwork(), "10.20.0.0/24"), ip: "10.20.0.5", owner: ownerOf("p", "new") };
+      const direct = await place.open(mode);
+      if (write === "hand-over") await direct.claim({ ...claim, owner: ownerOf("p", "old") });
+      if (write === "release") await direct.claim(claim);
+      const store = await open(mode);
+      await store.taken(claim.pool);
+      let met = 0;
+      const fault: Fault = { effect, method, path, nth: 1 };
+      const forget = proxy.on(fault);
+      met -= proxy.counted(new RegExp(`^${method} `));
+      const work = write === "release" ? store.release(claim) : store.claim(claim);
+      const outcome = await work.catch((error: unknown) => error);
+      met += proxy.counted(new RegExp(`^${method} `));
+      forget();
+      t.ok(met > 0, "the request came by");
+      await (write === "release" ? checkRelease(t, claim, outcome) : checkClaim(t, mode, claim, outcome));
+      for (const sandbox of ["new", "old"])
+        await retry(() => direct.release({ ...claim, owner: ownerOf("p", sandbox) }));
+      t.same(await left(claim), [], "nothing is left when both sandboxes are gone");
+    });
+
+type Tap = Pick<typeof t, "ok" | "same" | "match" | "equal">;
+
+/** Either the claim is told to be made, and it is; or a StoreError of a right kind comes. */
+async function checkClaim(t: Tap, mode: Mode, claim: Claim, outcome: unknown): Promise<void> {
+  if (outcome instanceof StoreError) return t.ok(["unavailable", "unclear"].includes(outcome.kind), outcome.message) as never; // biome-ignore format: one line
+  t.equal(outcome, undefined, String(outcome));
+  const [ip, id] = [claim.ip, claim.owner.containerId];
+  t.same(await left(claim), [`reserved ${ip} ${id}`, ...(mode === "coexist" ? [`recorded ${ip} ${id}`] : [])]);
+}
+
+async function checkRelease(t: Tap, claim: Claim, outcome: unknown): Promise<void> {
+  if (outcome instanceof StoreError) return t.ok(["unavailable", "unclear"].includes(outcome.kind), outcome.message) as never; // biome-ignore format: one line
+  t.match(String(outcome), /^(released|absent)$/);
+  t.same(await left(claim), []);
+}
+
+async function retry<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === 5) throw error;
+    }
+}
+
+for (const mode of ["absent", "coexist"] as const)
+  t.test(`KubernetesStore, mode ${mode}: a random walk under faults ends with what it was told`, async (t) => {
+    const pool = poolOf(newNetwork(), "10.20.0.0/24");
+    const stores = await Promise.all([open(mode), open(mode), open(mode)]);
+    for (const method of ["POST", "PATCH", "DELETE", "GET"])
+      for (const effect of EFFECTS.filter(({ kind }) => kind !== "hang"))
+        proxy.on({ effect, method, path: /whereabouts/, probability: 0.02 });
+    const held = new Map<string, string>();
+    await Promise.all(
+      stores.map(async (store, s) => {
+        for (let round = 0; round < 25; round++) {
+          const claim = { pool, ip: `10.20.0.${(round % 12) + 1}`, owner: ownerOf(`s${s}-${round}`) };
+          const holder = await retryUntilClear(() => store.claim(claim));
+          if (holder) continue;
+          t.notOk(held.has(claim.ip), `${claim.ip} was free`);
+          held.set(claim.ip, claim.owner.containerId);
+          if (round % 3 === 2) continue;
+          held.delete(claim.ip);
+          await retryUntilClear(() => store.release(claim));
+        }
+      }),
+    );
+    await proxy.heal();
+    t.same([...(await place.reservedIn(pool))].sort(), [...held].sort());
+    if (mode === "coexist") t.same([...(await place.recordedIn(pool))].sort(), [...held].sort());
+  });
+
+/** As the journal does: again until somebody knows. */
+async function retryUntilClear<T>(work: () => Promise<T>): Promise<T> {
+  for (;;)
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.kind === "refused") throw error;
+    }
+}
+
+t.test("KubernetesStore says that the server is away, and works when it is back", async (t) => {
+  const store = await open("absent");
+  const claim = { pool: poolOf(newNetwork(), "10.20.0.0/24"), ip: "10.20.0.5", owner: ownerOf("p") };
+  await proxy.down();
+  const error = await store.claim(claim).catch((e: unknown) => e);
+  t.ok(error instanceof StoreError && error.kind === "unavailable", String(error));
+  t.match(String(error), /cannot claim 10\.20\.0\.5 in pool .*: cannot get ippools .* at https:/);
+  t.equal((await store.check().catch((e) => e)).kind, "unavailable");
+  await proxy.up();
+  t.equal(await store.claim(claim), undefined);
+});
+
+t.test("KubernetesStore names the right that is missing, and the definitions that are", async (t) => {
+  const { api } = place;
+  const pool = poolOf(newNetwork(), "10.20.0.0/24");
+  const claim = { pool, ip: "10.20.0.5", owner: ownerOf("p") };
+  await api.raw.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "nobody", namespace: "kube-system" } }); // biome-ignore format: one line
+  const { connect } = await import("../../../ipam/kubernetes/connect.ts");
+  const kubeconfig = api.kubeconfig({ token: await api.token("nobody"), namespace: "kube-system" });
+  const powerless = await place.open("absent", { cluster: await connect({ kubeconfig }) });
+  for (const call of [() => powerless.check(), () => powerless.claim(claim), () => powerless.find(pool, claim.owner)]) {
+    const error = (await call().catch((e: unknown) => e)) as StoreError;
+    t.equal(error.kind, "refused", error.message);
+    t.match(error.message, /forbidden.*allow it as manifests\/rbac\.yaml does/s);
+    t.ok(error.cause instanceof ApiError);
+  }
+  const elsewhere = await place.open("absent", { cluster: misplaced(await place.cluster()) });
+  const error = (await elsewhere.check().catch((e: unknown) => e)) as StoreError;
+  t.equal(error.kind, "refused", error.message);
+  t.match(error.message, /not served here: kubectl apply -f manifests\/crds/);
+  t.equal((await api.raw.request("GET", `${OBJECTS}/ippools`)).status, 200, "and they are served where they should be");
+});
+
+/** The same cluster, asked for a version that nobody serves. */
+function misplaced(cluster: Awaited<ReturnType<StorePlace["cluster"]>>): typeof cluster {
+  const get: typeof cluster.get = (resource, name, at) => cluster.get({ ...resource, version: "v9" }, name, at);
+  return new Proxy(cluster, { get: (target, key) => (key === "get" ? get : Reflect.get(target, key).bind?.(target)) });
+}
