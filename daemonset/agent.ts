@@ -58,7 +58,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   log.info({}, "agent stops: answering what is in flight");
   stopReconciling();
   await server.close();
-  await addresses.stop();
+  addresses.stop();
   endpoint?.close();
   lane.terminate();
 }

@@ -1,46 +1,73 @@
-import type { Paths } from "../../cni/host.ts";
+import type { Log, Paths } from "../../cni/host.ts";
 import { lockIn } from "../../cni/ipam-host.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
-import type { IpamLog, NodePolicy } from "../../ipam/host.ts";
+import type { NodePolicy } from "../../ipam/host.ts";
 import type { IpamStep } from "../../ipam/steps.ts";
+import type { Storage } from "../../ipam/storage.ts";
+import { toStoreError } from "../../ipam/store/kubernetes/failure.ts";
 import { openStore } from "../../ipam/store/open.ts";
+import type { Store } from "../../ipam/store/store.ts";
+import { readFlatFile } from "../../ipam/whereabouts/flat-file.ts";
+import { type Counters, noCounts } from "./counters.ts";
+import { repeat } from "./loop.ts";
 import { AddressService } from "./service.ts";
 
 /** The agent's half of IPAM. */
 export interface Addresses {
   readonly answer: (request: CniRequest, signal: AbortSignal) => Promise<CniResponse>;
-  stop(): Promise<void>;
+  readonly counters: Counters;
+  /** Attachments whose addresses are not given back yet. */
+  pending(): number;
+  stop(): void;
 }
 
 export interface AddressesOptions {
   readonly paths: Paths;
   readonly policy: NodePolicy;
-  readonly log: IpamLog;
+  readonly log: Log;
   readonly step?: (step: IpamStep) => void;
+  /** Between two looks of the same evidence before anything is freed. */
+  readonly graceMs?: number;
 }
 
 /** What stand-alone executables leave in the journal is taken in after at most this time. */
 const SCAN_MS = 15_000;
 
-/** Starts the IPAM plugin of the agent: answers calls, and works off what earlier processes left on disk. */
-export function startAddresses({ paths, policy, log, step }: AddressesOptions): Addresses {
+/** Starts the IPAM plugin of the agent: answers calls, works off what earlier processes left, looks after the cluster's addresses. */
+export function startAddresses({ paths, policy, log, step, graceMs }: AddressesOptions): Addresses {
   const stopping = new AbortController();
+  const { signal } = stopping;
+  const counters = noCounts();
   const faults = step && { step };
-  const service = new AddressService({
-    paths,
-    policy,
-    log,
-    ...faults,
-    open: (storage) => openStore(storage, { log, lockIn, ...faults }),
-  });
-  service.releases.scan();
-  const scanning = setInterval(() => service.releases.scan(), SCAN_MS);
+  const open = async (storage: Storage): Promise<Store> => {
+    if (storage.kind === "directory") return openStore(storage, { log, lockIn, ...faults });
+    const { openInAgent } = await import("./kubernetes.ts");
+    const grace = graceMs !== undefined && { graceMs, lookMs: Math.min(graceMs, 60_000) };
+    const { kubeconfig } = storage;
+    return openInAgent({ kubeconfig, service, log, counters, signal, ...faults, ...grace }).catch((error) => {
+      throw toStoreError("reach the API server", error);
+    });
+  };
+  const service = new AddressService({ paths, policy, log, ...faults, open });
+  void repeat("addresses to release", { everyMs: SCAN_MS, signal, log }, async () => service.releases.scan());
+  void openClusterOf(service, log);
   return {
-    answer: (request, signal) => service.answer(request, signal),
-    async stop() {
+    answer: (request, caller) => service.answer(request, caller),
+    counters,
+    pending: () => service.releases.pending,
+    stop() {
       stopping.abort();
-      clearInterval(scanning);
       service.releases.stop();
     },
   };
+}
+
+/** The work behind the store begins with the agent, not with its first ADD: the pods of before need it too. */
+async function openClusterOf({ host }: AddressService, log: Log): Promise<void> {
+  try {
+    const kubeconfig = readFlatFile({}, host)?.kubernetes?.kubeconfig ?? host.policy.kubeconfig;
+    if (kubeconfig) await host.store({ kind: "kubernetes", kubeconfig });
+  } catch (err) {
+    log.warn({ err }, "cannot look after the cluster's addresses until an ADD reaches it");
+  }
 }

@@ -7,9 +7,14 @@ export interface AgentReply {
 }
 
 /** Asks the agent as the shim does (cni/shim/README.md), without a process: for thousands of calls. */
-export function ask(socket: string, env: Readonly<Record<string, string>>, stdin: string): Promise<AgentReply> {
+export function ask(
+  socket: string,
+  env: Readonly<Record<string, string>>,
+  stdin: string,
+  name = "railnet-sriov",
+): Promise<AgentReply> {
   const variables = Object.entries(env).map(([key, value]) => `${key}=${value}\0`);
-  const head = Buffer.from(`railnet-sriov\0${variables.join("")}`);
+  const head = Buffer.from(`${name}\0${variables.join("")}`);
   const body = Buffer.from(stdin);
   const frame = Buffer.alloc(9);
   frame.writeUInt8(1, 0);

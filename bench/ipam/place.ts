@@ -1,0 +1,85 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiServer } from "../../test/cluster/support/api-server.ts";
+import { ClusterNode } from "../../test/cluster/support/cluster-node.ts";
+import { installAgent, installCrds } from "../../test/cluster/support/install.ts";
+import { Whereabouts } from "../../test/cluster/support/whereabouts.ts";
+
+const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
+const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
+
+/** Where it is measured: a real API server and etcd that waits for its disk, agents of simulated nodes, the real Whereabouts. */
+export class Place implements AsyncDisposable {
+  readonly api: ApiServer;
+  readonly whereabouts: Whereabouts;
+  readonly nodes: readonly ClusterNode[];
+
+  private constructor(api: ApiServer, whereabouts: Whereabouts, nodes: readonly ClusterNode[]) {
+    this.api = api;
+    this.whereabouts = whereabouts;
+    this.nodes = nodes;
+  }
+
+  static async prepare(nodes: number, dist: string): Promise<Place> {
+    const api = await ApiServer.start({ fsync: true, small: false });
+    await installCrds(api.raw);
+    const kubeconfig = api.kubeconfig({ token: await installAgent(api) });
+    const whereabouts = await Whereabouts.install(api);
+    await api.raw.apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "railnet-config", namespace: "kube-system" },
+      data: { whereabouts: "absent" },
+    });
+    mkdirSync(`${api.folder}/nodes`);
+    const names = Array.from({ length: nodes }, (_, i) => `node-${i}`);
+    const all = names.map((name) => new ClusterNode(name, { folder: `${api.folder}/nodes`, kubeconfig, dist }));
+    return new Place(api, whereabouts, all);
+  }
+
+  async startAgents(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.start()));
+  }
+
+  async stopAgents(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop("SIGKILL")));
+  }
+
+  /** As if another leader were there: nobody writes the pools' view. */
+  async withoutLeader(): Promise<void> {
+    await this.api.raw.delete(`${LEASES}/railnet-leader`);
+    await this.api.raw.apply({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name: "railnet-leader", namespace: "kube-system" },
+      spec: { holderIdentity: "bench", leaseDurationSeconds: 100_000, renewTime: new Date().toISOString().replace("Z", "000Z") },
+    });
+  }
+
+  async withLeader(): Promise<void> {
+    await this.api.raw.delete(`${LEASES}/railnet-leader`);
+  }
+
+  /** Empties the cluster of addresses, and waits until it is. Agents with a memory would put them back: they start anew. */
+  async wipe(): Promise<void> {
+    await this.stopAgents();
+    for (const { folder } of this.nodes) rmSync(`${folder}/state`, { recursive: true, force: true });
+    for (const plural of ["overlappingrangeipreservations", "ippools"]) {
+      await this.api.raw.request("DELETE", `${OBJECTS}/${plural}`);
+      while ((await this.api.raw.get(`${OBJECTS}/${plural}?limit=1`)).items.length > 0) await sleep(100);
+    }
+  }
+
+  async pools(): Promise<{ metadata: { name: string }; spec: { allocations: Record<string, unknown> } }[]> {
+    return await this.api.raw.list(`${OBJECTS}/ippools`);
+  }
+
+  async reservations(): Promise<number> {
+    return (await this.api.raw.list(`${OBJECTS}/overlappingrangeipreservations`)).length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopAgents();
+    await this.api.stop();
+  }
+}

@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Log } from "../../cni/host.ts";
+import type { Cluster } from "../../ipam/kubernetes/cluster.ts";
+import { connect } from "../../ipam/kubernetes/connect.ts";
+import type { IpamStep } from "../../ipam/steps.ts";
+import { KubernetesStore } from "../../ipam/store/kubernetes.ts";
+import type { Store } from "../../ipam/store/store.ts";
+import { type BackgroundOptions, startBackground } from "./background.ts";
+import { repeat } from "./loop.ts";
+import { ModeWatch } from "./mode-watch.ts";
+import { REPORT_MS, reportMode } from "./report.ts";
+import { sandboxesOf } from "./sandboxes.ts";
+import type { AddressService } from "./service.ts";
+
+/** A first ADD waits this long to learn the cluster's mode; then it takes the one that is always right. */
+const MODE_WAIT_MS = 2_000;
+
+export interface AgentStoreOptions extends Pick<BackgroundOptions, "graceMs" | "lookMs" | "counters" | "signal"> {
+  readonly kubeconfig: string;
+  readonly service: AddressService;
+  readonly log: Log;
+  readonly step?: (step: IpamStep) => void;
+}
+
+/** The store of a resident process, with all the work that goes on behind it. @throws {ApiError} when the configuration cannot be used. */
+export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
+  const { kubeconfig, service, log, step, signal } = options;
+  const { node } = service.host;
+  const cluster = await connect({ kubeconfig });
+  const modes = new ModeWatch(cluster, log, signal);
+  const store = new KubernetesStore({
+    cluster,
+    mode: () => modes.mode,
+    log,
+    createsAdopted: true,
+    ...(step && { step }),
+  });
+  await Promise.race([modes.synced, sleep(MODE_WAIT_MS, undefined, { ref: false })]);
+  startBackground({ ...options, cluster, store, modes, node, sandboxes: sandboxesOf(service.host) });
+  keepReporting(cluster, node, modes, options);
+  return store;
+}
+
+/** A takeover waits until every node says by which mode it acts. */
+function keepReporting(cluster: Cluster, node: string, modes: ModeWatch, { log, signal }: AgentStoreOptions): void {
+  const report = () => reportMode(cluster, node, modes.mode, signal);
+  const time = { everyMs: REPORT_MS, signal, log };
+  void modes.synced.then(() => repeat("mode report", time, report));
+  modes.onChange(() => void report().catch((err) => log.warn({ err }, "mode not reported; the next report will")));
+}
