@@ -5,8 +5,6 @@ import { type Action, isMissing, refusal } from "./failure.ts";
 import { ACCEPT, pathTo, query } from "./paths.ts";
 import { readEvents } from "./watch.ts";
 
-/** Objects a page: the server's memory, and the time limit, are for one page. */
-const PAGE = 5000;
 /** A watch is asked to end after this and up to as much again, so that the watches of many nodes do not end together. */
 const WATCH_SECONDS = 300;
 
@@ -23,10 +21,12 @@ interface Page<T> {
 export class ApiCluster implements Cluster {
   readonly namespace: string;
   readonly #caller: Caller;
+  readonly #pageSize: number;
 
-  constructor(caller: Caller, namespace: string) {
+  constructor(caller: Caller, namespace: string, pageSize: number) {
     this.#caller = caller;
     this.namespace = namespace;
+    this.#pageSize = pageSize;
   }
 
   async get<T extends KubeObject>(resource: Resource, name: string, at: At = {}): Promise<T | undefined> {
@@ -116,7 +116,7 @@ export class ApiCluster implements Cluster {
     const { labelSelector, fieldSelector, metadataOnly, fromCache, signal } = selection;
     const action: Action = { verb: "list", resource };
     const version = fromCache && !next ? "0" : undefined; // a further page is of the first one's version
-    const options = { labelSelector, fieldSelector, limit: PAGE, continue: next, resourceVersion: version };
+    const options = { labelSelector, fieldSelector, limit: this.#pageSize, continue: next, resourceVersion: version };
     const headers = headersOf(metadataOnly ? ACCEPT.metadataList : ACCEPT.all);
     const path = `${this.#path(resource, selection)}${query(options)}`;
     return read(action, await this.#caller.call({ ...action, method: "GET", path, headers }, signal));

@@ -50,7 +50,16 @@ export class Caller {
   async stream(request: Request, signal: AbortSignal): Promise<HttpAnswer> {
     const deadline = new Deadline(this.#timeLimitMs, signal);
     const begun = () => this.#repeat(request, deadline, (open) => send(open, request, deadline.signal));
-    return this.#named(request, deadline, begun).finally(() => deadline.lift());
+    const answer = await this.#named(request, deadline, begun).finally(() => deadline.lift());
+    return { ...answer, pieces: () => this.#rest(request, answer) };
+  }
+
+  async *#rest(action: Action, answer: HttpAnswer): AsyncGenerator<Uint8Array> {
+    try {
+      yield* answer.pieces();
+    } catch (error) {
+      throw error instanceof SendError ? silence(action, this.#session.server, error) : error;
+    }
   }
 
   async #repeat<T extends Pick<HttpAnswer, "status" | "header">>(

@@ -9,6 +9,8 @@ export interface ConnectOptions extends CallerOptions {
   readonly kubeconfig?: string;
   /** Of the Whereabouts objects. Default: the kubeconfig context's, else `kube-system`. */
   readonly namespace?: string;
+  /** Objects that list() gets with one request, which the time limit is for. Default 5000. */
+  readonly pageSize?: number;
 }
 
 /**
@@ -17,8 +19,9 @@ export interface ConnectOptions extends CallerOptions {
  *
  * @throws {ApiError} when the configuration cannot be used.
  */
-export async function connect({ kubeconfig, namespace, ...options }: ConnectOptions = {}): Promise<Cluster> {
+export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
+  const { kubeconfig, namespace, pageSize = 5000, ...limits } = options;
   const session = new Session(accessBy(kubeconfig));
   const { access } = await session.open();
-  return new ApiCluster(new Caller(session, options), namespace ?? access.namespace ?? "kube-system");
+  return new ApiCluster(new Caller(session, limits), namespace ?? access.namespace ?? "kube-system", pageSize);
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -37,6 +38,8 @@ export class ApiServer implements AsyncDisposable {
   readonly pki: Pki;
   /** The administrator, without any of the product's code. */
   readonly raw: RawClient;
+  /** Of the administrator too. */
+  readonly adminToken = randomBytes(16).toString("hex");
   readonly #options: ApiServerOptions;
   readonly #ports: readonly [api: number, client: number, peer: number];
   #etcd: Daemon;
@@ -48,6 +51,7 @@ export class ApiServer implements AsyncDisposable {
     this.folder = folder;
     this.url = `https://127.0.0.1:${ports[0]}`;
     this.pki = makePki(folder);
+    writeFileSync(`${folder}/tokens.csv`, `${this.adminToken},admin,1,"system:masters"\n`, { mode: 0o600 });
     this.raw = new RawClient(this.url, this.pki);
     this.#etcd = this.#startEtcd();
     this.#server = this.#startServer();
@@ -87,14 +91,15 @@ export class ApiServer implements AsyncDisposable {
    * Path of a kubeconfig.
    *
    * @param options.server where requests go: a proxy in front, say. Default: the API server.
-   * @param options.token default: the administrator's client certificate.
+   * @param options.token default: the administrator's client certificate, or through a proxy, where that cannot pass, token.
    * @param options.tokenFile read by the client again and again.
    * @param options.ca path of the certificate that must have signed the server's. Default: the true one.
    */
   kubeconfig(
     options: { server?: string; token?: string; tokenFile?: string; ca?: string; namespace?: string } = {},
   ): string {
-    const { server = this.url, token, tokenFile, ca = this.pki.path("ca.crt"), namespace } = options;
+    const { server = this.url, tokenFile, ca = this.pki.path("ca.crt"), namespace } = options;
+    const token = options.token ?? (server === this.url ? undefined : this.adminToken);
     const user = tokenFile
       ? { tokenFile }
       : token
@@ -184,6 +189,7 @@ export class ApiServer implements AsyncDisposable {
       ...["--bind-address=127.0.0.1", `--secure-port=${port}`, "--advertise-address=127.0.0.1"],
       ...["--endpoint-reconciler-type=none", `--etcd-servers=http://127.0.0.1:${client}`],
       ...["--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC", `--client-ca-file=${pki("ca.crt")}`],
+      `--token-auth-file=${this.folder}/tokens.csv`,
       ...[`--tls-cert-file=${pki("server.crt")}`, `--tls-private-key-file=${pki("server.key")}`],
       ...["--service-account-issuer=https://kubernetes.default.svc", `--service-account-key-file=${pki("tokens.pub")}`],
       `--service-account-signing-key-file=${pki("tokens.key")}`,

@@ -43,6 +43,8 @@ const REASONS: Readonly<Record<number, string>> = { 401: "Unauthorized", 409: "C
 export class FaultProxy implements AsyncDisposable {
   /** Requests that came, by `METHOD resource`, such as `POST ippools`, and in all. */
   readonly counts = new Map<string, number>();
+  /** Most connections that stood at once. */
+  mostConnections = 0;
   readonly #agent: Agent;
   readonly #target: string;
   readonly #tls: { readonly cert: Buffer; readonly key: Buffer };
@@ -105,6 +107,7 @@ export class FaultProxy implements AsyncDisposable {
     this.#server = server;
     server.on("connection", (socket) => {
       this.#sockets.add(socket);
+      this.mostConnections = Math.max(this.mostConnections, this.#sockets.size);
       socket.on("close", () => this.#sockets.delete(socket));
     });
     server.on("tlsClientError", () => {});
@@ -140,6 +143,10 @@ export class FaultProxy implements AsyncDisposable {
   /** Cuts every connection, such as those of watches. */
   cutAll(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
   }
 
   /** Requests so far whose `METHOD resource` matches. */
