@@ -117,7 +117,12 @@ function reserveAddresses({ ipamType }: AttachConfig, call: Call, host: Host): P
   return addresses;
 }
 
-function warnOfIgnored({ config: { logFile } }: Call, host: Host): void {
+function warnOfIgnored({ config: { logFile, runtimeConfig } }: Call, host: Host): void {
+  if (runtimeConfig?.["infinibandGUID"])
+    host.log.warn(
+      { infinibandGUID: runtimeConfig["infinibandGUID"] },
+      "infinibandGUID is ignored: rails are Ethernet, whose VFs have none",
+    );
   if (logFile)
     host.log.warn({ logFile }, "logFile is ignored: a network configuration may not name files for root to write");
 }

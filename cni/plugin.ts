@@ -17,5 +17,8 @@ export const sriov: Plugin<Host> = {
   },
 };
 
+/** The name under which this executable is rdma-cni, which then has nothing to do: cni/rdma-alias.ts. */
+export const isRdmaName = (name: string): boolean => name === "rdma";
+
 /** Names under which this executable is the IPAM plugin `railnet-ipam`: the second one where it replaces Whereabouts. */
 export const isIpamName = (name: string): boolean => name === "railnet-ipam" || name === "whereabouts";

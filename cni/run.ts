@@ -1,5 +1,5 @@
 import type { Host, Log } from "./host.ts";
-import { isIpamName, sriov } from "./plugin.ts";
+import { isIpamName, isRdmaName, sriov } from "./plugin.ts";
 import { dispatch, failure } from "./protocol/dispatch.ts";
 import { execCommand, readRequestFromProcess, writeResponse } from "./protocol/edges.ts";
 import type { CniRequest, CniResponse } from "./protocol/request.ts";
@@ -23,6 +23,7 @@ export async function runPlugin(name: string): Promise<never> {
  */
 async function answer(request: CniRequest, afterwards: Work[]): Promise<CniResponse> {
   if (isIpamName(request.name)) return (await import("./run-ipam.ts")).answerIpam(request, process.env, stderrLog);
+  if (isRdmaName(request.name)) return dispatch((await import("./rdma-alias.ts")).rdmaAlias, request, undefined);
   const host = isVerb(request.env.CNI_COMMAND ?? "") ? await standAloneHost(afterwards) : undefined;
   return dispatch(sriov, request, host as Host);
 }
@@ -30,11 +31,13 @@ async function answer(request: CniRequest, afterwards: Work[]): Promise<CniRespo
 async function standAloneHost(afterwards: Work[]): Promise<Host> {
   const { createHost, pathsFrom, traceFrom } = await import("./node-host.ts");
   const { faultsFrom } = await import("./faults.ts");
-  const { execWithOwnIpam } = await import("./run-ipam.ts");
   await traceFrom(process.env);
   return createHost({
     paths: pathsFrom(process.env),
-    exec: execWithOwnIpam(execCommand, process.env, stderrLog),
+    exec: async (request) => {
+      const { execWithOwnIpam } = await import("./run-ipam.ts"); // many do without addresses, or with static ones
+      return execWithOwnIpam(execCommand, process.env, stderrLog)(request);
+    },
     log: stderrLog,
     ...faultsFrom(process.env),
     afterwards: (work) => void afterwards.push(work),

@@ -2,10 +2,11 @@ import { mkdirSync, watch } from "node:fs";
 import { join } from "node:path";
 import { Locks } from "../cni/attachment/lock.ts";
 import { type Log, PATHS, type Paths } from "../cni/host.ts";
-import { isIpamName, sriov } from "../cni/plugin.ts";
+import { isIpamName, isRdmaName, sriov } from "../cni/plugin.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
 import { CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import { rdmaAlias } from "../cni/rdma-alias.ts";
 import type { NodePolicy } from "../ipam/host.ts";
 import { type Addresses, startAddresses } from "./addresses/start.ts";
 import { type Health, serveHealth } from "./health.ts";
@@ -71,6 +72,7 @@ async function answer(
   addresses: Addresses,
 ): Promise<CniResponse> {
   if (request.env.CNI_COMMAND === "VERSION") return dispatch(sriov, request, undefined as never);
+  if (isRdmaName(request.name)) return dispatch(rdmaAlias, request, undefined);
   if (isIpamName(request.name)) return addresses.answer(request, signal);
   try {
     return await lane.request(request, signal);
