@@ -72,12 +72,12 @@ export class Cases {
     ];
   }
 
-  /** The same kernel changes, written down beforehand: the link moves, named and up; its address; and back. */
+  /** The same kernel changes, written down beforehand: the link moves, named and marked; sysctls, address, up; and back. */
   #floor(verb: Verb, device: Device): Step[] {
     const batch = (name: string) => ["ip", "-batch", this.#file(device, name)];
     const inPod = { netns: netnsPath(device.pod) };
     if (verb === "del") return [{ argv: batch("back"), ...inPod }];
-    return [{ argv: batch("move") }, ...(this.#hasIpam ? [{ argv: batch("address"), ...inPod }] : [])];
+    return [{ argv: batch("move") }, { argv: ["sh", this.#file(device, "configure")], ...inPod }];
   }
 
   #writeFiles(device: Device): void {
@@ -87,8 +87,9 @@ export class Cases {
     const write = (name: string, text: string) => writeFileSync(this.#file(device, name), text);
     write("railnet.json", JSON.stringify({ ...common, type: "railnet-sriov", deviceID: pci }));
     write("go.json", JSON.stringify({ ...common, type: "host-device", ...this.#place.peerDevice(device) }));
-    write("move", `link set ${link} netns ${pod} name net1 alias ${link} up\n`);
-    write("address", `addr add ${address} dev net1\n`);
+    write("move", `link set ${link} netns ${pod} name net1 alias "railnet ${pci} ${link}"\n`);
+    write("address", `${this.#hasIpam ? `addr add ${address} brd + dev net1\n` : ""}link set net1 up\n`);
+    write("configure", `${SYSCTLS.join("\n")}\nexec ip -batch ${this.#file(device, "address")}\n`);
     write("back", `link set net1 down netns home name ${link} alias ""\n`);
   }
 
@@ -96,5 +97,15 @@ export class Cases {
     return join(this.#dir, `${device.pod}.${name}`);
   }
 }
+
+/** What Railnet always sets on a pod's rail; ip(8) has no words for it, the shell needs no process more. */
+const SYSCTLS = [
+  ["ipv4", "rp_filter", 2],
+  ["ipv4", "arp_announce", 2],
+  ["ipv4", "arp_ignore", 1],
+  ["ipv4", "arp_notify", 1],
+  ["ipv6", "optimistic_dad", 1],
+  ["ipv6", "ndisc_notify", 1],
+].map(([family, key, value]) => `echo ${value} > /proc/sys/net/${family}/conf/net1/${key}`);
 
 const netnsPath = (name: string) => `/run/netns/${name}`;
