@@ -33,6 +33,7 @@ export const registerExplain = (y: Argv): Argv =>
         .option("config", {
           type: "string",
           demandOption: true,
+          nargs: 1, // else "-" is an argument of its own
           describe:
             "file with a network configuration or a NetworkAttachmentDefinition, JSON or YAML; - for standard input",
         })

@@ -1,19 +1,10 @@
 import type { Argv } from "yargs";
-import type { Address } from "./addresses.ts";
+import { type Filters, listing, matching } from "./listing.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
 import { outputFor } from "./output.ts";
 import { findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { readAddresses } from "./read-addresses.ts";
-import { age, type Column, count, table } from "./table.ts";
-
-export interface Filters {
-  readonly network?: string | undefined;
-  readonly pool?: string | undefined;
-  readonly node?: string | undefined;
-  /** `namespace/name`, or a name in any namespace. */
-  readonly pod?: string | undefined;
-}
 
 export const registerList = (y: Argv): Argv =>
   y.command(
@@ -42,29 +33,4 @@ async function list(options: CommonOptions & Filters): Promise<ExitCode> {
   const found = (await readAddresses(place, options, progress)).filter(matching(options));
   outputFor(options).answer(found, () => listing(found, Date.now()));
   return 0;
-}
-
-/** Pure. */
-export const matching =
-  ({ network, pool, node, pod }: Filters) =>
-  (address: Address): boolean =>
-    (network === undefined || address.network === network) &&
-    (pool === undefined || address.pool === pool) &&
-    (node === undefined || address.node === node) &&
-    (pod === undefined || address.podref === pod || address.podref.endsWith(`/${pod}`));
-
-/** Pure. */
-export function listing(addresses: readonly Address[], nowMs: number): string {
-  if (addresses.length === 0) return "no addresses\n";
-  const columns: Column<Address>[] = [
-    { title: "ADDRESS", of: ({ ip }) => ip },
-    { title: "NETWORK", of: ({ network }) => network },
-    { title: "POOL", of: ({ pool }) => pool },
-    { title: "POD", of: ({ podref }) => podref },
-    { title: "INTERFACE", of: ({ ifname }) => ifname },
-    { title: "NODE", of: ({ node }) => node },
-    { title: "AGE", of: ({ since }) => age(since, nowMs) },
-    { title: "BY", of: ({ by }) => by },
-  ];
-  return `${table(columns, addresses)}${count(addresses.length, "address", "addresses")}\n`;
 }

@@ -6,6 +6,7 @@ import { registerList } from "./list.ts";
 import { registerRelease } from "./release.ts";
 import { registerShow } from "./show.ts";
 import { registerStats } from "./stats.ts";
+import { registerTakeover } from "./takeover.ts";
 import { registerWho } from "./who.ts";
 
 const COMMANDS = [
@@ -16,6 +17,7 @@ const COMMANDS = [
   registerExplain,
   registerRelease,
   registerAudit,
+  registerTakeover,
 ];
 
 /** The commands of `railnet ipam`. Wrong arguments end the process with exit code 2. */

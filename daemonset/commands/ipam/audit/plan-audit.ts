@@ -149,7 +149,10 @@ function unrecorded(entry: Entry, owner: AuditOwner): Finding {
 
 /** Pools whose configuration says `enable_overlapping_ranges: false`, or which were never adopted: nothing tells which. */
 function barePools({ pools, reservations }: Snapshot): Set<string> {
+  const addresses = new Set(reservations.map(({ networkName, ip }) => addressKey(networkName, ip)));
   const reserved = new Set(reservations.map(({ poolName }) => poolName));
+  for (const [key, located] of recordsByAddress(pools))
+    if (addresses.has(key)) for (const { pool } of located) reserved.add(pool);
   const bare = pools.filter(({ name, isAdopted, records }) => records.size > 0 && !isAdopted && !reserved.has(name));
   return new Set(bare.map(({ name }) => name));
 }

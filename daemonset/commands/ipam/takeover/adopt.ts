@@ -1,0 +1,54 @@
+import type { Cluster } from "../../../../ipam/kubernetes/cluster.ts";
+import { KubernetesStore } from "../../../../ipam/store/kubernetes.ts";
+import { PodOwners, reserve } from "../../../addresses/adopt.ts";
+import type { Context } from "../../../addresses/context.ts";
+import { noCounts } from "../../../addresses/counters.ts";
+import { Disputes } from "../../../addresses/disputes.ts";
+import { Events } from "../../../addresses/events.ts";
+import { FreedHistory } from "../../../addresses/freed.ts";
+import { inParallel } from "../../../addresses/parallel.ts";
+import { createLog } from "../../../log.ts";
+import { addressKey, type Located, recordsByAddress } from "../addresses.ts";
+import type { Progress } from "../progress.ts";
+import type { Snapshot } from "../snapshot.ts";
+
+export interface Adopted {
+  /** Reservations that were made or completed. */
+  readonly made: number;
+  /** Addresses that another interface has reserved. */
+  readonly disputed: number;
+}
+
+/** Makes a reservation for every record that has none, and completes those that Whereabouts wrote. May end anywhere and be run again. @throws {ApiError} */
+export async function adoptAll(snapshot: Snapshot, cluster: Cluster, progress: Progress): Promise<Adopted> {
+  const signal = new AbortController().signal;
+  const context = contextOf(cluster, snapshot);
+  const pods = new PodOwners(context, signal);
+  const open = incomplete(snapshot);
+  let [made, disputed] = [0, 0];
+  await inParallel(open, async ({ ip, network, record }) => {
+    const place = snapshot.atlas.placeOf(network, ip);
+    progress.at("making reservations", made + disputed, open.length);
+    if (place && (await reserve({ pool: place.pool, ip, record }, pods, context, signal))) made++;
+    else disputed++;
+  });
+  return { made, disputed };
+}
+
+/** Records whose reservation is missing or says less than Railnet's own. */
+function incomplete({ pools, reservations }: Snapshot): Located[] {
+  const complete = reservations.filter(({ pool, containerId }) => pool && containerId);
+  const whole = new Map(complete.map((one) => [addressKey(one.networkName, one.ip), one]));
+  const records = [...recordsByAddress(pools)].filter(([key]) => !whole.has(key));
+  return records.flatMap(([, located]) => located);
+}
+
+/** What the agent's own work shares, for one that ends with this process. */
+function contextOf(cluster: Cluster, { mode }: Snapshot): Context {
+  const log = createLog("silent");
+  const [node, counters] = ["", noCounts()];
+  const events = new Events(cluster, node, log);
+  const store = new KubernetesStore({ cluster, mode: () => mode, log, createsAdopted: false });
+  const disputes = new Disputes(log, events, counters);
+  return { cluster, store, mode: () => mode, node, log, events, disputes, counters, freed: new FreedHistory() };
+}

@@ -1,0 +1,58 @@
+import { count } from "../table.ts";
+import type { AgentStanding, TakeoverState } from "./state.ts";
+
+/** What forbids to say that no Whereabouts is there; empty: nothing does. Pure. */
+export function obstaclesToFinish({ pools, whereabouts, agents }: TakeoverState): string[] {
+  const { leaseRenewed, isLive, workloads } = whereabouts;
+  const present = agents.filter(({ hasNode, isHeard }) => hasNode || isHeard);
+  return [
+    ...pools.flatMap(({ pool, unreserved, disputed }) => [
+      ...(unreserved > 0
+        ? [
+            `pool ${pool}: ${count(unreserved, "record has", "records have")} no reservation; railnet ipam takeover adopt`,
+          ]
+        : []),
+      ...(disputed > 0
+        ? [`pool ${pool}: ${count(disputed, "address has", "addresses have")} two owners; railnet ipam audit`]
+        : []),
+    ]),
+    ...(present.length === 0 ? ["no agent has reported; install Railnet on the nodes first"] : []),
+    ...present.flatMap(whyUnknown),
+    ...(isLive ? [`Whereabouts lives: it renewed its lease at ${leaseRenewed}; stop it, and wait a minute`] : []),
+    ...(workloads ?? []).map((name) => `Whereabouts is installed: ${name}; delete it`),
+  ];
+}
+
+function whyUnknown({ node, isHeard, mode, renewed }: AgentStanding): string[] {
+  if (!isHeard)
+    return [`the agent of ${node} was last heard of at ${renewed || "no time known"}; start it, or delete the node`];
+  return mode ? [] : [`the agent of ${node} does not say how it acts; update it`];
+}
+
+/** What forbids to go back beside a live Whereabouts. Pure. */
+export const obstaclesToBack = ({ pools }: TakeoverState): string[] =>
+  pools
+    .filter(({ stuck }) => stuck > 0)
+    .map(
+      ({ pool, stuck }) =>
+        `pool ${pool}: ${count(stuck, "reservation has", "reservations have")} no record for a minute; see whether an agent leads, or the pool is too large`,
+    );
+
+/** What to do next. Pure. */
+export function next(state: TakeoverState): string {
+  return state.mode === "absent" ? nextWhenAbsent(state) : nextWhenCoexisting(state);
+}
+
+function nextWhenAbsent({ agents, whereabouts }: TakeoverState): string {
+  const late = agents.filter(({ isHeard, mode }) => isHeard && mode !== "absent").map(({ node }) => node);
+  if (late.length > 0) return `wait: these agents do not act so yet: ${late.join(", ")}`;
+  if (whereabouts.isLive) return "stop Whereabouts: while it lives the agents switch back to coexist";
+  return "nothing: the takeover is done; the way back is railnet ipam takeover back";
+}
+
+function nextWhenCoexisting(state: TakeoverState): string {
+  if (state.pools.some(({ unreserved }) => unreserved > 0)) return "railnet ipam takeover adopt";
+  if (obstaclesToFinish(state).length > 0)
+    return "railnet ipam takeover finish, when nothing stands in its way; railnet ipam takeover says what does";
+  return "railnet ipam takeover finish";
+}
