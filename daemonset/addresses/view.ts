@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { ApiError, IP_POOLS, type KubeObject } from "../../ipam/kubernetes/cluster.ts";
 import type { Owner } from "../../ipam/store/store.ts";
 import { ADOPTED, type IpPool, type NodeSlicePool, type PoolRecord } from "../../ipam/whereabouts/objects.ts";
@@ -42,6 +42,8 @@ export interface ViewOptions {
 interface Shown {
   readonly place: Place;
   readonly records: Map<string, PoolRecord>;
+  /** Keys worked out so far: it is done once for each reservation, since a pool may have tens of thousands. */
+  readonly keys: WeakMap<Reserved, string | false>;
   readonly isPartial: boolean;
 }
 
@@ -108,7 +110,7 @@ export class PoolView {
     this.#account(pool);
     if ("managedFields" in pool.metadata) await this.#write({ metadata: { managedFields: [{}] } }, signal);
     const records = new Map(Object.entries(pool.spec.allocations ?? {}));
-    return { place, records, isPartial: pool.metadata.annotations[VIEW] !== undefined };
+    return { place, records, keys: new WeakMap(), isPartial: pool.metadata.annotations[VIEW] !== undefined };
   }
 
   /** Somebody deleted the pool while addresses of it are in use. */
@@ -130,7 +132,7 @@ export class PoolView {
   }
 
   async #update(shown: Shown, reservations: readonly Reserved[], signal: AbortSignal): Promise<void> {
-    const wanted = this.#wanted(shown.place, reservations);
+    const wanted = await this.#wanted(shown, reservations);
     const backed = (key: string, { id }: PoolRecord) => this.#backed.get(key) === id;
     let plan = planView(wanted, shown.records, backed);
     if (plan.doubtful.length > 0) {
@@ -145,12 +147,17 @@ export class PoolView {
     this.#backed = new Map([...wanted].map(([key, { containerId }]) => [key, containerId]));
   }
 
-  #wanted({ pool, keyOf }: Place, reservations: readonly Reserved[]): Map<string, Owner> {
+  async #wanted({ place, keys }: Shown, reservations: readonly Reserved[]): Promise<Map<string, Owner>> {
     const wanted = new Map<string, Owner>();
+    let fresh = 0;
     for (const reserved of reservations) {
-      const ip = ipOf(reserved, pool);
-      const key = ip === undefined ? undefined : keyOf(ip);
-      if (key !== undefined) wanted.set(key, reserved);
+      let key = keys.get(reserved);
+      if (key === undefined) {
+        key = keyOf(reserved, place) ?? false;
+        keys.set(reserved, key);
+        if (++fresh % 500 === 0) await nextTurn();
+      }
+      if (key !== false) wanted.set(key, reserved);
     }
     return wanted;
   }
@@ -224,6 +231,11 @@ export class PoolView {
       );
     this.#reported = now;
   }
+}
+
+function keyOf(reserved: Reserved, { pool, keyOf }: Place): string | undefined {
+  const ip = ipOf(reserved, pool);
+  return ip === undefined ? undefined : keyOf(ip);
 }
 
 /** Somebody else wrote in between, or it cannot be told whether the patch was done: look again. */

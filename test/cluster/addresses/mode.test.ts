@@ -5,6 +5,7 @@ import { SETTINGS, setMode, startWorld, until } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld(undefined);
 t.teardown(() => api.stop());
+t.setTimeout(240_000);
 const { raw } = api;
 
 const mode = (agent: Agent, want: string) =>

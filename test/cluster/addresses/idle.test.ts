@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import t from "tap";
+import { ApiServer } from "../support/api-server.ts";
+import { installAgent, installCrds } from "../support/install.ts";
+import { makeNode } from "../support/objects.ts";
+import { Agent, pool } from "./support/agent.ts";
+import { recorded, setMode, until } from "./support/world.ts";
+
+t.setTimeout(240_000);
+const api = await ApiServer.start({ audit: true });
+t.teardown(() => api.stop());
+await installCrds(api.raw);
+const kubeconfig = api.kubeconfig({ token: await installAgent(api) });
+
+/** `verb resource` of every request that the agents' account began, by the server's own log. */
+const requests = (): string[] =>
+  readFileSync(`${api.folder}/audit.log`, "utf8")
+    .split("\n")
+    .filter((line) => line.includes("system:serviceaccount:kube-system:railnet") && line.endsWith("}"))
+    .map((line) => JSON.parse(line))
+    .filter(({ stage, verb }) => (verb === "watch" ? stage === "ResponseStarted" : stage === "ResponseComplete"))
+    .map(({ verb, objectRef }) => `${verb} ${objectRef.resource}`);
+
+const count = (all: readonly string[]): Record<string, number> => {
+  const counts: Record<string, number> = {};
+  for (const one of all) counts[one] = (counts[one] ?? 0) + 1;
+  return counts;
+};
+
+t.test(
+  "startBackground() of a node has three watches, a leader four more, and looks that find nothing ask nothing",
+  async (t) => {
+    await setMode(api.raw, "absent");
+    // Looks a hundred times as often as in earnest, the lease as in earnest.
+    const options = { lookMs: 600, graceMs: 60_000, durationMs: 30_000, renewMs: 10_000, jitterMs: 200 };
+    const rail = pool("rail0", "10.1.0.0/24");
+    const agents: Agent[] = [];
+    for (const [at, node] of ["node-a", "node-b", "node-c"].entries()) {
+      await makeNode(api.raw, node);
+      const agent = await Agent.start(node, kubeconfig, options);
+      t.teardown(() => agent.stop());
+      await until(
+        "mode absent",
+        () => agent.modes.mode,
+        (mode) => mode === "absent",
+      );
+      for (let i = 1; i <= 5; i++)
+        await agent.add(rail, `10.1.0.${10 * at + i}`, {
+          podref: `default/p${at}${i}`,
+          ifname: "net1",
+          containerId: `c${at}${i}`,
+        });
+      agents.push(agent);
+    }
+    await until(
+      "the view",
+      () => recorded(api.raw, rail.name).catch(() => []),
+      (view) => view!.length === 15,
+    );
+    await sleep(2_000); // the last answers
+    const before = requests();
+    t.match(count(before), {
+      "watch configmaps": 3,
+      "watch leases": 4, // the fourth: Whereabouts' own, by the leader
+      "watch overlappingrangeipreservations": 4,
+      "watch ippools": 1,
+      "watch nodes": 1,
+    });
+    await sleep(25_000);
+    const after = requests().slice(before.length);
+    const { "update leases": renewals = 0, ...rest } = count(after);
+    t.same(rest, {}, "nobody asked anything else");
+    t.ok(renewals >= 1 && renewals <= 4, `${renewals} renewals by the leader alone`);
+    t.equal(
+      agents.reduce((sum, { counters }) => sum + counters.terms, 0),
+      1,
+    );
+  },
+);
