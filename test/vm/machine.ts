@@ -32,6 +32,8 @@ export interface MachineOptions {
   readonly iommu?: boolean;
   /** Default false. */
   readonly primary?: boolean;
+  /** A NIC `host0`, 10.0.2.15/24, on which 10.0.2.2 is the host's loopback. Default false. */
+  readonly hostPorts?: boolean;
   /** Default 1024. */
   readonly memoryMiB?: number;
   /** Default 1: under TCG waking a second one costs more than it gives. */
@@ -216,7 +218,7 @@ function launch(options: MachineOptions, state: string, accelerator: Accelerator
 }
 
 function withDefaults(o: MachineOptions): MachineSpec {
-  const { name, index = 0, link = "hub", cable = "lab", iommu = false, primary = false } = o;
+  const { name, index = 0, link = "hub", cable = "lab", iommu = false, primary = false, hostPorts = false } = o;
   return {
     name,
     index,
@@ -224,6 +226,7 @@ function withDefaults(o: MachineOptions): MachineSpec {
     cable,
     iommu,
     primary,
+    hostPorts,
     memoryMiB: o.memoryMiB ?? 1024,
     cpus: o.cpus ?? 2,
     append: o.append ?? "",

@@ -1,7 +1,8 @@
 #!/bin/bash
 # In the guest: names the NICs, makes VFs, addresses them.
 # NODE = 1 or 2 (host part of the addresses), VFS a rail, MTU.
-# rail0..3 = PFs (192.168.<rail>.<NODE>/24), rail<r>v<i> = VFs, prim0 = virtio NIC if there is one (192.0.2.<NODE>/24).
+# rail0..3 = PFs (192.168.<rail>.<NODE>/24), rail<r>v<i> = VFs, prim0 = virtio NIC if there is one (192.0.2.<NODE>/24),
+# host0 = the one to the host's loopback, 10.0.2.2.
 set -euo pipefail
 node=${NODE:-1} vfs=${VFS:-4} mtu=${MTU:-1500}
 modprobe -a rdma_rxe rdma_ucm ib_uverbs & # waits for 9p while the rest waits for the NICs
@@ -15,6 +16,7 @@ for path in /sys/class/net/*; do
       r=$((16#${mac##*:}))
       echo "$vfs" > "$path/device/sriov_numvfs"
       printf 'link set %s name rail%s\nlink set rail%s mtu %s up\naddr add 192.168.%s.%s/24 dev rail%s\n' "$name" $r $r "$mtu" $r "$node" $r ;;
+    02:cc:*) printf 'link set %s name host0\nlink set host0 up\naddr add 10.0.2.15/24 dev host0\n' "$name" ;;
     02:bb:*) printf 'link set %s name prim0\nlink set prim0 up\naddr add 192.0.2.%s/24 dev prim0\n' "$name" "$node" ;;
   esac
 done > /tmp/node.batch

@@ -10,6 +10,7 @@ const SPEC: MachineSpec = {
   cable: "lab",
   iommu: false,
   primary: true,
+  hostPorts: false,
   memoryMiB: 1024,
   cpus: 1,
   append: "",

@@ -15,6 +15,8 @@ export interface MachineSpec {
   readonly iommu: boolean;
   /** A virtio NIC beside the rails: the primary network. */
   readonly primary: boolean;
+  /** A virtio NIC on which the guest reaches the host's loopback as 10.0.2.2. */
+  readonly hostPorts: boolean;
   readonly memoryMiB: number;
   readonly cpus: number;
   /** Added to the kernel's command line. */
@@ -80,6 +82,7 @@ export function qemuArguments(spec: MachineSpec, places: Places, accelerator: Ac
     ...(spec.iommu ? ["-device", "intel-iommu"] : []), // before any PCI device
     ...Array.from({ length: RAILS }, (_, rail) => railDevices(spec, places, rail)).flat(),
     ...(spec.primary ? primaryDevices(spec, places) : []),
+    ...(spec.hostPorts ? hostPortsDevices() : []),
     ...["-device", `virtio-serial-pci,max_ports=${CHANNELS + 1}`],
     ...Array.from({ length: CHANNELS }, (_, i) => channelDevices(places, i)).flat(),
     ...["-virtfs", "local,path=/,mount_tag=hostroot,security_model=passthrough,readonly=on,multidevs=remap"],
@@ -106,6 +109,11 @@ function railDevices(spec: MachineSpec, places: Places, rail: number): string[] 
 function primaryDevices(spec: MachineSpec, places: Places): string[] {
   const device = `virtio-net-pci,netdev=prim,addr=0x1e,romfile=,mac=02:bb:00:00:00:${hex(spec.index)}`;
   return ["-netdev", netdev("prim", PRIMARY_SEGMENT, spec, places), "-device", device];
+}
+
+function hostPortsDevices(): string[] {
+  const device = "virtio-net-pci,netdev=host,addr=0x1d,romfile=,mac=02:cc:00:00:00:00";
+  return ["-netdev", "user,id=host,ipv6=off", "-device", device];
 }
 
 function channelDevices(places: Places, i: number): string[] {
