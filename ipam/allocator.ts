@@ -4,7 +4,7 @@ import { candidates, exhausted, hashedStart, type IsTaken, type Order } from "./
 import { contentionOf } from "./contention.ts";
 import type { PoolRange } from "./pool-range.ts";
 import type { Range } from "./range.ts";
-import type { Owner, Pool, Store, Taken } from "./store/store.ts";
+import type { Holder, Owner, Pool, Store, Taken } from "./store/store.ts";
 
 /** What a caller wants besides "any address". All canonical. */
 export interface Preference {
@@ -80,10 +80,12 @@ export class Allocator {
       const address = next(range, taken, (a) => others.busy.has(a), order);
       if (address === undefined) return undefined;
       const ip = toText({ isV6: range.isV6, value: address });
-      if (!(await this.#try(pool, ip, owner))) {
-        if (losses > 0 || others.start !== undefined) others.won(address);
+      const holder = await this.#try(pool, ip, owner);
+      if (!holder) {
+        if (order !== taken.order) others.won(address);
         return ip;
       }
+      if (holder.isElsewhere) continue;
       others.lost();
       order = { from: hashedStart(range, `${owner.node}/${owner.podref}/${owner.ifname}/${losses}`) };
     }
@@ -91,7 +93,7 @@ export class Allocator {
   }
 
   /** @returns the holder when it is somebody else's. */
-  async #try(pool: Pool, ip: string, owner: Owner): Promise<Owner | undefined> {
+  async #try(pool: Pool, ip: string, owner: Owner): Promise<Holder | undefined> {
     const { beforeClaim, afterClaim, signal } = this.#options;
     const address = toNumber(ip);
     const { busy } = contentionOf(this.#store, pool);

@@ -13,7 +13,7 @@ import { Reservations } from "./kubernetes/reservations.ts";
 import { takeSlice } from "./kubernetes/slices.ts";
 import { Views } from "./kubernetes/views.ts";
 import { isSandbox } from "./memory.ts";
-import type { Claim, Owner, Pool, Released, Store, Taken } from "./store.ts";
+import type { Claim, Holder, Owner, Pool, Released, Store, Taken } from "./store.ts";
 
 export interface KubernetesStoreOptions {
   readonly cluster: Cluster;
@@ -66,7 +66,7 @@ export class KubernetesStore implements Store {
     });
   }
 
-  claim(claim: Claim, signal?: AbortSignal): Promise<Owner | undefined> {
+  claim(claim: Claim, signal?: AbortSignal): Promise<Holder | undefined> {
     return guarded(`claim ${claim.ip} in pool ${claim.pool.name}`, async () => {
       const view = await this.#views.get(claim.pool);
       const holder = (await this.#isFast(claim.pool, signal))
@@ -128,8 +128,9 @@ export class KubernetesStore implements Store {
     return pool.overlapping && this.#options.mode() === "absent" && (await this.#views.isAdopted(pool, signal));
   }
 
-  async #reserve(claim: Claim, signal?: AbortSignal): Promise<Owner | undefined> {
-    return (await this.#reservations.claim(claim, signal))?.owner;
+  async #reserve(claim: Claim, signal?: AbortSignal): Promise<Holder | undefined> {
+    const held = await this.#reservations.claim(claim, signal);
+    return held && { ...held.owner, isElsewhere: held.pool !== claim.pool.name };
   }
 
   #releaseFast(claim: Claim, signal?: AbortSignal): Promise<Released> {
@@ -140,10 +141,10 @@ export class KubernetesStore implements Store {
     return this.#reservations.release(claim, isOurs, signal);
   }
 
-  async #claimExactly(claim: Claim, view: PoolView, signal?: AbortSignal): Promise<Owner | undefined> {
+  async #claimExactly(claim: Claim, view: PoolView, signal?: AbortSignal): Promise<Holder | undefined> {
     const { pool, ip } = claim;
     const elsewhere = pool.overlapping && (await this.#overlaps.holder(pool, ip));
-    if (elsewhere) return elsewhere;
+    if (elsewhere) return { ...elsewhere, isElsewhere: true };
     const reserved = pool.overlapping && (await this.#reserve(claim, signal));
     if (reserved) return reserved;
     const recorded = await this.#writer(pool, view).write(view.keyOf(ip), claim.owner);

@@ -13,6 +13,12 @@ export interface Owner {
   readonly node?: string;
 }
 
+/** Who has an address that a claim did not get. */
+export interface Holder extends Owner {
+  /** Not through the pool of the claim: no race was lost, ranges overlap. */
+  readonly isElsewhere?: boolean;
+}
+
 /** Where addresses are taken from: the object that one range of a network configuration names. */
 export interface Pool {
   /** Name of the IPPool object, such as `rail0-10.10.0.0-16`. */
@@ -62,7 +68,7 @@ export interface Store {
    * @returns undefined when it is the claim's; else who has it.
    * @throws {StoreError} also when the outcome stays unclear: the address must then be released.
    */
-  claim(claim: Claim, signal?: AbortSignal): Promise<Owner | undefined>;
+  claim(claim: Claim, signal?: AbortSignal): Promise<Holder | undefined>;
   /** Gives an address back if podref, ifname and container ID are the holder's. Idempotent. */
   release(claim: Claim, signal?: AbortSignal): Promise<Released>;
   /** Addresses of a pool that a sandbox holds, found by container ID and ifname: for attachments that no journal knows. */
