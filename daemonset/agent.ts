@@ -20,6 +20,8 @@ export interface AgentOptions {
   readonly health: string;
   /** Seconds between two runs of the reconciler when nothing happens. */
   readonly reconcileSeconds: number;
+  /** An address is freed when it looks abandoned twice, so far apart. */
+  readonly graceSeconds: number;
   readonly policy: NodePolicy;
   /** Where tests inject faults. */
   readonly step?: (step: string) => void;
@@ -34,13 +36,13 @@ const SETTLE_MS = 2_000;
  * Returns when told to stop, after the requests in flight are answered.
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
-  const { health: address, reconcileSeconds, policy, step, log } = options;
+  const { health: address, reconcileSeconds, graceSeconds, policy, step, log } = options;
   const paths = { ...PATHS, ...options.paths };
   const { runDir, netnsDir } = paths;
   const health: Health = { ready: false };
   const endpoint = address ? await serveHealth(address, health, log) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
-  const addresses = startAddresses({ paths, policy, log, ...(step && { step }) });
+  const addresses = startAddresses({ paths, policy, log, graceMs: graceSeconds * 1000, ...(step && { step }) });
   const thread = new Worker("./daemonset/kernel-worker.ts", { smol: true });
   const lane = new Lane(thread, addresses.answer, (why) => {
     log.warn({ why }, "the kernel thread ended: the agent ends too, and its successor reads the journal");

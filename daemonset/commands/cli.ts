@@ -4,7 +4,7 @@ import { PATHS, type Paths } from "../../cni/host.ts";
 import { readNodePolicy } from "../../cni/ipam-host.ts";
 import { createHost, pathsFrom, traceFrom } from "../../cni/node-host.ts";
 import { execCommand } from "../../cni/protocol/edges.ts";
-import { runAgent } from "../agent.ts";
+import { type AgentOptions, runAgent } from "../agent.ts";
 import { createLog } from "../log.ts";
 import { reconcile } from "../reconcile/reconcile.ts";
 
@@ -30,9 +30,14 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
             default: 60,
             describe: "pause between two runs of the reconciler",
           })
+          .option("grace-seconds", {
+            type: "number",
+            default: 60,
+            describe: "an address is freed when it looks abandoned twice, so far apart",
+          })
           .example("$0 agent", "as the DaemonSet runs it")
           .example("RAILNET_STATE_DIR=/tmp/state RAILNET_RUN_DIR=/tmp/run $0 agent --health ''", "beside another one"),
-      ({ health, reconcileSeconds }) => agent(health, reconcileSeconds),
+      ({ health, reconcileSeconds, graceSeconds }) => agent({ health, reconcileSeconds, graceSeconds }),
     )
     .command(
       "reconcile",
@@ -51,11 +56,11 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     .parseAsync();
 }
 
-async function agent(health: string, reconcileSeconds: number): Promise<void> {
+async function agent(options: Pick<AgentOptions, "health" | "reconcileSeconds" | "graceSeconds">): Promise<void> {
   const paths = pathsFrom(process.env);
   const policy = readNodePolicy({ ...PATHS, ...paths }, process.env);
   const { step } = faultsFrom(process.env);
-  await runAgent({ paths, health, reconcileSeconds, policy, ...(step && { step }), log: createLog() });
+  await runAgent({ ...options, paths, policy, ...(step && { step }), log: createLog() });
 }
 
 async function reconcileOnce(paths: Partial<Paths>): Promise<void> {
