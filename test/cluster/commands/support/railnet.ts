@@ -13,11 +13,16 @@ export interface Ran {
   readonly json: any;
 }
 
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Standard input. */
+  readonly input?: string;
+  /** Called with what comes on standard error, while it runs. */
+  readonly onMessage?: (text: string) => unknown;
+}
+
 /** Runs `railnet ipam …` as a process of its own, on a machine that has none of Railnet's files. */
-export function ipam(
-  args: readonly string[],
-  { env = {}, input = "" }: { env?: Record<string, string>; input?: string } = {},
-) {
+export function ipam(args: readonly string[], { env = {}, input = "", onMessage = () => {} }: RunOptions = {}) {
   const nowhere = mkdtempSync(`${tmpdir()}/railnet-ipam-`);
   const child = spawn(`${ROOT}node_modules/.bin/bun`, [`${ROOT}main.ts`, "ipam", ...args], {
     cwd: nowhere,
@@ -31,7 +36,10 @@ export function ipam(
   });
   const output = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text) => (output.stdout += text));
-  child.stderr.setEncoding("utf8").on("data", (text) => (output.stderr += text));
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    output.stderr += text;
+    onMessage(text);
+  });
   child.stdin.end(input);
   return new Promise<Ran>((resolve, reject) => {
     child.on("error", reject);
