@@ -8,6 +8,7 @@ import {
   ownerOfRecord,
   ownerOfReservation,
   type PoolRecord,
+  RECORDS_DECIDE,
   type Reservation,
   toReservation,
 } from "../../ipam/whereabouts/objects.ts";
@@ -38,6 +39,7 @@ export async function adopt(
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const pool = await context.cluster.get<IpPool>(IP_POOLS, name, { signal });
     if (!pool || pool.metadata.annotations?.[ADOPTED]) return pool !== undefined;
+    if (pool.metadata.annotations?.[RECORDS_DECIDE]) return true; // the watch will say so too
     const place = placeOf(pool, slices);
     if (!place) return notOurs(pool, context);
     const conflicts = await reserveAll(pool, place, checked, context, signal);

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type KubeObject, NODE_SLICE_POOLS } from "../../ipam/kubernetes/cluster.ts";
-import { ADOPTED, type NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
+import { ADOPTED, type NodeSlicePool, RECORDS_DECIDE } from "../../ipam/whereabouts/objects.ts";
 import { adopt, disown } from "./adopt.ts";
 import type { Context } from "./context.ts";
 import { pause } from "./loop.ts";
@@ -94,7 +94,8 @@ class Keeper {
 
   async #act(signal: AbortSignal): Promise<boolean> {
     const isAdopted = Boolean(this.#metadata?.annotations?.[ADOPTED]);
-    if (this.#context.mode() === "coexist") {
+    const recordsDecide = Boolean(this.#metadata?.annotations?.[RECORDS_DECIDE]);
+    if (this.#context.mode() === "coexist" || recordsDecide) {
       if (isAdopted) await disown(this.#name, this.#context, signal);
       this.#view.forget();
       return true;

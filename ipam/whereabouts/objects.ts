@@ -41,6 +41,12 @@ export interface NodeSlicePool extends KubeObject {
 /** On an IPPool: every record in it has its reservation, so a reservation alone decides (mode `absent`). */
 export const ADOPTED = "railnet.io/adopted";
 
+/**
+ * On an IPPool: addresses were claimed in it with `enable_overlapping_ranges: false`, where the record alone counts. So
+ * its records are no view of its reservations, and it is never adopted.
+ */
+export const RECORDS_DECIDE = "railnet.io/records-decide";
+
 /** Labels of a reservation find it; `spec` and the annotations decide. */
 export const LABEL = {
   node: "railnet.io/node",

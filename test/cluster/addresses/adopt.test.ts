@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { makePod } from "../support/objects.ts";
 import type { Json } from "../support/raw.ts";
@@ -84,6 +85,7 @@ t.test("adopt() misses no record that comes while it is at work", async (t) => {
     const after = await raw.merge(`${POOLS}/${rail.name}`, { spec: { allocations: { [key]: record(key) } } });
     if (after.metadata.annotations?.["railnet.io/adopted"]) break;
     late.push(key);
+    await sleep(30); // as often as the server lets many nodes write one pool
     if (key > 900) break;
   }
   t.ok(late.length > 0, "some came in between");
@@ -138,6 +140,31 @@ t.test("disown() takes the mark away when Whereabouts comes back, and adoption b
   await setMode(raw, "absent");
   await isAdopted(rail.name);
   t.ok((await reserved(raw, "rail0")).includes("10.1.0.99 default/late net1 late"));
+});
+
+t.test("adopt() and PoolView leave a pool alone whose records decide", async (t) => {
+  const rail = pool("rail4", "10.5.0.0/24");
+  await using agent = await Agent.start("node-a", kubeconfig);
+  await until(
+    "mode absent",
+    () => agent.modes.mode,
+    (mode) => mode === "absent",
+  );
+  const owner = (id: string) => ({ podref: "default/o", ifname: "net1", containerId: id });
+  t.equal(await agent.store.claim({ pool: rail, ip: "10.5.0.1", owner: owner("o1") }), undefined);
+  await until("the view", () => recorded(raw, rail.name), (view) => view!.length === 1); // biome-ignore format: one line
+  const exact = { ...rail, overlapping: false };
+  const other = { podref: "default/exact", ifname: "net1", containerId: "e1" };
+  await using second = await Agent.start("node-b", kubeconfig);
+  t.equal(await second.store.claim({ pool: exact, ip: "10.5.0.2", owner: other }), undefined);
+  t.equal(await second.store.claim({ pool: exact, ip: "10.5.0.2", owner: { ...other, containerId: "e2" } }), undefined);
+  t.equal(await adoptedAt(rail.name), undefined, "not adopted any more");
+  const elsewhere = pool("rail5", "10.6.0.0/24"); // its view is written: the leader has had its turn
+  await agent.store.claim({ pool: elsewhere, ip: "10.6.0.1", owner: owner("o2") });
+  await until("the other view", () => recorded(raw, elsewhere.name), (view) => view!.length === 1); // biome-ignore format: one line
+  t.same(await recorded(raw, rail.name), ["10.5.0.1 default/o net1 o1", "10.5.0.2 default/exact net1 e2"]);
+  t.same(await reserved(raw, "rail4"), ["10.5.0.1 default/o net1 o1"]);
+  t.equal(await adoptedAt(rail.name), undefined);
 });
 
 t.test("adopt() ends well wherever its agent ends", async (t) => {
