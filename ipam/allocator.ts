@@ -75,19 +75,20 @@ export class Allocator {
   async #claimAny({ pool, range }: PoolRange, owner: Owner, taken: Taken, first: readonly (string | undefined)[]) {
     for (const ip of first) if (ip && !(await this.#try(pool, ip, owner))) return ip;
     const others = contentionOf(this.#store, pool);
-    let order: Order = others.start === undefined ? taken.order : { from: others.start };
-    for (let losses = 0; losses < MAX_LOSSES; losses++) {
+    for (let losses = 0; losses < MAX_LOSSES; ) {
+      const { start } = others;
+      const order: Order = start === undefined ? taken.order : { from: start };
       const address = next(range, taken, (a) => others.busy.has(a), order);
       if (address === undefined) return undefined;
       const ip = toText({ isV6: range.isV6, value: address });
       const holder = await this.#try(pool, ip, owner);
       if (!holder) {
-        if (order !== taken.order) others.won(address);
+        others.won(address);
         return ip;
       }
       if (holder.isElsewhere) continue;
-      others.lost();
-      order = { from: hashedStart(range, `${owner.node}/${owner.podref}/${owner.ifname}/${losses}`) };
+      losses++;
+      others.lost(start, (jump) => hashedStart(range, `${owner.node}/${jump}`));
     }
     return undefined;
   }

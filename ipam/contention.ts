@@ -7,21 +7,27 @@ const CALM_MS = 60_000;
 export class Contention {
   /** Candidates that some call is just claiming: to the others they are taken. */
   readonly busy = new Set<bigint>();
-  #next: bigint | undefined;
+  #start: bigint | undefined;
   #lostAt = Number.NEGATIVE_INFINITY;
+  #jumps = 0;
 
-  /** Where to go on after a race that was lost lately: behind the last success of this process. */
+  /** Where to begin; undefined where nobody was in the way lately: at the common start. */
   get start(): bigint | undefined {
-    return performance.now() - this.#lostAt < CALM_MS ? this.#next : undefined;
+    return performance.now() - this.#lostAt < CALM_MS ? this.#start : undefined;
   }
 
-  lost(): void {
+  /**
+   * A race was lost by a call that began at `start`. All calls of this process move on together, the first one that
+   * loses there says where to: so a node's addresses stay side by side, and nodes do not follow each other.
+   */
+  lost(start: bigint | undefined, place: (jump: number) => bigint): void {
+    if (start === this.start) this.#start = place(this.#jumps++);
     this.#lostAt = performance.now();
-    this.#next = undefined;
   }
 
+  /** @param address what a call got that began at the common place of this process. */
   won(address: bigint): void {
-    this.#next = address + 1n;
+    if (this.#start !== undefined && address >= this.#start) this.#start = address + 1n;
   }
 }
 
