@@ -6,8 +6,9 @@ import type { Owner, Pool } from "../store.ts";
 import { PoolView } from "./pool-view.ts";
 import type { Pools } from "./pools.ts";
 
-/** How old a look at other pools may be. */
-const OLD_MS = 2_000;
+/** How old the list of pools may be, and the records of those that overlap. */
+const OLD_LIST_MS = 30_000;
+const OLD_RECORDS_MS = 2_000;
 
 interface Seen<T> {
   readonly at: number;
@@ -45,15 +46,19 @@ export class Overlaps {
   }
 
   #allNames(): Promise<readonly string[]> {
-    this.#names = this.#fresh(this.#names, async () => {
-      const { items } = await this.#cluster.list(IP_POOLS, { metadataOnly: true, fromCache: true });
+    this.#names = this.#fresh(this.#names, OLD_LIST_MS, async () => {
+      const { items } = await this.#cluster.list(IP_POOLS, {
+        metadataOnly: true,
+        fromCache: true,
+        keep: ({ metadata: { name } }) => ({ metadata: { name } }),
+      });
       return items.map(({ metadata }) => metadata.name);
     });
     return this.#names.value;
   }
 
   #view(pool: Pool, name: string): Promise<PoolView | undefined> {
-    const seen = this.#fresh(this.#views.get(name), async () => {
+    const seen = this.#fresh(this.#views.get(name), OLD_RECORDS_MS, async () => {
       const object = await this.#pools.get(name);
       return object && new PoolView({ ...pool, name, cidr: object.spec.range }, object);
     });
@@ -62,8 +67,8 @@ export class Overlaps {
   }
 
   /** A failed look is not remembered. */
-  #fresh<T>(seen: Seen<T> | undefined, look: () => Promise<T>): Seen<T> {
-    if (seen && this.#clock() - seen.at <= OLD_MS) return seen;
+  #fresh<T>(seen: Seen<T> | undefined, oldMs: number, look: () => Promise<T>): Seen<T> {
+    if (seen && this.#clock() - seen.at <= oldMs) return seen;
     const value = look();
     const now: Seen<T> = { at: this.#clock(), value };
     value.catch(() => Object.assign(now, { at: Number.NEGATIVE_INFINITY }));

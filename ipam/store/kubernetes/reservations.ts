@@ -1,4 +1,4 @@
-import { type Cluster, type JsonPatch, RESERVATIONS } from "../../kubernetes/cluster.ts";
+import { type Cluster, type JsonPatch, type KubeObject, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { IpamStep } from "../../steps.ts";
 import { ipOfReservation, reservationName } from "../../whereabouts/names.ts";
 import {
@@ -85,10 +85,14 @@ export class Reservations {
     return this.#cluster.get<Reservation>(RESERVATIONS, reservationName(network, ip), { signal });
   }
 
-  /** @param isLabelled false: also those of Whereabouts, which have no labels. */
+  /** Names, pools and specs. @param isLabelled false: also those of Whereabouts, which have no labels. */
   async all(network: string, isLabelled: boolean, signal?: AbortSignal): Promise<readonly Reservation[]> {
     const labelSelector = `${LABEL.network}=${labelValue(network)}`;
-    const selection = { signal, ...(isLabelled && { labelSelector }) };
+    const keep = ({ metadata: { name, annotations = {} }, ...rest }: KubeObject): Reservation => ({
+      metadata: { name, annotations },
+      spec: (rest as Reservation).spec,
+    });
+    const selection = { signal, keep, ...(isLabelled && { labelSelector }) };
     return (await this.#cluster.list<Reservation>(RESERVATIONS, selection)).items;
   }
 

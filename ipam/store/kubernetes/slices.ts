@@ -39,7 +39,7 @@ async function take(
 ): Promise<boolean> {
   const path = `/status/allocations/${index}`;
   try {
-    await cluster.patch(
+    const { status } = await cluster.patch<NodeSlicePool>(
       NODE_SLICE_POOLS,
       name,
       [
@@ -47,8 +47,9 @@ async function take(
         { op: "test", path: `${path}/sliceRange`, value: sliceRange },
         { op: "replace", path: `${path}/nodeName`, value: node },
       ],
-      { signal, metadataOnly: true },
+      { signal },
     );
+    if (status?.allocations[index]?.nodeName !== node) throw notKept(name);
     return true;
   } catch (error) {
     if (isOutdated(error) || isUnclear(error)) return false;
@@ -60,6 +61,14 @@ const noPool = (name: string): StoreError =>
   new StoreError(
     "unavailable",
     `cannot find NodeSlicePool ${name}: the agents' leader makes it from the network's node_slice_size; is an agent running?`,
+  );
+
+/** Where `status` is a subresource, the server takes the patch and drops what it says. */
+const notKept = (name: string): StoreError =>
+  new StoreError(
+    "refused",
+    `cannot take a slice of NodeSlicePool ${name}: the definition of nodeslicepools keeps status apart, as a fork of Whereabouts has it; ` +
+      "kubectl apply -f manifests/crds",
   );
 
 const noneLeft = ({ metadata, spec }: NodeSlicePool, node: string): StoreError =>

@@ -33,6 +33,8 @@ export class Views {
   readonly #options: ViewsOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #loads = new Map<string, Promise<Entry | undefined>>();
+  /** Names of pools that were seen to be adopted, though nobody needed their records. */
+  readonly #adopted = new Set<string>();
   #mode: Mode;
 
   constructor(options: ViewsOptions) {
@@ -74,9 +76,10 @@ export class Views {
 
   async isAdopted(pool: Pool, signal?: AbortSignal): Promise<boolean> {
     const entry = this.#known(pool);
-    if (entry?.view.isAdopted) return true;
+    if (entry?.view.isAdopted || this.#adopted.has(pool.name)) return true;
     if (entry && !this.#isOlder(entry.adoptionSeenAt, ADOPTION_MS)) return false;
     const is = await this.#options.pools.isAdopted(pool.name, signal);
+    if (is) this.#adopted.add(pool.name);
     if (!entry) return is;
     entry.view.isAdopted = is;
     entry.adoptionSeenAt = this.#options.clock();
@@ -86,7 +89,7 @@ export class Views {
   /** When the cluster's mode changes, what was adopted in the old one may have to be adopted again. */
   #known(pool: Pool): Entry | undefined {
     const mode = this.#options.mode();
-    if (mode !== this.#mode) this.#entries.clear();
+    if (mode !== this.#mode) for (const known of [this.#entries, this.#adopted]) known.clear();
     this.#mode = mode;
     return this.#entries.get(pool.name);
   }

@@ -2,6 +2,7 @@
 import t from "tap";
 import { ApiError } from "../../../ipam/kubernetes/cluster.ts";
 import type { Mode } from "../../../ipam/kubernetes/mode.ts";
+import { IPAM_STORE_STEPS } from "../../../ipam/steps.ts";
 import { type Claim, StoreError } from "../../../ipam/store/store.ts";
 import { newNetwork, ownerOf, poolOf } from "../../ipam/store/names.ts";
 import { type Effect, type Fault, FaultProxy } from "../support/fault-proxy.ts";
@@ -109,6 +110,31 @@ async function retry<T>(work: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (attempt === 5) throw error;
     }
+}
+
+for (const mode of ["absent", "coexist"] as const)
+  for (const step of IPAM_STORE_STEPS)
+    for (const write of ["claim", "hand-over", "release"] as const)
+      t.test(`KubernetesStore, mode ${mode}: the process dies in a ${write} after ${step}`, async (t) => {
+        const claim: Claim = {
+          pool: poolOf(newNetwork(), "10.20.0.0/24"),
+          ip: "10.20.0.5",
+          owner: ownerOf("p", "new"),
+        };
+        const next = await place.open(mode);
+        if (write === "hand-over") await next.claim({ ...claim, owner: ownerOf("p", "old") });
+        if (write === "release") await next.claim(claim);
+        const dying = await place.open(mode, { step: (at) => at === step && dead() });
+        await (write === "release" ? dying.release(claim) : dying.claim(claim)).catch(() => {});
+        if (write === "hand-over") t.equal(await next.release({ ...claim, owner: ownerOf("p", "older") }), "foreign");
+        t.equal((await next.holder(claim.pool, claim.ip))?.podref ?? "team/p", "team/p");
+        for (const sandbox of ["old", "new"]) await next.release({ ...claim, owner: ownerOf("p", sandbox) });
+        t.same(await left(claim), [], "nothing is left");
+        t.equal(await next.claim({ ...claim, owner: ownerOf("q") }), undefined, "somebody else can have it");
+      });
+
+function dead(): never {
+  throw new Error("killed");
 }
 
 for (const mode of ["absent", "coexist"] as const)

@@ -8,11 +8,11 @@ import { ownerOf, poolOf } from "../names.ts";
 const [action = "", path = "", ...rest] = process.argv.slice(2);
 const store = new DirectoryStore(path, lockIn(path));
 
-/** Claims, hands over and releases until it is done or killed, and tells each step in the log that all processes append to. */
-async function storm(network: string, name: string, isKilled: boolean): Promise<void> {
+/** Claims, hands over and releases until it is done or killed, from outside or while it holds an address; and tells each step in the log that all processes append to. */
+async function storm(network: string, name: string, end: string): Promise<void> {
   const pool = poolOf(network, "10.20.0.0/24");
-  if (isKilled) dieWithin(600);
-  for (let round = 0; round < 60; round++) {
+  if (end === "is-killed") dieWithin(600);
+  for (let round = 0; round < 60 || end !== "ends"; round++) {
     const ip = `10.20.0.${1 + Math.floor(Math.random() ** 2 * 90)}`;
     const old = ownerOf(name, `${round}-old`);
     if (await store.claim({ pool, ip, owner: old })) continue;
@@ -23,6 +23,7 @@ async function storm(network: string, name: string, isKilled: boolean): Promise<
     tell("claimed", ip, owner.containerId);
     const late = await store.release({ pool, ip, owner: old });
     if (late !== "foreign") throw new Error(`a late release of ${ip} is ${late}`);
+    if (end === "dies-holding" && round > 3) process.kill(process.pid, "SIGKILL");
     if (round % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     tell("releasing", ip, owner.containerId);
     const outcome = await store.release({ pool, ip, owner });
@@ -58,6 +59,6 @@ async function disk(): Promise<void> {
   writeSync(1, JSON.stringify(said));
 }
 
-if (action === "storm") await storm(rest[0]!, `s${rest[1]}`, rest[2] === "1");
+if (action === "storm") await storm(rest[0]!, `s${rest[1]}`, rest[2]!);
 else if (action === "disk") await disk();
 else throw new Error(`cannot ${action}: unknown`);
