@@ -11,6 +11,7 @@ import type { NodePolicy } from "../ipam/host.ts";
 import { type Addresses, startAddresses } from "./addresses/start.ts";
 import { type Health, serveHealth } from "./health.ts";
 import { Lane } from "./lane.ts";
+import { renderMetrics } from "./metrics.ts";
 import { AgentServer } from "./server.ts";
 
 /** How an agent is started. */
@@ -43,6 +44,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const endpoint = address ? await serveHealth(address, health, log) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
   const addresses = startAddresses({ paths, policy, log, graceMs: graceSeconds * 1000, ...(step && { step }) });
+  health.metrics = () => renderMetrics({ addresses: addresses.counters, pendingReleases: addresses.pending });
   const thread = new Worker("./daemonset/kernel-worker.ts", { smol: true });
   const lane = new Lane(thread, addresses.answer, (why) => {
     log.warn({ why }, "the kernel thread ended: the agent ends too, and its successor reads the journal");

@@ -7,14 +7,16 @@ import { codeOf } from "../cni/kernel/errno.ts";
 export interface Health {
   /** True once the agent holds its lock, has reconciled and listens. */
   ready: boolean;
+  /** The text of `/metrics`; absent until there is something to count. */
+  metrics?: () => Promise<string>;
 }
 
 /** Pause before an address that is taken is tried again. */
 const RETRY_MS = 200;
 
 /**
- * `/healthz`: the process answers. `/readyz`: it also serves. Runs in the main thread, so the kernel cannot stall it.
- * During an upgrade the predecessor, in the same host network, still has the address and answers the probes; this one
+ * `/healthz`: the process answers. `/readyz`: it also serves. `/metrics`: what it counted. Runs in the main thread, so
+ * the kernel cannot stall it. During an upgrade the predecessor, in the same host network, still has the address and answers the probes; this one
  * takes it over as soon as it is free.
  *
  * @returns once it listens or waits for that.
@@ -22,7 +24,11 @@ const RETRY_MS = 200;
  */
 export async function serveHealth(address: string, health: Health, log: Log): Promise<{ close(): void }> {
   const { host, port } = parseAddress(address);
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
+    if (request.url === "/metrics" && health.metrics) {
+      response.writeHead(200, { "Content-Type": "text/plain; version=0.0.4" }).end(await health.metrics());
+      return;
+    }
     const ok = request.url === "/healthz" || (request.url === "/readyz" && health.ready);
     const known = request.url === "/healthz" || request.url === "/readyz";
     response.writeHead(ok ? 200 : known ? 503 : 404).end(ok ? "ok\n" : known ? "not ready\n" : "");

@@ -52,7 +52,11 @@ export class Place implements AsyncDisposable {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
       metadata: { name: "railnet-leader", namespace: "kube-system" },
-      spec: { holderIdentity: "bench", leaseDurationSeconds: 100_000, renewTime: new Date().toISOString().replace("Z", "000Z") },
+      spec: {
+        holderIdentity: "bench",
+        leaseDurationSeconds: 100_000,
+        renewTime: new Date().toISOString().replace("Z", "000Z"),
+      },
     });
   }
 

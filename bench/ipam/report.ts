@@ -26,15 +26,59 @@ export function toRows({ single, view, plain, theirs }: Measured): Row[] {
   const of = <T>(read: (storm: Storm) => T): T | undefined => theirs && read(theirs);
   return [
     row("add/1", "ms", median(single.add.railnet), median(single.add.peer), atMost(0.2)),
-    row("del/1", "ms", median(single.del.railnet), median(single.del.peer), { text: "≤ 5 ms", holds: ({ railnet }) => railnet <= 5 }),
+    row("del/1", "ms", median(single.del.railnet), median(single.del.peer), {
+      text: "≤ 5 ms",
+      holds: ({ railnet }) => railnet <= 5,
+    }),
     row("storm/rate", "ADDs/s", rate(view), of(rate), { text: "≥ 50 x", holds: ({ ratio }) => (ratio ?? 0) >= 50 }),
-    row("storm/p50", "ms", quantile(view.ms, 0.5), of(({ ms }) => quantile(ms, 0.5))),
-    row("storm/p99", "ms", quantile(view.ms, 0.99), of(({ ms }) => quantile(ms, 0.99)), atMost(1 / 50, "1/50 x")),
-    row("storm/api-cpu", "ms/ADD", view.cpuMs, of(({ cpuMs }) => cpuMs), atMost(1 / 30, "1/30 x")),
-    row("storm/api-cpu-no-view", "ms/ADD", plain.cpuMs, of(({ cpuMs }) => cpuMs), atMost(1 / 60, "1/60 x")),
-    row("storm/requests", "/ADD", view.requests, of(({ requests }) => requests), { text: "≤ 1.3", holds: ({ railnet }) => railnet <= 1.3 }),
-    row("storm/failed", "ADDs", view.failed + plain.failed, of(({ failed }) => failed), { text: "none", holds: ({ railnet }) => railnet === 0 }),
-    row("storm/duplicates", "ADDs", view.duplicates + plain.duplicates, of(({ duplicates }) => duplicates), { text: "none", holds: ({ railnet }) => railnet === 0 }),
+    row(
+      "storm/p50",
+      "ms",
+      quantile(view.ms, 0.5),
+      of(({ ms }) => quantile(ms, 0.5)),
+    ),
+    row(
+      "storm/p99",
+      "ms",
+      quantile(view.ms, 0.99),
+      of(({ ms }) => quantile(ms, 0.99)),
+      atMost(1 / 50, "1/50 x"),
+    ),
+    row(
+      "storm/api-cpu",
+      "ms/ADD",
+      view.cpuMs,
+      of(({ cpuMs }) => cpuMs),
+      atMost(1 / 30, "1/30 x"),
+    ),
+    row(
+      "storm/api-cpu-no-view",
+      "ms/ADD",
+      plain.cpuMs,
+      of(({ cpuMs }) => cpuMs),
+      atMost(1 / 60, "1/60 x"),
+    ),
+    row(
+      "storm/requests",
+      "/ADD",
+      view.requests,
+      of(({ requests }) => requests),
+      { text: "≤ 1.3", holds: ({ railnet }) => railnet <= 1.3 },
+    ),
+    row(
+      "storm/failed",
+      "ADDs",
+      view.failed + plain.failed,
+      of(({ failed }) => failed),
+      { text: "none", holds: ({ railnet }) => railnet === 0 },
+    ),
+    row(
+      "storm/duplicates",
+      "ADDs",
+      view.duplicates + plain.duplicates,
+      of(({ duplicates }) => duplicates),
+      { text: "none", holds: ({ railnet }) => railnet === 0 },
+    ),
   ];
 }
 
@@ -43,11 +87,20 @@ interface Bar {
   holds(row: Pick<Row, "railnet" | "ratio">): boolean;
 }
 
-const atMost = (limit: number, text = `${limit} x`): Bar => ({ text: `≤ ${text}`, holds: ({ ratio }) => (ratio ?? Infinity) <= limit });
+const atMost = (limit: number, text = `${limit} x`): Bar => ({
+  text: `≤ ${text}`,
+  holds: ({ ratio }) => (ratio ?? Infinity) <= limit,
+});
 
 function row(name: string, unit: string, railnet: number, peer: number | undefined, bar?: Bar): Row {
   const ratio = peer ? railnet / peer : null;
-  const whole = { case: name, railnet: round(railnet), peer: peer === undefined ? null : round(peer), ratio: ratio === null ? null : round(ratio), unit };
+  const whole = {
+    case: name,
+    railnet: round(railnet),
+    peer: peer === undefined ? null : round(peer),
+    ratio: ratio === null ? null : round(ratio),
+    unit,
+  };
   return { ...whole, ...(bar && { bar: bar.text, kept: bar.holds({ railnet, ratio }) }) };
 }
 
@@ -61,6 +114,11 @@ export function formatTable(rows: readonly Row[]): string {
   ]); // biome-ignore format: one row
   const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i]!.length)));
   return [head, widths.map((width) => "-".repeat(width)), ...lines]
-    .map((line) => line.map((cell, i) => ([1, 2, 4].includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join("  ").trimEnd())
+    .map((line) =>
+      line
+        .map((cell, i) => ([1, 2, 4].includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+        .join("  ")
+        .trimEnd(),
+    )
     .join("\n");
 }

@@ -55,9 +55,13 @@ interface Task {
 async function measure({ adds, atOnce, nodes, peer, dist }: Task): Promise<Row[]> {
   await using place = await Place.prepare(nodes, dist);
   say(`${nodes} agents start`);
+  await place.withoutLeader(); // it would notice the live Whereabouts, and switch the mode
   await place.startAgents();
   say("single ADDs and DELs, in turn");
-  const single = await singles(place, peer > 0 ? 30 : 0);
+  const single = await singles(place, 30);
+  await place.wipe();
+  await place.withLeader();
+  await place.startAgents();
   say(`${adds} ADDs, ${atOnce} at once, with the pool's view`);
   const view = await ours(place, adds, atOnce, "10.2.0.0/16", true);
   await place.wipe();
@@ -68,6 +72,8 @@ async function measure({ adds, atOnce, nodes, peer, dist }: Task): Promise<Row[]
   await place.wipe();
   if (peer > 0) say(`${peer} ADDs of Whereabouts, ${atOnce} at once: minutes`);
   const theirs = peer > 0 ? await whereabouts(place, peer, atOnce) : undefined;
+  for (const [what, { counts }] of Object.entries({ view, plain, theirs: theirs ?? { counts: {} } }))
+    console.error(`[bench] requests, ${what}: ${JSON.stringify(counts)}`);
   return toRows({ single, view, plain, theirs });
 }
 
@@ -81,7 +87,12 @@ function config(range: string) {
 async function ours(place: Place, adds: number, atOnce: number, range: string, withView: boolean): Promise<Storm> {
   const nodeOf = (i: number): ClusterNode => place.nodes[i % place.nodes.length]!;
   const add = async (i: number) => {
-    const sandbox = { id: id(`${range}-${i}`), pod: `job-${i}`, namespace: "team-a", uid: `00000000-0000-4000-8000-${String(i).padStart(12, "0")}` };
+    const sandbox = {
+      id: id(`${range}-${i}`),
+      pod: `job-${i}`,
+      namespace: "team-a",
+      uid: `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`,
+    };
     const { exit, json } = await nodeOf(i).call("ADD", config(range), sandbox);
     return { ok: exit === 0, ip: json?.ips?.[0]?.address };
   };
