@@ -124,9 +124,17 @@ export class ClusterNode {
 
   #cni(
     verb: Verb,
-    { id, pod, namespace = "default", ifname = "net1", uid, netns }: Sandbox & { uid?: string; netns?: string },
+    {
+      id,
+      pod,
+      namespace = "default",
+      ifname = "net1",
+      args: more = [],
+      uid,
+      netns,
+    }: Sandbox & { uid?: string; netns?: string },
   ) {
-    const args = ["IgnoreUnknown=1", `K8S_POD_NAMESPACE=${namespace}`, `K8S_POD_NAME=${pod}`, ...(uid ? [`K8S_POD_UID=${uid}`] : [])]; // biome-ignore format: one line
+    const args = ["IgnoreUnknown=1", `K8S_POD_NAMESPACE=${namespace}`, `K8S_POD_NAME=${pod}`, ...(uid ? [`K8S_POD_UID=${uid}`] : []), ...more]; // biome-ignore format: one line
     return {
       CNI_COMMAND: verb,
       CNI_CONTAINERID: id,

@@ -13,6 +13,8 @@ export interface Sandbox {
   readonly pod: string;
   readonly namespace?: string;
   readonly ifname?: string;
+  /** More pairs of CNI_ARGS, such as `IP=10.0.0.5/24`. */
+  readonly args?: readonly string[];
 }
 
 export interface Reply {
@@ -29,22 +31,32 @@ export class Whereabouts {
   readonly #server: string;
   readonly #token: string;
   readonly #ca: string;
+  readonly #node: string;
 
-  private constructor(folder: string, server: string, token: string, ca: string) {
+  private constructor(folder: string, server: string, token: string, ca: string, node: string) {
+    this.#node = node;
     this.folder = folder;
     this.#server = server;
     this.#token = token;
     this.#ca = ca;
   }
 
-  /** @param server where its requests go; default: the API server itself. */
-  static async install(api: ApiServer, server = api.url): Promise<Whereabouts> {
+  /**
+   * @param server where its requests go; default: the API server itself.
+   * @param options.namespace of its objects.
+   * @param options.node name of the node that its plugin runs on; default: that of the machine.
+   */
+  static async install(
+    api: ApiServer,
+    server = api.url,
+    { namespace = "kube-system", node = "" }: { namespace?: string; node?: string } = {},
+  ): Promise<Whereabouts> {
     const token = await installWhereabouts(api);
-    const kubeconfig = api.kubeconfig({ token, server, namespace: "kube-system" });
+    const kubeconfig = api.kubeconfig({ token, server, namespace });
     const folder = mkdtempSync(`${api.folder}/whereabouts-`);
     const flat = { datastore: "kubernetes", kubernetes: { kubeconfig }, log_level: "error" };
     writeFileSync(`${folder}/whereabouts.conf`, JSON.stringify(flat));
-    return new Whereabouts(folder, server, token, readFileSync(api.pki.path("ca.crt"), "utf8"));
+    return new Whereabouts(folder, server, token, readFileSync(api.pki.path("ca.crt"), "utf8"), node);
   }
 
   /** A configuration with the flat file that says where the API server is; `ipam` adds to it. */
@@ -55,7 +67,8 @@ export class Whereabouts {
 
   /** @param limitMs kills it after that, as a runtime does. */
   call(verb: "ADD" | "DEL" | "CHECK", config: Json, sandbox: Sandbox, limitMs = 60_000): Promise<Reply> {
-    const child = spawn(peer("whereabouts"), [], { env: environment(verb, sandbox), timeout: limitMs, killSignal: "SIGKILL" }); // biome-ignore format: one line
+    const env = { ...environment(verb, sandbox), ...(this.#node && { NODENAME: this.#node }) };
+    const child = spawn(peer("whereabouts"), [], { env, timeout: limitMs, killSignal: "SIGKILL" });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (piece) => (stdout += piece));
@@ -107,7 +120,7 @@ export class Whereabouts {
   }
 }
 
-function environment(verb: string, { id, pod, namespace = "default", ifname = "net1" }: Sandbox) {
+function environment(verb: string, { id, pod, namespace = "default", ifname = "net1", args = [] }: Sandbox) {
   return {
     PATH: "/usr/bin:/bin",
     CNI_COMMAND: verb,
@@ -115,6 +128,6 @@ function environment(verb: string, { id, pod, namespace = "default", ifname = "n
     CNI_NETNS: "/var/run/netns/none",
     CNI_IFNAME: ifname,
     CNI_PATH: "/opt/cni/bin",
-    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${pod};K8S_POD_INFRA_CONTAINER_ID=${id}`,
+    CNI_ARGS: ["IgnoreUnknown=1", `K8S_POD_NAMESPACE=${namespace}`, `K8S_POD_NAME=${pod}`, `K8S_POD_INFRA_CONTAINER_ID=${id}`, ...args].join(";"), // biome-ignore format: one line
   };
 }
