@@ -8,6 +8,9 @@ import { readEvents } from "./watch.ts";
 /** A watch is asked to end after this and up to as much again, so that the watches of many nodes do not end together. */
 const WATCH_SECONDS = 300;
 
+/** Objects a page where a part of each is kept: there are many, and all else waits while a page is parsed. */
+const KEPT_PAGE = 500;
+
 type ListOptions = Selection & { readonly fromCache?: boolean };
 interface Page<T> {
   readonly items?: readonly T[];
@@ -42,9 +45,10 @@ export class ApiCluster implements Cluster {
     selection: ListOptions & { keep?: (object: KubeObject) => T } = {},
   ) {
     const { keep = (object) => object as T } = selection;
+    const limit = selection.keep ? Math.min(KEPT_PAGE, this.#pageSize) : this.#pageSize;
     const items: T[] = [];
     for (let next: string | undefined; ; ) {
-      const page: Page<KubeObject> = await this.#page(resource, selection, next);
+      const page: Page<KubeObject> = await this.#page(resource, selection, limit, next);
       for (const item of page.items ?? []) items.push(keep(item));
       next = page.metadata.continue;
       if (!next) return { items, resourceVersion: page.metadata.resourceVersion };
@@ -113,11 +117,16 @@ export class ApiCluster implements Cluster {
     return read<T>(action, await this.#send(action, "PATCH", this.#path(resource, at, name), at, type, patch));
   }
 
-  async #page<T>(resource: Resource, selection: ListOptions, next: string | undefined): Promise<Page<T>> {
+  async #page<T>(
+    resource: Resource,
+    selection: ListOptions,
+    limit: number,
+    next: string | undefined,
+  ): Promise<Page<T>> {
     const { labelSelector, fieldSelector, metadataOnly, fromCache, signal } = selection;
     const action: Action = { verb: "list", resource };
     const version = fromCache && !next ? "0" : undefined; // a further page is of the first one's version
-    const options = { labelSelector, fieldSelector, limit: this.#pageSize, continue: next, resourceVersion: version };
+    const options = { labelSelector, fieldSelector, limit, continue: next, resourceVersion: version };
     const headers = headersOf(metadataOnly ? ACCEPT.metadataList : ACCEPT.all);
     const path = `${this.#path(resource, selection)}${query(options)}`;
     return read(action, await this.#caller.call({ ...action, method: "GET", path, headers }, signal));
