@@ -11,7 +11,7 @@ import { toCall } from "./explain/call.ts";
 import { type Explanation, explain as explainRange, type Question } from "./explain/plan-explain.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
 import { outputFor } from "./output.ts";
-import { connectTo, findPlace, type Place, type Surroundings, surroundingsOf } from "./place.ts";
+import { connectTo, findPlace, fromCaller, type Place, type Surroundings, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { readText } from "./read-text.ts";
 import { readSnapshot } from "./snapshot.ts";
@@ -52,7 +52,7 @@ export const registerExplain = (y: Argv): Argv =>
 async function explain(options: ExplainOptions): Promise<ExitCode> {
   requirePodref(options.pod);
   const surroundings = surroundingsOf(process.env);
-  const text = readFileSync(options.config === "-" ? 0 : options.config, "utf8");
+  const text = readFileSync(options.config === "-" ? 0 : fromCaller(options.config, process.env), "utf8");
   const call = await toCall(text, options);
   const place = findPlace(options, surroundings);
   const config = readIpamConfig(call, hostFor(place, surroundings));

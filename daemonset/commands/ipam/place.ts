@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { PATHS, type Paths } from "../../../cni/host.ts";
 import { readNodePolicy } from "../../../cni/ipam-host.ts";
 import { pathsFrom } from "../../../cni/node-host.ts";
@@ -14,6 +15,15 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export type Place =
   | { readonly kind: "kubernetes"; readonly kubeconfig?: string; readonly by: string }
   | { readonly kind: "directory"; readonly path: string; readonly by: string };
+
+/**
+ * A path as its caller means it. The compiled executable runs in `/`, since a runtime's directory may be gone; the
+ * shell that called it says in PWD where it was.
+ */
+export function fromCaller(path: string, env: Environment): string {
+  const here = process.cwd();
+  return resolve(here === "/" ? (env["PWD"] ?? here) : here, path);
+}
 
 /** What this node's own files and the environment say. */
 export interface Surroundings {
@@ -35,14 +45,14 @@ export function surroundingsOf(env: Environment): Surroundings {
  * @throws {Error} when nothing of that is there.
  */
 export function findPlace({ kubeconfig, directory }: PlaceOptions, { paths, policy, env }: Surroundings): Place {
-  if (directory) return { kind: "directory", path: directory, by: "--directory" };
+  if (directory) return { kind: "directory", path: fromCaller(directory, env), by: "--directory" };
   const named = [
     [kubeconfig, "--kubeconfig"],
     [policy.kubeconfig, paths.nodeConfig],
     [env["KUBECONFIG"]?.split(":").find(Boolean), "KUBECONFIG"],
     [readFlatFile({}, { policy, readText })?.kubernetes?.kubeconfig, "Whereabouts' flat file"],
   ] as const;
-  for (const [path, by] of named) if (path) return { kind: "kubernetes", kubeconfig: path, by };
+  for (const [path, by] of named) if (path) return { kind: "kubernetes", kubeconfig: fromCaller(path, env), by };
   if (env["KUBERNETES_SERVICE_HOST"]) return { kind: "kubernetes", by: "the service account of this pod" };
   const own = policy.directory ?? `${paths.stateDir}/addresses`;
   if (existsSync(own)) return { kind: "directory", path: own, by: "what is on this node" };

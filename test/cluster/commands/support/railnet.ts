@@ -15,6 +15,8 @@ export interface Ran {
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: an empty folder. */
+  readonly cwd?: string;
   /** Standard input. */
   readonly input?: string;
   /** Called with what comes on standard error, while it runs. */
@@ -22,10 +24,10 @@ export interface RunOptions {
 }
 
 /** Runs `railnet ipam …` as a process of its own, on a machine that has none of Railnet's files. */
-export function ipam(args: readonly string[], { env = {}, input = "", onMessage = () => {} }: RunOptions = {}) {
+export function ipam(args: readonly string[], { env = {}, cwd, input = "", onMessage = () => {} }: RunOptions = {}) {
   const nowhere = mkdtempSync(`${tmpdir()}/railnet-ipam-`);
   const child = spawn(`${ROOT}node_modules/.bin/bun`, [`${ROOT}main.ts`, "ipam", ...args], {
-    cwd: nowhere,
+    cwd: cwd ?? nowhere,
     env: {
       PATH: process.env["PATH"] ?? "/usr/bin:/bin",
       RAILNET_NODE_CONFIG: `${nowhere}/node.json`,
