@@ -148,7 +148,14 @@ export class KubernetesStore implements Store {
     const reserved = pool.overlapping && (await this.#reserve(claim, signal));
     if (reserved) return reserved;
     const recorded = await this.#writer(pool, view).write(view.keyOf(ip), claim.owner);
-    if (recorded && pool.overlapping) await this.#reservations.release(claim, async () => false, signal);
+    if (recorded && pool.overlapping) {
+      const { podref, ifname, containerId } = recorded;
+      this.#options.log.warn(
+        { ip, pool: pool.name, podref, ifname, containerID: containerId },
+        "record without reservation",
+      );
+      await this.#reservations.release(claim, async () => false, signal);
+    }
     return recorded;
   }
 

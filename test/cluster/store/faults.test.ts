@@ -174,6 +174,36 @@ async function retryUntilClear<T>(work: () => Promise<T>): Promise<T> {
     }
 }
 
+for (const { count, kind, message } of [
+  { count: 10, kind: "unclear", message: /cannot record an address in pool .*tried 6 times/ },
+  {
+    count: 5000,
+    kind: "refused",
+    message: /it has 5000 records, and one object holds no more than .*use another range/,
+  },
+])
+  t.test(`KubernetesStore, mode coexist: a pool of ${count} records that cannot be written is ${kind}`, async (t) => {
+    const claim: Claim = { pool: poolOf(newNetwork(), "10.20.0.0/16"), ip: "10.20.250.5", owner: ownerOf("p") };
+    const record = (i: number) => [i + 1, { id: `c${i}`, podref: `team/p${i}`, ifname: "net1" }];
+    await place.api.raw.post(`${OBJECTS}/ippools`, {
+      apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+      kind: "IPPool",
+      metadata: { name: claim.pool.name },
+      spec: {
+        range: claim.pool.cidr,
+        allocations: Object.fromEntries(Array.from({ length: count }, (_, i) => record(i))),
+      },
+    });
+    const store = await place.open("coexist", { cluster: await place.cluster(proxy.url) });
+    const heal = proxy.on({ effect: { kind: "answer", status: 500, when: "before" }, method: "PATCH", path: POOL });
+    const error = (await store.claim(claim).catch((e: unknown) => e)) as StoreError;
+    heal();
+    t.equal(error.kind, kind);
+    t.match(error.message, message);
+    t.equal(await store.release(claim), "released", "the reservation goes");
+    t.same(await place.reservations(claim.pool.network), []);
+  });
+
 t.test("KubernetesStore says that the server is away, and works when it is back", async (t) => {
   const store = await open("absent");
   const claim = { pool: poolOf(newNetwork(), "10.20.0.0/24"), ip: "10.20.0.5", owner: ownerOf("p") };
