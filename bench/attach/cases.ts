@@ -28,12 +28,12 @@ export class Cases {
   }
 
   /** ADD, then DEL, of the first `count` devices at once, by each contestant in turn: labels `add/4/shim`. */
-  attach(count: number, contestants: readonly Contestant[], cgroups: readonly string[] = []): Job[] {
+  attach(count: number, contestants: readonly Contestant[]): Job[] {
     const devices = this.#place.devices.slice(0, count);
     return contestants.flatMap((who) =>
       (["add", "del"] as const).map((verb) => ({
         label: `${verb}/${count}/${who}`,
-        chains: devices.map((device) => this.#steps(who, verb, device).map((step) => ({ ...step, cgroups }))),
+        chains: devices.map((device) => this.#steps(who, verb, device)),
       })),
     );
   }

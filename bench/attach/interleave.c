@@ -2,7 +2,7 @@
  * JOBS are lines of tab-separated words:
  *   job LABEL                        what is timed: from the first start to the last end
  *   chain                            steps one after the other; the chains of a job run at once
- *   step WORD... -- ARGUMENT...      words: netns=PATH, stdin=PATH, cgroup=PATH (a tasks or cgroup.procs file), env=KEY=VALUE
+ *   step WORD... -- ARGUMENT...      words: netns=PATH, stdin=PATH, env=KEY=VALUE
  * Commands get no other environment than PATH and theirs. Output: a line of JSON a job, {"label", "failed", "ms": [...]}.
  * A command that fails is run on, counted, and its output shown on stderr for the first three. */
 #define _GNU_SOURCE
@@ -20,9 +20,9 @@
 enum { JOBS = 64, CHAINS = 64, STEPS = 4, WORDS = 32, SHOWN = 3 };
 
 struct step {
-  char *argument[WORDS], *variable[WORDS], *cgroup[4];
+  char *argument[WORDS], *variable[WORDS];
   char *stdin_path;
-  int arguments, variables, cgroups, netns;
+  int arguments, variables, netns;
 };
 
 struct chain {
@@ -74,7 +74,6 @@ static void read_step(struct step *s, char **rest) {
     else if (!strcmp(word, "--")) is_argument = 1;
     else if (!strncmp(word, "netns=", 6)) s->netns = open_netns(word + 6);
     else if (!strncmp(word, "stdin=", 6)) s->stdin_path = word + 6;
-    else if (!strncmp(word, "cgroup=", 7) && s->cgroups < 4) s->cgroup[s->cgroups++] = word + 7;
     else if (!strncmp(word, "env=", 4)) s->variable[s->variables++] = word + 4;
     else errno = EINVAL, die(word);
   }
@@ -103,10 +102,6 @@ static int read_jobs(int rounds) {
 
 /* In the child, which shares the parent's memory until it executes. */
 static void become(const struct step *s, int output) {
-  for (int i = 0; i < s->cgroups; i++) {
-    int fd = open(s->cgroup[i], O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "0\n", 2) != 2) _exit(125);
-  }
   if (s->netns >= 0 && setns(s->netns, CLONE_NEWNET)) _exit(125);
   int in = open(s->stdin_path ? s->stdin_path : "/dev/null", O_RDONLY | O_CLOEXEC);
   if (dup2(in, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0) _exit(125);

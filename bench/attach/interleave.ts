@@ -1,14 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 
-/** A command, started in a network namespace and cgroups, with PATH and `env` for its environment. */
+/** A command, started in a network namespace, with PATH and `env` for its environment. */
 export interface Step {
   readonly argv: readonly string[];
   readonly netns?: string;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** `tasks` or `cgroup.procs` files. */
-  readonly cgroups?: readonly string[];
 }
 
 /** What is timed as one: chains run at once, the steps of a chain one after the other. */
@@ -31,10 +29,24 @@ export function buildInterleave(to: string): void {
   execFileSync("gcc", ["-std=gnu17", "-O2", "-Wall", "-Werror", "-static", "-o", to, source]);
 }
 
-/** Runs every job once a round, in order, with a pause after each. */
-export function interleave(tool: string, jobs: readonly Job[], rounds: number, gapMs: number): Timing[] {
+/** Enters cgroups, by their `cgroup.procs` files, before anything is timed: moving a process waits for RCU. */
+const ENTER =
+  'tool=$1 rounds=$2 gap=$3; shift 3; for file; do echo $$ > "$file" || exit 2; done; exec "$tool" "$rounds" "$gap"';
+
+/**
+ * Runs every job once a round, in order, with a pause after each.
+ *
+ * @param cgroups where the tool lives with all that it starts, as a thick Multus with its delegates.
+ */
+export function interleave(
+  tool: string,
+  jobs: readonly Job[],
+  rounds: number,
+  gapMs: number,
+  cgroups: readonly string[] = [],
+): Timing[] {
   const stdio = ["pipe", "pipe", "inherit"] as const;
-  const out = execFileSync(tool, [`${rounds}`, `${gapMs}`], {
+  const out = execFileSync("sh", ["-c", ENTER, "sh", tool, `${rounds}`, `${gapMs}`, ...cgroups], {
     input: format(jobs),
     stdio: [...stdio],
     encoding: "utf8",
@@ -53,12 +65,11 @@ function format(jobs: readonly Job[]): string {
   return lines.map((words) => `${words.map(checked).join("\t")}\n`).join("");
 }
 
-function stepWords({ argv, netns, stdin, env = {}, cgroups = [] }: Step): string[] {
+function stepWords({ argv, netns, stdin, env = {} }: Step): string[] {
   return [
     "step",
     ...(netns ? [`netns=${netns}`] : []),
     ...(stdin ? [`stdin=${stdin}`] : []),
-    ...cgroups.map((file) => `cgroup=${file}`),
     ...Object.entries(env).map(([key, value]) => `env=${key}=${value}`),
     "--",
     ...argv,

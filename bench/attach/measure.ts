@@ -50,14 +50,19 @@ async function measure(task: Task): Promise<Timing[]> {
 function timeThick(task: Task, cases: Cases): Timing[] {
   using cgroup = thickCgroup();
   return [1, 8].flatMap((count) =>
-    timeJobs(task, cases.attach(count, ["go", "shim"], cgroup.files), roundsOf(task, count)).map((timing) => ({
+    timeJobs(task, cases.attach(count, ["go", "shim"]), roundsOf(task, count), cgroup.files).map((timing) => ({
       ...timing,
       label: `thick/${timing.label}`,
     })),
   );
 }
 
-function timeJobs({ dir, filter }: Task, jobs: readonly Job[], rounds: number): Timing[] {
+function timeJobs(
+  { dir, filter }: Task,
+  jobs: readonly Job[],
+  rounds: number,
+  cgroups: readonly string[] = [],
+): Timing[] {
   const pattern = new RegExp(filter);
   const wanted = jobs.filter(({ label }) => pattern.test(label.replace("del", "add")));
   if (wanted.length === 0) return [];
@@ -66,7 +71,7 @@ function timeJobs({ dir, filter }: Task, jobs: readonly Job[], rounds: number): 
   if (resident.length > 0) interleave(tool, resident, WARM_ROUNDS, WARM_GAP_MS);
   const broken = interleave(tool, wanted, 1, GAP_MS).filter(({ failed }) => failed > 0); // also warms
   if (broken.length > 0) throw new Error(`cannot time what fails: ${broken.map(({ label }) => label).join(", ")}`);
-  return interleave(tool, wanted, rounds, GAP_MS);
+  return interleave(tool, wanted, rounds, GAP_MS, cgroups);
 }
 
 const roundsOf = ({ rounds }: Task, count: number) => Math.max(3, Math.ceil(rounds / Math.sqrt(count)));
