@@ -63,9 +63,13 @@ export function describe(a: Pick<Attachment, "containerId" | "ifname" | "pod">):
   return a.pod ? `pod ${a.pod}, ${who}` : who;
 }
 
+let last = { of: "", key: "" };
+
 /** Stable short key of (containerID, ifname): IDs may be longer than a file name. */
 export function attachmentKey(containerId: string, ifname: string): string {
-  return createHash("sha256").update(`${containerId}\0${ifname}`).digest("hex").slice(0, 32);
+  const of = `${containerId}\0${ifname}`;
+  if (last.of !== of) last = { of, key: createHash("sha256").update(of).digest("hex").slice(0, 32) };
+  return last.key; // one call asks half a dozen times
 }
 
 function parseChange(line: string): unknown {
