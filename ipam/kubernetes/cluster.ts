@@ -49,7 +49,8 @@ export type At = Pick<Selection, "namespace" | "signal" | "metadataOnly">;
 
 /**
  * The API server, as far as Railnet talks to it. Nothing is retried here but what cannot have happened (connection
- * refused, 429 with its Retry-After), within the time limit of one call.
+ * refused, 401 once with credentials read afresh, 429 after its Retry-After) and a read whose connection broke, within
+ * the time limit of one call.
  *
  * @throws {ApiError} from every method.
  */

@@ -3,7 +3,8 @@ import { type HttpAnswer, type HttpRequest, neverSent, SendError, type Tls, type
 /** Over Bun's fetch, which alone takes `tls`; it keeps up to 64 idle connections. */
 export function fetchTransport(server: string, tls: Tls): Transport {
   return async ({ method, path, headers, body, signal }: HttpRequest): Promise<HttpAnswer> => {
-    // `timeout: false`: else a watch that is quiet for five minutes is cut.
+    // `timeout: false`: else a watch that is quiet for five minutes is cut. `proxy: false`: else HTTPS_PROXY of whoever
+    // started the process decides where a token goes; node:https and client-node do not look at it either.
     const init = {
       method,
       headers,
@@ -11,6 +12,7 @@ export function fetchTransport(server: string, tls: Tls): Transport {
       tls,
       redirect: "manual",
       timeout: false,
+      proxy: false,
       ...(body !== undefined && { body }),
     };
     const response = await fetch(`${server}${path}`, init as RequestInit).catch(fail);

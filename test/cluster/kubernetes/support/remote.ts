@@ -46,10 +46,12 @@ export class Remote {
   #last = 0;
   #stderr = "";
 
-  constructor(runtime: Runtime) {
+  constructor(runtime: Runtime, env: Readonly<Record<string, string>> = {}) {
     const bin = new URL(`../../../../node_modules/.bin/${runtime}`, import.meta.url).pathname;
     const driver = new URL("./driver.ts", import.meta.url).pathname;
-    this.#child = spawn("setpriv", ["--pdeathsig", "KILL", bin, driver], { env: { PATH: process.env["PATH"] } });
+    this.#child = spawn("setpriv", ["--pdeathsig", "KILL", bin, driver], {
+      env: { PATH: process.env["PATH"], ...env },
+    });
     createInterface({ input: this.#child.stdout! }).on("line", (line) => {
       const said: Said = JSON.parse(line);
       this.#calls.get(said.id)?.said(said);
