@@ -23,7 +23,7 @@ const COMMANDS = [
 /** The commands of `railnet ipam`. Wrong arguments end the process with exit code 2. */
 export const registerIpam = (y: Argv): Argv =>
   COMMANDS.reduce((y, register) => register(y), y)
-    .demandCommand(1, "which command? See railnet ipam --help")
+    .demandCommand(1, "which command")
     .strict()
     .fail((message, error) => {
       if (error) throw error;
