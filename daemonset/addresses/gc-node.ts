@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { ClaimRecord } from "../../ipam/journal.ts";
+import { type ClaimRecord, claimKey } from "../../ipam/journal.ts";
 import { PODS } from "../../ipam/kubernetes/cluster.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import type { Context } from "./context.ts";
@@ -10,6 +10,29 @@ import { type Finding, type GcPlan, planGc, type Suspicions } from "./plan-gc.ts
 import type { Reserved } from "./reserved.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
+/** What the journal says, all of one moment. */
+interface Journalled {
+  readonly records: readonly ClaimRecord[];
+  /** By name of the reservation. */
+  readonly claims: ReadonlyMap<string, ClaimRecord>;
+  /** Container IDs of sandboxes that run, by any of their attachments. */
+  readonly alive: ReadonlySet<string>;
+}
+
+/** An ADD that began so long ago has ended, and left its record: runtimes give up after 4 minutes. */
+const ADD_IS_OVER_MS = 600_000;
+
+/** Work that goes on: a release, or an ADD that may still run. */
+function isBusy({ phase, since }: ClaimRecord): boolean {
+  return phase === "releasing" || (phase === "claiming" && Date.now() - Date.parse(since) < ADD_IS_OVER_MS);
+}
+
+/** By its sandbox, or by work that has begun on it. */
+function isInUse({ metadata: { name }, containerId }: Reserved, { claims, alive }: Journalled): boolean {
+  const record = claims.get(name);
+  return alive.has(containerId) || (record?.owner.containerId === containerId && isBusy(record));
+}
+
 /**
  * Frees this node's addresses that nobody needs any more: the journal does not know them, or their sandbox is gone; and
  * their pod is over; and both was so `graceMs` ago already. Without such a suspicion a look asks the API server nothing.
@@ -19,6 +42,8 @@ export class NodeGc {
   readonly #sandboxes: Sandboxes;
   readonly #graceMs: number;
   #suspicions: Suspicions = new Map();
+  /** Journal records that nothing is left of, and since when. */
+  #forgotten = new Map<string, number>();
 
   constructor(context: Context, sandboxes: Sandboxes, graceMs: number) {
     this.#context = context;
@@ -32,31 +57,47 @@ export class NodeGc {
    */
   async look(own: readonly Reserved[], signal: AbortSignal): Promise<void> {
     const journal = await this.#readJournal();
-    const suspects = own.filter((one) => isPodref(one.podref) && !this.#isInUse(one, journal.get(one.metadata.name)));
+    await this.#endForgotten(journal, new Set(own.map(({ metadata: { name } }) => name)));
+    const suspects = own.filter((one) => isPodref(one.podref) && !isInUse(one, journal));
     const findings = suspects.length > 0 ? await this.#findings(suspects, signal) : [];
     const { suspicions, due } = planGc(this.#suspicions, findings, {
       nowMs: performance.now(),
       graceMs: this.#graceMs,
     });
     this.#suspicions = suspicions;
-    for (const one of due) await this.#end(one, journal.get(one.reserved.metadata.name), signal);
+    for (const one of due) await this.#end(one, journal.claims.get(one.reserved.metadata.name), signal);
   }
 
-  /** Claims by name of their reservation. */
-  async #readJournal(): Promise<Map<string, ClaimRecord>> {
+  /**
+   * Records that nothing is left of, neither sandbox nor reservation: their DEL never came. Nobody needs to be asked,
+   * since there is no address to free.
+   */
+  async #endForgotten({ records, alive }: Journalled, own: ReadonlySet<string>): Promise<void> {
+    const nowMs = performance.now();
+    const before = this.#forgotten;
+    this.#forgotten = new Map();
+    for (const record of records) {
+      const { owner, addresses } = record;
+      if (isBusy(record) || alive.has(owner.containerId)) continue;
+      if (addresses.some(({ pool, ip }) => !pool.overlapping || own.has(reservationName(pool.network, ip)))) continue;
+      const key = claimKey(owner.containerId, owner.ifname);
+      const sinceMs = before.get(key) ?? nowMs;
+      if (before.has(key) && nowMs - sinceMs >= this.#graceMs) await this.#sandboxes.end(record);
+      else this.#forgotten.set(key, sinceMs);
+    }
+  }
+
+  async #readJournal(): Promise<Journalled> {
+    const records: ClaimRecord[] = [];
     const claims = new Map<string, ClaimRecord>();
+    const alive = new Set<string>();
     for (const record of this.#sandboxes.journal.all()) {
+      records.push(record);
       for (const { pool, ip } of record.addresses) claims.set(reservationName(pool.network, ip), record);
+      if (this.#sandboxes.isAlive(record)) alive.add(record.owner.containerId);
       await nextTurn();
     }
-    return claims;
-  }
-
-  /** Work that has begun (an ADD, a release) is in use: whoever does it ends it. */
-  #isInUse({ containerId }: Reserved, record: ClaimRecord | undefined): boolean {
-    const isKnown = record?.owner.containerId === containerId;
-    if (isKnown && record.phase !== "held") return true;
-    return this.#sandboxes.isAlive(containerId, isKnown ? record : undefined);
+    return { records, claims, alive };
   }
 
   async #findings(suspects: readonly Reserved[], signal: AbortSignal): Promise<Finding[]> {

@@ -66,7 +66,7 @@ export class NodeHeal {
   }
 
   #isAlive(record: ClaimRecord): boolean {
-    return this.#sandboxes.isAlive(record.owner.containerId, record);
+    return this.#sandboxes.isAlive(record);
   }
 
   /** By the journal as it is now. */

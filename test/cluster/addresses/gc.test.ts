@@ -1,4 +1,5 @@
 import t from "tap";
+import type { ClaimRecord } from "../../../ipam/journal.ts";
 import { deletePod, makeNode, makePod } from "../support/objects.ts";
 import { Agent, heldRecord, pool } from "./support/agent.ts";
 import { dice, RESERVATIONS, recorded, setMode, startWorld, until } from "./support/world.ts";
@@ -89,6 +90,8 @@ async function make(one: Case, network: string, agent: Agent): Promise<void> {
   if (one.node !== "here") return;
   if (one.isAlive) agent.alive.add(spec.containerid);
   const owner = { podref: spec.podref, ifname: "net1", containerId: spec.containerid, node };
+  const other: ClaimRecord = { ...heldRecord(rail, one.ip, { ...owner, ifname: "net9" }), addresses: [] };
+  if (one.journal === "none" && one.isAlive) agent.journal.write(other); // another attachment says that it runs
   if (one.journal !== "none") agent.journal.write({ ...heldRecord(rail, one.ip, owner), phase: one.journal });
 }
 
@@ -186,6 +189,31 @@ async function someLooksLater(network: string, here: Agent): Promise<void> {
     );
   }
 }
+
+t.test(
+  "NodeGc ends what is left in the journal when no DEL comes, and an ADD that did not finish long ago",
+  async (t) => {
+    await setMode(raw, "absent");
+    await using here = await Agent.start("node-here", kubeconfig, { graceMs: 300 });
+    await here.modes.synced;
+    const rail = pool("rail6", "10.6.0.0/24");
+    const owner = (id: string) => ({ podref: `default/no-${id}`, ifname: "net1", containerId: id, node: "node-here" });
+    const long = new Date(Date.now() - 3_600_000).toISOString();
+    here.journal.write(heldRecord(rail, "10.6.0.1", owner("empty")));
+    here.alive.add("running");
+    here.journal.write(heldRecord(rail, "10.6.0.2", owner("running")));
+    await here.store.claim({ pool: rail, ip: "10.6.0.2", owner: owner("running") });
+    await here.store.claim({ pool: rail, ip: "10.6.0.3", owner: owner("stuck") });
+    here.journal.write({ ...heldRecord(rail, "10.6.0.3", owner("stuck")), phase: "claiming", since: long });
+    await here.store.claim({ pool: rail, ip: "10.6.0.4", owner: owner("adding") });
+    here.journal.write({ ...heldRecord(rail, "10.6.0.4", owner("adding")), phase: "claiming" });
+    const left = () => [...here.journal.all()].map(({ owner }) => owner.containerId).sort();
+    await until("ended", left, (ids) => ids.join() === "adding,running");
+    await someLooksLater("rail5", here);
+    t.same(left(), ["adding", "running"]);
+    t.same([...(await names("rail6"))].sort(), ["rail6-10.6.0.2", "rail6-10.6.0.4"]);
+  },
+);
 
 t.test("gc never frees what changes hands between its looks", async (t) => {
   await setMode(raw, "absent");

@@ -63,7 +63,7 @@ export class Agent implements AsyncDisposable {
     this.store = new KubernetesStore({ cluster, mode: () => this.modes.mode, log, createsAdopted: true });
     const sandboxes = {
       journal: this.journal,
-      isAlive: (containerId: string) => this.alive.has(containerId),
+      isAlive: ({ owner }: ClaimRecord) => this.alive.has(owner.containerId),
       end: async (record: ClaimRecord) => {
         this.ended.push(record);
         for (const { pool, ip } of record.addresses) await this.store.release({ pool, ip, owner: record.owner });
