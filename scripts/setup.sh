@@ -18,7 +18,7 @@ packages=(
   busybox-static cpio kmod xz-utils                             # initramfs
   gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross     # shim (both architectures), guest agent
   binutils clang-14 libclang-rt-14-dev                          # what the shim's tests look at and fuzz it with
-  iproute2 iputils-ping procps util-linux python3 curl          # namespaces and links, independent readers
+  iproute2 iputils-ping procps util-linux python3 curl openssl  # namespaces and links, independent readers, certificates
   rdma-core ibverbs-utils perftest                              # RDMA
 )
 # QEMU >= 8 has igb, the SR-IOV NIC; bookworm itself has 7.2. qemu-user-static runs the arm64 executables.
