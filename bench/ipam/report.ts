@@ -1,5 +1,5 @@
 import { median } from "../attach/report.ts";
-import type { Singles } from "./run.ts";
+import type { Singles } from "./contestants.ts";
 import { quantile, type Storm } from "./storm.ts";
 
 /** One comparison; `ratio` is railnet ÷ peer, for every unit. */

@@ -43,7 +43,7 @@ export async function storm(
   };
   await Promise.all(Array.from({ length: atOnce }, work));
   const wallMs = performance.now() - begin;
-  while (!(await settled())) await sleep(200);
+  while (!(await settled())) await sleep(1000);
   const after = await place.api.metrics();
   const counts = requestsBetween(before, after, OBJECTS);
   return {
