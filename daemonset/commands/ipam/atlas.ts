@@ -1,4 +1,4 @@
-import { type Address, inSpan, parseCidr, parseIp, type Span, spanOf } from "../../../ipam/address.ts";
+import { type Address, parseCidr, parseIp, widthOf } from "../../../ipam/address.ts";
 import { ipOfReservation } from "../../../ipam/whereabouts/names.ts";
 import { ipOf, type Place } from "../../addresses/pool-place.ts";
 import type { Reserved } from "../../addresses/reserved.ts";
@@ -13,16 +13,18 @@ export interface ReservedAddress {
   readonly poolName: string;
 }
 
-interface Mapped {
-  readonly place: Place;
+/** The pools of a network that are of one size, by their numbers without host bits. */
+interface Sheet {
   readonly isV6: boolean;
-  readonly span: Span;
+  readonly hostBits: bigint;
+  readonly places: Map<bigint, Place>;
 }
 
-/** What names and addresses mean, given the pools that there are. */
+/** What names and addresses mean, given the pools that there are. With node slices these are thousands. */
 export class Atlas {
   readonly #byName = new Map<string, Place>();
-  readonly #byNetwork = new Map<string, Mapped[]>();
+  /** The narrowest pools first. */
+  readonly #byNetwork = new Map<string, Sheet[]>();
 
   constructor(places: readonly Place[]) {
     for (const place of places) {
@@ -30,10 +32,10 @@ export class Atlas {
       const cidr = parseCidr(text);
       if (!cidr) continue;
       this.#byName.set(name, place);
-      const others = this.#byNetwork.get(network) ?? [];
-      others.push({ place, isV6: cidr.isV6, span: spanOf(cidr) });
-      this.#byNetwork.set(network, others);
+      const hostBits = BigInt(widthOf(cidr.isV6) - cidr.prefixBits);
+      this.#sheet(network, cidr.isV6, hostBits).places.set(cidr.value >> hostBits, place);
     }
+    for (const sheets of this.#byNetwork.values()) sheets.sort((a, b) => Number(a.hostBits - b.hostBits));
   }
 
   addressOf(reserved: Reserved): ReservedAddress {
@@ -46,15 +48,31 @@ export class Atlas {
   /** Networks that have an address in one of their pools. */
   networksOf(ip: string): string[] {
     const address = parseIp(ip);
-    if (!address) return [];
-    return [...this.#byNetwork].filter(([, pools]) => pools.some(containing(address))).map(([network]) => network);
+    return address ? [...this.#byNetwork.keys()].filter((network) => this.#find(network, address)) : [];
   }
 
   /** The narrowest pool of a network that has an address. */
   placeOf(network: string, ip: string): Place | undefined {
     const address = parseIp(ip);
-    const around = address && this.#byNetwork.get(network)?.filter(containing(address));
-    return around?.toSorted((a, b) => (sizeOf(a.span) < sizeOf(b.span) ? -1 : 1))[0]?.place;
+    return address && this.#find(network, address);
+  }
+
+  #find(network: string, { isV6, value }: Address): Place | undefined {
+    for (const sheet of this.#byNetwork.get(network) ?? []) {
+      const found = sheet.isV6 === isV6 ? sheet.places.get(value >> sheet.hostBits) : undefined;
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  #sheet(network: string, isV6: boolean, hostBits: bigint): Sheet {
+    const sheets = this.#byNetwork.get(network) ?? [];
+    this.#byNetwork.set(network, sheets);
+    const known = sheets.find((one) => one.isV6 === isV6 && one.hostBits === hostBits);
+    if (known) return known;
+    const sheet = { isV6, hostBits, places: new Map<bigint, Place>() };
+    sheets.push(sheet);
+    return sheet;
   }
 
   /** Whereabouts writes no labels: the network is the one that makes the name an address of one of its pools. */
@@ -67,13 +85,6 @@ export class Atlas {
     return undefined;
   }
 }
-
-const containing =
-  ({ isV6, value }: Address) =>
-  (one: Mapped): boolean =>
-    one.isV6 === isV6 && inSpan(value, one.span);
-
-const sizeOf = ({ first, last }: Span): bigint => last - first;
 
 /** No pool has it. */
 function ofName({ metadata: { name }, network, pool: poolName }: Reserved): ReservedAddress {

@@ -3,6 +3,7 @@ import type { Argv } from "yargs";
 import { type Cluster, NODE_SLICE_POOLS } from "../../../ipam/kubernetes/cluster.ts";
 import { type IpamConfig, readIpamConfig } from "../../../ipam/whereabouts/config.ts";
 import type { NodeSlicePool } from "../../../ipam/whereabouts/objects.ts";
+import { sliceOfNode } from "../../../ipam/whereabouts/slice-nodes.ts";
 import { sliceRange } from "../../../ipam/whereabouts/slices.ts";
 import { createLog } from "../../log.ts";
 import { type Address, addressesOf } from "./addresses.ts";
@@ -82,7 +83,7 @@ async function readAll(config: IpamConfig, place: Place, options: ExplainOptions
   return {
     addresses: addressesOf(snapshot),
     order: order(snapshot.mode === "coexist" ? "highest" : "lowest"),
-    ranges: config.slicePool ? await inSlice(config, config.slicePool, node, cluster) : config.ranges,
+    ranges: config.slices ? await inSlice(config, config.slices.name, node, cluster) : config.ranges,
   };
 }
 
@@ -99,13 +100,13 @@ function directoryAddresses(path: string): Address[] {
 /** With the slice that the node has; an ADD would take one for it. */
 async function inSlice({ ranges }: IpamConfig, name: string, node: string, cluster: Cluster) {
   const pool = await cluster.get<NodeSlicePool>(NODE_SLICE_POOLS, name);
-  const slice = pool?.status?.allocations.find(({ nodeName }) => nodeName === node)?.sliceRange;
+  const [first, ...others] = ranges;
+  const slice = first && sliceOfNode(pool?.status?.allocations ?? [], node, first.range);
   if (!slice)
     throw new Error(
-      `cannot explain: node ${node} has no slice of ${name} yet, and an ADD would wait for one; name another with --node`,
+      `cannot explain: node ${node} has no slice of ${name} yet, and an ADD would take a free one; name another with --node`,
     );
-  const [first, ...others] = ranges;
-  return first ? [sliceRange(first, slice, node), ...others] : ranges;
+  return [sliceRange(first, slice, node), ...others];
 }
 
 function sheet({ pool, network, range, ip, why, taken, skipped }: Explanation): string {
