@@ -28,7 +28,7 @@ export async function add(call: Call, host: IpamHost): Promise<Result> {
   await using undo = new AsyncDisposableStack();
   const claimer = new Claimer(record, store, journal, host);
   undo.defer(() => giveUp(claimer.record, journal, host));
-  const ranges = config.slicePool ? await sliced(config, store, host).catch(rethrow) : config.ranges;
+  const ranges = config.slices ? await sliced(config, store, host).catch(rethrow) : config.ranges;
   const ips: string[] = [];
   for (const range of ranges) ips.push(await claimer.claim(range, wish(range, config, leftover)).catch(rethrow));
   host.signal.throwIfAborted();

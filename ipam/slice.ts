@@ -15,8 +15,9 @@ import { sliceRange } from "./whereabouts/slices.ts";
  */
 export async function sliced(config: IpamConfig, store: Store, host: IpamHost): Promise<readonly PoolRange[]> {
   const [first, ...others] = config.ranges;
-  if (!first || !config.slicePool) return config.ranges;
-  const slice = await store.slice(config.slicePool, host.node, host.signal);
+  if (!first || !config.slices) return config.ranges;
+  const { network, cidr } = first.pool;
+  const slice = await store.slice({ ...config.slices, network, cidr, range: first.range }, host.node, host.signal);
   const own = sliceRange(first, slice, host.node);
   for (const ip of config.requested) if (contains(first.range, parseIp(ip)!)) requireInSlice(ip, own, host.node);
   return [own, ...others];

@@ -7,6 +7,7 @@ import {
   type Owner,
   type Pool,
   type Released,
+  type SlicedRange,
   type Store,
   StoreError,
   type StoreFailure,
@@ -70,7 +71,7 @@ export class DirectoryStore implements Store {
     return this.#reading(pool, `look up ${ip}`, (files) => files.read(ip).find(concerns(pool))?.owner);
   }
 
-  slice(name: string): Promise<string> {
+  slice({ name }: SlicedRange): Promise<string> {
     return Promise.reject(noSlices(name));
   }
 

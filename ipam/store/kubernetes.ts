@@ -13,7 +13,7 @@ import { Reservations } from "./kubernetes/reservations.ts";
 import { takeSlice } from "./kubernetes/slices.ts";
 import { Views } from "./kubernetes/views.ts";
 import { isSandbox } from "./memory.ts";
-import type { Claim, Holder, Owner, Pool, Released, Store, Taken } from "./store.ts";
+import type { Claim, Holder, Owner, Pool, Released, SlicedRange, Store, Taken } from "./store.ts";
 
 export interface KubernetesStoreOptions {
   readonly cluster: Cluster;
@@ -111,8 +111,8 @@ export class KubernetesStore implements Store {
     });
   }
 
-  slice(name: string, node: string, signal?: AbortSignal): Promise<string> {
-    return guarded(`get a slice of "${name}" for node ${node}`, () => takeSlice(this.#cluster, name, node, signal));
+  slice(whole: SlicedRange, node: string, signal?: AbortSignal): Promise<string> {
+    return guarded(`get a slice of "${whole.name}" for node ${node}`, () => takeSlice(this.#cluster, whole, node, signal)); // biome-ignore format: one line
   }
 
   /** Whether the server answers, serves the resources, and lets us read them. */

@@ -1,7 +1,16 @@
 import { isInNetwork, toNumber } from "../address.ts";
 import { AddressSet } from "../address-set.ts";
 import { claimed, concerns, type Holding, released } from "./holding.ts";
-import { type Claim, type Owner, type Pool, type Released, type Store, StoreError, type Taken } from "./store.ts";
+import {
+  type Claim,
+  type Owner,
+  type Pool,
+  type Released,
+  type SlicedRange,
+  type Store,
+  StoreError,
+  type Taken,
+} from "./store.ts";
 
 /** Holdings by address; one map a network. */
 export type Holdings = Map<string, readonly Holding[]>;
@@ -38,7 +47,7 @@ export class MemoryStore implements Store {
     return this.#of(pool).get(ip)?.find(concerns(pool))?.owner;
   }
 
-  slice(name: string): Promise<string> {
+  slice({ name }: SlicedRange): Promise<string> {
     return Promise.reject(noSlices(name));
   }
 

@@ -1,4 +1,5 @@
 import type { Span } from "../address.ts";
+import type { Range } from "../range.ts";
 
 /** Who has an address. An interface is podref and ifname, as in Whereabouts' records; a sandbox of it is a container ID. */
 export interface Owner {
@@ -38,6 +39,19 @@ export interface Claim {
   readonly owner: Owner;
 }
 
+/** A range of which every node has a slice, with `node_slice_size`. */
+export interface SlicedRange {
+  /** Of the NodeSlicePool: network_name, else the network's name. */
+  readonly name: string;
+  readonly network: string;
+  /** The whole range, host bits masked. */
+  readonly cidr: string;
+  /** As configured: `/24` or `24`. */
+  readonly sliceSize: string;
+  /** What of the whole may be given out: a slice that has none of it is no node's. */
+  readonly range: Range;
+}
+
 /** What is known to be taken in a pool. May lag behind: only claim() decides. */
 export interface Taken {
   has(address: bigint): boolean;
@@ -74,12 +88,8 @@ export interface Store {
   /** Addresses of a pool that a sandbox holds, found by container ID and ifname: for attachments that no journal knows. */
   find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">, signal?: AbortSignal): Promise<Claim[]>;
   holder(pool: Pool, ip: string, signal?: AbortSignal): Promise<Owner | undefined>;
-  /**
-   * The part of a network's range that is this node's, with `node_slice_size`: `10.20.1.0/24`.
-   *
-   * @param name of the NodeSlicePool: network_name, else the network's name.
-   */
-  slice(name: string, node: string, signal?: AbortSignal): Promise<string>;
+  /** The slice of a node: the one it has, else one that is free; from then on it is its own. `10.20.1.0/24`. */
+  slice(whole: SlicedRange, node: string, signal?: AbortSignal): Promise<string>;
   /** Whether a claim could work now. */
   check(signal?: AbortSignal): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { parseIp, toText } from "../address.ts";
 import type { IpamHost } from "../host.ts";
 import type { PoolRange } from "../pool-range.ts";
 import type { Storage } from "../storage.ts";
+import type { SlicedRange } from "../store/store.ts";
 import { checkArgs, podOf } from "./args.ts";
 import { type IpamFields, mergeFields, readIpamFields } from "./fields.ts";
 import { readFixed } from "./fixed.ts";
@@ -28,8 +29,8 @@ export interface IpamConfig {
   readonly fixed: readonly IpConfig[];
   /** Addresses that the pod asks for, canonical; each lies in one of the ranges and is not excluded. */
   readonly requested: readonly string[];
-  /** With `node_slice_size`: name of the NodeSlicePool that cuts the first range. */
-  readonly slicePool?: string;
+  /** With `node_slice_size`: the NodeSlicePool that cuts the first range. */
+  readonly slices?: Pick<SlicedRange, "name" | "sliceSize">;
   /** `same_index`: the same offset in the ranges of all rails of a pod, where it is free. */
   readonly sameIndex: boolean;
   readonly podref: string;
@@ -59,7 +60,7 @@ export function readIpamConfig(call: Call, host: ConfigHost): IpamConfig {
   const gateway = readGateway(fields.gateway, strict);
   const ranges = toPoolRanges(read, settingsOf(fields, gateway, storage), strict);
   const given = strict ? addressesOf(call, fields, ranges, gateway) : { fixed: [], requested: [] };
-  const slicePool = strict ? slicePoolOf(fields, ranges, call) : undefined;
+  const slices = strict ? slicesOf(fields, ranges, call) : undefined;
   return {
     storage,
     ranges,
@@ -67,7 +68,7 @@ export function readIpamConfig(call: Call, host: ConfigHost): IpamConfig {
     routes: fields.routes ?? [],
     dns: fields.dns ?? {},
     ...given,
-    ...(slicePool && { slicePool }),
+    ...(slices && { slices }),
     sameIndex: fields.same_index ?? false,
     ...podOf(call, { named: call.verb === "ADD" && storage.kind === "kubernetes" }),
   };
@@ -119,10 +120,12 @@ function addressesOf(call: Call, fields: IpamFields, ranges: readonly PoolRange[
   return { requested, fixed: readFixed(fields.addresses ?? [], outside, call) };
 }
 
-function slicePoolOf(fields: IpamFields, [first]: readonly PoolRange[], { config }: Call): string | undefined {
-  if (!fields.node_slice_size || !first) return undefined;
-  readSliceSize(fields.node_slice_size, first.pool.cidr);
-  return requireObjectName(slicePoolName(fields.network_name ?? "", config.name), `the name of network ${config.name}`);
+function slicesOf(fields: IpamFields, [first]: readonly PoolRange[], { config }: Call): IpamConfig["slices"] {
+  const { node_slice_size: sliceSize, network_name = "" } = fields;
+  if (!sliceSize || !first) return undefined;
+  readSliceSize(sliceSize, first.pool.cidr);
+  const name = requireObjectName(slicePoolName(network_name, config.name), `the name of network ${config.name}`);
+  return { name, sliceSize };
 }
 
 function toPoolRanges(read: readonly ReadRange[], settings: RangeSettings, strict: boolean): PoolRange[] {

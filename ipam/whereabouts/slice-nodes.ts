@@ -36,7 +36,7 @@ const MAX_LISTED = 4_096;
  */
 export function assignSlices(state: SliceState): { readonly allocations: NodeSlice[]; readonly without: string[] } {
   const kept = keptSlices(state);
-  const waiting = state.nodes.filter((node) => !kept.some(({ nodeName }) => nodeName === node)).sort();
+  const waiting = state.nodes.filter((node) => !sliceOfNode(kept, node, state.range)).sort();
   const listed = [...kept, ...freeSlices(state, kept, waiting.length)].sort(byAddress);
   const without: string[] = [];
   const given = new Map<string, string>();
@@ -53,6 +53,10 @@ export function assignSlices(state: SliceState): { readonly allocations: NodeSli
   }));
   return { allocations, without };
 }
+
+/** The slice of a node that addresses of a range can come from. */
+export const sliceOfNode = (slices: readonly NodeSlice[], node: string, range: Range): string | undefined =>
+  slices.find(({ nodeName, sliceRange }) => nodeName === node && isUsable(range, sliceRange))?.sliceRange;
 
 /** Who had a slice chooses before who takes any. */
 const formerFirst = ([, a]: readonly [string, string | undefined], [, b]: readonly [string, string | undefined]) =>
@@ -85,8 +89,10 @@ function freeSlices({ cidr, sliceSize }: SliceState, kept: readonly NodeSlice[],
 
 const spanOfSlice = (sliceRange: string): Span => spanOf(parseCidr(sliceRange)!);
 
-const isUsable = (range: Range, sliceRange: string): boolean =>
-  !candidates(cut(range, parseCidr(sliceRange)!), () => false).next().done;
+function isUsable(range: Range, sliceRange: string): boolean {
+  const cidr = parseCidr(sliceRange);
+  return cidr?.isV6 === range.isV6 && !candidates(cut(range, cidr), () => false).next().done;
+}
 
 function byAddress(a: NodeSlice, b: NodeSlice): number {
   const [first, second] = [spanOfSlice(a.sliceRange).first, spanOfSlice(b.sliceRange).first];

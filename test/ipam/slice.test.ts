@@ -1,12 +1,14 @@
 import t from "tap";
 import type { IpamHost } from "../../ipam/host.ts";
 import { sliced } from "../../ipam/slice.ts";
-import type { Store } from "../../ipam/store/store.ts";
+import type { SlicedRange, Store } from "../../ipam/store/store.ts";
 import { read } from "./whereabouts/support.ts";
 
 const store = {
-  slice: async (name: string, node: string) =>
-    name === "rail0" && node === "node-a" ? "10.20.1.0/24" : "10.20.0.0/24",
+  slice: async ({ name, network, cidr, sliceSize }: SlicedRange, node: string) =>
+    `${network} ${cidr} ${sliceSize}` === "rail0 10.20.0.0/16 24" && name === "rail0" && node === "node-a"
+      ? "10.20.1.0/24"
+      : "10.20.0.0/24",
 } as Partial<Store> as Store;
 const host = { node: "node-a", signal: new AbortController().signal } as IpamHost;
 

@@ -1,7 +1,7 @@
 import { parseCidr, type Span, spanOf, toNumber } from "../../address.ts";
 import type { Cluster } from "../../kubernetes/cluster.ts";
 import { IP_POOLS } from "../../kubernetes/cluster.ts";
-import { ownerOfRecord } from "../../whereabouts/objects.ts";
+import { ownerOfRecord, RECORDS_DECIDE } from "../../whereabouts/objects.ts";
 import type { Owner, Pool } from "../store.ts";
 import { PoolView } from "./pool-view.ts";
 import type { Pools } from "./pools.ts";
@@ -60,7 +60,8 @@ export class Overlaps {
   #view(pool: Pool, name: string): Promise<PoolView | undefined> {
     const seen = this.#fresh(this.#views.get(name), OLD_RECORDS_MS, async () => {
       const object = await this.#pools.get(name);
-      return object && new PoolView({ ...pool, name, cidr: object.spec.range }, object);
+      if (!object || object.metadata.annotations?.[RECORDS_DECIDE]) return undefined; // not to know of others, nor they of it
+      return new PoolView({ ...pool, name, cidr: object.spec.range }, object);
     });
     this.#views.set(name, seen);
     return seen.value;

@@ -1,26 +1,34 @@
-import { type Cluster, NODE_SLICE_POOLS } from "../../kubernetes/cluster.ts";
+import { networkText, parseCidr } from "../../address.ts";
+import { type Cluster, IP_POOLS, type JsonPatch, NODE_SLICE_POOLS } from "../../kubernetes/cluster.ts";
 import type { NodeSlicePool } from "../../whereabouts/objects.ts";
-import { StoreError } from "../store.ts";
+import { assignSlices, type NodeSlice, sliceOfNode } from "../../whereabouts/slice-nodes.ts";
+import { type SlicedRange, StoreError } from "../store.ts";
 import { isOutdated, isUnclear } from "./failure.ts";
 
 const MAX_TRIES = 8;
 
 /**
- * The slice of a node: the one it has, else a free one. The list is kept by the leader, or by Whereabouts' controller;
- * a node that comes before its entry takes one by itself.
+ * The slice of a node: the one it has, else one that is free, by preference the one it had before. Whoever asks first
+ * makes the list, or cuts what is free of it anew when range or size have changed; a slice that has a node keeps it
+ * until the leader takes it away. Whereabouts' controller keeps the same list, for all nodes there are.
  *
- * @throws {ApiError} {StoreError} `refused` when there is none left, `unavailable` when there is no list yet.
+ * @throws {ApiError} {StoreError} `refused` when there is none left.
  */
-export async function takeSlice(cluster: Cluster, name: string, node: string, signal?: AbortSignal): Promise<string> {
+export async function takeSlice(
+  cluster: Cluster,
+  whole: SlicedRange,
+  node: string,
+  signal?: AbortSignal,
+): Promise<string> {
+  const { name, range } = whole;
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const pool = await cluster.get<NodeSlicePool>(NODE_SLICE_POOLS, name, { signal });
-    if (!pool) throw noPool(name);
-    const slices = pool.status?.allocations ?? [];
-    const own = slices.find(({ nodeName }) => nodeName === node);
-    if (own) return own.sliceRange;
-    const free = slices.findIndex(({ nodeName }) => nodeName === "");
-    if (free < 0) throw noneLeft(pool, node);
-    if (await take(cluster, name, free, slices[free]!.sliceRange, node, signal)) return slices[free]!.sliceRange;
+    const own = sliceOfNode(pool?.status?.allocations ?? [], node, range);
+    if (own) return own;
+    const allocations = await assigned(cluster, whole, pool, node, signal);
+    const slice = sliceOfNode(allocations, node, range);
+    if (!slice) throw noneLeft(whole, node);
+    if (await write(cluster, whole, pool, { node, allocations }, signal)) return slice;
   }
   throw new StoreError(
     "unavailable",
@@ -28,28 +36,59 @@ export async function takeSlice(cluster: Cluster, name: string, node: string, si
   );
 }
 
-/** @returns false when somebody was faster, or when nobody knows: look. */
-async function take(
+/** The list with a slice for this node: nobody else's changes. */
+async function assigned(
   cluster: Cluster,
-  name: string,
-  index: number,
-  sliceRange: string,
+  { network, cidr, sliceSize, range }: SlicedRange,
+  pool: NodeSlicePool | undefined,
   node: string,
   signal?: AbortSignal,
+): Promise<NodeSlice[]> {
+  const before = pool?.status?.allocations ?? [];
+  const former = pool && (await formerSlices(cluster, network, node, signal));
+  const formerSlice = () => before.find((one) => one.nodeName === "" && former?.has(one.sliceRange))?.sliceRange;
+  return assignSlices({ range, cidr, sliceSize, before, nodes: [node], isInUse: () => true, formerSlice }).allocations;
+}
+
+/** Slices that a node once had: its pools stay. */
+async function formerSlices(
+  cluster: Cluster,
+  network: string,
+  node: string,
+  signal?: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const { items } = await cluster.list(IP_POOLS, { metadataOnly: true, fromCache: true, signal });
+  const prefix = `${[network, node].filter(Boolean).join("-")}-`;
+  const names = items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith(prefix));
+  return new Set(names.flatMap((name) => rangeOfSuffix(name.slice(prefix.length)) ?? []));
+}
+
+/** `10.20.1.0-24` was `10.20.1.0/24`, `fd00---64` was `fd00::/64`. */
+function rangeOfSuffix(suffix: string): string | undefined {
+  const [, address = "", bits = ""] = /^(.*)-(\d+)$/.exec(suffix) ?? [];
+  const cidr = parseCidr(`${address.includes(".") ? address : address.replaceAll("-", ":")}/${bits}`);
+  return cidr && networkText(cidr);
+}
+
+/** @returns false when somebody was faster, or when nobody knows: look. */
+async function write(
+  cluster: Cluster,
+  { name, cidr, sliceSize, range }: SlicedRange,
+  pool: NodeSlicePool | undefined,
+  { node, allocations }: { node: string; allocations: readonly NodeSlice[] },
+  signal?: AbortSignal,
 ): Promise<boolean> {
-  const path = `/status/allocations/${index}`;
+  const spec = { range: cidr, sliceSize };
+  const status = { allocations };
+  const at = { signal };
   try {
-    const { status } = await cluster.patch<NodeSlicePool>(
-      NODE_SLICE_POOLS,
-      name,
-      [
-        { op: "test", path: `${path}/nodeName`, value: "" },
-        { op: "test", path: `${path}/sliceRange`, value: sliceRange },
-        { op: "replace", path: `${path}/nodeName`, value: node },
-      ],
-      { signal },
-    );
-    if (status?.allocations[index]?.nodeName !== node) throw notKept(name);
+    const change = pool && oneChange(pool, spec, allocations);
+    const written = change
+      ? await cluster.patch<NodeSlicePool>(NODE_SLICE_POOLS, name, change, at)
+      : pool
+        ? await cluster.replace<NodeSlicePool>(NODE_SLICE_POOLS, { ...pool, spec, status }, at)
+        : await cluster.create<NodeSlicePool>(NODE_SLICE_POOLS, { ...EMPTY, metadata: { name }, spec, status }, at);
+    if (!sliceOfNode(written.status?.allocations ?? [], node, range)) throw notKept(name);
     return true;
   } catch (error) {
     if (isOutdated(error) || isUnclear(error)) return false;
@@ -57,13 +96,30 @@ async function take(
   }
 }
 
-const noPool = (name: string): StoreError =>
-  new StoreError(
-    "unavailable",
-    `cannot find NodeSlicePool ${name}: the agents' leader makes it from the network's node_slice_size; is an agent running?`,
-  );
+const EMPTY = { apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "NodeSlicePool" };
 
-/** Where `status` is a subresource, the server takes the patch and drops what it says. */
+/** Where a free slice gets its node and all else stays: what nodes take at the same time does not collide. */
+function oneChange(
+  { spec, status }: NodeSlicePool,
+  wanted: NodeSlicePool["spec"],
+  allocations: readonly NodeSlice[],
+): JsonPatch | undefined {
+  const before = status?.allocations ?? [];
+  if (spec.range !== wanted.range || spec.sliceSize !== wanted.sliceSize) return undefined;
+  if (allocations.some(({ sliceRange }, i) => before[i]?.sliceRange !== sliceRange)) return undefined;
+  if (before.length !== allocations.length) return undefined;
+  return allocations.flatMap(({ nodeName, sliceRange }, i): JsonPatch => {
+    const path = `/status/allocations/${i}`;
+    if (before[i]!.nodeName === nodeName) return [];
+    return [
+      { op: "test", path: `${path}/nodeName`, value: before[i]!.nodeName },
+      { op: "test", path: `${path}/sliceRange`, value: sliceRange },
+      { op: "replace", path: `${path}/nodeName`, value: nodeName },
+    ];
+  });
+}
+
+/** Where `status` is a subresource, the server takes the write and drops what it says. */
 const notKept = (name: string): StoreError =>
   new StoreError(
     "refused",
@@ -71,9 +127,9 @@ const notKept = (name: string): StoreError =>
       "kubectl apply -f manifests/crds",
   );
 
-const noneLeft = ({ metadata, spec }: NodeSlicePool, node: string): StoreError =>
+const noneLeft = ({ name, cidr, sliceSize }: SlicedRange, node: string): StoreError =>
   new StoreError(
     "refused",
-    `cannot find a free slice in NodeSlicePool ${metadata.name} for ${node}: all slices ${spec.sliceSize} of ${spec.range} have a node; ` +
+    `cannot find a free slice in NodeSlicePool ${name} for ${node}: all slices ${sliceSize} of ${cidr} have a node; ` +
       "make node_slice_size smaller, or the range larger",
   );

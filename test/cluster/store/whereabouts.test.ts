@@ -215,25 +215,31 @@ t.test("KubernetesStore follows the cluster's mode while it runs", async (t) => 
 t.test("KubernetesStore.slice() gives a node its slice, each to one, and says when none is left", async (t) => {
   const name = newNetwork("slices");
   const store = await place.open("absent");
-  await t.rejects(store.slice(name, "node-1"), { kind: "unavailable", message: /cannot find NodeSlicePool/ });
-  const slices = Array.from({ length: 6 }, (_, i) => ({
-    nodeName: i === 2 ? "node-c" : "",
+  const whole = {
+    name,
+    network: name,
+    cidr: "10.20.0.0/21",
+    sliceSize: "/24",
+    range: rangeOf(parseCidr("10.20.0.0/21")!),
+  };
+  const slices = Array.from({ length: 8 }, (_, i) => ({
+    nodeName: i === 2 || i > 5 ? `node-c${i}` : "",
     sliceRange: `10.20.${i}.0/24`,
   }));
   await place.api.raw.post(`${OBJECTS}/nodeslicepools`, {
     apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
     kind: "NodeSlicePool",
     metadata: { name },
-    spec: { range: "10.20.0.0/16", sliceSize: "/24" },
+    spec: { range: whole.cidr, sliceSize: "/24" },
     status: { allocations: slices },
   });
-  t.equal(await store.slice(name, "node-c"), "10.20.2.0/24", "the one that it has");
+  t.equal(await store.slice(whole, "node-c2"), "10.20.2.0/24", "the one that it has");
   const stores = await Promise.all(Array.from({ length: 5 }, () => place.open("absent")));
-  const got = await Promise.all(stores.map((one, i) => one.slice(name, `node-${i}`)));
+  const got = await Promise.all(stores.map((one, i) => one.slice(whole, `node-${i}`)));
   t.equal(new Set([...got, "10.20.2.0/24"]).size, 6, "each another one");
   const { status } = await place.api.raw.get(`${OBJECTS}/nodeslicepools/${name}`);
   for (const [i, slice] of got.entries())
     t.equal(status.allocations.find(({ sliceRange }: Json) => sliceRange === slice).nodeName, `node-${i}`);
-  t.equal(await store.slice(name, "node-3"), got[3], "again the same");
-  await t.rejects(store.slice(name, "node-9"), { kind: "refused", message: /cannot find a free slice in NodeSlicePool .* for node-9/ }); // biome-ignore format: one line
+  t.equal(await store.slice(whole, "node-3"), got[3], "again the same");
+  await t.rejects(store.slice(whole, "node-9"), { kind: "refused", message: /cannot find a free slice in NodeSlicePool .* for node-9/ }); // biome-ignore format: one line
 });

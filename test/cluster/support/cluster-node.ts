@@ -91,7 +91,14 @@ export class ClusterNode {
   claims(): Json[] {
     const dir = `${this.folder}/state/ipam`;
     const names = existsSync(dir) ? readdirSync(dir).filter((name) => name.endsWith(".json")) : [];
-    return names.map((name) => JSON.parse(readFileSync(`${dir}/${name}`, "utf8")));
+    return names.flatMap((name) => {
+      try {
+        return [JSON.parse(readFileSync(`${dir}/${name}`, "utf8"))];
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") return []; // released meanwhile
+        throw error;
+      }
+    });
   }
 
   /** One call through the agent's socket, as the shim makes it. */

@@ -1,6 +1,6 @@
 import t from "tap";
 import { MemoryStore } from "../../../ipam/store/memory.ts";
-import { StoreError } from "../../../ipam/store/store.ts";
+import { type SlicedRange, StoreError } from "../../../ipam/store/store.ts";
 import { testStore } from "./contract.ts";
 import { ownerOf, poolOf } from "./names.ts";
 
@@ -32,7 +32,7 @@ for (const overlapping of [true, false])
   );
 
 t.test("MemoryStore.slice() says which store has slices", async (t) => {
-  const error = await store.slice("rail0").catch((e: unknown) => e);
+  const error = await store.slice({ name: "rail0" } as SlicedRange).catch((e: unknown) => e);
   t.ok(error instanceof StoreError && error.kind === "refused");
   t.match(String(error), /node_slice_size needs the Kubernetes store/);
 });

@@ -235,8 +235,8 @@ t.test("readIpamConfig() wants a pod's name in a cluster, and takes the sandbox 
 });
 
 t.test("readIpamConfig() names the slices after the network when it has no network_name", async (t) => {
-  t.equal(read({ ipam: { range: RANGE, node_slice_size: "26" } }).slicePool, "net");
-  t.notOk("slicePool" in read({ ipam: { node_slice_size: "26" } }));
+  t.equal(read({ ipam: { range: RANGE, node_slice_size: "26" } }).slices?.name, "net");
+  t.notOk("slices" in read({ ipam: { node_slice_size: "26" } }));
 });
 
 t.test("readIpamConfig() of a DEL passes over what it does not need", async (t) => {

@@ -172,7 +172,7 @@ t.test("G9: sliceRange() has the slice's pool, bounds and excludes, and the whol
       range_start: "10.20.1.9",
     },
   });
-  t.equal(config.slicePool, "rail0");
+  t.same(config.slices, { name: "rail0", sliceSize: "/24" });
   const { pool, range } = sliceRange(config.ranges[0]!, "10.20.1.0/24", "node-a");
   t.same(pool, { name: "rail0-node-a-10.20.1.0-24", cidr: "10.20.1.0/24", network: "rail0", overlapping: true });
   t.equal(toText({ isV6: false, value: candidates(range, () => false).next().value as bigint }), "10.20.1.10");

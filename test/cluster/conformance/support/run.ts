@@ -13,7 +13,11 @@ const README = readFileSync(new URL("../../../../ipam/whereabouts/README.md", im
  */
 export async function check(t: Test, cluster: Cluster, scenario: Scenario): Promise<void> {
   const whose = EVERYONE.filter((who) => who !== "whereabouts" || !scenario.notTheirs);
-  const outcomes = await Promise.all(whose.map((who) => cluster.run(scenario, who)));
+  const ends = await Promise.allSettled(whose.map((who) => cluster.run(scenario, who)));
+  const outcomes = ends.map((end) => {
+    if (end.status === "rejected") throw end.reason;
+    return end.value;
+  });
   const [alone, agent, theirs] = outcomes as [Outcome, Outcome, Outcome | undefined];
   const { steps, after = {}, afterAgent = after, fix } = scenario;
   t.strictSame(shown(alone.answers, steps), wanted(steps), "the executable alone: answers");
