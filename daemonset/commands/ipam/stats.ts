@@ -39,6 +39,9 @@ async function stats(options: CommonOptions): Promise<ExitCode> {
   return 0;
 }
 
+/** Those that have the most are enough for people. */
+const MAX_NODES = 20;
+
 interface Answer {
   readonly mode: string;
   readonly pools: readonly PoolStats[];
@@ -66,9 +69,11 @@ function report({ mode, pools, nodes }: Answer): string {
       { title: "NODE", of: ({ node }) => node || "(not known)" },
       { title: "USED", of: ({ used }) => used, isNumber: true },
     ],
-    nodes,
+    nodes.slice(0, MAX_NODES),
   );
-  return `${mode ? `Whereabouts is ${mode === "absent" ? "absent" : "there, or may be (coexist)"}\n\n` : ""}${ofPools}\n${ofNodes}`;
+  const head = mode ? `mode: ${mode}\n\n` : "";
+  const more = nodes.length > MAX_NODES ? `and ${nodes.length - MAX_NODES} more: --json has all\n` : "";
+  return `${head}${ofPools}\n${ofNodes}${more}`;
 }
 
 /** IPv6 sizes in powers of two. */

@@ -3,7 +3,7 @@ import t from "tap";
 import { reportMode } from "../../../daemonset/addresses/report.ts";
 import { connect } from "../../../ipam/kubernetes/connect.ts";
 import { ApiServer } from "../support/api-server.ts";
-import { installCrds } from "../support/install.ts";
+import { installAgent, installCrds } from "../support/install.ts";
 import { makeNode, makePod } from "../support/objects.ts";
 import type { Json } from "../support/raw.ts";
 import { makePool, makeReservation, OBJECTS, recordsOf, reservationNames } from "./support/objects.ts";
@@ -106,4 +106,13 @@ t.test("railnet ipam takeover back waits for the agents, and writes the records 
   t.match(json, { mode: "coexist", did: "switched to coexist; 1 missing record written", next: "start Whereabouts" });
   t.same((await recordsOf(raw, POOL))["9"], { id: "c-new", ifname: "net1", podref: "default/new" });
   t.equal(await setting(), "coexist");
+});
+
+t.test("railnet ipam takeover and audit need no right that an agent has not", async (t) => {
+  const own = api.kubeconfig({ token: await installAgent(api) });
+  const plan = await ipam(["takeover", "--json", "--kubeconfig", own]);
+  t.equal(plan.exit, 0, plan.stderr);
+  t.equal(plan.json.whereabouts.workloads, null, "what it may not see it does not know");
+  const audit = await ipam(["audit", "--json", "--kubeconfig", own]);
+  t.match(audit.json, { mode: "coexist" }, audit.stderr);
 });

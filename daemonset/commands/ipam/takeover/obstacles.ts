@@ -45,6 +45,7 @@ export function next(state: TakeoverState): string {
 
 function nextWhenAbsent({ agents, whereabouts }: TakeoverState): string {
   const late = agents.filter(({ isHeard, mode }) => isHeard && mode !== "absent").map(({ node }) => node);
+  if (agents.length === 0) return "install Railnet on the nodes: no agent has reported";
   if (late.length > 0) return `wait: these agents do not act so yet: ${late.join(", ")}`;
   if (whereabouts.isLive) return "stop Whereabouts: while it lives the agents switch back to coexist";
   return "nothing: the takeover is done; the way back is railnet ipam takeover back";
