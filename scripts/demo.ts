@@ -64,7 +64,7 @@ for (const rail of RAILS) if (await carries(rail)) reached.push(rail);
 
 say("6. DEL: three pods end as they should; the namespace of the fourth is torn away first, as in a crash");
 const [crashed, ...others] = [...pods].reverse() as [Pod, ...Pod[]];
-await b.ask(`ip netns del ${crashed.name}; sleep 0.5`);
+await b.ask(`ip netns del ${crashed.name}; sleep 1`);
 console.log("its VFs fall back to the host under the pod's names:");
 console.log(await b.ask("ip -br link | grep -vE '^(lo|rail|bond|dummy|prim|host)' || true"));
 for (const pod of [crashed, ...others]) await detach(pod);
@@ -131,8 +131,9 @@ async function detach(pod: Pod): Promise<void> {
   }
 }
 
-const pciOf = async ({ node, vf }: Pod, rail: number): Promise<string> =>
-  (await node.ask(`basename $(readlink /sys/class/net/rail${rail}/device/virtfn${vf})`)).trim();
+async function pciOf({ node, vf }: Pod, rail: number): Promise<string> {
+  return (await node.ask(`basename $(readlink /sys/class/net/rail${rail}/device/virtfn${vf})`)).trim();
+}
 
 /** What a NetworkAttachmentDefinition says, with the VF that the device plugin chose. */
 function network(pod: Pod, rail: number, pci: string): object {

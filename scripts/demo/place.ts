@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { ApiServer, peer } from "../../test/cluster/support/api-server.ts";
 import { installAgent, installCrds } from "../../test/cluster/support/install.ts";
 import { makeNode, makePod } from "../../test/cluster/support/objects.ts";
-import { Machine } from "../../test/vm/machine.ts";
+import { Machine, type MachineOptions } from "../../test/vm/machine.ts";
 import { DemoNode, type Pod } from "./node.ts";
 
 /** Two nodes, and the one place where their pods' addresses are kept. */
@@ -33,7 +33,7 @@ export const hasApiServer = (): boolean => {
  */
 export async function directoryPlace(): Promise<Place> {
   const directory = "/run/demo/addresses";
-  const machine = await Machine.start({ name: "demo", ...MACHINE });
+  const machine = await boot({ name: "demo", ...MACHINE });
   const start = (node: string) => DemoNode.start(node, machine, { policy: { node, directory } }, false);
   return {
     about: `one machine that plays both nodes: an agent, a journal and pods each, and one directory, ${directory}`,
@@ -58,9 +58,7 @@ export async function clusterPlace(): Promise<Place> {
   const api = stack.use(await ApiServer.start());
   const kubeconfig = await prepareCluster(api);
   const options = { ...MACHINE, link: "stream", cable: "demo", hostPorts: true } as const;
-  const machines = await Promise.all(
-    NAMES.map((name, index) => Machine.start({ ...options, name: `demo-${name}`, index })),
-  );
+  const machines = await Promise.all(NAMES.map((name, index) => boot({ ...options, name: `demo-${name}`, index })));
   for (const machine of machines) stack.use(machine);
   const settings = (node: string) => ({ policy: { node, kubeconfig: "/etc/railnet/kubeconfig" }, kubeconfig });
   const nodes = await Promise.all(NAMES.map((name, i) => DemoNode.start(name, machines[i]!, settings(name), true)));
@@ -77,6 +75,15 @@ export async function clusterPlace(): Promise<Place> {
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** igb gives a VF its MAC when it is first up: a VF that was never used would not look the same afterwards. */
+async function boot(options: MachineOptions): Promise<Machine> {
+  const machine = await Machine.start(options);
+  await machine.ask(`
+    for v in /sys/class/net/rail?v?; do ip link set \${v##*/} up; done; sleep 0.5
+    for v in /sys/class/net/rail?v?; do ip link set \${v##*/} down; done`);
+  return machine;
 }
 
 const RESERVATIONS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/overlappingrangeipreservations";
