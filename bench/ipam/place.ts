@@ -8,6 +8,9 @@ import { Whereabouts } from "../../test/cluster/support/whereabouts.ts";
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
 
+/** The server has served the agents' first lists and watches by then, and forgotten what was wiped. */
+const SETTLE_MS = 5_000;
+
 /** Where it is measured: a real API server and etcd that waits for its disk, agents of simulated nodes, the real Whereabouts. */
 export class Place implements AsyncDisposable {
   readonly api: ApiServer;
@@ -37,8 +40,10 @@ export class Place implements AsyncDisposable {
     return new Place(api, whereabouts, all);
   }
 
+  /** Also their first requests are over when it returns: they are not what an ADD costs. */
   async startAgents(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.start()));
+    await sleep(SETTLE_MS);
   }
 
   async stopAgents(): Promise<void> {
