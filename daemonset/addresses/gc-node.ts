@@ -57,7 +57,10 @@ export class NodeGc {
    */
   async look(own: readonly Reserved[], signal: AbortSignal): Promise<void> {
     const journal = await this.#readJournal();
-    await this.#endForgotten(journal, new Set(own.map(({ metadata: { name } }) => name)));
+    await this.#endForgotten(
+      journal,
+      new Set(own.map(({ metadata: { name }, containerId }) => `${name} ${containerId}`)),
+    );
     const suspects = own.filter((one) => isPodref(one.podref) && !isInUse(one, journal));
     const findings = suspects.length > 0 ? await this.#findings(suspects, signal) : [];
     const { suspicions, due } = planGc(this.#suspicions, findings, {
@@ -70,7 +73,9 @@ export class NodeGc {
 
   /**
    * Records that nothing is left of, neither sandbox nor reservation: their DEL never came. Nobody needs to be asked,
-   * since there is no address to free.
+   * since there is no address to free. A candidate of an ADD that died may be another pod's by now.
+   *
+   * @param own name and container ID of each reservation.
    */
   async #endForgotten({ records, alive }: Journalled, own: ReadonlySet<string>): Promise<void> {
     const nowMs = performance.now();
@@ -79,7 +84,12 @@ export class NodeGc {
     for (const record of records) {
       const { owner, addresses } = record;
       if (isBusy(record) || alive.has(owner.containerId)) continue;
-      if (addresses.some(({ pool, ip }) => !pool.overlapping || own.has(reservationName(pool.network, ip)))) continue;
+      if (
+        addresses.some(
+          ({ pool, ip }) => !pool.overlapping || own.has(`${reservationName(pool.network, ip)} ${owner.containerId}`),
+        )
+      )
+        continue;
       const key = claimKey(owner.containerId, owner.ifname);
       const sinceMs = before.get(key) ?? nowMs;
       if (before.has(key) && nowMs - sinceMs >= this.#graceMs) await this.#sandboxes.end(record);
