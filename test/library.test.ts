@@ -5,7 +5,10 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
 
-const run = promisify(execFile);
+/** Without what the test runner adds to every Node process: its loaders do not get along with tsc. */
+const { NODE_OPTIONS: _, ...env } = process.env;
+const run = (program: string, args: readonly string[], options: { cwd?: string } = {}) =>
+  promisify(execFile)(program, args, { env, ...options });
 const { exports: EXPORTS } = JSON.parse(readFileSync("package.json", "utf8"));
 
 /** The package as npm makes it, unpacked where a program finds it; none of its dependencies are there. */
