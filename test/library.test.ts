@@ -5,10 +5,9 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
 
-/** Without what the test runner adds to every Node process: its loaders do not get along with tsc. */
-const { NODE_OPTIONS: _, ...env } = process.env;
+/** Without what the test runner adds to the environment of every process: its loaders do not get along with tsc. */
 const run = (program: string, args: readonly string[], options: { cwd?: string } = {}) =>
-  promisify(execFile)(program, args, { env, ...options });
+  promisify(execFile)("env", ["-u", "NODE_OPTIONS", program, ...args], options);
 const { exports: EXPORTS } = JSON.parse(readFileSync("package.json", "utf8"));
 
 /** The package as npm makes it, unpacked where a program finds it; none of its dependencies are there. */
