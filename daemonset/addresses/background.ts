@@ -46,7 +46,7 @@ export interface Background {
  * others the leader's work.
  *
  * Idle it costs the API server two watches, renewed every 5 to 10 minutes (ModeWatch has a third), so 0.4 requests a
- * minute; the leader's four more watches and its lease make 7 a minute. A node with reservations that its journal does
+ * minute; the leader's five more watches and its lease make 7 a minute. A node with reservations that its journal does
  * not know (Whereabouts' pods after a takeover) lists its pods once a minute.
  */
 export function startBackground(options: BackgroundOptions): Background {

@@ -1,4 +1,5 @@
-import { IP_POOLS, type KubeObject, NODES, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import { IP_POOLS, type KubeObject, NODE_SLICE_POOLS, NODES, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import type { NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
 import type { Context } from "./context.ts";
 import { follow } from "./follow.ts";
 import { LeaderGc } from "./gc-leader.ts";
@@ -9,6 +10,7 @@ import type { ModeWatch } from "./mode-watch.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
 import { Pools, type PoolsOptions } from "./pools.ts";
 import { compactor, type Reserved } from "./reserved.ts";
+import { LeaderSlices } from "./slices.ts";
 
 export interface LeaderOptions extends PoolsOptions {
   /** Two looks at what seems abandoned are at least so far apart; also what a node that is down is waited for. Default 60 s. */
@@ -34,6 +36,8 @@ export async function lead(
   const stateOf = (name: string): NodeState => nodes.objects.get(name)?.state ?? "gone";
   const gc = new LeaderGc(context, stateOf, graceMs);
   const healing = new LeaderHeal(context, stateOf, graceMs);
+  const slicing = new LeaderSlices(context, stateOf, graceMs);
+  const slices = follow<NodeSlicePool>(context, NODE_SLICE_POOLS, { signal });
   const pools = new Pools(context, options, signal);
   const seen = follow<KubeObject>(context, IP_POOLS, {
     metadataOnly: true,
@@ -49,7 +53,7 @@ export async function lead(
       if (change === "DELETED") healing.onDeleted(reserved);
     },
   });
-  const all = Promise.all([nodes.synced, seen.synced, reservations.synced, modes.synced]);
+  const all = Promise.all([nodes.synced, seen.synced, reservations.synced, slices.synced, modes.synced]);
   if (!(await beforeAbort(all, signal))) return;
   guardMode(context, signal);
   using _ = onChange(modes, () => pools.modeChanged());
@@ -57,6 +61,7 @@ export async function lead(
   await Promise.all([
     pools.run(),
     repeat("gc", time, () => gc.look(reservations.objects.values(), signal)),
+    repeat("slices", time, () => slicing.look(slices.objects.values(), reservations.objects.values(), signal)),
     repeat("heal", { ...time, everyMs: lookMs / 4 }, () => healing.look(signal)),
   ]);
 }

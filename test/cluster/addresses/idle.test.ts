@@ -66,6 +66,7 @@ t.test(
       "watch overlappingrangeipreservations": 4,
       "watch ippools": 1,
       "watch nodes": 1,
+      "watch nodeslicepools": 1,
     });
     await sleep(25_000);
     const after = requests().slice(before.length);
