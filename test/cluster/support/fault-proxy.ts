@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Agent, createServer, request, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
-import type { Duplex } from "node:stream";
+import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiServer } from "./api-server.ts";
 
@@ -48,7 +47,8 @@ export class FaultProxy implements AsyncDisposable {
   readonly #agent: Agent;
   readonly #target: string;
   readonly #tls: { readonly cert: Buffer; readonly key: Buffer };
-  readonly #sockets = new Set<Duplex>();
+  readonly #sockets = new Set<Socket>();
+  #bytesSent = 0;
   readonly #random: () => number;
   #server: Server | undefined;
   #rules: Rule[] = [];
@@ -105,10 +105,13 @@ export class FaultProxy implements AsyncDisposable {
     if (this.#server) return;
     const server = createServer(this.#tls, (request, response) => void this.#handle(request, response));
     this.#server = server;
-    server.on("connection", (socket) => {
+    server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       this.mostConnections = Math.max(this.mostConnections, this.#sockets.size);
-      socket.on("close", () => this.#sockets.delete(socket));
+      socket.on("close", () => {
+        this.#bytesSent += socket.bytesWritten;
+        this.#sockets.delete(socket);
+      });
     });
     server.on("tlsClientError", () => {});
     await new Promise<void>((resolve, reject) => {
@@ -143,6 +146,11 @@ export class FaultProxy implements AsyncDisposable {
   /** Cuts every connection, such as those of watches. */
   cutAll(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Bytes to clients so far, with TLS. */
+  get bytesSent(): number {
+    return [...this.#sockets].reduce((sum, { bytesWritten }) => sum + bytesWritten, this.#bytesSent);
   }
 
   get connections(): number {

@@ -1,0 +1,135 @@
+// How far it goes: 32,000 ADDs of 1,000 simulated nodes into an empty cluster, then 100,000 reservations held. A node is a
+// KubernetesStore and an Allocator of its own, all in this process; the leader is a real agent. Writes
+// bench/out/ipam-scale.json. Needs root. RAILNET_SCALE_NODES for fewer nodes.
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseCidr } from "../../ipam/address.ts";
+import { Allocator } from "../../ipam/allocator.ts";
+import { connect } from "../../ipam/kubernetes/connect.ts";
+import { rangeOf } from "../../ipam/range.ts";
+import { KubernetesStore } from "../../ipam/store/kubernetes.ts";
+import type { Pool } from "../../ipam/store/store.ts";
+import { ClusterNode } from "../../test/cluster/support/cluster-node.ts";
+import { FaultProxy } from "../../test/cluster/support/fault-proxy.ts";
+import { installAgent } from "../../test/cluster/support/install.ts";
+import { Place } from "./place.ts";
+import { quantile } from "./storm.ts";
+
+const project = resolve(import.meta.dirname, "../..");
+const NODES = Number(process.env["RAILNET_SCALE_NODES"] ?? 1000);
+const [PODS, RAILS, AT_ONCE, HELD] = [8, 4, 100, (NODES / 1000) * 100_000];
+const IDLE_MS = 60_000;
+
+interface Phase {
+  readonly adds: number;
+  readonly failed: number;
+  readonly seconds: number;
+  readonly p50: number;
+  readonly p99: number;
+  /** Milliseconds for each ADD. */
+  readonly wallPerAdd: number;
+  readonly apiCpuPerAdd: number;
+}
+
+const say = (what: string) => console.error(`[scale] ${what}`);
+const rounded = (value: number) => Number(value.toPrecision(4));
+const poolOf = (rail: number, block: number): Pool => {
+  const [network, cidr] = [`rail${rail}`, `10.${rail * 8 + block}.0.0/16`];
+  return { name: `${network}-${cidr.replace("/", "-")}`, cidr, network, overlapping: true };
+};
+
+await using place = await Place.prepare(2, join(project, "dist"));
+await place.startAgents();
+const token = await installAgent(place.api);
+const kubeconfig = place.api.kubeconfig({ token });
+// One session for many nodes: 1,000 TLS connections of one process are no cluster's.
+const clusters = await Promise.all(Array.from({ length: 4 }, () => connect({ kubeconfig })));
+const log = { info: () => {}, warn: () => {} };
+const nodes = Array.from({ length: NODES }, (_, i) => {
+  const store = new KubernetesStore({ cluster: clusters[i % 4]!, mode: () => "absent", log, createsAdopted: true });
+  return { name: `sim-${i}`, allocator: new Allocator(store) };
+});
+
+let made = 0;
+const errors = new Map<string, number>();
+const given = new Set<string>();
+let duplicates = 0;
+
+/** @param block which of each rail's ranges. */
+async function one(block: number): Promise<void> {
+  const i = made++;
+  const [rail, pod] = [i % RAILS, Math.floor(i / RAILS)];
+  const { name, allocator } = nodes[pod % NODES]!;
+  const pool = poolOf(rail, block);
+  const podref = `team/job-${pod}`;
+  const containerId = createHash("sha256").update(podref).digest("hex");
+  const range = rangeOf(parseCidr(pool.cidr)!);
+  const ip = await allocator.allocate({ pool, range }, { podref, ifname: `net${rail + 1}`, containerId, node: name });
+  if (given.has(ip)) duplicates++;
+  given.add(ip);
+}
+
+async function phase(adds: number, block: number): Promise<Phase> {
+  const before = await place.api.metrics();
+  const [begin, ms] = [performance.now(), [] as number[]];
+  let [next, failed] = [0, 0];
+  const lane = async () => {
+    while (next++ < adds) {
+      const at = performance.now();
+      try {
+        await one(block);
+        ms.push(performance.now() - at);
+      } catch (error) {
+        failed++;
+        const text = String(error).slice(0, 120);
+        errors.set(text, (errors.get(text) ?? 0) + 1);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  const seconds = (performance.now() - begin) / 1000;
+  const cpu = (await place.api.metrics()).cpuSeconds - before.cpuSeconds;
+  ms.sort((a, b) => a - b);
+  const result = { adds, failed, seconds: rounded(seconds), p50: rounded(quantile(ms, 0.5)), p99: rounded(quantile(ms, 0.99)), wallPerAdd: rounded((seconds * 1000) / adds), apiCpuPerAdd: rounded((cpu * 1000) / adds) }; // biome-ignore format: one record
+  say(JSON.stringify(result));
+  return result;
+}
+
+/** Of a process of this machine. */
+function residentMb(pid: number): number {
+  const [, kb] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))!;
+  return Math.round(Number(kb) / 1024);
+}
+
+const first = await phase(1000, 0);
+const whole = NODES * PODS * RAILS;
+const rest = await phase(whole - 2000, 0);
+const last = await phase(1000, 0);
+const ratio = { wall: rounded(last.wallPerAdd / first.wallPerAdd), apiCpu: rounded(last.apiCpuPerAdd / first.apiCpuPerAdd) }; // biome-ignore format: one record
+say(`the last 1,000 of ${whole} to the first: ${JSON.stringify(ratio)}`);
+const filling = await phase(HELD - whole, 1);
+const at100k = await phase(1000, 2);
+const memory = { apiServerMb: residentMb(place.api.pids.server), etcdMb: residentMb(place.api.pids.etcd), agentsMb: place.nodes.map((node) => residentMb(node.agent!.pid)) }; // biome-ignore format: one record
+say(JSON.stringify(memory));
+const idle = await idleBytes();
+const result = { first, rest, last, ratio, filling, at100k, duplicates, errors: Object.fromEntries(errors), memory, idle }; // biome-ignore format: one record
+console.log(JSON.stringify(result, undefined, 2));
+mkdirSync(join(project, "bench/out"), { recursive: true });
+writeFileSync(join(project, "bench/out/ipam-scale.json"), `${JSON.stringify(result, undefined, 2)}\n`);
+
+/** What one agent that is not the leader asks for in a quiet minute, through a proxy that counts. */
+async function idleBytes(): Promise<{ requests: Readonly<Record<string, number>>; bytesPerMinute: number }> {
+  await using proxy = await FaultProxy.start(place.api);
+  const config = place.api.kubeconfig({ token, server: proxy.url });
+  const node = new ClusterNode("idle", { folder: `${place.api.folder}/nodes`, kubeconfig: config, dist: join(project, "dist") }); // biome-ignore format: one line
+  await node.start();
+  await sleep(20_000);
+  const [before, counts] = [proxy.bytesSent, new Map(proxy.counts)];
+  await sleep(IDLE_MS);
+  const bytesPerMinute = proxy.bytesSent - before;
+  const requests = Object.fromEntries([...proxy.counts].map(([key, n]) => [key, n - (counts.get(key) ?? 0)]).filter(([, n]) => n)); // biome-ignore format: one line
+  await node.stop("SIGKILL");
+  return { requests, bytesPerMinute };
+}
