@@ -1,8 +1,13 @@
 #!/bin/bash
-# The long tests: the seeded random walk on real VFs with 500 steps, and ten minutes of fuzzing the shim.
+# The long tests: ten minutes of fuzzing the shim, five of Whereabouts beside us (50 callers each), ten of accidents to
+# addresses, how far IPAM goes (bench/ipam/scale.ts), and the seeded random walk on real VFs with 500 steps.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh npm debian vm peers
 bash scripts/build.sh --test
 bash test/cni/shim/fuzz/run.sh "${RAILNET_FUZZ_SECONDS:-600}"
+RAILNET_INTEROP_SECONDS=${RAILNET_INTEROP_SECONDS:-300} RAILNET_INTEROP_PEERS=${RAILNET_INTEROP_PEERS:-50} \
+  node_modules/.bin/node test/run.ts test/cluster/interop/
+RAILNET_SOAK_SECONDS=${RAILNET_SOAK_SECONDS:-600} node_modules/.bin/node test/run.ts test/cluster/soak
+node_modules/.bin/node bench/ipam/scale.ts
 RAILNET_WALK_STEPS=${RAILNET_WALK_STEPS:-500} exec node_modules/.bin/node test/run.ts test/vm/attach/walk
