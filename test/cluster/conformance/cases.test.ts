@@ -6,7 +6,12 @@ import { check } from "./support/run.ts";
 import { add, del, type Objects, type Scenario, type Step } from "./support/scenario.ts";
 
 /** What is there when pods hold addresses of one range: address to `id podref ifname`. The key is the last of its parts. */
-function held(name: string, range: string, records: Readonly<Record<number, string>>, ipOf: (key: string) => string): Objects {
+function held(
+  name: string,
+  range: string,
+  records: Readonly<Record<number, string>>,
+  ipOf: (key: string) => string,
+): Objects {
   const reservations = Object.entries(records).map(([key, text]) => [ipOf(key), text.split(" ").slice(1).join(" ")]);
   return { pools: { [name]: [range, records] }, reservations: Object.fromEntries(reservations) };
 }
@@ -17,7 +22,10 @@ const in24 = (records: Readonly<Record<number, string>>): Objects =>
 const owner = (i: number | string): string => `c${i} default/p${i} net1`;
 const twelve = Array.from({ length: 12 }, (_, i) => i + 1);
 const R24 = { range: "192.168.1.0/24" };
-const TOO_SMALL = "error at storage engine: net mask is too short, subnet {10.0.0.0 fffffffe} has no usable IP addresses, it is too small";
+const FIVE = [1, 2, 3, 4, 5];
+const SECOND = { ifname: "net2", ipam: { range: "10.9.0.0/24" } };
+const TOO_SMALL =
+  "error at storage engine: net mask is too short, subnet {10.0.0.0 fffffffe} has no usable IP addresses, it is too small";
 
 /** An ADD of one configuration into an empty cluster. */
 const first = (name: string, ipam: object, want: string, pool: string, range: string, key: string, reservation: string): Scenario => ({
@@ -56,9 +64,19 @@ const OF_POOL: readonly Scenario[] = [
   },
   {
     name: "22 an exclude that leaves nothing below range_end",
-    ipam: { range: "192.168.1.0/28", range_start: "192.168.1.1", range_end: "192.168.1.6", exclude: ["192.168.1.4/30"] },
+    ipam: {
+      range: "192.168.1.0/28",
+      range_start: "192.168.1.1",
+      range_end: "192.168.1.6",
+      exclude: ["192.168.1.4/30"],
+    },
     steps: [...[1, 2, 3].map((i) => add(`p${i}`, `192.168.1.${i}/28`)), add("p4", new Error("error at storage engine: Could not allocate IP in range: ip: 192.168.1.1 / - 192.168.1.6 / range: 192.168.1.0/28 / excludeRanges: [192.168.1.4/30]"))], // biome-ignore format: one line
-    after: held("192.168.1.0-28", "192.168.1.0/28", { 1: owner(1), 2: owner(2), 3: owner(3) }, (key) => `192.168.1.${key}`),
+    after: held(
+      "192.168.1.0-28",
+      "192.168.1.0/28",
+      { 1: owner(1), 2: owner(2), 3: owner(3) },
+      (key) => `192.168.1.${key}`,
+    ),
   },
   {
     name: "23 the first hole",
@@ -74,6 +92,27 @@ const OF_POOL: readonly Scenario[] = [
     after: held("10.10.0.0-30", "10.10.0.0/30", { 1: owner(3), 2: owner(2) }, (key) => `10.10.0.${key}`),
   },
   {
+    name: "36 a StatefulSet scaled to five, to two and back: its pods have two networks and no gaps",
+    ipam: R24,
+    steps: [
+      ...FIVE.flatMap((i) => [add(`p${i}`, `192.168.1.${i}/24`), add(`p${i}`, `10.9.0.${i}/24`, SECOND)]),
+      ...[5, 4, 3].flatMap((i) => [del(`p${i}`), del(`p${i}`, SECOND)]),
+      ...[3, 4, 5].flatMap((i) => [add(`p${i}`, `192.168.1.${i}/24`), add(`p${i}`, `10.9.0.${i}/24`, SECOND)]),
+    ],
+    after: {
+      pools: {
+        "192.168.1.0-24": ["192.168.1.0/24", Object.fromEntries(FIVE.map((i) => [i, owner(i)]))],
+        "10.9.0.0-24": ["10.9.0.0/24", Object.fromEntries(FIVE.map((i) => [i, `c${i} default/p${i} net2`]))],
+      },
+      reservations: Object.fromEntries(
+        FIVE.flatMap((i) => [
+          [`192.168.1.${i}`, `default/p${i} net1`],
+          [`10.9.0.${i}`, `default/p${i} net2`],
+        ]),
+      ),
+    },
+  },
+  {
     name: "an address that was excluded and bounded since stays its pod's",
     ipam: { ...R24, exclude: ["192.168.1.0/28"], range_start: "192.168.1.100" },
     seed: in24({ 5: "old default/p1 net1" }),
@@ -83,15 +122,28 @@ const OF_POOL: readonly Scenario[] = [
   {
     name: "a pool whose range has host bits: keys count from it",
     ipam: { range: "10.10.0.0/16", range_start: "10.10.10.1" },
-    seed: { pools: { "10.10.0.0-16": ["10.10.10.0/16", { 1: owner(7) }] }, reservations: { "10.10.10.1": "default/p7 net1" } },
+    seed: {
+      pools: { "10.10.0.0-16": ["10.10.10.0/16", { 1: owner(7) }] },
+      reservations: { "10.10.10.1": "default/p7 net1" },
+    },
     steps: [add("p1", "10.10.10.2/16")],
-    after: { pools: { "10.10.0.0-16": ["10.10.10.0/16", { 1: owner(7), 2: owner(1) }] }, reservations: { "10.10.10.1": "default/p7 net1", "10.10.10.2": "default/p1 net1" } },
+    after: {
+      pools: { "10.10.0.0-16": ["10.10.10.0/16", { 1: owner(7), 2: owner(1) }] },
+      reservations: { "10.10.10.1": "default/p7 net1", "10.10.10.2": "default/p1 net1" },
+    },
   },
   {
     name: ".255 and .0 within a wider range are given out",
     ipam: { range: "10.10.0.0/16", range_start: "10.10.0.254" },
     steps: [add("p1", "10.10.0.254/16"), add("p2", "10.10.0.255/16"), add("p3", "10.10.1.0/16")],
-    after: { pools: { "10.10.0.0-16": ["10.10.0.0/16", { 254: owner(1), 255: owner(2), 256: owner(3) }] }, reservations: { "10.10.0.254": "default/p1 net1", "10.10.0.255": "default/p2 net1", "10.10.1.0": "default/p3 net1" } },
+    after: {
+      pools: { "10.10.0.0-16": ["10.10.0.0/16", { 254: owner(1), 255: owner(2), 256: owner(3) }] },
+      reservations: {
+        "10.10.0.254": "default/p1 net1",
+        "10.10.0.255": "default/p2 net1",
+        "10.10.1.0": "default/p3 net1",
+      },
+    },
   },
 ];
 
@@ -130,7 +182,10 @@ const REFUSED: readonly Scenario[] = [
   { name: "CNI_ARGS that end in a semicolon", ipam: R24, steps: [add("p1", new Error("LoadArgs - CNI Args Parsing Error: ARGS: invalid pair \"\""), { args: [""] })] },
 ]; // biome-ignore format: rows
 
-const V1116 = { "abcd---64": ["abcd::/64", { 1: owner(1) }], "192.168.1.0-24": ["192.168.1.0/24", { 1: owner(1) }] } as const;
+const V1116 = {
+  "abcd---64": ["abcd::/64", { 1: owner(1) }],
+  "192.168.1.0-24": ["192.168.1.0/24", { 1: owner(1) }],
+} as const;
 const DUAL = { ipRanges: [{ range: "192.168.1.0/24" }, { range: "abcd::/64" }] };
 const LAB = { "192.168.1.1": "default/p1 net1", "abcd--1": "default/p1 net1" };
 
