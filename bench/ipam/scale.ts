@@ -1,6 +1,7 @@
 // How far it goes: 32,000 ADDs of 1,000 simulated nodes into an empty cluster, then 100,000 reservations held. A node is a
 // KubernetesStore and an Allocator of its own, all in this process; the leader is a real agent. Writes
-// bench/out/ipam-scale.json. Needs root. RAILNET_SCALE_NODES for fewer nodes.
+// bench/out/ipam-scale.json. Needs root. RAILNET_SCALE_NODES and
+// RAILNET_SCALE_HELD for less.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -14,12 +15,13 @@ import type { Pool } from "../../ipam/store/store.ts";
 import { ClusterNode } from "../../test/cluster/support/cluster-node.ts";
 import { FaultProxy } from "../../test/cluster/support/fault-proxy.ts";
 import { installAgent } from "../../test/cluster/support/install.ts";
+import { makeNode } from "../../test/cluster/support/objects.ts";
 import { Place } from "./place.ts";
 import { quantile } from "./storm.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 const NODES = Number(process.env["RAILNET_SCALE_NODES"] ?? 1000);
-const [PODS, RAILS, AT_ONCE, HELD] = [8, 4, 100, (NODES / 1000) * 100_000];
+const [PODS, RAILS, AT_ONCE, HELD] = [8, 4, 100, Number(process.env["RAILNET_SCALE_HELD"] ?? NODES * 100)];
 const IDLE_MS = 60_000;
 
 interface Phase {
@@ -42,6 +44,8 @@ const poolOf = (rail: number, block: number): Pool => {
 
 await using place = await Place.prepare(2, join(project, "dist"));
 await place.startAgents();
+// The leader frees what nodes left that are gone.
+for (let i = 0; i < NODES; i++) await makeNode(place.api.raw, `sim-${i}`);
 const token = await installAgent(place.api);
 const kubeconfig = place.api.kubeconfig({ token });
 // One session for many nodes: 1,000 TLS connections of one process are no cluster's.
@@ -54,8 +58,8 @@ const nodes = Array.from({ length: NODES }, (_, i) => {
 
 let made = 0;
 const errors = new Map<string, number>();
-const given = new Set<string>();
-let duplicates = 0;
+const given = new Map<string, string>();
+const duplicates: string[] = [];
 
 /** @param block which of each rail's ranges. */
 async function one(block: number): Promise<void> {
@@ -67,8 +71,9 @@ async function one(block: number): Promise<void> {
   const containerId = createHash("sha256").update(podref).digest("hex");
   const range = rangeOf(parseCidr(pool.cidr)!);
   const ip = await allocator.allocate({ pool, range }, { podref, ifname: `net${rail + 1}`, containerId, node: name });
-  if (given.has(ip)) duplicates++;
-  given.add(ip);
+  const other = given.get(ip);
+  if (other) duplicates.push(`${ip}: ${other}, ${podref}`);
+  given.set(ip, podref);
 }
 
 async function phase(adds: number, block: number): Promise<Phase> {
@@ -105,19 +110,31 @@ function residentMb(pid: number): number {
 
 const first = await phase(1000, 0);
 const whole = NODES * PODS * RAILS;
-const rest = await phase(whole - 2000, 0);
-const last = await phase(1000, 0);
-const ratio = { wall: rounded(last.wallPerAdd / first.wallPerAdd), apiCpu: rounded(last.apiCpuPerAdd / first.apiCpuPerAdd) }; // biome-ignore format: one record
-say(`the last 1,000 of ${whole} to the first: ${JSON.stringify(ratio)}`);
-const filling = await phase(HELD - whole, 1);
-const at100k = await phase(1000, 2);
+const rest = await phase(Math.max(1, whole - 1000), 0);
+// Into pools that are new, as the first ones were: every store has to read them.
+const later = await phase(1000, 1);
+const ratio = { wall: rounded(later.wallPerAdd / first.wallPerAdd), apiCpu: rounded(later.apiCpuPerAdd / first.apiCpuPerAdd) }; // biome-ignore format: one record
+say(`1,000 ADDs after ${whole} to the first: ${JSON.stringify(ratio)}`);
+const filling = await phase(Math.max(1, HELD - whole - 1000), 2);
+const at100k = await phase(1000, 3);
 const memory = { apiServerMb: residentMb(place.api.pids.server), etcdMb: residentMb(place.api.pids.etcd), agentsMb: place.nodes.map((node) => residentMb(node.agent!.pid)) }; // biome-ignore format: one record
 say(JSON.stringify(memory));
+const held = await place.reservations();
+const freed = place.nodes.flatMap((node) =>
+  node
+    .log()
+    .split("\n")
+    .filter((line) => /freed/.test(line)),
+);
+say(`${held} reservations held, ${freed.length} lines of freed addresses: ${freed[0] ?? ""}`);
 const idle = await idleBytes();
-const result = { first, rest, last, ratio, filling, at100k, duplicates, errors: Object.fromEntries(errors), memory, idle }; // biome-ignore format: one record
-console.log(JSON.stringify(result, undefined, 2));
+const isRight = duplicates.length === 0 && errors.size === 0 && held === given.size && ratio.wall <= 1.5 && ratio.apiCpu <= 1.5; // biome-ignore format: one line
+const result = { isRight, held, freed: freed.length, first, rest, later, ratio, filling, at100k, duplicates, errors: Object.fromEntries(errors), memory, idle }; // biome-ignore format: one record
+console.table({ first, rest, later, filling, at100k });
+console.log(JSON.stringify({ ...result, first: undefined, rest: undefined, later: undefined, filling: undefined, at100k: undefined }, undefined, 2)); // biome-ignore format: one line
 mkdirSync(join(project, "bench/out"), { recursive: true });
 writeFileSync(join(project, "bench/out/ipam-scale.json"), `${JSON.stringify(result, undefined, 2)}\n`);
+process.exitCode = isRight ? 0 : 1;
 
 /** What one agent that is not the leader asks for in a quiet minute, through a proxy that counts. */
 async function idleBytes(): Promise<{ requests: Readonly<Record<string, number>>; bytesPerMinute: number }> {
