@@ -93,15 +93,17 @@ export class Releases {
   /** All wait while the store does not answer; a record that it refuses only lets the others go first. */
   async #again(err: unknown, record: ClaimRecord): Promise<void> {
     const isRefused = err instanceof StoreError && err.kind === "refused";
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
-    if (!isRefused) this.#pausedUntil = performance.now() + pauseMs;
+    // One outage fails all that run at once: that is one failure.
+    if (performance.now() >= this.#pausedUntil) this.#failures++;
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#failures - 1)) * (0.5 + Math.random() / 2);
+    if (!isRefused) this.#pausedUntil = Math.max(this.#pausedUntil, performance.now() + pauseMs);
     const { podref, ifname, containerId: containerID } = record.owner;
     this.#host.log.warn(
       { err, podref, ifname, containerID, retryMs: Math.round(pauseMs) },
       "addresses not released yet",
     );
     this.#resting++;
-    await sleep(pauseMs, undefined, { ref: false });
+    await sleep(Math.ceil(pauseMs) + 1, undefined, { ref: false }); // timers may be early by a part of a millisecond
     this.#resting--;
     this.add(record);
   }
