@@ -24,6 +24,8 @@ export interface KubernetesStoreOptions {
   readonly step?: (step: IpamStep) => void;
   /** Whether pools that this store makes count as adopted at once, in mode `absent`. */
   readonly createsAdopted: boolean;
+  /** Between two patches of one pool beside a live Whereabouts, on average. Default 500. */
+  readonly pauseMs?: number;
   /** Milliseconds, ever growing. */
   readonly clock?: () => number;
 }
@@ -178,8 +180,9 @@ export class KubernetesStore implements Store {
   #writer(pool: Pool, view: PoolView): RecordWriter {
     const known = this.#writers.get(pool.name);
     if (known?.view === view) return known;
-    const { step = () => {} } = this.#options;
-    const made = new RecordWriter(this.#cluster, view, () => this.#views.reread(view), step);
+    const { step = () => {}, mode, pauseMs = 500 } = this.#options;
+    const pause = () => (mode() === "coexist" ? pauseMs * (0.5 + Math.random()) : 0);
+    const made = new RecordWriter(this.#cluster, view, () => this.#views.reread(view), step, pause);
     this.#writers.set(pool.name, made);
     return made;
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError, type Cluster, IP_POOLS } from "../../kubernetes/cluster.ts";
 import type { IpamStep } from "../../steps.ts";
 import { toRecord } from "../../whereabouts/objects.ts";
@@ -38,11 +39,23 @@ export class RecordWriter {
   readonly #cluster: Cluster;
   readonly #reread: () => Promise<void>;
   readonly #step: (step: IpamStep) => void;
+  readonly #pauseMs: () => number;
   #waiting: Waiting[] = [];
   #isBusy = false;
 
-  /** @param reread brings the view up to date, and makes the pool when it is gone. */
-  constructor(cluster: Cluster, view: PoolView, reread: () => Promise<void>, step: (step: IpamStep) => void) {
+  /**
+   * @param reread brings the view up to date, and makes the pool when it is gone.
+   * @param pauseMs after each patch: what comes meanwhile goes together. Whereabouts reads a pool and then writes it if
+   *   nobody else has: it needs gaps.
+   */
+  constructor(
+    cluster: Cluster,
+    view: PoolView,
+    reread: () => Promise<void>,
+    step: (step: IpamStep) => void,
+    pauseMs: () => number,
+  ) {
+    this.#pauseMs = pauseMs;
     this.view = view;
     this.#cluster = cluster;
     this.#reread = reread;
@@ -74,7 +87,11 @@ export class RecordWriter {
   async #work(): Promise<void> {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    while (this.#waiting.length > 0) await this.#commit(this.#nextBatch());
+    while (this.#waiting.length > 0) {
+      await this.#commit(this.#nextBatch());
+      const pauseMs = this.#pauseMs();
+      if (pauseMs > 0) await sleep(pauseMs, undefined, { ref: false });
+    }
     this.#isBusy = false;
   }
 
