@@ -3,7 +3,10 @@ import type { Exec, ExecReply } from "./protocol/delegate.ts";
 import type { CniRequest } from "./protocol/request.ts";
 
 /** Answers one call of the IPAM plugin without another process; as Exec, it rejects when the time is up or `signal` aborts. */
-export type AnswerIpam = (request: CniRequest, limits: { timeoutMs: number; signal?: AbortSignal }) => Promise<ExecReply>;
+export type AnswerIpam = (
+  request: CniRequest,
+  limits: { timeoutMs: number; signal?: AbortSignal },
+) => Promise<ExecReply>;
 
 /**
  * Runs plugins, but for the IPAM plugin of this executable: running that would only bring the request back here.

@@ -14,7 +14,10 @@ import type { Answer, Job, Question } from "./lane.ts";
 import { createLog } from "./log.ts";
 import { reconcile } from "./reconcile/reconcile.ts";
 
-declare const self: { onmessage: ((event: { data: Job }) => void) | null; postMessage(answer: Answer | Question): void };
+declare const self: {
+  onmessage: ((event: { data: Job }) => void) | null;
+  postMessage(answer: Answer | Question): void;
+};
 
 const log = createLog();
 void traceFrom(process.env);

@@ -174,7 +174,9 @@ export class World {
   }
 
   record(name = this.records()[0]!): Json {
-    const lines = readFileSync(join(this.stateDir, "attachments", name), "utf8").trim().split("\n");
+    const lines = readFileSync(join(this.stateDir, "attachments", name), "utf8")
+      .trim()
+      .split("\n");
     return Object.assign({}, ...lines.map((line) => JSON.parse(line) as Json)) as Json;
   }
 
