@@ -108,6 +108,7 @@ t.test("LeaderHeal puts back what a node that is down cannot, if its pod runs", 
   await ready("node-down", "Unknown");
   await ready("node-up", "True");
   await using leader = await Agent.start("node-l", kubeconfig, { graceMs: 300 });
+  await leader.modes.synced;
   await until(
     "the leader",
     () => leader.counters.terms,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
 
 // biome-ignore lint/suspicious/noExplicitAny: what the server sent, as it is
 export type Json = any;
@@ -27,6 +28,9 @@ export function pathOf({ apiVersion, kind, metadata }: Json): string {
   const namespace = CLUSTER_WIDE.test(kind) ? "" : `/namespaces/${metadata.namespace ?? "kube-system"}`;
   return `${root}${namespace}/${PLURALS[kind] ?? `${kind.toLowerCase()}s`}/${metadata.name}`;
 }
+
+/** For so long a server that says "storage is (re)initializing" is asked again. */
+const TOO_EARLY_MS = 30_000;
 
 /** The API server as an administrator sees it, without any of the product's code: for state checks and preparation. */
 export class RawClient {
@@ -93,7 +97,7 @@ export class RawClient {
 
   /** At once, without grace; what is not there is fine. */
   async delete(path: string): Promise<void> {
-    const { status, body } = await this.request("DELETE", path, { body: { gracePeriodSeconds: 0 } });
+    const { status, body } = await this.#inTime("DELETE", path, { body: { gracePeriodSeconds: 0 } });
     if (status >= 300 && status !== 404) throw new Error(`DELETE ${path}: ${status} ${body.message ?? body}`);
   }
 
@@ -103,8 +107,17 @@ export class RawClient {
   }
 
   async #good(method: string, path: string, options: RawOptions): Promise<Json> {
-    const { status, body } = await this.request(method, path, options);
+    const { status, body } = await this.#inTime(method, path, options);
     if (status >= 300) throw new Error(`${method} ${path}: ${status} ${body.message ?? body}`);
     return body;
+  }
+
+  /** Nothing was done where 429 is the answer: it is asked again when the server says so. */
+  async #inTime(method: string, path: string, options: RawOptions): Promise<Answer> {
+    for (const limit = Date.now() + TOO_EARLY_MS; ; ) {
+      const answer = await this.request(method, path, options);
+      if (answer.status !== 429 || Date.now() > limit) return answer;
+      await sleep((Number(answer.headers["retry-after"]) || 1) * 1000);
+    }
   }
 }

@@ -45,6 +45,8 @@ export class Agent implements AsyncDisposable {
   readonly lines: Line[] = [];
   readonly background: Background;
   readonly #stop = new AbortController();
+  /** An agent's own waits keep no process alive, and a test that waits for one must not end in the middle. */
+  readonly #awake = setInterval(() => {}, 60_000);
 
   private constructor(
     node: string,
@@ -117,6 +119,7 @@ export class Agent implements AsyncDisposable {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.background.done;
+    clearInterval(this.#awake);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
