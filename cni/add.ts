@@ -33,7 +33,7 @@ export async function add(call: Call, host: Host): Promise<Result> {
   const config = readConfig(call);
   checkDeviceInfoPath(config, host);
   warnOfIgnored(call, host);
-  using netns = openTarget(call);
+  using netns = openTarget(call, host);
   using rtnl = inNetns(netns, () => new NetlinkSocket());
   using _attachment = await lockAttachment(call, "ADD", host);
   await finishLeftover(call, host);
@@ -111,7 +111,7 @@ const noop = () => {};
 /** Never an unhandled rejection: attach() awaits it later, or undoes. */
 function reserveAddresses({ ipamType }: AttachConfig, call: Call, host: Host): Promise<Result> {
   if (!ipamType) return Promise.resolve(emptyResult());
-  const reserving = callIpam(host.exec, "ADD", ipamType, call, { timeoutMs: host.ipamTimeoutMs, signal: host.signal });
+  const reserving = callIpam(host, "ADD", ipamType, call, { timeoutMs: host.ipamTimeoutMs, signal: host.signal });
   const addresses = reserving.then((result) => result ?? emptyResult());
   addresses.catch(noop);
   return addresses;

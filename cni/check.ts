@@ -29,7 +29,7 @@ export async function check(call: Call, host: Host): Promise<void> {
       CODE.UNKNOWN_CONTAINER,
       `cannot check ${call.ifname}: no ADD of container ${call.containerId} is on record`,
     );
-  using netns = openOwnNetns({ ...record, netns: call.netns });
+  using netns = openOwnNetns({ ...record, netns: call.netns }, host);
   if (!netns)
     throw new CniError(
       ATTACH_CODE.DIFFERS,
@@ -39,7 +39,7 @@ export async function check(call: Call, host: Host): Promise<void> {
   if (differences.length > 0)
     throw new CniError(ATTACH_CODE.DIFFERS, `cannot confirm ${call.ifname}: ${differences.join("; ")}`);
   const type = call.config.ipam?.type;
-  if (type) await callIpam(host.exec, "CHECK", type, call);
+  if (type) await callIpam(host, "CHECK", type, call);
 }
 
 function pfDifferences({ applied, device: { pf } }: Attachment, host: Host): string[] {

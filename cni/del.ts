@@ -29,7 +29,7 @@ export async function del(call: Call, host: Host): Promise<void> {
 
 async function releaseUnknown(call: Call, host: Host): Promise<void> {
   const type = call.config.ipam?.type;
-  if (type && canRelease(type, call)) await callIpam(host.exec, "DEL", type, call);
+  if (type && canRelease(type, call, host)) await callIpam(host, "DEL", type, call);
 }
 
 /**

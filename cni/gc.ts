@@ -23,9 +23,7 @@ export async function gc(call: Call, host: Host): Promise<void> {
     await collect(a, host).catch((error) => failures.push(`${describe(a)}: ${toCniError(error).message}`));
   const type = call.config.ipam?.type;
   if (type)
-    await callIpam(host.exec, "GC", type, call).catch((error) =>
-      failures.push(`${type}: ${toCniError(error).message}`),
-    );
+    await callIpam(host, "GC", type, call).catch((error) => failures.push(`${type}: ${toCniError(error).message}`));
   if (failures.length > 0)
     throw new CniError(
       ATTACH_CODE.FAILED,

@@ -11,6 +11,11 @@ export interface Log {
 
 /** Where things are on a node. Every root is an argument, so that tests give their own. */
 export interface Paths {
+  /**
+   * The host's root directory as this process sees it: `/`, or for the agent in its container `/proc/1/root`. What a runtime names is
+   * looked up below it ({@link onHost}); the other paths here are the same for both, since they are mounted.
+   */
+  readonly hostRoot: string;
   /** sysfs, `/sys`. */
   readonly sysfs: string;
   /** The journal: survives reboots, `/var/lib/railnet`. */
@@ -47,6 +52,7 @@ export interface Host {
 }
 
 export const PATHS: Paths = {
+  hostRoot: "/",
   sysfs: "/sys",
   stateDir: "/var/lib/railnet",
   runDir: "/run/railnet",

@@ -8,6 +8,7 @@ import type { AddressLock } from "../ipam/store/directory.ts";
 import type { Store } from "../ipam/store/store.ts";
 import { Locks } from "./attachment/lock.ts";
 import type { Paths } from "./host.ts";
+import { onHost } from "./host-root.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 
 /** No ADD or DEL waits longer for another one of its own attachment. */
@@ -33,7 +34,7 @@ export function createIpamHost(options: IpamHostOptions): IpamHost {
     log,
     policy,
     signal: new AbortController().signal,
-    inode: (path) => statSync(path, { throwIfNoEntry: false })?.ino ?? 0,
+    inode: (path) => statSync(onHost(paths.hostRoot, path), { throwIfNoEntry: false })?.ino ?? 0,
     readText,
     lock: lockIn(paths.runDir),
     store,

@@ -1,5 +1,7 @@
 import { addStatic, checkStatic } from "../ipam/static.ts";
-import { type DelegateOptions, delegate, type Exec, hasPlugin } from "./protocol/delegate.ts";
+import type { Host } from "./host.ts";
+import { onHost } from "./host-root.ts";
+import { type DelegateOptions, delegate, hasPlugin, isRegularFile } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
 import type { Result } from "./protocol/result.ts";
 import type { Verb } from "./protocol/version.ts";
@@ -8,7 +10,14 @@ import type { Verb } from "./protocol/version.ts";
 export const keepsState = (type: string): boolean => type !== "static";
 
 /** Whether addresses can have been reserved at all: a misspelt type must not keep a pod from being deleted. */
-export const canRelease = (type: string, { path }: Call): boolean => !keepsState(type) || hasPlugin(type, path);
+export const canRelease = (type: string, { path }: Call, host: Host): boolean =>
+  !keepsState(type) || hasPlugin(type, path, isOnHost(host));
+
+/** CNI_PATH names directories of the host. */
+const isOnHost =
+  ({ paths }: Pick<Host, "paths">) =>
+  (path: string) =>
+    isRegularFile(onHost(paths.hostRoot, path));
 
 /**
  * The one way from the attach plugin to IPAM: types that this executable knows run in process, every other is the
@@ -17,13 +26,13 @@ export const canRelease = (type: string, { path }: Call): boolean => !keepsState
  * @returns for ADD the addresses, routes and DNS settings.
  */
 export async function callIpam(
-  exec: Exec,
+  host: Pick<Host, "exec" | "paths">,
   verb: Verb,
   type: string,
   call: Call,
-  options: DelegateOptions = {},
+  options: Omit<DelegateOptions, "isFile"> = {},
 ): Promise<Result | undefined> {
-  if (keepsState(type)) return delegate(exec, verb, type, call, options);
+  if (keepsState(type)) return delegate(host.exec, verb, type, call, { ...options, isFile: isOnHost(host) });
   if (verb === "ADD") return addStatic(call);
   if (verb === "CHECK") checkStatic(call);
   return undefined;

@@ -35,6 +35,7 @@ export function createHost({ paths, exec, log, step, ipamTimeoutMs, afterwards }
 
 /** `RAILNET_SYSFS` and the like: for single hosts with unusual places, and for tests. */
 const VARIABLES: Record<keyof Paths, string> = {
+  hostRoot: "RAILNET_HOST_ROOT",
   sysfs: "RAILNET_SYSFS",
   stateDir: "RAILNET_STATE_DIR",
   runDir: "RAILNET_RUN_DIR",

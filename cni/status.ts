@@ -14,7 +14,7 @@ export async function status(call: Call, host: Host): Promise<void> {
   checkState(host);
   checkRails(call.config.rail, host);
   const type = call.config.ipam?.type;
-  if (type) await callIpam(host.exec, "STATUS", type, call, { timeoutMs: 5_000 });
+  if (type) await callIpam(host, "STATUS", type, call, { timeoutMs: 5_000 });
 }
 
 function checkState({ paths }: Host): void {

@@ -108,6 +108,6 @@ export async function freeDevice(pci: string, host: Host): Promise<void> {
 /** Whether an attachment still has its VF: its namespace is there and, unless userspace drives the VF, its link in it. */
 function isAlive(a: Attachment, host: Host): boolean {
   if (a.bootId !== host.bootId) return false;
-  using netns = openOwnNetns(a);
+  using netns = openOwnNetns(a, host);
   return netns !== undefined && isInPod(a, netns);
 }

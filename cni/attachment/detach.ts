@@ -53,12 +53,12 @@ function ipamOf(a: Attachment): string | undefined {
 
 async function releaseAddresses(a: Attachment, host: Host): Promise<void> {
   const type = ipamOf(a);
-  if (type) await callIpam(host.exec, "DEL", type, callOf(a, "DEL"), { timeoutMs: RELEASE_TIMEOUT_MS });
+  if (type) await callIpam(host, "DEL", type, callOf(a, "DEL", host), { timeoutMs: RELEASE_TIMEOUT_MS });
 }
 
 /** The call that made an attachment, as another verb: with its recorded configuration, whatever the NAD says today. */
-export function callOf(a: Attachment, verb: Verb): Call {
-  using netns = openOwnNetns(a);
+export function callOf(a: Attachment, verb: Verb, host: Host): Call {
+  using netns = openOwnNetns(a, host);
   const sandbox = netns ? a.netns : "";
   return {
     verb,

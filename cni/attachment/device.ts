@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ATTACH_CODE } from "../codes.ts";
 import type { AttachConfig } from "../config.ts";
 import type { Host } from "../host.ts";
+import { onHost } from "../host-root.ts";
 import { listLinks, parseLink } from "../kernel/link.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns, openNetns } from "../kernel/netns.ts";
@@ -61,7 +62,7 @@ function checkRail(pci: string, actual: Pf | undefined, rail: string | number, h
 
 /** Looks through the named namespaces; only on the way to an error. */
 function whereIs(pci: string, { paths }: Host): string | undefined {
-  return namespaces(paths.netnsDir).find((path) => {
+  return namespaces(onHost(paths.hostRoot, paths.netnsDir)).find((path) => {
     try {
       using netns = openNetns(path);
       using rtnl = inNetns(netns, () => new NetlinkSocket());

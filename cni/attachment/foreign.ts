@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Host } from "../host.ts";
+import { onHost } from "../host-root.ts";
 import { codeOf } from "../kernel/errno.ts";
 import { openNetns } from "../kernel/netns.ts";
 import { isVf, pfOf } from "../kernel/sysfs.ts";
@@ -85,7 +86,7 @@ export function foreignOwner(pci: string, host: Host): string | undefined {
   const path = readText(pciFile(pci, host))?.trim();
   if (!path) return undefined;
   try {
-    openNetns(path)[Symbol.dispose]();
+    openNetns(onHost(host.paths.hostRoot, path))[Symbol.dispose]();
     return path;
   } catch {
     return undefined; // gone: sriov-cni too takes the VF as free then

@@ -2,6 +2,7 @@ import { ATTACH_CODE } from "../codes.ts";
 import type { AttachConfig } from "../config.ts";
 import { invalid } from "../fields.ts";
 import type { Host } from "../host.ts";
+import { onHost } from "../host-root.ts";
 import { addAddress } from "../kernel/address.ts";
 import { codeOf } from "../kernel/errno.ts";
 import { deleteAltname, getLink, type Link, parseLink, setLink } from "../kernel/link.ts";
@@ -39,7 +40,7 @@ export interface Pod {
 }
 
 /** @throws {CniError} 8 when CNI_NETNS is gone, is no namespace, or is the host's own. */
-export function openTarget(call: Call): Fd {
+export function openTarget(call: Call, { paths }: Host): Fd {
   const refuse = (why: string, cause?: unknown) =>
     new CniError(
       CODE.INVALID_NETNS,
@@ -48,7 +49,7 @@ export function openTarget(call: Call): Fd {
     );
   let netns: Fd;
   try {
-    netns = openNetns(call.netns);
+    netns = openNetns(onHost(paths.hostRoot, call.netns));
   } catch (error) {
     const why =
       codeOf(error) === "ENOENT"

@@ -1,4 +1,5 @@
 import type { Host } from "../host.ts";
+import { onHost } from "../host-root.ts";
 import { deleteAddress, listAddresses, parseAddress } from "../kernel/address.ts";
 import { codeOf } from "../kernel/errno.ts";
 import {
@@ -40,7 +41,7 @@ export async function putBack(a: Attachment, host: Host): Promise<void> {
       failures.push(error);
     }
   };
-  using netns = openOwnNetns(a);
+  using netns = openOwnNetns(a, host);
   if (netns) await attempt(() => returnRdma(a, netns));
   host.step("del-rdma-returned");
   if (netns && a.hasRules) await attempt(() => takeRulesOut(a, netns));
@@ -55,11 +56,11 @@ export async function putBack(a: Attachment, host: Host): Promise<void> {
 }
 
 /** The pod's namespace if it still is the one that ADD saw. */
-export function openOwnNetns(a: Attachment): Fd | undefined {
+export function openOwnNetns(a: Attachment, { paths }: Host): Fd | undefined {
   if (!a.netns) return undefined;
   let netns: Fd;
   try {
-    netns = openNetns(a.netns);
+    netns = openNetns(onHost(paths.hostRoot, a.netns));
   } catch (error) {
     if (["ENOENT", "ENOTNETNS", "ENOTDIR", "EACCES"].includes(codeOf(error) ?? "")) return undefined;
     throw error;

@@ -1,5 +1,6 @@
 import { readConfig } from "../config.ts";
 import type { Host } from "../host.ts";
+import { onHost } from "../host-root.ts";
 import { codeOf } from "../kernel/errno.ts";
 import { getLink, type Link, listLinks, parseLink } from "../kernel/link.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
@@ -26,7 +27,7 @@ const DEFAULTS: VfState = {
 
 /** The attachment of a DEL whose record is lost (a torn file), as far as the mark on the pod's link tells it. */
 export function findStray(call: Call, host: Host): Attachment | undefined {
-  const mark = markInPod(call);
+  const mark = markInPod(call, host);
   if (!mark || hasOwner(mark, host)) return undefined;
   const config = readConfig({ ...call, config: { ...call.config, deviceID: mark.pci } });
   const applied = { ...config.vf, ...(config.mac && { mac: config.mac }) };
@@ -51,9 +52,9 @@ export function straysInHost(host: Host): Attachment[] {
     .map((mark) => fromMark(mark, host));
 }
 
-function markInPod({ netns: path, ifname }: Call): Mark | undefined {
+function markInPod({ netns: path, ifname }: Call, { paths }: Host): Mark | undefined {
   try {
-    using netns = openNetns(path);
+    using netns = openNetns(onHost(paths.hostRoot, path));
     using pod = inNetns(netns, () => new NetlinkSocket());
     const link: Link = parseLink(pod.request(getLink({ name: ifname }))!);
     return parseMark(link.alias);

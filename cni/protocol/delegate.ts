@@ -37,6 +37,8 @@ export interface DelegateOptions {
   readonly signal?: AbortSignal;
   /** Pause before an executable that is being written is tried again; default 1,000, as libcni. */
   readonly busyMs?: number;
+  /** Whether a path is an executable's; default {@link isRegularFile}. */
+  readonly isFile?: (path: string) => boolean;
 }
 
 /** Characters of a plugin's output that a message shows. */
@@ -59,10 +61,10 @@ export async function delegate(
   verb: Verb,
   type: string,
   call: Call,
-  { timeoutMs = 60_000, signal, busyMs = 1_000 }: DelegateOptions = {},
+  { timeoutMs = 60_000, signal, busyMs = 1_000, isFile = isRegularFile }: DelegateOptions = {},
 ): Promise<Result | undefined> {
   const request: ExecRequest = {
-    binary: findPlugin(type, call.path),
+    binary: findPlugin(type, call.path, isFile),
     env: { ...call.request.env, CNI_COMMAND: verb },
     stdin: call.request.stdin,
     timeoutMs,
@@ -78,23 +80,24 @@ export async function delegate(
 }
 
 /** Whether there is such a plugin: what never was there has reserved nothing. */
-export const hasPlugin = (type: string, path: readonly string[]): boolean => lookUp(type, path) !== undefined;
+export const hasPlugin = (type: string, path: readonly string[], isFile = isRegularFile): boolean =>
+  lookUp(type, path, isFile) !== undefined;
 
-function findPlugin(type: string, path: readonly string[]): string {
-  const found = lookUp(type, path);
+function findPlugin(type: string, path: readonly string[], isFile: (path: string) => boolean): string {
+  const found = lookUp(type, path, isFile);
   if (found !== undefined) return found;
   if (!isFileName(type))
     throw new CniError(CODE.INVALID_CONFIG, `cannot use ipam.type ${JSON.stringify(type)}: want the name of a plugin`);
   throw new CniError(CODE.FAILED, `cannot find plugin "${type}" in CNI_PATH ${path.join(":")}: install it there`);
 }
 
-const lookUp = (type: string, path: readonly string[]): string | undefined =>
-  isFileName(type) ? path.map((dir) => join(dir, type)).find(isRegularFile) : undefined;
+const lookUp = (type: string, path: readonly string[], isFile: (path: string) => boolean): string | undefined =>
+  isFileName(type) ? path.map((dir) => join(dir, type)).find((file) => isFile(file)) : undefined;
 
 /** Never a path: what the configuration names may lie only in CNI_PATH. */
 const isFileName = (type: string): boolean => !["", ".", ".."].includes(type) && !/[/\0]/.test(type);
 
-function isRegularFile(path: string): boolean {
+export function isRegularFile(path: string): boolean {
   try {
     return statSync(path).isFile();
   } catch {

@@ -1,6 +1,6 @@
 import { fstatSync, readSync, writeSync } from "node:fs";
 import { ExecError, followChild } from "./child.ts";
-import type { Exec } from "./delegate.ts";
+import type { Exec, ExecReply, ExecRequest } from "./delegate.ts";
 import type { CniRequest, CniResponse } from "./request.ts";
 
 const PIECE_BYTES = 64 << 10;
@@ -43,13 +43,25 @@ export function writeResponse({ stdout, stderr }: CniResponse): void {
  * directory (the caller's may be gone), and of this process's environment only PATH; its stderr also goes to ours, as
  * libcni has it. What a plugin that ended by itself leaves running is left alone.
  */
-export const execCommand: Exec = async (request) => {
-  const { binary, env, signal } = request;
+export const execCommand: Exec = (request) => run(request.binary, [], request);
+
+/**
+ * The same from a container: the plugin runs where the runtime would have run it.
+ *
+ * @param helper path of the shim under the name `railnet-host-exec`.
+ */
+export const execOnHost =
+  (helper: string): Exec =>
+  (request) =>
+    run(helper, [request.binary], request);
+
+async function run(command: string, args: readonly string[], request: ExecRequest): Promise<ExecReply> {
+  const { env, signal } = request;
   signal?.throwIfAborted();
   // Not an import: loading it costs 2 ms of start-up, and it is needed only here; nor a dynamic one, which starts later.
   const { spawn } = process.getBuiltinModule("node:child_process");
   try {
-    const child = spawn(binary, [], {
+    const child = spawn(command, args, {
       cwd: "/",
       detached: true,
       env: { PATH: process.env.PATH || DEFAULT_PATH, ...env },
@@ -59,9 +71,9 @@ export const execCommand: Exec = async (request) => {
     warn(reply.stderr);
     return reply;
   } catch (error) {
-    throw asExecError(error, binary);
+    throw asExecError(error, command);
   }
-};
+}
 
 /** Node throws some of spawn's failures and emits others, and each engine words them in its own way. */
 function asExecError(error: unknown, binary: string): unknown {

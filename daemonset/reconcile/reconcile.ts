@@ -45,7 +45,7 @@ async function repair(seen: Attachment, host: Host, journal: Journal): Promise<R
 
 function observe(attachment: Attachment, host: Host): Observation {
   const isThisBoot = attachment.bootId === host.bootId;
-  using netns = openOwnNetns(attachment);
+  using netns = openOwnNetns(attachment, host);
   const hasNetns = netns !== undefined;
   return { attachment, isThisBoot, hasNetns, hasLink: netns !== undefined && isInPod(attachment, netns) };
 }
