@@ -1,7 +1,8 @@
-import { mkdirSync, watch } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { Locks } from "../cni/attachment/lock.ts";
 import { type Log, PATHS, type Paths } from "../cni/host.ts";
+import { onHost } from "../cni/host-root.ts";
 import { isIpamName, isRdmaName, sriov } from "../cni/plugin.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
 import { CODE } from "../cni/protocol/error.ts";
@@ -10,6 +11,8 @@ import { rdmaAlias } from "../cni/rdma-alias.ts";
 import type { NodePolicy } from "../ipam/host.ts";
 import { type Addresses, startAddresses } from "./addresses/start.ts";
 import { type Health, serveHealth } from "./health.ts";
+import type { InstallOptions } from "./install/install.ts";
+import { checkHostRoot, startInstalling } from "./install/start.ts";
 import { Lane } from "./lane.ts";
 import { renderMetrics } from "./metrics.ts";
 import { AgentServer } from "./server.ts";
@@ -23,7 +26,10 @@ export interface AgentOptions {
   readonly reconcileSeconds: number;
   /** An address is freed when it looks abandoned twice, so far apart. */
   readonly graceSeconds: number;
-  readonly policy: NodePolicy;
+  /** Read after the installation, which may write it. */
+  readonly policy: () => NodePolicy;
+  /** What the DaemonSet's agent puts on its node first; absent: nothing. */
+  readonly install?: InstallOptions;
   /** Where tests inject faults. */
   readonly step?: (step: string) => void;
   readonly log: Log;
@@ -31,19 +37,28 @@ export interface AgentOptions {
 
 /** A namespace that vanishes is normally followed by its DEL: give that a moment. */
 const SETTLE_MS = 2_000;
+const LOOK_MS = 1_000;
 
 /**
  * The resident process of a node: waits until it is the only one, puts right what it finds, then serves the shim.
  * Returns when told to stop, after the requests in flight are answered.
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
-  const { health: address, reconcileSeconds, graceSeconds, policy, step, log } = options;
+  const { health: address, reconcileSeconds, graceSeconds, install, policy, step, log } = options;
   const paths = { ...PATHS, ...options.paths };
   const { runDir, netnsDir } = paths;
   const health: Health = { ready: false };
   const endpoint = address ? await serveHealth(address, health, log) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
-  const addresses = startAddresses({ paths, policy, log, graceMs: graceSeconds * 1000, ...(step && { step }) });
+  checkHostRoot(paths);
+  const installing = install && (await startInstalling(install, paths, log));
+  const addresses = startAddresses({
+    paths,
+    policy: policy(),
+    log,
+    graceMs: graceSeconds * 1000,
+    ...(step && { step }),
+  });
   health.metrics = () => renderMetrics({ addresses: addresses.counters, pendingReleases: addresses.pending });
   const thread = new Worker("./daemonset/kernel-worker.ts", { smol: true });
   const lane = new Lane(thread, addresses.answer, (why) => {
@@ -54,7 +69,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const server = new AgentServer((request, signal) => answer(request, signal, lane, addresses), log);
   const socket = join(runDir, "agent.sock");
   await server.listen(socket);
-  const stopReconciling = keepReconciling(lane, netnsDir, reconcileSeconds, log);
+  const stopReconciling = keepReconciling(lane, onHost(paths.hostRoot, netnsDir), reconcileSeconds, log);
   health.ready = true;
   log.info({ socket, health: address }, "agent ready");
 
@@ -64,6 +79,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   stopReconciling();
   await server.close();
   addresses.stop();
+  installing?.stop();
   endpoint?.close();
   lane.terminate();
 }
@@ -98,7 +114,10 @@ async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {
   return locks.acquire("agent", "the agent's place on this node", Number.POSITIVE_INFINITY);
 }
 
-/** At every change among the named namespaces, and on a timer, since events get lost. */
+/**
+ * At every change among the named namespaces, and on a timer. The directory's time is looked at, since in a container it
+ * is seen through `/proc/1/root`, which Bun's `watch` cannot do, and a mount of it would keep ended namespaces alive.
+ */
 function keepReconciling(lane: Lane, netnsDir: string, seconds: number, log: Log): () => void {
   let busy = false;
   const run = async () => {
@@ -107,15 +126,19 @@ function keepReconciling(lane: Lane, netnsDir: string, seconds: number, log: Log
     await lane.reconcile().catch((err) => log.warn({ err }, "reconciler failed"));
     busy = false;
   };
-  mkdirSync(netnsDir, { recursive: true });
+  const changed = () => statSync(netnsDir, { throwIfNoEntry: false })?.mtimeMs;
   let settling: NodeJS.Timeout | undefined;
-  const watcher = watch(netnsDir, () => {
+  let seen = changed();
+  const looking = setInterval(() => {
+    const now = changed();
+    if (now === seen) return;
+    seen = now;
     clearTimeout(settling);
     settling = setTimeout(run, SETTLE_MS);
-  });
+  }, LOOK_MS);
   const timer = setInterval(run, seconds * 1000);
   return () => {
-    watcher.close();
+    clearInterval(looking);
     clearInterval(timer);
     clearTimeout(settling);
   };

@@ -1,3 +1,4 @@
+import { dirname, join } from "node:path";
 import { attachmentKey } from "../cni/attachment/record.ts";
 import { faultsFrom } from "../cni/faults.ts";
 import { PATHS } from "../cni/host.ts";
@@ -5,8 +6,9 @@ import { readNodePolicy } from "../cni/ipam-host.ts";
 import { createHost, pathsFrom, traceFrom } from "../cni/node-host.ts";
 import { withOwnIpam } from "../cni/own-ipam.ts";
 import { sriov } from "../cni/plugin.ts";
+import type { Exec } from "../cni/protocol/delegate.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
-import { execCommand } from "../cni/protocol/edges.ts";
+import { execCommand, execOnHost } from "../cni/protocol/edges.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { IpamQuestions } from "./ipam-questions.ts";
@@ -21,16 +23,21 @@ declare const self: {
 
 const log = createLog();
 void traceFrom(process.env);
-const paths = pathsFrom(process.env);
+const paths = { ...PATHS, ...pathsFrom(process.env) };
 const questions = new IpamQuestions((question) => self.postMessage(question));
-const { aliases = [] } = readNodePolicy({ ...PATHS, ...paths }, process.env);
+const { aliases = [] } = readNodePolicy(paths, process.env);
 const host = createHost({
   paths,
-  exec: withOwnIpam(execCommand, aliases, questions.ask),
+  exec: withOwnIpam(execIn(paths.hostRoot), aliases, questions.ask),
   log,
   ...faultsFrom(process.env),
   afterwards: (work) => void setImmediate(work),
 });
+
+/** Another IPAM plugin runs on the host: its files and libraries are there. */
+function execIn(hostRoot: string): Exec {
+  return hostRoot === "/" ? execCommand : execOnHost(join(dirname(process.execPath), "railnet-host-exec"));
+}
 
 /** What runs, so that its caller's end, or a DEL of the same attachment, can stop it. */
 interface Running {

@@ -5,21 +5,23 @@ import { readNodePolicy } from "../../cni/ipam-host.ts";
 import { createHost, pathsFrom, traceFrom } from "../../cni/node-host.ts";
 import { execCommand } from "../../cni/protocol/edges.ts";
 import { type AgentOptions, runAgent } from "../agent.ts";
+import type { InstallOptions } from "../install/install.ts";
 import { createLog } from "../log.ts";
 import { reconcile } from "../reconcile/reconcile.ts";
+import { installOptions, registerInstall } from "./install.ts";
 
 const VERSION = "0.1.0";
 
 /** `railnet`, the command line. */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
-  await yargs([...args])
+  await registerInstall(yargs([...args]))
     .scriptName("railnet")
     .usage("$0 <command>\n\nSR-IOV rails for Kubernetes pods: VFs in, VFs out, nothing left behind.")
     .command(
       "agent",
       "run the node agent: serves railnet-sriov and puts right what crashes and reboots leave",
       (y) =>
-        y
+        installOptions(y)
           .option("health", {
             type: "string",
             default: "127.0.0.1:9808",
@@ -35,9 +37,14 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
             default: 60,
             describe: "an address is freed when it looks abandoned twice, so far apart",
           })
-          .example("$0 agent", "as the DaemonSet runs it")
+          .option("install", {
+            type: "boolean",
+            default: false,
+            describe: "first put this version on the node, as install does, and keep its kubeconfig fresh",
+          })
+          .example("$0 agent --install", "as the DaemonSet runs it")
           .example("RAILNET_STATE_DIR=/tmp/state RAILNET_RUN_DIR=/tmp/run $0 agent --health ''", "beside another one"),
-      ({ health, reconcileSeconds, graceSeconds }) => agent({ health, reconcileSeconds, graceSeconds }),
+      ({ install, root, from, alias: aliases, ...options }) => agent(options, install && { root, from, aliases }),
     )
     .command(
       "reconcile",
@@ -56,11 +63,23 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     .parseAsync();
 }
 
-async function agent(options: Pick<AgentOptions, "health" | "reconcileSeconds" | "graceSeconds">): Promise<void> {
+async function agent(
+  options: Pick<AgentOptions, "health" | "reconcileSeconds" | "graceSeconds">,
+  installation: Pick<InstallOptions, "root" | "from" | "aliases"> | false,
+): Promise<void> {
   const paths = pathsFrom(process.env);
-  const policy = readNodePolicy({ ...PATHS, ...paths }, process.env);
-  const { step } = faultsFrom(process.env);
-  await runAgent({ ...options, paths, policy, ...(step && { step }), log: createLog() });
+  const policy = () => readNodePolicy({ ...PATHS, ...paths }, process.env);
+  const fault = faultsFrom(process.env);
+  const faults = fault.step && { step: fault.step };
+  const install = installation && { ...installation, ...faults, ...nodeOf(process.env) };
+  await runAgent({ ...options, paths, policy, ...faults, ...(install && { install }), log: createLog() });
+}
+
+/** In a pod: which node of the cluster this is. @throws {Error} that says what the pod lacks. */
+function nodeOf(env: Readonly<Record<string, string | undefined>>): { node?: string } {
+  if (!env["KUBERNETES_SERVICE_HOST"]) return {};
+  if (env["NODENAME"]) return { node: env["NODENAME"] };
+  throw new Error("cannot install: NODENAME is not set; give the pod its node's name by the downward API");
 }
 
 async function reconcileOnce(paths: Partial<Paths>): Promise<void> {

@@ -99,7 +99,10 @@ t.test("manifests/rbac.yaml lets the agent do what it needs, and nothing else", 
     ["update patch delete", "nodes", {}, false],
     ["create patch", "events", anywhere, true],
     ["get list watch create update patch delete", "secrets", {}, false],
+    ["create", "serviceaccounts", { subresource: "token", name: "railnet" }, true],
+    ["create", "serviceaccounts", { subresource: "token", name: "default" }, false],
     ["create", "serviceaccounts", { subresource: "token" }, false],
+    ["get list create update patch delete", "serviceaccounts", { name: "railnet" }, false],
   ];
   for (const [verbs, resource, options, allowed] of rows)
     for (const verb of verbs.split(" "))

@@ -1,0 +1,80 @@
+import { existsSync, mkdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { placeExecutable, type Step, sweepTemporaries, syncDirectory } from "./place.ts";
+import { ALIASES, type Alias, isShim, PLUGINS, type Places } from "./places.ts";
+
+/** What an installer or uninstaller did, for people: `/opt/cni/bin/railnet-sriov`. */
+export interface Changes {
+  readonly placed: string[];
+  readonly removed: string[];
+}
+
+/**
+ * Puts the full executable and the shim on the node, the shim also under the names in `aliases`. An executable of
+ * somebody else that has such a name is kept for uninstall; a name that is an alias no more gets it back.
+ * The full executable comes first: a shim never finds an older one than itself.
+ *
+ * @param from directory with `railnet` and `railnet-shim`.
+ */
+export function placeExecutables(from: string, places: Places, aliases: readonly Alias[], step: Step): Changes {
+  const [railnet, shim] = ["railnet", "railnet-shim"].map((name) => requireFile(join(from, name))) as [string, string];
+  const changes: Changes = { placed: [], removed: [] };
+  const place = (source: string, path: string) => {
+    if (placeExecutable(source, path, step)) changes.placed.push(path);
+  };
+  for (const dir of [places.executables, places.plugins]) sweepTemporaries(dir);
+  place(railnet, join(places.executables, "railnet"));
+  place(shim, join(places.executables, "railnet-shim"));
+  for (const name of PLUGINS) place(shim, join(places.plugins, name));
+  for (const name of ALIASES)
+    if (aliases.includes(name)) {
+      keep(name, places);
+      place(shim, join(places.plugins, name));
+    } else if (giveBack(name, places)) changes.removed.push(join(places.plugins, name));
+  return changes;
+}
+
+/** Reverses it. What is not ours stays. */
+export function removeExecutables(places: Places): Changes {
+  const changes: Changes = { placed: [], removed: [] };
+  const remove = (path: string) => {
+    if (existsSync(path)) changes.removed.push(path);
+    rmSync(path, { force: true });
+  };
+  for (const dir of [places.executables, places.plugins]) sweepTemporaries(dir);
+  for (const name of ALIASES) if (giveBack(name, places)) changes.removed.push(join(places.plugins, name));
+  for (const name of PLUGINS) remove(join(places.plugins, name));
+  for (const name of ["railnet-shim", "railnet"]) remove(join(places.executables, name)); // the shim finds it to the last
+  for (const dir of [places.replaced, places.executables, dirname(places.executables)]) removeIfEmpty(dir);
+  return changes;
+}
+
+function requireFile(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile()) return path;
+  throw new Error(`cannot install: ${path} is missing; name a folder that has railnet and railnet-shim, such as dist`);
+}
+
+/** A copy first, then its place is taken by a rename: there is always one under the name. */
+function keep(name: Alias, { plugins, replaced }: Places): void {
+  const path = join(plugins, name);
+  if (!existsSync(path) || isShim(path)) return;
+  mkdirSync(replaced, { recursive: true, mode: 0o755 });
+  placeExecutable(path, join(replaced, name));
+}
+
+/** @returns false when the name is not ours. */
+function giveBack(name: Alias, { plugins, replaced }: Places): boolean {
+  const [path, kept] = [join(plugins, name), join(replaced, name)];
+  if (!isShim(path)) return false;
+  if (existsSync(kept)) placeExecutable(kept, path);
+  else rmSync(path);
+  syncDirectory(plugins);
+  rmSync(kept, { force: true });
+  return true;
+}
+
+function removeIfEmpty(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch {} // not there, or something of somebody else is in it
+}

@@ -1,0 +1,31 @@
+import type { Log } from "../../cni/host.ts";
+import { type Changes, placeExecutables } from "./executables.ts";
+import { writeNodeConfig } from "./node-config.ts";
+import type { Step } from "./place.ts";
+import { type Alias, placesBelow } from "./places.ts";
+
+export interface InstallOptions {
+  /** The node's root directory, in the agent's container too: what is written to is mounted at its own place. */
+  readonly root: string;
+  /** Directory with `railnet` and `railnet-shim`. */
+  readonly from: string;
+  readonly aliases: readonly Alias[];
+  /** Name of the node in its cluster; absent on a single host. */
+  readonly node?: string;
+  readonly step?: Step;
+}
+
+/**
+ * Puts executables and node.json on the node. Idempotent, and a kill at any instant leaves what the next run completes.
+ * Whoever calls holds the installer's lock.
+ * The shims come last: one that ran before node.json is there would keep addresses in a directory of this node that belong into the cluster.
+ */
+export function install({ root, from, aliases, node, step = () => {} }: InstallOptions, log: Log): Changes {
+  const places = placesBelow(root);
+  const config = writeNodeConfig({ ...(node !== undefined && { node }), aliases }, places, step);
+  if (config === "kept") log.info({ path: places.nodeConfig }, "node.json is the administrator's: it stays as it is");
+  if (config === "written") log.info({ path: places.nodeConfig }, "node.json written");
+  const changes = placeExecutables(from, places, aliases, step);
+  if (changes.placed.length + changes.removed.length > 0) log.info(changes, "executables installed");
+  return changes;
+}

@@ -1,0 +1,119 @@
+import { type Access, accessBy } from "../../ipam/kubernetes/access.ts";
+import type { Cluster, KubeObject, Resource } from "../../ipam/kubernetes/cluster.ts";
+import { NODES } from "../../ipam/kubernetes/cluster.ts";
+import { connect } from "../../ipam/kubernetes/connect.ts";
+import { placeText, readIfThere, type Step } from "./place.ts";
+
+/** Whose rights the node's own executables have: manifests/rbac.yaml. */
+const SERVICE_ACCOUNT = "railnet";
+const LIFE_SECONDS = 24 * 3600;
+
+/** POST there gives a token: a subresource. */
+const TOKENS: Resource = {
+  group: "",
+  version: "v1",
+  plural: `serviceaccounts/${SERVICE_ACCOUNT}/token`,
+  kind: "TokenRequest",
+  namespaced: true,
+};
+
+interface TokenRequest extends KubeObject {
+  readonly spec: object;
+  readonly status?: { readonly token: string };
+}
+
+export interface KubeconfigOptions {
+  /** Where it goes, mode 0600. */
+  readonly path: string;
+  /** Name of the node in the cluster. */
+  readonly node: string;
+  /** By which to ask for the token; default: the service account of the pod. */
+  readonly by?: string;
+  readonly step?: Step;
+}
+
+/**
+ * Keeps the kubeconfig of the stand-alone executable: a token of the agent's service account, bound to the *Node*, so that it outlives the
+ * agent's pod, 24 h long. Renews it from half of its life on, and when server, certificate or Node object are others.
+ *
+ * @returns whether it was written.
+ * @throws {ApiError} when there is no token to be had; the old file stays.
+ */
+export async function renewKubeconfig({ path, node, by, step }: KubeconfigOptions): Promise<boolean> {
+  const access = await accessBy(by)(true);
+  const cluster = await connect(by === undefined ? {} : { kubeconfig: by });
+  const uid = await uidOf(node, cluster);
+  const there = readToken(readIfThere(path));
+  if (there && isGood(there, uid, access)) return false;
+  const token = await requestToken(node, uid, cluster);
+  return placeText(render(access, cluster.namespace, token), path, 0o600, step);
+}
+
+async function uidOf(node: string, cluster: Cluster): Promise<string> {
+  const found = await cluster.get(NODES, node, { metadataOnly: true });
+  if (!found) throw new Error(`cannot get a token for node ${node}: the cluster has no Node of that name`);
+  return found.metadata.uid!;
+}
+
+async function requestToken(node: string, uid: string, cluster: Cluster): Promise<string> {
+  const boundObjectRef = { apiVersion: "v1", kind: "Node", name: node, uid };
+  const made = await cluster.create<TokenRequest>(TOKENS, {
+    apiVersion: "authentication.k8s.io/v1",
+    kind: "TokenRequest",
+    metadata: { name: SERVICE_ACCOUNT },
+    spec: { expirationSeconds: LIFE_SECONDS, boundObjectRef },
+  });
+  return made.status!.token;
+}
+
+/** JSON is YAML. */
+function render({ server, tls }: Access, namespace: string, token: string): string {
+  const cluster = {
+    server,
+    ...(tls.ca && { "certificate-authority-data": Buffer.from(tls.ca).toString("base64") }),
+    ...(tls.serverName && { "tls-server-name": tls.serverName }),
+    ...(!tls.rejectUnauthorized && { "insecure-skip-tls-verify": true }),
+  };
+  const config = {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "cluster", cluster }],
+    users: [{ name: SERVICE_ACCOUNT, user: { token } }],
+    contexts: [{ name: "node", context: { cluster: "cluster", user: SERVICE_ACCOUNT, namespace } }],
+    "current-context": "node",
+  };
+  return `${JSON.stringify(config, null, 2)}\n`;
+}
+
+interface Written {
+  readonly server: string;
+  readonly ca: string;
+  readonly nodeUid: string;
+  /** Seconds since 1970. */
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Undefined for anything but what render() wrote. */
+function readToken(text: string | undefined): Written | undefined {
+  try {
+    const { clusters, users } = JSON.parse(text!);
+    const claims = JSON.parse(Buffer.from(users[0].user.token.split(".")[1], "base64url").toString());
+    return {
+      server: clusters[0].cluster.server,
+      ca: clusters[0].cluster["certificate-authority-data"] ?? "",
+      nodeUid: claims["kubernetes.io"]?.node?.uid ?? "",
+      from: claims.iat,
+      until: claims.exp,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function isGood({ server, ca, nodeUid, from, until }: Written, uid: string, access: Access): boolean {
+  const isYoung = Date.now() / 1000 < (from + until) / 2;
+  return (
+    isYoung && nodeUid === uid && server === access.server && ca === Buffer.from(access.tls.ca ?? "").toString("base64")
+  );
+}

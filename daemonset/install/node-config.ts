@@ -1,0 +1,38 @@
+import { placeText, readIfThere, type Step } from "./place.ts";
+import { KUBECONFIG, type Places } from "./places.ts";
+
+/** By this key a file says that the installer may change and remove it. */
+const OWNER = { managedBy: "railnet install" };
+
+/** What the installer decides; all else is the administrator's. */
+export interface NodeSettings {
+  /** Name of the node in its cluster; absent on a single host, where addresses are kept in a directory. */
+  readonly node?: string;
+  readonly aliases: readonly string[];
+}
+
+/**
+ * Writes node.json unless an administrator has written one.
+ *
+ * @returns `kept` for a file that is not ours.
+ */
+export function writeNodeConfig(settings: NodeSettings, places: Places, step: Step): "written" | "unchanged" | "kept" {
+  const there = readIfThere(places.nodeConfig);
+  if (there !== undefined && !isOurs(there)) return "kept";
+  const { node, aliases } = settings;
+  const config = {
+    ...OWNER,
+    ...(node !== undefined && { node, kubeconfig: KUBECONFIG }),
+    ...(aliases.includes("whereabouts") && { aliases: ["whereabouts"] }),
+  };
+  const text = `${JSON.stringify(config, null, 2)}\n`;
+  return placeText(text, places.nodeConfig, 0o644, step) ? "written" : "unchanged";
+}
+
+export function isOurs(text: string): boolean {
+  try {
+    return JSON.parse(text)?.managedBy === OWNER.managedBy;
+  } catch {
+    return false; // the administrator is at it
+  }
+}

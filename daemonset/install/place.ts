@@ -1,0 +1,120 @@
+import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { codeOf } from "../../cni/kernel/errno.ts";
+
+/** Called before a temporary file takes its name and after: where tests inject faults. */
+export type Step = (step: string) => void;
+
+const PIECE_BYTES = 1 << 20;
+
+/** Of every temporary file's name; whoever holds the installer's lock may delete what has it. */
+const TEMPORARY = ".railnet-new";
+
+/**
+ * Puts a copy of `source` at `path`, executable. Readers see the old file or the new one, whole, at any instant: it is
+ * written beside its place, synced, and renamed. What is there with the same content is left alone.
+ *
+ * @returns whether anything had to be done.
+ * @throws {Error} with an errno name as `code`, ENOSPC say; then nothing has changed and no temporary file is left.
+ */
+export function placeExecutable(source: string, path: string, step: Step = () => {}): boolean {
+  if (isSameFile(source, path) && isExecutable(path)) return false;
+  const from = fs.openSync(source, "r");
+  try {
+    replace(path, 0o755, (to) => copy(from, to), step);
+  } finally {
+    fs.closeSync(from);
+  }
+  return true;
+}
+
+/** The same for a text, with the mode that the file is to have. */
+export function placeText(text: string, path: string, mode: number, step: Step = () => {}): boolean {
+  if (readIfThere(path) === text && (fs.statSync(path).mode & 0o7777) === mode) return false;
+  replace(path, mode, (to) => fs.writeFileSync(to, text), step);
+  return true;
+}
+
+/** Deletes what installers that were killed have left in a directory. */
+export function sweepTemporaries(dir: string): void {
+  for (const name of namesIn(dir))
+    if (name.startsWith(".") && name.endsWith(TEMPORARY)) fs.rmSync(join(dir, name), { force: true });
+}
+
+/** Undefined when there is no such file. */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Every rename is on the disk when this returns: an executable that a power cut had emptied would fail every pod. */
+function replace(path: string, mode: number, write: (to: number) => void, step: Step): void {
+  const [dir, name] = [dirname(path), basename(path)];
+  fs.mkdirSync(dir, { recursive: true, mode: 0o755 });
+  const temporary = join(dir, `.${name}${TEMPORARY}`);
+  try {
+    const to = fs.openSync(temporary, "w", mode);
+    try {
+      write(to);
+      fs.fchmodSync(to, mode); // whatever the umask
+      fs.fsyncSync(to);
+    } finally {
+      fs.closeSync(to);
+    }
+    step(`install-${name}-written`);
+    fs.renameSync(temporary, path);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncDirectory(dir);
+  step(`install-${name}-placed`);
+}
+
+function copy(from: number, to: number): void {
+  const piece = Buffer.allocUnsafe(PIECE_BYTES);
+  for (let length = fs.readSync(from, piece); length > 0; length = fs.readSync(from, piece))
+    fs.writeFileSync(to, piece.subarray(0, length)); // writeSync() may stop half-way on a full disk and not say so
+}
+
+export function syncDirectory(dir: string): void {
+  const fd = fs.openSync(dir, "r");
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Whether `path` is a regular file, no link, of the same content. */
+function isSameFile(source: string, path: string): boolean {
+  const there = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (!there?.isFile() || there.size !== fs.statSync(source).size) return false;
+  const [a, b] = [fs.openSync(source, "r"), fs.openSync(path, "r")];
+  const [pieceA, pieceB] = [Buffer.allocUnsafe(PIECE_BYTES), Buffer.allocUnsafe(PIECE_BYTES)];
+  try {
+    for (;;) {
+      const [lengthA, lengthB] = [fs.readSync(a, pieceA), fs.readSync(b, pieceB)];
+      if (!pieceA.subarray(0, lengthA).equals(pieceB.subarray(0, lengthB))) return false;
+      if (lengthA === 0) return true;
+    }
+  } finally {
+    fs.closeSync(a);
+    fs.closeSync(b);
+  }
+}
+
+const isExecutable = (path: string): boolean => (fs.statSync(path).mode & 0o7777) === 0o755;
+
+function namesIn(dir: string): string[] {
+  try {
+    return fs.readdirSync(dir);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { codeOf } from "../../cni/kernel/errno.ts";
+
+/** Where things go on a node, below its root directory. */
+export interface Places {
+  /** Runtimes and Multus look for plugins here. */
+  readonly plugins: string;
+  /** The full executable; the shim looks for it here and nowhere else. */
+  readonly executables: string;
+  /** Executables of others whose names ours took. */
+  readonly replaced: string;
+  readonly nodeConfig: string;
+  readonly kubeconfig: string;
+}
+
+export const placesBelow = (root: string): Places => ({
+  plugins: join(root, "opt/cni/bin"),
+  executables: join(root, "opt/railnet/bin"),
+  replaced: join(root, "opt/railnet/replaced"),
+  nodeConfig: join(root, "etc/railnet/node.json"),
+  kubeconfig: join(root, "etc/railnet/kubeconfig"),
+});
+
+/** What node.json says, whatever root it is written below. */
+export const KUBECONFIG = "/etc/railnet/kubeconfig";
+
+/** Names under which every node has the shim. */
+export const PLUGINS = ["railnet-sriov", "railnet-ipam"] as const;
+
+/** Names of other plugins that the shim can stand in for. */
+export const ALIASES = ["sriov", "rdma", "whereabouts"] as const;
+export type Alias = (typeof ALIASES)[number];
+
+/** A text that each version of the shim has in it, and nothing else: limits.h, host-exec.c. */
+const MARK = "railnet-host-exec";
+const SHIM_LIMIT_BYTES = 4 << 20;
+
+/** Whether a file is a shim of ours, of whatever version. */
+export function isShim(path: string): boolean {
+  try {
+    const bytes = readFileSync(path);
+    return bytes.length < SHIM_LIMIT_BYTES && bytes.includes(MARK);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}

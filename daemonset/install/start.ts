@@ -1,0 +1,84 @@
+import { existsSync, statSync } from "node:fs";
+import { Locks } from "../../cni/attachment/lock.ts";
+import type { Log, Paths } from "../../cni/host.ts";
+import { onHost } from "../../cni/host-root.ts";
+import { pause, repeat } from "../addresses/loop.ts";
+import { type InstallOptions, install } from "./install.ts";
+import { renewKubeconfig } from "./kubeconfig.ts";
+import { placesBelow } from "./places.ts";
+
+/** How soon what failed is tried again, and how often the token's age is looked at. */
+const EVERY_MS = 15_000;
+/** How often the cluster is asked whether the Node object still is the one that the token is bound to. */
+const ASK_MS = 3_600_000;
+
+/** An agent starts without a kubeconfig after this: shims wait for it. */
+const FIRST_MS = 3_000;
+
+const LOCK_WAIT_MS = 60_000;
+
+/** One installer at a time on a node. */
+export const lockInstaller = (runDir: string): Promise<Disposable> =>
+  new Locks(runDir).acquire("install", "the installation of this node", LOCK_WAIT_MS);
+
+/**
+ * Installs this version on the node and keeps it installed: what fails (a full disk, an API server that does not answer) is logged and
+ * tried again, while the agent serves with what is there.
+ *
+ * The agent calls this once it holds its lock, so while no other one serves: what is on the node's disk is then never newer than the agent
+ * that runs, nor older than one that ran after it. A newer stand-alone executable beside an older agent could
+ * leave records that the agent cannot read. The time in between is the copying's, about a second; shims wait for
+ * five, then run the executable that is there.
+ */
+export async function startInstalling(options: InstallOptions, { runDir }: Paths, log: Log): Promise<{ stop(): void }> {
+  const stopping = new AbortController();
+  const time = { everyMs: EVERY_MS, signal: stopping.signal, log };
+  let isInstalled = false;
+  const executables = async () => {
+    if (isInstalled) return;
+    using _lock = await lockInstaller(runDir);
+    install(options, log);
+    isInstalled = true;
+  };
+  await executables().catch((err) => log.warn({ err }, "cannot install on this node yet; it is tried again"));
+  void repeat("installation", time, executables);
+  if (options.node !== undefined) await beginKubeconfig(options.node, options, time);
+  return { stop: () => stopping.abort() };
+}
+
+/** Waits for the first one of a node, so that its first ADD finds it, but not for an API server that does not answer. */
+async function beginKubeconfig(
+  node: string,
+  options: InstallOptions,
+  time: Parameters<typeof repeat>[1],
+): Promise<void> {
+  const path = placesBelow(options.root).kubeconfig;
+  const keep = keepKubeconfig(node, path, options, time.log);
+  const isThere = existsSync(path);
+  const first = Promise.withResolvers<void>();
+  void repeat("kubeconfig of this node", time, () => keep().finally(first.resolve));
+  if (!isThere) await Promise.race([first.promise, pause(FIRST_MS, time.signal)]);
+}
+
+function keepKubeconfig(node: string, path: string, { step }: InstallOptions, log: Log): () => Promise<void> {
+  let askedAt = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (performance.now() - askedAt < ASK_MS) return;
+    if (await renewKubeconfig({ path, node, ...(step && { step }) })) log.info({ path, node }, "kubeconfig written");
+    askedAt = performance.now();
+  };
+}
+
+/**
+ * A host root that is not the host's would show no pod's namespace: the reconciler would take every attachment for
+ * orphaned. So the journal's directory must be the same file seen both ways.
+ *
+ * @throws {Error} that says what the DaemonSet lacks.
+ */
+export function checkHostRoot({ hostRoot, stateDir }: Paths): void {
+  const [here, there] = [stateDir, onHost(hostRoot, stateDir)].map((path) => statSync(path, { throwIfNoEntry: false }));
+  if (hostRoot === "/" || (here && there && here.ino === there.ino && here.dev === there.dev)) return;
+  throw new Error(
+    `cannot see the host below ${hostRoot}: ${stateDir} is not the same directory there; the pod needs hostPID, and the host's ${stateDir} mounted at its own path`,
+  );
+}
