@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { Locks } from "../cni/attachment/lock.ts";
 import { type Log, PATHS, type Paths } from "../cni/host.ts";
@@ -6,22 +7,25 @@ import { onHost } from "../cni/host-root.ts";
 import { isIpamName, isRdmaName, sriov } from "../cni/plugin.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
 import { CODE } from "../cni/protocol/error.ts";
-import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { rdmaAlias } from "../cni/rdma-alias.ts";
 import type { NodePolicy } from "../ipam/host.ts";
-import { type Addresses, startAddresses } from "./addresses/start.ts";
-import { type Health, serveHealth } from "./health.ts";
+import { startAddresses } from "./addresses/start.ts";
+import { CONTROL } from "./control.ts";
+import { serveHealth } from "./health.ts";
 import type { InstallOptions } from "./install/install.ts";
 import { checkHostRoot, startInstalling } from "./install/start.ts";
 import { Lane } from "./lane.ts";
-import { renderMetrics } from "./metrics.ts";
-import { AgentServer } from "./server.ts";
+import type { LevelledLog } from "./log.ts";
+import { Observation } from "./observation.ts";
+import { AgentServer, type Handler } from "./server.ts";
 
 /** How an agent is started. */
 export interface AgentOptions {
   readonly paths: Partial<Paths>;
   /** `host:port` of the health endpoints, or empty for none. */
   readonly health: string;
+  /** Where the ConfigMap `railnet-config` is mounted; it may be missing. */
+  readonly configDir: string;
   /** Seconds between two runs of the reconciler when nothing happens. */
   readonly reconcileSeconds: number;
   /** An address is freed when it looks abandoned twice, so far apart. */
@@ -32,7 +36,7 @@ export interface AgentOptions {
   readonly install?: InstallOptions;
   /** Where tests inject faults. */
   readonly step?: (step: string) => void;
-  readonly log: Log;
+  readonly log: LevelledLog;
 }
 
 /** A namespace that vanishes is normally followed by its DEL: give that a moment. */
@@ -44,66 +48,72 @@ const LOOK_MS = 1_000;
  * Returns when told to stop, after the requests in flight are answered.
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
-  const { health: address, reconcileSeconds, graceSeconds, install, policy, step, log } = options;
+  const { health: address, configDir, reconcileSeconds, graceSeconds, install, step, log } = options;
   const paths = { ...PATHS, ...options.paths };
   const { runDir, netnsDir } = paths;
-  const health: Health = { ready: false };
+  const observation = new Observation({ paths, configDir, log });
+  const { health, recorder, countRequest } = observation;
   const endpoint = address ? await serveHealth(address, health, log) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
   checkHostRoot(paths);
   const installing = install && (await startInstalling(install, paths, log));
-  const addresses = startAddresses({
-    paths,
-    policy: policy(),
-    log,
-    graceMs: graceSeconds * 1000,
-    ...(step && { step }),
-  });
-  health.metrics = () => renderMetrics({ addresses: addresses.counters, pendingReleases: addresses.pending });
+  health.notReady = "the journal is being read";
+  const policy = options.policy();
+  const graceMs = graceSeconds * 1000;
+  const addresses = startAddresses({ paths, policy, log, recorder, countRequest, graceMs, ...(step && { step }) });
   const thread = new Worker("./daemonset/kernel-worker.ts", { smol: true });
-  const lane = new Lane(thread, addresses.answer, (why) => {
+  const lane = new Lane(thread, observation.ofParts(addresses.answer), (why) => {
     log.warn({ why }, "the kernel thread ended: the agent ends too, and its successor reads the journal");
     process.exit(1);
   });
-  await lane.reconcile();
-  const server = new AgentServer((request, signal) => answer(request, signal, lane, addresses), log);
+  const control = observation.watch({ lane, addresses, node: policy.node ?? hostname() });
+  const reconcile = async () => observation.repaired(await lane.reconcile());
+  await reconcile();
+  const kernel = observation.of(onLane(lane), { log: false });
+  const ipam = observation.of(addresses.answer, { log: true });
+  const server = new AgentServer(byName({ kernel, ipam, control }), log);
   const socket = join(runDir, "agent.sock");
   await server.listen(socket);
-  const stopReconciling = keepReconciling(lane, onHost(paths.hostRoot, netnsDir), reconcileSeconds, log);
-  health.ready = true;
+  const stopReconciling = keepReconciling(reconcile, onHost(paths.hostRoot, netnsDir), reconcileSeconds, log);
+  health.notReady = "";
   log.info({ socket, health: address }, "agent ready");
 
   await stopSignal();
-  health.ready = false;
+  health.notReady = "the agent stops";
   log.info({}, "agent stops: answering what is in flight");
   stopReconciling();
   await server.close();
+  observation.stop();
   addresses.stop();
   installing?.stop();
   endpoint?.close();
   lane.terminate();
 }
 
+/** The plugin that is called, or the command line. */
+const byName =
+  ({ kernel, ipam, control }: Record<"kernel" | "ipam" | "control", Handler>): Handler =>
+  (request, signal) => {
+    if (request.name === CONTROL) return control(request, signal);
+    return isIpamName(request.name) ? ipam(request, signal) : kernel(request, signal);
+  };
+
 /** Verbs that need no kernel are answered here, also while the kernel thread is stuck. */
-async function answer(
-  request: CniRequest,
-  signal: AbortSignal,
-  lane: Lane,
-  addresses: Addresses,
-): Promise<CniResponse> {
-  if (request.env.CNI_COMMAND === "VERSION") return dispatch(sriov, request, undefined as never);
-  if (isRdmaName(request.name)) return dispatch(rdmaAlias, request, undefined);
-  if (isIpamName(request.name)) return addresses.answer(request, signal);
-  try {
-    return await lane.request(request, signal);
-  } catch (error) {
-    const stdout = JSON.stringify({
-      code: CODE.TRY_AGAIN_LATER,
-      msg: `cannot ${request.env.CNI_COMMAND}: ${(error as Error).message}`,
-    });
-    return { exit: 1, stdout, stderr: "" };
-  }
-}
+const onLane =
+  (lane: Lane): Handler =>
+  async (request, signal) => {
+    if (request.env.CNI_COMMAND === "VERSION") return dispatch(sriov, request, undefined as never);
+    if (isRdmaName(request.name)) return dispatch(rdmaAlias, request, undefined);
+    try {
+      return await lane.request(request, signal);
+    } catch (error) {
+      const stdout = JSON.stringify({
+        code: CODE.TRY_AGAIN_LATER,
+        msg: `cannot ${request.env.CNI_COMMAND}: ${(error as Error).message}`,
+      });
+      return { exit: 1, stdout, stderr: "" };
+    }
+  };
 
 /** A second agent (a rolling update with maxSurge) waits for the first to end, and says so. */
 async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {
@@ -118,12 +128,12 @@ async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {
  * At every change among the named namespaces, and on a timer. The directory's time is looked at, since in a container it
  * is seen through `/proc/1/root`, which Bun's `watch` cannot do, and a mount of it would keep ended namespaces alive.
  */
-function keepReconciling(lane: Lane, netnsDir: string, seconds: number, log: Log): () => void {
+function keepReconciling(reconcile: () => Promise<void>, netnsDir: string, seconds: number, log: Log): () => void {
   let busy = false;
   const run = async () => {
     if (busy) return;
     busy = true;
-    await lane.reconcile().catch((err) => log.warn({ err }, "reconciler failed"));
+    await reconcile().catch((err) => log.warn({ err }, "reconciler failed"));
     busy = false;
   };
   const changed = () => statSync(netnsDir, { throwIfNoEntry: false })?.mtimeMs;

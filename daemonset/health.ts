@@ -5,8 +5,10 @@ import { codeOf } from "../cni/kernel/errno.ts";
 
 /** What the probes of a kubelet ask. */
 export interface Health {
-  /** True once the agent holds its lock, has reconciled and listens. */
-  ready: boolean;
+  /** Why the agent does not serve; empty once it holds its lock, has read the journal and listens. */
+  notReady: string;
+  /** Why the process must be started anew; empty while it can work. */
+  notAlive?: () => string;
   /** The text of `/metrics`; absent until there is something to count. */
   metrics?: () => Promise<string>;
 }
@@ -15,8 +17,8 @@ export interface Health {
 const RETRY_MS = 200;
 
 /**
- * `/healthz`: the process answers. `/readyz`: it also serves. `/metrics`: what it counted. Runs in the main thread, so
- * the kernel cannot stall it. During an upgrade the predecessor, in the same host network, still has the address and answers the probes; this one
+ * `/healthz`: the process can work. `/readyz`: it does. `/metrics`: what it counted. Runs in the main thread, so the
+ * kernel cannot stall it, and an answer proves that the event loop turns. During an upgrade the predecessor, in the same host network, still has the address and answers the probes; this one
  * takes it over as soon as it is free.
  *
  * @returns once it listens or waits for that.
@@ -25,13 +27,8 @@ const RETRY_MS = 200;
 export async function serveHealth(address: string, health: Health, log: Log): Promise<{ close(): void }> {
   const { host, port } = parseAddress(address);
   const server = createServer(async (request, response) => {
-    if (request.url === "/metrics" && health.metrics) {
-      response.writeHead(200, { "Content-Type": "text/plain; version=0.0.4" }).end(await health.metrics());
-      return;
-    }
-    const ok = request.url === "/healthz" || (request.url === "/readyz" && health.ready);
-    const known = request.url === "/healthz" || request.url === "/readyz";
-    response.writeHead(ok ? 200 : known ? 503 : 404).end(ok ? "ok\n" : known ? "not ready\n" : "");
+    const { status, type = "text/plain; charset=utf-8", body } = await answer(request.url ?? "", health);
+    response.writeHead(status, { "Content-Type": type }).end(request.method === "HEAD" ? "" : body);
   });
   const listen = () =>
     new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, () => resolve()));
@@ -55,6 +52,27 @@ export async function serveHealth(address: string, health: Health, log: Log): Pr
     },
   };
 }
+
+interface Page {
+  readonly status: number;
+  readonly type?: string;
+  readonly body: string;
+}
+
+async function answer(url: string, health: Health): Promise<Page> {
+  const path = url.split("?", 1)[0];
+  if (path === "/healthz") return probe(health.notAlive?.() ?? "");
+  if (path === "/readyz") return probe(health.notReady);
+  if (path !== "/metrics") return { status: 404, body: "want /healthz, /readyz or /metrics\n" };
+  if (!health.metrics) return { status: 503, body: `no metrics yet: ${health.notReady}\n` };
+  try {
+    return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: await health.metrics() };
+  } catch (error) {
+    return { status: 500, body: `cannot read the metrics: ${(error as Error).message}\n` };
+  }
+}
+
+const probe = (whyNot: string): Page => (whyNot ? { status: 503, body: `${whyNot}\n` } : { status: 200, body: "ok\n" });
 
 /** @throws {Error} for anything but `host:port`. */
 export function parseAddress(address: string): { host: string; port: number } {

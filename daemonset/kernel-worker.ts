@@ -3,6 +3,7 @@ import { attachmentKey } from "../cni/attachment/record.ts";
 import { faultsFrom } from "../cni/faults.ts";
 import { PATHS } from "../cni/host.ts";
 import { readNodePolicy } from "../cni/ipam-host.ts";
+import { pfOf } from "../cni/kernel/sysfs.ts";
 import { createHost, pathsFrom, traceFrom } from "../cni/node-host.ts";
 import { withOwnIpam } from "../cni/own-ipam.ts";
 import { sriov } from "../cni/plugin.ts";
@@ -11,6 +12,9 @@ import { dispatch } from "../cni/protocol/dispatch.ts";
 import { execCommand, execOnHost } from "../cni/protocol/edges.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import type { Step } from "../cni/steps.ts";
+import { factsOf } from "./calls/facts.ts";
+import { type Course, logCall } from "./calls/log-call.ts";
 import { IpamQuestions } from "./ipam-questions.ts";
 import type { Answer, Job, Question } from "./lane.ts";
 import { createLog } from "./log.ts";
@@ -50,10 +54,12 @@ const running = new Set<Running>();
 self.onmessage = ({ data: job }) => {
   if (job.kind === "abort") stop((r) => r.id === job.id, "the caller is gone");
   else if (job.kind === "ipam") questions.answered(job.id, job.response);
+  else if (job.kind === "log-level") log.level = job.level;
+  else if (job.kind === "ping") self.postMessage({ id: job.id });
   else void answer(job).then((rest) => self.postMessage({ id: job.id, ...rest }));
 };
 
-async function answer(job: Exclude<Job, { kind: "abort" | "ipam" }>): Promise<Omit<Answer, "id">> {
+async function answer(job: Extract<Job, { kind: "request" | "reconcile" }>): Promise<Omit<Answer, "id">> {
   try {
     return job.kind === "request"
       ? { response: await handle(job.id, job.request) }
@@ -71,10 +77,10 @@ async function handle(id: number, request: CniRequest): Promise<CniResponse> {
   const abort = new AbortController();
   const self = { id, abort, ...(verb === "ADD" && { adding: key }) };
   running.add(self);
-  const begin = performance.now();
+  const course = new CourseOf(containerId, ifname);
   try {
-    const response = await dispatch(sriov, request, { ...host, signal: abort.signal });
-    setImmediate(report, request, response, performance.now() - begin);
+    const response = await dispatch(sriov, request, { ...host, signal: abort.signal, step: course.step });
+    setImmediate(report, request, response, course.end());
     return response;
   } finally {
     running.delete(self);
@@ -85,13 +91,33 @@ function stop(which: (r: Running) => boolean, why: string): void {
   for (const r of running) if (which(r)) r.abort.abort(new CniError(CODE.TRY_AGAIN_LATER, `cannot finish ADD: ${why}`));
 }
 
-function report({ env }: CniRequest, { exit, stdout }: CniResponse, ms: number): void {
-  const fields = {
-    verb: env.CNI_COMMAND,
-    containerID: env.CNI_CONTAINERID,
-    ifname: env.CNI_IFNAME,
-    ms: Math.round(ms * 10) / 10,
+/** How far a call has come, and when. */
+class CourseOf {
+  readonly #who: { readonly containerID: string; readonly ifname: string };
+  readonly #beginMs = performance.now();
+  #last: Step | undefined;
+
+  constructor(containerID: string, ifname: string) {
+    this.#who = { containerID, ifname };
+  }
+
+  readonly step = (step: Step): void => {
+    this.#last = step;
+    log.debug({ ...this.#who, step, ms: this.#ms() }, "step");
+    host.step(step);
   };
-  if (exit === 0) log.info(fields, "done");
-  else log.warn({ ...fields, error: stdout }, "failed");
+
+  end(): Course {
+    return { ms: this.#ms(), ...(this.#last && { step: this.#last }) };
+  }
+
+  #ms(): number {
+    return Math.round((performance.now() - this.#beginMs) * 10) / 10;
+  }
+}
+
+function report(request: CniRequest, response: CniResponse, course: Course): void {
+  const { pci } = factsOf(request);
+  const rail = pci ? pfOf(host.paths.sysfs, pci)?.name : undefined;
+  logCall(log, request, response, { ...course, ...(rail && { rail }) });
 }

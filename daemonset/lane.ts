@@ -1,10 +1,13 @@
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import type { LogLevel } from "./log.ts";
 import type { Repair } from "./reconcile/plan.ts";
 
 /** Work for the thread that talks to the kernel. `abort` names the job that its caller gave up. */
 export type Job =
   | { readonly kind: "request"; readonly id: number; readonly request: CniRequest }
   | { readonly kind: "reconcile"; readonly id: number }
+  | { readonly kind: "ping"; readonly id: number }
+  | { readonly kind: "log-level"; readonly level: LogLevel }
   | { readonly kind: "abort"; readonly id: number }
   | { readonly kind: "ipam"; readonly id: number; readonly response: CniResponse };
 
@@ -34,6 +37,7 @@ export class Lane {
   readonly #asking = new Map<number, AbortController>();
   readonly #ipam: AnswerQuestion;
   #next = 1;
+  #pingedMs: number | undefined;
 
   /**
    * @param ipam answers the thread's calls of the IPAM plugin.
@@ -66,6 +70,18 @@ export class Lane {
     return (await this.#run({ kind: "reconcile", id: this.#next++ })).repairs ?? [];
   }
 
+  /** How long the thread has owed a sign of life; asks it for one, unless it does. */
+  silentMs(): number {
+    if (this.#pingedMs !== undefined) return performance.now() - this.#pingedMs;
+    this.#pingedMs = performance.now();
+    void this.#run({ kind: "ping", id: this.#next++ }).finally(() => (this.#pingedMs = undefined));
+    return 0;
+  }
+
+  setLogLevel(level: LogLevel): void {
+    this.#worker.postMessage({ kind: "log-level", level } satisfies Job);
+  }
+
   terminate(): void {
     this.#worker.terminate();
   }
@@ -79,7 +95,7 @@ export class Lane {
     this.#worker.postMessage({ kind: "ipam", id, response } satisfies Job);
   }
 
-  async #run(job: Job): Promise<Answer> {
+  async #run(job: Extract<Job, { kind: "request" | "reconcile" | "ping" }>): Promise<Answer> {
     const answer = await new Promise<Answer>((resolve) => {
       this.#waiting.set(job.id, resolve);
       this.#worker.postMessage(job);

@@ -7,7 +7,18 @@ import { onHost } from "../host-root.ts";
 import { listLinks, parseLink } from "../kernel/link.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns, openNetns } from "../kernel/netns.ts";
-import { driverOf, exists, findPf, isPf, isVf, listPfs, netdevOf, type Pf, pfOf } from "../kernel/sysfs.ts";
+import {
+  driverOf,
+  exists,
+  findPf,
+  isPf,
+  isVf,
+  listPfs,
+  netdevOf,
+  type Pf,
+  pfOf,
+  USERSPACE_DRIVERS,
+} from "../kernel/sysfs.ts";
 import { CniError } from "../protocol/error.ts";
 import type { DeviceIdentity } from "./record.ts";
 
@@ -16,9 +27,6 @@ export interface Device extends DeviceIdentity {
   /** Its link in the host's namespace; absent when a userspace driver has it. */
   readonly netdev?: string;
 }
-
-/** Drivers that give a VF to userspace: no link (sriov-cni `pkg/utils/utils.go`). */
-const USERSPACE_DRIVERS = ["vfio-pci", "uio_pci_generic", "igb_uio"];
 
 /** @throws {CniError} 101, 102 or 103: not a VF of this node, elsewhere already, or on another rail. */
 export function findDevice({ deviceID: pci, rail }: AttachConfig, host: Host): Device {

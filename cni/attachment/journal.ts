@@ -46,6 +46,11 @@ export class Journal {
     return this.#names().length;
   }
 
+  /** PCI addresses of VFs that are on record, without reading the records: also of one that is only `returned`. */
+  devices(): Set<string> {
+    return new Set(this.#names().map((name) => name.slice(name.indexOf("@") + 1, -".json".length)));
+  }
+
   /** Records of this boot that may have the VF. */
   activeOwners(pci: string, bootId: string): Attachment[] {
     return this.ofDevice(pci).filter((a) => a.phase !== "returned" && a.bootId === bootId);

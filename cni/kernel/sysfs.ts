@@ -47,14 +47,37 @@ export const netdevOf = (root: string, pci: string): string | undefined => entri
 /** Names of the RDMA devices of a function; empty also while they are in another namespace. */
 export const rdmaDevicesOf = (root: string, pci: string): string[] => entries(join(device(root, pci), "infiniband"));
 
+/** Drivers that give a VF to userspace: no link (sriov-cni `pkg/utils/utils.go`). */
+export const USERSPACE_DRIVERS = ["vfio-pci", "uio_pci_generic", "igb_uio"];
+
 export const driverOf = (root: string, pci: string): string | undefined => target(join(device(root, pci), "driver"));
 
 /** How many VFs a PF has now; 0 for what is none. */
 export const numVfsOf = (root: string, pci: string): number => number(join(device(root, pci), "sriov_numvfs")) ?? 0;
 
+/** PCI addresses of a PF's VFs, by their index. */
+export const vfsOf = (root: string, pfPci: string): Map<number, string> =>
+  new Map(
+    entries(device(root, pfPci))
+      .flatMap((entry) => {
+        const [, index] = /^virtfn(\d+)$/.exec(entry) ?? [];
+        const pci = index && target(join(device(root, pfPci), entry));
+        return pci ? [[Number(index), pci] as const] : [];
+      })
+      .sort(([a], [b]) => a - b),
+  );
+
 /** Bytes; undefined when this sysfs shows no such link. */
 export const mtuOf = (root: string, netdev: string): number | undefined =>
   /^[^/]*[^/.][^/]*$/.test(netdev) ? number(join(root, "class/net", netdev, "mtu")) : undefined;
+
+/** Mb/s; undefined without carrier, or where the driver does not know. */
+export const speedOf = (root: string, netdev: string): number | undefined =>
+  /^[^/]*[^/.][^/]*$/.test(netdev) ? number(join(root, "class/net", netdev, "speed")) : undefined;
+
+/** NUMA node; undefined where there is none, which the kernel says as -1. */
+export const numaNodeOf = (root: string, pci: string): number | undefined =>
+  number(join(device(root, pci), "numa_node"));
 
 /** All PFs with a link, ordered by PCI address. */
 export function listPfs(root: string): PfInfo[] {

@@ -6,7 +6,7 @@ import { LABEL, labelValue } from "../../ipam/whereabouts/objects.ts";
 import type { Context } from "./context.ts";
 import type { Counters } from "./counters.ts";
 import { Disputes } from "./disputes.ts";
-import { Events } from "./events.ts";
+import type { Events } from "./events.ts";
 import { follow } from "./follow.ts";
 import { FreedHistory } from "./freed.ts";
 import { NodeGc } from "./gc-node.ts";
@@ -27,6 +27,7 @@ export interface BackgroundOptions extends LeaderOptions, Pick<LeaseOptions, "du
   /** Name of this node in the cluster. */
   readonly node: string;
   readonly log: Log;
+  readonly events: Events;
   /** Counted up. */
   readonly counters: Counters;
   readonly signal: AbortSignal;
@@ -50,8 +51,7 @@ export interface Background {
  * not know (Whereabouts' pods after a takeover) lists its pods once a minute.
  */
 export function startBackground(options: BackgroundOptions): Background {
-  const { cluster, store, modes, node, log, counters } = options;
-  const events = new Events(cluster, node, log);
+  const { cluster, store, modes, node, log, events, counters } = options;
   const disputes = new Disputes(log, events, counters);
   const freed = new FreedHistory();
   const context: Context = { cluster, store, mode: () => modes.mode, node, log, events, disputes, counters, freed };

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../../cni/host.ts";
+import type { CallerOptions } from "../../ipam/kubernetes/caller.ts";
 import type { Cluster } from "../../ipam/kubernetes/cluster.ts";
 import { connect } from "../../ipam/kubernetes/connect.ts";
 import type { IpamStep } from "../../ipam/steps.ts";
 import { KubernetesStore } from "../../ipam/store/kubernetes.ts";
 import type { Store } from "../../ipam/store/store.ts";
+import type { EventRecorder } from "../events/recorder.ts";
 import { type BackgroundOptions, startBackground } from "./background.ts";
+import { Events } from "./events.ts";
 import { repeat } from "./loop.ts";
 import { ModeWatch } from "./mode-watch.ts";
 import { REPORT_MS, reportMode } from "./report.ts";
@@ -19,14 +22,19 @@ export interface AgentStoreOptions extends Pick<BackgroundOptions, "graceMs" | "
   readonly kubeconfig: string;
   readonly service: AddressService;
   readonly log: Log;
+  /** Writes to this cluster from now on. */
+  readonly recorder: EventRecorder;
+  /** Told of every request to the API server. */
+  readonly countRequest?: CallerOptions["count"];
   readonly step?: (step: IpamStep) => void;
 }
 
 /** The store of a resident process, with all the work that goes on behind it. @throws {ApiError} when the configuration cannot be used. */
 export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
-  const { kubeconfig, service, log, step, signal } = options;
+  const { kubeconfig, service, log, recorder, countRequest, step, signal } = options;
   const { node } = service.host;
-  const cluster = await connect({ kubeconfig });
+  const cluster = await connect({ kubeconfig, ...(countRequest && { count: countRequest }) });
+  recorder.connect(cluster, node);
   const modes = new ModeWatch(cluster, log, signal);
   const store = new KubernetesStore({
     cluster,
@@ -36,7 +44,8 @@ export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
     ...(step && { step }),
   });
   await Promise.race([modes.synced, sleep(MODE_WAIT_MS, undefined, { ref: false })]);
-  startBackground({ ...options, cluster, store, modes, node, sandboxes: sandboxesOf(service.host) });
+  const events = new Events(recorder, cluster.namespace);
+  startBackground({ ...options, cluster, store, modes, node, events, sandboxes: sandboxesOf(service.host) });
   keepReporting(cluster, node, modes, options);
   return store;
 }

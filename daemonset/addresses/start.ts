@@ -2,12 +2,14 @@ import type { Log, Paths } from "../../cni/host.ts";
 import { lockIn } from "../../cni/ipam-host.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import type { NodePolicy } from "../../ipam/host.ts";
+import type { CallerOptions } from "../../ipam/kubernetes/caller.ts";
 import type { IpamStep } from "../../ipam/steps.ts";
 import type { Storage } from "../../ipam/storage.ts";
 import { toStoreError } from "../../ipam/store/kubernetes/failure.ts";
 import { openStore } from "../../ipam/store/open.ts";
 import type { Store } from "../../ipam/store/store.ts";
 import { readFlatFile } from "../../ipam/whereabouts/flat-file.ts";
+import type { EventRecorder } from "../events/recorder.ts";
 import { type Counters, noCounts } from "./counters.ts";
 import { repeat } from "./loop.ts";
 import { AddressService } from "./service.ts";
@@ -25,6 +27,9 @@ export interface AddressesOptions {
   readonly paths: Paths;
   readonly policy: NodePolicy;
   readonly log: Log;
+  readonly recorder: EventRecorder;
+  /** Told of every request to the API server. */
+  readonly countRequest?: CallerOptions["count"];
   readonly step?: (step: IpamStep) => void;
   /** Between two looks of the same evidence before anything is freed. */
   readonly graceMs?: number;
@@ -34,7 +39,8 @@ export interface AddressesOptions {
 const SCAN_MS = 15_000;
 
 /** Starts the IPAM plugin of the agent: answers calls, works off what earlier processes left, looks after the cluster's addresses. */
-export function startAddresses({ paths, policy, log, step, graceMs }: AddressesOptions): Addresses {
+export function startAddresses(options: AddressesOptions): Addresses {
+  const { paths, policy, log, recorder, countRequest, step, graceMs } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const counters = noCounts();
@@ -44,7 +50,8 @@ export function startAddresses({ paths, policy, log, step, graceMs }: AddressesO
     const { openInAgent } = await import("./kubernetes.ts");
     const grace = graceMs !== undefined && { graceMs, lookMs: Math.min(graceMs, 60_000) };
     const { kubeconfig } = storage;
-    return openInAgent({ kubeconfig, service, log, counters, signal, ...faults, ...grace }).catch((error) => {
+    const shared = { service, log, recorder, ...(countRequest && { countRequest }), counters, signal };
+    return openInAgent({ kubeconfig, ...shared, ...faults, ...grace }).catch((error) => {
       throw toStoreError("reach the API server", error);
     });
   };

@@ -8,9 +8,8 @@ import { type AgentOptions, runAgent } from "../agent.ts";
 import type { InstallOptions } from "../install/install.ts";
 import { createLog } from "../log.ts";
 import { reconcile } from "../reconcile/reconcile.ts";
+import { VERSION } from "../version.ts";
 import { installOptions, registerInstall } from "./install.ts";
-
-const VERSION = "0.1.0";
 
 /** `railnet`, the command line. */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
@@ -25,7 +24,12 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
           .option("health", {
             type: "string",
             default: "127.0.0.1:9808",
-            describe: "host:port of /healthz and /readyz, empty for none",
+            describe: "host:port of /healthz, /readyz and /metrics, empty for none",
+          })
+          .option("config-dir", {
+            type: "string",
+            default: "/etc/railnet/config",
+            describe: "where the ConfigMap railnet-config is mounted; may be missing",
           })
           .option("reconcile-seconds", {
             type: "number",
@@ -64,7 +68,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
 }
 
 async function agent(
-  options: Pick<AgentOptions, "health" | "reconcileSeconds" | "graceSeconds">,
+  options: Pick<AgentOptions, "health" | "configDir" | "reconcileSeconds" | "graceSeconds">,
   installation: Pick<InstallOptions, "root" | "from" | "aliases"> | false,
 ): Promise<void> {
   const paths = pathsFrom(process.env);

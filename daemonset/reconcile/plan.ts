@@ -10,11 +10,22 @@ export interface Observation {
   readonly hasLink: boolean;
 }
 
+/** Why something is done, in words for a log; the keys are for metrics. */
+export const REASONS = {
+  rebooted: "the node was rebooted",
+  unfinished: "its ADD did not finish",
+  unreleased: "its addresses were not released",
+  orphaned: "its network namespace is gone",
+  stray: "its VF fell back and its record is lost",
+  astray: "the pod lives, but its VF is not in its namespace",
+} as const;
+export type Reason = keyof typeof REASONS;
+
 /** What the reconciler does about one attachment. */
 export interface Action {
   readonly kind: "detach" | "report";
   readonly attachment: Attachment;
-  readonly why: string;
+  readonly reason: Reason;
 }
 
 /** An action and how it went. */
@@ -23,6 +34,9 @@ export interface Repair {
   readonly containerID: string;
   readonly ifname: string;
   readonly pci: string;
+  /** `namespace/name`, when the runtime said so. */
+  readonly pod?: string;
+  readonly reason: Reason;
   readonly why: string;
   readonly error?: string;
 }
@@ -30,17 +44,16 @@ export interface Repair {
 /** Pure. Records whose lock somebody holds are not observed: they are running work. */
 export function plan(observations: readonly Observation[]): Action[] {
   return observations.flatMap((o): Action[] => {
-    const why = reason(o);
-    if (why) return [{ kind: "detach", attachment: o.attachment, why }];
-    if (!o.hasLink)
-      return [{ kind: "report", attachment: o.attachment, why: "the pod lives, but its VF is not in its namespace" }];
-    return [];
+    const { attachment } = o;
+    const reason = reasonOf(o);
+    if (reason) return [{ kind: "detach", attachment, reason }];
+    return o.hasLink ? [] : [{ kind: "report", attachment, reason: "astray" }];
   });
 }
 
-function reason({ attachment, isThisBoot, hasNetns }: Observation): string | undefined {
-  if (!isThisBoot) return "the node was rebooted";
-  if (attachment.phase === "claimed") return "its ADD did not finish";
-  if (attachment.phase === "returned") return "its addresses were not released";
-  return hasNetns ? undefined : "its network namespace is gone";
+function reasonOf({ attachment, isThisBoot, hasNetns }: Observation): Reason | undefined {
+  if (!isThisBoot) return "rebooted";
+  if (attachment.phase === "claimed") return "unfinished";
+  if (attachment.phase === "returned") return "unreleased";
+  return hasNetns ? undefined : "orphaned";
 }

@@ -6,7 +6,7 @@ import type { Attachment } from "../../cni/attachment/record.ts";
 import { isInPod, openOwnNetns, putBack } from "../../cni/attachment/restore.ts";
 import { straysInHost } from "../../cni/attachment/stray.ts";
 import type { Host } from "../../cni/host.ts";
-import { type Action, type Observation, plan, type Repair } from "./plan.ts";
+import { type Action, type Observation, plan, REASONS, type Repair } from "./plan.ts";
 
 /**
  * Observe, plan, apply: every attachment that is half done, orphaned or left over is ended. Takes no lock that is held
@@ -29,8 +29,8 @@ export async function reconcile(host: Host): Promise<Repair[]> {
 async function bringBack(stray: Attachment, host: Host): Promise<Repair[]> {
   using device = tryLockDevice(stray.device.pci, host);
   if (!device) return [];
-  const why = "its VF fell back and its record is lost";
-  return [await attempt({ kind: "detach", attachment: stray, why }, host, () => putBack(stray, host))];
+  const action = { kind: "detach", attachment: stray, reason: "stray" } as const;
+  return [await attempt(action, host, () => putBack(stray, host))];
 }
 
 async function repair(seen: Attachment, host: Host, journal: Journal): Promise<Repair[]> {
@@ -59,9 +59,10 @@ async function apply(action: Action, host: Host): Promise<Repair> {
   });
 }
 
-async function attempt({ kind, attachment, why }: Action, host: Host, act: () => Promise<void>): Promise<Repair> {
-  const { containerId: containerID, ifname, device } = attachment;
-  const repair = { kind, containerID, ifname, pci: device.pci, why };
+async function attempt({ kind, attachment, reason }: Action, host: Host, act: () => Promise<void>): Promise<Repair> {
+  const { containerId: containerID, ifname, device, pod } = attachment;
+  const who = { containerID, ifname, pci: device.pci, ...(pod && { pod }) };
+  const repair = { kind, ...who, reason, why: REASONS[reason] };
   try {
     await act();
     host.log.info(repair, kind === "detach" ? "attachment ended" : "attachment is not as it should be");

@@ -9,6 +9,8 @@ export interface CallerOptions {
   readonly timeLimitMs?: number;
   /** Requests at once; more wait for their turn. Default 32: fewer keep the server busy, and each connection costs both sides memory. */
   readonly connections?: number;
+  /** Told of every request that was tried; status 0: no answer. */
+  readonly count?: (verb: Action["verb"], resource: string, status: number) => void;
 }
 
 export type Request = Action & Pick<HttpRequest, "method" | "path" | "headers" | "body">;
@@ -26,11 +28,13 @@ export class Caller {
   readonly #session: Session;
   readonly #timeLimitMs: number;
   readonly #slots: Slots;
+  readonly #count: CallerOptions["count"];
 
-  constructor(session: Session, { timeLimitMs = 10_000, connections = 32 }: CallerOptions) {
+  constructor(session: Session, { timeLimitMs = 10_000, connections = 32, count }: CallerOptions) {
     this.#session = session;
     this.#timeLimitMs = timeLimitMs;
     this.#slots = new Slots(connections);
+    this.#count = count;
   }
 
   /** @returns any answer, whatever its status. @throws {ApiError} without one. */
@@ -40,7 +44,7 @@ export class Caller {
     return await this.#named(request, deadline, async () => {
       using _slot = await this.#slots.take(deadline.signal);
       return await this.#repeat(request, deadline, async (open) => {
-        const answer = await send(open, request, deadline.signal);
+        const answer = await this.#send(open, request, deadline.signal);
         return { status: answer.status, header: answer.header, body: await answer.text() };
       });
     });
@@ -49,9 +53,22 @@ export class Caller {
   /** For an answer that goes on until `signal` ends it: the time limit holds until it begins. */
   async stream(request: Request, signal: AbortSignal): Promise<HttpAnswer> {
     const deadline = new Deadline(this.#timeLimitMs, signal);
-    const begun = () => this.#repeat(request, deadline, (open) => send(open, request, deadline.signal));
+    const begun = () => this.#repeat(request, deadline, (open) => this.#send(open, request, deadline.signal));
     const answer = await this.#named(request, deadline, begun).finally(() => deadline.lift());
     return { ...answer, pieces: () => this.#rest(request, answer) };
+  }
+
+  async #send({ access, send }: Open, request: Request, signal: AbortSignal): Promise<HttpAnswer> {
+    const { method, path, headers, body, verb, resource } = request;
+    let status = 0;
+    try {
+      const all = { ...headers, ...access.headers };
+      const answer = await send({ method, path, headers: all, ...(body !== undefined && { body }), signal });
+      status = answer.status;
+      return answer;
+    } finally {
+      this.#count?.(verb, resource.plural, status);
+    }
   }
 
   async *#rest(action: Action, answer: HttpAnswer): AsyncGenerator<Uint8Array> {
@@ -101,9 +118,6 @@ export class Caller {
     }
   }
 }
-
-const send = ({ access, send }: Open, { method, path, headers, body }: Request, signal: AbortSignal) =>
-  send({ method, path, headers: { ...headers, ...access.headers }, ...(body !== undefined && { body }), signal });
 
 /** Seconds of the answer, else one; spread, so that those who were told together do not come back together. */
 const retryAfterMs = (answer: Pick<HttpAnswer, "header">): number =>

@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Attachment } from "../../cni/attachment/record.ts";
-import { type Observation, plan } from "../../daemonset/reconcile/plan.ts";
+import { type Observation, plan, REASONS } from "../../daemonset/reconcile/plan.ts";
 
 const record = (phase: Attachment["phase"]) => ({ phase }) as Attachment;
 const alive = { isThisBoot: true, hasNetns: true, hasLink: true };
@@ -35,7 +35,7 @@ for (const { when, seen, want } of [
 ] satisfies { when: string; seen: Observation; want: string[] }[])
   t.test(`plan() ${when}`, async (t) =>
     t.same(
-      plan([seen]).map((a) => `${a.kind}: ${a.why}`),
+      plan([seen]).map((a) => `${a.kind}: ${REASONS[a.reason]}`),
       want,
     ),
   );

@@ -7,7 +7,9 @@ import { Disputes } from "../../../addresses/disputes.ts";
 import { Events } from "../../../addresses/events.ts";
 import { FreedHistory } from "../../../addresses/freed.ts";
 import { inParallel } from "../../../addresses/parallel.ts";
+import { EventRecorder } from "../../../events/recorder.ts";
 import { createLog } from "../../../log.ts";
+import { Notes } from "../../../notes.ts";
 import { addressKey, type Located, recordsByAddress } from "../addresses.ts";
 import type { Progress } from "../progress.ts";
 import type { Snapshot } from "../snapshot.ts";
@@ -47,7 +49,9 @@ function incomplete({ pools, reservations }: Snapshot): Located[] {
 function contextOf(cluster: Cluster, { mode }: Snapshot): Context {
   const log = createLog("silent");
   const [node, counters] = ["", noCounts()];
-  const events = new Events(cluster, node, log);
+  const recorder = new EventRecorder({ log, notes: new Notes() });
+  recorder.connect(cluster, node);
+  const events = new Events(recorder, cluster.namespace);
   const store = new KubernetesStore({ cluster, mode: () => mode, log, createsAdopted: false });
   const disputes = new Disputes(log, events, counters);
   return { cluster, store, mode: () => mode, node, log, events, disputes, counters, freed: new FreedHistory() };

@@ -6,7 +6,10 @@ import {
   startBackground,
 } from "../../../../daemonset/addresses/background.ts";
 import { type Counters, noCounts } from "../../../../daemonset/addresses/counters.ts";
+import { Events } from "../../../../daemonset/addresses/events.ts";
 import { ModeWatch } from "../../../../daemonset/addresses/mode-watch.ts";
+import { EventRecorder } from "../../../../daemonset/events/recorder.ts";
+import { Notes } from "../../../../daemonset/notes.ts";
 import { ClaimJournal, type ClaimRecord } from "../../../../ipam/journal.ts";
 import { connect } from "../../../../ipam/kubernetes/connect.ts";
 import { KubernetesStore } from "../../../../ipam/store/kubernetes.ts";
@@ -73,6 +76,8 @@ export class Agent implements AsyncDisposable {
       },
     };
     const { store, modes, counters } = this;
+    const recorder = new EventRecorder({ log, notes: new Notes() });
+    recorder.connect(cluster, node);
     const fast = {
       durationMs: 2000,
       renewMs: 300,
@@ -91,6 +96,7 @@ export class Agent implements AsyncDisposable {
       sandboxes,
       node,
       log,
+      events: new Events(recorder, cluster.namespace),
       counters,
       signal,
     });

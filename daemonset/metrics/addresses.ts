@@ -1,11 +1,5 @@
-import type { Counters } from "./addresses/counters.ts";
-
-/** What the metrics are read from, at the time of a scrape. */
-export interface MetricSources {
-  readonly addresses: Counters;
-  /** Attachments whose addresses are not given back yet. */
-  pendingReleases(): number;
-}
+import type { Counters } from "../addresses/counters.ts";
+import { type Family, single } from "./family.ts";
 
 const COUNTERS: Readonly<Record<keyof Counters, readonly [name: string, help: string]>> = {
   freed: ["railnet_addresses_freed_total", "Addresses of pods that are gone, freed because no DEL came"],
@@ -20,14 +14,13 @@ const COUNTERS: Readonly<Record<keyof Counters, readonly [name: string, help: st
   terms: ["railnet_leader_terms_total", "Times that this node became the leader"],
 };
 
-/** The text of `/metrics`, Prometheus' exposition format. Its library loads with the first scrape. */
-export async function renderMetrics({ addresses, pendingReleases }: MetricSources): Promise<string> {
-  const { Counter, Gauge, Registry } = await import("prom-client");
-  const registry = new Registry();
-  const registers = [registry];
-  for (const [key, [name, help]] of Object.entries(COUNTERS))
-    new Counter({ name, help, registers }).inc(addresses[key as keyof Counters]);
+/** What the agent does about addresses behind the scenes. */
+export function addressFamilies(counters: Counters, pendingReleases: number): Family[] {
   const help = "Attachments whose addresses are noted on disk and not given back yet";
-  new Gauge({ name: "railnet_address_releases_pending", help, registers }).set(pendingReleases());
-  return await registry.metrics();
+  return [
+    ...Object.entries(COUNTERS).map(([key, [name, help]]) =>
+      single("counter", name, help, counters[key as keyof Counters]),
+    ),
+    single("gauge", "railnet_address_releases_pending", help, pendingReleases),
+  ];
 }

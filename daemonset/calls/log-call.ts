@@ -1,0 +1,33 @@
+import type { Log } from "../../cni/host.ts";
+import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
+import { factsOf, outcomeOf, podText } from "./facts.ts";
+import { reasonOf } from "./failures.ts";
+
+/** What only the place knows where a call was worked off. */
+export interface Course {
+  readonly ms: number;
+  /** The last step that was done. */
+  readonly step?: string;
+  /** The PF's name. */
+  readonly rail?: string;
+  /** It was a part of another call, which has its own line. */
+  readonly isPart?: boolean;
+}
+
+/**
+ * One line for one call: failures as warnings, ADD and DEL at `info`, what runtimes ask all the time, and what is part
+ * of another call, at `debug`. The network configuration is not in it: it may name secrets.
+ */
+export function logCall(log: Log, request: CniRequest, response: CniResponse, course: Course): void {
+  const { plugin, verb, pod, containerID, ifname, network, pci } = factsOf(request);
+  const { code, message } = outcomeOf(response);
+  const { step, rail, isPart } = course;
+  const who = { pod: podText(pod), containerID, ifname, network, rail, pci };
+  const fields = { plugin, verb, ...filled(who), ...(step && { step }), ms: Math.round(course.ms * 10) / 10, code };
+  if (code !== 0 && !isPart) log.warn({ ...fields, reason: reasonOf(code), error: message }, "failed");
+  else if (code === 0 && !isPart && (verb === "ADD" || verb === "DEL")) log.info(fields, "done");
+  else log.debug(code === 0 ? fields : { ...fields, error: message }, code === 0 ? "done" : "failed");
+}
+
+const filled = (fields: Readonly<Record<string, string | undefined>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(fields).filter((entry): entry is [string, string] => Boolean(entry[1])));

@@ -1,0 +1,46 @@
+import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import { isLogLevel, LOG_LEVELS, type LogLevel } from "./log.ts";
+import type { Note } from "./notes.ts";
+
+/** The name under which the command line asks, over the same socket as the shim: it is root's alone. */
+export const CONTROL = "railnet";
+
+/** Standard input of such a call. */
+export type Question = { readonly ask: "state" } | { readonly ask: "log-level"; readonly level: LogLevel };
+
+/** What the agent says of itself. */
+export interface AgentState {
+  readonly version: string;
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly since: string;
+  /** Why it does not serve; empty when it does. */
+  readonly notReady: string;
+  readonly logLevel: string;
+  /** Name of this node in the cluster. */
+  readonly node: string;
+  /** Attachments whose addresses are not given back yet. */
+  readonly pendingReleases: number;
+  readonly events: { readonly sent: number; readonly dropped: number; readonly waiting: number };
+  /** The last ones, the newest last. */
+  readonly notes: readonly Note[];
+}
+
+export interface Controlled {
+  state(): AgentState;
+  setLogLevel(level: LogLevel): void;
+}
+
+/** Answers the command line. Never throws. */
+export function control(request: CniRequest, agent: Controlled): CniResponse {
+  try {
+    const question = JSON.parse(request.stdin) as { ask?: unknown; level?: unknown } | null;
+    if (question?.ask === "log-level") {
+      if (!isLogLevel(question.level)) throw new Error(`cannot set the log level: want ${LOG_LEVELS.join(", ")}`);
+      agent.setLogLevel(question.level);
+    } else if (question?.ask !== "state") throw new Error("cannot answer: the question is unknown to this version");
+    return { exit: 0, stdout: JSON.stringify(agent.state()), stderr: "" };
+  } catch (error) {
+    return { exit: 1, stdout: JSON.stringify({ msg: (error as Error).message }), stderr: "" };
+  }
+}

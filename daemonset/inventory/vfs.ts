@@ -1,0 +1,35 @@
+import { driverOf, listPfs, netdevOf, type Pf, USERSPACE_DRIVERS, vfsOf } from "../../cni/kernel/sysfs.ts";
+
+/**
+ * Where a VF is: `used` by one of our attachments, `free` in the host's namespace (or with a userspace driver, waiting),
+ * or neither: its link is `elsewhere`, in a namespace that we did not put it into, or it has no driver (`unbound`).
+ */
+export type VfState = "used" | "free" | "elsewhere" | "unbound";
+
+export interface Vf {
+  readonly pci: string;
+  /** Its index at the PF. */
+  readonly index: number;
+  readonly state: VfState;
+}
+
+/** A PF with what became of its VFs. */
+export interface PfWithVfs extends Pf {
+  readonly vfs: readonly Vf[];
+}
+
+/** From sysfs alone: no netlink, a few directory reads a VF. @param used PCI addresses that the journal has. */
+export const listPfsWithVfs = (sysfs: string, used: ReadonlySet<string>): PfWithVfs[] =>
+  listPfs(sysfs).map(({ name, pci }) => ({
+    name,
+    pci,
+    vfs: [...vfsOf(sysfs, pci)].map(([index, vf]) => ({ pci: vf, index, state: stateOf(sysfs, vf, used) })),
+  }));
+
+function stateOf(sysfs: string, pci: string, used: ReadonlySet<string>): VfState {
+  if (used.has(pci)) return "used";
+  if (netdevOf(sysfs, pci) !== undefined) return "free";
+  const driver = driverOf(sysfs, pci);
+  if (driver === undefined) return "unbound";
+  return USERSPACE_DRIVERS.includes(driver) ? "free" : "elsewhere";
+}

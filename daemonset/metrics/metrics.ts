@@ -1,0 +1,60 @@
+import type { Paths } from "../../cni/host.ts";
+import type { Counters } from "../addresses/counters.ts";
+import { addressFamilies } from "./addresses.ts";
+import { ApiCounts } from "./api-counts.ts";
+import { CallCounts } from "./call-counts.ts";
+import { type Family, renderFamilies } from "./family.ts";
+import { nodeFamilies } from "./node.ts";
+import { processFamilies } from "./process.ts";
+import { RepairCounts } from "./repair-counts.ts";
+
+/** What metrics are read from, at the time of a scrape. */
+export interface MetricSources {
+  readonly paths: Paths;
+  /** Name of the rail that a PF is; the PF's own name where no rail is configured. */
+  railOf(pf: string): string;
+  readonly addresses: { readonly counters: Counters; pending(): number };
+  readonly events: { readonly counts: { readonly sent: number; readonly dropped: number; readonly waiting: number } };
+}
+
+/** All that the agent counts. Counting is adding to numbers; everything else is done by whoever scrapes. */
+export class Metrics {
+  readonly calls = new CallCounts();
+  readonly api = new ApiCounts();
+  readonly repairs = new RepairCounts();
+
+  /** The text of `/metrics`. */
+  render(sources: MetricSources): Promise<string> {
+    return renderFamilies(this.families(sources));
+  }
+
+  families({ paths, railOf, addresses, events }: MetricSources): Family[] {
+    return [
+      ...this.calls.families(),
+      ...nodeFamilies(paths, railOf),
+      ...this.repairs.families(),
+      ...addressFamilies(addresses.counters, addresses.pending()),
+      ...this.api.families(),
+      ...eventFamilies(events.counts),
+      ...processFamilies(),
+    ];
+  }
+}
+
+const eventFamilies = ({ sent, dropped, waiting }: MetricSources["events"]["counts"]): Family[] => [
+  {
+    name: "railnet_events_total",
+    help: "Kubernetes events: writes to the API server (sent), and happenings that were not worth more waiting (dropped)",
+    type: "counter",
+    values: [
+      { labels: { result: "sent" }, value: sent },
+      { labels: { result: "dropped" }, value: dropped },
+    ],
+  },
+  {
+    name: "railnet_events_waiting",
+    help: "Kubernetes events that wait to be written",
+    type: "gauge",
+    values: [{ value: waiting }],
+  },
+];

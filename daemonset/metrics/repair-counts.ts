@@ -1,0 +1,36 @@
+import type { Repair } from "../reconcile/plan.ts";
+import type { Family } from "./family.ts";
+
+/** What the reconciler did about attachments. */
+export class RepairCounts {
+  readonly #counts = new Map<string, number>();
+  #runs = 0;
+
+  add(repairs: readonly Repair[]): void {
+    this.#runs++;
+    for (const { kind, reason, error } of repairs) {
+      const key = `${reason} ${error ? "failed" : kind === "report" ? "reported" : "ended"}`;
+      this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+    }
+  }
+
+  families(): Family[] {
+    return [
+      {
+        name: "railnet_reconciler_repairs_total",
+        help: "Attachments that the reconciler ended, could not end (failed), or can only report, by reason, at each look",
+        type: "counter",
+        values: [...this.#counts].map(([key, value]) => {
+          const [reason = "", result = ""] = key.split(" ");
+          return { labels: { reason, result }, value };
+        }),
+      },
+      {
+        name: "railnet_reconciler_runs_total",
+        help: "Looks of the reconciler at all attachments",
+        type: "counter",
+        values: [{ value: this.#runs }],
+      },
+    ];
+  }
+}

@@ -1,0 +1,118 @@
+import { join } from "node:path";
+import type { Paths } from "../cni/host.ts";
+import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import type { Addresses } from "./addresses/start.ts";
+import { type Observers, observed } from "./calls/observed.ts";
+import { type AgentState, control } from "./control.ts";
+import { failedAdd } from "./events/failed-add.ts";
+import { EventRecorder } from "./events/recorder.ts";
+import type { Health } from "./health.ts";
+import type { Lane } from "./lane.ts";
+import type { LevelledLog, LogLevel } from "./log.ts";
+import { followLogLevel } from "./log-level.ts";
+import { Metrics } from "./metrics/metrics.ts";
+import { Notes } from "./notes.ts";
+import type { Repair } from "./reconcile/plan.ts";
+import type { Handler } from "./server.ts";
+import { VERSION } from "./version.ts";
+
+export interface ObservationOptions {
+  readonly paths: Paths;
+  /** Where the ConfigMap `railnet-config` is mounted. */
+  readonly configDir: string;
+  readonly log: LevelledLog;
+}
+
+/** What is observed. */
+export interface Observed {
+  readonly lane: Pick<Lane, "silentMs" | "setLogLevel">;
+  readonly addresses: Pick<Addresses, "counters" | "pending">;
+  /** Name of this node in the cluster. */
+  readonly node: string;
+}
+
+/** A thread that shows no sign of life for so long is stuck for good: firmware takes seconds. */
+const STUCK_MS = 120_000;
+
+/** All that watches the agent's work and is no part of it: counts, notes, events, probes, log level. */
+export class Observation {
+  readonly health: Health = { notReady: "another agent of this node has not ended yet" };
+  readonly recorder: EventRecorder;
+  readonly countRequest: Metrics["api"]["add"];
+  readonly #options: ObservationOptions;
+  readonly #metrics = new Metrics();
+  readonly #notes = new Notes();
+  readonly #since = new Date().toISOString();
+  readonly #stop = new AbortController();
+
+  constructor(options: ObservationOptions) {
+    this.#options = options;
+    this.recorder = new EventRecorder({ log: options.log, notes: this.#notes });
+    this.countRequest = this.#metrics.api.add;
+  }
+
+  /** From now on metrics, probes and the command line know of these. @returns what answers the command line. */
+  watch({ lane, addresses, node }: Observed): Handler {
+    const { paths, configDir, log } = this.#options;
+    const { health, recorder } = this;
+    const firstLevel = log.level as LogLevel;
+    const setLogLevel = (level: LogLevel = firstLevel) => {
+      log.level = level;
+      lane.setLogLevel(level);
+    };
+    health.notAlive = () => (lane.silentMs() > STUCK_MS ? "the kernel thread shows no sign of life" : "");
+    health.metrics = () => this.#metrics.render({ paths, railOf: (pf) => pf, addresses, events: recorder });
+    void followLogLevel({ file: join(configDir, "logLevel"), log, signal: this.#stop.signal }, setLogLevel);
+    return async (request) => control(request, { setLogLevel, state: () => this.#state(addresses, node) });
+  }
+
+  /** A handler of calls that are parts of others. */
+  ofParts(handler: Handler): Handler {
+    return this.#observed(handler, { log: { to: this.#options.log, isPart: true } });
+  }
+
+  /** A handler of whole calls. @param log false: who works them off writes the line of each. */
+  of(handler: Handler, { log }: { readonly log: boolean }): Handler {
+    const onFailedAdd = (request: CniRequest, response: CniResponse) => {
+      const happening = failedAdd(request, response);
+      if (happening) this.recorder.record(happening);
+    };
+    return this.#observed(handler, { onFailedAdd, ...(log && { log: { to: this.#options.log, isPart: false } }) });
+  }
+
+  repaired(repairs: readonly Repair[]): void {
+    this.#metrics.repairs.add(repairs);
+    for (const { kind, pci, pod, containerID, ifname, why, error } of repairs) {
+      const what = error
+        ? "attachment could not be ended"
+        : kind === "detach"
+          ? "attachment ended"
+          : "attachment is odd";
+      this.#notes.add(what, `VF ${pci}`, `${pod || containerID} (${ifname}): ${why}${error ? `: ${error}` : ""}`);
+    }
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    this.recorder.stop();
+  }
+
+  #observed(handler: Handler, observers: Omit<Observers, "counts">): Handler {
+    return observed(handler, { counts: this.#metrics.calls, ...observers });
+  }
+
+  #state(addresses: Observed["addresses"], node: string): AgentState {
+    const { log } = this.#options;
+    return {
+      version: VERSION,
+      pid: process.pid,
+      since: this.#since,
+      notReady: this.health.notReady,
+      logLevel: log.level,
+      node,
+      pendingReleases: addresses.pending(),
+      events: this.recorder.counts,
+      notes: this.#notes.all(),
+    };
+  }
+}
