@@ -10,10 +10,11 @@ import { createLog } from "../log.ts";
 import { reconcile } from "../reconcile/reconcile.ts";
 import { VERSION } from "../version.ts";
 import { installOptions, registerInstall } from "./install.ts";
+import { registerUninstall } from "./uninstall.ts";
 
 /** `railnet`, the command line. */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
-  await registerInstall(yargs([...args]))
+  await registerUninstall(registerInstall(yargs([...args])))
     .scriptName("railnet")
     .usage("$0 <command>\n\nSR-IOV rails for Kubernetes pods: VFs in, VFs out, nothing left behind.")
     .command(

@@ -73,7 +73,7 @@ function giveBack(name: Alias, { plugins, replaced }: Places): boolean {
   return true;
 }
 
-function removeIfEmpty(dir: string): void {
+export function removeIfEmpty(dir: string): void {
   try {
     rmdirSync(dir);
   } catch {} // not there, or something of somebody else is in it

@@ -1,0 +1,59 @@
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { Journal } from "../../cni/attachment/journal.ts";
+import { Locks } from "../../cni/attachment/lock.ts";
+import { describe } from "../../cni/attachment/record.ts";
+import type { Paths } from "../../cni/host.ts";
+import { ClaimJournal } from "../../ipam/journal.ts";
+import { removeExecutables, removeIfEmpty } from "./executables.ts";
+import { isOurs } from "./node-config.ts";
+import { readIfThere } from "./place.ts";
+import { placesBelow } from "./places.ts";
+
+/** How many attachments a message names. */
+const NAMED = 3;
+
+/**
+ * Why Railnet is still needed on this node, in words; empty when it is not. Without it no DEL would find its plugin,
+ * and neither VF nor address would come back.
+ */
+export function obstacles({ stateDir, runDir }: Paths, bootId: string): string[] {
+  const live = new Journal(stateDir).all().filter((a) => a.bootId === bootId && a.phase !== "returned");
+  const claims = [...new ClaimJournal(stateDir).all()].length;
+  const agent = new Locks(runDir).tryAcquire("agent");
+  agent?.[Symbol.dispose]();
+  const named = live.slice(0, NAMED).map(describe).join("; ");
+  const more = live.length > NAMED ? `; and ${live.length - NAMED} more` : "";
+  return [
+    ...(agent ? [] : ["an agent runs here and would install again: delete its DaemonSet first"]),
+    ...(live.length > 0 ? [`attachments live (${live.length}): ${named}${more}; delete these pods first`] : []),
+    ...(live.length === 0 && claims > 0
+      ? [
+          `addresses are on record (${claims} in ${stateDir}/ipam): pods have them, or an agent has yet to give them back`,
+        ]
+      : []),
+  ];
+}
+
+/**
+ * Takes off the node what install put there. The journal stays while there is anything in it.
+ *
+ * @returns the paths that are gone or somebody else's again.
+ */
+export function uninstall(root: string, { stateDir, runDir }: Paths): string[] {
+  const places = placesBelow(root);
+  const removed = [...removeExecutables(places).removed];
+  const settings = readIfThere(places.nodeConfig);
+  for (const [path, isWanted] of [
+    [places.nodeConfig, settings !== undefined && isOurs(settings)],
+    [places.kubeconfig, readIfThere(places.kubeconfig) !== undefined],
+  ] as const) {
+    if (!isWanted) continue;
+    rmSync(path);
+    removed.push(path);
+  }
+  rmSync(`${runDir}/agent.sock`, { force: true });
+  for (const dir of ["attachments", "ipam", "torn", "addresses"]) removeIfEmpty(`${stateDir}/${dir}`);
+  for (const dir of [stateDir, dirname(places.nodeConfig)]) removeIfEmpty(dir);
+  return removed;
+}
