@@ -11,13 +11,13 @@ import {
   driverOf,
   exists,
   findPf,
+  isForUserspace,
   isPf,
   isVf,
   listPfs,
   netdevOf,
   type Pf,
   pfOf,
-  USERSPACE_DRIVERS,
 } from "../kernel/sysfs.ts";
 import { CniError } from "../protocol/error.ts";
 import type { DeviceIdentity } from "./record.ts";
@@ -44,7 +44,7 @@ export function findDevice({ deviceID: pci, rail }: AttachConfig, host: Host): D
   const netdev = netdevOf(sysfs, pci);
   if (netdev !== undefined) return { ...identity, netdev };
   const driver = driverOf(sysfs, pci);
-  if (driver && USERSPACE_DRIVERS.includes(driver)) return identity;
+  if (isForUserspace(sysfs, pci)) return identity;
   const where = whereIs(pci, host);
   if (where) throw new CniError(ATTACH_CODE.IN_USE, `cannot attach ${pci}: its link is in network namespace ${where}`);
   throw unusable(pci, driver ? `driver ${driver} shows no link for it` : "no driver is bound to it");

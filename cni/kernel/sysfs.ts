@@ -47,25 +47,23 @@ export const netdevOf = (root: string, pci: string): string | undefined => entri
 /** Names of the RDMA devices of a function; empty also while they are in another namespace. */
 export const rdmaDevicesOf = (root: string, pci: string): string[] => entries(join(device(root, pci), "infiniband"));
 
-/** Drivers that give a VF to userspace: no link (sriov-cni `pkg/utils/utils.go`). */
-export const USERSPACE_DRIVERS = ["vfio-pci", "uio_pci_generic", "igb_uio"];
-
 export const driverOf = (root: string, pci: string): string | undefined => target(join(device(root, pci), "driver"));
+
+/** Drivers that give a VF to userspace: no link (sriov-cni `pkg/utils/utils.go`). */
+const USERSPACE_DRIVERS = ["vfio-pci", "uio_pci_generic", "igb_uio"];
+
+export const isForUserspace = (root: string, pci: string): boolean =>
+  USERSPACE_DRIVERS.includes(driverOf(root, pci) ?? "");
 
 /** How many VFs a PF has now; 0 for what is none. */
 export const numVfsOf = (root: string, pci: string): number => number(join(device(root, pci), "sriov_numvfs")) ?? 0;
 
-/** PCI addresses of a PF's VFs, by their index. */
-export const vfsOf = (root: string, pfPci: string): Map<number, string> =>
-  new Map(
-    entries(device(root, pfPci))
-      .flatMap((entry) => {
-        const [, index] = /^virtfn(\d+)$/.exec(entry) ?? [];
-        const pci = index && target(join(device(root, pfPci), entry));
-        return pci ? [[Number(index), pci] as const] : [];
-      })
-      .sort(([a], [b]) => a - b),
-  );
+/** PCI addresses of a PF's VFs, by index: from 0 without gaps, as the kernel numbers them. */
+export function vfsOf(root: string, pfPci: string): string[] {
+  const indices = entries(device(root, pfPci)).flatMap((name) => /^virtfn(\d+)$/.exec(name)?.[1] ?? []);
+  const inOrder = indices.map(Number).sort((a, b) => a - b);
+  return inOrder.flatMap((vf) => target(join(device(root, pfPci), `virtfn${vf}`)) ?? []);
+}
 
 /** Bytes; undefined when this sysfs shows no such link. */
 export const mtuOf = (root: string, netdev: string): number | undefined =>

@@ -1,4 +1,4 @@
-import { driverOf, listPfs, netdevOf, type Pf, USERSPACE_DRIVERS, vfsOf } from "../../cni/kernel/sysfs.ts";
+import { driverOf, isForUserspace, listPfs, netdevOf, type Pf, vfsOf } from "../../cni/kernel/sysfs.ts";
 
 /**
  * Where a VF is: `used` by one of our attachments, `free` in the host's namespace (or with a userspace driver, waiting),
@@ -23,13 +23,12 @@ export const listPfsWithVfs = (sysfs: string, used: ReadonlySet<string>): PfWith
   listPfs(sysfs).map(({ name, pci }) => ({
     name,
     pci,
-    vfs: [...vfsOf(sysfs, pci)].map(([index, vf]) => ({ pci: vf, index, state: stateOf(sysfs, vf, used) })),
+    vfs: vfsOf(sysfs, pci).map((vf, index) => ({ pci: vf, index, state: stateOf(sysfs, vf, used) })),
   }));
 
 function stateOf(sysfs: string, pci: string, used: ReadonlySet<string>): VfState {
   if (used.has(pci)) return "used";
   if (netdevOf(sysfs, pci) !== undefined) return "free";
-  const driver = driverOf(sysfs, pci);
-  if (driver === undefined) return "unbound";
-  return USERSPACE_DRIVERS.includes(driver) ? "free" : "elsewhere";
+  if (driverOf(sysfs, pci) === undefined) return "unbound";
+  return isForUserspace(sysfs, pci) ? "free" : "elsewhere";
 }

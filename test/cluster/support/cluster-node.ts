@@ -63,7 +63,8 @@ export class ClusterNode {
 
   /** Starts the agent, and waits until it serves. */
   async start(...args: readonly string[]): Promise<void> {
-    const command = [`${this.#dist}/railnet`, "agent", "--health", "", ...args];
+    const health = args.includes("--health") ? [] : ["--health", ""];
+    const command = [`${this.#dist}/railnet`, "agent", ...health, ...args];
     const agent = Daemon.start(command, `${this.folder}/agent.log`, { ...this.env, RAILNET_LOG_LEVEL: "info" });
     this.#agent = agent;
     const before = this.log().split('"msg":"agent ready"').length;
