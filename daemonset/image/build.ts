@@ -33,5 +33,6 @@ export async function buildImage(dist: string, out: string, architectures: reado
   }
 }
 
+process.umask(0o022); // the modes of the image's directories
 const [dist, out, ...architectures] = process.argv.slice(2);
 if (dist && out) await buildImage(dist, out, architectures as Architecture[]);
