@@ -10,6 +10,8 @@ export interface Command {
   readonly stdin?: string | Uint8Array;
   /** Default 120,000. At the limit the command's process group is killed and the call rejects. */
   readonly timeoutMs?: number;
+  /** The same when it aborts; the call then rejects with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Reply {
@@ -64,7 +66,8 @@ export class Channel {
     this.#socket.destroy();
   }
 
-  async run({ argv, env = {}, cwd, stdin = "", timeoutMs = 120_000 }: Command): Promise<Reply> {
+  async run({ argv, env = {}, cwd, stdin = "", timeoutMs = 120_000, signal }: Command): Promise<Reply> {
+    signal?.throwIfAborted();
     const what = `run ${argv[0]} in the guest`;
     const output = { O: [] as Buffer[], E: [] as Buffer[] };
     const read = () => this.#read(output);
@@ -77,10 +80,11 @@ export class Channel {
       this.#send("R", strings(argv));
       this.#sendInput(Buffer.from(stdin));
       this.#socket.uncork();
-      const { exit, guestMs } = await this.#wait(timeoutMs, what, read, async () => {
+      const kill = async () => {
         this.#send("K", Buffer.alloc(0));
         await this.#wait(KILL_GRACE_MS, what, read).catch(() => this.close());
-      });
+      };
+      const { exit, guestMs } = await this.#wait(timeoutMs, what, read, kill, signal);
       return { exit, guestMs, stdout: text(output.O), stderr: text(output.E) };
     } finally {
       this.#socket.unref();
@@ -115,23 +119,31 @@ export class Channel {
     }
   }
 
-  /** Resolves once `look` finds something in what has come in. */
+  /** Resolves once `look` finds something in what has come in; at the time limit or an abort `onStop` runs, then it rejects. */
   #wait<T>(
     timeoutMs: number,
     what: string,
     look: () => T | undefined,
-    onTimeout = async () => this.close(),
+    onStop = async () => this.close(),
+    signal?: AbortSignal,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const done = () => {
         clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
         this.#onData = () => {};
       };
-      const timer = setTimeout(() => {
+      const stop = (why: unknown) => {
         done();
-        const late = () => reject(new Error(`cannot ${what}: no end within ${timeoutMs} ms (ETIMEDOUT)`));
-        onTimeout().then(late, late);
-      }, timeoutMs);
+        const stopped = () => reject(why);
+        onStop().then(stopped, stopped);
+      };
+      const onAbort = () => stop(signal?.reason);
+      signal?.addEventListener("abort", onAbort);
+      const timer = setTimeout(
+        () => stop(new Error(`cannot ${what}: no end within ${timeoutMs} ms (ETIMEDOUT)`)),
+        timeoutMs,
+      );
       this.#onData = () => {
         const found = look();
         if (found === undefined && !this.#closed) return;

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { copyFile, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -198,7 +198,8 @@ function launch(options: MachineOptions, state: string, accelerator: Accelerator
     );
   rmSync(state, { recursive: true, force: true });
   mkdirSync(join(state, "x"), { recursive: true });
-  const qemu = qemuArguments(withDefaults(options), { images: IMAGES, state, cables: dirname(state) }, accelerator);
+  const images = realpathSync(IMAGES); // the guest looks for its modules there, and follows no link of the host
+  const qemu = qemuArguments(withDefaults(options), { images, state, cables: dirname(state) }, accelerator);
   const limit = [
     "timeout",
     "-k",

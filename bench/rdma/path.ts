@@ -1,0 +1,58 @@
+import type { Place, Side } from "./place.ts";
+import { addressOn, type Gid, gidFor, type Survey } from "./survey.ts";
+
+export type Transport = "rdma" | "tcp";
+
+export interface End {
+  readonly place: Place;
+  readonly address: string;
+  readonly gid: Gid | undefined;
+}
+
+/** One rail between two places. */
+export interface Path {
+  readonly rail: string;
+  readonly ends: readonly [End, End];
+  /** TCP where an end has no RDMA device. */
+  readonly transport: Transport;
+  /** TCP port of the server: one for each rail, so that all can run at once. */
+  readonly port: number;
+}
+
+/** perftest's own default; the rails follow. */
+const FIRST_PORT = 18515;
+
+/** @throws when an end does not have what a run needs; says which end, and what. */
+export function pathOf({ places, rails }: Side, surveys: readonly Survey[], rail: string): Path {
+  const links = rails.get(rail)!;
+  const ends = places.map((place, i): End => {
+    const link = links[i];
+    if (!link) throw new Error(`${place.name} does not have this rail`);
+    const address = addressOn(surveys[i]!, link);
+    if (!address) {
+      const hint = surveys[i]!.programs.includes("ip") ? "is it up?" : "there is no ip(8), install iproute2";
+      throw new Error(`${place.name} has no address on ${link}: ${hint}`);
+    }
+    return { place, address, gid: naming(place, () => gidFor(surveys[i]!, link, address)) };
+  }) as [End, End];
+  const transport = ends.every(({ gid }) => gid) ? "rdma" : "tcp";
+  for (const [i, { place }] of ends.entries()) requirePrograms(place, surveys[i]!, transport);
+  const port = FIRST_PORT + [...rails.keys()].indexOf(rail);
+  return { rail, ends, transport, port };
+}
+
+function naming<T>(place: Place, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw new Error(`${place.name}: ${(error as Error).message}`);
+  }
+}
+
+function requirePrograms(place: Place, { programs }: Survey, transport: Transport): void {
+  const needed = transport === "rdma" ? ["ib_write_bw", "ib_write_lat"] : ["iperf3"];
+  const missing = needed.filter((program) => !programs.includes(program));
+  if (missing.length === 0) return;
+  const why = transport === "rdma" ? "install perftest" : "there is no RDMA device, and TCP needs it";
+  throw new Error(`${place.name} has no ${missing.join(", ")}: ${why}`);
+}

@@ -1,0 +1,113 @@
+import type { Place } from "./place.ts";
+
+/** An RDMA port and the index of a GID in its table: perftest's -d, -i, -x. */
+export interface Gid {
+  readonly device: string;
+  readonly port: number;
+  readonly index: number;
+}
+
+interface GidEntry extends Gid {
+  /** IPv4 as `192.168.0.1`, IPv6 with all its digits. */
+  readonly address: string;
+  /** `RoCE v2`, `IB/RoCE v1`. */
+  readonly type: string;
+  /** Its link; in shared mode it may be of another namespace. */
+  readonly link: string;
+}
+
+/** What a place has, as its own kernel says. */
+export interface Survey {
+  readonly addresses: readonly { readonly link: string; readonly address: string }[];
+  readonly gids: readonly GidEntry[];
+  readonly programs: readonly string[];
+}
+
+/** POSIX sh and `ip`; reads by builtins, because tables have 256 entries a port. */
+const SCRIPT = `
+for program in ip ib_write_bw ib_write_lat iperf3; do command -v $program > /dev/null && echo "program $program"; done
+ip -o addr 2> /dev/null | while read -r line; do echo "address $line"; done
+for entry in /sys/class/infiniband/*/ports/*/gids/*; do
+  read -r gid < "$entry" || continue
+  case $gid in 0000:0000:0000:0000:0000:0000:0000:0000) continue ;; esac
+  port=\${entry%/gids/*} index=\${entry##*/}
+  type= link=
+  read -r type < "$port/gid_attrs/types/$index"
+  read -r link < "$port/gid_attrs/ndevs/$index"
+  device=\${port#/sys/class/infiniband/}
+  echo "gid \${device%%/*} \${port##*/} $index $gid \${link:--} $type"
+done 2> /dev/null
+true`;
+
+export async function surveyOf(place: Place, signal: AbortSignal): Promise<Survey> {
+  const { exit, stdout, stderr } = await place.sh(SCRIPT, { signal, limitMs: SURVEY_LIMIT_MS });
+  if (exit !== 0) throw new Error(`cannot look at ${place.name}: ${stderr.trim()} (exit ${exit})`);
+  return parseSurvey(stdout);
+}
+
+const SURVEY_LIMIT_MS = 60_000;
+
+export function parseSurvey(output: string): Survey {
+  const lines = output.split("\n");
+  const of = (pattern: RegExp) => lines.flatMap((line) => pattern.exec(line)?.slice(1) ?? []);
+  const rows = (pattern: RegExp) => lines.map((line) => pattern.exec(line)).filter((found) => found !== null);
+  return {
+    programs: of(/^program (\S+)$/),
+    addresses: rows(/^address \d+: ([^\s@]+)\S* +inet6? ([^\s/]+)\/\d+ .*\bscope global\b/).map(
+      ([, link, address]) => ({
+        link: link!,
+        address: canonical(address!),
+      }),
+    ),
+    gids: rows(/^gid (\S+) (\d+) (\d+) ([0-9a-f:]{39}) (\S+) (.*)$/).map(
+      ([, device, port, index, gid, link, type]) => ({
+        device: device!,
+        port: Number(port),
+        index: Number(index),
+        address: addressOf(gid!),
+        link: link!,
+        type: type!,
+      }),
+    ),
+  };
+}
+
+/** The address of a link to measure with: IPv4 before IPv6. */
+export function addressOn({ addresses }: Survey, link: string): string | undefined {
+  const mine = addresses.filter((one) => one.link === link).map(({ address }) => address);
+  return mine.find((address) => !address.includes(":")) ?? mine[0];
+}
+
+/**
+ * The RoCE v2 GID of an address. By its address, not by its link: in shared mode a pod sees the tables of all devices of
+ * its node, and `net1` is in all of them. Undefined: the link has no RDMA device.
+ * @throws when it has one, without such a GID.
+ */
+export function gidFor({ gids }: Survey, link: string, address: string): Gid | undefined {
+  const found = gids.find((gid) => gid.address === address && gid.type === "RoCE v2" && gid.link === link);
+  if (found) return { device: found.device, port: found.port, index: found.index };
+  const others = gids.filter((gid) => gid.link === link);
+  if (others.length === 0) return undefined;
+  const has = others.map(({ device, index, address, type }) => `${device} ${index}: ${address} ${type}`).join(", ");
+  throw new Error(`no RoCE v2 GID of ${address} for ${link}; it has ${has}`);
+}
+
+/** A GID of an IPv4 address is that address mapped into IPv6. */
+function addressOf(gid: string): string {
+  const mapped = /^(?:0000:){5}ffff:(..)(..):(..)(..)$/.exec(gid);
+  return mapped
+    ? mapped
+        .slice(1)
+        .map((byte) => Number.parseInt(byte, 16))
+        .join(".")
+    : gid;
+}
+
+/** IPv6 with all its digits, as GIDs are written. */
+function canonical(address: string): string {
+  if (!address.includes(":")) return address;
+  const [head = "", tail = ""] = address.split("::");
+  const [front, back] = [head, tail].map((part) => part.split(":").filter(Boolean)) as [string[], string[]];
+  const middle = address.includes("::") ? Array<string>(8 - front.length - back.length).fill("0") : [];
+  return [...front, ...middle, ...back].map((group) => group.padStart(4, "0")).join(":");
+}
