@@ -20,6 +20,7 @@ packages=(
   binutils clang-14 libclang-rt-14-dev                          # what the shim's tests look at and fuzz it with
   iproute2 iputils-ping procps util-linux python3 curl openssl  # namespaces and links, independent readers, certificates
   rdma-core ibverbs-utils perftest                              # RDMA
+  containerd runc                                               # what the test cluster's kubelet starts pods with
 )
 # QEMU >= 8 has igb, the SR-IOV NIC; bookworm itself has 7.2. qemu-user-static runs the arm64 executables.
 backports=(qemu-system-x86 seabios ipxe-qemu qemu-user-static)
@@ -117,7 +118,7 @@ make_vm() {
 
 setup_peers() { # [GROUP...]: default all of test/peers
   local group
-  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts kubernetes
+  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus crictl kubernetes
   [ -e "$cache/peers/bin" ] || rm -f "$cache"/stamp.peers.*
   for group in "$@"; do
     once "peers.$group" "$project"/test/peers/{build.sh,"$group"/{go.mod,go.sum,targets}} -- make_peer "$group"

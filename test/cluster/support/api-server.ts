@@ -16,6 +16,8 @@ export interface ApiServerOptions {
   readonly fsync?: boolean;
   /** Leaves out what IPAM never talks to: a quarter less memory. Default true. */
   readonly small?: boolean;
+  /** Kubelets and controllers come to it: all is served, pods get tokens, a node may only touch what is its own. Default false. */
+  readonly nodes?: boolean;
   /** Writes every request to `audit.log` of the folder. */
   readonly audit?: boolean;
 }
@@ -188,19 +190,16 @@ export class ApiServer implements AsyncDisposable {
       peer("kube-apiserver"),
       ...["--bind-address=127.0.0.1", `--secure-port=${port}`, "--advertise-address=127.0.0.1"],
       ...["--endpoint-reconciler-type=none", `--etcd-servers=http://127.0.0.1:${client}`],
-      ...["--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC", `--client-ca-file=${pki("ca.crt")}`],
+      ...["--service-cluster-ip-range=10.96.0.0/16", `--client-ca-file=${pki("ca.crt")}`],
       `--token-auth-file=${this.folder}/tokens.csv`,
       ...[`--tls-cert-file=${pki("server.crt")}`, `--tls-private-key-file=${pki("server.key")}`],
       ...["--service-account-issuer=https://kubernetes.default.svc", `--service-account-key-file=${pki("tokens.pub")}`],
       `--service-account-signing-key-file=${pki("tokens.key")}`,
       ...(this.#options.audit ? auditArguments(this.folder) : []),
-      ...(this.#options.small === false ? ["--disable-admission-plugins=ServiceAccount"] : SMALL),
+      ...scope(this.#options),
     ];
-    return Daemon.start(
-      command,
-      `${this.folder}/kube-apiserver.log`,
-      this.#options.small === false ? {} : { GOGC: "50" },
-    );
+    const env = this.#options.small === false || this.#options.nodes ? {} : { GOGC: "50" };
+    return Daemon.start(command, `${this.folder}/kube-apiserver.log`, env);
   }
 }
 
@@ -212,6 +211,13 @@ function makePki(folder: string): Pki {
   pki.client("admin", "system:masters");
   pki.keyPair("tokens");
   return pki;
+}
+
+/** What it serves and to whom. */
+function scope({ small = true, nodes = false }: ApiServerOptions): string[] {
+  if (nodes)
+    return ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged"];
+  return ["--authorization-mode=RBAC", ...(small ? SMALL : ["--disable-admission-plugins=ServiceAccount"])];
 }
 
 function auditArguments(folder: string): string[] {

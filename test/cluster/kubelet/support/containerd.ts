@@ -1,0 +1,56 @@
+import { until } from "../../../netns/support/run.ts";
+import { peer } from "../../support/api-server.ts";
+import type { Json } from "../../support/raw.ts";
+import { PAUSE } from "./image.ts";
+import type { Node, NodeProcess } from "./node.ts";
+
+const SOCKET = "/run/containerd/containerd.sock";
+
+// restrict_oom_score_adj: where root lacks CAP_SYS_RESOURCE, runc fails otherwise with "can't get final child's PID from pipe: EOF".
+const CONFIG = `
+version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "${PAUSE}"
+  disable_apparmor = true
+  restrict_oom_score_adj = true
+[plugins."io.containerd.grpc.v1.cri".cni]
+  bin_dir = "/opt/cni/bin"
+  conf_dir = "/etc/cni/net.d"
+`;
+
+/** containerd of the machine's distribution, on a node. */
+export class Containerd {
+  static readonly socket = `unix://${SOCKET}`;
+  readonly #node: Node;
+  #process: NodeProcess | undefined;
+
+  constructor(node: Node) {
+    this.#node = node;
+  }
+
+  /** Starts it, and waits until it answers. */
+  async start(): Promise<void> {
+    this.#node.write("/etc/containerd/config.toml", CONFIG);
+    const process = await this.#node.spawn("containerd", ["containerd"]);
+    this.#process = process;
+    await until("containerd answers", async () => {
+      if (process.ended) throw new Error(`containerd ended: ${process.log().slice(-2000)}`);
+      return (await this.#node.run(["ctr", "version"])).exit === 0;
+    }, 30_000); // biome-ignore format: one condition
+  }
+
+  /** Ends it; pods go on. */
+  async stop(signal?: NodeJS.Signals): Promise<void> {
+    await this.#process?.stop(signal);
+  }
+
+  /** @param archive on this machine, below /tmp. */
+  async load(archive: string): Promise<void> {
+    await this.#node.exec(["ctr", "-n", "k8s.io", "images", "import", archive]);
+  }
+
+  /** The answer of a command of crictl(1), which must be one that speaks JSON. */
+  async crictl(verb: string, ...args: string[]): Promise<Json> {
+    return JSON.parse(await this.#node.exec([peer("crictl"), "-r", Containerd.socket, verb, "-o", "json", ...args]));
+  }
+}

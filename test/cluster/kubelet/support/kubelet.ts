@@ -1,0 +1,61 @@
+import { type ApiServer, peer } from "../../support/api-server.ts";
+import { Containerd } from "./containerd.ts";
+import { kubeconfigFor } from "./kubeconfig.ts";
+import type { Node, NodeProcess } from "./node.ts";
+
+/** Of the node's bridge: what `ping` and the cluster's network start from. */
+export const NODE_IP = "192.168.250.1";
+
+/** A kubelet that takes the machine as it is: cgroups of version 1 too, swap, a full disk, no iptables. */
+const CONFIG = {
+  apiVersion: "kubelet.config.k8s.io/v1beta1",
+  kind: "KubeletConfiguration",
+  containerRuntimeEndpoint: Containerd.socket,
+  authentication: { anonymous: { enabled: false }, webhook: { enabled: true } },
+  authorization: { mode: "Webhook" },
+  cgroupDriver: "cgroupfs",
+  failCgroupV1: false,
+  failSwapOn: false,
+  makeIPTablesUtilChains: false,
+  enforceNodeAllocatable: [],
+  localStorageCapacityIsolation: false,
+  evictionHard: Object.fromEntries(
+    ["memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree"].map(
+      (signal) => [signal, "0%"],
+    ),
+  ),
+  imageGCHighThresholdPercent: 100,
+  resolvConf: "",
+  nodeStatusUpdateFrequency: "2s",
+  syncFrequency: "10s",
+};
+
+/** The kubelet of a node. */
+export class Kubelet {
+  readonly #node: Node;
+  #process: NodeProcess | undefined;
+
+  constructor(node: Node, api: ApiServer) {
+    this.#node = node;
+    const identity = { user: `system:node:${node.name}`, group: "system:nodes" };
+    node.write("/etc/kubernetes/kubelet.conf", kubeconfigFor(api, identity), 0o600);
+    node.write("/var/lib/kubelet/config.yaml", JSON.stringify(CONFIG));
+  }
+
+  async start(): Promise<void> {
+    const { name } = this.#node;
+    const files = ["--config=/var/lib/kubelet/config.yaml", "--kubeconfig=/etc/kubernetes/kubelet.conf"];
+    const command = [peer("kubelet"), ...files, `--hostname-override=${name}`, `--node-ip=${NODE_IP}`, "--v=2"];
+    this.#process = await this.#node.spawn("kubelet", command);
+  }
+
+  /** Ends it; pods go on. */
+  async stop(signal?: NodeJS.Signals): Promise<void> {
+    await this.#process?.stop(signal);
+  }
+
+  /** The end of its log, when it has ended. */
+  get ended(): string | undefined {
+    return this.#process?.ended ? `the kubelet ended: ${this.#process.log().slice(-2000)}` : undefined;
+  }
+}
