@@ -56,6 +56,24 @@ function parse(body: Buffer, envLength: number): CniRequest {
   return { name, env, stdin: body.toString("utf8", envLength) };
 }
 
+/** The other end's: what a shim sends. */
+export function encodeRequest({ name, env, stdin }: CniRequest): Buffer {
+  const pairs = Object.entries(env).map(([key, value]) => `${key}=${value}\0`);
+  const head = Buffer.from(`${name}\0${pairs.join("")}`);
+  const body = Buffer.from(stdin);
+  const frame = Buffer.alloc(HEAD);
+  frame.writeUInt8(VERSION, 0);
+  frame.writeUInt32LE(head.length + body.length, 1);
+  frame.writeUInt32LE(head.length, 5);
+  return Buffer.concat([frame, head, body]);
+}
+
+/** What a shim gets; undefined when it is not whole. */
+export function readReply(bytes: Buffer): Pick<CniResponse, "exit" | "stdout"> | undefined {
+  if (bytes.length < 8 || bytes.length < 8 + bytes.readUInt32LE(4)) return undefined;
+  return { exit: bytes.readUInt32LE(0), stdout: bytes.toString("utf8", 8, 8 + bytes.readUInt32LE(4)) };
+}
+
 export function encodeReply({ exit, stdout }: CniResponse): Buffer {
   const text = Buffer.from(stdout);
   const head = Buffer.alloc(8);

@@ -77,7 +77,7 @@ async function handle(id: number, request: CniRequest): Promise<CniResponse> {
   const abort = new AbortController();
   const self = { id, abort, ...(verb === "ADD" && { adding: key }) };
   running.add(self);
-  const course = new CourseOf(containerId, ifname);
+  const course = new CourseOf(verb ?? "", containerId, ifname);
   try {
     const response = await dispatch(sriov, request, { ...host, signal: abort.signal, step: course.step });
     setImmediate(report, request, response, course.end());
@@ -93,16 +93,16 @@ function stop(which: (r: Running) => boolean, why: string): void {
 
 /** How far a call has come, and when. */
 class CourseOf {
-  readonly #who: { readonly containerID: string; readonly ifname: string };
+  readonly #who: { readonly verb: string; readonly containerID: string; readonly ifname: string };
   readonly #beginMs = performance.now();
   #last: Step | undefined;
 
-  constructor(containerID: string, ifname: string) {
-    this.#who = { containerID, ifname };
+  constructor(verb: string, containerID: string, ifname: string) {
+    this.#who = { verb, containerID, ifname };
   }
 
   readonly step = (step: Step): void => {
-    this.#last = step;
+    if (step.startsWith(this.#who.verb.toLowerCase())) this.#last = step; // the undo of an ADD does the steps of DEL
     log.debug({ ...this.#who, step, ms: this.#ms() }, "step");
     host.step(step);
   };

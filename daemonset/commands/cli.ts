@@ -10,11 +10,15 @@ import { createLog } from "../log.ts";
 import { reconcile } from "../reconcile/reconcile.ts";
 import { VERSION } from "../version.ts";
 import { installOptions, registerInstall } from "./install.ts";
+import { registerLogLevel } from "./log-level.ts";
+import { registerStatus } from "./status.ts";
 import { registerUninstall } from "./uninstall.ts";
 
 /** `railnet`, the command line. */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
-  await registerUninstall(registerInstall(yargs([...args])))
+  const registers = [registerStatus, registerLogLevel, registerInstall, registerUninstall];
+  await registers
+    .reduce((y, register) => register(y), yargs([...args]))
     .scriptName("railnet")
     .usage("$0 <command>\n\nSR-IOV rails for Kubernetes pods: VFs in, VFs out, nothing left behind.")
     .command(

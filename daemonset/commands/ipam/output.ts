@@ -12,11 +12,17 @@ export const outputFor = ({ json }: { readonly json: boolean }): Output => ({
   },
 });
 
-/** Whole: process.stdout would lose what is beyond 64 KiB when the process exits. A reader that has left (`| head`) is fine. */
-function print(stdout: string): void {
+/**
+ * Whole: process.stdout would lose what is beyond 64 KiB when the process exits.
+ *
+ * @returns false when the reader has left (`| head`), which is fine.
+ */
+export function print(stdout: string): boolean {
   try {
     writeResponse({ exit: 0, stdout, stderr: "" });
+    return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+    return false;
   }
 }

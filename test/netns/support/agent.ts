@@ -13,10 +13,16 @@ export class Agent {
   #ended = false;
   #log = "";
 
-  private constructor(host: Netns, executable: string, env: Readonly<Record<string, string>>, port: number) {
+  private constructor(
+    host: Netns,
+    executable: string,
+    env: Readonly<Record<string, string>>,
+    port: number,
+    more: readonly string[],
+  ) {
     this.#host = host;
     this.port = port;
-    const args = ["agent", "--health", `127.0.0.1:${port}`, "--reconcile-seconds", "3600"];
+    const args = ["agent", "--health", `127.0.0.1:${port}`, "--reconcile-seconds", "3600", ...more];
     // It dies with the test, however that ends.
     const [command, rest] = host.enter("setpriv", "--pdeathsig", "KILL", executable, ...args);
     const child = spawn(command, rest, { env: { PATH: process.env["PATH"]!, ...env } });
@@ -32,8 +38,14 @@ export class Agent {
   }
 
   /** Starts one; ready() says when it serves. */
-  static start(host: Netns, executable: string, env: Readonly<Record<string, string>>, port: number): Agent {
-    return new Agent(host, executable, env, port);
+  static start(
+    host: Netns,
+    executable: string,
+    env: Readonly<Record<string, string>>,
+    port: number,
+    more: readonly string[] = [],
+  ): Agent {
+    return new Agent(host, executable, env, port, more);
   }
 
   get ended(): boolean {

@@ -135,8 +135,8 @@ export class World {
   }
 
   /** Starts an agent beside what runs. */
-  startAgent(port = 9808, env: Readonly<Record<string, string>> = {}): Agent {
-    return Agent.start(this.host, this.executable, { ...this.env, ...env }, port);
+  startAgent(port = 9808, env: Readonly<Record<string, string>> = {}, args: readonly string[] = []): Agent {
+    return Agent.start(this.host, this.executable, { ...this.env, ...env }, port, args);
   }
 
   /** The agent: started if none runs, ready. */

@@ -1,0 +1,104 @@
+import { hostname } from "node:os";
+import { Journal } from "../../../cni/attachment/journal.ts";
+import type { Attachment } from "../../../cni/attachment/record.ts";
+import { isInPod, openOwnNetns } from "../../../cni/attachment/restore.ts";
+import type { Host } from "../../../cni/host.ts";
+import { getLink, type Link, parseLink } from "../../../cni/kernel/link.ts";
+import { NetlinkSocket } from "../../../cni/kernel/netlink/socket.ts";
+import { NETLINK_RDMA, rdmaNetnsMode } from "../../../cni/kernel/rdma.ts";
+import { driverOf, numaNodeOf, rdmaDevicesOf, speedOf } from "../../../cni/kernel/sysfs.ts";
+import type { NodePolicy } from "../../../ipam/host.ts";
+import { listPfsWithVfs, type PfWithVfs } from "../../inventory/vfs.ts";
+import { AgentSilentError, askAgent } from "../ask-agent.ts";
+import type { AgentAnswer, AttachmentStatus, NodeStatus, RailStatus } from "./node-status.ts";
+import { problemsOf } from "./problems.ts";
+
+/** Name of the rail that a PF is, undefined for a PF that is none. */
+export type RailOf = (pf: string) => string | undefined;
+
+/** Looks at kernel and journal, and asks the agent. Takes no locks and changes nothing. */
+export async function gatherStatus(host: Host, policy: NodePolicy, railOf: RailOf): Promise<NodeStatus> {
+  const { sysfs, stateDir, runDir } = host.paths;
+  const attachments = new Journal(stateDir).all();
+  const used = new Set(attachments.filter(({ phase }) => phase !== "returned").map(({ device }) => device.pci));
+  const pfs = listPfsWithVfs(sysfs, used).filter(({ name, vfs }) => vfs.length > 0 || railOf(name));
+  const agent = await ask(runDir);
+  const known = {
+    node: agent.answers ? agent.node : (policy.node ?? hostname()),
+    agent,
+    rdma: rdmaMode(),
+    rails: pfs.map((pf) => railStatus(pf, railOf, host)),
+    attachments: attachments.map((a) => attachmentStatus(a, railOf, host)).toSorted(byPod),
+  };
+  return { ...known, problems: problemsOf(known) };
+}
+
+async function ask(runDir: string): Promise<AgentAnswer> {
+  try {
+    return { answers: true, ...(await askAgent(runDir, { ask: "state" })) };
+  } catch (error) {
+    if (error instanceof AgentSilentError) return { answers: false, why: error.message };
+    throw error;
+  }
+}
+
+/** Null where the kernel has no RDMA. */
+function rdmaMode(): NodeStatus["rdma"] {
+  try {
+    using rdma = new NetlinkSocket({ protocol: NETLINK_RDMA });
+    return rdmaNetnsMode(rdma);
+  } catch {
+    return null;
+  }
+}
+
+function railStatus({ name, pci, vfs }: PfWithVfs, railOf: RailOf, host: Host): RailStatus {
+  const { sysfs } = host.paths;
+  const link = readLink(name, host);
+  return {
+    rail: railOf(name) ?? name,
+    pf: name,
+    pci,
+    driver: driverOf(sysfs, pci) ?? null,
+    link: !link ? "gone" : !link.up ? "down" : link.carrier ? "up" : "no carrier",
+    speed: speedOf(sysfs, name) ?? null,
+    mtu: link?.mtu ?? null,
+    numaNode: numaNodeOf(sysfs, pci) ?? null,
+    rdma: rdmaDevicesOf(sysfs, pci),
+    vfs,
+  };
+}
+
+function readLink(name: string, host: Host): Link | undefined {
+  try {
+    return parseLink(host.rtnl.request(getLink({ name }))!);
+  } catch {
+    return undefined; // it went away since sysfs was read
+  }
+}
+
+function attachmentStatus(a: Attachment, railOf: RailOf, host: Host): AttachmentStatus {
+  const pf = a.device.pf?.name ?? "";
+  return {
+    pod: a.pod ?? "",
+    ifname: a.ifname,
+    network: a.network,
+    rail: railOf(pf) ?? pf,
+    vf: a.device.pci,
+    addresses: (a.addresses?.ips ?? []).map(({ address }) => address),
+    containerId: a.containerId,
+    state: stateOf(a, host),
+  };
+}
+
+/** As the reconciler sees it, but for its locks: what is `claimed` may be running work. */
+function stateOf(a: Attachment, host: Host): AttachmentStatus["state"] {
+  if (a.bootId !== host.bootId) return "rebooted";
+  if (a.phase !== "attached") return a.phase;
+  using netns = openOwnNetns(a, host);
+  if (!netns) return "orphaned";
+  return isInPod(a, netns) ? "attached" : "astray";
+}
+
+const byPod = (a: AttachmentStatus, b: AttachmentStatus): number =>
+  `${a.pod} ${a.containerId} ${a.ifname}` < `${b.pod} ${b.containerId} ${b.ifname}` ? -1 : 1;

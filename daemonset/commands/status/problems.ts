@@ -1,0 +1,36 @@
+import type { AttachmentStatus, NodeStatus, RailStatus } from "./node-status.ts";
+
+/** What is wrong on a node, one sentence each, with what to do. Pure. */
+export function problemsOf(status: Omit<NodeStatus, "problems">): string[] {
+  const { agent, rails, attachments } = status;
+  return [
+    ...(agent.answers ? [] : [agent.why]),
+    ...(agent.answers && agent.notReady ? [`the agent does not serve: ${agent.notReady}`] : []),
+    ...rails.flatMap(railProblems),
+    ...attachments.flatMap(attachmentProblems),
+  ];
+}
+
+function railProblems({ rail, pf, link, vfs }: RailStatus): string[] {
+  const name = rail === pf ? `PF ${pf}` : `rail ${rail} (${pf})`;
+  return [
+    ...(link === "down" ? [`${name} is down: ip link set ${pf} up`] : []),
+    ...(link === "no carrier" ? [`${name} has no carrier: look at cable and switch`] : []),
+    ...vfs.flatMap(({ pci, state }) => {
+      if (state === "unbound") return [`VF ${pci} of ${name} has no driver: load the one of its vendor`];
+      if (state !== "elsewhere") return [];
+      return [`VF ${pci} of ${name} is in a network namespace, and not by Railnet: does another plugin use this PF?`];
+    }),
+  ];
+}
+
+const STATES: Readonly<Partial<Record<AttachmentStatus["state"], string>>> = {
+  astray: "the pod lives, but its VF is not in its namespace: recreate the pod",
+  orphaned: "its pod is gone: the agent ends it within a minute, or `railnet reconcile`",
+  rebooted: "it is of before the reboot: the agent ends it, or `railnet reconcile`",
+};
+
+function attachmentProblems({ pod, containerId, ifname, vf, state }: AttachmentStatus): string[] {
+  const why = STATES[state];
+  return why ? [`VF ${vf} of ${pod || `container ${containerId}`} (${ifname}): ${why}`] : [];
+}

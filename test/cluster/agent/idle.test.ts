@@ -1,0 +1,74 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import t from "tap";
+import { ApiServer } from "../support/api-server.ts";
+import { ClusterNode } from "../support/cluster-node.ts";
+import { installAgent, installCrds, waitFor } from "../support/install.ts";
+import { makeNode, makePod } from "../support/objects.ts";
+
+t.setTimeout(300_000);
+const MINUTES = Number(process.env["RAILNET_IDLE_MINUTES"] ?? 0.7);
+
+const api = await ApiServer.start({ audit: true });
+t.teardown(() => api.stop());
+await installCrds(api.raw);
+const token = await installAgent(api);
+
+/** What two agents have asked since the last call: the first one leads, by the server's own log. */
+let read = 0;
+function requests(): Record<string, number> {
+  const lines = readFileSync(`${api.folder}/audit.log`, "utf8").split("\n");
+  const counts: Record<string, number> = {};
+  for (const line of lines.slice(read).filter((text) => text.includes("system:serviceaccount:kube-system:railnet"))) {
+    const { stage, verb, objectRef } = JSON.parse(line);
+    if (stage !== (verb === "watch" ? "ResponseStarted" : "ResponseComplete")) continue;
+    const key = `${verb} ${objectRef.resource} ${objectRef.name ?? ""}`.trim();
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  read = lines.length - 1;
+  return counts;
+}
+
+interface Use {
+  readonly cpuSeconds: number;
+  readonly residentMb: number;
+}
+function useOf(pid: number): Use {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, residentMb: Number(kb) / 1024 };
+}
+
+t.test("railnet agent that nobody asks stays within 90 MB, 0.5 % of a processor and 2 requests a minute", async (t) => {
+  const nodes: ClusterNode[] = [];
+  for (const [i, name] of ["node-a", "node-b"].entries()) {
+    await makeNode(api.raw, name);
+    const node = new ClusterNode(name, { folder: api.folder, kubeconfig: api.kubeconfig({ token }) });
+    t.teardown(() => node.stop());
+    await node.start("--health", `127.0.0.1:${19_808 + i}`);
+    nodes.push(node);
+    for (let p = 0; p < 4; p++) {
+      await makePod(api.raw, `${name}-${p}`, { node: name });
+      const config = { cniVersion: "1.1.0", name: "rail0", ipam: { type: "railnet-ipam", range: "10.1.0.0/24" } };
+      const { exit } = await node.call("ADD", config, { id: `${name}-${p}`, pod: `${name}-${p}` });
+      t.equal(exit, 0);
+    }
+    await waitFor("a leader", async () => (await api.raw.list("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases")).length > 1); // biome-ignore format: one line
+    const scraped = await fetch(`http://127.0.0.1:${19_808 + i}/metrics`, { headers: { connection: "close" } });
+    t.match(await scraped.text(), /^railnet_build_info/m, "the library of metrics is loaded");
+  }
+  await sleep(15_000); // the last answers, the first looks
+  requests();
+  const before = nodes.map(({ agent }) => useOf(agent!.pid));
+  await sleep(MINUTES * 60_000);
+  const asked = requests();
+  const after = nodes.map(({ agent }) => useOf(agent!.pid));
+  const cpu = after.map((use, i) => ((use.cpuSeconds - before[i]!.cpuSeconds) / (MINUTES * 60)) * 100);
+  t.comment(JSON.stringify({ asked, cpu, residentMb: after.map(({ residentMb }) => Math.round(residentMb)) }));
+  const { "update leases railnet-leader": renewals = 0, ...rest } = asked;
+  t.ok(renewals <= 8 * MINUTES, `${renewals} renewals of the leader's lease`);
+  const others = Object.values(rest).reduce((sum, count) => sum + count, 0);
+  t.ok(others <= 2 * MINUTES, `${others} other requests: ${JSON.stringify(rest)}`);
+  for (const percent of cpu) t.ok(percent < 0.5, `${percent.toFixed(2)} % of a processor`);
+  for (const { residentMb } of after) t.ok(residentMb <= 90, `${residentMb.toFixed(0)} MB`);
+});
