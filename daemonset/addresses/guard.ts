@@ -5,7 +5,7 @@ import { follow } from "./follow.ts";
 import type { Lease } from "./lease.ts";
 
 /** The lease that Whereabouts takes for each ADD and DEL. */
-const THEIRS = "whereabouts";
+export const THEIR_LEASE = "whereabouts";
 
 /**
  * Follows Whereabouts' lease, which only a live one renews: where the settings say that there is none, they are put
@@ -15,7 +15,7 @@ export function guardMode(context: Context, signal: AbortSignal): void {
   let before: string | undefined;
   let isFollowing = false;
   const informer = follow<Lease>(context, LEASES, {
-    fieldSelector: `metadata.name=${THEIRS}`,
+    fieldSelector: `metadata.name=${THEIR_LEASE}`,
     signal,
     onChange(change, { spec: { holderIdentity = "", renewTime = "" } }) {
       const isRenewed = change !== "DELETED" && isFollowing && renewTime !== before;

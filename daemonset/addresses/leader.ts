@@ -1,6 +1,7 @@
 import { IP_POOLS, type KubeObject, NODE_SLICE_POOLS, NODES, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
 import type { NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
 import type { Context } from "./context.ts";
+import { chooseFirstMode } from "./first-mode.ts";
 import { follow } from "./follow.ts";
 import { LeaderGc } from "./gc-leader.ts";
 import { guardMode } from "./guard.ts";
@@ -56,6 +57,10 @@ export async function lead(
   const all = Promise.all([nodes.synced, seen.synced, reservations.synced, slices.synced, modes.synced]);
   if (!(await beforeAbort(all, signal))) return;
   guardMode(context, signal);
+  const traces = { pools: seen.objects.values(), reservations: reservations.objects.values() };
+  chooseFirstMode(context, traces, signal).catch((err) =>
+    log.warn({ err }, "the settings' `whereabouts` is not set; the next leader tries again"),
+  );
   using _ = onChange(modes, () => pools.modeChanged());
   const time = { everyMs: lookMs, signal, log };
   await Promise.all([

@@ -7,6 +7,7 @@ import {
   type Resource,
 } from "../../../../ipam/kubernetes/cluster.ts";
 import type { Mode } from "../../../../ipam/kubernetes/mode.ts";
+import { THEIR_LEASE } from "../../../addresses/guard.ts";
 import type { Lease } from "../../../addresses/lease.ts";
 import { isHeard, type Report, readReports } from "../../../addresses/report.ts";
 import { addressKey, isSameOwner, type Located, recordsByAddress } from "../addresses.ts";
@@ -51,8 +52,6 @@ export interface TakeoverState {
   readonly nodesWithoutAgent: readonly string[];
 }
 
-/** Whereabouts takes its lease for each ADD and DEL. */
-const THEIR_LEASE = "whereabouts";
 const LIVE_MS = 60_000;
 /** A record is written behind, or a claim is between its two writes. */
 const STUCK_MS = 60_000;

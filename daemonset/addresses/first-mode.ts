@@ -1,0 +1,43 @@
+import { ApiError, CONFIG_MAPS, type KubeObject, LEASES } from "../../ipam/kubernetes/cluster.ts";
+import { CONFIG_MAP, type ConfigMap } from "../../ipam/kubernetes/mode.ts";
+import { ADOPTED } from "../../ipam/whereabouts/objects.ts";
+import type { Context } from "./context.ts";
+import { THEIR_LEASE } from "./guard.ts";
+import type { Reserved } from "./reserved.ts";
+
+/** What a leader sees of a cluster's addresses. */
+export interface Traces {
+  readonly pools: Iterable<KubeObject>;
+  readonly reservations: Iterable<Reserved>;
+}
+
+/**
+ * A new cluster's settings do not say whether a Whereabouts runs: where nothing but our own objects is there, none ever
+ * did, and `absent` is written once. What the settings say stands, whoever wrote it.
+ */
+export async function chooseFirstMode({ cluster, log }: Context, traces: Traces, signal: AbortSignal): Promise<void> {
+  const settings = await cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal });
+  if (settings?.data?.["whereabouts"] !== undefined || isTraced(traces)) return;
+  if (await cluster.get(LEASES, THEIR_LEASE, { signal })) return;
+  const data = { whereabouts: "absent" };
+  try {
+    if (!settings) await cluster.create(CONFIG_MAPS, { metadata: { name: CONFIG_MAP }, data } as ConfigMap, { signal });
+    else await cluster.mergePatch(CONFIG_MAPS, CONFIG_MAP, { metadata: versionOf(settings), data }, { signal });
+    log.info({ mode: "absent" }, "no trace of a Whereabouts in this cluster: its settings say so now");
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 409)) throw error; // somebody else has just written them
+  }
+}
+
+const versionOf = ({ metadata: { resourceVersion } }: KubeObject) => ({ resourceVersion });
+
+/** An object that is not ours, or may not be. Pure. */
+function isTraced({ pools, reservations }: Traces): boolean {
+  const ours = new Set<string>();
+  for (const { node, pool } of reservations)
+    if (node === "") return true;
+    else ours.add(pool);
+  for (const { metadata } of pools)
+    if (metadata.annotations?.[ADOPTED] === undefined && !ours.has(metadata.name)) return true;
+  return false;
+}

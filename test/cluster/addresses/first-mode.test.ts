@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import t from "tap";
+import type { Json } from "../support/raw.ts";
+import { Whereabouts } from "../support/whereabouts.ts";
+import { Agent, pool } from "./support/agent.ts";
+import { POOLS, RESERVATIONS, SETTINGS, setMode, startWorld, until } from "./support/world.ts";
+
+const { api, kubeconfig } = await startWorld(undefined);
+t.teardown(() => api.stop());
+t.setTimeout(240_000);
+const { raw } = api;
+const LEADER = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/railnet-leader";
+const NO_TRACE = /no trace of a Whereabouts/;
+
+const said = async (): Promise<string | undefined> => (await raw.request("GET", SETTINGS)).body.data?.whereabouts;
+
+/** Everything that a leader does at the beginning of its term is done: it has looked for garbage. */
+async function led(agent: Agent): Promise<void> {
+  await until("the leader", () => agent.counters.terms, (terms) => terms === 1); // biome-ignore format: one line
+  await sleep(1000); // what does not happen has no end
+}
+
+async function clean(): Promise<void> {
+  for (const list of [POOLS, RESERVATIONS])
+    for (const { metadata } of await raw.list(list)) await raw.delete(`${list}/${metadata.name}`);
+  await raw.delete(SETTINGS);
+  await raw.delete(LEADER);
+}
+t.beforeEach(clean);
+
+t.test("a new cluster's settings are made, and say absent", async (t) => {
+  await using agent = await Agent.start("node-a", kubeconfig);
+  await until("the settings", said, (mode) => mode === "absent");
+  t.equal(agent.said(NO_TRACE).length, 1);
+});
+
+t.test("settings without the key get it, also when pods of ours came first; the rest of them stays", async (t) => {
+  const rails = "[]\n";
+  await raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config" }, data: { rails } });
+  const early = await Agent.start("node-a", kubeconfig, { durationMs: 600_000, jitterMs: 600_000 }); // never leads
+  const owner = { podref: "default/p", ifname: "net1", containerId: "c1" };
+  t.equal(await early.add(pool("rail0", "10.1.0.0/24"), "10.1.0.9", owner), undefined);
+  await early.stop();
+  await using _agent = await Agent.start("node-b", kubeconfig);
+  await until("the settings", said, (mode) => mode === "absent");
+  t.same((await raw.get(SETTINGS)).data, { rails, whereabouts: "absent" });
+});
+
+const TRACES: Readonly<Record<string, () => Promise<Json>>> = {
+  "a pool": () =>
+    raw.apply({ apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "IPPool", metadata: { name: "10.1.0.0-24" }, spec: { range: "10.1.0.0/24", allocations: {} } }), // biome-ignore format: one line
+  "a reservation": () =>
+    raw.apply({ apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "OverlappingRangeIPReservation", metadata: { name: "10.1.0.1" }, spec: { podref: "default/p" } }), // biome-ignore format: one line
+  "the settings": () => setMode(raw, "coexist"),
+  "the real Whereabouts' lease": async () => {
+    const theirs = await Whereabouts.install(api);
+    const config = theirs.config({ range: "10.1.0.0/24" });
+    for (const verb of ["ADD", "DEL"] as const) await theirs.call(verb, config, { id: "c1", pod: "p1" });
+    for (const { metadata } of await raw.list(POOLS)) await raw.delete(`${POOLS}/${metadata.name}`);
+  },
+};
+for (const [name, make] of Object.entries(TRACES))
+  t.test(`${name} stands for a Whereabouts: nothing is said`, async (t) => {
+    await make();
+    const before = (await raw.request("GET", SETTINGS)).body;
+    await using agent = await Agent.start("node-a", kubeconfig);
+    await led(agent);
+    t.same((await raw.request("GET", SETTINGS)).body, before);
+    t.equal(agent.modes.mode, "coexist");
+    t.same(agent.said(NO_TRACE), []);
+  });
