@@ -71,14 +71,21 @@ function keepKubeconfig(node: string, path: string, { step }: InstallOptions, lo
 
 /**
  * A host root that is not the host's would show no pod's namespace: the reconciler would take every attachment for
- * orphaned. So the journal's directory must be the same file seen both ways.
+ * orphaned. So it must be another root than this process's own, with the same journal in it.
  *
  * @throws {Error} that says what the DaemonSet lacks.
  */
 export function checkHostRoot({ hostRoot, stateDir }: Paths): void {
-  const [here, there] = [stateDir, onHost(hostRoot, stateDir)].map((path) => statSync(path, { throwIfNoEntry: false }));
-  if (hostRoot === "/" || (here && there && here.ino === there.ino && here.dev === there.dev)) return;
-  throw new Error(
-    `cannot see the host below ${hostRoot}: ${stateDir} is not the same directory there; the pod needs hostPID, and the host's ${stateDir} mounted at its own path`,
-  );
+  if (hostRoot === "/") return;
+  const cannot = (why: string) => new Error(`cannot see the host below ${hostRoot}: ${why}`);
+  if (isSame("/", hostRoot)) throw cannot("that is this process's own root; the pod needs hostPID");
+  if (!isSame(stateDir, onHost(hostRoot, stateDir)))
+    throw cannot(
+      `${stateDir} is another directory there; the pod needs the host's ${stateDir} mounted at its own path`,
+    );
+}
+
+function isSame(...paths: readonly [string, string]): boolean {
+  const [a, b] = paths.map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
 }

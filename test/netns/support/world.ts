@@ -18,6 +18,8 @@ export interface WorldOptions {
   /** For the environment of every executable and of the agent. */
   readonly env?: Readonly<Record<string, string>>;
   readonly shimMs?: ShimLimits;
+  /** What runs as the agent; default: the full executable. @returns its path. */
+  readonly agent?: (world: World) => string;
 }
 
 /**
@@ -43,14 +45,16 @@ export class World {
   readonly #pods: Netns[] = [];
 
   readonly #extra: Readonly<Record<string, string>>;
+  readonly #agentCommand: string;
 
-  private constructor({ vfs = 2, env = {}, shimMs = {} }: WorldOptions) {
+  private constructor({ vfs = 2, env = {}, shimMs = {}, agent }: WorldOptions) {
     this.#extra = env;
     this.vfs = listVfs(vfs);
     fillSysfs(this.sysfs, this.vfs);
     mkdirSync(this.runDir, { mode: 0o700 });
     installFull(join(this.dir, "opt"));
     installShim(this.dir, this.cniBin, shimMs);
+    this.#agentCommand = agent?.(this) ?? this.executable;
   }
 
   static async create(options: WorldOptions = {}): Promise<World> {
@@ -136,7 +140,7 @@ export class World {
 
   /** Starts an agent beside what runs. */
   startAgent(port = 9808, env: Readonly<Record<string, string>> = {}, args: readonly string[] = []): Agent {
-    return Agent.start(this.host, this.executable, { ...this.env, ...env }, port, args);
+    return Agent.start(this.host, this.#agentCommand, { ...this.env, ...env }, port, args);
   }
 
   /** The agent: started if none runs, ready. */
