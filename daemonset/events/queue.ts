@@ -56,7 +56,8 @@ export class EventQueue {
   /** It could not be written: it waits again, together with what came meanwhile. */
   putBack(waiting: Waiting): void {
     const newer = this.#waiting.get(waiting.key);
-    this.#put(newer ?? waiting, newer && waiting);
+    if (!newer && this.#waiting.size >= this.#limits.length) this.drop(waiting);
+    else this.#put(newer ?? waiting, newer && waiting);
   }
 
   drop({ count }: Waiting): void {

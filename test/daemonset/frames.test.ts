@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import t from "tap";
-import { encodeReply, FrameError, RequestReader } from "../../daemonset/frames.ts";
+import { encodeReply, encodeRequest, FrameError, RequestReader, readReply } from "../../daemonset/frames.ts";
 
 /** As the shim's README has it, written by hand: not our own encoder. */
 function frame(name: string, env: string[], stdin: string): Buffer {
@@ -42,4 +42,12 @@ for (const { when, bytes } of [
 
 t.test("encodeReply() counts bytes, not characters", async (t) => {
   t.equal(encodeReply({ exit: 1, stdout: "é", stderr: "" }).toString("hex"), "0100000002000000c3a9");
+});
+
+t.test("encodeRequest() and readReply() are the other end", async (t) => {
+  const request = { name: "railnet", env: { CNI_COMMAND: "ADD", CNI_ARGS: "A=b=c" }, stdin: '{"ä":1}' };
+  t.same(new RequestReader().push(encodeRequest(request)), request);
+  const reply = encodeReply({ exit: 3, stdout: "ä", stderr: "" });
+  t.same(readReply(reply), { exit: 3, stdout: "ä" });
+  for (let length = 0; length < reply.length; length++) t.equal(readReply(reply.subarray(0, length)), undefined);
 });

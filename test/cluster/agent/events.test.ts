@@ -1,0 +1,121 @@
+import t from "tap";
+import { readExposition } from "../../daemonset/support/exposition.ts";
+import { ApiServer } from "../support/api-server.ts";
+import { ClusterNode } from "../support/cluster-node.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
+import { installAgent, installCrds, waitFor } from "../support/install.ts";
+import { makeNode, makePod } from "../support/objects.ts";
+import type { Json } from "../support/raw.ts";
+
+t.setTimeout(300_000);
+const api = await ApiServer.start();
+t.teardown(() => api.stop());
+const { raw } = api;
+await installCrds(raw);
+const token = await installAgent(api);
+const proxy = await FaultProxy.start(api);
+t.teardown(() => proxy.stop());
+await makeNode(raw, "node-a");
+const kubeconfig = api.kubeconfig({ server: proxy.url, token });
+const node = new ClusterNode("node-a", { folder: api.folder, kubeconfig });
+t.teardown(() => node.stop());
+const HEALTH = "127.0.0.1:19810";
+await node.start("--health", HEALTH);
+
+const scrape = async () =>
+  readExposition(await (await fetch(`http://${HEALTH}/metrics`, { headers: { connection: "close" } })).text());
+const eventsOf = (uid: string): Promise<Json[]> =>
+  raw.list(`/api/v1/namespaces/default/events?fieldSelector=involvedObject.uid=${uid}`);
+
+/** A range of one address, which somebody has: every ADD fails with 999. */
+const config = (range = "10.9.0.0/30") => ({
+  cniVersion: "1.1.0",
+  name: "rail0-net",
+  ipam: { type: "railnet-ipam", range, exclude: ["10.9.0.2/32"] },
+});
+t.equal((await node.call("ADD", config(), { id: "first", pod: "first" })).exit, 0);
+const fails = async (id: string, pod: string, uid?: string, ifname = "net1") => {
+  const { exit, json } = await node.call("ADD", config(), { id, pod, ifname, ...(uid && { uid }) });
+  if (exit === 0) throw new Error(`${id} got an address`);
+  return json;
+};
+
+t.test("railnet agent says at the pod why an ADD failed and what to do; the same again counts up", async (t) => {
+  const { uid } = (await makePod(raw, "trainer", { node: "node-a" })).metadata;
+  const { msg } = await fails("a1", "trainer", uid);
+  await waitFor("the event is there", async () => (await eventsOf(uid)).length === 1);
+  const [event] = await eventsOf(uid);
+  t.match(event, {
+    type: "Warning",
+    reason: "FailedRailAttach",
+    count: 1,
+    involvedObject: { kind: "Pod", apiVersion: "v1", namespace: "default", name: "trainer", uid },
+    source: { component: "railnet", host: "node-a" },
+  });
+  t.equal(event.message, `net1 (rail0-net): ${msg}. What to do: look at \`railnet ipam stats\`, or mend the ipam part of the network`); // biome-ignore format: one line
+  for (const id of ["a2", "a3", "a4"]) await fails(id, "trainer", uid); // new sandboxes of the same pod
+  await waitFor("it counts up", async () => (await eventsOf(uid))[0]?.count === 4);
+  t.equal((await eventsOf(uid)).length, 1, "one object");
+  await fails("a4", "trainer", uid, "net2");
+  await waitFor("another interface has its own", async () => (await eventsOf(uid)).length === 2);
+});
+
+t.test("railnet agent finds the UID of a pod whose runtime does not say it", async (t) => {
+  const { uid } = (await makePod(raw, "nameless", { node: "node-a" })).metadata;
+  await fails("b1", "nameless");
+  await waitFor("the event is there", async () => (await eventsOf(uid)).length === 1);
+  t.equal((await eventsOf(uid))[0].involvedObject.name, "nameless");
+});
+
+t.test("railnet agent answers an ADD while events hang, and writes them when the server is back, as one", async (t) => {
+  const { uid } = (await makePod(raw, "patient", { node: "node-a" })).metadata;
+  proxy.on({ method: "POST", path: /\/events/, effect: { kind: "hang" } });
+  const before = proxy.counted(/^POST events/);
+  for (const id of ["c1", "c2", "c3"]) await fails(id, "patient", uid);
+  await waitFor("the event is on its way", () => proxy.counted(/^POST events/) > before);
+  t.same(await eventsOf(uid), [], "all are answered, and none is written");
+  await fails("c4", "patient", uid);
+  await proxy.heal();
+  proxy.cutAll();
+  await waitFor("the event is there", async () => (await eventsOf(uid))[0]?.count === 4);
+  t.equal((await eventsOf(uid)).length, 1);
+});
+
+t.test(
+  "railnet agent keeps a bounded number of events while the API server is down, and counts the others",
+  async (t) => {
+    await proxy.down();
+    await Promise.all(Array.from({ length: 130 }, (_, i) => fails(`d${i}`, `crowd-${i}`, `uid-${i}`)));
+    const down = await scrape();
+    const waiting = down.get("railnet_events_waiting")!;
+    const dropped = down.get('railnet_events_total{result="dropped"}')!;
+    t.ok(waiting <= 100 && waiting >= 99, `${waiting} wait`);
+    t.ok(dropped >= 29 && dropped <= 31, `${dropped} are dropped`);
+    t.equal((await node.call("STATUS", config(), { id: "", pod: "" })).exit === 0, false, "the server is down");
+    await proxy.up();
+  },
+);
+
+t.test("railnet agent counts its requests to the API server as that sees them", async (t) => {
+  await waitFor("a quiet moment", async () => {
+    const count = proxy.counted(/./);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    return proxy.counted(/./) === count;
+  });
+  const METHOD: Json = { create: "POST", patch: "PATCH", update: "PUT", delete: "DELETE", get: "GET", list: "GET", watch: "GET" }; // biome-ignore format: one line
+  const counted: Record<string, number> = {};
+  for (const [key, value] of await scrape()) {
+    const [, code, resource, verb] = /^railnet_api_requests_total\{code="(\d+)",resource="(\w+)",verb="(\w+)"\}$/.exec(key) ?? []; // biome-ignore format: one line
+    if (!verb || code === "0") continue; // a refused connection is no request
+    const seen = `${METHOD[verb]} ${resource}`;
+    counted[seen] = (counted[seen] ?? 0) + value;
+  }
+  for (const key of ["POST overlappingrangeipreservations", "GET pods", "GET configmaps", "PATCH events"])
+    t.equal(counted[key], proxy.counted(new RegExp(`^${key}`)), key);
+  t.ok(counted["POST overlappingrangeipreservations"]! > 0);
+});
+
+t.test("railnet agent writes no secret into its log", async (t) => {
+  t.ok(node.log().length > 1000);
+  t.notOk(node.log().includes(token));
+});
