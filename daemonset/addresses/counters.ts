@@ -13,6 +13,8 @@ export interface Counters {
   viewRefusals: number;
   /** Times that this node became the leader. */
   terms: number;
+  /** How long the oldest change has waited for its pool to show it; 0 where another node leads. */
+  viewLagMs: () => number;
 }
 
 export const noCounts = (): Counters => ({
@@ -23,4 +25,5 @@ export const noCounts = (): Counters => ({
   viewPatches: 0,
   viewRefusals: 0,
   terms: 0,
+  viewLagMs: () => 0,
 });

@@ -57,6 +57,7 @@ export async function lead(
   const all = Promise.all([nodes.synced, seen.synced, reservations.synced, slices.synced, modes.synced]);
   if (!(await beforeAbort(all, signal))) return;
   guardMode(context, signal);
+  using _lag = showingLag(context, () => pools.lagMs);
   const traces = { pools: seen.objects.values(), reservations: reservations.objects.values() };
   chooseFirstMode(context, traces, signal).catch((err) =>
     log.warn({ err }, "the settings' `whereabouts` is not set; the next leader tries again"),
@@ -69,6 +70,15 @@ export async function lead(
     repeat("slices", time, () => slicing.look(slices.objects.values(), reservations.objects.values(), signal)),
     repeat("heal", { ...time, everyMs: lookMs / 4 }, () => healing.look(signal)),
   ]);
+}
+
+function showingLag({ counters }: Context, lagMs: () => number): Disposable {
+  counters.viewLagMs = lagMs;
+  return {
+    [Symbol.dispose]() {
+      counters.viewLagMs = () => 0;
+    },
+  };
 }
 
 function onChange(modes: ModeWatch, listener: () => void): Disposable {

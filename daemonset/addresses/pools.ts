@@ -31,6 +31,9 @@ class Keeper {
   /** Versions that the watch showed and nobody has accounted for yet. */
   #seen = new Set<string>();
   #isDirty = true;
+  /** When the oldest change came that waits for a round, and the oldest that the running one is for. */
+  #waitsSinceMs: number | undefined;
+  #worksSinceMs: number | undefined;
   #wake = (): void => {};
 
   constructor(name: string, context: Context, options: Required<PoolsOptions>) {
@@ -56,9 +59,16 @@ class Keeper {
     if (this.#reservations.delete(reservation)) this.touch();
   }
 
-  touch(): void {
+  touch(sinceMs = performance.now()): void {
     this.#isDirty = true;
+    this.#waitsSinceMs = Math.min(this.#waitsSinceMs ?? sinceMs, sinceMs);
     this.#wake();
+  }
+
+  /** How long a change has waited for the pool to show it. */
+  lagMs(nowMs: number): number {
+    const sinceMs = this.#worksSinceMs ?? this.#waitsSinceMs;
+    return sinceMs === undefined ? 0 : nowMs - sinceMs;
   }
 
   /** @param delayMs before the first look, so that thousands of pools do not come at once. */
@@ -68,7 +78,10 @@ class Keeper {
     while (!signal.aborted) {
       await pause(settleMs, signal);
       this.#isDirty = false;
+      [this.#worksSinceMs, this.#waitsSinceMs] = [this.#waitsSinceMs, undefined];
       const isDone = await this.#tidy(AbortSignal.any([signal, modeSignal()]));
+      if (!isDone) this.#waitsSinceMs = this.#worksSinceMs ?? this.#waitsSinceMs;
+      this.#worksSinceMs = undefined;
       if (!isDone) await this.#rest(retryMs, signal);
       else if (!this.#isDirty) await this.#rest(refreshMs, signal);
     }
@@ -104,7 +117,7 @@ class Keeper {
       return false;
     if (this.#seen.difference(this.#view.versions).size > 0) this.#view.forget();
     this.#seen = new Set();
-    if (!(await this.#view.round([...this.#reservations.values()], signal))) this.touch();
+    if (!(await this.#view.round([...this.#reservations.values()], signal))) this.touch(this.#worksSinceMs);
     return true;
   }
 
@@ -145,6 +158,12 @@ export class Pools {
     if (!isThere || !reserved.pool) return;
     this.#poolOf.set(name, reserved.pool);
     this.#keeper(reserved.pool).remember(reserved);
+  }
+
+  /** How long the oldest change has waited for its pool to show it. */
+  get lagMs(): number {
+    const nowMs = performance.now();
+    return [...this.#keepers.values()].reduce((most, keeper) => Math.max(most, keeper.lagMs(nowMs)), 0);
   }
 
   /** What was going on under the other mode ends. */

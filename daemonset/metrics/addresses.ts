@@ -1,7 +1,7 @@
 import type { Counters } from "../addresses/counters.ts";
 import { type Family, single } from "./family.ts";
 
-const COUNTERS: Readonly<Record<keyof Counters, readonly [name: string, help: string]>> = {
+const COUNTERS: Readonly<Record<Exclude<keyof Counters, "viewLagMs">, readonly [name: string, help: string]>> = {
   freed: ["railnet_addresses_freed_total", "Addresses of pods that are gone, freed because no DEL came"],
   putBack: ["railnet_addresses_put_back_total", "Reservations of living pods that somebody had removed"],
   duplicates: ["railnet_address_duplicates_total", "Addresses that a living pod uses and another one has reserved"],
@@ -19,8 +19,14 @@ export function addressFamilies(counters: Counters, pendingReleases: number): Fa
   const help = "Attachments whose addresses are noted on disk and not given back yet";
   return [
     ...Object.entries(COUNTERS).map(([key, [name, help]]) =>
-      single("counter", name, help, counters[key as keyof Counters]),
+      single("counter", name, help, counters[key as keyof typeof COUNTERS]),
     ),
     single("gauge", "railnet_address_releases_pending", help, pendingReleases),
+    single(
+      "gauge",
+      "railnet_pool_view_lag_seconds",
+      "How long the oldest change has waited for its IPPool to show it, 0 where another node leads",
+      counters.viewLagMs() / 1000,
+    ),
   ];
 }

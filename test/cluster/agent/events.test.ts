@@ -115,6 +115,21 @@ t.test("railnet agent counts its requests to the API server as that sees them", 
   t.ok(counted["POST overlappingrangeipreservations"]! > 0);
 });
 
+t.test("railnet agent, leading, says how long its pools are behind what they should show", async (t) => {
+  const lag = async () => (await scrape()).get("railnet_pool_view_lag_seconds")!;
+  const pool = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/ippools/10.8.0.0-24";
+  const shown = async () => Object.keys((await raw.get(pool)).spec.allocations ?? {}).length;
+  const add = (id: string) => node.call("ADD", config("10.8.0.0/24"), { id, pod: id });
+  await add("e1");
+  await waitFor("the pool shows it", async () => (await shown()) === 1 && (await lag()) === 0);
+  proxy.on({ method: "PATCH", path: /ippools/, effect: { kind: "answer", status: 503 } });
+  t.equal((await add("e2")).exit, 0);
+  await waitFor("the lag grows", async () => (await lag()) > 1);
+  t.equal(await shown(), 1);
+  await proxy.heal();
+  proxy.cutAll();
+});
+
 t.test("railnet agent writes no secret into its log", async (t) => {
   t.ok(node.log().length > 1000);
   t.notOk(node.log().includes(token));
