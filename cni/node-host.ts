@@ -22,7 +22,7 @@ export interface HostOptions {
 export function createHost({ paths, exec, log, step, ipamTimeoutMs, afterwards }: HostOptions): Host {
   return {
     paths: { ...PATHS, ...paths },
-    bootId: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+    bootId: readBootId(),
     rtnl: new NetlinkSocket(),
     exec,
     log,
@@ -49,6 +49,9 @@ const VARIABLES: Record<keyof Paths, string> = {
 export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Partial<Paths> {
   return Object.fromEntries(Object.entries(VARIABLES).flatMap(([key, name]) => (env[name] ? [[key, env[name]]] : [])));
 }
+
+/** Another one after each reboot. */
+export const readBootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 
 const STDERR = 2;
 

@@ -30,6 +30,10 @@ export interface AgentOptions {
   readonly reconcileSeconds: number;
   /** An address is freed when it looks abandoned twice, so far apart. */
   readonly graceSeconds: number;
+  /** Where the kubelet looks for device plugins, or empty: then another device plugin serves. */
+  readonly devicePlugins: string;
+  /** A PF must be without carrier so long before its VFs are unhealthy. */
+  readonly carrierGraceSeconds: number;
   /** Read after the installation, which may write it. */
   readonly policy: () => NodePolicy;
   /** What the DaemonSet's agent puts on its node first; absent: nothing. */
@@ -75,6 +79,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const socket = join(runDir, "agent.sock");
   await server.listen(socket);
   const stopReconciling = keepReconciling(reconcile, onHost(paths.hostRoot, netnsDir), reconcileSeconds, log);
+  const { startDevices } = await import("./devices.ts");
+  const devices = startDevices({ ...options, paths });
   health.notReady = "";
   log.info({ socket, health: address }, "agent ready");
 
@@ -83,6 +89,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   log.info({}, "agent stops: answering what is in flight");
   stopReconciling();
   await server.close();
+  await devices.stop();
   observation.stop();
   addresses.stop();
   installing?.stop();

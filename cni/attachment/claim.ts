@@ -45,7 +45,7 @@ export function tryLockAttachment(who: Who, host: Host): Lock | undefined {
 }
 
 /** As lockDevice, for the reconciler. */
-export function tryLockDevice(pci: string, host: Host): Lock | undefined {
+export function tryLockDevice(pci: string, host: Pick<Host, "paths">): Lock | undefined {
   return locks(host).tryAcquire(deviceLock(pci));
 }
 
@@ -54,7 +54,7 @@ export function sweepLocks(host: Host): void {
   locks(host).sweep();
 }
 
-const locks = (host: Host) => new Locks(host.paths.runDir);
+const locks = (host: Pick<Host, "paths">) => new Locks(host.paths.runDir);
 
 /**
  * Makes sure that an ADD starts from nothing: a record that a dead ADD or a failed DEL left is finished first, since

@@ -6,15 +6,19 @@ import type { Host } from "../host.ts";
 import type { Device } from "./device.ts";
 
 /**
- * Writes the device-info file that Multus copies to `network-status` (device-info-spec 1.1.0). What the device plugin
- * wrote there before is replaced: only now it is certain which RDMA device went along.
+ * Writes the device-info file that Multus copies to `network-status`. What the device plugin wrote there before is
+ * replaced: only now it is certain which RDMA device went along.
  * The path comes with the network configuration, which a tenant may have written: checkDeviceInfoPath() comes first.
  */
 export function writeDeviceInfo({ deviceInfoFile: file }: AttachConfig, device: Device, rdma: readonly string[]): void {
-  if (!file) return;
+  if (file) writePciDeviceInfo(file, device.pci, device.pf?.pci, rdma);
+}
+
+/** What device-info-spec 1.1.0 says of a PCI device, in a file; in place of another one. */
+export function writePciDeviceInfo(file: string, vf: string, pf: string | undefined, rdma: readonly string[]): void {
   const pci = {
-    "pci-address": device.pci,
-    ...(device.pf && { "pf-pci-address": device.pf.pci }),
+    "pci-address": vf,
+    ...(pf && { "pf-pci-address": pf }),
     ...(rdma.length > 0 && { "rdma-device": rdma.join(",") }),
   };
   mkdirSync(dirname(file), { recursive: true, mode: 0o755 });

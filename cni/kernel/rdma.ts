@@ -1,4 +1,4 @@
-import { attributes, readText, readU32, text, u32 } from "./netlink/attribute.ts";
+import { attributes, readText, readU32, text, u8, u32 } from "./netlink/attribute.ts";
 import type { Message, NetlinkConnection } from "./netlink/message.ts";
 import type { Fd } from "./syscall.ts";
 
@@ -8,11 +8,13 @@ const RDMA_NL_NLDEV = 5;
 const RDMA_NLDEV_CMD_GET = 1;
 const RDMA_NLDEV_CMD_SET = 2;
 const RDMA_NLDEV_CMD_SYS_GET = 6;
+const RDMA_NLDEV_CMD_SYS_SET = 7;
 const RDMA_NLDEV_ATTR_DEV_INDEX = 1;
 const RDMA_NLDEV_ATTR_DEV_NAME = 2;
 const RDMA_NLDEV_SYS_ATTR_NETNS_MODE = 66;
 const RDMA_NLDEV_NET_NS_FD = 68;
 const NETNS_MODE_EXCLUSIVE = 0;
+const NETNS_MODE_SHARED = 1;
 const type = (command: number): number => (RDMA_NL_NLDEV << 10) + command;
 
 /** An RDMA device that is visible in a network namespace. */
@@ -41,6 +43,16 @@ export function parseRdmaNetnsMode(body: Buffer): RdmaNetnsMode {
 
 export const rdmaNetnsMode = (rdma: NetlinkConnection): RdmaNetnsMode =>
   parseRdmaNetnsMode(rdma.request(getRdmaNetnsMode())!);
+
+/** Refused with `EBUSY` while there is another network namespace than the first. */
+export function setRdmaNetnsMode(mode: RdmaNetnsMode): Message {
+  const value = mode === "exclusive" ? NETNS_MODE_EXCLUSIVE : NETNS_MODE_SHARED;
+  return {
+    what: `set the RDMA namespace mode to ${mode}`,
+    type: type(RDMA_NLDEV_CMD_SYS_SET),
+    body: u8(RDMA_NLDEV_SYS_ATTR_NETNS_MODE, value),
+  };
+}
 
 /** For dump(): the devices that the socket's namespace shows. */
 export function getRdmaDevices(): Message {

@@ -58,12 +58,52 @@ export const isForUserspace = (root: string, pci: string): boolean =>
 /** How many VFs a PF has now; 0 for what is none. */
 export const numVfsOf = (root: string, pci: string): number => number(join(device(root, pci), "sriov_numvfs")) ?? 0;
 
+/** How many VFs the device's firmware allows; 0 when it was told to have none. */
+export const totalVfsOf = (root: string, pci: string): number => number(join(device(root, pci), "sriov_totalvfs")) ?? 0;
+
 /** PCI addresses of a PF's VFs, by index: from 0 without gaps, as the kernel numbers them. */
 export function vfsOf(root: string, pfPci: string): string[] {
   const indices = entries(device(root, pfPci)).flatMap((name) => /^virtfn(\d+)$/.exec(name)?.[1] ?? []);
   const inOrder = indices.map(Number).sort((a, b) => a - b);
   return inOrder.flatMap((vf) => target(join(device(root, pfPci), `virtfn${vf}`)) ?? []);
 }
+
+/** Whether the kernel looks for a driver when it makes a VF. */
+export const probesVfs = (root: string, pfPci: string): boolean =>
+  number(join(device(root, pfPci), "sriov_drivers_autoprobe")) !== 0;
+
+/** Four hexadecimal digits: `15b3`. */
+export const vendorOf = (root: string, pci: string): string | undefined =>
+  /^0x([0-9a-f]{4})$/.exec(line(join(device(root, pci), "vendor")) ?? "")?.[1];
+
+/** False also when the link is down: then there is nothing to read. */
+export const hasCarrier = (root: string, netdev: string): boolean =>
+  number(join(root, "class/net", netdev, "carrier")) === 1;
+
+/** The bridge or bond that a link belongs to. */
+export const masterOf = (root: string, netdev: string): string | undefined =>
+  target(join(root, "class/net", netdev, "master"));
+
+/** Whether a port of the device's RDMA devices can send; false when there is none in this namespace. */
+export const hasActiveRdmaPort = (root: string, pci: string): boolean =>
+  rdmaDevicesOf(root, pci).some((name) => {
+    const ports = join(device(root, pci), "infiniband", name, "ports");
+    return entries(ports).some((port) => /^4:/.test(line(join(ports, port, "state")) ?? ""));
+  });
+
+/**
+ * The character devices of a function's RDMA device: `uverbs4`, `umad4`, `issm4`, `ucm4`, those that there are. Unlike
+ * `infiniband/` these folders stay while the RDMA device is in another namespace: their classes know no namespaces.
+ */
+export const rdmaCharDevicesOf = (root: string, pci: string): string[] =>
+  ["infiniband_verbs", "infiniband_mad", "infiniband_cm"].flatMap((kind) => entries(join(device(root, pci), kind)));
+
+/** Whether the kernel offers `/dev/infiniband/rdma_cm`, which all RDMA devices share. */
+export const hasRdmaCm = (root: string): boolean => existsSync(join(root, "class/misc/rdma_cm"));
+
+/** Name of the RDMA device that a `uverbs4` belongs to, in whatever namespace. */
+export const rdmaDeviceBehind = (root: string, pci: string, uverbs: string): string | undefined =>
+  line(join(device(root, pci), "infiniband_verbs", uverbs, "ibdev"));
 
 /** Bytes; undefined when this sysfs shows no such link. */
 export const mtuOf = (root: string, netdev: string): number | undefined =>
@@ -77,11 +117,13 @@ export const speedOf = (root: string, netdev: string): number | undefined =>
 export const numaNodeOf = (root: string, pci: string): number | undefined =>
   number(join(device(root, pci), "numa_node"));
 
+/** PCI addresses in order. */
+export const listPciDevices = (root: string): string[] => entries(join(root, "bus/pci/devices")).sort();
+
 /** All PFs with a link, ordered by PCI address. */
 export function listPfs(root: string): PfInfo[] {
-  return entries(join(root, "bus/pci/devices"))
+  return listPciDevices(root)
     .filter((pci) => isPf(root, pci))
-    .sort()
     .flatMap((pci) => {
       const name = netdevOf(root, pci);
       return name ? [{ name, pci, numVfs: numVfsOf(root, pci) }] : [];
@@ -96,8 +138,10 @@ export function findPf<P extends Pf>(pfs: readonly P[], which: string | number):
 
 const target = (link: string): string | undefined => read(() => basename(readlinkSync(link)));
 
+const line = (file: string): string | undefined => read(() => readFileSync(file, "utf8").trim());
+
 function number(file: string): number | undefined {
-  const text = read(() => readFileSync(file, "utf8").trim());
+  const text = line(file);
   return text && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 

@@ -46,6 +46,16 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
             default: 60,
             describe: "an address is freed when it looks abandoned twice, so far apart",
           })
+          .option("device-plugins", {
+            type: "string",
+            default: "/var/lib/kubelet/device-plugins",
+            describe: "where the kubelet looks for device plugins; empty when another one offers the VFs",
+          })
+          .option("carrier-grace-seconds", {
+            type: "number",
+            default: 30,
+            describe: "a PF must be without carrier so long before the kubelet gives out no more of its VFs",
+          })
           .option("install", {
             type: "boolean",
             default: false,
@@ -73,7 +83,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
 }
 
 async function agent(
-  options: Pick<AgentOptions, "health" | "configDir" | "reconcileSeconds" | "graceSeconds">,
+  options: Omit<AgentOptions, "paths" | "policy" | "install" | "step" | "log">,
   installation: Pick<InstallOptions, "root" | "from" | "aliases"> | false,
 ): Promise<void> {
   const paths = pathsFrom(process.env);

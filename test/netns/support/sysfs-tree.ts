@@ -30,7 +30,7 @@ export class SysfsTree {
     symlinkSync(`../../../devices/pci0000:a0/${pci}`, join(this.root, "bus/pci/devices", pci));
     for (const name of rdma) mkdirSync(join(this.path(pci), "infiniband", name), { recursive: true });
     if (netdev) this.addNetdev(pci, netdev);
-    if (driver) this.#bind(pci, driver);
+    if (driver) this.bind(pci, driver);
   }
 
   addNetdev(pci: string, netdev: string): void {
@@ -66,8 +66,22 @@ export class SysfsTree {
     });
   }
 
-  #bind(pci: string, driver: string): void {
+  /** A driver takes a function, from another one if it has one. */
+  bind(pci: string, driver: string): void {
+    this.unbind(pci);
     mkdirSync(join(this.root, "bus/pci/drivers", driver), { recursive: true });
     symlinkSync(`../../../bus/pci/drivers/${driver}`, join(this.path(pci), "driver"));
+  }
+
+  unbind(pci: string): void {
+    rmSync(join(this.path(pci), "driver"), { force: true });
+  }
+
+  setCarrier(netdev: string, on: boolean): void {
+    writeFileSync(join(this.root, "class/net", netdev, "carrier"), on ? "1\n" : "0\n");
+  }
+
+  setMaster(netdev: string, master: string): void {
+    symlinkSync(`../${master}`, join(this.root, "class/net", netdev, "master"));
   }
 }

@@ -1,0 +1,55 @@
+import { hasRdmaCm, rdmaCharDevicesOf, rdmaDeviceBehind } from "../../cni/kernel/sysfs.ts";
+import type { ContainerAllocation, DeviceSpec } from "./api.ts";
+
+/** What a VF brings for RDMA. The paths are those of /dev, the same on the host and in the container. */
+export interface RdmaOfVf {
+  readonly uverbs?: string;
+  readonly umad?: string;
+  readonly issm?: string;
+  readonly ucm?: string;
+  readonly rdma_cm?: string;
+  /** Name of the RDMA device. */
+  readonly rdma_dev?: string;
+}
+
+/** Undefined when a VF has no RDMA device. Also found while the device is in another network namespace. */
+export function rdmaOf(sysfs: string, vf: string): RdmaOfVf | undefined {
+  const names = rdmaCharDevicesOf(sysfs, vf);
+  const pathOf = (kind: string) => {
+    const name = names.find((one) => one.replace(/\d+$/, "") === kind);
+    return name && { [kind]: `/dev/infiniband/${name}` };
+  };
+  const uverbs = names.find((name) => name.startsWith("uverbs"));
+  if (!uverbs) return undefined;
+  const device = rdmaDeviceBehind(sysfs, vf, uverbs);
+  return {
+    ...pathOf("uverbs"),
+    ...pathOf("umad"),
+    ...pathOf("issm"),
+    ...pathOf("ucm"),
+    ...(hasRdmaCm(sysfs) && { rdma_cm: "/dev/infiniband/rdma_cm" }),
+    ...(device && { rdma_dev: device }),
+  };
+}
+
+/** What a container gets with these VFs: the variables and devices that the SR-IOV device plugin gives it. Pure. */
+export function allocation(
+  resource: string,
+  vfs: readonly { readonly pci: string; readonly rdma: RdmaOfVf | undefined }[],
+): ContainerAllocation {
+  const info = vfs.map(({ pci, rdma }) => [pci, { generic: { deviceID: pci }, ...(rdma && { rdma }) }]);
+  const variable = variableOf(resource);
+  const paths = vfs.flatMap(({ rdma }) => Object.entries(rdma ?? {}).filter(([key]) => key !== "rdma_dev"));
+  return {
+    envs: {
+      [variable]: vfs.map(({ pci }) => pci).join(","),
+      [`${variable}_INFO`]: JSON.stringify(Object.fromEntries(info)),
+    },
+    devices: [...new Set(paths.map(([, path]) => path))].map(deviceSpec),
+  };
+}
+
+/** `PCIDEVICE_RAILNET_IO_RAIL0`. Hyphens stay, as in the SR-IOV device plugin: a shell cannot read such a name. */
+export const variableOf = (resource: string): string => `PCIDEVICE_${resource.toUpperCase().replace(/[./]/g, "_")}`;
+
+const deviceSpec = (path: string): DeviceSpec => ({ container_path: path, host_path: path, permissions: "rw" });

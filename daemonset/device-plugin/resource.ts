@@ -1,0 +1,178 @@
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { Log } from "../../cni/host.ts";
+import { exists } from "../../cni/kernel/sysfs.ts";
+import type { RailHere } from "../rails/select.ts";
+import { allocation, rdmaOf } from "./allocate.ts";
+import {
+  AllocateRequest,
+  AllocateResponse,
+  type Device,
+  DevicePluginOptions,
+  Empty,
+  ListAndWatchResponse,
+  METHODS,
+  PreferredAllocationRequest,
+  PreferredAllocationResponse,
+  REGISTER,
+  RegisterRequest,
+  VERSION,
+} from "./api.ts";
+import { writeDeviceInfoOf } from "./device-info.ts";
+import { call } from "./grpc/client.ts";
+import { GrpcError, STATUS } from "./grpc/frame.ts";
+import { type GrpcServer, type Outlet, serve } from "./grpc/server.ts";
+import { judge, type Since } from "./health.ts";
+import { prefer } from "./prefer.ts";
+import { lookAtVfs, type VfSight } from "./sight.ts";
+
+export interface ResourceHost {
+  /** Of the kubelet's socket and ours: `/var/lib/kubelet/device-plugins`. */
+  readonly directory: string;
+  /** `/var/run/k8s.cni.cncf.io/devinfo/dp`. */
+  readonly deviceInfoDir: string;
+  readonly sysfs: string;
+  /** A problem of a PF must last so long before its VFs are unhealthy. */
+  readonly graceMs: number;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+/** The kubelet dials back before it answers. */
+const REGISTER_MS = 10_000;
+/** A kubelet that took the registration and does not listen to us after this time has lost it. */
+const DEAF_MS = 5_000;
+const OPTIONS = { pre_start_required: false, get_preferred_allocation_available: true };
+
+/** One rail as a resource of the kubelet: its socket, its list of VFs, and whether the kubelet knows it. */
+export class Resource {
+  readonly #host: ResourceHost;
+  readonly name: string;
+  readonly socket: string;
+  #here: RailHere;
+  #sights: readonly VfSight[] = [];
+  #since: Since = new Map();
+  #list: readonly Device[] = [];
+  #reasons = "{}";
+  #server: GrpcServer | undefined;
+  /** Calls of ListAndWatch. */
+  readonly #listeners = new Set<Outlet>();
+  /** The kubelet's socket that took our registration, and since when nobody listens. */
+  #known = "";
+  #deafSinceMs = 0;
+
+  constructor(here: RailHere, host: ResourceHost) {
+    this.#here = here;
+    this.#host = host;
+    this.name = here.rail.resource;
+    this.socket = join(host.directory, `railnet-${here.rail.name}.sock`);
+  }
+
+  /** Looks at the VFs; the kubelet hears of it when its list changed. */
+  look(here: RailHere, attached: ReadonlySet<string>): void {
+    const { sysfs, graceMs, nowMs } = this.#host;
+    this.#here = here;
+    const before = this.#list.map(({ ID }) => ID);
+    this.#sights = lookAtVfs(here, sysfs, attached, before);
+    const { devices, since, reasons } = judge(this.#sights, this.#since, nowMs(), graceMs);
+    this.#since = since;
+    this.#report(JSON.stringify(reasons));
+    if (JSON.stringify(devices) === JSON.stringify(this.#list)) return;
+    this.#list = devices;
+    for (const listener of this.#listeners) listener.send(ListAndWatchResponse.encode({ devices }));
+  }
+
+  /**
+   * Makes sure that this kubelet knows the resource and can reach it, once there are VFs. Idempotent.
+   *
+   * @param kubelet which kubelet.sock it is: another one is another kubelet, which has forgotten us.
+   * @throws {Error} when it does not take the registration; the caller tries again.
+   */
+  async ensureRegistered(kubelet: string): Promise<void> {
+    const { directory, nowMs, log } = this.#host;
+    if (!this.#server && this.#list.length === 0) return;
+    const isDeaf = this.#listeners.size === 0 && nowMs() - this.#deafSinceMs > DEAF_MS;
+    if (kubelet === this.#known && existsSync(this.socket) && !isDeaf) return;
+    if (!this.#server || !existsSync(this.socket)) await this.#serve();
+    const request = { version: VERSION, endpoint: basename(this.socket), resource_name: this.name, options: OPTIONS };
+    this.#deafSinceMs = nowMs();
+    await call(join(directory, "kubelet.sock"), REGISTER, RegisterRequest.encode(request), REGISTER_MS);
+    this.#known = kubelet;
+    log.info({ resource: this.name, devices: this.#list.length }, "registered with the kubelet");
+  }
+
+  /** The kubelet takes it for a plugin that stopped: running pods keep their VFs. */
+  async close(): Promise<void> {
+    await this.#server?.close();
+    this.#server = undefined;
+    this.#known = "";
+  }
+
+  async #serve(): Promise<void> {
+    await this.close(); // a kubelet that starts removes all sockets
+    this.#server = await serve(this.socket, {
+      unary: {
+        [METHODS.options]: () => DevicePluginOptions.encode(OPTIONS),
+        [METHODS.preStart]: () => Empty.encode({}),
+        [METHODS.prefer]: (request) => this.#prefer(request),
+        [METHODS.allocate]: (request) => this.#allocate(request),
+      },
+      streams: { [METHODS.listAndWatch]: (listener) => this.#listen(listener) },
+    });
+  }
+
+  #listen(listener: Outlet): void {
+    this.#listeners.add(listener);
+    listener.onClose(() => {
+      this.#listeners.delete(listener);
+      this.#deafSinceMs = this.#host.nowMs();
+    });
+    listener.send(ListAndWatchResponse.encode({ devices: this.#list }));
+  }
+
+  #prefer(bytes: Buffer): Buffer {
+    const { container_requests } = PreferredAllocationRequest.decode(bytes);
+    const container_responses = container_requests.map((one) => ({ deviceIDs: prefer(one, this.#sights) }));
+    return PreferredAllocationResponse.encode({ container_responses });
+  }
+
+  #allocate(bytes: Buffer): Buffer {
+    const { container_requests } = AllocateRequest.decode(bytes);
+    return AllocateResponse.encode({
+      container_responses: container_requests.map(({ devices_ids = [] }) => this.#allocateOne(devices_ids)),
+    });
+  }
+
+  /** @throws {GrpcError} for a VF that is not of this rail or not there: the kubelet then refuses the pod. */
+  #allocateOne(ids: readonly string[]) {
+    const { sysfs, log } = this.#host;
+    const stranger = ids.find((id) => !this.#list.some(({ ID }) => ID === id));
+    if (stranger !== undefined)
+      throw new GrpcError(STATUS.NOT_FOUND, `cannot allocate ${stranger}: it is no VF of rail ${this.#here.rail.name}`);
+    const gone = ids.find((id) => !exists(sysfs, id));
+    if (gone) throw new GrpcError(STATUS.FAILED_PRECONDITION, `cannot allocate ${gone}: it is not on the PCI bus`);
+    const vfs = ids.map((pci) => ({ pci, rdma: rdmaOf(sysfs, pci) }));
+    for (const { pci, rdma } of vfs) this.#writeDeviceInfo(pci, rdma?.rdma_dev);
+    log.info({ resource: this.name, vfs: ids }, "allocated");
+    return allocation(this.name, vfs);
+  }
+
+  /** Nothing but a note for Multus hangs on it. */
+  #writeDeviceInfo(vf: string, rdmaDevice: string | undefined): void {
+    const { deviceInfoDir, log } = this.#host;
+    try {
+      writeDeviceInfoOf(deviceInfoDir, this.name, vf, this.#here.pf.pci, rdmaDevice);
+    } catch (err) {
+      log.warn({ err, vf, deviceInfoDir }, "cannot write the device-info file of a VF");
+    }
+  }
+
+  #report(reasons: string): void {
+    if (reasons === this.#reasons) return;
+    this.#reasons = reasons;
+    const fields = { resource: this.name, rail: this.#here.rail.name };
+    if (reasons === "{}") this.#host.log.info(fields, "all VFs of a rail are healthy");
+    else this.#host.log.warn({ ...fields, unhealthy: JSON.parse(reasons) }, "VFs of a rail are unhealthy");
+  }
+}

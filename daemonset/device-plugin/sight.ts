@@ -1,0 +1,71 @@
+import {
+  driverOf,
+  exists,
+  hasActiveRdmaPort,
+  hasCarrier,
+  numaNodeOf,
+  rdmaCharDevicesOf,
+  rdmaDevicesOf,
+  vfsOf,
+} from "../../cni/kernel/sysfs.ts";
+import { nameOf, type RailHere } from "../rails/select.ts";
+
+/** A VF of a rail as it is now. */
+export interface VfSight {
+  readonly pci: string;
+  readonly numaNode?: number;
+  /** A pod has it. */
+  readonly attached: boolean;
+  /** It is not on the bus; it is listed as long as a pod has it. */
+  readonly gone: boolean;
+  /** Why a pod could not use it. */
+  readonly problem?: string;
+}
+
+/**
+ * All VFs of a rail, in the PF's order. One in a pod's namespace is on the bus all the same, and so keeps its place.
+ *
+ * @param attached VFs that have a record in the journal.
+ * @param before what was listed last: a VF in a pod is not forgotten because it vanishes.
+ */
+export function lookAtVfs(
+  { rail, pf }: RailHere,
+  sysfs: string,
+  attached: ReadonlySet<string>,
+  before: readonly string[] = [],
+): VfSight[] {
+  const pfProblem = problemOfPf(sysfs, { rail, pf });
+  const needsRdma = rail.rdma !== undefined && rdmaDevicesOf(sysfs, pf.pci).length > 0;
+  const here = vfsOf(sysfs, pf.pci);
+  const missing = before.filter((vf) => !here.includes(vf) && attached.has(vf));
+  return [...here, ...missing].map((pci) => {
+    const gone = !exists(sysfs, pci);
+    const numaNode = numaNodeOf(sysfs, pci);
+    const isAttached = attached.has(pci);
+    const problem = gone ? "it is not on the PCI bus" : (pfProblem ?? problemOfVf(sysfs, pci, isAttached, needsRdma));
+    return {
+      pci,
+      attached: isAttached,
+      gone,
+      ...(numaNode !== undefined && { numaNode }),
+      ...(problem && { problem }),
+    };
+  });
+}
+
+/** The PF's own RDMA device says whether its port can send: a VF's is down as long as its link is, before ADD. */
+function problemOfPf(sysfs: string, { rail, pf }: RailHere): string | undefined {
+  if (pf.name === undefined) return `PF ${pf.pci} has no link: is its driver loaded?`;
+  if (!hasCarrier(sysfs, pf.name)) return `PF ${nameOf(pf)} has no carrier: is it up, and what about cable and switch?`;
+  if (rail.rdma && rdmaDevicesOf(sysfs, pf.pci).length > 0 && !hasActiveRdmaPort(sysfs, pf.pci))
+    return `no RDMA port of PF ${nameOf(pf)} is active (rdma link)`;
+  return undefined;
+}
+
+function problemOfVf(sysfs: string, vf: string, attached: boolean, needsRdma: boolean): string | undefined {
+  if (attached) return undefined;
+  if (!driverOf(sysfs, vf)) return "no driver is bound to it";
+  if (needsRdma && rdmaCharDevicesOf(sysfs, vf).length === 0)
+    return "its PF has an RDMA device and it has none: is the RDMA part of its driver loaded (mlx5_ib, irdma)?";
+  return undefined;
+}

@@ -1,0 +1,40 @@
+import { Journal } from "../../cni/attachment/journal.ts";
+import type { Log, Paths } from "../../cni/host.ts";
+import { repeat } from "../addresses/loop.ts";
+import type { RailHere } from "../rails/select.ts";
+import { deviceInfoDirOf } from "./device-info.ts";
+import { Resources } from "./resources.ts";
+
+export interface DevicePluginOptions {
+  /** The kubelet's, `/var/lib/kubelet/device-plugins`; it need not be there. */
+  readonly directory: string;
+  readonly rails: () => readonly RailHere[];
+  readonly paths: Paths;
+  /** A problem of a PF must last so long before its VFs are unhealthy. */
+  readonly graceMs: number;
+  readonly log: Log;
+}
+
+export interface DevicePlugin {
+  stop(): Promise<void>;
+}
+
+/** Between two looks at VFs and at the kubelet's socket: polled, since watches miss a new socket now and then. */
+const LOOK_MS = 1_000;
+
+/** Offers the VFs of every rail to the kubelet, from now until stop(). */
+export function startDevicePlugin({ directory, rails, paths, graceMs, log }: DevicePluginOptions): DevicePlugin {
+  const { sysfs, stateDir } = paths;
+  const stopping = new AbortController();
+  const deviceInfoDir = deviceInfoDirOf(paths);
+  const resources = new Resources({ directory, deviceInfoDir, sysfs, graceMs, log, nowMs: () => performance.now() });
+  const look = () => resources.look(rails(), new Journal(stateDir).devices());
+  const looking = repeat("device plugin", { everyMs: LOOK_MS, signal: stopping.signal, log }, look);
+  return {
+    async stop() {
+      stopping.abort();
+      await looking;
+      await resources.close();
+    },
+  };
+}

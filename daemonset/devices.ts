@@ -1,0 +1,31 @@
+import { join } from "node:path";
+import type { Log, Paths } from "../cni/host.ts";
+import { deviceInfoDirOf, isPromised } from "./device-plugin/device-info.ts";
+import { startDevicePlugin } from "./device-plugin/start.ts";
+import { startRails } from "./rails/start.ts";
+
+export interface DevicesOptions {
+  /** Where the ConfigMap `railnet-config` is mounted: its key `rails` is the list of rails. */
+  readonly configDir: string;
+  /** Where the kubelet looks for device plugins, or empty for none of ours. */
+  readonly devicePlugins: string;
+  readonly carrierGraceSeconds: number;
+  readonly paths: Paths;
+  readonly step?: (step: string) => void;
+  readonly log: Log;
+}
+
+/** The VFs of this node: made as the list of rails says, and offered to the kubelet. */
+export function startDevices(options: DevicesOptions): { stop(): Promise<void> } {
+  const { configDir, devicePlugins: directory, carrierGraceSeconds, paths, log } = options;
+  const railsFile = join(configDir, "rails");
+  const rails = startRails({ ...options, railsFile, isPromised: (vf) => isPromised(deviceInfoDirOf(paths), vf) });
+  const graceMs = carrierGraceSeconds * 1000;
+  const plugin = directory ? startDevicePlugin({ directory, rails: rails.here, paths, graceMs, log }) : undefined;
+  return {
+    async stop() {
+      rails.stop();
+      await plugin?.stop();
+    },
+  };
+}

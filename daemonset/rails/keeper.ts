@@ -1,0 +1,94 @@
+import type { NetlinkConnection } from "../../cni/kernel/netlink/message.ts";
+import { type Rail, readRails } from "./config.ts";
+import { ensureRdmaMode } from "./rdma-mode.ts";
+import { listPfFacts, type RailHere, selectPfs } from "./select.ts";
+import { awaitLinks, ensureVfs, type VfHost } from "./vfs.ts";
+
+export interface KeeperHost extends VfHost {
+  readonly railsFile: string;
+  readonly openRdma: () => NetlinkConnection & Disposable;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+}
+
+/** What the kernel refused is tried again after this time, or at once when something else is asked for. */
+const RETRY_MS = 60_000;
+
+/** Keeps the PFs of a node as the list of rails wants them: each look sees the world anew. */
+export class RailKeeper {
+  readonly #host: KeeperHost;
+  #rails: readonly Rail[] = [];
+  #here: readonly RailHere[] = [];
+  /** What was said last about a thing, so that it is said once. */
+  readonly #said = new Map<string, string>();
+  readonly #refused = new Map<string, { readonly wanted: unknown; readonly atMs: number }>();
+
+  constructor(host: KeeperHost) {
+    this.#host = host;
+  }
+
+  get here(): readonly RailHere[] {
+    return this.#here;
+  }
+
+  async look(): Promise<void> {
+    this.#read();
+    const { here, absent } = selectPfs(this.#rails, listPfFacts(this.#host.sysfs));
+    for (const { rail, pf } of here)
+      this.#say("info", rail.name, "rail is on this node", { rail: rail.name, pf: pf.name, pci: pf.pci });
+    for (const { rail, why } of absent) this.#say("info", rail, "rail is not on this node", { rail, why });
+    this.#here = here;
+    const mode = here.find(({ rail }) => rail.rdma)?.rail.rdma;
+    if (mode) await this.#try("the RDMA namespace mode", mode, async () => this.#setRdmaMode(mode));
+    for (const one of here) await this.#try(one.pf.pci, one.rail.vfs, () => this.#makeVfs(one));
+  }
+
+  /** A list that cannot be used changes nothing: the last good one stays. */
+  #read(): void {
+    const { railsFile: file } = this.#host;
+    try {
+      this.#rails = readRails(file);
+      this.#said.delete(file);
+    } catch (error) {
+      const why = (error as Error).message;
+      this.#say("warn", file, "the list of rails is not usable: the last good one stays", { file, why });
+    }
+  }
+
+  #setRdmaMode(mode: NonNullable<Rail["rdma"]>): void {
+    if (ensureRdmaMode(mode, this.#host.openRdma)) this.#host.log.info({ mode }, "RDMA namespace mode set");
+  }
+
+  async #makeVfs(one: RailHere): Promise<void> {
+    const { rail, pf } = one;
+    const about = { rail: rail.name, pf: pf.name, pci: pf.pci, vfs: rail.vfs };
+    const plan = await ensureVfs(one, this.#host);
+    if (plan.kind === "wait" || plan.kind === "refuse")
+      return this.#say("warn", pf.pci, "the VFs of a PF stay as they are", { ...about, why: plan.why });
+    this.#said.delete(pf.pci);
+    if (plan.kind !== "write") return;
+    const bare = await awaitLinks(pf, this.#host.sysfs);
+    const why = `no driver made a link for ${bare.join(", ")}: load the one of these VFs`;
+    if (bare.length > 0) this.#say("warn", pf.pci, "new VFs are without link", { ...about, why });
+  }
+
+  /** What is refused is not asked for again and again. */
+  async #try(what: string, wanted: unknown, work: () => Promise<void>): Promise<void> {
+    const refused = this.#refused.get(what);
+    if (refused && refused.wanted === wanted && this.#host.nowMs() - refused.atMs < RETRY_MS) return;
+    try {
+      await work();
+      this.#refused.delete(what);
+    } catch (error) {
+      this.#refused.set(what, { wanted, atMs: this.#host.nowMs() });
+      this.#say("warn", what, "a rail is not as it should be", { what, wanted, why: (error as Error).message });
+    }
+  }
+
+  #say(level: "info" | "warn", about: string, message: string, fields: object): void {
+    const text = JSON.stringify([message, fields]);
+    if (this.#said.get(about) === text) return;
+    this.#said.set(about, text);
+    this.#host.log[level](fields, message);
+  }
+}

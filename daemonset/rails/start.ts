@@ -1,0 +1,72 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { tryLockDevice } from "../../cni/attachment/claim.ts";
+import type { Log, Paths } from "../../cni/host.ts";
+import { listAddresses, parseAddress } from "../../cni/kernel/address.ts";
+import { getLink, parseLink, setLink } from "../../cni/kernel/link.ts";
+import { NetlinkSocket } from "../../cni/kernel/netlink/socket.ts";
+import { NETLINK_RDMA } from "../../cni/kernel/rdma.ts";
+import { readBootId } from "../../cni/node-host.ts";
+import { repeat } from "../addresses/loop.ts";
+import { userOf } from "./in-use.ts";
+import { RailKeeper } from "./keeper.ts";
+import type { RailHere } from "./select.ts";
+
+export interface RailsOptions {
+  /** Key `rails` of the ConfigMap, as a file: `/etc/railnet/config/rails`. */
+  readonly railsFile: string;
+  readonly paths: Paths;
+  readonly log: Log;
+  /** Whether the kubelet gave a VF to a pod a moment ago, whose ADD is still to come. */
+  readonly isPromised: (vf: string) => boolean;
+  /** Where tests inject faults. */
+  readonly step?: (step: string) => void;
+}
+
+/** The rails of this node. */
+export interface Rails {
+  here(): readonly RailHere[];
+  stop(): void;
+}
+
+/**
+ * Between two looks at configuration and PFs: polled, since a ConfigMap is a link to another directory each time, and
+ * PFs come and go with their drivers. A look reads a few dozen small files.
+ */
+const LOOK_MS = 5_000;
+
+/** Keeps the PFs of this node as the list of rails wants them, from now until stop(). */
+export function startRails({ railsFile, paths, log, isPromised, step = () => {} }: RailsOptions): Rails {
+  const { sysfs, stateDir } = paths;
+  const stopping = new AbortController();
+  const signs = { sysfs, stateDir, bootId: readBootId(), isPromised, hasAddress };
+  const keeper = new RailKeeper({
+    railsFile,
+    sysfs,
+    log,
+    setNumVfs: ({ pci }, count) =>
+      writeFile(join(sysfs, "bus/pci/devices", pci, "sriov_numvfs"), `${count}`, { flag: "r+" }),
+    setUp,
+    userOf: (vf) => userOf(vf, signs),
+    lock: (vf) => tryLockDevice(vf, { paths }),
+    openRdma: () => new NetlinkSocket({ protocol: NETLINK_RDMA }),
+    step,
+    nowMs: () => performance.now(),
+  });
+  void repeat("rails", { everyMs: LOOK_MS, signal: stopping.signal, log }, () => keeper.look());
+  return { here: () => keeper.here, stop: () => stopping.abort() };
+}
+
+function setUp(netdev: string): void {
+  using rtnl = new NetlinkSocket();
+  const { index, up } = parseLink(rtnl.request(getLink({ name: netdev }))!);
+  if (!up) rtnl.request(setLink(index, { up: true }, `set ${netdev} up`));
+}
+
+/** Not as `node:os` has it: that knows nothing of links that are down. */
+function hasAddress(netdev: string): boolean {
+  using rtnl = new NetlinkSocket();
+  const { index } = parseLink(rtnl.request(getLink({ name: netdev }))!);
+  const addresses = rtnl.dump(listAddresses()).map(parseAddress);
+  return addresses.some((address) => address.index === index && !address.cidr.startsWith("fe80:"));
+}

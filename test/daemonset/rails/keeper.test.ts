@@ -1,0 +1,204 @@
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import { u8 } from "../../../cni/kernel/netlink/attribute.ts";
+import { type Message, type NetlinkConnection, NetlinkError } from "../../../cni/kernel/netlink/message.ts";
+import { getRdmaNetnsMode } from "../../../cni/kernel/rdma.ts";
+import { type KeeperHost, RailKeeper } from "../../../daemonset/rails/keeper.ts";
+import { KeptLog } from "../support/log.ts";
+import { PfTree } from "../support/pf-tree.ts";
+
+const A = "0000:a0:00.0";
+const B = "0000:b0:00.0";
+
+/** A node with two PFs of 8 VFs and a ConfigMap as the kubelet mounts one: a link to a link to a directory. */
+class Node {
+  readonly tree: PfTree;
+  readonly log = new KeptLog();
+  readonly written: string[] = [];
+  readonly users = new Map<string, string>();
+  readonly keeper: RailKeeper;
+  nowMs = 0;
+  refuse: string | undefined;
+  readonly rdma = { mode: 1, refuse: "" };
+  readonly #config: string;
+  #version = 0;
+
+  constructor(t: Test, change: Partial<KeeperHost> = {}) {
+    const dir = t.testdir();
+    this.tree = new PfTree(join(dir, "sys"));
+    this.tree.addPf({ pci: A, netdev: "ens1" });
+    this.tree.addPf({ pci: B, netdev: "ens2" });
+    this.#config = join(dir, "config");
+    mkdirSync(this.#config);
+    symlinkSync("..data/rails", join(this.#config, "rails"));
+    this.keeper = new RailKeeper({
+      railsFile: join(this.#config, "rails"),
+      sysfs: this.tree.root,
+      log: this.log,
+      setUp: () => {},
+      setNumVfs: async ({ pci }, count) => this.#write(pci, count),
+      userOf: (vf) => this.users.get(vf),
+      lock: () => ({ [Symbol.dispose]: () => {} }),
+      openRdma: () => this.#rdma(),
+      nowMs: () => this.nowMs,
+      step: () => {},
+      ...change,
+    });
+  }
+
+  /** As the kubelet does: a new directory, and one rename that puts it in place. */
+  configure(text: string): this {
+    const version = `..v${this.#version++}`;
+    mkdirSync(join(this.#config, version));
+    writeFileSync(join(this.#config, version, "rails"), text);
+    symlinkSync(version, join(this.#config, "..data_tmp"));
+    renameSync(join(this.#config, "..data_tmp"), join(this.#config, "..data"));
+    return this;
+  }
+
+  async look(): Promise<string[]> {
+    await this.keeper.look();
+    return this.log.take();
+  }
+
+  here(): string[] {
+    return this.keeper.here.map(({ rail, pf }) => `${rail.name} ${pf.name}`);
+  }
+
+  #write(pci: string, count: number): void {
+    if (this.refuse) throw Object.assign(new Error(this.refuse), { code: this.refuse });
+    this.tree.writeNumVfs(pci, count);
+    this.written.push(`${pci} ${count}`);
+  }
+
+  #rdma(): NetlinkConnection & Disposable {
+    const request = ({ type, body }: Message) => {
+      if (type === getRdmaNetnsMode().type) return u8(66, this.rdma.mode);
+      if (this.rdma.refuse) throw new NetlinkError("set the mode", this.rdma.refuse, "");
+      this.rdma.mode = body[4]!;
+      return undefined;
+    };
+    return { request, [Symbol.dispose]: () => {} } as unknown as NetlinkConnection & Disposable;
+  }
+}
+
+const rails = (vfs: number, more = "") =>
+  `[{name: rail0, vfs: ${vfs}, pf: {names: [ens1]}${more}}, {name: rail1, vfs: 2, pf: {names: [ens2]}}]`;
+
+t.test("look() makes the VFs of every rail, says so once, and is then content", async (t) => {
+  const node = new Node(t).configure(rails(4));
+  t.same(await node.look(), [
+    "info rail is on this node",
+    "info rail is on this node",
+    "info VFs made",
+    "info VFs made",
+  ]);
+  t.same(node.written, [`${A} 4`, `${B} 2`]);
+  t.same(node.here(), ["rail0 ens1", "rail1 ens2"]);
+  t.same(await node.look(), []);
+  t.equal(node.written.length, 2);
+});
+
+t.test("look() says which rails a node does not have, and is no error", async (t) => {
+  const node = new Node(t).configure("[{name: rail0, pf: {names: [ens1]}}, {name: rail9, pf: {names: [ens9]}}]");
+  t.same(await node.look(), [
+    "info rail is on this node",
+    "info rail is not on this node: no PF of this node matches its selectors",
+  ]);
+  t.same(node.here(), ["rail0 ens1"]);
+  node.tree.addPf({ pci: "0000:c0:00.0", netdev: "ens9" });
+  t.same(await node.look(), ["info rail is on this node"], "its driver came later");
+  t.same(node.here(), ["rail0 ens1", "rail9 ens9"]);
+});
+
+t.test("look() follows a ConfigMap whose links change", async (t) => {
+  const node = new Node(t).configure(rails(4));
+  await node.look();
+  node.configure(rails(8));
+  t.same(await node.look(), ["info VFs removed, to make others", "info VFs made"]);
+  t.same(node.written.slice(2), [`${A} 0`, `${A} 8`]);
+  node.configure("[]");
+  t.same(await node.look(), []);
+  t.same(node.here(), []);
+  t.equal(node.tree.numVfs(A), "8", "what is no rail any more keeps its VFs");
+});
+
+t.test("look() keeps the last good list when the new one is none, and says it once", async (t) => {
+  const node = new Node(t).configure(rails(4));
+  await node.look();
+  node.configure("[{name: rail0}]");
+  t.match(await node.look(), [
+    /^warn the list of rails is not usable: the last good one stays: cannot use rail "rail0": pf is missing/,
+  ]);
+  t.same(await node.look(), []);
+  t.same(node.here(), ["rail0 ens1", "rail1 ens2"]);
+  node.configure(rails(4));
+  t.same(await node.look(), []);
+  node.configure("[{name: rail0}]");
+  t.equal((await node.look()).length, 1, "a second mistake is said again");
+});
+
+t.test("look() waits until nobody has a VF of the PF, then makes the others", async (t) => {
+  const node = new Node(t).configure(rails(4));
+  await node.look();
+  const [vf] = node.tree.vfs(A);
+  node.users.set(vf!, `VF ${vf} is in use by pod default/a`);
+  node.configure(rails(8));
+  const why = `it has 4, and the kernel would have to remove all of them: VF ${vf} is in use by pod default/a`;
+  t.same(await node.look(), [`warn the VFs of a PF stay as they are: ${why}`]);
+  t.same(await node.look(), []);
+  t.equal(node.tree.numVfs(A), "4");
+  node.users.clear();
+  t.same(await node.look(), ["info VFs removed, to make others", "info VFs made"]);
+});
+
+t.test("look() asks again after a minute for what the kernel refused, at once for something else", async (t) => {
+  const node = new Node(t).configure(rails(4));
+  node.refuse = "ENOMEM";
+  t.equal((await node.look()).filter((line) => /^warn a rail is not as it should be: .*ENOMEM/.test(line)).length, 2);
+  node.refuse = undefined;
+  t.same(await node.look(), []);
+  t.same(node.written, []);
+  node.configure(rails(6));
+  await node.look();
+  t.same(node.written, [`${A} 6`]);
+  node.nowMs = 60_000;
+  await node.look();
+  t.same(node.written, [`${A} 6`, `${B} 2`]);
+});
+
+t.test(
+  "look() sets the RDMA namespace mode before it makes VFs, and only when a rail of this node says so",
+  async (t) => {
+    const node = new Node(t).configure(rails(0));
+    await node.look();
+    t.equal(node.rdma.mode, 1);
+    node.configure(rails(4, ", rdma: exclusive"));
+    t.same(await node.look(), ["info RDMA namespace mode set", "info VFs made"]);
+    t.equal(node.rdma.mode, 0);
+    t.same(await node.look(), []);
+    node.configure("[{name: rail9, rdma: shared, pf: {names: [ens9]}}]");
+    await node.look();
+    t.equal(node.rdma.mode, 0);
+  },
+);
+
+t.test("look() says what helps when the RDMA namespace mode cannot be set, and makes the VFs", async (t) => {
+  const node = new Node(t).configure(rails(4, ", rdma: exclusive"));
+  node.rdma.refuse = "EBUSY";
+  t.same((await node.look()).slice(2), [
+    "warn a rail is not as it should be: cannot set the RDMA namespace mode to exclusive: EBUSY: pods or other network namespaces exist already: " +
+      'put "options ib_core netns_mode=0" into /etc/modprobe.d/ib_core.conf and reboot',
+    "info VFs made",
+    "info VFs made",
+  ]);
+});
+
+t.test("look() brings VFs back that somebody removed", async (t) => {
+  const node = new Node(t).configure(rails(4));
+  await node.look();
+  node.tree.writeNumVfs(A, 0);
+  t.same(await node.look(), ["info VFs made"]);
+  t.equal(node.tree.numVfs(A), "4");
+});
