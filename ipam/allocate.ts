@@ -5,21 +5,31 @@ import { cidrOf, type Range } from "./range.ts";
 /** Whether an address is taken: yes or no, or the whole run of taken addresses around it, which is then jumped over. */
 export type IsTaken = (address: bigint) => boolean | Span;
 
-/** `from`: upwards from there, then from the first address on. */
-export type Order = "lowest" | "highest" | { readonly from: bigint };
+/**
+ * `from`: upwards from there, then from the first address on; where `end` is the highest, the upper half comes first in
+ * this way, and then the lower one downwards.
+ */
+export type Order = End | { readonly from: bigint; readonly end: End };
+export type End = "lowest" | "highest";
 
 /**
  * The addresses of a range that may be claimed, in order. Lazy: what is taken meanwhile is left out, and neither an
  * excluded block nor a run of taken addresses is walked through, so a /30 of IPv6 that excludes a /32 takes no time.
  */
 export function* candidates(range: Range, isTaken: IsTaken, order: Order = "lowest"): Generator<bigint> {
-  const { first, last } = range;
-  if (order === "highest") yield* downwards(range, isTaken);
-  else if (order === "lowest" || !inSpan(order.from, range)) yield* upwards(range, isTaken, first, last);
-  else {
-    yield* upwards(range, isTaken, order.from, last);
-    yield* upwards(range, isTaken, first, order.from - 1n);
-  }
+  const { from, end } = typeof order === "object" ? order : { from: undefined, end: order };
+  const part = partFrom(range, end);
+  if (from !== undefined && inSpan(from, part)) {
+    yield* upwards(range, isTaken, from, part.last);
+    yield* upwards(range, isTaken, part.first, from - 1n);
+    yield* downwards(range, isTaken, range.first, part.first - 1n);
+  } else if (end === "highest") yield* downwards(range, isTaken, range.first, range.last);
+  else yield* upwards(range, isTaken, range.first, range.last);
+}
+
+/** Where callers spread out: the half that is away from Whereabouts', which takes the lowest; without one, everywhere. */
+function partFrom({ first, last }: Span, end: End): Span {
+  return end === "lowest" || last < first ? { first, last } : { first: last - (last - first) / 2n, last };
 }
 
 function* upwards(range: Range, isTaken: IsTaken, first: bigint, last: bigint): Generator<bigint> {
@@ -30,8 +40,8 @@ function* upwards(range: Range, isTaken: IsTaken, first: bigint, last: bigint): 
   }
 }
 
-function* downwards(range: Range, isTaken: IsTaken): Generator<bigint> {
-  for (let at = range.last; at >= range.first; at--) {
+function* downwards(range: Range, isTaken: IsTaken, first: bigint, last: bigint): Generator<bigint> {
+  for (let at = last; at >= first; at--) {
     const blocked = blockedAt(range, isTaken, at);
     if (blocked) at = blocked.first;
     else yield at;
@@ -44,7 +54,8 @@ function blockedAt({ excluded }: Range, isTaken: IsTaken, at: bigint): Span | un
 }
 
 /** Where a caller goes on that lost a race, so that a storm of them spreads out: the same text, the same place. */
-export function hashedStart({ first, last }: Range, seedText: string): bigint {
+export function hashedStart(range: Range, seedText: string, end: End = "lowest"): bigint {
+  const { first, last } = partFrom(range, end);
   const hash = (BigInt(murmur(seedText, 1)) << 32n) | BigInt(murmur(seedText, 2));
   return last < first ? first : first + (hash % (last - first + 1n));
 }

@@ -77,7 +77,7 @@ export class Allocator {
     const others = contentionOf(this.#store, pool);
     for (let losses = 0; losses < MAX_LOSSES; ) {
       const { start } = others;
-      const order: Order = start === undefined ? taken.order : { from: start };
+      const order: Order = start === undefined ? taken.order : { from: start, end: taken.order };
       const address = next(range, taken, (a) => others.busy.has(a), order);
       if (address === undefined) return undefined;
       const ip = toText({ isV6: range.isV6, value: address });
@@ -88,7 +88,7 @@ export class Allocator {
       }
       if (holder.isElsewhere) continue;
       losses++;
-      others.lost(start, (jump) => hashedStart(range, `${owner.node}/${jump}`));
+      others.lost(start, (jump) => hashedStart(range, `${owner.node}/${jump}`, taken.order));
     }
     return undefined;
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Log } from "../../cni/host.ts";
 import { type Cluster, type KubeObject, LEASES, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import type { Lease } from "../../ipam/kubernetes/lease.ts";
 import type { Store } from "../../ipam/store/store.ts";
 import { LABEL, labelValue } from "../../ipam/whereabouts/objects.ts";
 import type { Context } from "./context.ts";
@@ -12,7 +13,7 @@ import { FreedHistory } from "./freed.ts";
 import { NodeGc } from "./gc-node.ts";
 import { NodeHeal } from "./heal-node.ts";
 import { type LeaderOptions, lead } from "./leader.ts";
-import { Election, LEADER_LEASE, type Lease, type LeaseOptions } from "./lease.ts";
+import { Election, LEADER_LEASE, type LeaseOptions } from "./lease.ts";
 import { beforeAbort, repeat } from "./loop.ts";
 import type { ModeWatch } from "./mode-watch.ts";
 import { compactor, type Reserved } from "./reserved.ts";

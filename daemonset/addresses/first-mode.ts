@@ -1,8 +1,8 @@
 import { ApiError, CONFIG_MAPS, type KubeObject, LEASES } from "../../ipam/kubernetes/cluster.ts";
+import { WHEREABOUTS_LEASE } from "../../ipam/kubernetes/lease.ts";
 import { CONFIG_MAP, type ConfigMap } from "../../ipam/kubernetes/mode.ts";
 import { ADOPTED } from "../../ipam/whereabouts/objects.ts";
 import type { Context } from "./context.ts";
-import { THEIR_LEASE } from "./guard.ts";
 import type { Reserved } from "./reserved.ts";
 
 /** What a leader sees of a cluster's addresses. */
@@ -18,7 +18,7 @@ export interface Traces {
 export async function chooseFirstMode({ cluster, log }: Context, traces: Traces, signal: AbortSignal): Promise<void> {
   const settings = await cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal });
   if (settings?.data?.["whereabouts"] !== undefined || isTraced(traces)) return;
-  if (await cluster.get(LEASES, THEIR_LEASE, { signal })) return;
+  if (await cluster.get(LEASES, WHEREABOUTS_LEASE, { signal })) return;
   const data = { whereabouts: "absent" };
   try {
     if (!settings) await cluster.create(CONFIG_MAPS, { metadata: { name: CONFIG_MAP }, data } as ConfigMap, { signal });

@@ -1,21 +1,18 @@
 import { ApiError, CONFIG_MAPS, LEASES } from "../../ipam/kubernetes/cluster.ts";
+import { type Lease, WHEREABOUTS_LEASE } from "../../ipam/kubernetes/lease.ts";
 import { CONFIG_MAP } from "../../ipam/kubernetes/mode.ts";
 import type { Context } from "./context.ts";
 import { follow } from "./follow.ts";
-import type { Lease } from "./lease.ts";
-
-/** The lease that Whereabouts takes for each ADD and DEL. */
-export const THEIR_LEASE = "whereabouts";
 
 /**
- * Follows Whereabouts' lease, which only a live one renews: where the settings say that there is none, they are put
- * right. What was there when the watch began proves nothing.
+ * Follows Whereabouts' lease, which only a live one renews (agents that take turns with it leave its times alone): where
+ * the settings say that there is none, they are put right. What was there when the watch began proves nothing.
  */
 export function guardMode(context: Context, signal: AbortSignal): void {
   let before: string | undefined;
   let isFollowing = false;
   const informer = follow<Lease>(context, LEASES, {
-    fieldSelector: `metadata.name=${THEIR_LEASE}`,
+    fieldSelector: `metadata.name=${WHEREABOUTS_LEASE}`,
     signal,
     onChange(change, { spec: { holderIdentity = "", renewTime = "" } }) {
       const isRenewed = change !== "DELETED" && isFollowing && renewTime !== before;

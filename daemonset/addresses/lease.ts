@@ -1,18 +1,7 @@
 import type { Log } from "../../cni/host.ts";
-import { ApiError, type Cluster, type KubeObject, LEASES } from "../../ipam/kubernetes/cluster.ts";
+import { ApiError, type Cluster, LEASES } from "../../ipam/kubernetes/cluster.ts";
+import type { Lease } from "../../ipam/kubernetes/lease.ts";
 import { pause } from "./loop.ts";
-
-/** `leases.coordination.k8s.io`, v1. */
-export interface Lease extends KubeObject {
-  readonly spec: {
-    /** Empty: given back. */
-    readonly holderIdentity?: string;
-    readonly leaseDurationSeconds?: number;
-    readonly acquireTime?: string;
-    readonly renewTime?: string;
-    readonly leaseTransitions?: number;
-  };
-}
 
 /** One lease for everything that one agent does for all. */
 export const LEADER_LEASE = "railnet-leader";

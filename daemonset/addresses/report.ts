@@ -1,6 +1,6 @@
 import { ApiError, type Cluster, LEASES } from "../../ipam/kubernetes/cluster.ts";
+import type { Lease } from "../../ipam/kubernetes/lease.ts";
 import type { Mode } from "../../ipam/kubernetes/mode.ts";
-import type { Lease } from "./lease.ts";
 
 /** An agent says again how it acts after this time, also when nothing has changed. */
 export const REPORT_MS = 600_000;

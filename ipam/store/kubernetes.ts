@@ -2,6 +2,7 @@ import type { IpamLog } from "../host.ts";
 import { type Cluster, IP_POOLS, RESERVATIONS } from "../kubernetes/cluster.ts";
 import type { Mode } from "../kubernetes/mode.ts";
 import type { IpamStep } from "../steps.ts";
+import { poolName } from "../whereabouts/names.ts";
 import { type IpPool, ownerOfRecord, ownerOfReservation } from "../whereabouts/objects.ts";
 import { isSameInterface } from "./holding.ts";
 import { toStoreError } from "./kubernetes/failure.ts";
@@ -12,6 +13,7 @@ import { RecordWriter, type Removal } from "./kubernetes/record-writer.ts";
 import { Reservations } from "./kubernetes/reservations.ts";
 import { takeSlice } from "./kubernetes/slices.ts";
 import { Views } from "./kubernetes/views.ts";
+import { WhereaboutsLease } from "./kubernetes/whereabouts-lease.ts";
 import { isSandbox } from "./memory.ts";
 import type { Claim, Holder, Owner, Pool, Released, SlicedRange, Store, Taken } from "./store.ts";
 
@@ -24,8 +26,8 @@ export interface KubernetesStoreOptions {
   readonly step?: (step: IpamStep) => void;
   /** Whether pools that this store makes count as adopted at once, in mode `absent`. */
   readonly createsAdopted: boolean;
-  /** Between two patches of one pool beside a live Whereabouts, on average. Default 500. */
-  readonly pauseMs?: number;
+  /** Beside a live Whereabouts: between two turns of ours to write records, on average. Default 300. */
+  readonly gapMs?: number;
   /** Milliseconds, ever growing. */
   readonly clock?: () => number;
 }
@@ -44,11 +46,13 @@ export class KubernetesStore implements Store {
   readonly #views: Views;
   readonly #overlaps: Overlaps;
   readonly #writers = new Map<string, RecordWriter>();
+  readonly #lease: WhereaboutsLease;
 
   constructor(options: KubernetesStoreOptions) {
     const { cluster, step = () => {}, clock = () => performance.now() } = options;
     this.#options = options;
     this.#cluster = cluster;
+    this.#lease = new WhereaboutsLease(options);
     this.#pools = new Pools(cluster);
     this.#reservations = new Reservations(cluster, step);
     this.#views = new Views({
@@ -180,9 +184,11 @@ export class KubernetesStore implements Store {
   #writer(pool: Pool, view: PoolView): RecordWriter {
     const known = this.#writers.get(pool.name);
     if (known?.view === view) return known;
-    const { step = () => {}, mode, pauseMs = 500 } = this.#options;
-    const pause = () => (mode() === "coexist" ? pauseMs * (0.5 + Math.random()) : 0);
-    const made = new RecordWriter(this.#cluster, view, () => this.#views.reread(view), step, pause);
+    const { step = () => {}, mode } = this.#options;
+    // A node's slice has one writer.
+    const isShared = pool.name === poolName(pool.network, "", pool.cidr);
+    const turn = (work: () => Promise<void>) => (isShared && mode() === "coexist" ? this.#lease.during(work) : work());
+    const made = new RecordWriter(this.#cluster, view, () => this.#views.reread(view), step, turn);
     this.#writers.set(pool.name, made);
     return made;
   }

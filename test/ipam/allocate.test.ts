@@ -57,10 +57,13 @@ t.test("candidates() gives .5 to .12, and then nothing", async (t) => {
 for (const { order, want } of [
   { order: "lowest", want: [1n, 2n, 5n, 6n] },
   { order: "highest", want: [6n, 5n, 2n, 1n] },
-  { order: { from: 5n }, want: [5n, 6n, 1n, 2n] },
-  { order: { from: 3n }, want: [5n, 6n, 1n, 2n] },
-  { order: { from: 1n }, want: [1n, 2n, 5n, 6n] },
-  { order: { from: 99n }, want: [1n, 2n, 5n, 6n] },
+  { order: { from: 5n, end: "lowest" }, want: [5n, 6n, 1n, 2n] },
+  { order: { from: 3n, end: "lowest" }, want: [5n, 6n, 1n, 2n] },
+  { order: { from: 1n, end: "lowest" }, want: [1n, 2n, 5n, 6n] },
+  { order: { from: 99n, end: "lowest" }, want: [1n, 2n, 5n, 6n] },
+  { order: { from: 6n, end: "highest" }, want: [6n, 5n, 2n, 1n] },
+  { order: { from: 5n, end: "highest" }, want: [5n, 6n, 2n, 1n] },
+  { order: { from: 1n, end: "highest" }, want: [6n, 5n, 2n, 1n] },
 ] as const)
   t.test(
     `candidates() in order ${JSON.stringify(order, (_, v) => (typeof v === "bigint" ? String(v) : v))}`,
@@ -74,7 +77,7 @@ const offset = fc.integer({ min: 0, max: 63 });
 const cidrs = fc.tuple(offset, fc.integer({ min: 26, max: 32 })).map(([host, bits]) => `10.0.0.${host}/${bits}`);
 const orders = fc.oneof(
   fc.constantFrom<Order>("lowest", "highest"),
-  offset.map((host) => ({ from: toNumber(`10.0.0.${host}`) })),
+  fc.record({ from: offset.map((host) => toNumber(`10.0.0.${host}`)), end: fc.constantFrom("lowest", "highest") }),
 );
 
 t.test("candidates() are what a naive filter leaves, in every order, with and without runs", async () => {
@@ -92,9 +95,12 @@ t.test("candidates() are what a naive filter leaves, in every order, with and wi
 function naive({ first, last }: Range, exclude: readonly string[], held: AddressSet, order: Order): bigint[] {
   const all = Array.from({ length: Number(last - first) + 1 }, (_, i) => first + BigInt(i));
   const free = all.filter((address) => !held.has(address) && !exclude.some((cidr) => isIn(address, cidr)));
-  if (order === "highest") return free.reverse();
-  if (order === "lowest" || order.from < first || order.from > last) return free;
-  return [...free.filter((address) => address >= order.from), ...free.filter((address) => address < order.from)];
+  const { from = -1n, end } = typeof order === "object" ? order : { end: order };
+  const middle = end === "lowest" ? first : last - (last - first) / 2n;
+  if (from < middle || from > last) return end === "highest" ? free.reverse() : free;
+  const upper = free.filter((address) => address >= middle);
+  const lower = free.filter((address) => address < middle).reverse();
+  return [...upper.filter((address) => address >= from), ...upper.filter((address) => address < from), ...lower];
 }
 
 function isIn(address: bigint, cidr: string): boolean {
@@ -138,6 +144,11 @@ t.test("hashedStart() is the same for the same text, in the range, and spread ou
   t.ok(
     counts.every((count) => count > 190 && count < 310),
     `quarters ${counts}`,
+  );
+  t.ok(
+    starts.some((_, i) => hashedStart(from, `node-${i}`) < from.first + 2n * quarter) &&
+      starts.every((_, i) => hashedStart(from, `node-${i}`, "highest") >= from.last - 2n * quarter),
+    "beside Whereabouts, which takes the lowest, in the upper half",
   );
 });
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError, type Cluster, IP_POOLS } from "../../kubernetes/cluster.ts";
 import type { IpamStep } from "../../steps.ts";
 import { toRecord } from "../../whereabouts/objects.ts";
@@ -39,27 +38,26 @@ export class RecordWriter {
   readonly #cluster: Cluster;
   readonly #reread: () => Promise<void>;
   readonly #step: (step: IpamStep) => void;
-  readonly #pauseMs: () => number;
+  readonly #turn: (work: () => Promise<void>) => Promise<void>;
   #waiting: Waiting[] = [];
   #isBusy = false;
 
   /**
    * @param reread brings the view up to date, and makes the pool when it is gone.
-   * @param pauseMs after each patch: what comes meanwhile goes together. Whereabouts reads a pool and then writes it if
-   *   nobody else has: it needs gaps.
+   * @param turn runs a batch when it is our turn to write: what comes meanwhile goes together.
    */
   constructor(
     cluster: Cluster,
     view: PoolView,
     reread: () => Promise<void>,
     step: (step: IpamStep) => void,
-    pauseMs: () => number,
+    turn: (work: () => Promise<void>) => Promise<void>,
   ) {
-    this.#pauseMs = pauseMs;
     this.view = view;
     this.#cluster = cluster;
     this.#reread = reread;
     this.#step = step;
+    this.#turn = turn;
   }
 
   /** @returns who has the address when it is somebody else. @throws {ApiError} {StoreError} */
@@ -87,11 +85,7 @@ export class RecordWriter {
   async #work(): Promise<void> {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    while (this.#waiting.length > 0) {
-      await this.#commit(this.#nextBatch());
-      const pauseMs = this.#pauseMs();
-      if (pauseMs > 0) await sleep(pauseMs, undefined, { ref: false });
-    }
+    while (this.#waiting.length > 0) await this.#turn(() => this.#commit(this.#nextBatch()));
     this.#isBusy = false;
   }
 

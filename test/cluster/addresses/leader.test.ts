@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { Election, type Lease } from "../../../daemonset/addresses/lease.ts";
+import { Election } from "../../../daemonset/addresses/lease.ts";
 import { LEASES as LEASE_KIND } from "../../../ipam/kubernetes/cluster.ts";
 import { connect } from "../../../ipam/kubernetes/connect.ts";
 import { Informer } from "../../../ipam/kubernetes/informer.ts";
+import type { Lease } from "../../../ipam/kubernetes/lease.ts";
 import { Daemon } from "../support/daemon.ts";
 import { pool } from "./support/agent.ts";
 import { dice, POOLS, recorded, reserved, startWorld, until } from "./support/world.ts";

@@ -6,9 +6,8 @@ import {
   NODES,
   type Resource,
 } from "../../../../ipam/kubernetes/cluster.ts";
+import { type Lease, WHEREABOUTS_LEASE } from "../../../../ipam/kubernetes/lease.ts";
 import type { Mode } from "../../../../ipam/kubernetes/mode.ts";
-import { THEIR_LEASE } from "../../../addresses/guard.ts";
-import type { Lease } from "../../../addresses/lease.ts";
 import { isHeard, type Report, readReports } from "../../../addresses/report.ts";
 import { addressKey, isSameOwner, type Located, recordsByAddress } from "../addresses.ts";
 import type { Progress } from "../progress.ts";
@@ -52,6 +51,7 @@ export interface TakeoverState {
   readonly nodesWithoutAgent: readonly string[];
 }
 
+/** Of Whereabouts, since it renewed its lease; our turns with it leave that time as it is. */
 const LIVE_MS = 60_000;
 /** A record is written behind, or a claim is between its two writes. */
 const STUCK_MS = 60_000;
@@ -67,7 +67,7 @@ export async function readStanding(cluster: Cluster, progress: Progress): Promis
   progress.at("reading agents and Whereabouts");
   const [reports, lease, workloads, nodes] = await Promise.all([
     readReports(cluster),
-    cluster.get<Lease>(LEASES, THEIR_LEASE),
+    cluster.get<Lease>(LEASES, WHEREABOUTS_LEASE),
     readWorkloads(cluster),
     cluster.list(NODES, { metadataOnly: true }),
   ]);

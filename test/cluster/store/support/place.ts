@@ -35,7 +35,7 @@ export class StorePlace implements AsyncDisposable {
   async open(mode: Mode | (() => Mode), options: Partial<KubernetesStoreOptions> = {}) {
     const cluster = options.cluster ?? (await this.cluster());
     const ask = typeof mode === "string" ? () => mode : mode;
-    return new KubernetesStore({ mode: ask, log: SILENT, createsAdopted: true, pauseMs: 0, ...options, cluster });
+    return new KubernetesStore({ mode: ask, log: SILENT, createsAdopted: true, gapMs: 0, ...options, cluster });
   }
 
   /** The records of a pool: key to record. */

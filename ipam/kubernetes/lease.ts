@@ -1,0 +1,16 @@
+import type { KubeObject } from "./cluster.ts";
+
+/** `leases.coordination.k8s.io`, v1. */
+export interface Lease extends KubeObject {
+  readonly spec: {
+    /** Empty: given back. */
+    readonly holderIdentity?: string;
+    readonly leaseDurationSeconds?: number;
+    readonly acquireTime?: string;
+    readonly renewTime?: string;
+    readonly leaseTransitions?: number;
+  };
+}
+
+/** The lease that a live Whereabouts takes for each ADD and DEL. */
+export const WHEREABOUTS_LEASE = "whereabouts";
