@@ -118,10 +118,10 @@ make_vm() {
 
 setup_peers() { # [GROUP...]: default all of test/peers
   local group
-  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus crictl kubernetes
+  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus crictl promlint kubernetes
   [ -e "$cache/peers/bin" ] || rm -f "$cache"/stamp.peers.*
   for group in "$@"; do
-    once "peers.$group" "$project"/test/peers/{build.sh,"$group"/{go.mod,go.sum,targets}} -- make_peer "$group"
+    once "peers.$group" "$project"/test/peers/{build.sh,"$group"/*} -- make_peer "$group"
   done
 }
 

@@ -1,10 +1,11 @@
 import { rmSync, writeFileSync } from "node:fs";
 import t from "tap";
+import { peer } from "../cluster/support/api-server.ts";
 import { readExposition, type Scrape } from "../daemonset/support/exposition.ts";
 import type { Agent } from "./support/agent.ts";
 import type { Verb } from "./support/call.ts";
 import { VFIO } from "./support/devices.ts";
-import { until } from "./support/run.ts";
+import { start, until } from "./support/run.ts";
 import { World } from "./support/world.ts";
 
 type Json = Record<string, unknown>;
@@ -62,6 +63,14 @@ t.test("railnet agent counts every call by plugin, verb and code, and knows whic
   t.equal(all.get("railnet_attachments"), world.records().length);
   for (const one of [a, b]) await call("DEL", one);
   t.equal((await scrape(agent)).get("railnet_attachments"), 0);
+});
+
+t.test("railnet agent's metrics are as Prometheus' own parser and linter want them", async (t) => {
+  const text = await body(await world.agent(), "/metrics");
+  const { exit, stdout } = await start(peer("promlint"), [], { stdin: text });
+  t.same({ exit, stdout }, { exit: 0, stdout: "" });
+  const bad = await start(peer("promlint"), [], { stdin: `${text}railnet_vfs 1 2 3\n` });
+  t.equal(bad.exit, 1, "and it would say so");
 });
 
 t.test("railnet agent counts what its reconciler ends", async (t) => {
