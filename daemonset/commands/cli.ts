@@ -74,8 +74,13 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     .command("ipam", "addresses of the cluster, or of this host: who has which, what is wrong, takeover", async (y) =>
       (await import("./ipam/register.ts")).registerIpam(y),
     )
-    .demandCommand(1, "Which command? See --help.")
+    .demandCommand(1, "which command")
     .strict()
+    .fail((message, error) => {
+      if (error) throw error; // or yargs prints all of it, behind the help
+      console.error(`railnet: cannot run this: ${message}; see --help`);
+      process.exit(2);
+    })
     .version(VERSION)
     .help()
     .epilogue("As railnet-sriov, with CNI_COMMAND set, this executable is the CNI plugin of that name.")

@@ -5,6 +5,17 @@ import { codeOf } from "../../cni/kernel/errno.ts";
 /** Called before a temporary file takes its name and after: where tests inject faults. */
 export type Step = (step: string) => void;
 
+/** A file could not be put in its place. `code` is an errno name. */
+export class PlaceError extends Error {
+  override readonly name = "PlaceError";
+  readonly code: string | undefined;
+
+  constructor(path: string, cause: unknown) {
+    super(`cannot put ${path} in its place: ${(cause as Error).message}`, { cause });
+    this.code = codeOf(cause);
+  }
+}
+
 const PIECE_BYTES = 1 << 20;
 
 /** Of every temporary file's name; whoever holds the installer's lock may delete what has it. */
@@ -15,7 +26,7 @@ const TEMPORARY = ".railnet-new";
  * written beside its place, synced, and renamed. What is there with the same content is left alone.
  *
  * @returns whether anything had to be done.
- * @throws {Error} with an errno name as `code`, ENOSPC say; then nothing has changed and no temporary file is left.
+ * @throws {PlaceError} ENOSPC say; then nothing has changed and no temporary file is left.
  */
 export function placeExecutable(source: string, path: string, step: Step = () => {}): boolean {
   if (isSameFile(source, path) && isExecutable(path)) return false;
@@ -67,9 +78,9 @@ function replace(path: string, mode: number, write: (to: number) => void, step: 
     }
     step(`install-${name}-written`);
     fs.renameSync(temporary, path);
-  } catch (error) {
+  } catch (cause) {
     fs.rmSync(temporary, { force: true });
-    throw error;
+    throw new PlaceError(path, cause);
   }
   syncDirectory(dir);
   step(`install-${name}-placed`);

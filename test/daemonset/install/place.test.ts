@@ -58,7 +58,9 @@ t.test("placeExecutable() leaves an open file to whoever runs it", async (t) => 
 
 t.test("placeExecutable() that fails before its rename leaves the old file and no temporary one", async (t) => {
   placeExecutable(join(dir, "old"), at("a"));
-  t.throws(() => placeExecutable(source, at("a"), fail), { message: "at install-a-written" });
+  t.throws(() => placeExecutable(source, at("a"), fail), {
+    message: `cannot put ${at("a")} in its place: at install-a-written`,
+  });
   t.equal(fs.readFileSync(at("a"), "utf8"), "old");
   t.same(names(), ["a"]);
 });
