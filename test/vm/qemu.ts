@@ -17,6 +17,8 @@ export interface MachineSpec {
   readonly primary: boolean;
   /** A virtio NIC on which the guest reaches the host's loopback as 10.0.2.2. */
   readonly hostPorts: boolean;
+  /** Raw image of a disk, /dev/vda. */
+  readonly disk?: string;
   readonly memoryMiB: number;
   readonly cpus: number;
   /** Added to the kernel's command line. */
@@ -83,6 +85,7 @@ export function qemuArguments(spec: MachineSpec, places: Places, accelerator: Ac
     ...Array.from({ length: RAILS }, (_, rail) => railDevices(spec, places, rail)).flat(),
     ...(spec.primary ? primaryDevices(spec, places) : []),
     ...(spec.hostPorts ? hostPortsDevices() : []),
+    ...(spec.disk ? diskDevices(spec.disk) : []),
     ...["-device", `virtio-serial-pci,max_ports=${CHANNELS + 1}`],
     ...Array.from({ length: CHANNELS }, (_, i) => channelDevices(places, i)).flat(),
     ...["-virtfs", "local,path=/,mount_tag=hostroot,security_model=passthrough,readonly=on,multidevs=remap"],
@@ -114,6 +117,12 @@ function primaryDevices(spec: MachineSpec, places: Places): string[] {
 function hostPortsDevices(): string[] {
   const device = "virtio-net-pci,netdev=host,addr=0x1d,romfile=,mac=02:cc:00:00:00:00";
   return ["-netdev", "user,id=host,ipv6=off", "-device", device];
+}
+
+/** `unsafe`: a flush need not reach the host's disk, since only the machine loses power, never the host. */
+function diskDevices(path: string): string[] {
+  const drive = `file=${path},if=none,id=disk,format=raw,cache=unsafe`;
+  return ["-drive", drive, "-device", "virtio-blk-pci,drive=disk,addr=0x1c"];
 }
 
 function channelDevices(places: Places, i: number): string[] {

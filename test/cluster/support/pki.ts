@@ -13,12 +13,12 @@ export class Pki {
     this.#openssl("req", "-x509", ...EC, "-keyout", "ca.key", "-out", "ca.crt", "-days", "30", "-subj", "/CN=test-ca", ...extensions.flatMap((e) => ["-addext", e])); // biome-ignore format: one command
   }
 
-  /** Certificate of a server on loopback. */
+  /** Certificate of a server on loopback, which a test machine sees as 10.0.2.2. */
   server(name: string): void {
     this.#sign(
       name,
       `/CN=${name}`,
-      "subjectAltName=IP:127.0.0.1,IP:10.96.0.1,DNS:localhost\nextendedKeyUsage=serverAuth",
+      "subjectAltName=IP:127.0.0.1,IP:10.96.0.1,IP:10.0.2.2,DNS:localhost\nextendedKeyUsage=serverAuth",
     );
   }
 

@@ -1,7 +1,7 @@
 import { until } from "../../../netns/support/run.ts";
 import { ApiServer } from "../../support/api-server.ts";
 import type { Json } from "../../support/raw.ts";
-import { setUpClusterNetwork } from "./cluster-network.ts";
+import { addNodeAddress, setUpClusterNetwork } from "./cluster-network.ts";
 import { Containerd } from "./containerd.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { makeImage, PAUSE } from "./image.ts";
@@ -90,6 +90,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   async #bringUp(): Promise<void> {
+    await addNodeAddress(this.node);
     await setUpClusterNetwork(this.node);
     await plugInRails(this.node, this.rails);
     await this.containerd.start();

@@ -1,8 +1,8 @@
 import { until } from "../../../netns/support/run.ts";
 import { peer } from "../../support/api-server.ts";
 import type { Json } from "../../support/raw.ts";
+import type { Computer, Program } from "./computer.ts";
 import { PAUSE } from "./image.ts";
-import type { Node, NodeProcess } from "./node.ts";
 
 const SOCKET = "/run/containerd/containerd.sock";
 
@@ -21,16 +21,16 @@ version = 2
 /** containerd of the machine's distribution, on a node. */
 export class Containerd {
   static readonly socket = `unix://${SOCKET}`;
-  readonly #node: Node;
-  #process: NodeProcess | undefined;
+  readonly #node: Computer;
+  #process: Program | undefined;
 
-  constructor(node: Node) {
+  constructor(node: Computer) {
     this.#node = node;
   }
 
   /** Starts it, and waits until it answers. */
   async start(): Promise<void> {
-    this.#node.write("/etc/containerd/config.toml", CONFIG);
+    await this.#node.write("/etc/containerd/config.toml", CONFIG);
     const process = await this.#node.spawn("containerd", ["containerd"]);
     this.#process = process;
     await until("containerd answers", async () => {

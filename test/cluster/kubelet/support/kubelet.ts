@@ -1,10 +1,7 @@
 import { type ApiServer, peer } from "../../support/api-server.ts";
+import type { Computer, Program } from "./computer.ts";
 import { Containerd } from "./containerd.ts";
 import { kubeconfigFor } from "./kubeconfig.ts";
-import type { Node, NodeProcess } from "./node.ts";
-
-/** Of the node's bridge: what `ping` and the cluster's network start from. */
-export const NODE_IP = "192.168.250.1";
 
 /** A kubelet that takes the machine as it is: cgroups of version 1 too, swap, a full disk, no iptables. */
 const CONFIG = {
@@ -32,20 +29,25 @@ const CONFIG = {
 
 /** The kubelet of a node. */
 export class Kubelet {
-  readonly #node: Node;
-  #process: NodeProcess | undefined;
+  readonly #node: Computer;
+  readonly #api: ApiServer;
+  readonly #config: object;
+  #process: Program | undefined;
 
-  constructor(node: Node, api: ApiServer) {
+  /** @param more of its KubeletConfiguration. */
+  constructor(node: Computer, api: ApiServer, more: object = {}) {
     this.#node = node;
-    const identity = { user: `system:node:${node.name}`, group: "system:nodes" };
-    node.write("/etc/kubernetes/kubelet.conf", kubeconfigFor(api, identity), 0o600);
-    node.write("/var/lib/kubelet/config.yaml", JSON.stringify(CONFIG));
+    this.#api = api;
+    this.#config = { ...CONFIG, ...more };
   }
 
   async start(): Promise<void> {
-    const { name } = this.#node;
+    const { name, ip, apiServer } = this.#node;
+    const identity = { user: `system:node:${name}`, group: "system:nodes" };
+    await this.#node.write("/etc/kubernetes/kubelet.conf", kubeconfigFor(this.#api, identity, apiServer), 0o600);
+    await this.#node.write("/var/lib/kubelet/config.yaml", JSON.stringify(this.#config));
     const files = ["--config=/var/lib/kubelet/config.yaml", "--kubeconfig=/etc/kubernetes/kubelet.conf"];
-    const command = [peer("kubelet"), ...files, `--hostname-override=${name}`, `--node-ip=${NODE_IP}`, "--v=2"];
+    const command = [peer("kubelet"), ...files, `--hostname-override=${name}`, `--node-ip=${ip}`, "--v=2"];
     this.#process = await this.#node.spawn("kubelet", command);
   }
 

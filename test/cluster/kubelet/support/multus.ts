@@ -2,13 +2,11 @@ import { readFileSync } from "node:fs";
 import { until } from "../../../netns/support/run.ts";
 import { peer } from "../../support/api-server.ts";
 import { installNads } from "../../support/install.ts";
-import type { Cluster } from "./cluster.ts";
-import { CLUSTER_CONF } from "./cluster-network.ts";
+import { CLUSTER_NETWORK } from "./cluster-network.ts";
+import type { Place, Program } from "./computer.ts";
 import { makeImage } from "./image.ts";
 import { kubeconfigFor } from "./kubeconfig.ts";
 import { DAEMON_SET, IMAGE, RBAC } from "./multus-objects.ts";
-import type { NodeProcess } from "./node.ts";
-import { SERVICE_IP } from "./service-address.ts";
 
 /** An executable that runs with every call; a daemon of the node; a daemon in a pod, as its DaemonSet has it. */
 export type MultusForm = "thin" | "process" | "pod";
@@ -20,16 +18,16 @@ const ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount";
 /** Multus 4.3.0 in front of a cluster's ordinary network. */
 export class Multus {
   readonly form: MultusForm;
-  readonly #cluster: Cluster;
-  #daemon: NodeProcess | undefined;
+  readonly #cluster: Place;
+  #daemon: Program | undefined;
 
-  private constructor(cluster: Cluster, form: MultusForm) {
+  private constructor(cluster: Place, form: MultusForm) {
     this.#cluster = cluster;
     this.form = form;
   }
 
   /** Returns once pods get their networks from it. */
-  static async start(cluster: Cluster, form: MultusForm): Promise<Multus> {
+  static async start(cluster: Place, form: MultusForm): Promise<Multus> {
     const multus = new Multus(cluster, form);
     const { api, node } = cluster;
     await installNads(api.raw);
@@ -38,7 +36,7 @@ export class Multus {
     if (form === "thin") await multus.#startThin();
     else if (form === "process") await multus.startDaemon();
     else await multus.#startPod();
-    await until("Multus has put itself before the cluster's network", () => multus.#hasConf(), 60_000);
+    await until("Multus has put itself before the cluster's network", () => multus.#hasConf(), 120_000);
     return multus;
   }
 
@@ -50,12 +48,13 @@ export class Multus {
   /** Starts the daemon as a process, which wants to find what a pod would. */
   async startDaemon(): Promise<void> {
     const { api, node } = this.#cluster;
-    node.write(`${ACCOUNT}/token`, await api.token("multus"));
-    node.write(`${ACCOUNT}/ca.crt`, readFileSync(api.pki.path("ca.crt"), "utf8"));
-    node.write("/run/multus.json", daemonConfig("", CONFS, "/run/multus/"));
+    await node.write(`${ACCOUNT}/token`, await api.token("multus"));
+    await node.write(`${ACCOUNT}/ca.crt`, readFileSync(api.pki.path("ca.crt"), "utf8"));
+    await node.write("/run/multus.json", daemonConfig("", CONFS, "/run/multus/"));
+    const { hostname, port } = new URL(node.apiServer);
     this.#daemon = await node.spawn("multus", [peer("multus-daemon"), "-config", "/run/multus.json"], {
-      KUBERNETES_SERVICE_HOST: SERVICE_IP,
-      KUBERNETES_SERVICE_PORT: "443",
+      KUBERNETES_SERVICE_HOST: hostname,
+      KUBERNETES_SERVICE_PORT: port || "443",
       MULTUS_NODE_NAME: node.name,
     });
   }
@@ -63,30 +62,32 @@ export class Multus {
   async #startThin(): Promise<void> {
     const { api, node } = this.#cluster;
     const kubeconfig = `${CONFS}/multus.d/multus.kubeconfig`;
-    node.write(kubeconfig, kubeconfigFor(api, { token: await api.token("multus") }), 0o600);
-    const network = JSON.parse(readFileSync(node.path(CLUSTER_CONF), "utf8"));
+    await node.write(kubeconfig, kubeconfigFor(api, { token: await api.token("multus") }, node.apiServer), 0o600);
     const log = { logLevel: "debug", logFile: "/run/multus.log" };
-    const conf = { cniVersion: "1.0.0", name: "multus", type: "multus", ...log, kubeconfig, delegates: [network] };
-    node.write(CONF, JSON.stringify(conf));
+    const conf = {
+      cniVersion: "1.0.0",
+      name: "multus",
+      type: "multus",
+      ...log,
+      kubeconfig,
+      delegates: [CLUSTER_NETWORK],
+    };
+    await node.write(CONF, JSON.stringify(conf));
   }
 
   async #startPod(): Promise<void> {
     const { api, containerd, node } = this.#cluster;
     const files = { "/usr/src/multus-cni/bin/multus-daemon": peer("multus-daemon") };
     await containerd.load(makeImage(node.folder, IMAGE, files));
-    node.write("/run/multus-daemon.json", daemonConfig("/hostroot", `/host${CONFS}`, "/host/run/multus/"));
+    await node.write("/run/multus-daemon.json", daemonConfig("/hostroot", `/host${CONFS}`, "/host/run/multus/"));
     await node.exec(["mkdir", "-p", "/run/k8s.cni.cncf.io", "/var/lib/cni/multus", "/etc/cni/multus/net.d"]);
     await api.raw.apply(DAEMON_SET);
   }
 
   /** Written by the daemon itself; the thin one's is there from the start. */
-  #hasConf(): boolean {
+  async #hasConf(): Promise<boolean> {
     if (this.#daemon?.ended) throw new Error(`multus-daemon ended: ${this.#daemon.log().slice(-2000)}`);
-    try {
-      return readFileSync(this.#cluster.node.path(CONF), "utf8") !== "";
-    } catch {
-      return false;
-    }
+    return (await this.#cluster.node.run(["test", "-s", CONF])).exit === 0;
   }
 }
 

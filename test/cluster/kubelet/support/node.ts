@@ -14,6 +14,8 @@ import { dirname, join } from "node:path";
 import { must, type Ran, start, until } from "../../../netns/support/run.ts";
 import { Daemon } from "../../support/daemon.ts";
 import { inGroup, makeGroup, removeGroup } from "./cgroup.ts";
+import type { Computer, Program } from "./computer.ts";
+import { SERVICE_IP } from "./service-address.ts";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -23,24 +25,21 @@ const PROJECT = realpathSync(join(import.meta.dirname, "../../../.."));
 const PREFIX = "railnet-node-";
 const NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup"];
 
-/** A program that runs on a node until it is told to stop. */
-export interface NodeProcess {
+/** A program of a node, whose log is all that it wrote. */
+export interface NodeProcess extends Program {
   /** As this machine counts. */
   readonly pid: number;
-  readonly ended: boolean;
-  /** All that it wrote. */
-  log(): string;
-  signal(signal: NodeJS.Signals): void;
-  /** Ends it and waits for that. */
-  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 /**
  * A computer made of namespaces: mounts, processes, network, host name and cgroups of its own, above the machine's files
  * (see node-init.sh). Ends with the process that made it, however that ends. Needs root.
  */
-export class Node implements AsyncDisposable {
+export class Node implements Computer, AsyncDisposable {
   readonly name: string;
+  /** Of a bridge: what `ping` and the cluster's network start from. */
+  readonly ip = "192.168.250.1";
+  readonly apiServer = `https://${SERVICE_IP}`;
   /** Of this machine: logs. */
   readonly folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
   readonly #group: string;

@@ -1,22 +1,21 @@
-import type { Ran } from "../../../netns/support/run.ts";
 import type { Json } from "../../support/raw.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Computer, Place } from "./computer.ts";
 
 /** The network namespace of a pod that runs, as the runtime names it. */
-async function netnsOf({ containerd }: Cluster, pod: string): Promise<string> {
+async function netnsOf({ containerd }: Pick<Place, "containerd">, pod: string): Promise<string> {
   const { items } = await containerd.crictl("pods", "--name", `^${pod}$`, "--state", "ready");
   const { info } = await containerd.crictl("inspectp", items[0].id);
   return info.runtimeSpec.linux.namespaces.find(({ type }: Json) => type === "network").path;
 }
 
 /** What `ip -j -d addr` shows in a pod. */
-export async function linksOf(cluster: Cluster, pod: string): Promise<Json[]> {
+export async function linksOf(cluster: Place, pod: string): Promise<Json[]> {
   const netns = await netnsOf(cluster, pod);
   return JSON.parse(await cluster.node.exec(["nsenter", `--net=${netns}`, "ip", "-j", "-d", "addr"]));
 }
 
 /** Asks an address from a pod, by one of its interfaces. */
-export async function ping(cluster: Cluster, pod: string, ifname: string, address: string): Promise<Ran> {
+export async function ping(cluster: Place, pod: string, ifname: string, address: string): ReturnType<Computer["run"]> {
   const netns = await netnsOf(cluster, pod);
   return cluster.node.run(["nsenter", `--net=${netns}`, "ping", "-c1", "-W5", "-I", ifname, address]);
 }

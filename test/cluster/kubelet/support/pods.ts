@@ -41,9 +41,11 @@ export interface NetworkStatus {
 /** Pods of namespace `default`, as its user sees them. */
 export class Pods {
   readonly #raw: RawClient;
+  readonly #limitMs: number;
 
-  constructor(raw: RawClient) {
+  constructor(raw: RawClient, limitMs = LIMIT_MS) {
     this.#raw = raw;
+    this.#limitMs = limitMs;
   }
 
   async create(name: string, options: PodOptions = {}): Promise<void> {
@@ -62,7 +64,7 @@ export class Pods {
       pod = await this.get(name);
       return pod?.status?.phase === "Running" && pod.status.containerStatuses?.[0]?.ready;
     };
-    await until(`pod ${name} runs`, runs, LIMIT_MS).catch(async (error) => {
+    await until(`pod ${name} runs`, runs, this.#limitMs).catch(async (error) => {
       throw new Error(`${error.message}: ${(await this.events(name)).join("\n")}`);
     });
     return pod;
@@ -79,7 +81,7 @@ export class Pods {
   }
 
   async gone(name: string): Promise<void> {
-    await until(`pod ${name} is gone`, async () => (await this.get(name)) === undefined, LIMIT_MS);
+    await until(`pod ${name} is gone`, async () => (await this.get(name)) === undefined, this.#limitMs);
   }
 
   async remove(...names: string[]): Promise<void> {

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { Test } from "tap";
 import { until } from "../../../netns/support/run.ts";
 import type { Json } from "../../support/raw.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Place } from "./computer.ts";
+import type { Rail } from "./rails.ts";
 
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
 /** Of a busy machine; addresses are given back behind the DEL, their pool's view some seconds later. */
@@ -24,7 +25,7 @@ export interface State {
   readonly orphans: readonly string[];
 }
 
-export async function look(cluster: Cluster): Promise<State> {
+export async function look(cluster: Place & { readonly rails: readonly Rail[] }): Promise<State> {
   const { api, containerd, node, rails } = cluster;
   const names = new Set(rails.flatMap(({ name, vfs }) => [name, ...vfs.map(({ netdev }) => netdev)]));
   const links: Json[] = JSON.parse(await node.exec(["ip", "-j", "-d", "link"]));
@@ -48,7 +49,7 @@ export async function look(cluster: Cluster): Promise<State> {
 }
 
 /** Asserts that the state becomes `wanted`: what is released behind a DEL has its time. */
-export async function becomes(t: Test, cluster: Cluster, wanted: State): Promise<void> {
+export async function becomes(t: Test, cluster: Parameters<typeof look>[0], wanted: State): Promise<void> {
   let seen: State | undefined;
   const is = async () => {
     seen = await look(cluster);
