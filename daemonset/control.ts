@@ -1,4 +1,5 @@
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import type { RailNames } from "./inventory/rails.ts";
 import { isLogLevel, LOG_LEVELS, type LogLevel } from "./log.ts";
 import type { Note } from "./notes.ts";
 
@@ -22,24 +23,25 @@ export interface AgentState {
   /** Attachments whose addresses are not given back yet. */
   readonly pendingReleases: number;
   readonly events: { readonly sent: number; readonly dropped: number; readonly waiting: number };
+  readonly rails: RailNames;
   /** The last ones, the newest last. */
   readonly notes: readonly Note[];
 }
 
 export interface Controlled {
-  state(): AgentState;
+  state(): Promise<AgentState>;
   setLogLevel(level: LogLevel): void;
 }
 
 /** Answers the command line. Never throws. */
-export function control(request: CniRequest, agent: Controlled): CniResponse {
+export async function control(request: CniRequest, agent: Controlled): Promise<CniResponse> {
   try {
     const question = JSON.parse(request.stdin) as { ask?: unknown; level?: unknown } | null;
     if (question?.ask === "log-level") {
       if (!isLogLevel(question.level)) throw new Error(`cannot set the log level: want ${LOG_LEVELS.join(", ")}`);
       agent.setLogLevel(question.level);
     } else if (question?.ask !== "state") throw new Error("cannot answer: the question is unknown to this version");
-    return { exit: 0, stdout: JSON.stringify(agent.state()), stderr: "" };
+    return { exit: 0, stdout: JSON.stringify(await agent.state()), stderr: "" };
   } catch (error) {
     return { exit: 1, stdout: JSON.stringify({ msg: (error as Error).message }), stderr: "" };
   }

@@ -7,6 +7,7 @@ import { type AgentState, control } from "./control.ts";
 import { failedAdd } from "./events/failed-add.ts";
 import { EventRecorder } from "./events/recorder.ts";
 import type { Health } from "./health.ts";
+import type { RailNames } from "./inventory/rails.ts";
 import type { Lane } from "./lane.ts";
 import type { LevelledLog, LogLevel } from "./log.ts";
 import { followLogLevel } from "./log-level.ts";
@@ -61,9 +62,12 @@ export class Observation {
       lane.setLogLevel(level);
     };
     health.notAlive = () => (lane.silentMs() > STUCK_MS ? "the kernel thread shows no sign of life" : "");
-    health.metrics = () => this.#metrics.render({ paths, railOf: (pf) => pf, addresses, events: recorder });
+    health.metrics = async () => {
+      const { byPf } = await this.#rails();
+      return this.#metrics.render({ paths, railOf: (pf) => byPf[pf] ?? pf, addresses, events: recorder });
+    };
     void followLogLevel({ file: join(configDir, "logLevel"), log, signal: this.#stop.signal }, setLogLevel);
-    return async (request) => control(request, { setLogLevel, state: () => this.#state(addresses, node) });
+    return (request) => control(request, { setLogLevel, state: () => this.#state(addresses, node) });
   }
 
   /** A handler of calls that are parts of others. */
@@ -101,7 +105,14 @@ export class Observation {
     return observed(handler, { counts: this.#metrics.calls, ...observers });
   }
 
-  #state(addresses: Observed["addresses"], node: string): AgentState {
+  /** YAML and its reader are not worth their memory to an agent that nobody asks. */
+  async #rails(): Promise<RailNames> {
+    const { readRailNames } = await import("./inventory/rails.ts");
+    const { configDir, paths } = this.#options;
+    return readRailNames(join(configDir, "rails"), paths.sysfs);
+  }
+
+  async #state(addresses: Observed["addresses"], node: string): Promise<AgentState> {
     const { log } = this.#options;
     return {
       version: VERSION,
@@ -112,6 +123,7 @@ export class Observation {
       node,
       pendingReleases: addresses.pending(),
       events: this.recorder.counts,
+      rails: await this.#rails(),
       notes: this.#notes.all(),
     };
   }

@@ -14,6 +14,7 @@ interface StatusOptions {
   readonly json: boolean;
   readonly watch: boolean;
   readonly seconds: number;
+  readonly configDir: string;
 }
 
 export const registerStatus = (y: Argv): Argv =>
@@ -25,6 +26,11 @@ export const registerStatus = (y: Argv): Argv =>
         .option("json", { type: "boolean", default: false, describe: "for scripts; with --watch one line a look" })
         .option("watch", { alias: "w", type: "boolean", default: false, describe: "again and again, until Ctrl-C" })
         .option("seconds", { type: "number", default: 2, describe: "between two looks of --watch" })
+        .option("config-dir", {
+          type: "string",
+          default: "/etc/railnet/config",
+          describe: "where the ConfigMap railnet-config is mounted, for when no agent can be asked",
+        })
         .example("$0 status", "works without an agent, too")
         .example("$0 status --json | jq -r '.attachments[] | select(.rail == \"rail0\").pod'", "who is on a rail")
         .epilogue(
@@ -34,11 +40,11 @@ export const registerStatus = (y: Argv): Argv =>
     running(status),
   );
 
-async function status({ json, watch, seconds }: StatusOptions): Promise<ExitCode> {
+async function status({ json, watch, seconds, configDir }: StatusOptions): Promise<ExitCode> {
   const host = createHost({ paths: pathsFrom(process.env), exec: execCommand, log: createLog("silent") });
   const policy = readNodePolicy(host.paths, process.env);
   for (;;) {
-    const now = await gatherStatus(host, policy, () => undefined);
+    const now = await gatherStatus({ host, policy, configDir });
     const text = json ? `${JSON.stringify(now, null, watch ? 0 : 2)}\n` : reportStatus(now, Date.now());
     const isRead = print(watch && !json ? onScreen(text, isatty(1)) : text);
     if (!watch || !isRead) return now.problems.length === 0 ? 0 : 1;

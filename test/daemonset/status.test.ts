@@ -2,6 +2,7 @@ import t from "tap";
 import type { NodeStatus } from "../../daemonset/commands/status/node-status.ts";
 import { problemsOf } from "../../daemonset/commands/status/problems.ts";
 import { reportStatus, speedText } from "../../daemonset/commands/status/report.ts";
+import { NO_RAILS } from "../../daemonset/inventory/rails.ts";
 
 const NOW = Date.parse("2026-01-02T03:04:05Z");
 const agent = {
@@ -14,6 +15,7 @@ const agent = {
   node: "node-a",
   pendingReleases: 0,
   events: { sent: 0, dropped: 0, waiting: 0 },
+  rails: NO_RAILS,
   notes: [],
 } as const;
 const rail: NodeStatus["rails"][number] = {
@@ -36,6 +38,8 @@ const well: Omit<NodeStatus, "problems"> = {
   agent,
   rdma: "exclusive",
   rails: [rail],
+  absent: [],
+  unusable: "",
   attachments: [
     {
       pod: "ns/trainer-0",
@@ -77,6 +81,11 @@ t.test("reportStatus() shows what the agent did last, the newest first, without 
   t.match(text, /AGO +LAST +ABOUT +WHY\n14m +attachment ended +VF 0000:18:00\.1 +new \?\[2J\n54m .* old\n/);
 });
 
+t.test("reportStatus() names configured rails that are not here", async (t) => {
+  const text = report({ ...well, absent: [{ rail: "rail7", why: "no PF of this node matches its selectors" }] });
+  t.match(text, /\n\nrail rail7 is not on this node: no PF of this node matches its selectors\n\n/);
+});
+
 for (const { when, status, want } of [
   { when: "nothing", status: well, want: [] },
   {
@@ -88,6 +97,11 @@ for (const { when, status, want } of [
     when: "an agent that waits",
     status: { ...well, agent: { ...agent, notReady: "the journal is being read" } },
     want: ["the agent does not serve: the journal is being read"],
+  },
+  {
+    when: "a list of rails that is none",
+    status: { ...well, unusable: "cannot read rails: want a list" },
+    want: ["cannot read rails: want a list (key rails of the ConfigMap kube-system/railnet-config)"],
   },
   {
     when: "a rail without carrier",

@@ -143,6 +143,30 @@ t.test("railnet status shows what the agent ended, and why", async (t) => {
   t.match(await text(), new RegExp(`attachment ended +VF ${VFIO} +${a.id} \\(net1\\): its network namespace is gone`));
 });
 
+t.test("railnet status and /metrics call rails as the ConfigMap does, and name those that are not here", async (t) => {
+  await world.noAgent();
+  const configDir = join(world.dir, "config");
+  mkdirSync(configDir);
+  writeFileSync(
+    join(configDir, "rails"),
+    "[{name: fast, pf: {names: [rail1]}}, {name: east, pf: {names: [none]}}, {name: bare, pf: {names: [bare]}}]",
+  );
+  const alone = JSON.parse((await world.railnet("status", "--json", "--config-dir", configDir)).stdout);
+  const agent = await world.startAgent(9811, {}, ["--config-dir", configDir, "--device-plugins", ""]).ready();
+  const asked = await status();
+  for (const { rails, absent } of [alone, asked]) {
+    t.same(rails.map((one: Json) => [one["rail"], one["pf"]]), [["rail0", "rail0"], ["fast", "rail1"], ["bare", "bare"]]); // biome-ignore format: one row
+    t.match(absent, [{ rail: "east", why: /^no PF of this node matches/ }]);
+  }
+  const metrics = await world.host.exec("curl", "-s", `http://127.0.0.1:${agent.port}/metrics`);
+  t.match(metrics, /^railnet_vfs\{rail="fast",pf="rail1",state="free"\} 3$/m);
+  writeFileSync(join(configDir, "rails"), "fast");
+  const broken = await status();
+  t.match(broken.problems, [/^cannot read rails: want a list .* \(key rails of the ConfigMap/]);
+  t.equal(broken.exit, 1);
+  await agent.end("SIGTERM");
+});
+
 t.test("railnet status of a node without SR-IOV says so, and survives what it finds", async (t) => {
   await world.noAgent();
   const empty = join(world.dir, "empty");

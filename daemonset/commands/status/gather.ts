@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { Journal } from "../../../cni/attachment/journal.ts";
 import type { Attachment } from "../../../cni/attachment/record.ts";
 import { isInPod, openOwnNetns } from "../../../cni/attachment/restore.ts";
@@ -8,25 +9,37 @@ import { NetlinkSocket } from "../../../cni/kernel/netlink/socket.ts";
 import { NETLINK_RDMA, rdmaNetnsMode } from "../../../cni/kernel/rdma.ts";
 import { driverOf, numaNodeOf, rdmaDevicesOf, speedOf } from "../../../cni/kernel/sysfs.ts";
 import type { NodePolicy } from "../../../ipam/host.ts";
+import { readRailNames } from "../../inventory/rails.ts";
 import { listPfsWithVfs, type PfWithVfs } from "../../inventory/vfs.ts";
 import { AgentSilentError, askAgent } from "../ask-agent.ts";
 import type { AgentAnswer, AttachmentStatus, NodeStatus, RailStatus } from "./node-status.ts";
 import { problemsOf } from "./problems.ts";
 
 /** Name of the rail that a PF is, undefined for a PF that is none. */
-export type RailOf = (pf: string) => string | undefined;
+type RailOf = (pf: string) => string | undefined;
+
+export interface GatherOptions {
+  readonly host: Host;
+  readonly policy: NodePolicy;
+  /** Where the ConfigMap is mounted: in a container; on the host it is empty, and the agent knows more. */
+  readonly configDir: string;
+}
 
 /** Looks at kernel and journal, and asks the agent. Takes no locks and changes nothing. */
-export async function gatherStatus(host: Host, policy: NodePolicy, railOf: RailOf): Promise<NodeStatus> {
+export async function gatherStatus({ host, policy, configDir }: GatherOptions): Promise<NodeStatus> {
   const { sysfs, stateDir, runDir } = host.paths;
   const attachments = new Journal(stateDir).all();
   const used = new Set(attachments.filter(({ phase }) => phase !== "returned").map(({ device }) => device.pci));
-  const pfs = listPfsWithVfs(sysfs, used).filter(({ name, vfs }) => vfs.length > 0 || railOf(name));
   const agent = await ask(runDir);
+  const names = agent.answers ? agent.rails : readRailNames(join(configDir, "rails"), sysfs);
+  const railOf: RailOf = (pf) => names.byPf[pf];
+  const pfs = listPfsWithVfs(sysfs, used).filter(({ name, vfs }) => vfs.length > 0 || railOf(name));
   const known = {
     node: agent.answers ? agent.node : (policy.node ?? hostname()),
     agent,
     rdma: rdmaMode(),
+    absent: names.absent,
+    unusable: names.unusable,
     rails: pfs.map((pf) => railStatus(pf, railOf, host)),
     attachments: attachments.map((a) => attachmentStatus(a, railOf, host)).toSorted(byPod),
   };

@@ -1,4 +1,5 @@
 import type { AgentState } from "../../control.ts";
+import type { RailNames } from "../../inventory/rails.ts";
 import type { VfState } from "../../inventory/vfs.ts";
 
 /** What `railnet status --json` prints. What is not known is null. */
@@ -8,6 +9,10 @@ export interface NodeStatus {
   readonly agent: AgentAnswer;
   readonly rdma: "shared" | "exclusive" | null;
   readonly rails: readonly RailStatus[];
+  /** Configured rails that this node does not have, which is no problem. */
+  readonly absent: RailNames["absent"];
+  /** Why the list of rails cannot be used; empty when it can. */
+  readonly unusable: string;
   readonly attachments: readonly AttachmentStatus[];
   /** One sentence each, with what to do; none: all is well. */
   readonly problems: readonly string[];

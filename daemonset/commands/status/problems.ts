@@ -2,10 +2,11 @@ import type { AttachmentStatus, NodeStatus, RailStatus } from "./node-status.ts"
 
 /** What is wrong on a node, one sentence each, with what to do. Pure. */
 export function problemsOf(status: Omit<NodeStatus, "problems">): string[] {
-  const { agent, rails, attachments } = status;
+  const { agent, rails, unusable, attachments } = status;
   return [
     ...(agent.answers ? [] : [agent.why]),
     ...(agent.answers && agent.notReady ? [`the agent does not serve: ${agent.notReady}`] : []),
+    ...(unusable ? [`${unusable} (key rails of the ConfigMap kube-system/railnet-config)`] : []),
     ...rails.flatMap(railProblems),
     ...attachments.flatMap(attachmentProblems),
   ];

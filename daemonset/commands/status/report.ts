@@ -6,10 +6,11 @@ const MAX_NOTES = 8;
 
 /** A node's status for people. Pure. */
 export function reportStatus(status: NodeStatus, nowMs: number): string {
-  const { rails, attachments } = status;
+  const { rails, absent, attachments } = status;
   return [
     headOf(status, nowMs),
     rails.length > 0 ? railTable(rails) : "no rails: no PF of this node has VFs\n",
+    absent.map(({ rail, why }) => `rail ${rail} is not on this node: ${why}\n`).join(""),
     attachments.length > 0 ? attachmentTable(attachments) : "no pod has a VF\n",
     notes(status, nowMs),
     problems(status),
