@@ -24,6 +24,8 @@ export interface AgentOptions {
   readonly paths: Partial<Paths>;
   /** `host:port` of the health endpoints, or empty for none. */
   readonly health: string;
+  /** `host:port` where Prometheus finds `/metrics` and nothing else, or empty: it is at `health` too. */
+  readonly metrics: string;
   /** Where the ConfigMap `railnet-config` is mounted; it may be missing. */
   readonly configDir: string;
   /** Seconds between two runs of the reconciler when nothing happens. */
@@ -58,6 +60,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const observation = new Observation({ paths, configDir, log });
   const { health, recorder, countRequest } = observation;
   const endpoint = address ? await serveHealth(address, health, log) : undefined;
+  const scraped = options.metrics ? await serveHealth(options.metrics, health, log, ["/metrics"]) : undefined;
   using _only = await beTheOnlyOne(runDir, log);
   checkHostRoot(paths);
   const installing = install && (await startInstalling(install, paths, log));
@@ -94,6 +97,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   addresses.stop();
   installing?.stop();
   endpoint?.close();
+  scraped?.close();
   lane.terminate();
 }
 

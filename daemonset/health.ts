@@ -13,6 +13,8 @@ export interface Health {
   metrics?: () => Promise<string>;
 }
 
+const PAGES = ["/healthz", "/readyz", "/metrics"];
+
 /** Pause before an address that is taken is tried again. */
 const RETRY_MS = 200;
 
@@ -21,13 +23,19 @@ const RETRY_MS = 200;
  * kernel cannot stall it, and an answer proves that the event loop turns. During an upgrade the predecessor, in the same host network, still has the address and answers the probes; this one
  * takes it over as soon as it is free.
  *
+ * @param pages what is served here; default: all.
  * @returns once it listens or waits for that.
  * @throws {Error} for an address that no socket can have.
  */
-export async function serveHealth(address: string, health: Health, log: Log): Promise<{ close(): void }> {
+export async function serveHealth(
+  address: string,
+  health: Health,
+  log: Log,
+  pages: readonly string[] = PAGES,
+): Promise<{ close(): void }> {
   const { host, port } = parseAddress(address);
   const server = createServer(async (request, response) => {
-    const { status, type = "text/plain; charset=utf-8", body } = await answer(request.url ?? "", health);
+    const { status, type = "text/plain; charset=utf-8", body } = await answer(request.url ?? "", health, pages);
     response.writeHead(status, { "Content-Type": type }).end(request.method === "HEAD" ? "" : body);
   });
   const listen = () =>
@@ -59,11 +67,11 @@ interface Page {
   readonly body: string;
 }
 
-async function answer(url: string, health: Health): Promise<Page> {
-  const path = url.split("?", 1)[0];
+async function answer(url: string, health: Health, pages: readonly string[]): Promise<Page> {
+  const path = url.split("?", 1)[0]!;
+  if (!pages.includes(path)) return { status: 404, body: `want ${pages.join(", ")}\n` };
   if (path === "/healthz") return probe(health.notAlive?.() ?? "");
   if (path === "/readyz") return probe(health.notReady);
-  if (path !== "/metrics") return { status: 404, body: "want /healthz, /readyz or /metrics\n" };
   if (!health.metrics) return { status: 503, body: `no metrics yet: ${health.notReady}\n` };
   try {
     return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: await health.metrics() };

@@ -31,6 +31,11 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
             default: "127.0.0.1:9808",
             describe: "host:port of /healthz, /readyz and /metrics, empty for none",
           })
+          .option("metrics", {
+            type: "string",
+            default: "",
+            describe: "host:port of /metrics alone, for a Prometheus on other nodes; it is at --health too",
+          })
           .option("config-dir", {
             type: "string",
             default: "/etc/railnet/config",

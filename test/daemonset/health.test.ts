@@ -23,6 +23,11 @@ t.test("serveHealth() says what is so, and why not", async (t) => {
   health.metrics = () => Promise.reject(new Error("no sysfs"));
   t.equal(await get("/metrics"), "500 cannot read the metrics: no sysfs", "a scrape that fails ends nothing");
   t.match(await get("/other"), /^404 /);
+  const scraped = await freePort();
+  const more = await serveHealth(`127.0.0.1:${scraped}`, health, silent, ["/metrics"]);
+  t.teardown(() => more.close());
+  const statusOf = async (path: string) => (await fetch(`http://127.0.0.1:${scraped}${path}`)).status;
+  t.same([await statusOf("/metrics"), await statusOf("/readyz")], [500, 404], "another address may serve less");
 });
 
 function freePort(): Promise<number> {
