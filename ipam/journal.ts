@@ -74,6 +74,7 @@ export class ClaimJournal {
       fs.renameSync(`${file}.tmp`, file);
       if (synced) syncDirectory(this.#dir);
     } catch (cause) {
+      fs.rmSync(`${file}.tmp`, { force: true });
       throw new CniError(
         CODE.IO_FAILURE,
         `cannot write the journal of addresses in ${this.#dir}: ${(cause as Error).message}`,

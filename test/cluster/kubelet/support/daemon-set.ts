@@ -33,14 +33,9 @@ export class RailnetDaemonSet {
 
   /** @returns what it prints. @throws {Error} with what it prints on standard error. */
   kubectl(...args: string[]): Promise<string> {
-    return must(peer("kubectl"), [
-      "--kubeconfig",
-      this.#kubeconfig,
-      `--cache-dir=${this.#cluster.api.folder}/kubectl`,
-      "--namespace",
-      "kube-system",
-      ...args,
-    ]);
+    const { folder } = this.#cluster.api;
+    const flags = [`--kubeconfig=${this.#kubeconfig}`, `--cache-dir=${folder}/kubectl`, "--namespace=kube-system"];
+    return must(peer("kubectl"), [...flags, ...args]);
   }
 
   /** Waits until the pod of the newest version is ready and older ones are gone. */
@@ -53,8 +48,23 @@ export class RailnetDaemonSet {
     return this.#cluster.api.raw.list(PODS);
   }
 
-  /** The log of its pod. */
-  log(): Promise<string> {
-    return this.kubectl("logs", DAEMON_SET);
+  /** Waits until a pod that is not one of these is there. */
+  async newPod(old: readonly Json[]): Promise<Json> {
+    const isNew = ({ metadata }: Json) => !old.some((pod) => pod.metadata.name === metadata.name);
+    await until("a new pod is there", async () => (await this.pods()).some(isNew), 60_000);
+    return (await this.pods()).find(isNew);
+  }
+
+  /** What a pod of it wrote. */
+  log(pod: string): Promise<string> {
+    return this.#cluster.node.exec(["sh", "-c", `cat /var/log/pods/kube-system_${pod}_*/agent/*.log`]);
+  }
+
+  /** Ends the agent as a crash does; the kubelet starts it again. */
+  async killAgent(): Promise<void> {
+    const { containerd, node } = this.#cluster;
+    const { containers } = await containerd.crictl("ps", "--name", "^agent$");
+    const { info } = await containerd.crictl("inspect", containers[0].id);
+    await node.exec(["kill", "-KILL", `${info.pid}`]);
   }
 }

@@ -37,12 +37,23 @@ export async function plugInRails(node: Node, rails: readonly Rail[]): Promise<v
   const links = rails.flatMap(({ name, vfs }) => [
     `link add ${name}sw type bridge`,
     `link set ${name}sw up`,
-    ...[name, ...vfs.map(({ netdev }) => netdev)].flatMap((link) => [
-      `link add ${link} type veth peer name ${link}p`,
-      `link set ${link}p master ${name}sw up`,
-    ]),
+    ...[name, ...vfs.map(({ netdev }) => netdev)].flatMap((link) => pair(name, link)),
     `link set ${name} up`,
   ]);
-  const { exit, stderr } = await node.run(["ip", "-batch", "-"], { stdin: links.join("\n") });
-  if (exit !== 0) throw new Error(`cannot plug in rails: ${stderr}`);
+  await batch(node, links);
+}
+
+/** Makes a VF's link anew: a VF falls back to the host when its namespace ends, what stands in for it is gone. */
+export async function replug(node: Node, rail: Rail, { netdev }: Vf): Promise<void> {
+  await batch(node, pair(rail.name, netdev));
+}
+
+const pair = (rail: string, link: string): string[] => [
+  `link add ${link} type veth peer name ${link}p`,
+  `link set ${link}p master ${rail}sw up`,
+];
+
+async function batch(node: Node, lines: readonly string[]): Promise<void> {
+  const { exit, stderr } = await node.run(["ip", "-batch", "-"], { stdin: lines.join("\n") });
+  if (exit !== 0) throw new Error(`cannot plug in: ${stderr}`);
 }

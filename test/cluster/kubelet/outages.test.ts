@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import t from "tap";
+import { until } from "../../netns/support/run.ts";
+import type { Json } from "../support/raw.ts";
+import { Cluster } from "./support/cluster.ts";
+import { RailnetDaemonSet } from "./support/daemon-set.ts";
+import { applyFixedNads, fixedNetworks, fourRails } from "./support/four-rails.ts";
+import { Multus } from "./support/multus.ts";
+import { replug } from "./support/rails.ts";
+import { becomes, look } from "./support/state.ts";
+
+const VFS = 6;
+const cluster = await Cluster.start({ vfs: VFS });
+t.teardown(() => cluster.stop());
+t.setTimeout(600_000);
+const { api, containerd, kubelet, node, pods, rails } = cluster;
+const multus = await Multus.start(cluster, "process");
+await RailnetDaemonSet.apply(cluster);
+await applyFixedNads(cluster, VFS);
+const create = (name: string, i: number) => pods.create(name, { networks: fixedNetworks(cluster, i).slice(0, 2) });
+const start = async (name: string, i: number) => {
+  await create(name, i);
+  return pods.running(name);
+};
+/** Which container it is, and how often it was started again. */
+const life = ({ status }: Json) => status.containerStatuses.map(({ containerID, restartCount }: Json) => `${containerID} ${restartCount}`); // biome-ignore format: one line
+
+t.test("the API server is down for a minute while pods are created and deleted", async (t) => {
+  const before = await look(cluster);
+  const kept = await start("kept", 0);
+  await Promise.all([start("old1", 1), start("old2", 2)]);
+  await Promise.all([create("new3", 3), create("new4", 4), pods.delete("old1"), pods.delete("old2")]);
+  await api.down("SIGKILL");
+  await sleep(60_000);
+  await api.startAgain();
+  await Promise.all([pods.gone("old1"), pods.gone("old2"), pods.running("new3"), pods.running("new4")]);
+  t.same(life(await pods.running("kept")), life(kept), "a pod that ran goes on");
+  await pods.remove("kept", "new3", "new4");
+  await becomes(t, cluster, before);
+});
+
+t.test("containerd and the kubelet are killed while pods are created", async (t) => {
+  const before = await look(cluster);
+  const kept = await start("kept", 0);
+  await Promise.all([1, 2, 3, 4].map((i) => create(`new${i}`, i)));
+  await until(
+    "one of them is being attached",
+    async () => (await look(cluster)).files.length > before.files.length + 4,
+  );
+  await Promise.all([kubelet.stop("SIGKILL"), containerd.stop("SIGKILL")]);
+  await containerd.start();
+  await kubelet.start();
+  await cluster.ready();
+  await Promise.all([1, 2, 3, 4].map((i) => pods.running(`new${i}`)));
+  t.same(life(await pods.running("kept")), life(kept), "a pod that ran goes on");
+  await pods.remove("kept", "new1", "new2", "new3", "new4");
+  await becomes(t, cluster, before);
+});
+
+t.test("a network is deleted before its pods", async (t) => {
+  const before = await look(cluster);
+  await start("orphan", 0);
+  for (const name of fixedNetworks(cluster, 0))
+    await api.raw.delete(`/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions/${name}`);
+  await pods.remove("orphan");
+  await becomes(t, cluster, before);
+  await applyFixedNads(cluster, 1);
+});
+
+t.test("the daemon of Multus is killed while it attaches", async (t) => {
+  const before = await look(cluster);
+  const all = [0, 1, 2, 3, 4, 5];
+  await Promise.all(all.map((i) => create(`pod${i}`, i)));
+  await until("one of them is being attached", async () => (await look(cluster)).files.length > before.files.length);
+  await multus.stopDaemon("SIGKILL");
+  await multus.startDaemon();
+  await Promise.all(all.map((i) => pods.running(`pod${i}`)));
+  await pods.remove(...all.map((i) => `pod${i}`));
+  await becomes(t, cluster, before);
+});
+
+t.test("a DEL that Multus' shim swallows: the reconciler does it", async (t) => {
+  const before = await look(cluster);
+  await start("lost", 0);
+  await multus.stopDaemon("SIGKILL");
+  await pods.remove("lost");
+  await multus.startDaemon();
+  for (const rail of rails.slice(0, 2)) await replug(node, rail, rail.vfs[0]!);
+  // The address of the ordinary network is lost: nobody cares for that one.
+  const { orphans } = await look(cluster);
+  t.equal(orphans.length, 1, "the ordinary network lost its address: the DEL was swallowed");
+  const macs = (await look(cluster)).links;
+  await becomes(t, cluster, { ...before, links: macs, orphans });
+  await fourRails(t, cluster, (pod) => fixedNetworks(cluster, pod));
+});
