@@ -72,7 +72,7 @@ export class Cluster implements AsyncDisposable {
     await until(
       "the cluster is ready",
       async () => {
-        const ended = this.#control.ended ?? this.kubelet.ended;
+        const ended = this.#control.broken ?? this.kubelet.ended;
         if (ended) throw new Error(ended);
         const { body: node } = await raw.request("GET", `/api/v1/nodes/${this.node.name}`);
         const isReady = node.status?.conditions?.some(

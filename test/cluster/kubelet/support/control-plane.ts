@@ -10,36 +10,56 @@ const CONTROLLERS = [
   ...["node-lifecycle-controller", "taint-eviction-controller", "pod-garbage-collector-controller"],
 ];
 
-/** The controller manager and the scheduler beside an API server. They work while they run, and end with the test. */
+/** A program that ends more often than this does not work. */
+const ENDS = 5;
+
+/**
+ * The controller manager and the scheduler beside an API server. They are started again when they end, as static pods
+ * are: the scheduler gives up when it has missed what happened to its pods.
+ */
 export class ControlPlane {
-  readonly #daemons: readonly Daemon[];
+  readonly #api: ApiServer;
+  readonly #daemons = new Map<string, Daemon>();
+  readonly #timer: NodeJS.Timeout;
+  #ends = 0;
 
   constructor(api: ApiServer) {
-    const start = (name: string, ...args: string[]) => {
-      const kubeconfig = `${api.folder}/${name}.kubeconfig`;
-      writeFileSync(kubeconfig, kubeconfigFor(api, { user: `system:${name}`, group: "controllers" }, api.url));
-      const common = [`--kubeconfig=${kubeconfig}`, "--leader-elect=false", "--secure-port=0"];
-      return Daemon.start([peer(name), ...common, ...args], `${api.folder}/${name}.log`);
-    };
-    this.#daemons = [
-      start(
-        "kube-controller-manager",
-        `--controllers=${CONTROLLERS.join(",")}`,
-        "--use-service-account-credentials=true",
-        `--service-account-private-key-file=${api.pki.path("tokens.key")}`,
-        `--root-ca-file=${api.pki.path("ca.crt")}`,
-      ),
-      start("kube-scheduler"),
-    ];
+    this.#api = api;
+    this.#look();
+    this.#timer = setInterval(() => this.#look(), 500).unref();
   }
 
-  /** What it said last, when one of them has ended. */
-  get ended(): string | undefined {
-    const daemon = this.#daemons.find(({ ended }) => ended);
-    return daemon && `${daemon.name} ended: ${daemon.tail()}`;
+  /** What the last one said that ended, when they do so all the time. */
+  get broken(): string | undefined {
+    const daemon = [...this.#daemons.values()].find(({ ended }) => ended);
+    return this.#ends >= ENDS && daemon ? `${daemon.name} ended: ${daemon.tail()}` : undefined;
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#daemons.map((daemon) => daemon.stop("SIGKILL")));
+    clearInterval(this.#timer);
+    await Promise.all([...this.#daemons.values()].map((daemon) => daemon.stop("SIGKILL")));
+  }
+
+  #look(): void {
+    for (const name of ["kube-controller-manager", "kube-scheduler"]) {
+      const daemon = this.#daemons.get(name);
+      if (daemon?.ended) this.#ends++;
+      if (!daemon || (daemon.ended && this.#ends < ENDS)) this.#daemons.set(name, this.#start(name));
+    }
+  }
+
+  #start(name: string): Daemon {
+    const { folder, pki, url } = this.#api;
+    const kubeconfig = `${folder}/${name}.kubeconfig`;
+    writeFileSync(kubeconfig, kubeconfigFor(this.#api, { user: `system:${name}`, group: "controllers" }, url));
+    const command = [peer(name), `--kubeconfig=${kubeconfig}`, "--leader-elect=false", "--secure-port=0"];
+    const more = [
+      `--controllers=${CONTROLLERS.join(",")}`,
+      "--use-service-account-credentials=true",
+      `--service-account-private-key-file=${pki.path("tokens.key")}`,
+      `--root-ca-file=${pki.path("ca.crt")}`,
+    ];
+    const isScheduler = name === "kube-scheduler";
+    return Daemon.start(isScheduler ? command : [...command, ...more], `${folder}/${name}.log`);
   }
 }

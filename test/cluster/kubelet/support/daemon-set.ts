@@ -38,6 +38,12 @@ export class RailnetDaemonSet {
     return must(peer("kubectl"), [...flags, ...args]);
   }
 
+  /** Writes the list of rails into the cluster's settings; the agent learns of it by itself. */
+  async setRails(rails: Json): Promise<void> {
+    const metadata = { name: "railnet-config", namespace: "kube-system" };
+    await this.#cluster.api.raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata, data: { rails: JSON.stringify(rails) } }); // biome-ignore format: one line
+  }
+
   /** Waits until the pod of the newest version is ready and older ones are gone. */
   async rolledOut(): Promise<void> {
     await this.kubectl("rollout", "status", DAEMON_SET, "--timeout=120s");

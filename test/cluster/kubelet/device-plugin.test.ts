@@ -1,0 +1,82 @@
+import { join } from "node:path";
+import t from "tap";
+import { until } from "../../netns/support/run.ts";
+import type { Json } from "../support/raw.ts";
+import { Cluster } from "./support/cluster.ts";
+import { RailnetDaemonSet } from "./support/daemon-set.ts";
+import { fourRails } from "./support/four-rails.ts";
+import { Multus } from "./support/multus.ts";
+import { networkStatus } from "./support/pods.ts";
+import { becomes, look } from "./support/state.ts";
+
+const EXAMPLES = join(import.meta.dirname, "../../../manifests/examples");
+/** Of each rail. */
+const VFS = 4;
+const cluster = await Cluster.start({ vfs: VFS });
+t.teardown(() => cluster.stop());
+t.setTimeout(600_000);
+const { api, containerd, kubelet, node, pods, rails } = cluster;
+await Multus.start(cluster, "pod");
+const railnet = await RailnetDaemonSet.apply(cluster);
+await railnet.kubectl("apply", "-f", join(EXAMPLES, "networks.yaml"));
+await railnet.setRails(rails.map(({ name, pci }) => ({ name, vfs: VFS, pf: { pciAddresses: [pci] } })));
+
+const resources = Object.fromEntries(rails.map(({ name }) => [`railnet.io/${name}`, 1]));
+const RAIL0 = { networks: ["rail0"], resources: { "railnet.io/rail0": 1 } };
+/** Waits until the kubelet offers so many VFs of every rail. */
+const allocatable = (count: number) =>
+  until(
+    `${count} VFs of each rail can be allocated`,
+    async () => {
+      const { status } = await api.raw.get(`/api/v1/nodes/${node.name}`);
+      return Object.keys(resources).every((name) => status.allocatable[name] === `${count}`);
+    },
+    60_000,
+  );
+/** The VFs of a pod, by its network-status. */
+const vfsOf = (pod: Json) => networkStatus(pod).map((network) => network["device-info"].pci["pci-address"]);
+await allocatable(VFS);
+
+t.test("pods get a VF of each rail from the kubelet, with what belongs to it", async (t) => {
+  await fourRails(t, cluster, () => rails.map(({ name }) => name), resources);
+  const pod = await pods.start("told", { networks: rails.map(({ name }) => name), resources });
+  const vfs = vfsOf(pod);
+  t.same(rails.map(({ vfs: all }, i) => all.some(({ pci }) => pci === vfs[i])), [true, true, true, true]); // biome-ignore format: one line
+  const { containers } = await containerd.crictl("ps", "--label", "io.kubernetes.pod.name=told");
+  const { info } = await containerd.crictl("inspect", containers[0].id);
+  const env: string[] = info.runtimeSpec.process.env;
+  for (const [i, { name }] of rails.entries())
+    t.ok(
+      env.includes(`PCIDEVICE_RAILNET_IO_${name.toUpperCase()}=${vfs[i]}`),
+      `the container is told its VF of ${name}`,
+    );
+  await pods.remove("told");
+});
+
+t.test("a pod too many waits, and runs when a VF is free", async (t) => {
+  const before = await look(cluster);
+  const all = ["a", "b", "c", "d"];
+  const running = await Promise.all(all.map((name) => pods.start(name, RAIL0)));
+  t.equal(new Set(running.flatMap(vfsOf)).size, VFS, "no VF is given out twice");
+  await pods.create("e", RAIL0);
+  await until("it cannot be scheduled", async () => /Insufficient railnet.io\/rail0/.test(`${await pods.events("e")}`));
+  await pods.remove("c");
+  t.same(vfsOf(await pods.running("e")), vfsOf(running[2]), "it gets the one that is free");
+  await pods.remove("a", "b", "d", "e");
+  await becomes(t, cluster, before);
+});
+
+t.test("VFs of running pods stay theirs when the kubelet and the agent start again", async (t) => {
+  const before = await look(cluster);
+  const kept = await Promise.all(["a", "b"].map((name) => pods.start(name, RAIL0)));
+  await kubelet.stop("SIGKILL");
+  await kubelet.start();
+  await cluster.ready();
+  await railnet.kubectl("rollout", "restart", "daemonset/railnet");
+  await railnet.rolledOut();
+  await allocatable(VFS);
+  const more = await Promise.all(["c", "d"].map((name) => pods.start(name, RAIL0)));
+  t.equal(new Set([...kept, ...more].flatMap(vfsOf)).size, VFS, "the new pods get the others");
+  await pods.remove("a", "b", "c", "d");
+  await becomes(t, cluster, before);
+});
