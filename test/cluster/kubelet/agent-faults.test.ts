@@ -34,7 +34,7 @@ t.test("30 pods are created while the agent is upgraded and while it is killed: 
   const [upgraded, killed] = [names(0, 15), names(15, 30)];
   const old = await railnet.pods();
   await Promise.all(upgraded.map(create));
-  await railnet.kubectl("rollout", "restart", "daemonset/railnet");
+  await railnet.restart();
   const { metadata } = await railnet.newPod(old);
   await Promise.all(upgraded.map((name) => pods.running(name)));
   await railnet.rolledOut();
@@ -56,7 +56,7 @@ t.test("an image for another processor: the agent that runs goes on, and the upg
   const foreign = join(import.meta.dirname, "../../../dist/railnet-shim-aarch64");
   await containerd.load(makeImage(node.folder, "railnet.io/railnet:foreign", { "/pause": foreign }));
   const old = await railnet.pods();
-  await railnet.kubectl("set", "image", "daemonset/railnet", "agent=railnet.io/railnet:foreign");
+  await railnet.kubectl("set", "image", "-n=kube-system", "daemonset/railnet", "agent=railnet.io/railnet:foreign");
   const { metadata } = await railnet.newPod(old);
   const state = async () => {
     const pod = (await railnet.pods()).find(({ metadata: { name } }) => name === metadata.name);
@@ -64,7 +64,7 @@ t.test("an image for another processor: the agent that runs goes on, and the upg
   };
   await until("the new pod fails", async () => /exec format error|"exitCode":[1-9]/.test(await state()), 60_000);
   await fourRails(t, cluster, (pod) => fixedNetworks(cluster, pod));
-  await railnet.kubectl("rollout", "undo", "daemonset/railnet");
+  await railnet.kubectl("rollout", "undo", "-n=kube-system", "daemonset/railnet");
   await railnet.rolledOut();
 });
 
@@ -85,7 +85,7 @@ t.test("a full disk: ADD fails and says so, DEL works, pods come up by themselve
 t.test(
   "without an agent the executable on the node does the same, with the kubeconfig that the agent left",
   async (t) => {
-    await railnet.kubectl("delete", "daemonset/railnet", "--cascade=foreground");
+    await railnet.kubectl("delete", "-n=kube-system", "daemonset/railnet", "--cascade=foreground");
     const before = await look(cluster);
     await pods.start("alone", { networks: fixedNetworks(cluster, 0).slice(0, 2) });
     t.equal((await look(cluster)).reservations.length, 2, "its addresses are the cluster's");

@@ -72,7 +72,7 @@ t.test("VFs of running pods stay theirs when the kubelet and the agent start aga
   await kubelet.stop("SIGKILL");
   await kubelet.start();
   await cluster.ready();
-  await railnet.kubectl("rollout", "restart", "daemonset/railnet");
+  await railnet.restart();
   await railnet.rolledOut();
   await allocatable(VFS);
   const more = await Promise.all(["c", "d"].map((name) => pods.start(name, RAIL0)));

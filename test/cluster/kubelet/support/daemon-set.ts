@@ -8,7 +8,6 @@ import type { Cluster } from "./cluster.ts";
 const PROJECT = join(import.meta.dirname, "../../../..");
 const PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=app.kubernetes.io%2Fname%3Drailnet";
 export const MANIFEST = join(PROJECT, "manifests/railnet.yaml");
-const DAEMON_SET = "daemonset/railnet";
 
 /** Railnet as README installs it in a cluster: the image, `kubectl apply`, and the DaemonSet does the rest. */
 export class RailnetDaemonSet {
@@ -34,7 +33,7 @@ export class RailnetDaemonSet {
   /** @returns what it prints. @throws {Error} with what it prints on standard error. */
   kubectl(...args: string[]): Promise<string> {
     const { folder } = this.#cluster.api;
-    const flags = [`--kubeconfig=${this.#kubeconfig}`, `--cache-dir=${folder}/kubectl`, "--namespace=kube-system"];
+    const flags = [`--kubeconfig=${this.#kubeconfig}`, `--cache-dir=${folder}/kubectl`];
     return must(peer("kubectl"), [...flags, ...args]);
   }
 
@@ -46,12 +45,17 @@ export class RailnetDaemonSet {
 
   /** Waits until the pod of the newest version is ready and older ones are gone. */
   async rolledOut(): Promise<void> {
-    await this.kubectl("rollout", "status", DAEMON_SET, "--timeout=120s");
+    await this.kubectl("rollout", "status", "-n=kube-system", "daemonset/railnet", "--timeout=120s");
     await until("older pods are gone", async () => (await this.pods()).length === 1, 150_000);
   }
 
   async pods(): Promise<Json[]> {
     return this.#cluster.api.raw.list(PODS);
+  }
+
+  /** Puts a new pod in the place of the one that runs, as an upgrade does. */
+  async restart(): Promise<void> {
+    await this.kubectl("rollout", "restart", "-n=kube-system", "daemonset/railnet");
   }
 
   /** Waits until a pod that is not one of these is there. */

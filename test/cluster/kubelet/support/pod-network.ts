@@ -8,10 +8,11 @@ async function netnsOf({ containerd }: Pick<Place, "containerd">, pod: string): 
   return info.runtimeSpec.linux.namespaces.find(({ type }: Json) => type === "network").path;
 }
 
-/** What `ip -j -d addr` shows in a pod. */
+/** What `ip -j -d addr` shows in a pod, by name. */
 export async function linksOf(cluster: Place, pod: string): Promise<Json[]> {
   const netns = await netnsOf(cluster, pod);
-  return JSON.parse(await cluster.node.exec(["nsenter", `--net=${netns}`, "ip", "-j", "-d", "addr"]));
+  const links: Json[] = JSON.parse(await cluster.node.exec(["nsenter", `--net=${netns}`, "ip", "-j", "-d", "addr"]));
+  return links.sort((a, b) => (a.ifname < b.ifname ? -1 : 1));
 }
 
 /** Asks an address from a pod, by one of its interfaces. */

@@ -39,7 +39,7 @@ export async function plugInRails(node: Node, rails: readonly Rail[]): Promise<v
     `link add ${name}sw type bridge`,
     `link set ${name}sw up`,
     ...[name, ...vfs.map(({ netdev }) => netdev)].flatMap((link) => pair(name, link)),
-    `link set ${name} up`,
+    `link set ${name} mtu 9000 up`,
   ]);
   await batch(node, links);
 }

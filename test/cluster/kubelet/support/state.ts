@@ -21,8 +21,6 @@ export interface State {
   readonly records: readonly string[];
   /** That run, of pods of namespace `default`. */
   readonly sandboxes: readonly string[];
-  /** Addresses of the ordinary network that no living sandbox has. */
-  readonly orphans: readonly string[];
 }
 
 export async function look(cluster: Place & { readonly rails: readonly Rail[] }): Promise<State> {
@@ -32,8 +30,6 @@ export async function look(cluster: Place & { readonly rails: readonly Rail[] })
   const dirs = ["/var/lib/railnet/attachments", "/var/lib/railnet/ipam", "/var/run/k8s.cni.cncf.io/devinfo/cni"];
   const files = await node.run(["find", ...dirs, "-type", "f"]);
   const sandboxes: Json[] = (await containerd.crictl("pods", "--state", "ready")).items; // others the kubelet removes once a minute
-  const owners = await node.run(["grep", "-rho", "^[0-9a-f]*", "/var/lib/cni/networks/cluster", "--include=10.*"]);
-  const living = new Set(sandboxes.map(({ id }) => id));
   return {
     links: links.filter(({ ifname }) => names.has(ifname)).map(({ ifname, address, mtu }) => `${ifname} ${address} ${mtu}`).sort(), // biome-ignore format: one line
     files: files.stdout.split("\n").filter(Boolean).sort(),
@@ -44,7 +40,6 @@ export async function look(cluster: Place & { readonly rails: readonly Rail[] })
       .flatMap(({ spec }) => Object.values<Json>(spec.allocations).map(({ podref, ifname }) => `${podref} ${ifname}`))
       .sort(),
     sandboxes: sandboxes.filter(({ metadata }) => metadata.namespace === "default").map(({ metadata }) => metadata.name).sort(), // biome-ignore format: one line
-    orphans: owners.stdout.split("\n").filter((id) => id && !living.has(id)), // biome-ignore format: one line
   };
 }
 
