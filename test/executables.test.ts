@@ -61,6 +61,6 @@ t.test("railnet --help shows commands with examples", async (t) => {
 
 t.test("railnet without a command says what to do", async (t) => {
   const { status, stderr } = run(["dist/railnet"]);
-  t.equal(status, 1);
-  t.match(stderr, /Which command\? See --help/);
+  t.equal(status, 2);
+  t.equal(stderr, "railnet: cannot run this: which command; see --help\n");
 });

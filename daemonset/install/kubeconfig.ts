@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { type Access, accessBy } from "../../ipam/kubernetes/access.ts";
 import type { Cluster, KubeObject, Resource } from "../../ipam/kubernetes/cluster.ts";
 import { NODES } from "../../ipam/kubernetes/cluster.ts";
@@ -44,7 +45,7 @@ export async function renewKubeconfig({ path, node, by, step }: KubeconfigOption
   const cluster = await connect(by === undefined ? {} : { kubeconfig: by });
   const uid = await uidOf(node, cluster);
   const there = readToken(readIfThere(path));
-  if (there && isGood(there, uid, access)) return false;
+  if (there && isGood(there, uid, access) && isPrivate(path)) return false;
   const token = await requestToken(node, uid, cluster);
   return placeText(render(access, cluster.namespace, token), path, 0o600, step);
 }
@@ -110,6 +111,9 @@ function readToken(text: string | undefined): Written | undefined {
     return undefined;
   }
 }
+
+/** Who else could read it has the token. */
+const isPrivate = (path: string): boolean => (statSync(path).mode & 0o7777) === 0o600;
 
 function isGood({ server, ca, nodeUid, from, until }: Written, uid: string, access: Access): boolean {
   const isYoung = Date.now() / 1000 < (from + until) / 2;
