@@ -86,10 +86,7 @@ async function lookAfterNode(context: Context, options: BackgroundOptions): Prom
     keep: compactor() as (object: KubeObject) => Reserved,
     signal,
     onChange(change, reserved) {
-      if (change !== "DELETED") return;
-      healing
-        .onDeleted(reserved, signal)
-        .catch((err) => log.warn({ err }, "reservation not put back; the next look will"));
+      if (change === "DELETED") void healing.onDeleted(reserved, signal);
     },
   });
   if (!(await beforeAbort(Promise.all([own.synced, modes.synced]), signal))) return;

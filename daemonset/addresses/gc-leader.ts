@@ -5,13 +5,17 @@ import { free } from "./free.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
 import { inParallel } from "./parallel.ts";
 import { type Finding, planGc, type Suspicions } from "./plan-gc.ts";
+import { wasHeard } from "./report.ts";
 import type { Reserved } from "./reserved.ts";
+
+/** An agent of a node without a Node object is given up after so many times the grace: it says every 2 minutes that it runs. */
+const SILENT_GRACES = 6;
 
 /** Pods that one look asks for. Beside a live Whereabouts every reservation of its own is asked about, so many in turn. */
 const MAX_ASKED = 200;
 
 /**
- * Frees addresses that no node's agent can: of nodes that are gone, and those that Whereabouts reserved, which say
+ * Frees addresses that no node's agent can: of nodes that are gone and whose agents are silent, and those that Whereabouts reserved, which say
  * nothing of node or sandbox, so that only a pod that does not exist is evidence.
  */
 export class LeaderGc {
@@ -83,8 +87,15 @@ export class LeaderGc {
   /** A quorum read: what is remembered of the nodes may lag. */
   async #whyGone(name: string, signal: AbortSignal): Promise<string | undefined> {
     const node = await this.#context.cluster.get<Node>(NODES, name, { signal });
-    if (!node) return `node ${name} does not exist`;
+    if (!node) return await this.#whySilent(name, signal);
     return nodeState(node) === "gone" ? `node ${name} is out of service` : undefined;
+  }
+
+  /** A node that somebody deleted, or that goes by another name there, may still run; then its agent knows what is over. */
+  async #whySilent(name: string, signal: AbortSignal): Promise<string | undefined> {
+    const silentMs = SILENT_GRACES * this.#graceMs;
+    if (await wasHeard(this.#context.cluster, name, silentMs, signal)) return undefined;
+    return `node ${name} does not exist, and its agent was not heard of for ${silentMs / 1000} s`;
   }
 }
 

@@ -5,10 +5,15 @@ import type { Claim } from "../../ipam/store/store.ts";
 import type { IpPool } from "../../ipam/whereabouts/objects.ts";
 import type { Context } from "./context.ts";
 import { heal } from "./heal.ts";
+import { pause } from "./loop.ts";
 import { claimsToKeep, missing } from "./plan-heal.ts";
 import { placeOf } from "./pool-place.ts";
 import type { Reserved } from "./reserved.ts";
 import type { Sandboxes } from "./sandboxes.ts";
+
+/** Between two tries to put a reservation back, doubled from one to the next; then the next sweep does it. */
+const FIRST_WAIT_MS = 500;
+const LAST_WAIT_MS = 32_000;
 
 /** Puts back what somebody removed of this node's living attachments. */
 export class NodeHeal {
@@ -21,9 +26,24 @@ export class NodeHeal {
   }
 
   /** A reservation of this node is gone: normally because its DEL came, and then the journal says so. */
-  async onDeleted({ metadata: { name }, containerId, ifname }: Reserved, signal: AbortSignal): Promise<void> {
+  async onDeleted(reserved: Reserved, signal: AbortSignal): Promise<void> {
+    for (let waitMs = FIRST_WAIT_MS; waitMs <= LAST_WAIT_MS && !signal.aborted; waitMs *= 2) {
+      if (await this.#putBack(reserved, signal)) return;
+      await pause(waitMs, signal);
+    }
+  }
+
+  /** @returns false when it must be looked at again: an ADD may still run, or the server did not do it. */
+  async #putBack({ metadata: { name }, containerId, ifname }: Reserved, signal: AbortSignal): Promise<boolean> {
     const record = this.#sandboxes.journal.find(containerId, ifname);
-    if (record && this.#isAlive(record)) await this.#heal(record, (one) => one !== name, signal);
+    if (record?.phase === "claiming") return false;
+    try {
+      if (record && this.#isAlive(record)) await this.#heal(record, (one) => one !== name, signal);
+      return true;
+    } catch (err) {
+      if (!signal.aborted) this.#context.log.warn({ err, reservation: name }, "reservation not put back yet");
+      return false;
+    }
   }
 
   /** Every claim of the journal that has no reservation. @param has by name of the reservation. */

@@ -3,7 +3,7 @@ import type { Lease } from "../../ipam/kubernetes/lease.ts";
 import type { Mode } from "../../ipam/kubernetes/mode.ts";
 
 /** An agent says again how it acts after this time, also when nothing has changed. */
-export const REPORT_MS = 600_000;
+export const REPORT_MS = 120_000;
 
 /** Of an agent that was not heard of for so long nobody knows how it acts. */
 export const REPORT_IS_OLD_MS = 3 * REPORT_MS;
@@ -45,14 +45,22 @@ export async function readReports(cluster: Cluster, signal?: AbortSignal): Promi
   return items.map(toReport).toSorted((a, b) => (a.node < b.node ? -1 : 1));
 }
 
+/** Whether the agent of a node was heard of within so long. @throws {ApiError} */
+export async function wasHeard(cluster: Cluster, node: string, ms: number, signal?: AbortSignal): Promise<boolean> {
+  const lease = await cluster.get<Lease>(LEASES, nameOf(node), { signal });
+  return Date.now() - Date.parse(lease?.spec.renewTime ?? "") < ms;
+}
+
 /** Whether an agent was heard of lately. Pure. */
 export const isHeard = ({ renewed }: Report, nowMs: number): boolean => nowMs - Date.parse(renewed) < REPORT_IS_OLD_MS;
+
+const nameOf = (node: string): string => `railnet-node-${node}`;
 
 function toLease(node: string, mode: Mode, now: Date): Lease {
   return {
     apiVersion: "coordination.k8s.io/v1",
     kind: "Lease",
-    metadata: { name: `railnet-node-${node}`, labels: LABELS, annotations: { [MODE]: mode } },
+    metadata: { name: nameOf(node), labels: LABELS, annotations: { [MODE]: mode } },
     spec: {
       holderIdentity: node,
       leaseDurationSeconds: REPORT_IS_OLD_MS / 1000,

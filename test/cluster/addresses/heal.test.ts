@@ -65,6 +65,23 @@ t.test("heal() finds what was deleted while the agent was away", async (t) => {
   t.equal(again.counters.putBack, 1);
 });
 
+t.test("heal() puts back what was deleted while its ADD ran", async (t) => {
+  const rail = pool("rail6", "10.7.0.0/24");
+  await using agent = await Agent.start("node-a", kubeconfig, { lookMs: 600_000 });
+  await agent.modes.synced;
+  await agent.add(rail, "10.7.0.1", owner(1));
+  await agent.add(rail, "10.7.0.2", owner(2));
+  const held = agent.journal.find("c1", "net1")!;
+  agent.journal.write({ ...held, phase: "claiming" });
+  await raw.delete(`${RESERVATIONS}/rail6-10.7.0.1`);
+  await raw.delete(`${RESERVATIONS}/rail6-10.7.0.2`);
+  await isThere("rail6", line("10.7.0.2", 2)); // its turn came after the other's
+  t.same(await reserved(raw, "rail6"), [line("10.7.0.2", 2)]);
+  agent.journal.write(held);
+  await isThere("rail6", line("10.7.0.1", 1));
+  t.equal(agent.counters.putBack, 2);
+});
+
 t.test("heal() takes no address away from whoever took it meanwhile, and says so loudly", async (t) => {
   const rail = pool("rail1", "10.2.0.0/24");
   await using agent = await Agent.start("node-a", kubeconfig);
