@@ -217,7 +217,10 @@ function makePki(folder: string): Pki {
 function scope({ small = true, nodes = false }: ApiServerOptions): string[] {
   if (nodes)
     return ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged"];
-  return ["--authorization-mode=RBAC", ...(small ? SMALL : ["--disable-admission-plugins=ServiceAccount"])];
+  return [
+    "--authorization-mode=RBAC",
+    ...(small ? SMALL : ["--disable-admission-plugins=ServiceAccount", "--allow-privileged=true"]),
+  ];
 }
 
 function auditArguments(folder: string): string[] {
