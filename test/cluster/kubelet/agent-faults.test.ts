@@ -18,7 +18,7 @@ const { containerd, node, pods } = cluster;
 // A disk of its own for the journal, so that it can be full.
 await node.exec(["mount", "-t", "tmpfs", "-m", "-o", "size=1m", "tmpfs", "/var/lib/railnet"]);
 await Multus.start(cluster, "process");
-const railnet = await RailnetDaemonSet.apply(cluster);
+const railnet = await RailnetDaemonSet.install(cluster);
 await applyFixedNads(cluster, VFS);
 const names = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `burst${from + i}`);
 /** Pod i has a VF of rail i % 4. */
@@ -81,17 +81,3 @@ t.test("a full disk: ADD fails and says so, DEL works, pods come up by themselve
   await pods.remove("waits");
   await becomes(t, cluster, before);
 });
-
-t.test(
-  "without an agent the executable on the node does the same, with the kubeconfig that the agent left",
-  async (t) => {
-    await railnet.kubectl("delete", "-n=kube-system", "daemonset/railnet", "--cascade=foreground");
-    const before = await look(cluster);
-    await pods.start("alone", { networks: fixedNetworks(cluster, 0).slice(0, 2) });
-    t.equal((await look(cluster)).reservations.length, 2, "its addresses are the cluster's");
-    await pods.remove("alone");
-    await RailnetDaemonSet.apply(cluster);
-    await becomes(t, cluster, before);
-    await fourRails(t, cluster, (pod) => fixedNetworks(cluster, pod));
-  },
-);

@@ -17,7 +17,7 @@ t.teardown(() => cluster.stop());
 t.setTimeout(600_000);
 const { api, containerd, kubelet, node, pods, rails } = cluster;
 await Multus.start(cluster, "pod");
-const railnet = await RailnetDaemonSet.apply(cluster);
+const railnet = await RailnetDaemonSet.install(cluster);
 await railnet.kubectl("apply", "-f", join(EXAMPLES, "networks.yaml"));
 await railnet.setRails(rails.map(({ name, pci }) => ({ name, vfs: VFS, pf: { pciAddresses: [pci] } })));
 

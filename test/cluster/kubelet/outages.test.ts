@@ -15,7 +15,7 @@ t.teardown(() => cluster.stop());
 t.setTimeout(600_000);
 const { api, containerd, kubelet, node, pods, rails } = cluster;
 const multus = await Multus.start(cluster, "process");
-await RailnetDaemonSet.apply(cluster);
+await RailnetDaemonSet.install(cluster);
 await applyFixedNads(cluster, VFS);
 const create = (name: string, i: number) => pods.create(name, { networks: fixedNetworks(cluster, i).slice(0, 2) });
 const start = async (name: string, i: number) => {

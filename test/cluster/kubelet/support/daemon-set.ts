@@ -7,7 +7,7 @@ import type { Cluster } from "./cluster.ts";
 
 const PROJECT = join(import.meta.dirname, "../../../..");
 const PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=app.kubernetes.io%2Fname%3Drailnet";
-export const MANIFEST = join(PROJECT, "manifests/railnet.yaml");
+const MANIFEST = join(PROJECT, "manifests/railnet.yaml");
 
 /** Railnet as README installs it in a cluster: the image, `kubectl apply`, and the DaemonSet does the rest. */
 export class RailnetDaemonSet {
@@ -19,15 +19,25 @@ export class RailnetDaemonSet {
     this.#kubeconfig = cluster.api.kubeconfig();
   }
 
-  /** Returns once its pod is ready. */
-  static async apply(cluster: Cluster): Promise<RailnetDaemonSet> {
+  /** Brings the image onto the node, and applies the manifest. */
+  static async install(cluster: Cluster): Promise<RailnetDaemonSet> {
     const railnet = new RailnetDaemonSet(cluster);
     const image = join(cluster.node.folder, "railnet-image.tar");
     await buildImage(join(PROJECT, "dist"), image, [process.arch === "arm64" ? "arm64" : "amd64"]);
     await cluster.containerd.load(image);
-    await railnet.kubectl("apply", "-f", MANIFEST);
-    await railnet.rolledOut();
+    await railnet.apply();
     return railnet;
+  }
+
+  /** `kubectl apply`. Returns once its pod is ready. */
+  async apply(): Promise<void> {
+    await this.kubectl("apply", "-f", MANIFEST);
+    await this.rolledOut();
+  }
+
+  /** `kubectl delete` of the DaemonSet alone. Returns once its pod is gone. */
+  async delete(): Promise<void> {
+    await this.kubectl("delete", "-n=kube-system", "daemonset/railnet", "--cascade=foreground");
   }
 
   /** @returns what it prints. @throws {Error} with what it prints on standard error. */
