@@ -9,6 +9,7 @@ import type { InstallOptions } from "../install/install.ts";
 import { createLog } from "../log.ts";
 import { reconcile } from "../reconcile/reconcile.ts";
 import { VERSION } from "../version.ts";
+import { registerDoctor } from "./doctor.ts";
 import { installOptions, registerInstall } from "./install.ts";
 import { registerLogLevel } from "./log-level.ts";
 import { registerStatus } from "./status.ts";
@@ -16,7 +17,7 @@ import { registerUninstall } from "./uninstall.ts";
 
 /** `railnet`, the command line. */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
-  const registers = [registerStatus, registerLogLevel, registerInstall, registerUninstall];
+  const registers = [registerStatus, registerDoctor, registerLogLevel, registerInstall, registerUninstall];
   await registers
     .reduce((y, register) => register(y), yargs([...args]))
     .scriptName("railnet")

@@ -1,3 +1,4 @@
+import type { RdmaNetnsMode } from "../../cni/kernel/rdma.ts";
 import { readRails } from "../rails/config.ts";
 import { listPfFacts, selectPfs } from "../rails/select.ts";
 
@@ -5,23 +6,32 @@ import { listPfFacts, selectPfs } from "../rails/select.ts";
 export interface RailNames {
   /** Rail by the name of its PF. */
   readonly byPf: Readonly<Record<string, string>>;
+  /** What the list wants of those that are here; `vfs` 0 and `rdma` null: nothing. */
+  readonly here: readonly {
+    readonly rail: string;
+    readonly pf: string;
+    readonly vfs: number;
+    readonly rdma: RdmaNetnsMode | null;
+  }[];
   /** Why other rails are not here. */
   readonly absent: readonly { readonly rail: string; readonly why: string }[];
   /** Why the list cannot be used; empty when it can. */
   readonly unusable: string;
 }
 
-export const NO_RAILS: RailNames = { byPf: {}, absent: [], unusable: "" };
+export const NO_RAILS: RailNames = { byPf: {}, here: [], absent: [], unusable: "" };
 
 /** Reads the list and sysfs afresh. Never throws. */
 export function readRailNames(railsFile: string, sysfs: string): RailNames {
   try {
     const { here, absent } = selectPfs(readRails(railsFile), listPfFacts(sysfs));
-    return {
-      byPf: Object.fromEntries(here.map(({ rail, pf }) => [pf.name ?? pf.pci, rail.name])),
-      absent,
-      unusable: "",
-    };
+    const wanted = here.map(({ rail: { name: rail, vfs, rdma = null }, pf }) => ({
+      rail,
+      pf: pf.name ?? pf.pci,
+      vfs,
+      rdma,
+    }));
+    return { byPf: Object.fromEntries(wanted.map(({ rail, pf }) => [pf, rail])), here: wanted, absent, unusable: "" };
   } catch (error) {
     return { ...NO_RAILS, unusable: (error as Error).message };
   }

@@ -38,6 +38,7 @@ const well: Omit<NodeStatus, "problems"> = {
   agent,
   rdma: "exclusive",
   rails: [rail],
+  configured: [],
   absent: [],
   unusable: "",
   attachments: [

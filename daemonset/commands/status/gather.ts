@@ -38,6 +38,7 @@ export async function gatherStatus({ host, policy, configDir }: GatherOptions): 
     node: agent.answers ? agent.node : (policy.node ?? hostname()),
     agent,
     rdma: rdmaMode(),
+    configured: names.here,
     absent: names.absent,
     unusable: names.unusable,
     rails: pfs.map((pf) => railStatus(pf, railOf, host)),

@@ -9,6 +9,8 @@ export interface NodeStatus {
   readonly agent: AgentAnswer;
   readonly rdma: "shared" | "exclusive" | null;
   readonly rails: readonly RailStatus[];
+  /** What the list of rails wants of those that are here. */
+  readonly configured: RailNames["here"];
   /** Configured rails that this node does not have, which is no problem. */
   readonly absent: RailNames["absent"];
   /** Why the list of rails cannot be used; empty when it can. */

@@ -79,6 +79,7 @@ export class World {
       RAILNET_NETNS_DIR: this.podsDir,
       RAILNET_DEVICE_INFO_DIR: this.deviceInfoDir,
       RAILNET_FAULT_FILE: this.faultFile,
+      RAILNET_NODE_CONFIG: join(this.dir, "node.json"),
       ...this.#extra,
     };
   }

@@ -1,0 +1,31 @@
+import { type Cluster, IP_POOLS, LEASES, RESERVATIONS } from "../../../ipam/kubernetes/cluster.ts";
+import { connect } from "../../../ipam/kubernetes/connect.ts";
+import type { Lease } from "../../../ipam/kubernetes/lease.ts";
+import { readMode } from "../../../ipam/kubernetes/mode.ts";
+import { type Finding, named, note, wrong } from "./finding.ts";
+
+const TIME_LIMIT_MS = 5_000;
+/** As `railnet ipam takeover`. */
+const LIVE_MS = 60_000;
+
+/** Whether this node can get and give back addresses, as the stand-alone executable and the agent would. */
+export async function clusterFindings(kubeconfig: string | undefined, directory: string): Promise<Finding[]> {
+  if (!kubeconfig) return named("API server", [], `none is configured: addresses are kept in ${directory}`);
+  try {
+    const cluster = await connect({ kubeconfig, timeLimitMs: TIME_LIMIT_MS });
+    for (const resource of [IP_POOLS, RESERVATIONS]) await cluster.get(resource, "railnet-doctor");
+    const mode = await readMode(cluster);
+    return [
+      ...named("API server", [], `answers; ${kubeconfig} is good; whereabouts: ${mode}`),
+      ...named("Whereabouts", mode === "coexist" ? await beside(cluster) : [], "is not beside us"),
+    ];
+  } catch (error) {
+    return named("API server", [wrong((error as Error).message)], "");
+  }
+}
+
+async function beside(cluster: Cluster) {
+  const renewed = (await cluster.get<Lease>(LEASES, "whereabouts"))?.spec.renewTime ?? "";
+  if (!(Date.now() - Date.parse(renewed) < LIVE_MS)) return [];
+  return [note("lives beside us: keep its reconciler at zero replicas, since it removes what it does not know")];
+}

@@ -1,0 +1,44 @@
+import { readdirSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import { count } from "../ipam/table.ts";
+import { type Finding, named, note, wrong } from "./finding.ts";
+
+/** A record has a few kilobytes; an ADD that cannot write one fails. */
+const LITTLE_BYTES = 16 << 20;
+
+/** Whether the journal can be written, and is whole. */
+export function diskFindings(stateDir: string): Finding[] {
+  const torn = join(stateDir, "torn");
+  const names = list(torn);
+  const free = freeBytes(stateDir);
+  return named(
+    "journal",
+    [
+      ...(free !== undefined && free < LITTLE_BYTES
+        ? [wrong(`the disk of ${stateDir} has ${free >> 10} KB left, and ADD needs to write there: make room`)]
+        : []),
+      ...(names.length > 0
+        ? [note(`${count(names.length, "record")} that were not whole are in ${torn}: look whose they were, then delete them`)] // biome-ignore format: one line
+        : []),
+    ],
+    `${stateDir} can be written, every record is whole`,
+  );
+}
+
+function freeBytes(dir: string): number | undefined {
+  try {
+    const { bavail, bsize } = statfsSync(dir);
+    return bavail * bsize;
+  } catch {
+    return undefined; // not made yet
+  }
+}
+
+/** Names in a directory that may be missing. */
+export function list(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
+}

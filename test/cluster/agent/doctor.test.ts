@@ -1,0 +1,53 @@
+import { spawnSync } from "node:child_process";
+import t from "tap";
+import { ApiServer } from "../support/api-server.ts";
+import { ClusterNode } from "../support/cluster-node.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
+import { installAgent, installCrds } from "../support/install.ts";
+import type { Json } from "../support/raw.ts";
+
+t.setTimeout(240_000);
+const EXECUTABLE = new URL("../../../dist/test/railnet", import.meta.url).pathname;
+const api = await ApiServer.start();
+t.teardown(() => api.stop());
+const token = await installAgent(api).catch(() => api.token("railnet"));
+
+/** What doctor says of the API server, and of Whereabouts. */
+async function doctor(kubeconfig: string): Promise<Json[]> {
+  const { env, folder } = new ClusterNode("node-a", { folder: api.folder, kubeconfig });
+  const { stdout } = spawnSync(EXECUTABLE, ["doctor", "--json", "--root", folder], { env, encoding: "utf8" });
+  return JSON.parse(stdout).filter(({ check }: Json) => check === "API server" || check === "Whereabouts");
+}
+
+t.test("railnet doctor tells a cluster without our definitions", async (t) => {
+  t.match(await doctor(api.kubeconfig({ token })), [{ is: "wrong", says: /ippools are not served here: kubectl apply -f manifests\/crds/ }]); // biome-ignore format: one row
+});
+
+t.test("railnet doctor tells a good kubeconfig, and the mode", async (t) => {
+  await installCrds(api.raw);
+  t.match(await doctor(api.kubeconfig({ token })), [
+    { check: "API server", is: "ok", says: /answers; .* is good; whereabouts: coexist/ },
+    { check: "Whereabouts", is: "ok" },
+  ]);
+});
+
+t.test("railnet doctor notes a Whereabouts that lives beside us", async (t) => {
+  await api.raw.apply({
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name: "whereabouts", namespace: "kube-system" },
+    spec: { holderIdentity: "x", renewTime: new Date().toISOString().replace("Z", "000Z") },
+  });
+  t.match((await doctor(api.kubeconfig({ token })))[1], { is: "note", says: /keep its reconciler at zero replicas/ });
+});
+
+t.test("railnet doctor tells a token that is no longer good", async (t) => {
+  t.match(await doctor(api.kubeconfig({ token: "expired" })), [{ is: "wrong", says: /\(Unauthorized\); the token or certificate of the kubeconfig is not, or no longer, valid/ }]); // biome-ignore format: one row
+});
+
+t.test("railnet doctor tells a server that is down", async (t) => {
+  const proxy = await FaultProxy.start(api);
+  const kubeconfig = api.kubeconfig({ server: proxy.url, token });
+  await proxy.stop();
+  t.match(await doctor(kubeconfig), [{ is: "wrong", says: /cannot get ippools railnet-doctor at https:.*ECONNREFUSED|ConnectionRefused/ }]); // biome-ignore format: one row
+});
