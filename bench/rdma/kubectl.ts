@@ -80,8 +80,8 @@ const placeIn = (pod: PodName): Place => ({
 });
 
 /**
- * What `kubectl exec` started goes on when kubectl ends. Its standard input does end, on every way there is: so a reader of
- * that input ends the command.
+ * What `kubectl exec` started goes on when kubectl ends. Its standard input does end, by itself or with the connection: so
+ * a reader of that input ends the command.
  */
 const UNTIL_INPUT_ENDS = `
 exec 3<&0

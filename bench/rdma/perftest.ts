@@ -13,6 +13,14 @@ export interface Latency {
   readonly mtuBytes: number;
 }
 
+/** A bandwidth of 0, though the run ended well: perftest could not tell the speed of its clock. Worth another try. */
+export class ZeroError extends Error {
+  override readonly name = "ZeroError";
+  constructor(row: string) {
+    super(`cannot read perftest's output: it says that nothing was moved: "${row}" (EBADMSG)`);
+  }
+}
+
 /** perftest before 23 writes "MB" and means MiB as well: it divides by 0x100000. */
 const GBPS = { "Gb/sec": 1, "MB/sec": (8 * 2 ** 20) / 1e9, "MiB/sec": (8 * 2 ** 20) / 1e9 } as const;
 type Unit = keyof typeof GBPS;
@@ -33,9 +41,9 @@ export function parseBandwidth(output: string): Bandwidth {
   if (/ Bidirectional BW Test$/m.test(output)) fail("both directions together (-b): leave that out", "Bidirectional");
   const { head, row, mtuBytes } = readTable(output);
   const [, unit, cpu] = BANDWIDTH_HEAD.exec(head) ?? fail("its columns are not those of ib_write_bw", head);
-  const [, , , average] = numbers(row, cpu ? 6 : 5); // the peak is 0 wherever it was not measured
-  if (average === 0) fail("it says that nothing was moved", row);
-  return { gbps: average! * GBPS[unit as Unit], mtuBytes };
+  const average = numberAt(row, 3, cpu ? 6 : 5); // the peak is 0 wherever it was not measured
+  if (average === 0) throw new ZeroError(row);
+  return { gbps: average * GBPS[unit as Unit], mtuBytes };
 }
 
 /** Reads what `ib_write_lat` prints; one message size. Throws as `parseBandwidth` does. */
@@ -44,9 +52,9 @@ export function parseLatency(output: string): Latency {
   if (/ t_avg\[usec\] tps average$/.test(head))
     fail("latency has percentiles only with a number of exchanges (-n), not with a duration (-D)", head);
   if (!LATENCY_HEAD.test(head)) fail("its columns are not those of ib_write_lat", head);
-  const [, , , , typicalUs, , , p99Us] = numbers(row, 9);
+  const [typicalUs, p99Us] = [numberAt(row, 4, 9), numberAt(row, 7, 9)];
   if (!typicalUs || !p99Us) fail("it says that an exchange took no time", row);
-  return { typicalUs: typicalUs!, p99Us: p99Us!, mtuBytes };
+  return { typicalUs, p99Us, mtuBytes };
 }
 
 /** The result is a head, a row and a rule; what stands before and after differs from version to version. */
@@ -62,10 +70,13 @@ function readTable(output: string): { head: string; row: string; mtuBytes: numbe
   return { head: lines[begin]!, row: rows[0]!, mtuBytes: Number(mtu) };
 }
 
-function numbers(row: string, count: number): number[] {
+/** A cell of a row with just `count` cells. The other cells may be "-nan": perftest takes roots of what rounding made negative. */
+function numberAt(row: string, index: number, count: number): number {
   const cells = row.split(" ");
   if (cells.length !== count) fail(`${cells.length} columns where its head has ${count}`, row);
-  return cells.map((cell) => (/^\d+(\.\d+)?$/.test(cell) ? Number(cell) : fail(`"${cell}" is not a number`, row)));
+  const odd = cells.find((cell, i) => !(/^\d+(\.\d+)?$/.test(cell) || (i !== index && /^-?nan$/.test(cell))));
+  if (odd !== undefined) fail(`"${odd}" is not a number`, row);
+  return Number(cells[index]);
 }
 
 function fail(why: string, line: string): never {

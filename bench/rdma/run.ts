@@ -74,7 +74,8 @@ function report(results: readonly (Measured | Failed)[], gates: Gates): number {
 
 process.exit(
   await main().catch((error: Error) => {
-    console.error(error.message);
+    const first = error instanceof SuppressedError ? error.suppressed : error; // cleaning up failed as well
+    console.error(first.message);
     return 2;
   }),
 );

@@ -28,6 +28,7 @@ for (const [name, gbps, mtuBytes] of [
 
 for (const [name, want] of [
   ["4.5-latency", { typicalUs: 4179.14, p99Us: 34138.08, mtuBytes: 1024 }],
+  ["4.5-latency-nan", { typicalUs: 11689.44, p99Us: 213286.34, mtuBytes: 1024 }],
   ["24.07-latency", { typicalUs: 1.81, p99Us: 2.05, mtuBytes: 4096 }],
 ] as const)
   t.test(`parseLatency() reads ${name}`, async (t) => t.same(parseLatency(golden(name)), want));
@@ -76,6 +77,11 @@ for (const { when, output, message } of [
   { when: "a duration, which has no percentiles", output: golden("4.5-latency-duration"), message: /\(-n\), not with/ },
   { when: "a version without percentiles", output: golden("2.3-latency"), message: /not those of ib_write_lat/ },
   { when: "bandwidth", output: GOOD, message: /not those of ib_write_lat/ },
+  {
+    when: "no number",
+    output: golden("4.5-latency").replace("4179.14", "-nan"),
+    message: /"-nan" is not a number/,
+  },
   { when: "no time at all", output: golden("4.5-latency").replace("4179.14", "0.00"), message: /took no time/ },
 ])
   t.test(`parseLatency() refuses ${when}`, async (t) => t.throws(() => parseLatency(output), { message }));
