@@ -74,7 +74,10 @@ t.test("a full disk: ADD fails and says so, DEL works, pods come up by themselve
   await node.run(["dd", "if=/dev/zero", "of=/var/lib/railnet/filler", "bs=4k"]);
   await pods.create("waits", { networks: fixedNetworks(cluster, 1) });
   await until("ADD fails", async () => (await failures("waits")).length > 0, 60_000);
-  t.match(await failures("waits"), [/no space left|ENOSPC/i], "the event names the reason");
+  t.match(await failures("waits"), [/no space left|ENOSPC/i], "the runtime's event names the reason");
+  const ours = async () => (await pods.events("waits")).find((event) => event.startsWith("FailedRailAttach"));
+  await until("the agent says it, too", async () => (await ours()) !== undefined, 30_000);
+  t.match(await ours(), /no space left|ENOSPC/i);
   await pods.remove("there");
   await node.exec(["rm", "/var/lib/railnet/filler"]);
   await pods.running("waits");

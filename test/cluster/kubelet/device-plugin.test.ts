@@ -50,6 +50,13 @@ t.test("pods get a VF of each rail from the kubelet, with what belongs to it", a
       env.includes(`PCIDEVICE_RAILNET_IO_${name.toUpperCase()}=${vfs[i]}`),
       `the container is told its VF of ${name}`,
     );
+  const status: Json = JSON.parse(await railnet.railnet("status", "--json"));
+  t.same(
+    status.attachments.map(({ pod, rail, vf, addresses: [ip] }: Json) => `${pod} ${rail} ${vf} ${ip}`).sort(),
+    networkStatus(pod).map(({ ips }, i) => `default/told ${rails[i]!.name} ${vfs[i]} ${ips![0]}/24`),
+    "railnet status says the same",
+  );
+  t.same(status.problems, [], "and has nothing to complain of");
   await pods.remove("told");
 });
 

@@ -4,6 +4,7 @@ import { must, until } from "../../../netns/support/run.ts";
 import { peer } from "../../support/api-server.ts";
 import type { Json } from "../../support/raw.ts";
 import type { Cluster } from "./cluster.ts";
+import { Containerd } from "./containerd.ts";
 
 const PROJECT = join(import.meta.dirname, "../../../..");
 const PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=app.kubernetes.io%2Fname%3Drailnet";
@@ -78,6 +79,14 @@ export class RailnetDaemonSet {
   /** What a pod of it wrote. */
   log(pod: string): Promise<string> {
     return this.#cluster.node.exec(["sh", "-c", `cat /var/log/pods/kube-system_${pod}_*/agent/*.log`]);
+  }
+
+  /** Runs the command line in its pod, as `kubectl exec` does. */
+  async railnet(...args: string[]): Promise<string> {
+    const { containerd, node } = this.#cluster;
+    const { containers } = await containerd.crictl("ps", "--name", "^agent$");
+    const exec = [peer("crictl"), "-r", Containerd.socket, "exec", containers[0].id];
+    return node.exec([...exec, "/usr/bin/railnet", ...args]);
   }
 
   /** Ends the agent as a crash does; the kubelet starts it again. */

@@ -44,6 +44,7 @@ export class Node implements Computer, AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
   readonly #group: string;
   readonly #unshare: Daemon;
+  readonly #started: Daemon[] = [];
   #pid = 0;
 
   private constructor(name: string) {
@@ -102,6 +103,7 @@ export class Node implements Computer, AsyncDisposable {
   async spawn(name: string, command: readonly string[], env: Env = {}): Promise<NodeProcess> {
     const log = join(this.folder, `${name}.log`);
     const daemon = Daemon.start(inGroup(this.#group, this.#enter(command).flat()), log, env);
+    this.#started.push(daemon);
     const read = () => readFileSync(log, "utf8");
     // nsenter(1) waits for the program, its child.
     await until(`${name} runs`, () => daemon.ended || childOf(daemon.pid) > 0);
@@ -124,7 +126,8 @@ export class Node implements Computer, AsyncDisposable {
   /** Power off: every process ends at once, nothing is written any more. */
   async stop(): Promise<void> {
     await this.#unshare.stop("SIGKILL");
-    await until(`no process of ${this.name} is left`, () => removeGroup(this.#group), 20_000);
+    const isOver = () => this.#started.every(({ ended }) => ended) && removeGroup(this.#group);
+    await until(`no process of ${this.name} is left`, isOver, 20_000);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
