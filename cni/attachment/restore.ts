@@ -46,8 +46,11 @@ export async function putBack(a: Attachment, host: Host): Promise<void> {
   host.step("del-rdma-returned");
   if (netns && a.hasRules) await attempt(() => takeRulesOut(a, netns));
   if (exists(host.paths.sysfs, a.device.pci)) {
-    if (netns) await attempt(() => bringHome(a, netns));
-    await attempt(() => restoreLink(a, host));
+    await attempt(async () => {
+      const home = { ...a, original: withHomeName(a, netns, host) };
+      if (netns) await attempt(() => bringHome(home, netns));
+      await restoreLink(home, host);
+    });
   } else host.log.warn(a.device, "the VF is no more (sriov_numvfs, or its card): only its addresses are released");
   host.step("del-link-returned");
   await attempt(() => restorePf(a, host));
@@ -85,12 +88,8 @@ export function findLink(
   const isHome = (l: Link) => home !== undefined && l.name === home.name && ["", home.alias].includes(l.alias);
   const isOurs = (l: Link) =>
     l.parent ? l.parent === device.pci : parseMark(l.alias)?.pci === device.pci || isHome(l);
-  try {
-    const link = parseLink(rtnl.request(getLink({ name }))!);
-    if (isOurs(link)) return link;
-  } catch (error) {
-    if (codeOf(error) !== "ENODEV") throw error;
-  }
+  const link = linkNamed(rtnl, name);
+  if (link && isOurs(link)) return link;
   return rtnl.dump(listLinks()).map(parseLink).find(isOurs);
 }
 
@@ -105,6 +104,35 @@ function takeRulesOut(a: Attachment, netns: Fd): void {
   using pod = inNetns(netns, () => new NetlinkSocket());
   const link = findLink(pod, a.device, a.ifname);
   removeRules(pod, link?.index, a.addresses?.ips ?? []);
+}
+
+/**
+ * What a VF was, but under a name of its PCI address where another link took its own meanwhile: new VFs take the
+ * kernel's names as soon as they are free. DEL must not wait for somebody to rename that.
+ */
+function withHomeName(a: Attachment, netns: Fd | undefined, host: Host): Original {
+  const { original, device } = a;
+  if (original.name === undefined) return original;
+  const spare = `vf${device.pci.replaceAll(/[:.]/g, "")}`;
+  if (linkNamed(host.rtnl, spare)) return { ...original, name: spare }; // of an attempt that was cut short
+  const named = linkNamed(host.rtnl, original.name);
+  const isAway = netns && !isOwnNetns(netns) && isInPod(a, netns);
+  const own = isAway ? undefined : findLink(host.rtnl, device, original.name, original);
+  if (!named || named.index === own?.index) return original;
+  host.log.warn(
+    { ...device, name: original.name, spare },
+    "another link has the VF's name: it gets one of its address",
+  );
+  return { ...original, name: spare };
+}
+
+function linkNamed(rtnl: NetlinkConnection, name: string): Link | undefined {
+  try {
+    return parseLink(rtnl.request(getLink({ name }))!);
+  } catch (error) {
+    if (codeOf(error) === "ENODEV") return undefined;
+    throw error;
+  }
 }
 
 /** One request: the kernel closes the link, moves it, renames it. Refused half-way it is home under another name. */

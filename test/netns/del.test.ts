@@ -167,6 +167,22 @@ for (const via of WAYS) {
     }),
   );
 
+  t.test(`DEL of a VF whose name another link has by now gives it one of its address (${via})`, (t) =>
+    unchanged(t, world, via, async () => {
+      const { netdev } = vf!;
+      const [before] = await world.host.show("link", "show", netdev);
+      const a = world.attachment(pod, { mac: "02:00:00:00:00:aa", mtu: 1400 });
+      t.equal((await world.call(via, "ADD", a)).exit, 0);
+      await world.host.batch([`link add ${netdev} mtu 1300 type veth peer name taker`]);
+      t.match(await world.call(via, "DEL", a), { exit: 0, stdout: "" });
+      const [other] = await world.host.show("link", "show", netdev);
+      t.equal(other!["mtu"], 1300, "the other one is as it was");
+      const [now] = await world.host.show("link", "show", "vf0000a0020");
+      t.match(now, { mtu: before!["mtu"], address: before!["address"] }, "and so is the VF");
+      await world.host.batch([`link del ${netdev}`, `link set vf0000a0020 name ${netdev}`]);
+    }),
+  );
+
   t.test(`DEL of two attachments of one container in either order (${via})`, (t) =>
     unchanged(t, world, via, async () => {
       const a = world.attachment(pod, { sourceRules: true });

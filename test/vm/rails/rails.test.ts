@@ -27,12 +27,6 @@ async function until(node: Node, rail: number, count: number): Promise<string> {
     cat sriov_numvfs /tmp/agent.log >&2; exit 1`);
 }
 
-/** Names that do not come again, as udev gives them: the kernel's own do, as soon as they are free. */
-const name = (node: Node, rail: number) =>
-  node.ask(`
-    cd /sys/class/net/rail${rail}/device
-    for v in virtfn*; do ip link set "$(ls $v/net)" name rail${rail}v\${v#virtfn}; done`);
-
 /** The reasons that the agent logged under a message. */
 async function why(node: Node, message: string): Promise<string[]> {
   const lines = (await node.ask("cat /tmp/agent.log")).split("\n").filter((line) => line.startsWith("{"));
@@ -67,7 +61,6 @@ t.test("the agent makes the VFs that the list of rails asks for", async (t) => {
     await configure(node, rails([4, 2], ", rdma: exclusive"));
     await until(node, 0, 4);
     await until(node, 1, 2);
-    await name(node, 0);
     t.equal(await counts(node), "4 2 0 0 ");
     t.match(await node.ask("rdma system"), /netns exclusive/);
     t.equal(JSON.parse(await node.ask("ip -j link show rail1"))[0].flags.includes("UP"), true, "rail1 is up");
@@ -84,7 +77,7 @@ t.test("the agent makes the VFs that the list of rails asks for", async (t) => {
     await saysWhy(node, `VF ${vf!.pci} is in use by pod test/p1`);
     t.equal(await counts(node), "4 3 0 0 ");
     t.equal(JSON.parse(await node.ask("ip -n p1 -j -d link show net1"))[0].parentdev, vf!.pci, "the pod has its VF");
-    t.same(failures(await shim(node, "DEL", [wanted])), []);
+    t.same(failures(await shim(node, "DEL", [wanted])), [], "though a new VF of rail1 may have its name by now");
     await until(node, 0, 6);
     await node.ask("ip netns del p1");
   });
