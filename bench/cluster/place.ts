@@ -40,12 +40,7 @@ export class Place implements AsyncDisposable {
   static async prepare({ pods, multus, signal }: PlaceOptions): Promise<Place> {
     await using stack = new AsyncDisposableStack();
     const cluster = stack.use(await Cluster.start({ vfs: pods, fsync: true }));
-    signal.throwIfAborted();
-    await Multus.start(cluster, multus);
-    await Railnet.install(cluster);
-    await installPeer(cluster);
-    await installTimed(cluster);
-    await applyNetworks(cluster);
+    await Promise.race([install(cluster, multus), whenAborted(signal)]);
     stack.move();
     return new Place(cluster, signal);
   }
@@ -112,6 +107,23 @@ export class Place implements AsyncDisposable {
     const records = (await list("ippools")).flatMap(({ metadata, spec }) => Object.keys(spec.allocations).map((offset) => `${metadata.name} ${offset}`)); // biome-ignore format: one line
     return [...reservations, ...records];
   }
+}
+
+/** Rejects then. What waits for a cluster that was interrupted would wait long. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  });
+}
+
+async function install(cluster: Cluster, multus: MultusForm): Promise<void> {
+  await Multus.start(cluster, multus);
+  await Railnet.install(cluster);
+  await installPeer(cluster);
+  await installTimed(cluster);
+  await applyNetworks(cluster);
 }
 
 /** Whereabouts in a namespace of its own, with its own manifest's rights; its resources are there. */

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join, resolve } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { measure } from "./measure.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import { Place } from "./place.ts";
@@ -31,6 +32,7 @@ async function main(): Promise<number> {
     load.push(loadOfMachine());
     return report(measured, { wrapperMs, load }, options);
   } catch (error) {
+    await nextTurn(); // a program that got the same signal may have ended before it is heard of here
     if (!stop.signal.aborted) throw error;
     console.error("[bench] interrupted: nothing is left running, nothing was written");
     return INTERRUPTED;

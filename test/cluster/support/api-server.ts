@@ -64,7 +64,10 @@ export class ApiServer implements AsyncDisposable {
     for (let attempt = 1; ; attempt++) {
       const folder = mkdtempSync(`${tmpdir()}/railnet-api-`);
       const [api, client, peer] = await freePorts(3);
+      using failed = new DisposableStack();
+      failed.defer(() => rmSync(folder, { recursive: true, force: true }));
       const server = new ApiServer(options, [api!, client!, peer!], folder);
+      failed.move();
       try {
         await server.ready();
         return server;

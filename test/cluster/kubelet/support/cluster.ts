@@ -43,9 +43,8 @@ export class Cluster implements AsyncDisposable {
   /** @throws {Error} that says what did not come up. */
   static async start({ vfs = 4, fsync = false }: ClusterOptions = {}): Promise<Cluster> {
     await using stack = new AsyncDisposableStack();
-    const [api, node] = await Promise.all([ApiServer.start({ nodes: true, fsync }), Node.start("node1")]);
-    stack.use(api);
-    stack.use(node);
+    const api = stack.use(await ApiServer.start({ nodes: true, fsync }));
+    const node = stack.use(await Node.start("node1"));
     const service = stack.use(await ServiceAddress.open(node, api.url));
     const cluster = new Cluster(api, node, service, listRails(vfs));
     stack.defer(() => cluster.#control.stop());
