@@ -1,9 +1,9 @@
-import type { Paths } from "../../cni/host.ts";
+import type { Log, Paths } from "../../cni/host.ts";
 import { createIpamHost } from "../../cni/ipam-host.ts";
 import { dispatch } from "../../cni/protocol/dispatch.ts";
 import { CniError, CODE } from "../../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
-import type { IpamHost, IpamLog, NodePolicy } from "../../ipam/host.ts";
+import type { IpamHost, NodePolicy } from "../../ipam/host.ts";
 import { ClaimJournal, claimKey } from "../../ipam/journal.ts";
 import { ipam } from "../../ipam/plugin.ts";
 import type { IpamStep } from "../../ipam/steps.ts";
@@ -14,7 +14,7 @@ import { Releases } from "./releases.ts";
 export interface AddressServiceOptions {
   readonly paths: Paths;
   readonly policy: NodePolicy;
-  readonly log: IpamLog;
+  readonly log: Log;
   readonly step?: (step: IpamStep) => void;
   /** Called once for each storage; what it opens lives as long as the agent. */
   open(storage: Storage): Promise<Store>;
@@ -27,8 +27,10 @@ export class AddressService {
   readonly releases: Releases;
   readonly #stores = new Map<string, Promise<Store>>();
   readonly #adding = new Map<string, AbortController>();
+  readonly #log: Log;
 
   constructor({ paths, policy, log, step, open }: AddressServiceOptions) {
+    this.#log = log;
     this.journal = new ClaimJournal(paths.stateDir);
     this.host = createIpamHost({
       paths,
@@ -52,8 +54,12 @@ export class AddressService {
         ?.abort(new CniError(CODE.TRY_AGAIN_LATER, "cannot finish ADD: DEL of the same attachment came"));
     const abort = new AbortController();
     if (verb === "ADD") this.#adding.set(key, abort);
+    const step = (done: IpamStep) => {
+      this.#log.debug({ containerID: containerId, ifname, step: done }, "step");
+      this.host.step(done);
+    };
     try {
-      return await dispatch(ipam, request, { ...this.host, signal: AbortSignal.any([signal, abort.signal]) });
+      return await dispatch(ipam, request, { ...this.host, step, signal: AbortSignal.any([signal, abort.signal]) });
     } finally {
       if (this.#adding.get(key) === abort) this.#adding.delete(key);
     }

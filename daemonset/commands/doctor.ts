@@ -38,7 +38,7 @@ export const registerDoctor = (y: Argv): Argv =>
           default: "/etc/railnet/config",
           describe: "where the ConfigMap railnet-config is mounted, for when no agent can be asked",
         })
-        .example("$0 doctor", "also from the agent's pod: kubectl -n kube-system exec POD -- /railnet doctor")
+        .example("$0 doctor", "also from the agent's pod: kubectl -n kube-system exec POD -- railnet doctor")
         .epilogue(
           'With --json: [{"check", "is", "says"}]; is: ok, note (may be as it is meant) or wrong. Changes nothing. ' +
             "Exit codes: 0 nothing is wrong; 1 something is.",

@@ -115,7 +115,7 @@ t.test("railnet log-level changes what the agent logs, and so does the file of t
   const agent = await world.agent();
   const steps = () => lines(agent).filter(({ msg }) => msg === "step").length;
   const addAndDel = async () => {
-    const a = world.attachment(await world.spare());
+    const a = world.attachment(await world.spare(), { ipam: { type: "railnet-ipam", range: "10.30.0.0/24" } });
     t.equal((await world.call("shim", "ADD", a)).exit, 0);
     t.equal((await world.call("shim", "DEL", a)).exit, 0);
   };
@@ -127,6 +127,14 @@ t.test("railnet log-level changes what the agent logs, and so does the file of t
   await addAndDel();
   await until("the steps are there", () => steps() >= 12);
   t.match(lines(agent).find(({ msg }) => msg === "step"), { level: "debug", step: /^add-/, containerID: /^c\d+$/, ifname: "net1" }); // biome-ignore format: one line
+  const done = lines(agent).map(({ step }) => step);
+  for (const step of ["add-moved", "ipam-add-held", "del-link-returned", "ipam-del-journalled"])
+    t.ok(done.includes(step), step);
+  const part = lines(agent).filter(({ plugin, level }) => plugin === "railnet-ipam" && level === "debug");
+  t.match(part, [
+    { verb: "ADD", msg: "done", code: 0 },
+    { verb: "DEL", msg: "done", code: 0 },
+  ]); // the parts have their lines
   t.equal(await level("info"), "info");
   const wrong = await world.railnet("log-level", "loud");
   t.not(wrong.exit, 0);
