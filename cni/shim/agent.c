@@ -79,13 +79,15 @@ enum io agent_exchange(int fd, struct buffer head, struct buffer body, deadline_
   unsigned char header[8];
   enum io io = io_write_all(fd, head.data, head.length, deadline);
   if (io == IO_DONE) io = io_write_all(fd, body.data, body.length, deadline);
+  int is_sent = io == IO_DONE;
   /* An agent that refuses a request may close before it has read it all; its reply is there all the same. */
   if (io == IO_DONE || io == IO_END) io = io_read_exact(fd, header, sizeof header, deadline, watched);
+  if (io == IO_END && !is_sent) return IO_RESET;
   if (io != IO_DONE) return io;
   if (!reply_decode(header, reply)) return IO_END;
   reply->out.data = malloc(reply->out.length + 1);
   if (!reply->out.data) return IO_FAILED;
   io = io_read_exact(fd, reply->out.data, reply->out.length, deadline, watched);
   if (io != IO_DONE) free(reply->out.data);
-  return io;
+  return io == IO_RESET ? IO_END : io; /* half a reply: it had begun */
 }

@@ -55,7 +55,7 @@ enum io io_read_exact(int fd, void *to, size_t length, deadline_t deadline, int 
     ssize_t n = read(fd, at, length);
     if (n == 0) return IO_END;
     if (n > 0) at += n, length -= (size_t)n;
-    else if (errno == ECONNRESET) return IO_END;
+    else if (errno == ECONNRESET) return IO_RESET;
     else if (errno != EINTR && errno != EAGAIN) return IO_FAILED;
   }
   return IO_DONE;

@@ -6,7 +6,7 @@
 
 #include "deadline.h"
 
-enum io { IO_DONE, IO_END, IO_LATE, IO_TOO_LONG, IO_FAILED, IO_PEER_GONE };
+enum io { IO_DONE, IO_END, IO_RESET, IO_LATE, IO_TOO_LONG, IO_FAILED, IO_PEER_GONE };
 
 struct buffer {
   char *data;
@@ -17,7 +17,8 @@ struct buffer {
  * On IO_FAILED errno says why. Blocking and non-blocking descriptors alike. */
 enum io io_read_to_end(int fd, size_t limit, deadline_t deadline, struct buffer *out);
 
-/* Reads exactly `length` bytes; IO_END when the stream ends before. While it waits, IO_PEER_GONE when nobody reads the
+/* Reads exactly `length` bytes; IO_END when the stream ends before, IO_RESET when the other end closed a socket without
+ * having read all that was sent. While it waits, IO_PEER_GONE when nobody reads the
  * pipe or socket `watched` any more (-1: do not look). */
 enum io io_read_exact(int fd, void *to, size_t length, deadline_t deadline, int watched);
 

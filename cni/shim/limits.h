@@ -33,6 +33,7 @@ enum {
   STDIN_LIMIT = 16 << 20,
   REPLY_LIMIT = 16 << 20,
   RETRY_PAUSE_MS = 20,
+  RESET_TRIES = 3, /* connections that may end before the agent has read the request: one for each agent that stops */
 };
 
 #endif

@@ -75,6 +75,7 @@ static int without_reply(const struct call *call) {
   return become_full(call);
 }
 
+/* -1: the agent has not begun, and another one may be asked. */
 static int ask(const struct call *call, int fd) {
   struct reply reply;
   int watched = call->is_add ? STDOUT_FILENO : -1;
@@ -83,6 +84,9 @@ static int ask(const struct call *call, int fd) {
       return print_reply(call, &reply);
     case IO_END:
       return without_reply(call);
+    case IO_RESET:
+      close(fd);
+      return -1;
     case IO_PEER_GONE:
       return 1; /* the agent sees the connection close, and undoes */
     case IO_FAILED:
@@ -93,17 +97,27 @@ static int ask(const struct call *call, int fd) {
 }
 
 static int perform(const struct call *call) {
-  int fd, lock = -1;
-  enum reach reach = agent_reach(call->deadline, &fd);
+  int fd, lock = -1, status = -1;
+  enum reach reach = AGENT_REFUSES;
+  for (int i = 0; i < RESET_TRIES && status < 0; i++) {
+    reach = agent_reach(call->deadline, &fd);
+    if (reach != AGENT_REACHED) break;
+    status = ask(call, fd);
+  }
+  if (status >= 0) return status;
   if (reach == AGENT_REFUSES) {
     if (queue_for_full(call, &lock)) return 1;
     /* It may have come back while we stood in the queue. */
     reach = agent_connect(call->deadline, &fd);
-    if (reach == AGENT_REACHED) close(lock);
+    if (reach == AGENT_REACHED) {
+      close(lock);
+      status = ask(call, fd);
+    }
   }
+  if (status >= 0) return status;
   switch (reach) {
     case AGENT_REACHED:
-      return ask(call, fd);
+      return without_reply(call);
     case AGENT_BUSY:
       return too_late();
     case AGENT_FAILED:
