@@ -15,14 +15,14 @@ export class Resources {
     this.#host = host;
   }
 
-  /**
-   * Looks at the VFs of the rails, and at the kubelet: a new one, or one that lost us, is told of them.
-   *
-   * @param attached VFs that have a record in the journal.
-   */
+  /** Looks at the VFs of the rails. @param attached those that have a record in the journal. */
   async look(rails: readonly RailHere[], attached: ReadonlySet<string>): Promise<void> {
     await this.#closeOthers(rails.map(keyOf));
     for (const rail of rails) this.#resourceOf(rail).look(rail, attached);
+  }
+
+  /** Looks at the kubelet: a new one, or one that lost us, is told of the rails. */
+  async register(): Promise<void> {
     const kubelet = identityOf(join(this.#host.directory, "kubelet.sock"));
     if (kubelet) await Promise.all([...this.#open.values()].map((resource) => this.#register(resource, kubelet)));
   }

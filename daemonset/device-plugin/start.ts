@@ -19,8 +19,10 @@ export interface DevicePlugin {
   stop(): Promise<void>;
 }
 
-/** Between two looks at VFs and at the kubelet's socket: polled, since watches miss a new socket now and then. */
-const LOOK_MS = 1_000;
+/** Between two looks at the kubelet's socket: polled, since watches miss a new one now and then. */
+const KUBELET_MS = 1_000;
+/** Between two looks at VFs, which are some hundred reads of sysfs. */
+const VFS_MS = 5_000;
 
 /** Offers the VFs of every rail to the kubelet, from now until stop(). */
 export function startDevicePlugin({ directory, rails, paths, graceMs, log }: DevicePluginOptions): DevicePlugin {
@@ -28,8 +30,15 @@ export function startDevicePlugin({ directory, rails, paths, graceMs, log }: Dev
   const stopping = new AbortController();
   const deviceInfoDir = deviceInfoDirOf(paths);
   const resources = new Resources({ directory, deviceInfoDir, sysfs, graceMs, log, nowMs: () => performance.now() });
-  const look = () => resources.look(rails(), new Journal(stateDir).devices());
-  const looking = repeat("device plugin", { everyMs: LOOK_MS, signal: stopping.signal, log }, look);
+  let nextMs = 0;
+  const look = async () => {
+    if (performance.now() >= nextMs) {
+      await resources.look(rails(), new Journal(stateDir).devices());
+      nextMs = performance.now() + VFS_MS;
+    }
+    await resources.register();
+  };
+  const looking = repeat("device plugin", { everyMs: KUBELET_MS, signal: stopping.signal, log }, look);
   return {
     async stop() {
       stopping.abort();

@@ -66,6 +66,7 @@ class Node {
   async look(): Promise<void> {
     const { here } = selectPfs(parseRails(this.rails), listPfFacts(this.tree.root));
     await this.resources.look(here, this.attached);
+    await this.resources.register();
   }
 
   /** Looks, then waits until the kubelet has heard what it should. */

@@ -160,9 +160,9 @@ function callOf(client: grpc.Client): Call {
 }
 
 /** Waits for a condition; the limit bears a machine that does ten other things. */
-export async function until(what: string, holds: () => boolean, limitMs = 30_000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
   const end = performance.now() + limitMs;
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > end) throw new Error(`timed out waiting until ${what}`);
     await sleep(10);
   }
