@@ -117,8 +117,9 @@ class Keeper {
       return false;
     if (this.#seen.difference(this.#view.versions).size > 0) this.#view.forget();
     this.#seen = new Set();
-    if (!(await this.#view.round([...this.#reservations.values()], signal))) this.touch(this.#worksSinceMs);
-    return true;
+    const outcome = await this.#view.round([...this.#reservations.values()], signal);
+    if (outcome === "overtaken") this.touch(this.#worksSinceMs);
+    return outcome !== "waits";
   }
 
   async #slices(): Promise<readonly NodeSlicePool[]> {

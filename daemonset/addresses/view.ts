@@ -82,19 +82,20 @@ export class PoolView {
   /**
    * One round: makes the pool's records those of its reservations, as far as they are known now.
    *
-   * @returns false when somebody else wrote in between, and another round is due.
+   * @returns `overtaken` when somebody else wrote in between, and another round is due; `waits` when a record's pod is
+   * ending, and one is due later.
    * @throws {ApiError} the next round begins with a fresh look.
    */
-  async round(reservations: readonly Reserved[], signal: AbortSignal): Promise<boolean> {
+  async round(reservations: readonly Reserved[], signal: AbortSignal): Promise<"done" | "overtaken" | "waits"> {
     try {
       this.#shown ??= await this.#read(reservations[0], signal);
-      if (this.#shown) await this.#update(this.#shown, reservations, signal);
-      return true;
+      if (!this.#shown) return "done";
+      return (await this.#update(this.#shown, reservations, signal)) ? "done" : "waits";
     } catch (error) {
       this.forget();
       if (!isOvertaken(error)) throw error;
       this.#context.counters.viewRefusals++;
-      return false;
+      return "overtaken";
     }
   }
 
@@ -131,12 +132,15 @@ export class PoolView {
     );
   }
 
-  async #update(shown: Shown, reservations: readonly Reserved[], signal: AbortSignal): Promise<void> {
+  /** @returns false while a pod is ending whose record has no reservation. */
+  async #update(shown: Shown, reservations: readonly Reserved[], signal: AbortSignal): Promise<boolean> {
     const wanted = await this.#wanted(shown, reservations);
     const backed = (key: string, { id }: PoolRecord) => this.#backed.get(key) === id;
     let plan = planView(wanted, shown.records, backed);
+    let isAnyEnding = false;
     if (plan.doubtful.length > 0) {
-      const over = await this.#settle(plan.doubtful, shown.place, signal);
+      const { over, ending } = await this.#settle(plan.doubtful, shown.place, signal);
+      isAnyEnding = ending.size > 0;
       plan = planView(wanted, shown.records, (key, record) => over.has(key) || backed(key, record));
     }
     this.#report(plan);
@@ -145,6 +149,7 @@ export class PoolView {
       await this.#apply(shown.records, changes.slice(at, at + MAX_CHANGES), signal);
     await this.#sayPartial(wanted.size > this.#maxRecords, shown, signal);
     this.#backed = new Map([...wanted].map(([key, { containerId }]) => [key, containerId]));
+    return !isAnyEnding;
   }
 
   async #wanted({ place, keys }: Shown, reservations: readonly Reserved[]): Promise<Map<string, Owner>> {
@@ -162,9 +167,14 @@ export class PoolView {
     return wanted;
   }
 
-  /** @returns keys whose pod is gone. Where it lives, the address gets the reservation that it lacks. */
-  async #settle(doubtful: readonly Change[], { pool, ipOf }: Place, signal: AbortSignal): Promise<Set<string>> {
-    const over = new Set<string>();
+  /**
+   * Where the pod lives, the address gets the reservation that it lacks. Not where the pod is ending: its DEL may have
+   * given the address back a moment ago, which a new leader did not see.
+   *
+   * @returns keys whose pod is gone, and those whose pod is ending.
+   */
+  async #settle(doubtful: readonly Change[], { pool, ipOf }: Place, signal: AbortSignal) {
+    const [over, ending] = [new Set<string>(), new Set<string>()];
     const { cluster } = this.#context;
     const pods = new PodOwners(this.#context, signal);
     await inParallel(this.#toAsk(doubtful), async ({ key, from }) => {
@@ -172,9 +182,11 @@ export class PoolView {
       const ip = ipOf(key);
       const pod = isPodref(record.podref) ? await readPod(cluster, record.podref, signal) : undefined;
       if (podIsOver(pod, "")) over.add(key);
+      else if (pod?.metadata.deletionTimestamp) ending.add(key);
       else if (ip !== undefined) await reserve({ pool, ip, record }, pods, this.#context, signal);
     });
-    return over;
+    for (const { key, from } of doubtful) if (ending.has(key)) this.#asked.delete(`${key} ${from!.id}`);
+    return { over, ending };
   }
 
   /** Nobody is asked about again within a minute. */

@@ -135,3 +135,29 @@ t.test("PoolView adopts the record of a living pod that has no reservation, inst
   const { metadata: made } = await raw.get(`${RESERVATIONS}/rail4-10.5.0.5`);
   t.match(made.labels, { "railnet.io/node": "node-c" });
 });
+
+t.test("PoolView of a new leader: what a pod that is ending has given back is not reserved again", async (t) => {
+  const rail = pool("rail5", "10.6.0.0/24");
+  const { makePod } = await import("../support/objects.ts");
+  await makePod(raw, "ending", { node: "node-c" });
+  const path = "/api/v1/namespaces/default/pods/ending";
+  await raw.merge(path, { metadata: { finalizers: ["example.com/hold"] } });
+  await raw.delete(path);
+  await raw.apply({
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "IPPool",
+    metadata: { name: rail.name, annotations: { "railnet.io/adopted": "true" } },
+    spec: { range: rail.cidr, allocations: { 5: { id: "e1", podref: "default/ending", ifname: "net1" } } },
+  });
+  await using agent = await Agent.start("node-a", kubeconfig);
+  await agent.modes.synced;
+  // A claim of the same pool: when the view shows it, it has been through the other record, too.
+  const claim = { pool: rail, ip: "10.6.0.9", owner: { podref: "default/p9", ifname: "net1", containerId: "c9" } };
+  await agent.store.claim(claim);
+  const view = () => recorded(raw, rail.name);
+  await until("the view", view, (lines = []) => lines.includes("10.6.0.9 default/p9 net1 c9"));
+  t.same(await reserved(raw, "rail5"), ["10.6.0.9 default/p9 net1 c9"]);
+  t.ok((await view())!.includes("10.6.0.5 default/ending net1 e1"), "as long as the pod is there, so is its record");
+  await raw.merge(path, { metadata: { finalizers: null } });
+  await sameView("rail5", rail.name, "the record is gone");
+});
