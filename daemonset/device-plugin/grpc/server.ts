@@ -43,7 +43,7 @@ export async function serve(path: string, methods: Methods): Promise<GrpcServer>
     stream.on("error", () => {});
     answer(stream, `${headers[":path"]}`, methods);
   });
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(path, resolve));
+  await new Promise<void>((resolve, reject) => server.on("error", reject).listen(path, resolve));
   chmodSync(path, 0o600);
   return {
     close: () =>
