@@ -17,8 +17,8 @@ export interface InstallOptions {
 
 /**
  * Puts executables and node.json on the node. Idempotent, and a kill at any instant leaves what the next run completes.
- * Whoever calls holds the installer's lock.
- * The shims come last: one that ran before node.json is there would keep addresses in a directory of this node that belong into the cluster.
+ * Whoever calls holds the installer's lock. The shims come last: one that ran before node.json is there would keep
+ * addresses in a directory of this node that belong into the cluster.
  */
 export function install({ root, from, aliases, node, step = () => {} }: InstallOptions, log: Log): Changes {
   const places = placesBelow(root);

@@ -34,8 +34,9 @@ export interface KubeconfigOptions {
 }
 
 /**
- * Keeps the kubeconfig of the stand-alone executable: a token of the agent's service account, bound to the *Node*, so that it outlives the
- * agent's pod, 24 h long. Renews it from half of its life on, and when server, certificate or Node object are others.
+ * Keeps the kubeconfig of the stand-alone executable: a token of the agent's service account, bound to the *Node*, so that it
+ * outlives the agent's pod, 24 h long. Renews it from half of its life on, and when server, certificate or Node object
+ * are others.
  *
  * @returns whether it was written.
  * @throws {ApiError} when there is no token to be had; the old file stays.

@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { codeOf } from "../../cni/kernel/errno.ts";
 
 /** Where things go on a node, below its root directory. */
 export interface Places {
@@ -38,11 +37,6 @@ const SHIM_LIMIT_BYTES = 4 << 20;
 
 /** Whether a file is a shim of ours, of whatever version. */
 export function isShim(path: string): boolean {
-  try {
-    const bytes = readFileSync(path);
-    return bytes.length < SHIM_LIMIT_BYTES && bytes.includes(MARK);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return false;
-    throw error;
-  }
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  return size !== undefined && size < SHIM_LIMIT_BYTES && readFileSync(path).includes(MARK);
 }

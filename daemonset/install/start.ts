@@ -10,7 +10,7 @@ import { placesBelow } from "./places.ts";
 /** How soon what failed is tried again, and how often the token's age is looked at. */
 const EVERY_MS = 15_000;
 /** How often the cluster is asked whether the Node object still is the one that the token is bound to. */
-const ASK_MS = 3_600_000;
+const ASK_MS = 300_000;
 
 /** An agent starts without a kubeconfig after this: shims wait for it. */
 const FIRST_MS = 3_000;
@@ -22,13 +22,13 @@ export const lockInstaller = (runDir: string): Promise<Disposable> =>
   new Locks(runDir).acquire("install", "the installation of this node", LOCK_WAIT_MS);
 
 /**
- * Installs this version on the node and keeps it installed: what fails (a full disk, an API server that does not answer) is logged and
- * tried again, while the agent serves with what is there.
+ * Installs this version on the node and keeps it installed: what fails (a full disk, an API server that does not answer)
+ * is logged and tried again, while the agent serves with what is there.
  *
- * The agent calls this once it holds its lock, so while no other one serves: what is on the node's disk is then never newer than the agent
- * that runs, nor older than one that ran after it. A newer stand-alone executable beside an older agent could
- * leave records that the agent cannot read. The time in between is the copying's, about a second; shims wait for
- * five, then run the executable that is there.
+ * The agent calls this once it holds its lock, so while no other one serves: what is on the node's disk is then never newer
+ * than the agent that runs, nor older than one that ran after it. A newer stand-alone executable beside an older agent
+ * could leave records that the agent cannot read. The time in between is the copying's, about a second; shims wait
+ * for five, then run the executable that is there.
  */
 export async function startInstalling(options: InstallOptions, { runDir }: Paths, log: Log): Promise<{ stop(): void }> {
   const stopping = new AbortController();

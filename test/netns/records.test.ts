@@ -1,0 +1,64 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import { claimKey } from "../../ipam/journal.ts";
+import { WAYS } from "./support/call.ts";
+import { inside } from "./support/inside.ts";
+import { unchanged } from "./support/unchanged.ts";
+import { World } from "./support/world.ts";
+
+const world = await World.create({ vfs: 1 });
+t.teardown(() => world.close());
+const pod = await world.pod();
+const NEEDS = "another format needs another version, and a reader of this one: pods outlive upgrades";
+
+t.test(`version 1 of an attachment's record is as it was released; ${NEEDS}`, (t) =>
+  unchanged(t, world, "alone", async () => {
+    const a = world.attachment(pod, { sourceRules: true, ipam: { type: world.ipam.name } });
+    t.equal((await world.call("alone", "ADD", a)).exit, 0);
+    const record = world.record();
+    t.same(Object.keys(record).sort(), ["addresses", "applied", "bootId", "containerId", "device", "hasRules", "ifname", "netns", "netnsInode", "network", "original", "phase", "request", "version"]); // biome-ignore format: one row
+    t.match(record, { version: 1, phase: "attached", netns: pod.path, netnsInode: pod.inode });
+    t.same(Object.keys(record["device"] as object).sort(), ["pci", "pf"]);
+    t.same(Object.keys(record["request"] as object).sort(), ["args", "path", "stdin"]);
+    await world.call("alone", "DEL", a);
+  }),
+);
+
+for (const via of WAYS)
+  t.test(`a record that version 1 requires no more of ends by DEL, ${via}`, (t) =>
+    unchanged(t, world, via, async () => {
+      const a = world.attachment(pod);
+      await world.call(via, "ADD", a);
+      const [name] = world.records();
+      const { version, bootId, containerId, ifname, network, netns, netnsInode, device, original, request } = world.record(name); // biome-ignore format: one line
+      const least = { version, phase: "claimed", bootId, containerId, ifname, network, netns, netnsInode, device, original, applied: {}, request }; // biome-ignore format: one line
+      // A line for each change, the last of which a power cut has torn.
+      writeFileSync(
+        join(world.stateDir, "attachments", name!),
+        `${JSON.stringify(least)}\n{"phase":"attached"}\n{"pha`,
+      );
+      t.equal((await world.call(via, "DEL", a)).exit, 0);
+      t.same((await inside(pod)).links, ["lo"]);
+    }),
+  );
+
+t.test(`version 1 of a record of addresses is as it was released; ${NEEDS}`, (t) =>
+  unchanged(t, world, "alone", async () => {
+    const a = world.attachment(pod, { ipam: { type: "railnet-ipam", range: "10.9.0.0/24" } });
+    t.equal((await world.call("alone", "ADD", a)).exit, 0);
+    const dir = join(world.stateDir, "ipam");
+    const [name] = readdirSync(dir).filter((file) => file.endsWith(".json"));
+    t.equal(name, `${claimKey(a.id, a.ifname)}.json`);
+    const record = JSON.parse(readFileSync(join(dir, name!), "utf8"));
+    t.same(Object.keys(record).sort(), ["addresses", "netns", "netnsInode", "network", "owner", "phase", "since", "storage", "version"]); // biome-ignore format: one row
+    t.match(record, { version: 1, phase: "held", storage: { kind: "directory" } });
+    mkdirSync(dir, { recursive: true });
+    writeFileSync(
+      join(dir, name!),
+      JSON.stringify({ ...record, phase: "claiming", later: "unknown fields are left alone" }),
+    );
+    t.equal((await world.call("alone", "DEL", a)).exit, 0);
+    t.same(readdirSync(dir).filter((file) => file.endsWith(".json")), []); // biome-ignore format: one line
+  }),
+);
