@@ -14,9 +14,10 @@ interface Counts {
 const TIERS = [
   { name: "pure", jobs: 2, takes: (file: string) => !/^test\/(netns|vm|cluster)\//.test(file) },
   { name: "network namespaces", jobs: 2, takes: (file: string) => file.startsWith("test/netns/") },
-  { name: "API server", jobs: 2, takes: (file: string) => /^test\/cluster\/(?!kubelet\/)/.test(file) },
+  { name: "API server", jobs: 2, takes: (file: string) => /^test\/cluster\/(?!kubelet)/.test(file) },
   { name: "kubelet", jobs: 1, takes: (file: string) => file.startsWith("test/cluster/kubelet/") },
   { name: "test machines", jobs: 1, takes: (file: string) => file.startsWith("test/vm/") },
+  { name: "kubelet on a test machine", jobs: 1, takes: (file: string) => file.startsWith("test/cluster/kubelet-vm/") },
 ];
 
 const chosen = process.argv.slice(2);

@@ -23,7 +23,7 @@ export class ChannelPool {
   }
 
   /** Runs on the first free channel; waits while all are busy. `openTimeoutMs` is how long the guest may take to answer at all. */
-  async run(command: Command, openTimeoutMs = 10_000): Promise<Reply> {
+  async run(command: Command, openTimeoutMs = 60_000): Promise<Reply> {
     const held = await this.#acquire(openTimeoutMs);
     try {
       return await held.channel.run(command);

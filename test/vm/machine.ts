@@ -187,7 +187,7 @@ const IMAGES = join(PROJECT, ".cache/vm");
 const NODE_SCRIPT = join(import.meta.dirname, "node.sh");
 // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
 const TAKE_IN = 'set -e; mkdir -p "${2%/*}"; cp "$1" "$2.new"; chmod 755 "$2.new"; mv "$2.new" "$2"';
-const BOOT_TIMEOUT_MS = { kvm: 30_000, tcg: 180_000 };
+const BOOT_TIMEOUT_MS = { kvm: 30_000, tcg: 600_000 };
 const QEMU_POLL_MS = 10;
 const LAST_WORDS_MS = 500;
 const STOP_TURNS = 150;

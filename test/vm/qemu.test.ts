@@ -68,3 +68,8 @@ t.test("qemuArguments() puts the IOMMU before every PCI device and tells the ker
   t.match(values(spec, "-append")[0], /intel_iommu=on/);
   t.notMatch(values(SPEC, "-append")[0], /iommu/);
 });
+
+t.test("qemuArguments() gives a machine a disk only when it has an image of one", async (t) => {
+  t.same(values(SPEC, "-drive"), []);
+  t.match(values({ ...SPEC, disk: "/d" }, "-drive"), [/^file=\/d,/]);
+});

@@ -55,9 +55,14 @@ export async function must(command: string, args: readonly string[], options: Ru
   return stdout;
 }
 
-/** Waits until something is so. @throws {Error} naming it when it is not so after `ms`. */
-export async function until(what: string, is: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
-  for (const end = performance.now() + ms; !(await is()); await pause(5))
+/** Waits until something is so, looking every so often. @throws {Error} naming it when it is not so after `ms`. */
+export async function until(
+  what: string,
+  is: () => boolean | Promise<boolean>,
+  ms = 10_000,
+  everyMs = 5,
+): Promise<void> {
+  for (const end = performance.now() + ms; !(await is()); await pause(everyMs))
     if (performance.now() > end) throw new Error(`${what}: not so after ${ms} ms`);
 }
 

@@ -36,7 +36,7 @@ export class Containerd {
     await until("containerd answers", async () => {
       if (process.ended) throw new Error(`containerd ended: ${process.log().slice(-2000)}`);
       return (await this.#node.run(["ctr", "version"])).exit === 0;
-    }, 30_000); // biome-ignore format: one condition
+    }, 300_000, 50); // biome-ignore format: one condition
   }
 
   /** Ends it; pods go on. */

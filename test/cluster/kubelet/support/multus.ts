@@ -36,7 +36,7 @@ export class Multus {
     if (form === "thin") await multus.#startThin();
     else if (form === "process") await multus.startDaemon();
     else await multus.#startPod();
-    await until("Multus has put itself before the cluster's network", () => multus.#hasConf(), 120_000);
+    await until("Multus has put itself before the cluster's network", () => multus.#hasConf(), 600_000, 200);
     return multus;
   }
 

@@ -42,10 +42,12 @@ export interface NetworkStatus {
 export class Pods {
   readonly #raw: RawClient;
   readonly #limitMs: number;
+  readonly #everyMs: number;
 
-  constructor(raw: RawClient, limitMs = LIMIT_MS) {
+  constructor(raw: RawClient, { limitMs = LIMIT_MS, everyMs = 5 } = {}) {
     this.#raw = raw;
     this.#limitMs = limitMs;
+    this.#everyMs = everyMs;
   }
 
   async create(name: string, options: PodOptions = {}): Promise<void> {
@@ -64,7 +66,7 @@ export class Pods {
       pod = await this.get(name);
       return pod?.status?.phase === "Running" && pod.status.containerStatuses?.[0]?.ready;
     };
-    await until(`pod ${name} runs`, runs, this.#limitMs).catch(async (error) => {
+    await until(`pod ${name} runs`, runs, this.#limitMs, this.#everyMs).catch(async (error) => {
       throw new Error(`${error.message}: ${(await this.events(name)).join("\n")}`);
     });
     return pod;
@@ -81,7 +83,7 @@ export class Pods {
   }
 
   async gone(name: string): Promise<void> {
-    await until(`pod ${name} is gone`, async () => (await this.get(name)) === undefined, this.#limitMs);
+    await until(`pod ${name} is gone`, async () => (await this.get(name)) === undefined, this.#limitMs, this.#everyMs);
   }
 
   async remove(...names: string[]): Promise<void> {

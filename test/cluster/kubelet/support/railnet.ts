@@ -47,7 +47,7 @@ export class Railnet {
     await until("the agent is ready", async () => {
       if (agent.ended) throw new Error(`the agent ended: ${agent.log().slice(-2000)}`);
       return (await this.#cluster.node.run(["curl", "-sf", HEALTH])).exit === 0;
-    }, 120_000); // biome-ignore format: one condition
+    }, 600_000, 500); // biome-ignore format: one condition
   }
 
   async stopAgent(signal?: NodeJS.Signals): Promise<void> {
