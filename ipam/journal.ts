@@ -74,7 +74,9 @@ export class ClaimJournal {
       fs.renameSync(`${file}.tmp`, file);
       if (synced) syncDirectory(this.#dir);
     } catch (cause) {
-      fs.rmSync(`${file}.tmp`, { force: true });
+      try {
+        fs.rmSync(`${file}.tmp`, { force: true });
+      } catch {} // on a read-only disk even what is not there
       throw new CniError(
         CODE.IO_FAILURE,
         `cannot write the journal of addresses in ${this.#dir}: ${(cause as Error).message}`,

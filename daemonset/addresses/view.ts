@@ -168,7 +168,7 @@ export class PoolView {
   }
 
   /**
-   * Where the pod lives, the address gets the reservation that it lacks. Not where the pod is ending: its DEL may have
+   * Where the pod lives, or where it is no pod but somebody's mark, the address gets the reservation that it lacks. Not where the pod is ending: its DEL may have
    * given the address back a moment ago, which a new leader did not see.
    *
    * @returns keys whose pod is gone, and those whose pod is ending.
@@ -180,8 +180,9 @@ export class PoolView {
     await inParallel(this.#toAsk(doubtful), async ({ key, from }) => {
       const record = from!;
       const ip = ipOf(key);
-      const pod = isPodref(record.podref) ? await readPod(cluster, record.podref, signal) : undefined;
-      if (podIsOver(pod, "")) over.add(key);
+      const isMark = !isPodref(record.podref);
+      const pod = isMark ? undefined : await readPod(cluster, record.podref, signal);
+      if (!isMark && podIsOver(pod, "")) over.add(key);
       else if (pod?.metadata.deletionTimestamp) ending.add(key);
       else if (ip !== undefined) await reserve({ pool, ip, record }, pods, this.#context, signal);
     });

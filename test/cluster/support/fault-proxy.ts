@@ -42,6 +42,8 @@ const REASONS: Readonly<Record<number, string>> = { 401: "Unauthorized", 409: "C
 export class FaultProxy implements AsyncDisposable {
   /** Requests that came, by `METHOD resource`, such as `POST ippools`, and in all. */
   readonly counts = new Map<string, number>();
+  /** Requests that something was done to. */
+  hits = 0;
   /** Most connections that stood at once. */
   mostConnections = 0;
   readonly #agent: Agent;
@@ -202,6 +204,7 @@ export class FaultProxy implements AsyncDisposable {
       if (rule.nth !== undefined && rule.seen !== rule.nth) continue;
       if (rule.done >= (rule.times ?? Infinity) || this.#random() >= (rule.probability ?? 1)) continue;
       rule.done++;
+      this.hits++;
       return rule.effect;
     }
     return undefined;

@@ -98,6 +98,12 @@ export class Runtime {
     return dels;
   }
 
+  /** The node and all that ran there are no more. */
+  forget(node: ClusterNode): void {
+    this.nodes.splice(this.nodes.indexOf(node), 1);
+    for (const [key, { folder }] of this.#living) if (folder === node.folder) this.#living.delete(key);
+  }
+
   get living(): readonly Living[] {
     return [...this.#living.values()];
   }
