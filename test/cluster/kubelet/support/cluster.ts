@@ -8,7 +8,7 @@ import { makeImage, PAUSE } from "./image.ts";
 import { Kubelet } from "./kubelet.ts";
 import { Node } from "./node.ts";
 import { Pods } from "./pods.ts";
-import { listRails, plugInRails, type Rail } from "./rails.ts";
+import { letVfsFallBack, listRails, plugInRails, type Rail } from "./rails.ts";
 import { ServiceAddress } from "./service-address.ts";
 
 export interface ClusterOptions {
@@ -28,6 +28,7 @@ export class Cluster implements AsyncDisposable {
   readonly pods: Pods;
   readonly rails: readonly Rail[];
   readonly #control: ControlPlane;
+  #endFallBack = (): void => {};
 
   private constructor(api: ApiServer, node: Node, service: ServiceAddress, rails: readonly Rail[]) {
     this.api = api;
@@ -48,12 +49,14 @@ export class Cluster implements AsyncDisposable {
     const service = stack.use(await ServiceAddress.open(node, api.url));
     const cluster = new Cluster(api, node, service, listRails(vfs));
     stack.defer(() => cluster.#control.stop());
+    stack.defer(() => cluster.#endFallBack());
     await cluster.#bringUp();
     stack.move();
     return cluster;
   }
 
   async stop(): Promise<void> {
+    this.#endFallBack();
     this.service.down();
     await this.#control.stop();
     await this.node.stop();
@@ -92,6 +95,7 @@ export class Cluster implements AsyncDisposable {
     await addNodeAddress(this.node);
     await setUpClusterNetwork(this.node);
     await plugInRails(this.node, this.rails);
+    this.#endFallBack = letVfsFallBack(this.node, this.rails);
     await this.containerd.start();
     await this.containerd.load(makeImage(this.node.folder, PAUSE));
     await this.kubelet.start();

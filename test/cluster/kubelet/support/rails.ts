@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
 import { SysfsTree } from "../../../netns/support/sysfs-tree.ts";
 import type { Node } from "./node.ts";
 
@@ -5,6 +7,7 @@ import type { Node } from "./node.ts";
 export interface Vf {
   readonly pci: string;
   readonly netdev: string;
+  readonly mac: string;
 }
 
 /** A PF with its VFs; `rail0` is its name and its link's, `0000:a0:00.0` its PCI address. */
@@ -22,6 +25,7 @@ export function listRails(vfs: number): Rail[] {
     vfs: Array.from({ length: vfs }, (_, i) => ({
       pci: `0000:a${rail}:${(2 + (i >> 3)).toString(16).padStart(2, "0")}.${i & 7}`,
       netdev: `rail${rail}v${i}`,
+      mac: `02:a${rail}:00:00:00:${i.toString(16).padStart(2, "0")}`,
     })),
   }));
 }
@@ -30,7 +34,7 @@ export function listRails(vfs: number): Rail[] {
 export async function plugInRails(node: Node, rails: readonly Rail[]): Promise<void> {
   const sysfs = new SysfsTree(node.path("/sys"));
   for (const { name, pci, vfs } of rails) {
-    for (const vf of vfs) sysfs.add({ ...vf, driver: "iavf" });
+    for (const vf of vfs) sysfs.add({ pci: vf.pci, netdev: vf.netdev, driver: "iavf" });
     sysfs.add({ pci, netdev: name, driver: "ice" });
     node.write(`/sys/class/net/${name}/carrier`, "1\n");
     sysfs.setVfs(pci, vfs.map((vf) => vf.pci)); // biome-ignore format: one line
@@ -38,19 +42,36 @@ export async function plugInRails(node: Node, rails: readonly Rail[]): Promise<v
   const links = rails.flatMap(({ name, vfs }) => [
     `link add ${name}sw type bridge`,
     `link set ${name}sw up`,
-    ...[name, ...vfs.map(({ netdev }) => netdev)].flatMap((link) => pair(name, link)),
+    ...pair(name, name),
     `link set ${name} mtu 9000 up`,
+    ...vfs.flatMap((vf) => vfPair(name, vf)),
   ]);
   await batch(node, links);
 }
 
-/** Makes a VF's link anew: a VF falls back to the host when its namespace ends, what stands in for it is gone. */
-export async function replug(node: Node, rail: Rail, { netdev }: Vf): Promise<void> {
-  await batch(node, pair(rail.name, netdev));
+/**
+ * Does what the kernel does for a VF: when its namespace ends it is back on the host, while a veth pair is gone then.
+ *
+ * @returns ends that.
+ */
+export function letVfsFallBack(node: Node, rails: readonly Rail[]): () => void {
+  const enter = ["--pdeathsig", "KILL", "nsenter", `--net=/proc/${node.pid}/ns/net`]; // it ends with the test
+  const monitor = spawn("setpriv", [...enter, "ip", "-o", "monitor", "link"], { stdio: ["ignore", "pipe", "ignore"] });
+  const lost = new Map<string, string[]>(
+    rails.flatMap(({ name, vfs }) => vfs.map((vf) => [`${vf.netdev}p`, vfPair(name, vf)] as const)),
+  );
+  createInterface({ input: monitor.stdout }).on("line", (line) => {
+    const pair = lost.get(/^Deleted \d+: ([^@:]+)/.exec(line)?.[1] ?? "");
+    if (pair) batch(node, pair).catch(() => {}); // the node ends
+  });
+  monitor.unref();
+  return () => void monitor.kill();
 }
 
-const pair = (rail: string, link: string): string[] => [
-  `link add ${link} type veth peer name ${link}p`,
+const vfPair = (rail: string, { netdev, mac }: Vf): string[] => pair(rail, netdev, `address ${mac} `);
+
+const pair = (rail: string, link: string, more = ""): string[] => [
+  `link add ${link} ${more}type veth peer name ${link}p`,
   `link set ${link}p master ${rail}sw up`,
 ];
 
