@@ -105,7 +105,7 @@ export class Observation {
     return observed(handler, { counts: this.#metrics.calls, ...observers });
   }
 
-  /** YAML and its reader are not worth their memory to an agent that nobody asks. */
+  /** As the list and sysfs say at the moment when somebody asks. */
   async #rails(): Promise<RailNames> {
     const { readRailNames } = await import("./inventory/rails.ts");
     const { configDir, paths } = this.#options;
