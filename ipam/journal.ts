@@ -104,7 +104,8 @@ export class ClaimJournal {
     try {
       return parseClaimRecord(fs.readFileSync(join(this.#dir, name), "utf8"));
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : (error as Error).message;
+      const isGone = (error as NodeJS.ErrnoException).code === "ENOENT" || error instanceof LaterVersionError;
+      return isGone ? undefined : (error as Error).message;
     }
   }
 
@@ -120,9 +121,18 @@ export class ClaimJournal {
 export const claimKey = (containerId: string, ifname: string): string =>
   createHash("sha256").update(`${containerId}\0${ifname}`).digest("hex").slice(0, 32);
 
-/** @throws {SyntaxError} when the text is not a whole record of a version that we read. */
+/** A record of a release after this one, which somebody went back from: it stays for that one to read. */
+export class LaterVersionError extends SyntaxError {
+  override readonly name = "LaterVersionError";
+}
+
+/**
+ * @throws {LaterVersionError}
+ * @throws {SyntaxError} when the text is not a whole record of a version that we read.
+ */
 export function parseClaimRecord(text: string): ClaimRecord {
   const record = JSON.parse(text) as Partial<ClaimRecord> | null;
+  if (Number(record?.version) > 1) throw new LaterVersionError(`version ${record?.version} is of a later release`);
   if (record?.version !== 1) throw new SyntaxError(`unknown version ${String(record?.version)}`);
   if (!["claiming", "held", "releasing"].includes(record.phase ?? "")) throw new SyntaxError("phase is unknown");
   const { owner, storage, addresses } = record;

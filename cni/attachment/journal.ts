@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { codeOf } from "../kernel/errno.ts";
 import { CniError, CODE } from "../protocol/error.ts";
-import { type Attachment, attachmentKey, parseAttachment } from "./record.ts";
+import { type Attachment, attachmentKey, LaterVersionError, parseAttachment } from "./record.ts";
 
 /** No writer takes this long. */
 const LEFTOVER_MS = 60_000;
@@ -154,13 +154,14 @@ export class Journal {
     return join(torn, name);
   }
 
-  /** @returns the record, why it is none, or undefined when it is gone. */
+  /** @returns the record, why it is none, or undefined when it is gone or a later release's, which finds it again. */
   #load(name: string): Attachment | string | undefined {
     try {
       const attachment = parseAttachment(fs.readFileSync(join(this.#dir, name), "utf8"));
       return fileName(attachment) === name ? attachment : `it belongs in ${fileName(attachment)}`;
     } catch (error) {
-      return codeOf(error) === "ENOENT" ? undefined : (error as Error).message;
+      const isGone = codeOf(error) === "ENOENT" || error instanceof LaterVersionError;
+      return isGone ? undefined : (error as Error).message;
     }
   }
 

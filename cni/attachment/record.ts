@@ -80,6 +80,11 @@ function parseChange(line: string): unknown {
   }
 }
 
+/** A record of a release after this one, which somebody went back from: not torn, and not ours to read or to move. */
+export class LaterVersionError extends SyntaxError {
+  override readonly name = "LaterVersionError";
+}
+
 const PHASES = ["claimed", "attached", "returned"];
 const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null;
 const isPci = (x: unknown): boolean => typeof x === "string" && /^[\w.:-]+$/.test(x);
@@ -88,6 +93,7 @@ const isPci = (x: unknown): boolean => typeof x === "string" && /^[\w.:-]+$/.tes
  * Reads a record as the journal writes it: a line of JSON, then a line for each change. A change that is not whole never
  * got on the disk: the state before it holds.
  *
+ * @throws {LaterVersionError}
  * @throws {SyntaxError} when the text is not a whole record of a version that we read.
  */
 export function parseAttachment(text: string): Attachment {
@@ -95,6 +101,7 @@ export function parseAttachment(text: string): Attachment {
   const original: unknown = JSON.parse(first);
   if (!isObject(original)) throw new SyntaxError("not an object");
   const a: Record<string, unknown> = Object.assign({}, original, ...changes.map(parseChange));
+  if (Number(a.version) > 1) throw new LaterVersionError(`version ${a.version} is of a later release`);
   if (a.version !== 1) throw new SyntaxError(`unknown version ${String(a.version)}`);
   if (!PHASES.includes(a.phase as string)) throw new SyntaxError(`unknown phase ${String(a.phase)}`);
   for (const key of ["bootId", "containerId", "ifname", "network", "netns"])

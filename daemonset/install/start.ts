@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { chmodSync, existsSync, statSync } from "node:fs";
 import { Locks } from "../../cni/attachment/lock.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { onHost } from "../../cni/host-root.ts";
@@ -31,6 +31,7 @@ export const lockInstaller = (runDir: string): Promise<Disposable> =>
  * for five, then run the executable that is there.
  */
 export async function startInstalling(options: InstallOptions, { runDir }: Paths, log: Log): Promise<{ stop(): void }> {
+  chmodSync(runDir, 0o700); // the kubelet, which made it, lets others look in
   const stopping = new AbortController();
   const time = { everyMs: EVERY_MS, signal: stopping.signal, log };
   let isInstalled = false;

@@ -145,7 +145,9 @@ t.test("railnet agent --install installs once it is the only agent, and takes no
   unchanged(t, world, "alone", async () => {
     const root = newRoot();
     const args = (from: string) => ["--install", "--root", root, "--from", from, "--alias", "sriov"];
+    fs.chmodSync(world.runDir, 0o755); // as the kubelet makes it
     const first = await world.startAgent(9808, {}, args(oldVersion)).ready();
+    t.equal((fs.statSync(world.runDir).mode & 0o777).toString(8), "700", "the socket's directory is root's alone");
     t.same(filesOf(root), before);
     const second = world.startAgent(9808, {}, args(newVersion));
     await until("the second waits", () => second.log.includes("another agent runs on this node"));

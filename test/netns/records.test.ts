@@ -62,3 +62,25 @@ t.test(`version 1 of a record of addresses is as it was released; ${NEEDS}`, (t)
     t.same(readdirSync(dir).filter((file) => file.endsWith(".json")), []); // biome-ignore format: one line
   }),
 );
+
+t.test("records of a later release, which somebody went back from, stay as they are", (t) =>
+  unchanged(t, world, "alone", async () => {
+    const a = world.attachment(pod, { ipam: { type: "railnet-ipam", range: "10.9.0.0/24" } });
+    t.equal((await world.call("alone", "ADD", a)).exit, 0);
+    const files = ["attachments", "ipam"].map((dir) => {
+      const [name] = readdirSync(join(world.stateDir, dir)).filter((file) => file.endsWith(".json"));
+      return join(world.stateDir, dir, name!);
+    });
+    const texts = files.map((file) => readFileSync(file, "utf8"));
+    const later = texts.map((text) => text.replace('"version":1', '"version":2'));
+    for (const [i, file] of files.entries()) writeFileSync(file, later[i]!);
+    const agent = await world.agent();
+    t.match(await world.railnet("reconcile"), { exit: 0 });
+    t.notMatch(agent.log, /set aside/);
+    t.same(files.map((file) => readFileSync(file, "utf8")), later); // biome-ignore format: one line
+    t.same((await inside(pod)).links, ["lo", "net1"], "and so does the pod");
+    await world.noAgent();
+    for (const [i, file] of files.entries()) writeFileSync(file, texts[i]!);
+    t.equal((await world.call("alone", "DEL", a)).exit, 0);
+  }),
+);
