@@ -96,4 +96,4 @@ const GIVE_BACK = `
     ip -n $POD link set net$((r + 1)) down 2> /dev/null
     ip -n $POD link set net$((r + 1)) netns 1 name rail\${r}v$VF 2> /dev/null
   done
-  ip netns del $POD`;
+  ip netns del $POD 2> /dev/null || [ ! -e /run/netns/$POD ]`;

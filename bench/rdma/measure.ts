@@ -42,7 +42,7 @@ export interface Failed {
 
 /** Measures the rails of a side one after the other, then, if asked for, all at once. What fails does not stop the others. */
 export async function measureSide(side: Side, task: Task, atOnce: boolean): Promise<(Measured | Failed)[]> {
-  const surveys = await Promise.all(side.places.map((place) => surveyOf(place, task.signal)));
+  const surveys = await Promise.all(side.places.map((place) => surveyOf(place, task)));
   const results: (Measured | Failed)[] = [];
   const paths = new Map<string, Path>();
   for (const rail of side.rails.keys()) {

@@ -1,4 +1,4 @@
-import type { Place } from "./place.ts";
+import type { Limits, Place } from "./place.ts";
 
 /** An RDMA port and the index of a GID in its table: perftest's -d, -i, -x. */
 export interface Gid {
@@ -23,29 +23,27 @@ export interface Survey {
   readonly programs: readonly string[];
 }
 
-/** POSIX sh and `ip`; reads by builtins, because tables have 256 entries a port. */
+/** POSIX sh, `ip` and `grep`: one process a port, because soft-RoCE's tables have 1024 entries. */
 const SCRIPT = `
 for program in ip ib_write_bw ib_write_lat iperf3; do command -v $program > /dev/null && echo "program $program"; done
 ip -o addr 2> /dev/null | while read -r line; do echo "address $line"; done
-for entry in /sys/class/infiniband/*/ports/*/gids/*; do
-  read -r gid < "$entry" || continue
-  case $gid in 0000:0000:0000:0000:0000:0000:0000:0000) continue ;; esac
-  port=\${entry%/gids/*} index=\${entry##*/}
-  type= link=
-  read -r type < "$port/gid_attrs/types/$index"
-  read -r link < "$port/gid_attrs/ndevs/$index"
-  device=\${port#/sys/class/infiniband/}
-  echo "gid \${device%%/*} \${port##*/} $index $gid \${link:--} $type"
+for port in /sys/class/infiniband/*/ports/*; do
+  grep -sHv '^0000:0000:0000:0000:0000:0000:0000:0000$' "$port"/gids/* | while read -r entry; do
+    file=\${entry%%:*} index=\${file##*/}
+    type= link=
+    read -r type < "$port/gid_attrs/types/$index"
+    read -r link < "$port/gid_attrs/ndevs/$index"
+    device=\${port#/sys/class/infiniband/}
+    echo "gid \${device%%/*} \${port##*/} $index \${entry#*:} \${link:--} $type"
+  done
 done 2> /dev/null
 true`;
 
-export async function surveyOf(place: Place, signal: AbortSignal): Promise<Survey> {
-  const { exit, stdout, stderr } = await place.sh(SCRIPT, { signal, limitMs: SURVEY_LIMIT_MS });
+export async function surveyOf(place: Place, limits: Limits): Promise<Survey> {
+  const { exit, stdout, stderr } = await place.sh(SCRIPT, limits);
   if (exit !== 0) throw new Error(`cannot look at ${place.name}: ${stderr.trim()} (exit ${exit})`);
   return parseSurvey(stdout);
 }
-
-const SURVEY_LIMIT_MS = 60_000;
 
 export function parseSurvey(output: string): Survey {
   const lines = output.split("\n");
