@@ -8,6 +8,7 @@ bash scripts/build.sh --test
 bash test/cni/shim/fuzz/run.sh "${RAILNET_FUZZ_SECONDS:-600}"
 RAILNET_INTEROP_SECONDS=${RAILNET_INTEROP_SECONDS:-300} RAILNET_INTEROP_PEERS=${RAILNET_INTEROP_PEERS:-50} \
   node_modules/.bin/node test/run.ts test/cluster/interop/
+RAILNET_OUTAGE_PODS=${RAILNET_OUTAGE_PODS:-1000} node_modules/.bin/node test/run.ts test/cluster/faults/outage
 RAILNET_SOAK_SECONDS=${RAILNET_SOAK_SECONDS:-600} node_modules/.bin/node test/run.ts test/cluster/soak
 node_modules/.bin/node bench/ipam/scale.ts
 RAILNET_WALK_STEPS=${RAILNET_WALK_STEPS:-500} exec node_modules/.bin/node test/run.ts test/vm/attach/walk

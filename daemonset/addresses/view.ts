@@ -168,8 +168,8 @@ export class PoolView {
   }
 
   /**
-   * Where the pod lives, or where it is no pod but somebody's mark, the address gets the reservation that it lacks. Not where the pod is ending: its DEL may have
-   * given the address back a moment ago, which a new leader did not see.
+   * Where the pod lives, or where it is no pod but somebody's mark, the address gets the reservation that it lacks. Not
+   * where the pod is ending: its DEL may have given the address back a moment ago, which a new leader did not see.
    *
    * @returns keys whose pod is gone, and those whose pod is ending.
    */
