@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { announceAfterwards } from "./attachment/announce.ts";
 import { finishLeftover, freeDevice, lockAttachment, lockDevice } from "./attachment/claim.ts";
 import { detach } from "./attachment/detach.ts";
@@ -18,6 +17,7 @@ import { inNetns, netnsInode } from "./kernel/netns.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
 import { emptyResult, formatResult, mergeResult, type Result } from "./protocol/result.ts";
+import { Turns } from "./turns.ts";
 
 /** All that an ADD works with, once everything that can be refused without a change has been. */
 interface Plan {
@@ -67,7 +67,7 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   // The only step that leaves the node runs beside the disk's and the kernel's work; a failure of one undoes all.
   const reserving = reserveAddresses(config, call, { ...host, exec });
   undo.defer(() => reserving.then(noop, noop));
-  if (config.ipamType && keepsState(config.ipamType)) await nextTurn(); // or the plugin gets its stdin only after the kernel's work
+  if (config.ipamType && keepsState(config.ipamType)) await turns.take(call.containerId); // or the plugin gets its stdin only after the kernel's work
   journal.sync(record);
   host.step("add-journalled");
   await configurePf(device, config, was, host);
@@ -105,6 +105,9 @@ function shown({ config, was: { original } }: Plan, link: Link | undefined): { m
   const mac = config.mac ?? original.vf?.mac;
   return mac && !/^[0:]+$/.test(mac) ? { mac } : {};
 }
+
+/** Of this thread. */
+const turns = new Turns();
 
 const noop = () => {};
 
