@@ -32,6 +32,7 @@ const allocatable = (count: number) =>
       return Object.keys(resources).every((name) => status.allocatable[name] === `${count}`);
     },
     60_000,
+    200,
   );
 /** The VFs of a pod, by its network-status. */
 const vfsOf = (pod: Json) => networkStatus(pod).map((network) => network["device-info"].pci["pci-address"]);
@@ -66,7 +67,12 @@ t.test("a pod too many waits, and runs when a VF is free", async (t) => {
   const running = await Promise.all(all.map((name) => pods.start(name, RAIL0)));
   t.equal(new Set(running.flatMap(vfsOf)).size, VFS, "no VF is given out twice");
   await pods.create("e", RAIL0);
-  await until("it cannot be scheduled", async () => /Insufficient railnet.io\/rail0/.test(`${await pods.events("e")}`));
+  await until(
+    "it cannot be scheduled",
+    async () => /Insufficient railnet.io\/rail0/.test(`${await pods.events("e")}`),
+    60_000,
+    200,
+  );
   await pods.remove("c");
   t.same(vfsOf(await pods.running("e")), vfsOf(running[2]), "it gets the one that is free");
   await pods.remove("a", "b", "d", "e");

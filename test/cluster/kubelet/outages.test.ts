@@ -45,6 +45,7 @@ t.test("containerd and the kubelet are killed while pods are created", async (t)
   await until(
     "one of them is being attached",
     async () => (await look(cluster)).files.length > before.files.length + 4,
+    60_000,
   );
   await Promise.all([kubelet.stop("SIGKILL"), containerd.stop("SIGKILL")]);
   await containerd.start();
@@ -70,7 +71,11 @@ t.test("the daemon of Multus is killed while it attaches", async (t) => {
   const before = await look(cluster);
   const all = [0, 1, 2, 3, 4, 5];
   await Promise.all(all.map((i) => create(`pod${i}`, i)));
-  await until("one of them is being attached", async () => (await look(cluster)).files.length > before.files.length);
+  await until(
+    "one of them is being attached",
+    async () => (await look(cluster)).files.length > before.files.length,
+    60_000,
+  );
   await multus.stopDaemon("SIGKILL");
   await multus.startDaemon();
   await Promise.all(all.map((i) => pods.running(`pod${i}`)));

@@ -87,7 +87,8 @@ export class Cluster implements AsyncDisposable {
           (await is("/api/v1/namespaces/default/configmaps/kube-root-ca.crt"))
         );
       },
-      90_000,
+      120_000,
+      100,
     );
   }
 

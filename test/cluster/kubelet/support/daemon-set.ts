@@ -57,7 +57,7 @@ export class RailnetDaemonSet {
   /** Waits until the pod of the newest version is ready and older ones are gone. */
   async rolledOut(): Promise<void> {
     await this.kubectl("rollout", "status", "-n=kube-system", "daemonset/railnet", "--timeout=120s");
-    await until("older pods are gone", async () => (await this.pods()).length === 1, 150_000);
+    await until("older pods are gone", async () => (await this.pods()).length === 1, 150_000, 200);
   }
 
   async pods(): Promise<Json[]> {
@@ -72,7 +72,7 @@ export class RailnetDaemonSet {
   /** Waits until a pod that is not one of these is there. */
   async newPod(old: readonly Json[]): Promise<Json> {
     const isNew = ({ metadata }: Json) => !old.some((pod) => pod.metadata.name === metadata.name);
-    await until("a new pod is there", async () => (await this.pods()).some(isNew), 60_000);
+    await until("a new pod is there", async () => (await this.pods()).some(isNew), 60_000, 100);
     return (await this.pods()).find(isNew);
   }
 

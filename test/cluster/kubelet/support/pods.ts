@@ -44,7 +44,7 @@ export class Pods {
   readonly #limitMs: number;
   readonly #everyMs: number;
 
-  constructor(raw: RawClient, { limitMs = LIMIT_MS, everyMs = 5 } = {}) {
+  constructor(raw: RawClient, { limitMs = LIMIT_MS, everyMs = 100 } = {}) {
     this.#raw = raw;
     this.#limitMs = limitMs;
     this.#everyMs = everyMs;

@@ -50,6 +50,6 @@ export async function becomes(t: Test, cluster: Parameters<typeof look>[0], want
     seen = await look(cluster);
     return isDeepStrictEqual(seen, wanted);
   };
-  await until("nothing is left", is, SETTLE_MS).catch(() => {});
+  await until("nothing is left", is, SETTLE_MS, 500).catch(() => {});
   t.same(seen, wanted, "links, journals, device-info files, addresses and sandboxes are as before");
 }
