@@ -46,7 +46,7 @@ async function measureAll({ rounds, bursts, pods, multus }: Options, signal: Abo
   await measure(place, "warm", 1, 1);
   say(`one pod at a time, ${rounds} of each in turn`);
   const single = await measure(place, "pod", 1, rounds);
-  say(`bursts of ${pods} pods, ${bursts} of each in turn: minutes`);
+  if (bursts > 0) say(`bursts of ${pods} pods, ${bursts} of each in turn: minutes`);
   const burst = await measure(place, "burst", pods, bursts);
   await place.assertAbsent();
   return { single, burst };
