@@ -47,8 +47,8 @@ export interface Background {
  * All that the agent does about addresses while nobody asks it: its own node's garbage and losses, and in turn with the
  * others the leader's work.
  *
- * Idle it costs the API server two watches, renewed every 5 to 10 minutes (ModeWatch has a third), so 0.4 requests a
- * minute; the leader's five more watches and its lease make 7 a minute. A node with reservations that its journal does
+ * Idle it costs the API server two watches, renewed every 10 to 20 minutes (ModeWatch has a third), so 0.2 requests a
+ * minute; the leader's five more watches and its lease make 1.5 a minute. A node with reservations that its journal does
  * not know (Whereabouts' pods after a takeover) lists its pods once a minute.
  */
 export function startBackground(options: BackgroundOptions): Background {

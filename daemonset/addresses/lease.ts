@@ -11,9 +11,9 @@ export interface LeaseOptions {
   /** Of this process, never used twice: name of the node and a UUID. */
   readonly identity: string;
   readonly log: Log;
-  /** A leader that was not heard of for so long is replaced. Default 30 s. */
+  /** A leader that was not heard of for so long is replaced. Default 3 min: what it does for others can wait so long. */
   readonly durationMs?: number;
-  /** Default 10 s: six requests a minute, of the leader alone. */
+  /** Default 1 min: one request a minute, of the leader alone. */
   readonly renewMs?: number;
   /** Candidates wait up to this long before they try, so that a thousand do not come at once. Default 2 s. */
   readonly jitterMs?: number;
@@ -22,26 +22,30 @@ export interface LeaseOptions {
 /**
  * Leader election over one Lease. Others need no request: they watch the Lease, and a leader is gone when nothing has
  * changed for `durationMs` of their own clock, so clocks need not agree. A leader that cannot renew stops leading after
- * two thirds of that. All writes test the resourceVersion: of all candidates one succeeds.
+ * two thirds of that. An agent that was killed leaves its Lease to the next one of its node at once: a node has one agent.
+ * All writes test the resourceVersion: of all candidates one succeeds.
  */
 export class Election {
   readonly #options: Required<LeaseOptions>;
   #seen: Lease | undefined;
+  #isNew = true;
   /** Before, somebody may lead. */
   #freeMs = 0;
   #wake = (): void => {};
 
   constructor(options: LeaseOptions) {
-    this.#options = { durationMs: 30_000, renewMs: 10_000, jitterMs: 2_000, ...options };
+    this.#options = { durationMs: 180_000, renewMs: 60_000, jitterMs: 2_000, ...options };
   }
 
   /** The Lease as the watch shows it; undefined: there is none. */
   saw(lease: Lease | undefined): void {
     if (lease?.metadata.resourceVersion === this.#seen?.metadata.resourceVersion) return;
     // Given back is free at once; deleted by somebody is not: its holder has not heard of it yet.
-    const isHeld = lease ? lease.spec.holderIdentity : this.#seen?.spec.holderIdentity;
-    this.#freeMs = isHeld ? performance.now() + this.#options.durationMs : 0;
+    const holder = (lease ?? this.#seen)?.spec.holderIdentity;
+    const isFree = !holder || (this.#isNew && nodeOf(holder) === nodeOf(this.#options.identity));
+    this.#freeMs = isFree ? 0 : performance.now() + this.#options.durationMs;
     this.#seen = lease;
+    this.#isNew = false;
     this.#wake();
   }
 
@@ -163,6 +167,9 @@ export class Election {
     return cluster.create<Lease>(LEASES, object, { signal });
   }
 }
+
+/** Names of nodes have no underscore. */
+const nodeOf = (identity: string): string => identity.split("_", 1)[0]!;
 
 const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409;
 

@@ -6,7 +6,7 @@ import { ACCEPT, pathTo, query } from "./paths.ts";
 import { readEvents } from "./watch.ts";
 
 /** A watch is asked to end after this and up to as much again, so that the watches of many nodes do not end together. */
-const WATCH_SECONDS = 300;
+const WATCH_SECONDS = 600;
 
 /** Objects a page where a part of each is kept: there are many, and all else waits while a page is parsed. */
 const KEPT_PAGE = 500;

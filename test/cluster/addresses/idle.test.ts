@@ -32,7 +32,7 @@ t.test(
   "startBackground() of a node has three watches, a leader four more, and looks that find nothing ask nothing",
   async (t) => {
     await setMode(api.raw, "absent");
-    // Looks a hundred times as often as in earnest, the lease as in earnest.
+    // Looks a hundred times as often as in earnest, the lease six times.
     const options = { lookMs: 600, graceMs: 60_000, durationMs: 30_000, renewMs: 10_000, jitterMs: 200 };
     const rail = pool("rail0", "10.1.0.0/24");
     const agents: Agent[] = [];

@@ -131,3 +131,38 @@ t.test("Election never has two leaders, through leases that are taken away, dele
   t.equal(leading, 0);
   t.equal(await holder(), "", "given back");
 });
+
+t.test(
+  "Election has the next agent of a killed leader's node lead at once, and those of other nodes wait",
+  async (t) => {
+    await raw.delete(LEASE);
+    const spec = {
+      holderIdentity: "node-a_killed",
+      leaseDurationSeconds: 600,
+      renewTime: "2026-01-01T00:00:00.000000Z",
+    };
+    await raw.apply({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name: "railnet-leader" },
+      spec,
+    });
+    const log = { debug() {}, info() {}, warn() {} };
+    const end = new AbortController();
+    const led: string[] = [];
+    const running = ["node-ab_1", "node-b_2", "node-a_3"].map(async (identity) => {
+      const cluster = await connect({ kubeconfig });
+      const election = new Election({ cluster, identity, log, durationMs: 600_000, jitterMs: 10 });
+      election.saw(await cluster.get<Lease>(LEASE_KIND, "railnet-leader"));
+      await election.run(end.signal, async (term) => {
+        led.push(identity);
+        await sleep(60_000, undefined, { signal: term }).catch(() => {});
+      });
+    });
+    await until("a leader", holder, () => led.length > 0);
+    await sleep(1000); // what does not happen has no end
+    t.same(led, ["node-a_3"]);
+    end.abort();
+    await Promise.all(running);
+  },
+);
