@@ -55,8 +55,9 @@ const USERSPACE_DRIVERS = ["vfio-pci", "uio_pci_generic", "igb_uio"];
 export const isForUserspace = (root: string, pci: string): boolean =>
   USERSPACE_DRIVERS.includes(driverOf(root, pci) ?? "");
 
-/** How many VFs a PF has now; 0 for what is none. */
-export const numVfsOf = (root: string, pci: string): number => number(join(device(root, pci), "sriov_numvfs")) ?? 0;
+/** How many VFs a PF has now; 0 for what is none. Counted, since `sriov_numvfs` cannot be read while a driver makes VFs: seconds. */
+export const numVfsOf = (root: string, pci: string): number =>
+  entries(device(root, pci)).filter((name) => /^virtfn\d+$/.test(name)).length;
 
 /** How many VFs the device's firmware allows; 0 when it was told to have none. */
 export const totalVfsOf = (root: string, pci: string): number => number(join(device(root, pci), "sriov_totalvfs")) ?? 0;
@@ -76,9 +77,9 @@ export const probesVfs = (root: string, pfPci: string): boolean =>
 export const vendorOf = (root: string, pci: string): string | undefined =>
   /^0x([0-9a-f]{4})$/.exec(line(join(device(root, pci), "vendor")) ?? "")?.[1];
 
-/** False also when the link is down: then there is nothing to read. */
+/** False also when the link is down. By `operstate`, since whoever reads `carrier` waits for rtnl; `unknown`: its driver does not tell. */
 export const hasCarrier = (root: string, netdev: string): boolean =>
-  number(join(root, "class/net", netdev, "carrier")) === 1;
+  ["up", "unknown"].includes(line(join(root, "class/net", netdev, "operstate")) ?? "");
 
 /** The bridge or bond that a link belongs to. */
 export const masterOf = (root: string, netdev: string): string | undefined =>

@@ -1,7 +1,9 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../../cni/host.ts";
 import { codeOf } from "../../cni/kernel/errno.ts";
-import { isForUserspace, netdevOf, numVfsOf, probesVfs, totalVfsOf, vfsOf } from "../../cni/kernel/sysfs.ts";
+import { isForUserspace, netdevOf, probesVfs, totalVfsOf, vfsOf } from "../../cni/kernel/sysfs.ts";
 import { nameOf, type PfFacts, type RailHere } from "./select.ts";
 
 /** What is to be written to `sriov_numvfs`, in this order, or why nothing is. */
@@ -62,12 +64,11 @@ export function planVfs(wanted: number, { numVfs, totalVfs, inUse }: VfState): V
  * @throws {Error} naming PF, errno and what to do.
  */
 export async function ensureVfs({ rail, pf }: RailHere, host: VfHost): Promise<VfPlan> {
-  const vfs = vfsOf(host.sysfs, pf.pci);
-  const [numVfs, totalVfs] = [numVfsOf(host.sysfs, pf.pci), totalVfsOf(host.sysfs, pf.pci)];
+  const [numVfs, totalVfs] = [await readNumVfs(host.sysfs, pf.pci), totalVfsOf(host.sysfs, pf.pci)];
   const idle = planVfs(rail.vfs, { numVfs, totalVfs, inUse: [] });
   if (idle.kind !== "write") return idle;
   using locks = new DisposableStack();
-  const inUse = vfs.flatMap((vf) => {
+  const inUse = vfsOf(host.sysfs, pf.pci).flatMap((vf) => {
     const lock = host.lock(vf);
     if (!lock) return `VF ${vf} is being attached or detached`;
     locks.use(lock);
@@ -90,6 +91,10 @@ export async function awaitLinks(pf: PfFacts, sysfs: string, limitMs = LINKS_MS)
     await sleep(POLL_MS);
   }
 }
+
+/** Waits while somebody else sets it, so that nothing is planned half-way; not in this thread. */
+const readNumVfs = async (sysfs: string, pci: string): Promise<number> =>
+  Number(await readFile(join(sysfs, "bus/pci/devices", pci, "sriov_numvfs"), "utf8").catch(() => 0));
 
 async function setNumVfs(pf: PfFacts, count: number, host: VfHost): Promise<void> {
   try {

@@ -78,7 +78,7 @@ export class SysfsTree {
   }
 
   setCarrier(netdev: string, on: boolean): void {
-    writeFileSync(join(this.root, "class/net", netdev, "carrier"), on ? "1\n" : "0\n");
+    writeFileSync(join(this.root, "class/net", netdev, "operstate"), on ? "up\n" : "lowerlayerdown\n");
   }
 
   setMaster(netdev: string, master: string): void {

@@ -36,7 +36,7 @@ export async function plugInRails(node: Node, rails: readonly Rail[]): Promise<v
   for (const { name, pci, vfs } of rails) {
     for (const vf of vfs) sysfs.add({ pci: vf.pci, netdev: vf.netdev, driver: "iavf" });
     sysfs.add({ pci, netdev: name, driver: "ice" });
-    node.write(`/sys/class/net/${name}/carrier`, "1\n");
+    node.write(`/sys/class/net/${name}/operstate`, "up\n");
     sysfs.setVfs(pci, vfs.map((vf) => vf.pci)); // biome-ignore format: one line
   }
   const links = rails.flatMap(({ name, vfs }) => [
