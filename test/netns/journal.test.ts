@@ -35,7 +35,7 @@ const DAMAGES: Readonly<Record<string, (file: string) => void>> = {
   garbage: (file) => writeFileSync(file, Buffer.from([0, 255, 1, 254, 10])),
   zeros: (file) => writeFileSync(file, Buffer.alloc(700)),
   null: (file) => writeFileSync(file, "null"),
-  "of another version": (file) => writeFileSync(file, JSON.stringify({ ...world.record(), version: 2 })),
+  "of no version": (file) => writeFileSync(file, JSON.stringify({ ...world.record(), version: 0 })),
   "without its device": (file) => writeFileSync(file, JSON.stringify({ ...world.record(), device: undefined })),
   "another one's": (file) => writeFileSync(file, JSON.stringify({ ...world.record(), containerId: "x" })),
   "a directory": (file) => {
