@@ -178,9 +178,9 @@ t.test("adopt() ends well wherever its agent ends", async (t) => {
     const agent = await Agent.start(`node-${round}`, kubeconfig);
     const goal = (await reserved(raw, "rail3")).length + 1 + random(60);
     await until(
-      "some of it",
-      () => reserved(raw, "rail3"),
-      ({ length }) => length >= Math.min(goal, 200),
+      "some of it, or all",
+      async () => ({ count: (await reserved(raw, "rail3")).length, isAdopted: await adoptedAt(rail.name) }),
+      ({ count, isAdopted }) => count >= goal || Boolean(isAdopted),
     );
     await agent.stop();
   }
