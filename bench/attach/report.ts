@@ -1,3 +1,4 @@
+import { alignTable } from "../table.ts";
 import type { Timing } from "./interleave.ts";
 
 /** One comparison. Milliseconds are medians, of one attachment where several run at once. */
@@ -102,14 +103,5 @@ export function formatTable(rows: readonly Row[]): string {
     row.bar ?? "",
     row.failed > 0 ? `${row.failed} FAILED` : row.kept === undefined ? "" : row.kept ? "kept" : "MISSED",
   ]);
-  const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]!.length)));
-  const isNumber = (column: number) => column >= 1 && column <= 3;
-  return [head, widths.map((width) => "-".repeat(width)), ...lines]
-    .map((line) =>
-      line
-        .map((cell, i) => (isNumber(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return alignTable(head, lines, (column) => column >= 1 && column <= 3);
 }

@@ -1,4 +1,5 @@
 import { median } from "../attach/report.ts";
+import { alignTable } from "../table.ts";
 import type { Contestant } from "./contestants.ts";
 import type { Run } from "./measure.ts";
 
@@ -77,13 +78,5 @@ export function formatTable(all: readonly Row[]): string {
     name, String(railnet), String(peer), unit, ratio === null ? "" : String(ratio), bar,
     kept === undefined ? "" : kept ? "kept" : "MISSED",
   ]); // biome-ignore format: one row
-  const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i]!.length)));
-  return [head, widths.map((width) => "-".repeat(width)), ...lines]
-    .map((line) =>
-      line
-        .map((cell, i) => ([1, 2, 4].includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return alignTable(head, lines, (column) => [1, 2, 4].includes(column));
 }

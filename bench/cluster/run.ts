@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join, resolve } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { interruptibly } from "../interrupt.ts";
 import { measure } from "./measure.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import { Place } from "./place.ts";
@@ -9,7 +10,6 @@ import { formatTable, type Measured, toRows } from "./report.ts";
 import { costOfTiming } from "./timed.ts";
 
 const OUT = resolve(import.meta.dirname, "../out");
-const INTERRUPTED = 130;
 const say = (what: string) => console.error(`[bench] ${what} …`);
 
 async function main(): Promise<number> {
@@ -18,25 +18,17 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => {
-      say(`${signal}: taking the cluster down`);
-      stop.abort();
-    });
-  try {
-    const load = [loadOfMachine()];
-    const wrapperMs = costOfTiming();
-    say(`a call takes ${wrapperMs.toFixed(2)} ms longer because it is timed, in no plugin's figure`);
-    const measured = await measureAll(options, stop.signal);
-    load.push(loadOfMachine());
-    return report(measured, { wrapperMs, load }, options);
-  } catch (error) {
-    await nextTurn(); // a program that got the same signal may have ended before it is heard of here
-    if (!stop.signal.aborted) throw error;
-    console.error("[bench] interrupted: nothing is left running, nothing was written");
-    return INTERRUPTED;
-  }
+  // A program that got the same signal may have ended before it is heard of here.
+  return interruptibly("taking the cluster down", (signal) => benchAll(options, signal), nextTurn);
+}
+
+async function benchAll(options: Options, signal: AbortSignal): Promise<number> {
+  const load = [loadOfMachine()];
+  const wrapperMs = costOfTiming();
+  say(`a call takes ${wrapperMs.toFixed(2)} ms longer because it is timed, in no plugin's figure`);
+  const measured = await measureAll(options, signal);
+  load.push(loadOfMachine());
+  return report(measured, { wrapperMs, load }, options);
 }
 
 async function measureAll({ rounds, bursts, pods, multus }: Options, signal: AbortSignal): Promise<Measured> {

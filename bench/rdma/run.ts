@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { interruptibly } from "../interrupt.ts";
 import { hostSide, parsePods, podSide } from "./kubectl.ts";
 import { Machines } from "./machines.ts";
 import { type Failed, type Measured, measureSide, type Task } from "./measure.ts";
@@ -9,7 +10,6 @@ import { type Gates, judge, toRows } from "./report.ts";
 import { formatTable } from "./table.ts";
 
 const OUT = resolve(import.meta.dirname, "../out");
-const INTERRUPTED = 130;
 const say = (what: string) => console.error(`[bench] ${what} …`);
 
 async function main(): Promise<number> {
@@ -18,19 +18,9 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => {
-      say(`${signal}: ending what runs at both ends`);
-      stop.abort(new Error(`interrupted by ${signal}`));
-    });
-  try {
-    return report(await measure(options, { ...options.runs, signal: stop.signal, say }), options.gates);
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    console.error("[bench] interrupted: nothing is left running, nothing was written");
-    return INTERRUPTED;
-  }
+  return interruptibly("ending what runs at both ends", async (signal) =>
+    report(await measure(options, { ...options.runs, signal, say }), options.gates),
+  );
 }
 
 async function measure(options: Options, task: Task): Promise<(Measured | Failed)[]> {

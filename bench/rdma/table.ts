@@ -1,3 +1,4 @@
+import { alignTable } from "../table.ts";
 import type { Measured } from "./measure.ts";
 import { type RailReport, round } from "./report.ts";
 
@@ -27,14 +28,5 @@ export function formatTable(reports: readonly RailReport[]): string {
       [...(failures.length > 0 ? [`FAILED ${failures.join("; ")}`] : []), ...notes].join("; ") || "ok",
     ]; // biome-ignore format: one row
   });
-  const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i]!.length)));
-  const isText = (i: number) => i === 0 || i === head.length - 1;
-  return [head, widths.map((width) => "-".repeat(width)), ...lines]
-    .map((line) =>
-      line
-        .map((cell, i) => (isText(i) ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return alignTable(head, lines, (column) => column > 0 && column < head.length - 1);
 }
