@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Log } from "../cni/host.ts";
-import { pause } from "./addresses/loop.ts";
 import { isLogLevel, LOG_LEVELS, type LogLevel } from "./log.ts";
+import { pause } from "./loop.ts";
 
 export interface FollowOptions {
   /** Key `logLevel` of the mounted ConfigMap. */

@@ -4,6 +4,7 @@ import { type Cluster, type KubeObject, LEASES, RESERVATIONS } from "../../ipam/
 import type { Lease } from "../../ipam/kubernetes/lease.ts";
 import type { Store } from "../../ipam/store/store.ts";
 import { LABEL, labelValue } from "../../ipam/whereabouts/objects.ts";
+import { beforeAbort, repeat } from "../loop.ts";
 import type { Context } from "./context.ts";
 import type { Counters } from "./counters.ts";
 import { Disputes } from "./disputes.ts";
@@ -14,7 +15,6 @@ import { NodeGc } from "./gc-node.ts";
 import { NodeHeal } from "./heal-node.ts";
 import { type LeaderOptions, lead } from "./leader.ts";
 import { Election, LEADER_LEASE, type LeaseOptions } from "./lease.ts";
-import { beforeAbort, repeat } from "./loop.ts";
 import type { ModeWatch } from "./mode-watch.ts";
 import { compactor, type Reserved } from "./reserved.ts";
 import type { Sandboxes } from "./sandboxes.ts";

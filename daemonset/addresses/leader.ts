@@ -1,12 +1,12 @@
 import { IP_POOLS, type KubeObject, NODE_SLICE_POOLS, NODES, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
 import type { NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
+import { beforeAbort, repeat } from "../loop.ts";
 import type { Context } from "./context.ts";
 import { chooseFirstMode } from "./first-mode.ts";
 import { follow } from "./follow.ts";
 import { LeaderGc } from "./gc-leader.ts";
 import { guardMode } from "./guard.ts";
 import { LeaderHeal } from "./heal-leader.ts";
-import { beforeAbort, repeat } from "./loop.ts";
 import type { ModeWatch } from "./mode-watch.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
 import { Pools, type PoolsOptions } from "./pools.ts";

@@ -1,7 +1,7 @@
 import type { Log } from "../../cni/host.ts";
 import { ApiError, type Cluster, LEASES } from "../../ipam/kubernetes/cluster.ts";
 import type { Lease } from "../../ipam/kubernetes/lease.ts";
-import { pause } from "./loop.ts";
+import { pause } from "../loop.ts";
 
 /** One lease for everything that one agent does for all. */
 export const LEADER_LEASE = "railnet-leader";

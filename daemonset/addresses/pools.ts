@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { type KubeObject, NODE_SLICE_POOLS } from "../../ipam/kubernetes/cluster.ts";
 import { ADOPTED, type NodeSlicePool, RECORDS_DECIDE } from "../../ipam/whereabouts/objects.ts";
+import { pause } from "../loop.ts";
 import { adopt, disown } from "./adopt.ts";
 import type { Context } from "./context.ts";
-import { pause } from "./loop.ts";
 import type { Reserved } from "./reserved.ts";
 import { PoolView } from "./view.ts";
 

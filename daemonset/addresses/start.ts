@@ -10,8 +10,8 @@ import { openStore } from "../../ipam/store/open.ts";
 import type { Store } from "../../ipam/store/store.ts";
 import { readFlatFile } from "../../ipam/whereabouts/flat-file.ts";
 import type { EventRecorder } from "../events/recorder.ts";
+import { repeat } from "../loop.ts";
 import { type Counters, noCounts } from "./counters.ts";
-import { repeat } from "./loop.ts";
 import { AddressService } from "./service.ts";
 
 /** The agent's half of IPAM. */

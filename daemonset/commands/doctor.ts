@@ -11,9 +11,9 @@ import { type Check, type Finding, named, wrong } from "./doctor/finding.ts";
 import { foreignFindings } from "./doctor/foreign.ts";
 import { railFindings } from "./doctor/rails.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
-import { outputFor } from "./ipam/output.ts";
-import { count, table } from "./ipam/table.ts";
+import { outputFor } from "./output.ts";
 import { gatherStatus } from "./status/gather.ts";
+import { count, table } from "./table.ts";
 
 interface DoctorOptions {
   readonly json: boolean;

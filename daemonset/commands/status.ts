@@ -6,7 +6,7 @@ import { createHost, pathsFrom } from "../../cni/node-host.ts";
 import { execCommand } from "../../cni/protocol/edges.ts";
 import { createLog } from "../log.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
-import { print } from "./ipam/output.ts";
+import { print } from "./output.ts";
 import { gatherStatus } from "./status/gather.ts";
 import { reportStatus } from "./status/report.ts";
 

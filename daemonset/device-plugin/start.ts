@@ -1,6 +1,6 @@
 import { Journal } from "../../cni/attachment/journal.ts";
 import type { Log, Paths } from "../../cni/host.ts";
-import { repeat } from "../addresses/loop.ts";
+import { repeat } from "../loop.ts";
 import type { RailHere } from "../rails/select.ts";
 import { deviceInfoDirOf } from "./device-info.ts";
 import { Resources } from "./resources.ts";

@@ -7,7 +7,7 @@ import { getLink, parseLink, setLink } from "../../cni/kernel/link.ts";
 import { NetlinkSocket } from "../../cni/kernel/netlink/socket.ts";
 import { NETLINK_RDMA } from "../../cni/kernel/rdma.ts";
 import { readBootId } from "../../cni/node-host.ts";
-import { repeat } from "../addresses/loop.ts";
+import { repeat } from "../loop.ts";
 import { userOf } from "./in-use.ts";
 import { RailKeeper } from "./keeper.ts";
 import type { RailHere } from "./select.ts";

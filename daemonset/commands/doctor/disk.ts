@@ -1,6 +1,6 @@
 import { readdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { count } from "../ipam/table.ts";
+import { count } from "../table.ts";
 import { type Finding, named, note, wrong } from "./finding.ts";
 
 /** A record has a few kilobytes; an ADD that cannot write one fails. */

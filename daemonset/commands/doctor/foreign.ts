@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Paths } from "../../../cni/host.ts";
 import { onHost } from "../../../cni/host-root.ts";
-import { count } from "../ipam/table.ts";
+import { count } from "../table.ts";
 import { list } from "./disk.ts";
 import { type Finding, named, note, wrong } from "./finding.ts";
 

@@ -1,12 +1,12 @@
 import type { Argv } from "yargs";
+import { outputFor } from "../output.ts";
+import { count } from "../table.ts";
 import type { Finding } from "./audit/finding.ts";
 import { type Fixed, fix } from "./audit/fix.ts";
 import { look } from "./audit/look.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
-import { outputFor } from "./output.ts";
 import { connectTo, findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
-import { count } from "./table.ts";
 
 interface AuditOptions extends CommonOptions {
   readonly fix: boolean;

@@ -1,7 +1,7 @@
 import type { Argv } from "yargs";
+import { outputFor } from "../output.ts";
 import { type Filters, listing, matching } from "./listing.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
-import { outputFor } from "./output.ts";
 import { findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { readAddresses } from "./read-addresses.ts";

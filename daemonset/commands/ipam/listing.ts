@@ -1,5 +1,5 @@
+import { age, type Column, count, table } from "../table.ts";
 import type { Address } from "./addresses.ts";
-import { age, type Column, count, table } from "./table.ts";
 
 /** What `list` leaves out. */
 export interface Filters {

@@ -1,7 +1,7 @@
 import type { Argv } from "yargs";
 import { canonicalIp } from "../../../cni/protocol/ip.ts";
+import { outputFor } from "../output.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
-import { outputFor } from "./output.ts";
 import { findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { releaseInCluster } from "./release/in-cluster.ts";

@@ -1,13 +1,13 @@
 import type { Argv } from "yargs";
+import { outputFor } from "../output.ts";
+import { table } from "../table.ts";
 import { addressesOf } from "./addresses.ts";
 import { addressesIn } from "./directory.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
-import { outputFor } from "./output.ts";
 import { connectTo, findPlace, surroundingsOf } from "./place.ts";
 import { type NodeStats, nodeStats, type PoolStats, poolStats } from "./pool-stats.ts";
 import { Progress } from "./progress.ts";
 import { readSnapshot } from "./snapshot.ts";
-import { table } from "./table.ts";
 
 export const registerStats = (y: Argv): Argv =>
   y.command(

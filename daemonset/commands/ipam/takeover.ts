@@ -1,10 +1,10 @@
 import type { Argv } from "yargs";
 import type { Cluster } from "../../../ipam/kubernetes/cluster.ts";
+import { type Output, outputFor } from "../output.ts";
+import { count } from "../table.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
-import { type Output, outputFor } from "./output.ts";
 import { connectTo, findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
-import { count } from "./table.ts";
 import { adoptAll } from "./takeover/adopt.ts";
 import { awaitAgents, writeMissingRecords } from "./takeover/back.ts";
 import { next, obstaclesToBack, obstaclesToFinish } from "./takeover/obstacles.ts";

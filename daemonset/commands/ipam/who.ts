@@ -1,11 +1,11 @@
 import type { Argv } from "yargs";
+import { outputFor } from "../output.ts";
+import { age, table } from "../table.ts";
 import type { Address } from "./addresses.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
-import { outputFor } from "./output.ts";
 import { findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { readAddresses } from "./read-addresses.ts";
-import { age, table } from "./table.ts";
 
 export const registerWho = (y: Argv): Argv =>
   y.command(

@@ -1,4 +1,4 @@
-import { age, count, table } from "../ipam/table.ts";
+import { age, count, table } from "../table.ts";
 import type { AttachmentStatus, NodeStatus, RailStatus } from "./node-status.ts";
 
 /** Of the agent's notes; --json has more. */

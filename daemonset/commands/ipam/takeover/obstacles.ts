@@ -1,4 +1,4 @@
-import { count } from "../table.ts";
+import { count } from "../../table.ts";
 import type { AgentStanding, TakeoverState } from "./state.ts";
 
 /** What forbids to say that no Whereabouts is there; empty: nothing does. Pure. */

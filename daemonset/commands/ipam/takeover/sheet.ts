@@ -1,4 +1,4 @@
-import { count, table } from "../table.ts";
+import { count, table } from "../../table.ts";
 import type { TakeoverState } from "./state.ts";
 
 export interface Told {

@@ -1,5 +1,5 @@
 import t from "tap";
-import { age, count, table } from "../../../../daemonset/commands/ipam/table.ts";
+import { age, count, table } from "../../../daemonset/commands/table.ts";
 
 t.test("table() aligns text to the left and numbers to the right, without trailing spaces", async (t) => {
   const columns = [

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Log } from "../../cni/host.ts";
+import type { Log } from "../cni/host.ts";
 
 /**
  * Runs `work` again and again until `signal`, each run `everyMs` after the end of the one before, give or take a tenth,

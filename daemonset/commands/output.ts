@@ -1,4 +1,4 @@
-import { writeResponse } from "../../../cni/protocol/edges.ts";
+import { writeResponse } from "../../cni/protocol/edges.ts";
 
 /** Answers on standard output: `--json` for scripts, else for people. */
 export interface Output {
