@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { spawn } from "node:child_process";
 import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import t from "tap";
 import { FakeAgent, reply } from "./support/fake-agent.ts";
 import { readError, readFull, Shim } from "./support/shim.ts";
@@ -27,10 +27,12 @@ s.close()
 print("down", flush=True)
 `;
 
-async function leaver(how: "backlog" | "half read", connections: number): Promise<ChildProcess> {
+/** Settles when the agent listens; what it gives settles when the agent has gone. */
+async function leaver(how: "backlog" | "half read", connections: number): Promise<{ gone: Promise<unknown> }> {
   const agent = spawn("python3", ["-c", LEAVER, shim.socket, how, `${connections}`]);
-  await once(agent.stdout!, "data");
-  return agent;
+  const lines = createInterface({ input: agent.stdout })[Symbol.asyncIterator]();
+  t.equal((await lines.next()).value, "up");
+  return { gone: lines.next() };
 }
 
 for (const how of ["backlog", "half read"] as const)
@@ -40,7 +42,7 @@ for (const how of ["backlog", "half read"] as const)
       async (t) => {
         const old = await leaver(how, 1);
         const run = shim.run(call(verb));
-        await once(old.stdout!, "data");
+        await old.gone;
         await using next = await FakeAgent.listen(`${shim.socket}.new`, (socket) => socket.end(reply(0, "next")));
         renameSync(`${shim.socket}.new`, shim.socket);
         t.match((await run).stdout.toString(), "next");
