@@ -8,6 +8,14 @@ t.teardown(() => api.stop());
 t.setTimeout(240_000);
 const { raw } = api;
 
+/** A trace of a Whereabouts: a pool that nobody has adopted. */
+const FOREIGN = {
+  apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+  kind: "IPPool",
+  metadata: { name: "theirs" },
+  spec: { range: "10.9.0.0/24", allocations: {} },
+};
+
 const mode = (agent: Agent, want: string) =>
   until(
     `mode ${want}`,
@@ -16,6 +24,7 @@ const mode = (agent: Agent, want: string) =>
   );
 
 t.test("ModeWatch follows the settings, and takes everything but absent for coexist", async (t) => {
+  await raw.apply(FOREIGN); // or the leader would take a cluster without settings for a new one
   await using agent = await Agent.start("node-a", kubeconfig);
   const heard: string[] = [];
   agent.modes.onChange((mode) => heard.push(mode));
