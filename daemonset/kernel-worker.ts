@@ -1,5 +1,4 @@
 import { dirname, join } from "node:path";
-import { attachmentKey } from "../cni/attachment/record.ts";
 import { faultsFrom } from "../cni/faults.ts";
 import { PATHS } from "../cni/host.ts";
 import { readNodePolicy } from "../cni/ipam-host.ts";
@@ -12,6 +11,7 @@ import { dispatch } from "../cni/protocol/dispatch.ts";
 import { execCommand, execOnHost } from "../cni/protocol/edges.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import { attachmentKey } from "../cni/records/record-files.ts";
 import type { Step } from "../cni/steps.ts";
 import { factsOf } from "./calls/facts.ts";
 import { type Course, logCall } from "./calls/log-call.ts";

@@ -6,9 +6,10 @@ import t from "tap";
 const MAY_IMPORT = {
   "cni/kernel": [],
   "cni/protocol": [],
-  ipam: ["cni/protocol"],
-  cni: ["cni/kernel", "cni/protocol", "ipam"],
-  daemonset: ["cni/kernel", "cni/protocol", "ipam", "cni"],
+  "cni/records": ["cni/protocol"],
+  ipam: ["cni/protocol", "cni/records"],
+  cni: ["cni/kernel", "cni/protocol", "cni/records", "ipam"],
+  daemonset: ["cni/kernel", "cni/protocol", "cni/records", "ipam", "cni"],
   library: ["cni/protocol", "ipam"],
   main: ["cni", "ipam", "daemonset"],
 } as const satisfies Record<string, readonly string[]>;
@@ -80,7 +81,7 @@ t.test("importsOf() sees every form of import", async (t) => {
 });
 
 t.test("the product's files are all found", async (t) => {
-  for (const zone of ["cni/kernel", "cni/protocol", "ipam", "cni", "daemonset", "library", "main"] as const)
+  for (const zone of ZONES)
     t.ok(
       sources.some(({ path }) => zoneOf(path) === zone),
       `${zone} has files`,

@@ -1,11 +1,12 @@
 import { ATTACH_CODE } from "../codes.ts";
 import type { Host } from "../host.ts";
 import { CniError, CODE } from "../protocol/error.ts";
+import { attachmentKey } from "../records/record-files.ts";
 import { detach, giveBackDevice } from "./detach.ts";
 import { foreignOwner } from "./foreign.ts";
 import { Journal } from "./journal.ts";
 import { type Lock, Locks } from "./lock.ts";
-import { type Attachment, attachmentKey, describe } from "./record.ts";
+import { type Attachment, describe } from "./record.ts";
 import { isInPod, openOwnNetns } from "./restore.ts";
 
 /** Bounded, below every runtime's own limit. */

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { VfState } from "../kernel/vf.ts";
 import type { Result } from "../protocol/result.ts";
+import { LaterVersionError } from "../records/record-files.ts";
 
 /** A VF as it was before the attachment: what DEL restores. */
 export interface Original {
@@ -63,26 +63,12 @@ export function describe(a: Pick<Attachment, "containerId" | "ifname" | "pod">):
   return a.pod ? `pod ${a.pod}, ${who}` : who;
 }
 
-let last = { of: "", key: "" };
-
-/** Stable short key of (containerID, ifname): IDs may be longer than a file name. */
-export function attachmentKey(containerId: string, ifname: string): string {
-  const of = `${containerId}\0${ifname}`;
-  if (last.of !== of) last = { of, key: createHash("sha256").update(of).digest("hex").slice(0, 32) };
-  return last.key; // one call asks half a dozen times
-}
-
 function parseChange(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {
     return {};
   }
-}
-
-/** A record of a release after this one, which somebody went back from: not torn, and not ours to read or to move. */
-export class LaterVersionError extends SyntaxError {
-  override readonly name = "LaterVersionError";
 }
 
 const PHASES = ["claimed", "attached", "returned"];

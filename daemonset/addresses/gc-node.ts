@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type ClaimRecord, claimKey } from "../../ipam/journal.ts";
+import { attachmentKey } from "../../cni/records/record-files.ts";
+import type { ClaimRecord } from "../../ipam/journal.ts";
 import { PODS } from "../../ipam/kubernetes/cluster.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import type { Context } from "./context.ts";
@@ -90,7 +91,7 @@ export class NodeGc {
         )
       )
         continue;
-      const key = claimKey(owner.containerId, owner.ifname);
+      const key = attachmentKey(owner.containerId, owner.ifname);
       const sinceMs = before.get(key) ?? nowMs;
       if (before.has(key) && nowMs - sinceMs >= this.#graceMs) await this.#sandboxes.end(record);
       else this.#forgotten.set(key, sinceMs);

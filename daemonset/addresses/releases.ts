@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { attachmentKey } from "../../cni/records/record-files.ts";
 import type { IpamHost } from "../../ipam/host.ts";
-import { type ClaimJournal, type ClaimRecord, claimKey } from "../../ipam/journal.ts";
+import type { ClaimJournal, ClaimRecord } from "../../ipam/journal.ts";
 import { lockAttachment } from "../../ipam/lock.ts";
 import { release } from "../../ipam/release.ts";
 import { StoreError } from "../../ipam/store/store.ts";
@@ -40,7 +41,7 @@ export class Releases {
   }
 
   add(record: ClaimRecord): void {
-    const key = claimKey(record.owner.containerId, record.owner.ifname);
+    const key = attachmentKey(record.owner.containerId, record.owner.ifname);
     if (!this.#running.has(key)) this.#waiting.set(key, record);
     setImmediate(() => this.#pump());
   }
@@ -52,7 +53,7 @@ export class Releases {
   }
 
   wasReleased(containerId: string, ifname: string): boolean {
-    return this.#done.has(claimKey(containerId, ifname));
+    return this.#done.has(attachmentKey(containerId, ifname));
   }
 
   stop(): void {

@@ -3,8 +3,9 @@ import { createIpamHost } from "../../cni/ipam-host.ts";
 import { dispatch } from "../../cni/protocol/dispatch.ts";
 import { CniError, CODE } from "../../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
+import { attachmentKey } from "../../cni/records/record-files.ts";
 import type { IpamHost, NodePolicy } from "../../ipam/host.ts";
-import { ClaimJournal, claimKey } from "../../ipam/journal.ts";
+import { ClaimJournal } from "../../ipam/journal.ts";
 import { ipam } from "../../ipam/plugin.ts";
 import type { IpamStep } from "../../ipam/steps.ts";
 import type { Storage } from "../../ipam/storage.ts";
@@ -47,7 +48,7 @@ export class AddressService {
   /** One call of the IPAM plugin. DEL wins over a running ADD of the same attachment, as in the attach plugin. */
   async answer(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
     const { CNI_COMMAND: verb, CNI_CONTAINERID: containerId = "", CNI_IFNAME: ifname = "" } = request.env;
-    const key = claimKey(containerId, ifname);
+    const key = attachmentKey(containerId, ifname);
     if (verb === "DEL")
       this.#adding
         .get(key)

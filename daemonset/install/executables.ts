@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { placeExecutable, type Step, sweepTemporaries, syncDirectory } from "./place.ts";
+import { syncFile } from "../../cni/records/durable.ts";
+import { placeExecutable, type Step, sweepTemporaries } from "./place.ts";
 import { ALIASES, type Alias, isShim, PLUGINS, type Places } from "./places.ts";
 
 /** What an installer or uninstaller did, for people: `/opt/cni/bin/railnet-sriov`. */
@@ -68,7 +69,7 @@ function giveBack(name: Alias, { plugins, replaced }: Places): boolean {
   if (!isShim(path)) return false;
   if (existsSync(kept)) placeExecutable(kept, path);
   else rmSync(path);
-  syncDirectory(plugins);
+  syncFile(plugins);
   rmSync(kept, { force: true });
   return true;
 }

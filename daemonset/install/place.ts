@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { codeOf } from "../../cni/kernel/errno.ts";
+import { syncFile } from "../../cni/records/durable.ts";
 
 /** Called before a temporary file takes its name and after: where tests inject faults. */
 export type Step = (step: string) => void;
@@ -82,7 +83,7 @@ function replace(path: string, mode: number, write: (to: number) => void, step: 
     fs.rmSync(temporary, { force: true });
     throw new PlaceError(path, cause);
   }
-  syncDirectory(dir);
+  syncFile(dir);
   step(`install-${name}-placed`);
 }
 
@@ -90,15 +91,6 @@ function copy(from: number, to: number): void {
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   for (let length = fs.readSync(from, piece); length > 0; length = fs.readSync(from, piece))
     fs.writeFileSync(to, piece.subarray(0, length)); // writeSync() may stop half-way on a full disk and not say so
-}
-
-export function syncDirectory(dir: string): void {
-  const fd = fs.openSync(dir, "r");
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
 }
 
 /** Whether `path` is a regular file, no link, of the same content. */

@@ -1,11 +1,12 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { lockDevice, sweepLocks, tryLockAttachment, tryLockDevice } from "../../cni/attachment/claim.ts";
 import { detach } from "../../cni/attachment/detach.ts";
-import { Journal, type Torn } from "../../cni/attachment/journal.ts";
+import { Journal } from "../../cni/attachment/journal.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
 import { isInPod, openOwnNetns, putBack } from "../../cni/attachment/restore.ts";
 import { straysInHost } from "../../cni/attachment/stray.ts";
 import type { Host } from "../../cni/host.ts";
+import type { Torn } from "../../cni/records/record-files.ts";
 import { type Action, type Observation, plan, REASONS, type Repair } from "./plan.ts";
 
 /**

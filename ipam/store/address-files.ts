@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
+import { syncFile, writeWhole } from "../../cni/records/durable.ts";
 import type { Holding } from "./holding.ts";
 
 /**
@@ -57,7 +58,7 @@ export class AddressFiles {
       if (before.length > 0) fs.renameSync(temporary, file);
       else linkOnce(temporary, file);
     }
-    if (before.length > 0 || after.length > 0) syncDirectory(this.dir);
+    if (before.length > 0 || after.length > 0) syncFile(this.dir);
   }
 
   #file(ip: string): string {
@@ -99,29 +100,14 @@ function linkOnce(temporary: string, file: string): void {
 
 function writeSynced(file: string, text: string): void {
   fs.rmSync(file, { force: true }); // one that a killed writer left may be linked into its place already
-  const fd = fs.openSync(file, "wx", 0o600);
-  try {
-    fs.writeFileSync(fd, text);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
+  writeWhole(file, text, true, "wx");
 }
 
 /** Each new directory is on the disk, too: it holds what must not be lost. */
 function makeDirectory(dir: string): void {
   const first = fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
-  for (let made = dir; made.startsWith(first); made = dirname(made)) syncDirectory(dirname(made));
-}
-
-function syncDirectory(dir: string): void {
-  const fd = fs.openSync(dir, "r");
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
+  for (let made = dir; made.startsWith(first); made = dirname(made)) syncFile(dirname(made));
 }
 
 function unlessMissing<T>(read: () => T): T | undefined {

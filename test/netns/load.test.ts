@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { attachmentKey } from "../../cni/attachment/record.ts";
+import { attachmentKey } from "../../cni/records/record-files.ts";
 import { type Attachment, cniEnv, type Verb } from "./support/call.ts";
 import { type AgentReply, ask } from "./support/client.ts";
 import { VFIO } from "./support/devices.ts";

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { claimKey } from "../../ipam/journal.ts";
+import { attachmentKey } from "../../cni/records/record-files.ts";
 import { WAYS } from "./support/call.ts";
 import { inside } from "./support/inside.ts";
 import { unchanged } from "./support/unchanged.ts";
@@ -49,7 +49,7 @@ t.test(`version 1 of a record of addresses is as it was released; ${NEEDS}`, (t)
     t.equal((await world.call("alone", "ADD", a)).exit, 0);
     const dir = join(world.stateDir, "ipam");
     const [name] = readdirSync(dir).filter((file) => file.endsWith(".json"));
-    t.equal(name, `${claimKey(a.id, a.ifname)}.json`);
+    t.equal(name, `${attachmentKey(a.id, a.ifname)}.json`);
     const record = JSON.parse(readFileSync(join(dir, name!), "utf8"));
     t.same(Object.keys(record).sort(), ["addresses", "netns", "netnsInode", "network", "owner", "phase", "since", "storage", "version"]); // biome-ignore format: one row
     t.match(record, { version: 1, phase: "held", storage: { kind: "directory" } });

@@ -1,0 +1,36 @@
+import * as fs from "node:fs";
+
+/** @param synced on the disk itself when it returns, but for its name: see syncFile() of the directory. */
+export function writeWhole(file: string, text: string, synced: boolean, flags = "w"): void {
+  const fd = fs.openSync(file, flags, 0o600);
+  try {
+    fs.writeFileSync(fd, text); // writeSync() may stop half-way on a full disk and not say so
+    if (synced) fs.fdatasyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** To a file that is there. What did not fit is taken back. */
+export function append(file: string, text: string): void {
+  const fd = fs.openSync(file, fs.constants.O_WRONLY | fs.constants.O_APPEND);
+  const before = fs.fstatSync(fd).size;
+  try {
+    fs.writeFileSync(fd, text);
+  } catch (error) {
+    fs.ftruncateSync(fd, before);
+    throw error;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Of a directory: the names in it. */
+export function syncFile(path: string): void {
+  const fd = fs.openSync(path, "r");
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
