@@ -52,7 +52,7 @@ t.test(`${PODS} pods end while the API server is away and the agent is killed: e
   t.equal(await reservations(), PODS);
   const before = proxy.counted(/^DELETE overlapping/);
   await proxy.up();
-  await until("all given back", reservations, (count) => count === 0);
+  await until("all given back", reservations, (count) => count === 0, PATIENCE_MS);
   await all(sandboxes, ({ pod }) => deletePod(api.raw, pod));
   t.same(await runtime.wrong(undefined, PATIENCE_MS), []);
   t.equal(proxy.counted(/^DELETE overlapping/) - before, PODS, "each once");

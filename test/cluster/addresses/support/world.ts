@@ -23,12 +23,17 @@ export const setMode = (raw: RawClient, whereabouts: string): Promise<Json> =>
   raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config" }, data: { whereabouts } });
 
 /** Waits until it is so; a test that never gets there fails with what was seen last. */
-export async function until<T>(what: string, look: () => Promise<T> | T, isIt: (seen: T) => boolean): Promise<T> {
-  for (const limit = Date.now() + 60_000; ; await sleep(50)) {
+export async function until<T>(
+  what: string,
+  look: () => Promise<T> | T,
+  isIt: (seen: T) => boolean,
+  limitMs = 60_000,
+): Promise<T> {
+  for (const limit = performance.now() + limitMs; ; await sleep(50)) {
     const seen = await look();
     if (isIt(seen)) return seen;
-    if (Date.now() > limit)
-      throw new Error(`${what}: not after 60 s; last seen ${JSON.stringify(seen)?.slice(0, 4000)}`);
+    if (performance.now() > limit)
+      throw new Error(`${what}: not after ${limitMs / 1000} s; last seen ${JSON.stringify(seen)?.slice(0, 4000)}`);
   }
 }
 
