@@ -9,7 +9,7 @@ import { installAgent, installCrds } from "../support/install.ts";
 import { deletePod } from "../support/objects.ts";
 import { configOf, inLanes, type PodSandbox, Runtime } from "./support/runtime.ts";
 
-t.setTimeout(600_000);
+t.setTimeout(1_800_000);
 t.jobs = 1;
 const PODS = Number(process.env["RAILNET_OUTAGE_PODS"] ?? 100);
 /** A leader that was cut off has lost its lease; then the view waits for the next one. */
