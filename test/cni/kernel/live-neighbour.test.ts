@@ -151,7 +151,7 @@ t.test("probe() hears the owner behind a storm of other IPv6 packets", async (t)
   await live.wire.batch(["addr add fd00::9/64 dev v1 nodad"]);
   await live.host.batch(["addr add fd00::5/64 dev v0 nodad"]);
   await up();
-  const question = scenario(live.host, "ask", { index, mac: MAC, ip: "fd00::20", waitMs: 2500 });
+  const question = scenario(live.host, "ask", { index, mac: MAC, ip: "fd00::20", waitMs: 6000 });
   await sleep(300);
   await live.wire.exec("bash", "-c", "for i in {1..3000}; do echo x > /dev/udp/fd00::5/9; done");
   const there = { index: await live.index(live.wire, "v1"), mac: PEER_MAC, addresses: ["fd00::20"] };
