@@ -49,8 +49,8 @@ export class Cluster implements AsyncDisposable {
     const answers: Answer[] = [];
     for (const step of scenario.steps) answers.push(await caller.call(step, configOf(scenario, step)));
     const want = scenario.afterAgent ?? scenario.after ?? {};
-    if (who === "agent") await this.#settled({ pools: {}, reservations: {}, ...want });
-    return { answers, after: await look(this.#api.raw, who), holders: await holders(this.#api.raw, who) };
+    const after = await (who === "agent" ? this.#settled({ pools: {}, reservations: {}, ...want }) : look(this.#api.raw, who)); // biome-ignore format: one line
+    return { answers, after, holders: await holders(this.#api.raw, who) };
   }
 
   async #seed({ seed = {}, slices = {} }: Scenario, namespace: Who): Promise<void> {
@@ -94,10 +94,15 @@ export class Cluster implements AsyncDisposable {
     };
   }
 
-  /** The agent writes pool records behind, and releases after DEL has answered; what never comes, the comparison shows. */
-  async #settled(want: Objects): Promise<void> {
-    const isSo = async () => canonical(await look(this.#api.raw, "agent")) === canonical(want);
+  /** The agent writes pool records behind, and releases after DEL has answered: what is there when that is done, or never will be. */
+  async #settled(want: Objects): Promise<Objects> {
+    let seen: Objects | undefined;
+    const isSo = async () => {
+      seen = await look(this.#api.raw, "agent");
+      return canonical(seen) === canonical(want);
+    };
     await waitFor("it is as wanted", isSo).catch(() => {});
+    return seen!;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
