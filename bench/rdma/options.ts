@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Task } from "./measure.ts";
 import type { Gates } from "./report.ts";
@@ -19,6 +20,7 @@ What
   --latency=ARGS        of ib_write_lat, at both ends (default "-n 1000"; test machines "-n 100 -u 18")
   --at-once             then the bandwidth of all rails at the same time
   --limit SECONDS       of each run (default 120)
+  --json FILE           where the rows go (default bench/out/rdma.json)
 Gates
   --min-gbps N          of each rail, host and pod, in its slower direction
   --max-pod-loss PCT    what a pod may lose of its host's bandwidth
@@ -40,6 +42,7 @@ const OPTIONS = {
   latency: { type: "string" },
   "at-once": { type: "boolean", default: false },
   limit: { type: "string", default: "120" },
+  json: { type: "string", default: resolve(import.meta.dirname, "../out/rdma.json") },
   "min-gbps": { type: "string" },
   "max-pod-loss": { type: "string" },
   "allow-tcp": { type: "boolean", default: false },
@@ -53,6 +56,8 @@ export interface Options {
   /** Absent: all. */
   readonly rails?: readonly string[];
   readonly atOnce: boolean;
+  /** Path of the file of rows. */
+  readonly json: string;
   readonly gates: Gates;
   readonly runs: Pick<Task, "bandwidth" | "latency" | "tcpSeconds" | "limitMs">;
 }
@@ -79,6 +84,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     ...(hosts && { hosts: { pods: hosts, rails: values["host-rails"]! } }),
     ...(rails && { rails: rails.split(",").map((rail) => rail.trim()) }),
     atOnce: values["at-once"],
+    json: values.json,
     gates: {
       ...(minGbps !== undefined && { minGbps }),
       ...(maxPodLoss !== undefined && { maxPodLoss }),

@@ -1,15 +1,14 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname } from "node:path";
 import { interruptibly } from "../interrupt.ts";
 import { hostSide, parsePods, podSide } from "./kubectl.ts";
 import { Machines } from "./machines.ts";
 import { type Failed, type Measured, measureSide, type Task } from "./measure.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import type { Side } from "./place.ts";
-import { type Gates, judge, toRows } from "./report.ts";
+import { judge, toRows } from "./report.ts";
 import { formatTable } from "./table.ts";
 
-const OUT = resolve(import.meta.dirname, "../out");
 const say = (what: string) => console.error(`[bench] ${what} …`);
 
 async function main(): Promise<number> {
@@ -19,7 +18,7 @@ async function main(): Promise<number> {
     return 0;
   }
   return interruptibly("ending what runs at both ends", async (signal) =>
-    report(await measure(options, { ...options.runs, signal, say }), options.gates),
+    report(await measure(options, { ...options.runs, signal, say }), options),
   );
 }
 
@@ -51,11 +50,11 @@ function chosenRails({ kind, rails }: Side, chosen: Options["rails"]): Side["rai
   return chosen ? new Map(chosen.map((rail) => [rail, rails.get(rail)!])) : rails;
 }
 
-function report(results: readonly (Measured | Failed)[], gates: Gates): number {
+function report(results: readonly (Measured | Failed)[], { gates, json }: Options): number {
   const rails = judge(results, gates);
   console.log(formatTable(rails));
-  mkdirSync(OUT, { recursive: true });
-  writeFileSync(join(OUT, "rdma.json"), `${JSON.stringify({ rows: toRows(rails, gates) }, undefined, 2)}\n`);
+  mkdirSync(dirname(json), { recursive: true });
+  writeFileSync(json, `${JSON.stringify({ rows: toRows(rails, gates) }, undefined, 2)}\n`);
   const failed = rails.filter(({ failures }) => failures.length > 0);
   if (failed.length === 0) return 0;
   console.error(`[bench] FAILED: ${failed.map(({ rail }) => rail).join(", ")}`);

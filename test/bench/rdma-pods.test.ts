@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { FakePods } from "./support/pods.ts";
@@ -27,8 +26,7 @@ function podsWithRdma(t: Test): FakePods {
   return pods;
 }
 
-const rows = () =>
-  JSON.parse(readFileSync(resolve(import.meta.dirname, "../../bench/out/rdma.json"), "utf8")).rows as object[];
+const rows = ({ json }: FakePods) => JSON.parse(readFileSync(json, "utf8")).rows as object[];
 
 async function until(what: string, holds: () => boolean): Promise<void> {
   for (let turn = 0; turn < 1200; turn++) {
@@ -44,7 +42,7 @@ t.test("two pods: every rail both ways, by the GID of its own address, and the r
   t.equal(exit, 0, stderr);
   t.match(stdout, /^rail0 +- +196\.4 +- +1\.81 +2\.05 +4096 {2}ok$/m);
   t.match(stdout, /^rail1 +- +196\.4 +- +1\.81 +2\.05 +4096 {2}ok$/m);
-  t.match(rows(), [
+  t.match(rows(pods), [
     { case: "rail0/bandwidth", railnet: 196.4, peer: null, unit: "Gb/s", transport: "rdma", kept: true },
     { case: "rail0/latency-typical", railnet: 1.81, unit: "µs" },
     { case: "rail0/latency-p99", railnet: 2.05, unit: "µs" },
@@ -138,7 +136,7 @@ t.test("TCP stands in without RDMA device, is marked, and meets no gate unless i
   const { exit, stdout } = await pods.run("--rails", "rail0");
   t.equal(exit, 0, stdout);
   t.match(stdout, /^rail0 +- +[\d.]+ TCP +- +- +- +- {2}pod: TCP, no RDMA device$/m);
-  const [row, ...others] = rows();
+  const [row, ...others] = rows(pods);
   t.match(row, { case: "rail0/tcp-bandwidth", transport: "tcp", peer: null });
   t.ok((row as { railnet: number }).railnet > 0);
   t.same(others, []);

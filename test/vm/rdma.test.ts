@@ -15,6 +15,7 @@ const BENCH = resolve(import.meta.dirname, "../../bench");
 const BANDWIDTH = "-n 10 -t 2 -u 20 -s 4096";
 const LATENCY = "-n 20 -u 20";
 const MIN_GBPS = 0.0001;
+const JSON_FILE = join(t.testdir(), "rdma.json");
 const SLOW = "tbf rate 30kbit burst 4kb limit 100kb";
 
 t.setTimeout(900_000);
@@ -30,7 +31,13 @@ const task: Task = {
 };
 
 function start(...args: string[]) {
-  const argv = [join(BENCH, "rdma/run.ts"), `--bandwidth=${BANDWIDTH}`, `--latency=${LATENCY}`, ...args];
+  const argv = [
+    join(BENCH, "rdma/run.ts"),
+    `--json=${JSON_FILE}`,
+    `--bandwidth=${BANDWIDTH}`,
+    `--latency=${LATENCY}`,
+    ...args,
+  ];
   const bench = spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "pipe"] });
   const exited = new Promise<number | null>((resolve) => bench.once("close", (code) => resolve(code)));
   const outcome = Promise.all([exited, text(bench.stdout), text(bench.stderr)]).then(([exit, stdout, stderr]) => ({
@@ -69,7 +76,7 @@ t.test(
     t.match(stderr, /FAILED: rail1, rail2\n$/);
     t.match(stdout, /^rail1 .*FAILED host: (server|client) on n[01]: /m);
     t.match(stdout, /^rail2 .*FAILED host: 0\.0000\d* Gb\/s < 0\.0001 Gb\/s \(n0 → n1\)/m);
-    const { rows } = JSON.parse(readFileSync(join(BENCH, "out/rdma.json"), "utf8")) as { rows: Row[] };
+    const { rows } = JSON.parse(readFileSync(JSON_FILE, "utf8")) as { rows: Row[] };
     for (const rail of ["rail0", "rail3"])
       for (const name of ["bandwidth", "latency-typical", "latency-p99"]) {
         const row = rows.find((one) => one.case === `${rail}/${name}`);

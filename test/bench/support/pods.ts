@@ -48,6 +48,11 @@ export class FakePods implements Disposable {
     for (const end of ENDS) this.setNetworks(end, ["rail0", "rail1"]);
   }
 
+  /** Where the bench leaves its rows. */
+  get json(): string {
+    return join(this.#dir, "rdma.json");
+  }
+
   netns(end: End): string {
     return `${this.#prefix}-${end}`;
   }
@@ -98,7 +103,7 @@ export class FakePods implements Disposable {
   }
 
   start(args: readonly string[]) {
-    const argv = [join(project, "bench/rdma/run.ts"), "--pods", "default/a,default/b", ...args];
+    const argv = [join(project, "bench/rdma/run.ts"), "--pods=default/a,default/b", `--json=${this.json}`, ...args];
     const env = { ...process.env, PATH: `${join(this.#dir, "bin")}:${process.env["PATH"]}`, FAKE: this.#dir, GOLDEN };
     const bench = spawn(process.execPath, argv, {
       env: { ...env, PREFIX: this.#prefix },
