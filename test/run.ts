@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 
 interface Counts {
@@ -84,9 +85,9 @@ async function runAll(waiting: { file: string; room?: string | undefined }[]): P
 /** Runs one file and follows its TAP: when it has ended, a line for it, every failure whole; the counts of its summary. */
 async function runFile(file: string): Promise<Counts> {
   const begin = performance.now();
-  const env = { ...process.env, TAP_TIMEOUT: "0", NODE_COMPILE_CACHE: ".cache/node" };
+  const env = { ...process.env, TAP_TIMEOUT: "0", NODE_COMPILE_CACHE: resolve(".cache/node") };
   const test = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"], env });
-  const exited = new Promise<number | null>((resolve) => test.once("exit", resolve));
+  const exited = new Promise<number | null>((ended) => test.once("exit", ended));
   const counts: Counts = { passed: 0, failed: 0, skipped: 0, seconds: 0 };
   const shown: string[] = [];
   let showing = false;
