@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Log } from "../cni/host.ts";
 import { isLogLevel, LOG_LEVELS, type LogLevel } from "./log.ts";
-import { pause } from "./loop.ts";
+import { repeat } from "./loop.ts";
 
 export interface FollowOptions {
   /** Key `logLevel` of the mounted ConfigMap. */
@@ -21,12 +21,11 @@ export async function followLogLevel(
   set: (level: LogLevel | undefined) => void,
 ): Promise<void> {
   let before = "";
-  while (!signal.aborted) {
+  await repeat("log level", { everyMs, signal, log }, async () => {
     const text = await read(file);
     if (text !== before) apply(text, file, log, set);
     before = text;
-    await pause(everyMs, signal);
-  }
+  });
 }
 
 function apply(text: string, file: string, log: Log, set: (level: LogLevel | undefined) => void): void {
