@@ -1,0 +1,77 @@
+import t from "tap";
+import { PF, PluginNode, RAIL0, RAIL1 } from "./support/plugin-node.ts";
+
+t.test(
+  "VFs are unhealthy when their PF has no carrier for the time of grace, and healthy at once when it has",
+  async (t) => {
+    const node = await PluginNode.start(t);
+    await node.lookUntil("rail0 is listed", () => node.kubelet.devices(RAIL0).length === 3);
+    node.log.take();
+    node.tree.setCarrier("ens1", false);
+    await node.look();
+    node.nowMs += 29_999;
+    await node.look();
+    t.same(node.log.take(), [], "not yet");
+    node.nowMs += 1;
+    await node.lookUntil("the VFs of rail0 are unhealthy", () => node.kubelet.by("Unhealthy", RAIL0).length === 3);
+    t.equal(node.kubelet.lists(RAIL0), 2, "nothing was said in between");
+    t.equal(node.kubelet.by("Healthy", RAIL1).length, 3, "the other rail is well");
+    t.same(
+      node.log.lines.map(({ fields }) => fields),
+      [
+        {
+          resource: RAIL0,
+          rail: "rail0",
+          unhealthy: { "PF ens1 (0000:a0:00.0) has no carrier: is it up, and what about cable and switch?": 3 },
+        },
+      ],
+    );
+    node.log.take();
+    node.tree.setCarrier("ens1", true);
+    await node.lookUntil("they are healthy again", () => node.kubelet.by("Healthy", RAIL0).length === 3);
+    t.same(node.log.take(), ["info all VFs of a rail are healthy"]);
+  },
+);
+
+t.test("a VF without driver is unhealthy, one in a pod is not, wherever its link is", async (t) => {
+  const node = await PluginNode.start(t);
+  const [bare, inPod] = node.vfs as [string, string];
+  node.tree.unbind(bare);
+  node.tree.removeNetdev(inPod, node.tree.linkOf(inPod));
+  node.attached.add(inPod);
+  await node.look();
+  node.nowMs += 30_000;
+  await node.lookUntil("one is unhealthy", () => node.kubelet.by("Unhealthy", RAIL0).length === 1);
+  t.same(node.kubelet.by("Unhealthy", RAIL0), [bare]);
+  t.equal(node.kubelet.devices(RAIL0)[1]!.ID, inPod, "it keeps its place");
+});
+
+t.test("a VF that vanished from under a pod stays in the list, unhealthy at once", async (t) => {
+  const node = await PluginNode.start(t);
+  await node.lookUntil("rail0 is listed", () => node.kubelet.devices(RAIL0).length === 3);
+  const [, , lost] = node.vfs as [string, string, string];
+  node.attached.add(lost);
+  node.tree.writeNumVfs(PF, 0);
+  node.tree.writeNumVfs(PF, 2);
+  await node.lookUntil("it is unhealthy", () => node.kubelet.by("Unhealthy", RAIL0).length === 1);
+  t.same(node.kubelet.by("Unhealthy", RAIL0), [lost]);
+  t.equal(node.kubelet.devices(RAIL0).length, 3);
+  node.attached.clear();
+  await node.lookUntil("it is gone when its pod is", () => node.kubelet.devices(RAIL0).length === 2);
+});
+
+t.test("where RDMA is needed and the PF has it, its port must be active and each VF have a device", async (t) => {
+  const node = await PluginNode.start(t);
+  const [first, second, third] = node.vfs as [string, string, string];
+  node.tree.file(PF, "infiniband/mlx5_0/ports/1/state", "4: ACTIVE\n");
+  for (const [i, vf] of [first, second].entries())
+    node.tree.file(vf, `infiniband_verbs/uverbs${i}/ibdev`, `mlx5_${i + 2}\n`);
+  await node.look();
+  node.nowMs += 30_000;
+  await node.lookUntil("the one without is unhealthy", () => node.kubelet.by("Unhealthy", RAIL0).length === 1);
+  t.same(node.kubelet.by("Unhealthy", RAIL0), [third]);
+  node.tree.file(PF, "infiniband/mlx5_0/ports/1/state", "1: DOWN\n");
+  await node.look();
+  node.nowMs += 30_000;
+  await node.lookUntil("all are unhealthy", () => node.kubelet.by("Unhealthy", RAIL0).length === 3);
+});
