@@ -1,5 +1,5 @@
 import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { dirname } from "node:path";
 import {
   type Background,
   type BackgroundOptions,
@@ -102,10 +102,10 @@ export class Agent implements AsyncDisposable {
     });
   }
 
-  /** @param options.stateDir of an agent that was there before. */
+  /** @param options.stateDir of an agent that was there before; default: a new one beside the kubeconfig, which goes with it. */
   static async start(node: string, kubeconfig: string, options: Partial<AgentOptions> = {}): Promise<Agent> {
     const cluster = await connect({ kubeconfig });
-    return new Agent(node, cluster, options.stateDir ?? mkdtempSync(`${tmpdir()}/railnet-agent-`), options);
+    return new Agent(node, cluster, options.stateDir ?? mkdtempSync(`${dirname(kubeconfig)}/agent-`), options);
   }
 
   /** What ADD leaves: a claim, its record, a running sandbox. @returns who holds the address when it is somebody else. */
