@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { KubeObject, Resource } from "../../ipam/kubernetes/cluster.ts";
+import { dateOf } from "../clock.ts";
 
 /** The object that something happened to. */
 export interface About {
@@ -23,7 +24,7 @@ export interface Happening {
   readonly sameness?: string;
 }
 
-/** How often the same happened. Milliseconds since 1970. */
+/** How often the same happened, and when by `performance.now()`. */
 export interface Times {
   readonly count: number;
   readonly firstMs: number;
@@ -85,7 +86,10 @@ export const again = (
 });
 
 /** metav1.Time has whole seconds. */
-const timestamp = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+const timestamp = (ms: number): string =>
+  dateOf(ms)
+    .toISOString()
+    .replace(/\.\d+Z$/, "Z");
 
 function oneLine(message: string): string {
   const line = message.replace(/[\x00-\x1f\x7f]+/g, " ");

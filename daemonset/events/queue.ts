@@ -36,7 +36,7 @@ export class EventQueue {
     return this.#waiting.size;
   }
 
-  add(happening: Happening, nowMs = Date.now()): void {
+  add(happening: Happening, nowMs = performance.now()): void {
     const key = keyOf(happening);
     const before = this.#waiting.get(key);
     if (!before && this.#waiting.size >= this.#limits.length) this.#dropped++;
@@ -44,7 +44,7 @@ export class EventQueue {
   }
 
   /** Of those that `isDue`, the oldest warning, else the oldest; it waits no longer. */
-  take(isDue: (key: string) => boolean, nowMs = Date.now()): Waiting | undefined {
+  take(isDue: (key: string) => boolean, nowMs = performance.now()): Waiting | undefined {
     for (const [key, { firstMs, count }] of this.#waiting)
       if (nowMs - firstMs > this.#limits.ageMs && this.#waiting.delete(key)) this.#dropped += count;
     const due = [...this.#waiting.values()].filter(({ key }) => isDue(key));

@@ -88,12 +88,17 @@ export class EventRecorder {
   }
 
   async #send(): Promise<void> {
-    const next = this.#queue.take((key) => Date.now() >= (this.#written.get(key)?.atMs ?? 0) + this.#limits.sameMs);
+    const next = this.#queue.take((key) => this.#isDue(key));
     if (!next) return this.#queue.length > 0 ? this.#wake(this.#limits.sameMs / 4) : undefined;
     this.#isSending = true;
     const pauseMs = await this.#write(next);
     this.#isSending = false;
     this.#wake(pauseMs);
+  }
+
+  #isDue(key: string): boolean {
+    const before = this.#written.get(key);
+    return !before || performance.now() >= before.atMs + this.#limits.sameMs;
   }
 
   /** @returns how long to wait before the next one. */
@@ -118,7 +123,7 @@ export class EventRecorder {
 
   /** A handful may go at once; then each waits for its turn. */
   #restMs(): number {
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     const lately = [...this.#written.values()].filter(({ atMs }) => nowMs - atMs < 60_000).length;
     return lately < this.#limits.perMinute / 2 ? 0 : 60_000 / (this.#limits.perMinute / 2);
   }
@@ -128,7 +133,7 @@ export class EventRecorder {
     const all = before ? { ...times, count: before.count + times.count, firstMs: before.firstMs } : times;
     const at = (before && (await this.#count(before, happening, all))) ?? (await this.#create(happening, all));
     this.#written.delete(key); // the newest goes to the end
-    this.#written.set(key, { ...at, ...all, atMs: Date.now() });
+    this.#written.set(key, { ...at, ...all, atMs: performance.now() });
     if (this.#written.size > MAX_WRITTEN) this.#written.delete(this.#written.keys().next().value!);
   }
 
