@@ -25,13 +25,13 @@ export function writeDeviceInfoOf(dir: string, resource: string, vf: string, pf:
 
 /**
  * Whether the kubelet gave a VF to a pod a moment ago, whose ADD may still be to come: its file says so, also to an agent
- * that was started in between.
+ * that was started in between. A file from the future is from before the clock jumped.
  */
 export function isPromised(dir: string, vf: string, nowMs = Date.now()): boolean {
   return list(dir).some((name) => {
     if (!name.endsWith(`-${vf}${ENDING}`)) return false;
     const writtenMs = statSync(join(dir, name), { throwIfNoEntry: false })?.mtimeMs;
-    return writtenMs !== undefined && nowMs - writtenMs < PROMISE_MS;
+    return writtenMs !== undefined && Math.abs(nowMs - writtenMs) < PROMISE_MS;
   });
 }
 

@@ -8,6 +8,8 @@ import { placeText, readIfThere, type Step } from "./place.ts";
 /** Whose rights the node's own executables have: manifests/rbac.yaml. */
 const SERVICE_ACCOUNT = "railnet";
 const LIFE_SECONDS = 24 * 3600;
+/** A token from so far in the future says that this node's clock is behind: it tells no token's age. */
+const SKEW_SECONDS = 60;
 
 /** POST there gives a token: a subresource. */
 const TOKENS: Resource = {
@@ -36,7 +38,7 @@ export interface KubeconfigOptions {
 /**
  * Keeps the kubeconfig of the stand-alone executable: a token of the agent's service account, bound to the *Node*, so that it
  * outlives the agent's pod, 24 h long. Renews it from half of its life on, and when server, certificate or Node object
- * are others.
+ * are others. A clock that jumps back by no more than the token's age makes it at most 24 h old.
  *
  * @returns whether it was written.
  * @throws {ApiError} when there is no token to be had; the old file stays.
@@ -117,7 +119,8 @@ function readToken(text: string | undefined): Written | undefined {
 const isPrivate = (path: string): boolean => (statSync(path).mode & 0o7777) === 0o600;
 
 function isGood({ server, ca, nodeUid, from, until }: Written, uid: string, access: Access): boolean {
-  const isYoung = Date.now() / 1000 < (from + until) / 2;
+  const now = Date.now() / 1000;
+  const isYoung = from - SKEW_SECONDS < now && now < (from + until) / 2;
   return (
     isYoung && nodeUid === uid && server === access.server && ca === Buffer.from(access.tls.ca ?? "").toString("base64")
   );

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Cluster, LEASES } from "../../kubernetes/cluster.ts";
 import { type Lease, WHEREABOUTS_LEASE } from "../../kubernetes/lease.ts";
+import { Unchanged } from "../../kubernetes/unchanged.ts";
 import { isOutdated } from "./failure.ts";
 
 /** Nobody's podref, which is what Whereabouts writes here. */
@@ -20,7 +21,7 @@ const OUR_TURN = "railnet.io/turn";
 /** A holder that has not changed the lease for so long is gone: client-go's leaseDurationSeconds, which Whereabouts makes 1. */
 const EXPIRED_MS = 1_000;
 
-/** A Whereabouts that renewed nothing for so long has no call that could be disturbed. Clocks may differ. */
+/** A Whereabouts that renewed nothing for so long has no call that could be disturbed. */
 const IDLE_MS = 600_000;
 
 interface Turn {
@@ -51,7 +52,9 @@ export class WhereaboutsLease {
   readonly #waitMs: number;
   #next: Turn | undefined;
   #last: Promise<void> = Promise.resolve();
-  #seen: { readonly version: string | undefined; readonly sinceMs: number } = { version: "", sinceMs: 0 };
+  readonly #version = new Unchanged();
+  readonly #renewal = new Unchanged();
+  #firstRenewal: string | undefined;
 
   constructor({ cluster, gapMs = GAP_MS, waitMs = WAIT_MS }: WhereaboutsLeaseOptions) {
     this.#cluster = cluster;
@@ -84,7 +87,7 @@ export class WhereaboutsLease {
     for (const limitMs = performance.now() + this.#waitMs; performance.now() < limitMs; ) {
       try {
         const lease = await this.#cluster.get<Lease>(LEASES, WHEREABOUTS_LEASE);
-        if (!lease || isIdle(lease)) return undefined;
+        if (!lease || this.#isIdle(lease)) return undefined;
         if (this.#isOurs(lease)) return await this.#cluster.replace(LEASES, taken(lease));
       } catch (error) {
         if (!isOutdated(error)) return undefined;
@@ -97,29 +100,27 @@ export class WhereaboutsLease {
   /** Whether the lease is free, and the next turn is ours. */
   #isOurs(lease: Lease): boolean {
     const { holderIdentity, leaseTransitions = 0 } = lease.spec;
-    const unchangedMs = this.#saw(lease);
+    const unchangedMs = this.#version.forMs(lease.metadata.resourceVersion);
     if (holderIdentity) return unchangedMs > EXPIRED_MS;
     const ours = Number(lease.metadata.annotations?.[OUR_TURN] ?? Number.NEGATIVE_INFINITY);
     return leaseTransitions - ours >= THEIR_TURNS || unchangedMs >= this.#gapMs;
   }
 
-  /** @returns for how long it has been as it is, as far as this process knows. */
-  #saw({ metadata: { resourceVersion } }: Lease): number {
-    const nowMs = performance.now();
-    if (resourceVersion !== this.#seen.version) this.#seen = { version: resourceVersion, sinceMs: nowMs };
-    return nowMs - this.#seen.sinceMs;
+  /** By the clocks of two machines, which may be hours apart; so what renews while this process looks lives, whatever they say. */
+  #isIdle({ spec: { renewTime = "" } }: Lease): boolean {
+    const unchangedMs = this.#renewal.forMs(renewTime);
+    this.#firstRenewal ??= renewTime;
+    const isSeenAlive = renewTime !== this.#firstRenewal && unchangedMs < IDLE_MS;
+    return !isSeenAlive && !(Math.abs(Date.now() - Date.parse(renewTime)) < IDLE_MS);
   }
 
   /** What is somebody else's by now stays so. */
   async #giveBack(held: Lease | undefined): Promise<void> {
     if (!held) return;
     const spec = { ...held.spec, holderIdentity: "" };
-    await this.#cluster.replace<Lease>(LEASES, { ...held, spec }).then((lease) => this.#saw(lease), () => {}); // biome-ignore format: one line
+    await this.#cluster.replace<Lease>(LEASES, { ...held, spec }).then(({ metadata }) => this.#version.forMs(metadata.resourceVersion), () => {}); // biome-ignore format: one line
   }
 }
-
-const isIdle = ({ spec: { renewTime = "" } }: Lease): boolean =>
-  !(Math.abs(Date.now() - Date.parse(renewTime)) < IDLE_MS);
 
 /** Each turn has a number of its own: to client-go a lease that looks the same is the same, and old. */
 function taken({ metadata, spec, ...lease }: Lease): Lease {

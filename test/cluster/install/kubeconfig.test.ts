@@ -159,6 +159,7 @@ function age(kubeconfig: string, seconds: number): void {
 for (const [what, change, isReplaced] of [
   ["a young token", () => {}, false],
   ["a token of 11 hours", ({ kubeconfig }: Place) => age(kubeconfig, 11 * 3600), false],
+  ["a token that is made in an hour, by this node's clock", ({ kubeconfig }: Place) => age(kubeconfig, -3600), true],
   ["a token of 13 hours", ({ kubeconfig }: Place) => age(kubeconfig, 13 * 3600), true],
   ["a broken file", ({ kubeconfig }: Place) => writeFileSync(kubeconfig, "{"), true],
   ["a file that others can read", ({ kubeconfig }: Place) => chmodSync(kubeconfig, 0o644), true],

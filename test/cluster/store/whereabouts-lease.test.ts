@@ -66,6 +66,20 @@ t.test("WhereaboutsLease.during() leaves a lease alone that nobody has renewed f
   t.equal((await during(open())).holderIdentity, "");
 });
 
+t.test(
+  "WhereaboutsLease.during() takes turns with a Whereabouts that it sees alive, their clocks hours apart",
+  async (t) => {
+    const hoursAgo = 7 * 3_600_000;
+    await theirs("", now(hoursAgo));
+    const lease = open();
+    t.equal((await during(lease)).holderIdentity, "", "nothing tells yet");
+    await theirs("default/p0", now(hoursAgo));
+    await theirs("", now(hoursAgo));
+    t.equal((await during(lease)).holderIdentity, "railnet");
+    await isFree();
+  },
+);
+
 t.test("WhereaboutsLease.during() works without the lease when it does not get it in time", async (t) => {
   await theirs("default/p2");
   let isDone = false;
