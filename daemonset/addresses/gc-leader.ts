@@ -5,7 +5,7 @@ import { free } from "./free.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
 import { inParallel } from "./parallel.ts";
 import { type Finding, planGc, type Suspicions } from "./plan-gc.ts";
-import { wasHeard } from "./report.ts";
+import { Hearing } from "./report.ts";
 import type { Reserved } from "./reserved.ts";
 
 /** An agent of a node without a Node object is given up after so many times the grace: it says every 2 minutes that it runs. */
@@ -22,6 +22,7 @@ export class LeaderGc {
   readonly #context: Context;
   readonly #stateOf: (node: string) => NodeState;
   readonly #graceMs: number;
+  readonly #hearing = new Hearing();
   #suspicions: Suspicions = new Map();
   /** Names of those that had their turn, until all had it. */
   readonly #asked = new Set<string>();
@@ -94,7 +95,7 @@ export class LeaderGc {
   /** A node that somebody deleted, or that goes by another name there, may still run; then its agent knows what is over. */
   async #whySilent(name: string, signal: AbortSignal): Promise<string | undefined> {
     const silentMs = SILENT_GRACES * this.#graceMs;
-    if (await wasHeard(this.#context.cluster, name, silentMs, signal)) return undefined;
+    if ((await this.#hearing.silentMs(this.#context.cluster, name, signal)) < silentMs) return undefined;
     return `node ${name} does not exist, and its agent was not heard of for ${silentMs / 1000} s`;
   }
 }

@@ -1,6 +1,7 @@
 import { ApiError, type Cluster, LEASES } from "../../ipam/kubernetes/cluster.ts";
 import type { Lease } from "../../ipam/kubernetes/lease.ts";
 import type { Mode } from "../../ipam/kubernetes/mode.ts";
+import { Unchanged } from "../../ipam/kubernetes/unchanged.ts";
 
 /** An agent says again how it acts after this time, also when nothing has changed. */
 export const REPORT_MS = 120_000;
@@ -45,13 +46,25 @@ export async function readReports(cluster: Cluster, signal?: AbortSignal): Promi
   return items.map(toReport).toSorted((a, b) => (a.node < b.node ? -1 : 1));
 }
 
-/** Whether the agent of a node was heard of within so long. @throws {ApiError} */
-export async function wasHeard(cluster: Cluster, node: string, ms: number, signal?: AbortSignal): Promise<boolean> {
-  const lease = await cluster.get<Lease>(LEASES, nameOf(node), { signal });
-  return Date.now() - Date.parse(lease?.spec.renewTime ?? "") < ms;
+/** What one process hears of nodes' agents, whatever their clocks say. */
+export class Hearing {
+  readonly #last = new Map<string, Unchanged>();
+
+  /**
+   * For how long nothing was heard of an agent since it was first asked about; Infinity for one that never said anything.
+   *
+   * @throws {ApiError}
+   */
+  async silentMs(cluster: Cluster, node: string, signal?: AbortSignal): Promise<number> {
+    const lease = await cluster.get<Lease>(LEASES, nameOf(node), { signal });
+    if (!lease) return Number.POSITIVE_INFINITY;
+    const last = this.#last.get(node) ?? new Unchanged();
+    this.#last.set(node, last);
+    return last.forMs(lease.spec.renewTime);
+  }
 }
 
-/** Whether an agent was heard of lately. Pure. */
+/** Whether an agent was heard of lately, for an operator whose clock is right to some minutes. Pure. */
 export const isHeard = ({ renewed }: Report, nowMs: number): boolean => nowMs - Date.parse(renewed) < REPORT_IS_OLD_MS;
 
 const nameOf = (node: string): string => `railnet-node-${node}`;

@@ -36,10 +36,9 @@ const reservation = {
   podUid: "uid",
 } as KubeObject as Reserved;
 
-const heard = (agoMs: number) => ({ spec: { renewTime: new Date(Date.now() - agoMs).toISOString() } });
-
-async function looks(look: () => Promise<void>): Promise<void> {
-  for (let i = 0; i < 3; i++) {
+async function looks(look: () => Promise<void>, count = 3, before = () => {}): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    before();
     await look();
     await sleep(GRACE_MS + 5);
   }
@@ -59,15 +58,21 @@ t.test("LeaderGc frees nothing of a pod that is there, whatever is known of its 
   t.same(deleted, []);
 });
 
-t.test("LeaderGc frees nothing of a node that never had a Node object while its agent is heard of", async (t) => {
-  const { look, deleted, objects } = worldOf();
-  objects.set("leases/railnet-node-node-a", heard(-60_000));
-  await looks(look);
-  t.same(deleted, []);
-  objects.set("leases/railnet-node-node-a", heard(60_000));
-  await looks(look);
-  t.equal(deleted[0], "10.0.0.1", "but when it was not for long");
-});
+for (const hours of [-7, 0, 7])
+  t.test(
+    `LeaderGc frees nothing while the agent of a node without Node object reports, its clock ${hours} h off`,
+    async (t) => {
+      const { look, deleted, objects } = worldOf();
+      const report = () => {
+        const renewTime = new Date(Date.now() + hours * 3_600_000).toISOString();
+        objects.set("leases/railnet-node-node-a", { spec: { renewTime } });
+      };
+      await looks(look, 10, report);
+      t.same(deleted, []);
+      await looks(look, 10);
+      t.equal(deleted[0], "10.0.0.1", "but when it was for long");
+    },
+  );
 
 t.test("LeaderGc forgets what it suspected when the Node object is back for a moment", async (t) => {
   const { look, deleted, objects } = worldOf();
