@@ -2,6 +2,7 @@ import { ApiError, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
 import type { Claim } from "../../ipam/store/store.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import type { Reservation } from "../../ipam/whereabouts/objects.ts";
+import { dateOf } from "../clock.ts";
 import type { Context } from "./context.ts";
 import type { GcPlan } from "./plan-gc.ts";
 import { ipOf, rangeOfName } from "./pool-place.ts";
@@ -25,7 +26,6 @@ export async function free(due: GcPlan["due"][number], context: Context, signal:
 export function tell({ reserved, evidence, sinceMs }: GcPlan["due"][number], context: Context): void {
   const { pool, podref, ifname, containerId: containerID, node: owner } = reserved;
   const reservation = reserved.metadata.name;
-  const since = new Date(Date.now() - (performance.now() - sinceMs)).toISOString();
   const freed = {
     reservation,
     pool,
@@ -34,12 +34,12 @@ export function tell({ reserved, evidence, sinceMs }: GcPlan["due"][number], con
     containerID,
     owner,
     evidence,
-    since,
+    since: dateOf(sinceMs).toISOString(),
     at: new Date().toISOString(),
   };
   context.counters.freed++;
   context.freed.add(freed);
-  context.log.info(freed, "address freed: its pod is gone");
+  context.log.info(freed, "address freed: nobody has it any more");
   context.events.onPool("Normal", pool, "AddressFreed", `${reservation} of ${podref} (${ifname}): ${evidence}`);
 }
 

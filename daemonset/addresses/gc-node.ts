@@ -20,23 +20,19 @@ interface Journalled {
   readonly alive: ReadonlySet<string>;
 }
 
-/** An ADD that began so long ago has ended, and left its record: runtimes give up after 4 minutes. */
-const ADD_IS_OVER_MS = 600_000;
+/** A new leader makes a reservation of the record of a living pod that has none, also where a DEL came while nobody led. */
+const RELEASED = "its DEL was done here; then a leader reserved it by its record in the pool";
 
-/** Work that goes on: a release, or an ADD that may still run. */
-function isBusy({ phase, since }: ClaimRecord): boolean {
-  return phase === "releasing" || (phase === "claiming" && Date.now() - Date.parse(since) < ADD_IS_OVER_MS);
-}
-
-/** By its sandbox, or by work that has begun on it. */
+/** By its sandbox, or by a release that has begun. */
 function isInUse({ metadata: { name }, containerId }: Reserved, { claims, alive }: Journalled): boolean {
   const record = claims.get(name);
-  return alive.has(containerId) || (record?.owner.containerId === containerId && isBusy(record));
+  return alive.has(containerId) || (record?.owner.containerId === containerId && record.phase === "releasing");
 }
 
 /**
  * Frees this node's addresses that nobody needs any more: the journal does not know them, or their sandbox is gone; and
- * their pod is over; and both was so `graceMs` ago already. Without such a suspicion a look asks the API server nothing.
+ * their pod is over; and both was so `graceMs` ago already. Of a pod that lives on those go whose DEL this agent has
+ * done. Without such a suspicion a look asks the API server nothing.
  */
 export class NodeGc {
   readonly #context: Context;
@@ -62,7 +58,9 @@ export class NodeGc {
       journal,
       new Set(own.map(({ metadata: { name }, containerId }) => `${name} ${containerId}`)),
     );
-    const suspects = own.filter((one) => isPodref(one.podref) && !isInUse(one, journal));
+    const suspects = own.filter(
+      (one) => isPodref(one.podref) && (this.#sandboxes.isReleased(one) || !isInUse(one, journal)),
+    );
     const findings = suspects.length > 0 ? await this.#findings(suspects, signal) : [];
     const { suspicions, due } = planGc(this.#suspicions, findings, {
       nowMs: performance.now(),
@@ -84,7 +82,7 @@ export class NodeGc {
     this.#forgotten = new Map();
     for (const record of records) {
       const { owner, addresses } = record;
-      if (isBusy(record) || alive.has(owner.containerId)) continue;
+      if (record.phase === "releasing" || alive.has(owner.containerId)) continue;
       if (
         addresses.some(
           ({ pool, ip }) => !pool.overlapping || own.has(`${reservationName(pool.network, ip)} ${owner.containerId}`),
@@ -116,6 +114,7 @@ export class NodeGc {
     const findings: Finding[] = [];
     await inParallel(suspects, async (reserved) => {
       const { podref, podUid } = reserved;
+      if (this.#sandboxes.isReleased(reserved)) return void findings.push({ reserved, evidence: RELEASED });
       const uid = running.get(podref);
       if (uid && (!podUid || podUid === uid)) return;
       const evidence = podIsOver(await readPod(this.#context.cluster, podref, signal), podUid);
@@ -133,9 +132,12 @@ export class NodeGc {
   }
 
   async #end(due: GcPlan["due"][number], record: ClaimRecord | undefined, signal: AbortSignal): Promise<void> {
-    const { containerId } = due.reserved;
-    if (record?.owner.containerId !== containerId) return await free(due, this.#context, signal);
-    await this.#sandboxes.end(record);
-    tell(due, this.#context);
+    const { containerId, ifname } = due.reserved;
+    if (record?.owner.containerId === containerId) {
+      await this.#sandboxes.end(record);
+      return tell(due, this.#context);
+    }
+    using _lock = await this.#sandboxes.lock(due.reserved);
+    if (!this.#sandboxes.journal.find(containerId, ifname)) await free(due, this.#context, signal);
   }
 }

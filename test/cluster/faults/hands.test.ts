@@ -58,6 +58,25 @@ t.test("a node that is gone for good, with its agent, is cleaned up by another o
   runtime.forget(lost);
 });
 
+t.test("an attachment that ends between two leaders gives its address back while its pod lives on", async (t) => {
+  const other = await runtime.node("node-b", { kubeconfig });
+  await runtime.start(other);
+  const config = configOf("between", "10.5.0.0/24");
+  const net1 = await runtime.sandbox(other, "agent", "between", config);
+  const net2 = { ...net1, ifname: "net2" };
+  for (const one of [net1, net2]) t.equal((await runtime.add(one)).exit, 0);
+  t.same(await runtime.wrong("between"), [], "the pool shows both");
+  await node.stop("SIGKILL"); // it leads
+  t.equal((await runtime.del(net2)).exit, 0);
+  const reserved = async () => (await raw.list(RESERVATIONS)).filter(({ spec }) => spec.podref === `default/${net1.pod}`).length; // biome-ignore format: one line
+  await until("given back", reserved, (count) => count === 1);
+  await runtime.start(node);
+  await until("the new leader believes the record", reserved, (count) => count === 2);
+  t.same(await runtime.wrong("between"), []);
+  await runtime.end(net1);
+  await other.stop();
+});
+
 for (const { what, ipam, says } of [
   { what: "a network_name that is a path", ipam: { network_name: "../../x" }, says: /network_name/ },
   { what: "a range that is none", ipam: { range: "10.4.0.0/99" }, says: /10\.4\.0\.0\/99/ },

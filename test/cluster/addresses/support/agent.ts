@@ -74,6 +74,8 @@ export class Agent implements AsyncDisposable {
         for (const { pool, ip } of record.addresses) await this.store.release({ pool, ip, owner: record.owner });
         this.journal.forget(record);
       },
+      isReleased: () => false,
+      lock: async () => ({ [Symbol.dispose]() {} }),
     };
     const { store, modes, counters } = this;
     const recorder = new EventRecorder({ log, notes: new Notes() });

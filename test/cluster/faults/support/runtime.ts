@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiServer } from "../../support/api-server.ts";
 import { type Living, takePicture, whatIsWrong } from "../../support/checker.ts";
@@ -78,10 +78,9 @@ export class Runtime {
     return this.#call("DEL", sandbox);
   }
 
-  /** The sandbox ended by itself an hour ago: the namespace is gone, and so is the pod, and no DEL comes. */
-  async vanish({ id, ifname, netns, pod, node }: PodSandbox): Promise<void> {
+  /** The sandbox ended by itself: the namespace is gone, and so is the pod, and no DEL comes. */
+  async vanish({ id, ifname, netns, pod }: PodSandbox): Promise<void> {
     this.#living.delete(id + ifname);
-    age(node, id);
     rmSync(netns, { force: true });
     await deletePod(this.#api.raw, pod);
   }
@@ -124,18 +123,6 @@ export class Runtime {
   #call(verb: "ADD" | "DEL", { node, way, config, netns, ...sandbox }: PodSandbox): Promise<Answer> {
     const call = way === "agent" ? node.call(verb, config, { ...sandbox, netns }) : node.alone(verb, config, { ...sandbox, netns }); // biome-ignore format: one line
     return call.catch(() => NO_ANSWER);
-  }
-}
-
-/** An ADD that may still run is not judged, so what it left must be old. */
-function age({ folder }: ClusterNode, id: string): void {
-  const dir = `${folder}/state/ipam`;
-  for (const name of readdirSync(dir)) {
-    if (!name.endsWith(".json")) continue;
-    if (!existsSync(`${dir}/${name}`)) continue; // released just now
-    const record = JSON.parse(readFileSync(`${dir}/${name}`, "utf8"));
-    if (record.owner.containerId !== id || record.phase !== "claiming") continue;
-    writeFileSync(`${dir}/${name}`, JSON.stringify({ ...record, since: new Date(Date.now() - 3_600_000) }));
   }
 }
 
