@@ -11,4 +11,4 @@ RAILNET_INTEROP_SECONDS=${RAILNET_INTEROP_SECONDS:-300} RAILNET_INTEROP_PEERS=${
 RAILNET_OUTAGE_PODS=${RAILNET_OUTAGE_PODS:-1000} node_modules/.bin/node test/run.ts test/cluster/faults/outage
 RAILNET_SOAK_SECONDS=${RAILNET_SOAK_SECONDS:-600} node_modules/.bin/node test/run.ts test/cluster/soak
 node_modules/.bin/node bench/ipam/scale.ts
-RAILNET_WALK_STEPS=${RAILNET_WALK_STEPS:-500} exec node_modules/.bin/node test/run.ts test/vm/attach/walk
+RAILNET_PARTS=walk RAILNET_WALK_STEPS=${RAILNET_WALK_STEPS:-500} exec node_modules/.bin/node test/run.ts test/vm/attach/attach

@@ -7,12 +7,17 @@ import { podTests } from "./faults/pods.ts";
 import { rdmaTests } from "./faults/rdma.ts";
 import { rebootTests } from "./faults/reboot.ts";
 import { vfioTests } from "./faults/vfio.ts";
+import { statusTests } from "./status.ts";
 import { Node } from "./support/node.ts";
+import { walkTests } from "./walk/random.ts";
 
-const node = await Node.start({ name: "faults", vfs: 4, iommu: true }, "test");
+/** One machine for all of them: it takes longer to boot than most parts. Each leaves it as it was. */
+const node = await Node.start({ name: "attach", vfs: 4, iommu: true }, "test");
 t.teardown(() => node[Symbol.asyncDispose]());
 
 const PARTS = [
+  { name: "railnet status", test: statusTests },
+  { name: "random walk", test: walkTests },
   { name: "two pods on four rails", test: podTests },
   { name: "RDMA", test: rdmaTests },
   { name: "network namespace gone", test: netnsTests },
@@ -24,5 +29,5 @@ const PARTS = [
 ];
 
 /** While one works on a part: a piece of its name. */
-const chosen = process.env["RAILNET_FAULTS"] ?? "";
+const chosen = process.env["RAILNET_PARTS"] ?? "";
 for (const { name, test } of PARTS) if (name.includes(chosen)) await t.test(`${name}:`, (t) => test(t, node));
