@@ -36,7 +36,7 @@ export interface MachineOptions {
   readonly hostPorts?: boolean;
   /** Raw image of a disk, /dev/vda, which outlives the machine. Default: none. */
   readonly disk?: string;
-  /** Default 1024. */
+  /** Default 1024; at most 2815. */
   readonly memoryMiB?: number;
   /** Default 1: under TCG waking a second one costs more than it gives. */
   readonly cpus?: number;

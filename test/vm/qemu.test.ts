@@ -73,3 +73,9 @@ t.test("qemuArguments() gives a machine a disk only when it has an image of one"
   t.same(values(SPEC, "-drive"), []);
   t.match(values({ ...SPEC, disk: "/d" }, "-drive"), [/^file=\/d,/]);
 });
+
+t.test("qemuArguments() refuses memory with which VFs do not work", async (t) => {
+  t.throws(() => values({ ...SPEC, memoryMiB: 4096 }, "-m"), {
+    message: "cannot give n0 4096 MiB of memory: with more than 2815 its VFs get no carrier (EINVAL)",
+  });
+});

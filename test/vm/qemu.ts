@@ -40,6 +40,8 @@ const PRIMARY_SEGMENT = 9;
 /** Without the flags for fast string instructions, which make kernel and libc copy by bytes: emulated, that takes twice as long as by words. */
 const TCG_CPU = "max,la57=off,erms=off,fsrm=off,fsrs=off";
 const MCAST_PORT = 17_000;
+/** With more, part of it is above 4 GiB; the firmware then puts the VFs' registers there too, and no mailbox message of a VF reaches its PF. */
+const MAX_MEMORY_MIB = 2815;
 
 /** KVM where the processor has virtualisation and /dev/kvm may be used: a /dev/kvm without the former boots nothing. RAILNET_VM_ACCEL decides instead. */
 export function chooseAccelerator(
@@ -59,6 +61,10 @@ export function chooseAccelerator(
 
 /** Arguments of qemu-system-x86_64. */
 export function qemuArguments(spec: MachineSpec, places: Places, accelerator: Accelerator): string[] {
+  if (spec.memoryMiB > MAX_MEMORY_MIB)
+    throw new Error(
+      `cannot give ${spec.name} ${spec.memoryMiB} MiB of memory: with more than ${MAX_MEMORY_MIB} its VFs get no carrier (EINVAL)`,
+    );
   return [
     ...[
       "-M",
