@@ -2,11 +2,10 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Reply } from "../../../vm/channel.ts";
-import { Machine } from "../../../vm/machine.ts";
+import { Machine, stateRoot } from "../../../vm/machine.ts";
 import type { Computer, Program } from "../../kubelet/support/computer.ts";
 
 const INIT = join(import.meta.dirname, "guest-init.sh");
-const MACHINES = join(import.meta.dirname, "../../../../.cache/vm/run");
 const COMMAND_MS = 600_000;
 const EVER_MS = 7_200_000;
 /** The host's loopback, as the guest sees it. */
@@ -30,7 +29,7 @@ export class Guest implements Computer, AsyncDisposable {
   private constructor(name: string, apiServer: string) {
     this.name = name;
     this.apiServer = apiServer;
-    this.folder = join(MACHINES, `${name}.files`);
+    this.folder = join(stateRoot(), `${name}.files`);
     rmSync(this.folder, { recursive: true, force: true }); // of one that was killed
     mkdirSync(this.folder, { recursive: true });
     execFileSync("mkfs.ext4", ["-qF", this.#disk, "4G"]); // takes what is written to it
@@ -54,7 +53,7 @@ export class Guest implements Computer, AsyncDisposable {
 
   /** Switches it on, with what was on its disk. Nothing of a node runs yet. */
   async boot(): Promise<void> {
-    const size = { memoryMiB: 4096, cpus: 1 };
+    const size = { memoryMiB: 2560, cpus: 2 };
     this.#machine = await Machine.start({
       name: this.name,
       vfs: 0,

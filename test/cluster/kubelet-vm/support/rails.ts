@@ -1,17 +1,29 @@
-import type { Json } from "../../support/raw.ts";
-import type { Worker } from "./worker.ts";
+import type { Rail } from "../../kubelet/support/rails.ts";
+import type { Guest } from "./guest.ts";
 
 /** PFs and, behind `railnet.io/`, resources. */
 export const RAILS = ["rail0", "rail1", "rail2", "rail3"];
-/** Of each rail. */
-export const VFS = 4;
+/** Of each rail; a port of the test machine makes up to 7. */
+export const VFS = 6;
 /** Key `rails` of the ConfigMap. */
 export const RAILS_CONFIG = RAILS.map((name) => `- { name: ${name}, vfs: ${VFS}, pf: { names: [${name}] } }\n`).join(
   "",
 );
+/** What the node then offers. */
+export const OFFERED = Object.fromEntries(RAILS.map((name) => [`railnet.io/${name}`, `${VFS}`]));
 
-/** `railnet.io/rail0: 4`, …: what the node offers to pods. */
-export async function allocatable(worker: Worker): Promise<Json> {
-  const { allocatable } = (await worker.object()).status;
-  return Object.fromEntries(Object.entries(allocatable).filter(([name]) => name.startsWith("railnet.io/")));
+/** A line for each PF and each VF that is on the host, in the PF's order: rail, PCI address, name, MAC. */
+const LIST = `shopt -s nullglob; cd /sys/class/net; for rail in ${RAILS.join(" ")}; do
+  for link in $rail/device/net/* $rail/device/virtfn*/net/*; do
+    echo $rail $(basename $(realpath $link/device)) \${link##*/} $(< $link/address)
+  done
+done`;
+
+/** The rails as the kernel shows them. */
+export async function readRails(node: Guest): Promise<Rail[]> {
+  const lines = (await node.exec(["bash", "-c", LIST])).trim().split("\n").map((line) => line.split(" ")); // biome-ignore format: one line
+  return RAILS.map((name) => {
+    const [pf, ...vfs] = lines.filter(([rail]) => rail === name);
+    return { name, pci: pf![1]!, vfs: vfs.map(([, pci, netdev, mac]) => ({ pci: pci!, netdev: netdev!, mac: mac! })) };
+  });
 }

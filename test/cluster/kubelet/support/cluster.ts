@@ -1,7 +1,6 @@
-import { until } from "../../../netns/support/run.ts";
 import { ApiServer } from "../../support/api-server.ts";
-import type { Json } from "../../support/raw.ts";
 import { addNodeAddress, setUpClusterNetwork } from "./cluster-network.ts";
+import type { RailPlace } from "./computer.ts";
 import { Containerd } from "./containerd.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { makeImage, PAUSE } from "./image.ts";
@@ -9,6 +8,7 @@ import { Kubelet } from "./kubelet.ts";
 import { Node } from "./node.ts";
 import { Pods } from "./pods.ts";
 import { letVfsFallBack, listRails, plugInRails, type Rail } from "./rails.ts";
+import { untilReady } from "./ready.ts";
 import { ServiceAddress } from "./service-address.ts";
 
 export interface ClusterOptions {
@@ -19,15 +19,15 @@ export interface ClusterOptions {
 }
 
 /** A real cluster of one node: etcd, API server, controllers, scheduler, containerd and kubelet. Ready in about 10 s. */
-export class Cluster implements AsyncDisposable {
+export class Cluster implements RailPlace, AsyncDisposable {
   readonly api: ApiServer;
   readonly node: Node;
   readonly containerd: Containerd;
   readonly kubelet: Kubelet;
   readonly service: ServiceAddress;
+  readonly control: ControlPlane;
   readonly pods: Pods;
   readonly rails: readonly Rail[];
-  readonly #control: ControlPlane;
   #endFallBack = (): void => {};
 
   private constructor(api: ApiServer, node: Node, service: ServiceAddress, rails: readonly Rail[]) {
@@ -38,7 +38,7 @@ export class Cluster implements AsyncDisposable {
     this.containerd = new Containerd(node);
     this.kubelet = new Kubelet(node, api);
     this.pods = new Pods(api.raw);
-    this.#control = new ControlPlane(api);
+    this.control = new ControlPlane(api);
   }
 
   /** @throws {Error} that says what did not come up. */
@@ -48,7 +48,7 @@ export class Cluster implements AsyncDisposable {
     const node = stack.use(await Node.start("node1"));
     const service = stack.use(await ServiceAddress.open(node, api.url));
     const cluster = new Cluster(api, node, service, listRails(vfs));
-    stack.defer(() => cluster.#control.stop());
+    stack.defer(() => cluster.control.stop());
     stack.defer(() => cluster.#endFallBack());
     await cluster.#bringUp();
     stack.move();
@@ -58,7 +58,7 @@ export class Cluster implements AsyncDisposable {
   async stop(): Promise<void> {
     this.#endFallBack();
     this.service.down();
-    await this.#control.stop();
+    await this.control.stop();
     await this.node.stop();
     await this.api.stop();
   }
@@ -69,27 +69,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Waits until the node is Ready and a pod can be made in namespace `default`. */
   async ready(): Promise<void> {
-    const { raw } = this.api;
-    const is = async (path: string) => (await raw.request("GET", path)).status === 200;
-    await until(
-      "the cluster is ready",
-      async () => {
-        const ended = this.#control.broken ?? this.kubelet.ended;
-        if (ended) throw new Error(ended);
-        const { body: node } = await raw.request("GET", `/api/v1/nodes/${this.node.name}`);
-        const isReady = node.status?.conditions?.some(
-          ({ type, status }: Json) => type === "Ready" && status === "True",
-        );
-        return (
-          isReady &&
-          !node.spec.taints &&
-          (await is("/api/v1/namespaces/default/serviceaccounts/default")) &&
-          (await is("/api/v1/namespaces/default/configmaps/kube-root-ca.crt"))
-        );
-      },
-      120_000,
-      100,
-    );
+    await untilReady(this, 120_000, 100);
   }
 
   async #bringUp(): Promise<void> {

@@ -1,6 +1,8 @@
 import type { Ran } from "../../../netns/support/run.ts";
 import type { ApiServer } from "../../support/api-server.ts";
 import type { Containerd } from "./containerd.ts";
+import type { Pods } from "./pods.ts";
+import type { Rail } from "./rails.ts";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -41,4 +43,10 @@ export interface Place {
   readonly api: ApiServer;
   readonly node: Computer;
   readonly containerd: Containerd;
+}
+
+/** Where pods are given rails. */
+export interface RailPlace extends Place {
+  readonly pods: Pods;
+  readonly rails: readonly Rail[];
 }

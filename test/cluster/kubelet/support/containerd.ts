@@ -51,6 +51,8 @@ export class Containerd {
 
   /** The answer of a command of crictl(1), which must be one that speaks JSON. */
   async crictl(verb: string, ...args: string[]): Promise<Json> {
-    return JSON.parse(await this.#node.exec([peer("crictl"), "-r", Containerd.socket, verb, "-o", "json", ...args]));
+    return JSON.parse(
+      await this.#node.exec([peer("crictl"), "-r", Containerd.socket, "-t", "5m", verb, "-o", "json", ...args]),
+    );
   }
 }

@@ -1,7 +1,8 @@
 import type { Test } from "tap";
 import type { Json } from "../../support/raw.ts";
 import type { Cluster } from "./cluster.ts";
-import { linksOf, ping } from "./pod-network.ts";
+import type { Place, RailPlace } from "./computer.ts";
+import { linksOf, netnsOf, ping } from "./pod-network.ts";
 import { networkStatus } from "./pods.ts";
 import { applyRailNad } from "./rail-nad.ts";
 import { becomes, look } from "./state.ts";
@@ -16,34 +17,53 @@ export async function applyFixedNads({ api, rails }: Cluster, vfs: number): Prom
 export const fixedNetworks = ({ rails }: Cluster, i: number): string[] => rails.map(({ name }) => `${name}-${i}`);
 
 /**
- * Runs two pods on four rails, compares what Multus says of them with what `ip` shows, pings rail by rail, deletes them,
- * and asserts that the node and the API are as before.
+ * Asserts that what Multus says of pods that run is what `ip` shows in them, and that each reaches the next one rail by
+ * rail.
+ *
+ * @returns what `ip -j -d addr` shows of the rails in each pod.
  */
-export async function fourRails(
+export async function checkRails(
   t: Test,
-  cluster: Cluster,
+  { containerd, node }: Place,
+  running: readonly Json[],
   networksOf: (pod: number) => string[],
-  resources = {},
-): Promise<void> {
-  const { pods } = cluster;
-  const before = await look(cluster);
-  const running = await Promise.all([0, 1].map((i) => pods.start(`pod${i}`, { networks: networksOf(i), resources })));
+): Promise<Json[][]> {
+  const netns = await Promise.all(running.map(({ metadata }) => netnsOf({ containerd }, metadata.name)));
+  const links = await Promise.all(netns.map(async (pod) => (await linksOf(node, pod)).filter(isRail)));
   for (const [i, pod] of running.entries()) {
     const status = networkStatus(pod);
     t.same(
       status.map(({ name, interface: ifname }) => `${name} ${ifname}`),
       networksOf(i).map((name, n) => `default/${name} net${n + 1}`),
     );
-    const links = await linksOf(cluster, `pod${i}`);
     const seen = ({ ifname, address, mtu, addr_info: [{ local }] }: Json) => ({ ifname, address, local, mtu });
     t.same(
       status.map(({ interface: ifname, mac, ips, mtu }) => ({ ifname, address: mac, local: ips![0], mtu })),
-      links.filter(({ ifname }) => /^net/.test(ifname)).map(seen),
+      links[i]!.map(seen),
       "network-status says what ip says",
     );
+    const next = running[(i + 1) % running.length];
+    for (const { interface: ifname, ips } of networkStatus(next)) {
+      const { exit, stdout } = await ping(node, netns[i]!, ifname, ips![0]!);
+      t.equal(exit, 0, `${pod.metadata.name} reaches ${next.metadata.name} by ${ifname}`, { stdout });
+    }
   }
-  for (const { interface: ifname, ips } of networkStatus(running[1]))
-    t.equal((await ping(cluster, "pod0", ifname, ips![0]!)).exit, 0, `pod0 reaches pod1 by ${ifname}`);
+  return links;
+}
+
+const isRail = ({ ifname }: Json): boolean => /^net/.test(ifname);
+
+/** Runs two pods on four rails, checks them, deletes them, and asserts that the node and the API are as before. */
+export async function fourRails(
+  t: Test,
+  cluster: RailPlace,
+  networksOf: (pod: number) => string[],
+  resources = {},
+): Promise<void> {
+  const { pods } = cluster;
+  const before = await look(cluster);
+  const running = await Promise.all([0, 1].map((i) => pods.start(`pod${i}`, { networks: networksOf(i), resources })));
+  await checkRails(t, cluster, running, networksOf);
   await pods.remove("pod0", "pod1");
   await becomes(t, cluster, before);
 }

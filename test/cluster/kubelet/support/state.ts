@@ -2,8 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Test } from "tap";
 import { until } from "../../../netns/support/run.ts";
 import type { Json } from "../../support/raw.ts";
-import type { Place } from "./computer.ts";
-import type { Rail } from "./rails.ts";
+import type { RailPlace } from "./computer.ts";
 
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
 /** Of a busy machine; addresses are given back behind the DEL, their pool's view some seconds later. */
@@ -23,7 +22,7 @@ export interface State {
   readonly sandboxes: readonly string[];
 }
 
-export async function look(cluster: Place & { readonly rails: readonly Rail[] }): Promise<State> {
+export async function look(cluster: RailPlace): Promise<State> {
   const { api, containerd, node, rails } = cluster;
   const names = new Set(rails.flatMap(({ name, vfs }) => [name, ...vfs.map(({ netdev }) => netdev)]));
   const links: Json[] = JSON.parse(await node.exec(["ip", "-j", "-d", "link"]));
@@ -44,12 +43,12 @@ export async function look(cluster: Place & { readonly rails: readonly Rail[] })
 }
 
 /** Asserts that the state becomes `wanted`: what is released behind a DEL has its time. */
-export async function becomes(t: Test, cluster: Parameters<typeof look>[0], wanted: State): Promise<void> {
+export async function becomes(t: Test, cluster: RailPlace, wanted: State, limitMs = SETTLE_MS): Promise<void> {
   let seen: State | undefined;
   const is = async () => {
     seen = await look(cluster);
     return isDeepStrictEqual(seen, wanted);
   };
-  await until("nothing is left", is, SETTLE_MS, 500).catch(() => {});
+  await until("nothing is left", is, limitMs, 500).catch(() => {});
   t.same(seen, wanted, "links, journals, device-info files, addresses and sandboxes are as before");
 }

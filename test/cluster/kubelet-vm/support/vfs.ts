@@ -1,0 +1,43 @@
+import type { Test } from "tap";
+import { networkStatus } from "../../kubelet/support/pods.ts";
+import { look } from "../../kubelet/support/state.ts";
+import type { Json } from "../../support/raw.ts";
+import { RAILS } from "./rails.ts";
+import type { Worker } from "./worker.ts";
+
+/** What `ip -j -d link` shows of the VFs at each PF. */
+export async function vfsAtPfs({ node }: Worker): Promise<Json[][]> {
+  const links: Json[] = JSON.parse(await node.exec(["ip", "-j", "-d", "link"]));
+  return RAILS.map((rail) => links.find(({ ifname }) => ifname === rail).vfinfo_list);
+}
+
+/**
+ * Asserts that each pod's interface is the VF of its rail that Multus names, up, with its MAC at the PF, and that no VF and
+ * no address is two pods'; the API's records are those.
+ *
+ * @param links of the rails, in each pod.
+ */
+export async function checkVfs(
+  t: Test,
+  worker: Worker,
+  running: readonly Json[],
+  links: readonly Json[][],
+): Promise<void> {
+  const atPfs = await vfsAtPfs(worker);
+  const all = running.flatMap((pod, i) =>
+    networkStatus(pod).map(({ interface: ifname, ips, mac, "device-info": info }, rail) => {
+      const vf: string = info.pci["pci-address"];
+      const atPf = atPfs[rail]![worker.rails[rail]!.vfs.findIndex(({ pci }) => pci === vf)];
+      const { parentdev, operstate } = links[i]![rail];
+      t.same(
+        { parentdev, operstate, mac: atPf?.address },
+        { parentdev: vf, operstate: "UP", mac },
+        `VF ${vf} of ${RAILS[rail]}`,
+      );
+      return { vf, address: `${ips![0]} default/${pod.metadata.name} ${ifname}` };
+    }),
+  );
+  t.equal(new Set(all.map(({ vf }) => vf)).size, RAILS.length * running.length, "no VF is two pods'");
+  const { reservations } = await look(worker);
+  t.same(reservations, all.map(({ address }) => address).sort(), "each address is one pod's");
+}
