@@ -38,7 +38,7 @@ export interface MachineOptions {
   readonly disk?: string;
   /** Default 1024; at most 2815. */
   readonly memoryMiB?: number;
-  /** Default 1: under TCG waking a second one costs more than it gives. */
+  /** Default 2, for races; under TCG waking the second one costs 8 % more than it gives. */
   readonly cpus?: number;
   readonly append?: string;
   /** The machine ends with this process unless true; then `stop()` or its time limit ends it. Default false. */
