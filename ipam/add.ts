@@ -33,7 +33,7 @@ export async function add(call: Call, host: IpamHost): Promise<Result> {
   for (const range of ranges) ips.push(await claimer.claim(range, wish(range, config, leftover)).catch(rethrow));
   host.signal.throwIfAborted();
   const result = toResult(config, ips);
-  journal.write({ ...claimer.record, phase: "held" }, { synced: false });
+  claimer.hold();
   undo.move();
   host.step("ipam-add-held");
   return result;
@@ -89,7 +89,7 @@ async function giveUp(record: ClaimRecord, journal: ClaimJournal, host: IpamHost
   if (record.addresses.length === 0) return;
   const releasing: ClaimRecord = { ...record, phase: "releasing" };
   try {
-    journal.write(releasing);
+    journal.update(record, { phase: "releasing" });
   } catch (error) {
     if (!(error instanceof CniError)) throw error;
     host.log.warn({ err: error }, "the journal of addresses could not be updated");

@@ -22,6 +22,7 @@ export interface Wish {
  */
 export class Claimer {
   record: ClaimRecord;
+  #isWritten = false;
   readonly #allocator: Allocator;
   readonly #journal: ClaimJournal;
   readonly #host: IpamHost;
@@ -53,10 +54,22 @@ export class Claimer {
     });
   }
 
+  /** ADD is done. Not synced: after a power cut there is no pod. */
+  hold(): void {
+    this.#save({ phase: "held", addresses: this.record.addresses }, { synced: false });
+  }
+
   #note(pool: Pool, ip: string): void {
-    this.record = { ...this.record, addresses: [...this.record.addresses, { pool, ip }] };
-    this.#journal.write(this.record);
+    this.#save({ addresses: [...this.record.addresses, { pool, ip }] });
     this.#host.step("ipam-add-candidate-journalled");
+  }
+
+  /** The first time whole, in the place of what an earlier ADD left. */
+  #save(change: Partial<ClaimRecord>, options?: { synced: boolean }): void {
+    this.record = { ...this.record, ...change };
+    if (this.#isWritten) this.#journal.update(this.record, change, options);
+    else this.#journal.write(this.record);
+    this.#isWritten = true;
   }
 
   /** What is somebody else's is no candidate any more. */

@@ -18,8 +18,9 @@ export async function del(call: Call, host: IpamHost): Promise<void> {
 
 /** The caller holds the attachment's lock. */
 export async function noteAndRelease(record: ClaimRecord, journal: ClaimJournal, host: IpamHost): Promise<void> {
-  const releasing: ClaimRecord = { ...record, phase: "releasing", since: new Date().toISOString() };
-  if (record.phase !== "releasing" || record.search) journal.write(releasing);
+  const change = { phase: "releasing", since: new Date().toISOString() } as const;
+  const releasing: ClaimRecord = { ...record, ...change };
+  if (record.phase !== "releasing" || record.search) journal.update(record, change);
   host.step("ipam-del-journalled");
   await host.releaseSoon(releasing);
 }

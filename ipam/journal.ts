@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { attachmentKey, LaterVersionError, RecordFiles, type Torn } from "../cni/records/record-files.ts";
+import { attachmentKey, LaterVersionError, parseLines, RecordFiles, type Torn } from "../cni/records/record-files.ts";
 import type { Storage } from "./storage.ts";
 import type { Owner, Pool } from "./store/store.ts";
 
@@ -52,12 +52,21 @@ export class ClaimJournal {
   }
 
   /**
-   * Whole. That survives a kill; with `synced` also a power cut.
+   * A new record, whole. That survives a kill and a power cut.
    *
    * @throws {CniError} 5 when the disk is full or read-only; the old record, if any, is still there.
    */
-  write(record: ClaimRecord, { synced = true } = {}): void {
-    this.#files.write(fileName(record.owner), JSON.stringify(record), { synced });
+  write(record: ClaimRecord): void {
+    this.#files.write(fileName(record.owner), JSON.stringify(record), { synced: true });
+  }
+
+  /**
+   * Adds a change to a record, as a line of its own. A record that is not on disk is written whole.
+   *
+   * @throws {CniError} 5 when the disk is full or read-only; the record is as before.
+   */
+  update(record: ClaimRecord, change: Partial<ClaimRecord>, { synced = true } = {}): void {
+    if (!this.#files.append(fileName(record.owner), change, { synced })) this.write({ ...record, ...change });
   }
 
   /** Idempotent. Not synced: a record that comes back after a power cut is released once more, which does nothing. */
@@ -74,9 +83,9 @@ const fileName = ({ containerId, ifname }: Pick<Owner, "containerId" | "ifname">
  * @throws {SyntaxError} when the text is not a whole record of a version that we read.
  */
 export function parseClaimRecord(text: string): ClaimRecord {
-  const record = JSON.parse(text) as Partial<ClaimRecord> | null;
-  if (Number(record?.version) > 1) throw new LaterVersionError(`version ${record?.version} is of a later release`);
-  if (record?.version !== 1) throw new SyntaxError(`unknown version ${String(record?.version)}`);
+  const record = parseLines(text) as Partial<ClaimRecord>;
+  if (Number(record.version) > 1) throw new LaterVersionError(`version ${record.version} is of a later release`);
+  if (record.version !== 1) throw new SyntaxError(`unknown version ${String(record.version)}`);
   if (!["claiming", "held", "releasing"].includes(record.phase ?? "")) throw new SyntaxError("phase is unknown");
   const { owner, storage, addresses } = record;
   if (typeof owner?.containerId !== "string" || typeof owner.ifname !== "string" || typeof owner.podref !== "string")

@@ -63,8 +63,7 @@ export class Journal {
    * @throws {CniError} 5 when the disk is full or read-only; the record is as before.
    */
   update(attachment: Attachment, change: Partial<Attachment>): void {
-    if (!this.#files.append(fileName(attachment), `\n${JSON.stringify(change)}`))
-      this.write({ ...attachment, ...change });
+    if (!this.#files.append(fileName(attachment), change, { synced: false })) this.write({ ...attachment, ...change });
   }
 
   /** Puts a written record on the disk itself. What a reboot resets anyway needs no sync. */

@@ -1,6 +1,6 @@
 import type { VfState } from "../kernel/vf.ts";
 import type { Result } from "../protocol/result.ts";
-import { LaterVersionError } from "../records/record-files.ts";
+import { LaterVersionError, parseLines } from "../records/record-files.ts";
 
 /** A VF as it was before the attachment: what DEL restores. */
 export interface Original {
@@ -63,30 +63,18 @@ export function describe(a: Pick<Attachment, "containerId" | "ifname" | "pod">):
   return a.pod ? `pod ${a.pod}, ${who}` : who;
 }
 
-function parseChange(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return {};
-  }
-}
-
 const PHASES = ["claimed", "attached", "returned"];
 const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null;
 const isPci = (x: unknown): boolean => typeof x === "string" && /^[\w.:-]+$/.test(x);
 
 /**
- * Reads a record as the journal writes it: a line of JSON, then a line for each change. A change that is not whole never
- * got on the disk: the state before it holds.
+ * Reads a record as the journal writes it: {@link parseLines}.
  *
  * @throws {LaterVersionError}
  * @throws {SyntaxError} when the text is not a whole record of a version that we read.
  */
 export function parseAttachment(text: string): Attachment {
-  const [first = "", ...changes] = text.split("\n");
-  const original: unknown = JSON.parse(first);
-  if (!isObject(original)) throw new SyntaxError("not an object");
-  const a: Record<string, unknown> = Object.assign({}, original, ...changes.map(parseChange));
+  const a = parseLines(text);
   if (Number(a.version) > 1) throw new LaterVersionError(`version ${a.version} is of a later release`);
   if (a.version !== 1) throw new SyntaxError(`unknown version ${String(a.version)}`);
   if (!PHASES.includes(a.phase as string)) throw new SyntaxError(`unknown phase ${String(a.phase)}`);

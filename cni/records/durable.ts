@@ -11,12 +11,13 @@ export function writeWhole(file: string, text: string, synced: boolean, flags = 
   }
 }
 
-/** To a file that is there. What did not fit is taken back. */
-export function append(file: string, text: string): void {
+/** To a file that is there. What did not fit is taken back. @param synced on the disk itself when it returns. */
+export function append(file: string, text: string, synced: boolean): void {
   const fd = fs.openSync(file, fs.constants.O_WRONLY | fs.constants.O_APPEND);
   const before = fs.fstatSync(fd).size;
   try {
     fs.writeFileSync(fd, text);
+    if (synced) fs.fdatasyncSync(fd);
   } catch (error) {
     fs.ftruncateSync(fd, before);
     throw error;

@@ -28,6 +28,27 @@ export function attachmentKey(containerId: string, ifname: string): string {
   return last.key; // one call asks half a dozen times
 }
 
+/**
+ * A record as it is written: a line of JSON, then a line for each change. A change that is not whole never got on the
+ * disk: the state before it holds.
+ *
+ * @throws {SyntaxError} when the first line is no whole object.
+ */
+export function parseLines(text: string): Record<string, unknown> {
+  const [first = "", ...changes] = text.split("\n");
+  const original: unknown = JSON.parse(first);
+  if (typeof original !== "object" || original === null) throw new SyntaxError("not an object");
+  return Object.assign({}, original, ...changes.map(parseChange));
+}
+
+function parseChange(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return {};
+  }
+}
+
 export interface RecordKind<T> {
   /** For messages: "the journal". */
   readonly title: string;
@@ -106,14 +127,14 @@ export class RecordFiles<T> {
   }
 
   /**
-   * Adds to a record: a new file in the old one's place costs a millisecond on ext4.
+   * Adds a change to a record, as a line of its own: a new file in the old one's place costs a millisecond on ext4.
    *
    * @returns whether there was one.
    * @throws {CniError} 5 when the disk is full or read-only; the record is as before.
    */
-  append(name: string, text: string): boolean {
+  append(name: string, change: object, { synced }: { synced: boolean }): boolean {
     try {
-      append(join(this.#dir, name), text);
+      append(join(this.#dir, name), `\n${JSON.stringify(change)}`, synced);
       return true;
     } catch (error) {
       if (isMissing(error)) return false;

@@ -50,7 +50,9 @@ t.test(`version 1 of a record of addresses is as it was released; ${NEEDS}`, (t)
     const dir = join(world.stateDir, "ipam");
     const [name] = readdirSync(dir).filter((file) => file.endsWith(".json"));
     t.equal(name, `${attachmentKey(a.id, a.ifname)}.json`);
-    const record = JSON.parse(readFileSync(join(dir, name!), "utf8"));
+    const lines = readFileSync(join(dir, name!), "utf8").split("\n");
+    const record = Object.assign({}, ...lines.map((line) => JSON.parse(line)));
+    t.same(lines.slice(1).map((line) => JSON.parse(line).phase), ["held"], "a change is a line"); // biome-ignore format: one line
     t.same(Object.keys(record).sort(), ["addresses", "netns", "netnsInode", "network", "owner", "phase", "since", "storage", "version"]); // biome-ignore format: one row
     t.match(record, { version: 1, phase: "held", storage: { kind: "directory" } });
     mkdirSync(dir, { recursive: true });

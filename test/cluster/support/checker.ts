@@ -1,6 +1,7 @@
 // Judges a cluster from plain API JSON, the nodes' journals and what the test believes alive. It imports nothing of the
 // product, not even a type, and reads names and keys by itself: IPv4 alone.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { recordIn } from "./cluster-node.ts";
 import type { Json, RawClient } from "./raw.ts";
 
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
@@ -38,7 +39,7 @@ function journalOf(folder: string): Json[] {
   const names = existsSync(dir) ? readdirSync(dir).filter((name) => name.endsWith(".json")) : [];
   return names.flatMap((name) => {
     try {
-      return [JSON.parse(readFileSync(`${dir}/${name}`, "utf8"))];
+      return [recordIn(readFileSync(`${dir}/${name}`, "utf8"))];
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return []; // forgotten just now
       throw error;

@@ -12,6 +12,8 @@ export interface NodeOptions {
   /** Where the node's directories go. */
   readonly folder: string;
   readonly kubeconfig: string;
+  /** Where its socket and locks go: memory, as /run of a node is. Default: below its own directory. */
+  readonly runFolder?: string;
   /** More of node.json. */
   readonly policy?: Json;
   readonly env?: Readonly<Record<string, string>>;
@@ -32,17 +34,20 @@ export class ClusterNode {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
   readonly #dist: string;
+  readonly #run: string;
   #agent: Daemon | undefined;
 
-  constructor(name: string, { folder, kubeconfig, policy = {}, env = {}, dist = DIST }: NodeOptions) {
+  constructor(name: string, options: NodeOptions) {
+    const { folder, kubeconfig, runFolder, policy = {}, env = {}, dist = DIST } = options;
     this.name = name;
     this.#dist = dist;
     this.folder = mkdtempSync(`${folder}/node-`);
     for (const dir of ["run", "sys", "netns", "bin"]) mkdirSync(`${this.folder}/${dir}`, { mode: 0o700 });
+    this.#run = runFolder ? mkdtempSync(`${runFolder}/node-`) : `${this.folder}/run`;
     this.writePolicy({ node: name, kubeconfig, flatFiles: [], ...policy });
     this.env = {
       RAILNET_STATE_DIR: `${this.folder}/state`,
-      RAILNET_RUN_DIR: `${this.folder}/run`,
+      RAILNET_RUN_DIR: this.#run,
       RAILNET_NODE_CONFIG: `${this.folder}/node.json`,
       RAILNET_SYSFS: `${this.folder}/sys`,
       RAILNET_NETNS_DIR: `${this.folder}/netns`,
@@ -94,7 +99,7 @@ export class ClusterNode {
     const names = existsSync(dir) ? readdirSync(dir).filter((name) => name.endsWith(".json")) : [];
     return names.flatMap((name) => {
       try {
-        return [JSON.parse(readFileSync(`${dir}/${name}`, "utf8"))];
+        return [recordIn(readFileSync(`${dir}/${name}`, "utf8"))];
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === "ENOENT") return []; // released meanwhile
         throw error;
@@ -104,7 +109,7 @@ export class ClusterNode {
 
   /** One call through the agent's socket, as the shim makes it. */
   async call(verb: Verb, config: Json, sandbox: Sandbox & { uid?: string; netns?: string }): Promise<Answer> {
-    const { exit, stdout } = await ask(`${this.folder}/run/agent.sock`, this.#cni(verb, sandbox), JSON.stringify(config), "railnet-ipam"); // biome-ignore format: one line
+    const { exit, stdout } = await ask(`${this.#run}/agent.sock`, this.#cni(verb, sandbox), JSON.stringify(config), "railnet-ipam"); // biome-ignore format: one line
     return { exit, json: stdout ? JSON.parse(stdout) : undefined };
   }
 
@@ -152,4 +157,11 @@ export class ClusterNode {
       CNI_ARGS: args.join(";"),
     };
   }
+}
+
+/** A record as the journal has it: a line of JSON, then a line for each change; one that is not whole was never written. */
+export function recordIn(text: string): Json {
+  const [first, ...changes] = text.split("\n");
+  const whole = changes.filter((line) => line.endsWith("}")).map((line) => JSON.parse(line));
+  return Object.assign(JSON.parse(first!), ...whole);
 }
