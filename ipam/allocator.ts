@@ -54,7 +54,7 @@ export class Allocator {
     for (let look = 0; look < MAX_LOOKS; look++) {
       const taken = await this.#store.taken(pool, { fresh: look > 0, signal });
       const first = [wish.kept, taken.of(owner.podref, owner.ifname), ...(wish.preferred?.(taken) ?? [])];
-      const ip = await this.#claimAny(source, owner, taken, first);
+      const ip = await this.#claimAny(source, owner, first, taken);
       if (ip) return ip;
       if (look > 0 && next(range, taken, () => false, taken.order) === undefined) break;
     }
@@ -72,16 +72,23 @@ export class Allocator {
   }
 
   /** @returns undefined when every address is taken, or so many were lost that a fresh look is due. */
-  async #claimAny({ pool, range }: PoolRange, owner: Owner, taken: Taken, first: readonly (string | undefined)[]) {
+  async #claimAny({ pool, range }: PoolRange, owner: Owner, first: readonly (string | undefined)[], known: Taken) {
     for (const ip of first) if (ip && !(await this.#try(pool, ip, owner))) return ip;
     const others = contentionOf(this.#store, pool);
+    let taken = known;
     for (let losses = 0; losses < MAX_LOSSES; ) {
+      while (others.ahead) {
+        await others.ahead;
+        taken = await this.#store.taken(pool, { signal: this.#options.signal });
+      }
       const { start } = others;
       const order: Order = start === undefined ? taken.order : { from: start, end: taken.order };
       const address = next(range, taken, (a) => others.busy.has(a), order);
       if (address === undefined) return undefined;
       const ip = toText({ isV6: range.isV6, value: address });
-      const holder = await this.#try(pool, ip, owner);
+      const claim = this.#try(pool, ip, owner);
+      if (taken.order === "lowest") others.sent(start, claim); // beside Whereabouts claims come in batches: nobody waits
+      const holder = await claim;
       if (!holder) {
         others.won(address);
         return ip;
