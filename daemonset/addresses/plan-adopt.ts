@@ -1,14 +1,14 @@
 import type { Claim } from "../../ipam/store/store.ts";
-import { ANNOTATION, type PoolRecord, type Reservation, toReservation } from "../../ipam/whereabouts/objects.ts";
+import { LABEL, type PoolRecord, type Reservation, textOf, toReservation } from "../../ipam/whereabouts/objects.ts";
 
 /** `fine`: it is that record's claim; `fill`: it is, and says too little; `conflict`: another interface has the address. */
 export type Judgement = "fine" | "fill" | "conflict";
 
 /** How the reservation of an address stands to its record. Pure. A newer sandbox in the reservation is fine: a claim in between. */
-export function judge(record: PoolRecord, { metadata: { annotations }, spec }: Reservation): Judgement {
+export function judge(record: PoolRecord, { metadata, spec }: Reservation): Judgement {
   if (spec.podref !== record.podref) return "conflict";
   if (spec.ifname && record.ifname && spec.ifname !== record.ifname) return "conflict";
-  return spec.containerid && annotations?.[ANNOTATION.pool] ? "fine" : "fill";
+  return spec.containerid && textOf(metadata, LABEL.pool) ? "fine" : "fill";
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { KubeObject } from "../../ipam/kubernetes/cluster.ts";
-import { ANNOTATION, LABEL, type Reservation } from "../../ipam/whereabouts/objects.ts";
+import { LABEL, type Reservation, textOf } from "../../ipam/whereabouts/objects.ts";
 
 /** What is remembered of one reservation. Short: the leader holds all of a cluster, 100,000 and more. */
 export interface Reserved extends KubeObject {
@@ -30,15 +30,15 @@ export function compactor(): (reservation: Reservation) => Reserved {
     return first ?? text;
   };
   return ({ metadata, spec }) => {
-    const { name, namespace, uid = "", resourceVersion = "", labels, annotations } = metadata;
+    const { name, namespace, uid = "", resourceVersion = "", labels } = metadata;
     return {
       metadata: { name, namespace: shared(namespace), uid, resourceVersion },
       podref: spec.podref,
       ifname: shared(spec.ifname),
       containerId: spec.containerid ?? "",
       podUid: labels?.[LABEL.podUid] ?? "",
-      node: shared(annotations?.[ANNOTATION.node]),
-      pool: shared(annotations?.[ANNOTATION.pool]),
+      node: shared(textOf(metadata, LABEL.node)),
+      pool: shared(textOf(metadata, LABEL.pool)),
       network: shared(labels?.[LABEL.network]),
     };
   };

@@ -4,11 +4,12 @@ import { addressOf, baseOf, keyOf } from "../../allocate.ts";
 import { ipOfReservation } from "../../whereabouts/names.ts";
 import {
   ADOPTED,
-  ANNOTATION,
   type IpPool,
+  LABEL,
   ownerOfRecord,
   type PoolRecord,
   type Reservation,
+  textOf,
 } from "../../whereabouts/objects.ts";
 import { interfaceKey } from "../memory.ts";
 import type { Owner, Pool, Taken } from "../store.ts";
@@ -64,7 +65,7 @@ export class PoolView {
     for (const { metadata, spec } of reservations) {
       const ip = ipOfReservation(this.pool.network, metadata.name);
       if (ip === undefined || !isInNetwork(ip, this.pool.cidr)) continue;
-      const isThisPools = metadata.annotations?.[ANNOTATION.pool] === this.pool.name;
+      const isThisPools = textOf(metadata, LABEL.pool) === this.pool.name;
       yield [ip, isThisPools ? { podref: spec.podref, ifname: spec.ifname ?? "" } : undefined];
     }
   }

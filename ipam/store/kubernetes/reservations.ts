@@ -2,11 +2,11 @@ import { type Cluster, type JsonPatch, type KubeObject, RESERVATIONS } from "../
 import type { IpamStep } from "../../steps.ts";
 import { ipOfReservation, reservationName } from "../../whereabouts/names.ts";
 import {
-  ANNOTATION,
   LABEL,
   labelValue,
   ownerOfReservation,
   type Reservation,
+  textOf,
   toReservation,
 } from "../../whereabouts/objects.ts";
 import { isSameInterface } from "../holding.ts";
@@ -88,8 +88,8 @@ export class Reservations {
   /** Names, pools and specs. @param isLabelled false: also those of Whereabouts, which have no labels. */
   async all(network: string, isLabelled: boolean, signal?: AbortSignal): Promise<readonly Reservation[]> {
     const labelSelector = `${LABEL.network}=${labelValue(network)}`;
-    const keep = ({ metadata: { name, annotations = {} }, ...rest }: KubeObject): Reservation => ({
-      metadata: { name, annotations },
+    const keep = ({ metadata, ...rest }: KubeObject): Reservation => ({
+      metadata: { name: metadata.name, labels: { [LABEL.pool]: textOf(metadata, LABEL.pool) ?? "" } },
       spec: (rest as Reservation).spec,
     });
     const selection = { signal, keep, ...(isLabelled && { labelSelector }) };
@@ -161,7 +161,7 @@ export class Reservations {
 const foreign = (keys: Readonly<Record<string, string>> = {}): Record<string, string> =>
   Object.fromEntries(Object.entries(keys).filter(([key]) => !key.startsWith("railnet.io/")));
 
-const poolOf = ({ metadata }: Reservation): string | undefined => metadata.annotations?.[ANNOTATION.pool];
+const poolOf = ({ metadata }: Reservation): string | undefined => textOf(metadata, LABEL.pool);
 
 export const heldBy = (found: Reservation): Held => ({ owner: ownerOfReservation(found), pool: poolOf(found) });
 

@@ -108,7 +108,7 @@ t.test("railnet ipam audit finds one of every kind, and --fix acts by the safe r
   t.match(robbed.spec, { podref: "default/robbed", ifname: "net1" });
   const recorded = await raw.get(reservation("rail0-10.10.0.50"));
   t.match(recorded.spec, { podref: "default/recorded", ifname: "net1", containerid: "c-recorded" });
-  t.match(recorded.metadata.annotations, { "railnet.io/node": "node-a", "railnet.io/pool": POOL });
+  t.match(recorded.metadata.labels, { "railnet.io/node": "node-a", "railnet.io/pool": POOL });
   t.ok(again.metadata.uid);
   t.same(
     brief(await audit()),

@@ -41,8 +41,13 @@ t.test(
     t.match(filling({ pool, ip: "10.0.0.5", owner }, labelled), {
       metadata: {
         resourceVersion: "7",
-        labels: { team: "x", "railnet.io/node": "n1", "railnet.io/pod-uid": "u1", "railnet.io/network": "rail0" },
-        annotations: { "railnet.io/pool": "rail0-10.0.0.0-24", "railnet.io/node": "n1" },
+        labels: {
+          team: "x",
+          "railnet.io/node": "n1",
+          "railnet.io/pod-uid": "u1",
+          "railnet.io/network": "rail0",
+          "railnet.io/pool": "rail0-10.0.0.0-24",
+        },
       },
       spec: { podref: "default/a", ifname: "net1", containerid: "a1" },
     });

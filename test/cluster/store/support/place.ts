@@ -51,7 +51,7 @@ export class StorePlace implements AsyncDisposable {
 
   /** Container ID by address: of the reservations through a pool. */
   async reservedIn({ name, network }: Pool): Promise<Map<string, string>> {
-    const mine = (await this.reservations(network)).filter(({ metadata }) => metadata.annotations["railnet.io/pool"] === name); // biome-ignore format: one line
+    const mine = (await this.reservations(network)).filter(({ metadata }) => metadata.labels["railnet.io/pool"] === name); // biome-ignore format: one line
     return new Map(mine.map(({ metadata, spec }) => [ipOf(metadata.name.slice(network.length + 1)), spec.containerid]));
   }
 
