@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiServer } from "../../test/cluster/support/api-server.ts";
 import { ClusterNode } from "../../test/cluster/support/cluster-node.ts";
@@ -16,11 +16,13 @@ export class Place implements AsyncDisposable {
   readonly api: ApiServer;
   readonly whereabouts: Whereabouts;
   readonly nodes: readonly ClusterNode[];
+  readonly #runFolder: string;
 
-  private constructor(api: ApiServer, whereabouts: Whereabouts, nodes: readonly ClusterNode[]) {
+  private constructor(api: ApiServer, whereabouts: Whereabouts, nodes: readonly ClusterNode[], runFolder: string) {
     this.api = api;
     this.whereabouts = whereabouts;
     this.nodes = nodes;
+    this.#runFolder = runFolder;
   }
 
   static async prepare(nodes: number, dist: string): Promise<Place> {
@@ -36,8 +38,10 @@ export class Place implements AsyncDisposable {
     });
     mkdirSync(`${api.folder}/nodes`);
     const names = Array.from({ length: nodes }, (_, i) => `node-${i}`);
-    const all = names.map((name) => new ClusterNode(name, { folder: `${api.folder}/nodes`, kubeconfig, dist }));
-    return new Place(api, whereabouts, all);
+    const folder = `${api.folder}/nodes`;
+    const runFolder = mkdtempSync("/dev/shm/railnet-bench-");
+    const all = names.map((name) => new ClusterNode(name, { folder, runFolder, kubeconfig, dist }));
+    return new Place(api, whereabouts, all, runFolder);
   }
 
   /** Also their first requests are over when it returns: they are not what an ADD costs. */
@@ -90,5 +94,6 @@ export class Place implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stopAgents();
     await this.api.stop();
+    rmSync(this.#runFolder, { recursive: true, force: true });
   }
 }
