@@ -95,7 +95,8 @@ export class AddressHost implements Disposable {
   journal(): { readonly phase: string; readonly claim: string }[] {
     const dir = join(this.#dir, "state/ipam");
     return files(dir).flatMap((name) => {
-      const { phase, owner, addresses } = JSON.parse(readFileSync(join(dir, name), "utf8"));
+      const lines = readFileSync(join(dir, name), "utf8").split("\n"); // a record, then its changes
+      const { phase, owner, addresses } = Object.assign({}, ...lines.map((line) => JSON.parse(line)));
       return addresses.map(({ ip }: { ip: string }) => ({ phase, claim: `${ip} ${owner.podref} ${owner.containerId}` })); // biome-ignore format: one row
     });
   }
