@@ -1,5 +1,7 @@
 import t, { type Test } from "tap";
+import { until } from "../../netns/support/run.ts";
 import { checkRails } from "../kubelet/support/four-rails.ts";
+import { podObject } from "../kubelet/support/pods.ts";
 import { applyRailNad } from "../kubelet/support/rail-nad.ts";
 import { becomes, look, type State } from "../kubelet/support/state.ts";
 import type { Json } from "../support/raw.ts";
@@ -21,6 +23,36 @@ async function check(t: Test, running: readonly Json[]): Promise<void> {
   await checkVfs(t, worker, running, await checkRails(t, worker, running, () => RAILS));
 }
 
+/** So many pods at once, which are put back when they fail. */
+async function applyBurst(replicas: number): Promise<void> {
+  const { metadata, spec } = podObject("burst", { ...FOUR, labels: { app: "burst" } });
+  const template = { metadata: { labels: metadata.labels, annotations: metadata.annotations }, spec };
+  await api.raw.apply({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "burst", namespace: "default" },
+    spec: { replicas, selector: { matchLabels: metadata.labels }, template },
+  });
+}
+
+/** Waits until all of them run. */
+async function burst(): Promise<Json[]> {
+  let running: Json[] = [];
+  const run = async () => {
+    const all = await api.raw.list("/api/v1/namespaces/default/pods?labelSelector=app%3Dburst");
+    running = all.filter(({ status }) => status.phase === "Running" && status.containerStatuses?.[0]?.ready);
+    return running.length === VFS;
+  };
+  await until("the pods run", run, LIMIT_MS, 500);
+  return running;
+}
+
+/** As the user reads them. */
+async function failedAdds(): Promise<string[]> {
+  const events = await api.raw.list("/api/v1/namespaces/default/events");
+  return events.filter(({ reason }) => reason === "FailedCreatePodSandBox").map(({ message }) => message);
+}
+
 let bare: State;
 
 t.test("the agent makes the VFs, and the node offers them", async (t) => {
@@ -35,4 +67,10 @@ t.test("two pods get four VFs each, reach each other rail by rail, and leave not
   await pods.remove("pod0", "pod1");
   await becomes(t, worker, bare, LIMIT_MS);
   t.same(await vfsAtPfs(worker), before);
+});
+
+t.test("pods that are created at once, one for each VF, run without a failed ADD", async (t) => {
+  await applyBurst(VFS);
+  await check(t, await burst());
+  t.same(await failedAdds(), []);
 });
