@@ -33,6 +33,8 @@ export class Worker implements RailPlace, AsyncDisposable {
   readonly control: ControlPlane;
   readonly pods: Pods;
   #rails: readonly Rail[] = [];
+  #multus: Multus | undefined;
+  #railnet: Railnet | undefined;
 
   private constructor(api: ApiServer, node: Guest) {
     this.api = api;
@@ -60,8 +62,8 @@ export class Worker implements RailPlace, AsyncDisposable {
     await worker.containerd.load(makeImage(node.folder, PAUSE));
     await worker.kubelet.start();
     await worker.ready();
-    await Multus.start(worker, "process");
-    await Railnet.install(worker, RAILS_CONFIG);
+    worker.#multus = await Multus.start(worker, "process");
+    worker.#railnet = await Railnet.install(worker, RAILS_CONFIG);
     await worker.offered();
     stack.move();
     return worker;
@@ -87,7 +89,7 @@ export class Worker implements RailPlace, AsyncDisposable {
     await untilReady(this, READY_MS, LOOK_MS);
   }
 
-  /** Waits until the VFs are made, while no pod can have one, and offered. */
+  /** Waits until the VFs are made, as long as no pod can have one, and offered. The API may show those of another boot. */
   async offered(): Promise<void> {
     const isMade = async () => {
       this.#rails = await readRails(this.node);
@@ -102,5 +104,19 @@ export class Worker implements RailPlace, AsyncDisposable {
   async allocatable(): Promise<Json> {
     const { status } = await this.api.raw.get(`/api/v1/nodes/${this.node.name}`);
     return Object.fromEntries(Object.entries(status.allocatable).filter(([name]) => name.startsWith("railnet.io/")));
+  }
+
+  /** Cuts the power, switches the node on again, and starts what it starts but Multus: no pod gets a VF yet. */
+  async cutPower(): Promise<void> {
+    await this.node.cutPower();
+    await this.node.boot();
+    await this.containerd.start();
+    await this.kubelet.start();
+    await this.#railnet!.startAgent();
+    await this.offered();
+  }
+
+  async startMultus(): Promise<void> {
+    await this.#multus!.startDaemon();
   }
 }
