@@ -42,7 +42,9 @@ export class Election {
     if (lease?.metadata.resourceVersion === this.#seen?.metadata.resourceVersion) return;
     // Given back is free at once; deleted by somebody is not: its holder has not heard of it yet.
     const holder = (lease ?? this.#seen)?.spec.holderIdentity;
-    const isFree = !holder || (this.#isNew && nodeOf(holder) === nodeOf(this.#options.identity));
+    const { identity } = this.#options;
+    const isOwn = holder === identity; // taken, and the answer was lost
+    const isFree = !holder || isOwn || (this.#isNew && nodeOf(holder) === nodeOf(identity));
     this.#freeMs = isFree ? 0 : performance.now() + this.#options.durationMs;
     this.#seen = lease;
     this.#isNew = false;
