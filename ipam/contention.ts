@@ -34,11 +34,11 @@ export class Contention {
   sent(start: bigint | undefined, claim: Promise<unknown>): void {
     if (start !== undefined || performance.now() - this.#triedAt < CALM_MS) return;
     this.#triedAt = performance.now();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const limit = setTimeout(resolve, AHEAD_MS);
-    claim.then(() => resolve(), () => resolve()); // biome-ignore format: one line
-    this.#ahead = promise.finally(() => {
-      clearTimeout(limit);
+    const back = new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, AHEAD_MS);
+      claim.catch(() => {}).finally(() => resolve(clearTimeout(limit)));
+    });
+    this.#ahead = back.finally(() => {
       this.#ahead = undefined;
     });
   }

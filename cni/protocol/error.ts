@@ -46,7 +46,8 @@ export function toCniError(thrown: unknown): CniError {
 
 /** What was thrown, the earliest first: a stack that is disposed of wraps its own errors before it meets its body's. */
 function inOrder(thrown: unknown): unknown[] {
-  return thrown instanceof SuppressedError ? [...inOrder(thrown.suppressed), ...inOrder(thrown.error)] : [thrown];
+  const { name, suppressed, error } = Object(thrown) as SuppressedError; // Node.js 20 has no such class, and `using` makes one
+  return name === "SuppressedError" ? [...inOrder(suppressed), ...inOrder(error)] : [thrown];
 }
 
 function messageOf(thrown: unknown): string {
