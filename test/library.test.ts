@@ -48,6 +48,18 @@ for (const [engine, node] of Object.entries(ENGINES)) {
     t.equal((await inConsumer(node, "example.mjs")).stdout, printed);
   });
 
+  t.test(`dispatch() answers a call that fails, and whose undo fails, under ${engine}`, async (t) => {
+    const program = `import { dispatch } from "railnet/cni-protocol";
+      const failure = Object.assign(new Error(), { name: "SuppressedError", suppressed: new Error("first"), error: new Error("undo") });
+      const ADD = async () => { throw failure; };
+      const env = { CNI_COMMAND: "ADD", CNI_CONTAINERID: "c", CNI_NETNS: "/run/netns/x", CNI_IFNAME: "net1", CNI_PATH: "/" };
+      const stdin = JSON.stringify({ cniVersion: "1.1.0", name: "n", type: "x" });
+      console.log((await dispatch({ name: "x", about: "x", verbs: { ADD } }, { name: "x", env, stdin })).stdout);`;
+    writeFileSync(join(dir, "fails.mjs"), program);
+    const { msg, details } = JSON.parse((await inConsumer(node, "fails.mjs")).stdout);
+    t.same([msg, details], ["first", "undo failed too: undo"]);
+  });
+
   t.test(`execCommand() runs a plugin under ${engine}`, async (t) => {
     const program = `import { execCommand } from "railnet/cni-protocol";
       const request = { binary: "/bin/cat", env: {}, stdin: "hello", timeoutMs: 5000 };

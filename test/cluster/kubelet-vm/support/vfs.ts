@@ -1,9 +1,13 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Test } from "tap";
+import { until } from "../../../netns/support/run.ts";
 import { networkStatus } from "../../kubelet/support/pods.ts";
 import { look } from "../../kubelet/support/state.ts";
 import type { Json } from "../../support/raw.ts";
 import { RAILS } from "./rails.ts";
 import type { Worker } from "./worker.ts";
+
+const LIMIT_MS = 600_000;
 
 /** What `ip -j -d link` shows of the VFs at each PF. */
 export async function vfsAtPfs({ node }: Worker): Promise<Json[][]> {
@@ -38,6 +42,12 @@ export async function checkVfs(
     }),
   );
   t.equal(new Set(all.map(({ vf }) => vf)).size, RAILS.length * running.length, "no VF is two pods'");
-  const { reservations } = await look(worker);
-  t.same(reservations, all.map(({ address }) => address).sort(), "each address is one pod's");
+  const addresses = all.map(({ address }) => address).sort();
+  let reserved: readonly string[] = [];
+  const is = async () => {
+    reserved = (await look(worker)).reservations;
+    return isDeepStrictEqual(reserved, addresses);
+  };
+  await until("each address is one pod's", is, LIMIT_MS, 1000).catch(() => {}); // those of pods that a reboot has ended go minutes later
+  t.same(reserved, addresses, "each address is one pod's");
 }
