@@ -107,7 +107,12 @@ export class Worker implements RailPlace, AsyncDisposable {
   }
 
   /** Cuts the power, switches the node on again, and starts what it starts but Multus: no pod gets a VF yet. */
+  /**
+   * Some seconds after its pods have come: the runtime does not sync libcni's results, and a sandbox whose result is torn it
+   * never ends (`decoding version from network config: unexpected end of JSON input`).
+   */
   async cutPower(): Promise<void> {
+    await this.node.exec(["sync"]); // what ext4 does every 5 seconds
     await this.node.cutPower();
     await this.node.boot();
     await this.containerd.start();
