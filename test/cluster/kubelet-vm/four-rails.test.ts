@@ -24,8 +24,6 @@ async function check(t: Test, running: readonly Json[]): Promise<void> {
   await checkVfs(t, worker, running, await checkRails(t, worker, running, () => RAILS));
 }
 
-const BURST = "/apis/apps/v1/namespaces/default/deployments/burst";
-
 /** So many pods at once, with an owner that replaces those that fail. */
 async function applyBurst(replicas: number): Promise<void> {
   const { metadata, spec } = podObject("burst", { ...FOUR, labels: { app: "burst" } });
@@ -87,11 +85,8 @@ t.test("pods that are created at once, one for each VF, run without a failed ADD
 });
 
 // The kubelet rejects the pods that it had: until the agent has registered it knows of no healthy VF. Their owner makes others.
-t.test("after a power cut all pods come back, and leave nothing", async (t) => {
+t.test("after a power cut all pods come back, no VF and no address lost or doubled", async (t) => {
   await worker.cutPower();
-  const { links } = await look(worker);
   await worker.startMultus();
   await check(t, await burst(containers));
-  await api.raw.request("DELETE", BURST, { body: { propagationPolicy: "Foreground" } });
-  await becomes(t, worker, { ...bare, links }, LIMIT_MS);
 });
