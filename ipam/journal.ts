@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { attachmentKey, LaterVersionError, parseLines, RecordFiles, type Torn } from "../cni/records/record-files.ts";
+import { attachmentKey, RecordFiles, type Torn } from "../cni/records/record-files.ts";
+import { parseRecord } from "../cni/records/record-text.ts";
 import type { Storage } from "./storage.ts";
 import type { Owner, Pool } from "./store/store.ts";
 
@@ -83,9 +84,7 @@ const fileName = ({ containerId, ifname }: Pick<Owner, "containerId" | "ifname">
  * @throws {SyntaxError} when the text is not a whole record of a version that we read.
  */
 export function parseClaimRecord(text: string): ClaimRecord {
-  const record = parseLines(text) as Partial<ClaimRecord>;
-  if (Number(record.version) > 1) throw new LaterVersionError(`version ${record.version} is of a later release`);
-  if (record.version !== 1) throw new SyntaxError(`unknown version ${String(record.version)}`);
+  const record = parseRecord(text) as Partial<ClaimRecord>;
   if (!["claiming", "held", "releasing"].includes(record.phase ?? "")) throw new SyntaxError("phase is unknown");
   const { owner, storage, addresses } = record;
   if (typeof owner?.containerId !== "string" || typeof owner.ifname !== "string" || typeof owner.podref !== "string")

@@ -1,6 +1,6 @@
 import type { VfState } from "../kernel/vf.ts";
 import type { Result } from "../protocol/result.ts";
-import { LaterVersionError, parseLines } from "../records/record-files.ts";
+import { parseRecord } from "../records/record-text.ts";
 
 /** A VF as it was before the attachment: what DEL restores. */
 export interface Original {
@@ -68,15 +68,13 @@ const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "obj
 const isPci = (x: unknown): boolean => typeof x === "string" && /^[\w.:-]+$/.test(x);
 
 /**
- * Reads a record as the journal writes it: {@link parseLines}.
+ * Reads a record as the journal writes it: {@link parseRecord}.
  *
  * @throws {LaterVersionError}
  * @throws {SyntaxError} when the text is not a whole record of a version that we read.
  */
 export function parseAttachment(text: string): Attachment {
-  const a = parseLines(text);
-  if (Number(a.version) > 1) throw new LaterVersionError(`version ${a.version} is of a later release`);
-  if (a.version !== 1) throw new SyntaxError(`unknown version ${String(a.version)}`);
+  const a = parseRecord(text);
   if (!PHASES.includes(a.phase as string)) throw new SyntaxError(`unknown phase ${String(a.phase)}`);
   for (const key of ["bootId", "containerId", "ifname", "network", "netns"])
     if (typeof a[key] !== "string") throw new SyntaxError(`${key} is missing`);

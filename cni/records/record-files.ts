@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { CniError, CODE } from "../protocol/error.ts";
 import { append, syncFile, writeWhole } from "./durable.ts";
+import { LaterVersionError } from "./record-text.ts";
 
 /** No writer takes this long. */
 const LEFTOVER_MS = 60_000;
@@ -14,11 +15,6 @@ export interface Torn {
   readonly why: string;
 }
 
-/** A record of a release after this one, which somebody went back from: not torn, and not ours to read or to move. */
-export class LaterVersionError extends SyntaxError {
-  override readonly name = "LaterVersionError";
-}
-
 let last = { of: "", key: "" };
 
 /** Stable short key of an attachment, (containerID, ifname): IDs may be longer than a file name. */
@@ -26,27 +22,6 @@ export function attachmentKey(containerId: string, ifname: string): string {
   const of = `${containerId}\0${ifname}`;
   if (last.of !== of) last = { of, key: createHash("sha256").update(of).digest("hex").slice(0, 32) };
   return last.key; // one call asks half a dozen times
-}
-
-/**
- * A record as it is written: a line of JSON, then a line for each change. A change that is not whole never got on the
- * disk: the state before it holds.
- *
- * @throws {SyntaxError} when the first line is no whole object.
- */
-export function parseLines(text: string): Record<string, unknown> {
-  const [first = "", ...changes] = text.split("\n");
-  const original: unknown = JSON.parse(first);
-  if (typeof original !== "object" || original === null) throw new SyntaxError("not an object");
-  return Object.assign({}, original, ...changes.map(parseChange));
-}
-
-function parseChange(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return {};
-  }
 }
 
 export interface RecordKind<T> {
@@ -60,7 +35,7 @@ export interface RecordKind<T> {
 
 /**
  * A directory of records, one file each, shared by agent and stand-alone executables. Writers hold a lock of their own;
- * readers need none, since files are only ever renamed into place.
+ * readers need none, since a file is renamed into its place, and a line that is not whole yet does not count.
  */
 export class RecordFiles<T> {
   readonly #dir: string;
