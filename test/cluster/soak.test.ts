@@ -5,11 +5,10 @@ import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import t from "tap";
-import { configOf, type PodSandbox, Runtime } from "./faults/support/runtime.ts";
-import { ApiServer } from "./support/api-server.ts";
+import { configOf, type PodSandbox } from "./faults/support/runtime.ts";
+import { startStage } from "./faults/support/stage.ts";
 import type { ClusterNode } from "./support/cluster-node.ts";
-import { FaultProxy } from "./support/fault-proxy.ts";
-import { installAgent, installCrds } from "./support/install.ts";
+import { installAgent } from "./support/install.ts";
 
 const SECONDS = Number(process.env["RAILNET_SOAK_SECONDS"] ?? 90);
 const SEED = Number(process.env["RAILNET_SOAK_SEED"] ?? Date.now() % 100_000);
@@ -21,15 +20,7 @@ const RANGES = { rail0: "10.20.0.0/22", rail1: "10.21.0.0/24" };
 
 t.setTimeout((SECONDS + 300) * 1000);
 t.comment(`seed ${SEED}`);
-const api = await ApiServer.start();
-const proxy = await FaultProxy.start(api, SEED);
-const runtime = new Runtime(api);
-t.teardown(async () => {
-  await runtime.stop();
-  await proxy.stop();
-  await api.stop();
-});
-await installCrds(api.raw);
+const { api, proxy, runtime } = await startStage(SEED);
 await api.raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config" }, data: { whereabouts: "absent" } }); // biome-ignore format: one line
 const kubeconfig = api.kubeconfig({ token: await installAgent(api), server: proxy.url });
 for (let i = 0; i < 4; i++) await runtime.start(await runtime.node(`node-${i}`, { kubeconfig }));

@@ -4,26 +4,17 @@
 import { rmSync } from "node:fs";
 import t from "tap";
 import { setMode, until } from "../addresses/support/world.ts";
-import { ApiServer } from "../support/api-server.ts";
 import { Clock } from "../support/clock.ts";
 import type { ClusterNode } from "../support/cluster-node.ts";
 import { Daemon } from "../support/daemon.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { installAgent, installCrds, waitFor } from "../support/install.ts";
+import { installAgent, waitFor } from "../support/install.ts";
 import { deletePod } from "../support/objects.ts";
-import { configOf, Runtime } from "./support/runtime.ts";
+import { configOf } from "./support/runtime.ts";
+import { startStage } from "./support/stage.ts";
 
 t.setTimeout(600_000);
 t.jobs = 1;
-const api = await ApiServer.start();
-const proxy = await FaultProxy.start(api);
-const runtime = new Runtime(api);
-t.teardown(async () => {
-  await runtime.stop();
-  await proxy.stop();
-  await api.stop();
-});
-await installCrds(api.raw);
+const { api, proxy, runtime } = await startStage();
 const kubeconfig = api.kubeconfig({ token: await installAgent(api), server: proxy.url });
 
 /** Hours ahead of the API server: in the middle of an ADD, and while a DEL waits for the server. */

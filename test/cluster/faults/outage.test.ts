@@ -3,26 +3,17 @@
 import { writeFileSync } from "node:fs";
 import t from "tap";
 import { RESERVATIONS, setMode, until } from "../addresses/support/world.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { installAgent, installCrds } from "../support/install.ts";
+import { installAgent } from "../support/install.ts";
 import { deletePod } from "../support/objects.ts";
-import { configOf, inLanes, type PodSandbox, Runtime } from "./support/runtime.ts";
+import { configOf, inLanes, type PodSandbox } from "./support/runtime.ts";
+import { startStage } from "./support/stage.ts";
 
 t.setTimeout(1_800_000);
 t.jobs = 1;
 const PODS = Number(process.env["RAILNET_OUTAGE_PODS"] ?? 100);
 /** A leader that was cut off has lost its lease; then the view waits for the next one. */
 const PATIENCE_MS = 180_000;
-const api = await ApiServer.start();
-const proxy = await FaultProxy.start(api);
-const runtime = new Runtime(api);
-t.teardown(async () => {
-  await runtime.stop();
-  await proxy.stop();
-  await api.stop();
-});
-await installCrds(api.raw);
+const { api, proxy, runtime } = await startStage();
 await setMode(api.raw, "absent");
 const token = await installAgent(api);
 const tokenFile = `${api.folder}/token`;
