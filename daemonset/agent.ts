@@ -17,6 +17,7 @@ import { checkHostRoot, startInstalling } from "./install/start.ts";
 import { Lane } from "./lane.ts";
 import type { LevelledLog } from "./log.ts";
 import { Observation } from "./observation.ts";
+import { takePriority } from "./priority.ts";
 import { AgentServer, type Handler } from "./server.ts";
 
 /** How an agent is started. */
@@ -57,6 +58,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { health: address, configDir, reconcileSeconds, graceSeconds, install, step, log } = options;
   const paths = { ...PATHS, ...options.paths };
   const { runDir, netnsDir } = paths;
+  takePriority(log); // before there is another thread
   const observation = new Observation({ paths, configDir, log });
   const { health, recorder, countRequest } = observation;
   const endpoint = address ? await serveHealth(address, health, log) : undefined;

@@ -4,7 +4,7 @@ import t from "tap";
 import { VFIO } from "./support/devices.ts";
 import { holdIpam } from "./support/hold-ipam.ts";
 import { inside } from "./support/inside.ts";
-import { pause, until } from "./support/run.ts";
+import { must, pause, until } from "./support/run.ts";
 import { unchanged } from "./support/unchanged.ts";
 import { World } from "./support/world.ts";
 
@@ -19,6 +19,15 @@ t.test("railnet agent answers /healthz and /readyz", (t) =>
   unchanged(t, world, "shim", async () => {
     const agent = await world.agent();
     t.same([await agent.get("/healthz"), await agent.get("/readyz"), await agent.get("/")], ["200", "200", "404"]);
+  }),
+);
+
+t.test("railnet agent goes before other processes with all its threads", (t) =>
+  unchanged(t, world, "shim", async () => {
+    const { pid } = await world.agent();
+    const threads = (await must("ps", ["-T", "-o", "ni=", "-p", String(pid)])).trim().split(/\s+/);
+    t.ok(threads.length > 1);
+    t.same(new Set(threads), new Set(["-10"]));
   }),
 );
 

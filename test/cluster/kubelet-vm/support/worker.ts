@@ -106,13 +106,14 @@ export class Worker implements RailPlace, AsyncDisposable {
     return Object.fromEntries(Object.entries(status.allocatable).filter(([name]) => name.startsWith("railnet.io/")));
   }
 
-  /** Cuts the power, switches the node on again, and starts what it starts but Multus: no pod gets a VF yet. */
   /**
-   * Some seconds after its pods have come: the runtime does not sync libcni's results, and a sandbox whose result is torn it
+   * Cuts the power, switches the node on again, and starts what it starts but Multus: no pod gets a VF yet.
+   *
+   * What ext4 does every 5 seconds is done first: the runtime does not sync libcni's results, and a sandbox whose result is torn it
    * never ends (`decoding version from network config: unexpected end of JSON input`).
    */
   async cutPower(): Promise<void> {
-    await this.node.exec(["sync"]); // what ext4 does every 5 seconds
+    await this.node.exec(["sync"]);
     await this.node.cutPower();
     await this.node.boot();
     await this.containerd.start();
