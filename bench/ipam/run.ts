@@ -82,7 +82,9 @@ async function measure({ adds, storms, atOnce, nodes, peer, dist }: Task): Promi
 async function stormOfOurs(place: Place, adds: number, atOnce: number, withView: boolean): Promise<Storm> {
   await place.startAgents();
   const run = await ours(place, adds, atOnce, withView ? "10.2.0.0/16" : "10.3.0.0/16", withView);
-  console.error(`[bench]   ${((run.done * 1000) / run.wallMs).toFixed(0)} ADDs/s, ${run.cpuMs.toFixed(2)} ms of the API server's processors for each`);
+  console.error(
+    `[bench]   ${((run.done * 1000) / run.wallMs).toFixed(0)} ADDs/s, ${run.cpuMs.toFixed(2)} ms of the API server's processors for each`,
+  );
   await place.wipe();
   return run;
 }
