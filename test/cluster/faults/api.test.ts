@@ -83,6 +83,14 @@ async function clean(mode: Mode, { proxy, node }: Lane, path: RegExp): Promise<R
   return { ADD: between - begin, DEL: proxy.hits - between };
 }
 
+/** The fewest of three runs: what an agent does besides comes by in one of them now and then. */
+async function fewest(mode: Mode, lane: Lane, path: RegExp): Promise<Record<Verb, number>> {
+  const runs: Record<Verb, number>[] = [];
+  for (let run = 0; run < 3; run++) runs.push(await clean(mode, lane, path));
+  const of = (verb: Verb) => Math.min(...runs.map((run) => run[verb]));
+  return { ADD: of("ADD"), DEL: of("DEL") };
+}
+
 /** An agent that remembers nothing. */
 async function startAnew(node: ClusterNode): Promise<void> {
   await node.stop();
@@ -122,7 +130,7 @@ for (const mode of ["absent", "coexist"] as const)
     await runtime.start(leader);
     const lanes = await newLanes(mode);
     const lists = await clean(mode, lanes[0]!, LIST);
-    const calls = await clean(mode, lanes[0]!, CALLS);
+    const calls = await fewest(mode, lanes[0]!, CALLS);
     t.same(lists, { ADD: mode === "coexist" ? 1 : 0, DEL: 0 });
     t.ok(calls.ADD >= 3 && calls.DEL >= 2, `an ADD is ${calls.ADD} more requests, a DEL ${calls.DEL}`);
     const of = (verb: Verb, path: RegExp, count: number) =>

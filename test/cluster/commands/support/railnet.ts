@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 
-const ROOT = new URL("../../../../", import.meta.url).pathname;
+const RAILNET = new URL("../../../../dist/railnet", import.meta.url).pathname;
 
 export interface Ran {
   readonly exit: number;
@@ -26,7 +26,7 @@ export interface RunOptions {
 /** Runs `railnet ipam …` as a process of its own, on a machine that has none of Railnet's files. */
 export function ipam(args: readonly string[], { env = {}, cwd, input = "", onMessage = () => {} }: RunOptions = {}) {
   const nowhere = mkdtempSync(`${tmpdir()}/railnet-ipam-`);
-  const child = spawn(`${ROOT}node_modules/.bin/bun`, [`${ROOT}main.ts`, "ipam", ...args], {
+  const child = spawn(RAILNET, ["ipam", ...args], {
     cwd: cwd ?? nowhere,
     env: {
       PATH: process.env["PATH"] ?? "/usr/bin:/bin",
