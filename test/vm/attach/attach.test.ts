@@ -7,12 +7,13 @@ import { podTests } from "./faults/pods.ts";
 import { rdmaTests } from "./faults/rdma.ts";
 import { rebootTests } from "./faults/reboot.ts";
 import { vfioTests } from "./faults/vfio.ts";
+import { differentialTests } from "./replay/differential.ts";
 import { statusTests } from "./status.ts";
 import { Node } from "./support/node.ts";
 import { walkTests } from "./walk/random.ts";
 
 /** One machine for all of them: it takes longer to boot than most parts. Each leaves it as it was. */
-const node = await Node.start({ name: "attach", vfs: 4, iommu: true }, "test");
+const node = await Node.start({ name: "attach", vfs: 4, iommu: true });
 t.teardown(() => node[Symbol.asyncDispose]());
 
 const PARTS = [
@@ -26,6 +27,7 @@ const PARTS = [
   { name: "a step fails", test: failTests },
   { name: "reboot", test: rebootTests },
   { name: "kill -9", test: killTests },
+  { name: "records of sriov-cni", test: differentialTests },
 ];
 
 /** While one works on a part: a piece of its name. */

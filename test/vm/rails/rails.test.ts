@@ -46,7 +46,7 @@ async function vfsOf(node: Node, rail: number): Promise<Vf[]> {
 }
 
 t.test("the agent makes the VFs that the list of rails asks for", async (t) => {
-  await using node = await Node.start({ name: "rails", vfs: 0 }, "test");
+  await using node = await Node.start({ name: "rails", vfs: 0 });
   t.equal(await counts(node), "0 0 0 0 ", "a node as it is after boot");
   const pci = (await node.ask("basename $(readlink -f /sys/class/net/rail1/device)")).trim();
   const rails = (vfs: readonly number[], more = "") => `

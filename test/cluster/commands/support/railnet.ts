@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 
 const RAILNET = new URL("../../../../dist/railnet", import.meta.url).pathname;
@@ -45,14 +45,15 @@ export function ipam(args: readonly string[], { env = {}, cwd, input = "", onMes
   child.stdin.end(input);
   return new Promise<Ran>((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code) =>
+    child.on("close", (code) => {
+      rmSync(nowhere, { recursive: true });
       resolve({
         ...output,
         exit: code ?? -1,
         get json() {
           return JSON.parse(output.stdout);
         },
-      }),
-    );
+      });
+    });
   });
 }

@@ -34,7 +34,7 @@ export interface CniReply {
 }
 
 const PROJECT = resolve(import.meta.dirname, "../../../..");
-/** The executables under test. */
+/** The executables under test; railnet is the build with fault injection. */
 const DIST = process.env["RAILNET_DIST"] ?? join(PROJECT, "dist");
 const PEERS = join(PROJECT, ".cache/peers/bin");
 
@@ -62,10 +62,9 @@ export class Node implements AsyncDisposable {
     this.#vfs = vfs;
   }
 
-  /** @param build `test` has fault injection in it. */
-  static async start(options: MachineOptions & { vfs: number }, build: "shipped" | "test"): Promise<Node> {
+  static async start(options: MachineOptions & { vfs: number }): Promise<Node> {
     const machine = await Machine.start({ memoryMiB: 1536, ...options });
-    await install(machine, build);
+    await install(machine);
     return new Node(machine, await restVfs(machine));
   }
 
@@ -174,8 +173,8 @@ export const failures = (replies: readonly CniReply[]): CniReply[] => replies.fi
 export const codes = (...replies: readonly CniReply[]): unknown[] =>
   replies.map(({ exit, json }) => (exit === 0 ? 0 : (json.code ?? json)));
 
-async function install(machine: Machine, build: "shipped" | "test"): Promise<void> {
-  const railnet = join(DIST, build === "test" ? "test" : "", "railnet");
+async function install(machine: Machine): Promise<void> {
+  const railnet = join(DIST, "test/railnet");
   for (const file of [railnet, join(DIST, "railnet-shim"), join(PEERS, "host-local")])
     if (!existsSync(file)) throw new Error(`cannot install on the machine: no ${file}; run npm test once (ENOENT)`);
   await Promise.all([

@@ -4,7 +4,7 @@ import { leftovers, picture } from "../support/picture.ts";
 import { Random } from "../support/random.ts";
 import { Walk } from "./walk.ts";
 
-const steps = Number(process.env["RAILNET_WALK_STEPS"] ?? 60);
+const steps = Number(process.env["RAILNET_WALK_STEPS"] ?? 40);
 const seed = Number(process.env["RAILNET_WALK_SEED"] ?? Date.now() % 2 ** 31);
 
 /** ADD, CHECK, DEL, GC, kills and failures in any order, beside a model that says what must come. */

@@ -2,25 +2,17 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import t from "tap";
-import { until } from "../../netns/support/run.ts";
-import { peer } from "../support/api-server.ts";
-import { Cluster } from "./support/cluster.ts";
-import { Containerd } from "./support/containerd.ts";
-import { makeImage } from "./support/image.ts";
-import { Multus } from "./support/multus.ts";
-import { podObject } from "./support/pods.ts";
-import { Railnet } from "./support/railnet.ts";
+import type { Test } from "tap";
+import { until } from "../../../netns/support/run.ts";
+import { peer } from "../../support/api-server.ts";
+import type { Cluster } from "../support/cluster.ts";
+import { Containerd } from "../support/containerd.ts";
+import { makeImage } from "../support/image.ts";
+import { podObject } from "../support/pods.ts";
 
-const BENCH = join(import.meta.dirname, "../../../bench/rdma/run.ts");
+const BENCH = join(import.meta.dirname, "../../../../bench/rdma/run.ts");
 const IMAGE = "registry.local/perftest:1";
 const PODS = ["a", "b"] as const;
-
-t.setTimeout(600_000);
-const cluster = await Cluster.start();
-t.teardown(() => cluster.stop());
-await Multus.start(cluster, "thin");
-await Railnet.install(cluster);
 
 /** An image with the shell, what the bench calls there, and their libraries. */
 function imageFiles(): Record<string, string> {
@@ -36,7 +28,7 @@ function imageFiles(): Record<string, string> {
 }
 
 /** The same network, a VF of each rail for each pod: in a namespace of its own, because no device plugin chooses. */
-async function applyNetworks(pod: string, vf: number): Promise<void> {
+async function applyNetworks(cluster: Cluster, pod: string, vf: number): Promise<void> {
   await cluster.api.raw.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: `of-${pod}` } });
   for (const rail of cluster.rails.slice(0, 2)) {
     const ipam = { type: "railnet-ipam", range: `10.210.${rail.name.replace("rail", "")}.0/24` };
@@ -61,7 +53,7 @@ container=$("\${crictl[@]}" ps --quiet --label io.kubernetes.pod.name=$3) || exi
 exec "\${crictl[@]}" exec -i $container "\${@:7}"
 `;
 
-function start(...args: string[]) {
+function start(cluster: Cluster, ...args: string[]) {
   const bin = join(cluster.node.folder, "bin");
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, "kubectl"), KUBECTL, { mode: 0o755 });
@@ -79,35 +71,38 @@ function start(...args: string[]) {
 }
 
 /** How many iperf3 run on the node, by its own process table. */
-const running = async () => Number((await cluster.node.run(["pgrep", "-c", "-x", "iperf3"])).stdout);
+const running = async ({ node }: Cluster) => Number((await node.run(["pgrep", "-c", "-x", "iperf3"])).stdout);
 
-await cluster.containerd.load(makeImage(cluster.node.folder, IMAGE, imageFiles()));
-for (const [vf, pod] of PODS.entries()) {
-  await applyNetworks(pod, vf);
-  const object = podObject(pod, { networks: [`of-${pod}/rail0`, `of-${pod}/rail1`] });
-  object.spec.containers[0].image = IMAGE;
-  await cluster.api.raw.post("/api/v1/namespaces/default/pods", object);
+/** Two pods with the tools, on two rails. */
+async function startPods(cluster: Cluster): Promise<void> {
+  await cluster.containerd.load(makeImage(cluster.node.folder, IMAGE, imageFiles()));
+  for (const [vf, pod] of PODS.entries()) {
+    await applyNetworks(cluster, pod, vf);
+    const object = podObject(pod, { networks: [`of-${pod}/rail0`, `of-${pod}/rail1`] });
+    object.spec.containers[0].image = IMAGE;
+    await cluster.api.raw.post("/api/v1/namespaces/default/pods", object);
+  }
+  for (const pod of PODS) await cluster.pods.running(pod);
 }
-for (const pod of PODS) await cluster.pods.running(pod);
 
-t.test(
-  "pods of a real kubelet: their rails are those of Multus' status, their commands those of a real runtime",
-  async (t) => {
-    const { exit, stdout, stderr } = await start("--min-gbps", "0.001", "--allow-tcp").outcome;
+/** bench/rdma in pods of a real kubelet: their rails are those of Multus' status, their commands those of a real runtime. */
+export async function rdmaTests(t: Test, cluster: Cluster): Promise<void> {
+  await startPods(cluster);
+  await t.test("TCP where there is no RDMA device, marked as such", async (t) => {
+    const { exit, stdout, stderr } = await start(cluster, "--min-gbps", "0.001", "--allow-tcp").outcome;
     t.equal(exit, 0, stderr);
     t.match(stdout, /^rail0 +- +[\d.]+ TCP .* pod: TCP, no RDMA device/m, "no RDMA device here");
     t.match(stdout, /^rail1 +- +[\d.]+ TCP .* pod: TCP, no RDMA device/m);
-    t.equal(await running(), 0);
-  },
-);
-
-for (const signal of ["SIGINT", "SIGKILL"] as const)
-  t.test(`${signal} ends what runs in the pods`, async (t) => {
-    const { bench, outcome } = start();
-    await until("server and client", async () => (await running()) === 2, 60_000);
-    bench.kill(signal);
-    const { exit } = await outcome;
-    if (signal === "SIGINT") t.equal(exit, 130);
-    else await until("the end of both", async () => (await running()) === 0, 60_000);
-    t.equal(await running(), 0);
+    t.equal(await running(cluster), 0);
   });
+  for (const signal of ["SIGINT", "SIGKILL"] as const)
+    await t.test(`${signal} ends what runs in the pods`, async (t) => {
+      const { bench, outcome } = start(cluster);
+      await until("server and client", async () => (await running(cluster)) === 2, 60_000);
+      bench.kill(signal);
+      const { exit } = await outcome;
+      if (signal === "SIGINT") t.equal(exit, 130);
+      else await until("the end of both", async () => (await running(cluster)) === 0, 60_000);
+      t.equal(await running(cluster), 0);
+    });
+}
