@@ -2,13 +2,11 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 import { ApiError, IP_POOLS, type KubeObject } from "../../ipam/kubernetes/cluster.ts";
 import type { Owner } from "../../ipam/store/store.ts";
 import { ADOPTED, type IpPool, type NodeSlicePool, type PoolRecord } from "../../ipam/whereabouts/objects.ts";
-import { PodOwners, reserve } from "./adopt.ts";
 import type { Context } from "./context.ts";
-import { isPodref, podIsOver, readPod } from "./evidence.ts";
-import { inParallel } from "./parallel.ts";
 import { applyChanges, type Change, planView, toPatch, type ViewPlan, withinRoom } from "./plan-view.ts";
 import { ipOf, type Place, placeOf, rangeOfName } from "./pool-place.ts";
 import type { Reserved } from "./reserved.ts";
+import { UnbackedRecords } from "./unbacked.ts";
 
 /** Changes of one patch: two operations each, 512 in all. The API server refuses 10,000. */
 const MAX_CHANGES = 256;
@@ -27,9 +25,6 @@ const VIEW = "railnet.io/view";
 
 /** Of the time that a pool's view takes, its patches may have one part in ten. */
 const REST_PER_WORK = 9;
-
-/** A living pod with a record that is nobody's is looked at again after this time. */
-const ASK_AGAIN_MS = 60_000;
 
 export interface ViewOptions {
   readonly name: string;
@@ -63,8 +58,7 @@ export class PoolView {
   #range: string | undefined;
   /** Keys and IDs that had a reservation when the view was last complete. */
   #backed = new Map<string, string>();
-  /** Records whose pod was found alive, and when. */
-  readonly #asked = new Map<string, number>();
+  readonly #unbacked: UnbackedRecords;
   #reported = "";
 
   constructor({ name, context, slices, maxRecords = MAX_RECORDS }: ViewOptions) {
@@ -72,6 +66,7 @@ export class PoolView {
     this.#context = context;
     this.#slices = slices;
     this.#maxRecords = maxRecords;
+    this.#unbacked = new UnbackedRecords(context);
   }
 
   /** Somebody else wrote: the pool is read anew in the next round. */
@@ -139,7 +134,7 @@ export class PoolView {
     let plan = planView(wanted, shown.records, backed);
     let isAnyEnding = false;
     if (plan.doubtful.length > 0) {
-      const { over, ending } = await this.#settle(plan.doubtful, shown.place, signal);
+      const { over, ending } = await this.#unbacked.settle(plan.doubtful, shown.place, signal);
       isAnyEnding = ending.size > 0;
       plan = planView(wanted, shown.records, (key, record) => over.has(key) || backed(key, record));
     }
@@ -165,38 +160,6 @@ export class PoolView {
       if (key !== false) wanted.set(key, reserved);
     }
     return wanted;
-  }
-
-  /**
-   * Where the pod lives, or where it is no pod but somebody's mark, the address gets the reservation that it lacks. Not
-   * where the pod is ending: its DEL may have given the address back a moment ago, which a new leader did not see.
-   *
-   * @returns keys whose pod is gone, and those whose pod is ending.
-   */
-  async #settle(doubtful: readonly Change[], { pool, ipOf }: Place, signal: AbortSignal) {
-    const [over, ending] = [new Set<string>(), new Set<string>()];
-    const { cluster } = this.#context;
-    const pods = new PodOwners(this.#context, signal);
-    await inParallel(this.#toAsk(doubtful), async ({ key, from }) => {
-      const record = from!;
-      const ip = ipOf(key);
-      const isMark = !isPodref(record.podref);
-      const pod = isMark ? undefined : await readPod(cluster, record.podref, signal);
-      if (!isMark && podIsOver(pod, "")) over.add(key);
-      else if (pod?.metadata.deletionTimestamp) ending.add(key);
-      else if (ip !== undefined) await reserve({ pool, ip, record }, pods, this.#context, signal);
-    });
-    for (const { key, from } of doubtful) if (ending.has(key)) this.#asked.delete(`${key} ${from!.id}`);
-    return { over, ending };
-  }
-
-  /** Nobody is asked about again within a minute. */
-  #toAsk(doubtful: readonly Change[]): Change[] {
-    const nowMs = performance.now();
-    for (const [record, askedMs] of this.#asked) if (nowMs - askedMs > ASK_AGAIN_MS) this.#asked.delete(record);
-    const toAsk = doubtful.filter(({ key, from }) => !this.#asked.has(`${key} ${from!.id}`));
-    for (const { key, from } of toAsk) this.#asked.set(`${key} ${from!.id}`, nowMs);
-    return toAsk;
   }
 
   /** One patch, then nine times as long nothing. */
