@@ -1,13 +1,11 @@
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { Machines } from "../../bench/rdma/machines.ts";
 import { measureSide, type Task } from "../../bench/rdma/measure.ts";
 import type { Side } from "../../bench/rdma/place.ts";
 import { judge, type Row } from "../../bench/rdma/report.ts";
+import { type Running, start, until } from "../netns/support/run.ts";
 import { nodesFor } from "./nodes.ts";
 
 const BENCH = resolve(import.meta.dirname, "../../bench");
@@ -30,7 +28,7 @@ const task: Task = {
   say: () => {},
 };
 
-function start(...args: string[]) {
+function startBench(...args: string[]): Running {
   const argv = [
     join(BENCH, "rdma/run.ts"),
     `--json=${JSON_FILE}`,
@@ -38,14 +36,7 @@ function start(...args: string[]) {
     `--latency=${LATENCY}`,
     ...args,
   ];
-  const bench = spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "pipe"] });
-  const exited = new Promise<number | null>((resolve) => bench.once("close", (code) => resolve(code)));
-  const outcome = Promise.all([exited, text(bench.stdout), text(bench.stderr)]).then(([exit, stdout, stderr]) => ({
-    exit,
-    stdout,
-    stderr,
-  }));
-  return { bench, outcome };
+  return start(process.execPath, argv, { env: { ...process.env } as Record<string, string> });
 }
 
 /** Namespaces, links and RDMA devices of both nodes. */
@@ -56,13 +47,8 @@ const running = async () => {
 };
 const before = await picture();
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let turn = 0; turn < 600; turn++) {
-    if (await holds()) return;
-    await sleep(100);
-  }
-  throw new Error(`waited in vain for ${what}`);
-}
+/** Of emulated machines beside others: each look takes them time, too. */
+const soon = (what: string, holds: () => Promise<boolean>) => until(what, holds, 300_000, 100);
 
 t.test(
   "sound rails have figures for host and pod; a rail without link and a slow one fail the gate by name",
@@ -70,7 +56,7 @@ t.test(
     await n1.ask("ip link set rail1 down");
     await n0.ask(`tc qdisc replace dev rail2 root ${SLOW}`);
     t.teardown(() => Promise.all([n1.ask("ip link set rail1 up"), n0.ask("tc qdisc del dev rail2 root")]));
-    const { exit, stdout, stderr } = await start("--min-gbps", `${MIN_GBPS}`).outcome;
+    const { exit, stdout, stderr } = await startBench("--min-gbps", `${MIN_GBPS}`);
     t.comment(stdout);
     t.equal(exit, 1, stderr);
     t.match(stderr, /FAILED: rail1, rail2\n$/);
@@ -108,18 +94,15 @@ for (const signal of ["SIGINT", "SIGKILL"] as const)
   t.test(
     `${signal} leaves no process; ${signal === "SIGINT" ? "nor anything else" : "the next run gives back the rest"}`,
     async (t) => {
-      const { bench, outcome } = start("--bandwidth=-n 100000 -t 2 -u 20", "--rails", "rail0");
-      const early = outcome.then(({ stderr }) => Promise.reject(new Error(`ended before the signal: ${stderr}`)));
+      const bench = startBench("--bandwidth=-n 100000 -t 2 -u 20", "--rails", "rail0");
+      const early = bench.then(({ stderr }) => Promise.reject(new Error(`ended before the signal: ${stderr}`)));
       early.catch(() => {}); // it ends after the signal, too
-      await Promise.race([
-        until("server and client", async () => (await running()).every((count) => count > 0)),
-        early,
-      ]);
+      await Promise.race([soon("server and client", async () => (await running()).every((count) => count > 0)), early]);
       bench.kill(signal);
-      const { exit, stdout, stderr } = await outcome;
+      const { exit, stdout, stderr } = await bench;
       if (signal === "SIGINT")
         t.match({ exit, stdout, stderr }, { exit: 130, stdout: "", stderr: /nothing is left running/ });
-      else await until("the end of both", async () => (await running()).every((count) => count === 0));
+      else await soon("the end of both", async () => (await running()).every((count) => count === 0));
       t.same(await running(), [0, 0]);
       if (signal === "SIGKILL") await (await Machines.prepare(task))[Symbol.asyncDispose]();
       t.same(await picture(), before);

@@ -1,9 +1,8 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import type { Test } from "tap";
-import { until } from "../../../netns/support/run.ts";
+import { type Running, start, until } from "../../../netns/support/run.ts";
 import { peer } from "../../support/api-server.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { Containerd } from "../support/containerd.ts";
@@ -53,21 +52,13 @@ container=$("\${crictl[@]}" ps --quiet --label io.kubernetes.pod.name=$3) || exi
 exec "\${crictl[@]}" exec -i $container "\${@:7}"
 `;
 
-function start(cluster: Cluster, ...args: string[]) {
+function startBench(cluster: Cluster, ...args: string[]): Running {
   const bin = join(cluster.node.folder, "bin");
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, "kubectl"), KUBECTL, { mode: 0o755 });
   const of = { FOLDER: cluster.api.folder, KUBECONFIG: cluster.api.kubeconfig(), NODE: `${cluster.node.pid}` };
   const env = { ...process.env, ...of, PATH: `${bin}:${process.env["PATH"]}` };
-  const argv = [BENCH, "--pods", "default/a,b", ...args];
-  const bench = spawn(process.execPath, argv, { env, stdio: ["ignore", "pipe", "pipe"] });
-  const exited = new Promise<number | null>((resolve) => bench.once("close", (code) => resolve(code)));
-  const outcome = Promise.all([exited, text(bench.stdout), text(bench.stderr)]).then(([exit, stdout, stderr]) => ({
-    exit,
-    stdout,
-    stderr,
-  }));
-  return { bench, outcome };
+  return start(process.execPath, [BENCH, "--pods", "default/a,b", ...args], { env });
 }
 
 /** How many iperf3 run on the node, by its own process table. */
@@ -89,7 +80,7 @@ async function startPods(cluster: Cluster): Promise<void> {
 export async function rdmaTests(t: Test, cluster: Cluster): Promise<void> {
   await startPods(cluster);
   await t.test("TCP where there is no RDMA device, marked as such", async (t) => {
-    const { exit, stdout, stderr } = await start(cluster, "--min-gbps", "0.001", "--allow-tcp").outcome;
+    const { exit, stdout, stderr } = await startBench(cluster, "--min-gbps", "0.001", "--allow-tcp");
     t.equal(exit, 0, stderr);
     t.match(stdout, /^rail0 +- +[\d.]+ TCP .* pod: TCP, no RDMA device/m, "no RDMA device here");
     t.match(stdout, /^rail1 +- +[\d.]+ TCP .* pod: TCP, no RDMA device/m);
@@ -97,10 +88,10 @@ export async function rdmaTests(t: Test, cluster: Cluster): Promise<void> {
   });
   for (const signal of ["SIGINT", "SIGKILL"] as const)
     await t.test(`${signal} ends what runs in the pods`, async (t) => {
-      const { bench, outcome } = start(cluster);
+      const bench = startBench(cluster);
       await until("server and client", async () => (await running(cluster)) === 2, 60_000);
       bench.kill(signal);
-      const { exit } = await outcome;
+      const { exit } = await bench;
       if (signal === "SIGINT") t.equal(exit, 130);
       else await until("the end of both", async () => (await running(cluster)) === 0, 60_000);
       t.equal(await running(cluster), 0);
