@@ -3,7 +3,7 @@
 // bench/out/ipam-scale.json. Needs root. RAILNET_SCALE_NODES and
 // RAILNET_SCALE_HELD for less.
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseCidr } from "../../ipam/address.ts";
@@ -16,6 +16,7 @@ import { ClusterNode } from "../../test/cluster/support/cluster-node.ts";
 import { FaultProxy } from "../../test/cluster/support/fault-proxy.ts";
 import { installAgent } from "../../test/cluster/support/install.ts";
 import { makeNode } from "../../test/cluster/support/objects.ts";
+import { useOf } from "../../test/cluster/support/process-use.ts";
 import { Place } from "./place.ts";
 import { quantile } from "./storm.ts";
 
@@ -77,7 +78,7 @@ async function one(block: number): Promise<void> {
 }
 
 async function phase(adds: number, block: number): Promise<Phase> {
-  const before = await place.api.metrics();
+  const before = useOf(place.api.pids.server).cpuSeconds;
   const [begin, ms] = [performance.now(), [] as number[]];
   let [next, failed] = [0, 0];
   const lane = async () => {
@@ -95,18 +96,14 @@ async function phase(adds: number, block: number): Promise<Phase> {
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
   const seconds = (performance.now() - begin) / 1000;
-  const cpu = (await place.api.metrics()).cpuSeconds - before.cpuSeconds;
+  const cpu = useOf(place.api.pids.server).cpuSeconds - before;
   ms.sort((a, b) => a - b);
   const result = { adds, failed, seconds: rounded(seconds), p50: rounded(quantile(ms, 0.5)), p99: rounded(quantile(ms, 0.99)), wallPerAdd: rounded((seconds * 1000) / adds), apiCpuPerAdd: rounded((cpu * 1000) / adds) }; // biome-ignore format: one record
   say(JSON.stringify(result));
   return result;
 }
 
-/** Of a process of this machine. */
-function residentMb(pid: number): number {
-  const [, kb] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))!;
-  return Math.round(Number(kb) / 1024);
-}
+const residentMb = (pid: number): number => Math.round(useOf(pid).residentMb);
 
 const first = await phase(1000, 0);
 const whole = NODES * PODS * RAILS;

@@ -7,6 +7,7 @@ import {
   type Owner,
   type Pool,
   type Released,
+  type Sandbox,
   type SlicedRange,
   type Store,
   StoreError,
@@ -63,7 +64,7 @@ export class DirectoryStore implements Store {
     });
   }
 
-  async find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">): Promise<Claim[]> {
+  async find(pool: Pool, who: Sandbox): Promise<Claim[]> {
     return this.#reading(pool, `search ${pool.name}`, (files) => foundIn(pool, files.all(), who));
   }
 

@@ -15,7 +15,7 @@ import { takeSlice } from "./kubernetes/slices.ts";
 import { Views } from "./kubernetes/views.ts";
 import { WhereaboutsLease } from "./kubernetes/whereabouts-lease.ts";
 import { isSandbox } from "./memory.ts";
-import type { Claim, Holder, Owner, Pool, Released, SlicedRange, Store, Taken } from "./store.ts";
+import type { Claim, Holder, Owner, Pool, Released, Sandbox, SlicedRange, Store, Taken } from "./store.ts";
 
 export interface KubernetesStoreOptions {
   readonly cluster: Cluster;
@@ -94,7 +94,7 @@ export class KubernetesStore implements Store {
     });
   }
 
-  find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">, signal?: AbortSignal): Promise<Claim[]> {
+  find(pool: Pool, who: Sandbox, signal?: AbortSignal): Promise<Claim[]> {
     return guarded(`search pool ${pool.name}`, async () => {
       const [object, reserved] = await Promise.all([
         this.#pools.get(pool.name, signal),
@@ -195,7 +195,7 @@ export class KubernetesStore implements Store {
 }
 
 /** The records of a pool that a sandbox has. */
-function recordsOf(pool: Pool, object: IpPool, who: Pick<Owner, "containerId" | "ifname">): Claim[] {
+function recordsOf(pool: Pool, object: IpPool, who: Sandbox): Claim[] {
   const view = new PoolView(pool, object);
   return Object.entries(object.spec.allocations ?? {}).flatMap(([key, record]) => {
     const [ip, owner] = [view.ipOf(key), ownerOfRecord(record)];

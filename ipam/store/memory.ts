@@ -6,6 +6,7 @@ import {
   type Owner,
   type Pool,
   type Released,
+  type Sandbox,
   type SlicedRange,
   type Store,
   StoreError,
@@ -39,7 +40,7 @@ export class MemoryStore implements Store {
     return outcome;
   }
 
-  async find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">): Promise<Claim[]> {
+  async find(pool: Pool, who: Sandbox): Promise<Claim[]> {
     return foundIn(pool, this.#of(pool), who);
   }
 
@@ -84,7 +85,7 @@ export function takenOf(pool: Pool, holdings: Holdings): Taken {
 export const interfaceKey = (podref: string, ifname: string): string => `${podref}/${ifname}`;
 
 /** The claims through one pool that a sandbox has. */
-export function foundIn(pool: Pool, holdings: Holdings, who: Pick<Owner, "containerId" | "ifname">): Claim[] {
+export function foundIn(pool: Pool, holdings: Holdings, who: Sandbox): Claim[] {
   return [...holdings].flatMap(([ip, all]) =>
     all
       .filter(({ pool: name, owner }) => name === pool.name && isSandbox(owner, who))
@@ -92,7 +93,7 @@ export function foundIn(pool: Pool, holdings: Holdings, who: Pick<Owner, "contai
   );
 }
 
-export const isSandbox = (owner: Owner, who: Pick<Owner, "containerId" | "ifname">): boolean =>
+export const isSandbox = (owner: Owner, who: Sandbox): boolean =>
   owner.containerId === who.containerId && owner.ifname === who.ifname;
 
 export const noSlices = (name: string): StoreError =>

@@ -14,6 +14,9 @@ export interface Owner {
   readonly node?: string;
 }
 
+/** A sandbox of an interface. `node` is where it ran. */
+export type Sandbox = Pick<Owner, "containerId" | "ifname" | "node">;
+
 /** Who has an address that a claim did not get. */
 export interface Holder extends Owner {
   /** Not through the pool of the claim: no race was lost, ranges overlap. */
@@ -86,7 +89,7 @@ export interface Store {
   /** Gives an address back if podref, ifname and container ID are the holder's. Idempotent. */
   release(claim: Claim, signal?: AbortSignal): Promise<Released>;
   /** Addresses of a pool that a sandbox holds, found by container ID and ifname: for attachments that no journal knows. */
-  find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">, signal?: AbortSignal): Promise<Claim[]>;
+  find(pool: Pool, who: Sandbox, signal?: AbortSignal): Promise<Claim[]>;
   holder(pool: Pool, ip: string, signal?: AbortSignal): Promise<Owner | undefined>;
   /** The slice of a node: the one it has, else one that is free; from then on it is its own. `10.20.1.0/24`. */
   slice(whole: SlicedRange, node: string, signal?: AbortSignal): Promise<string>;

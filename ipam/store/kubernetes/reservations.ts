@@ -11,7 +11,7 @@ import {
 } from "../../whereabouts/objects.ts";
 import { isSameInterface } from "../holding.ts";
 import { isSandbox } from "../memory.ts";
-import { type Claim, type Owner, type Pool, type Released, StoreError } from "../store.ts";
+import { type Claim, type Owner, type Pool, type Released, type Sandbox, StoreError } from "../store.ts";
 import { isGone, isOutdated, isTaken, isUnclear } from "./failure.ts";
 
 /** Answers that were unclear, or out of date by the time of the next request, before a call is given up. */
@@ -96,10 +96,10 @@ export class Reservations {
     return (await this.#cluster.list<Reservation>(RESERVATIONS, selection)).items;
   }
 
-  /** What a sandbox holds through a pool; those of Whereabouts do not say. */
-  async find(pool: Pool, who: Pick<Owner, "containerId" | "ifname">, signal?: AbortSignal): Promise<Claim[]> {
-    const example = toReservation({ pool, ip: "::", owner: { podref: "", ...who } });
-    const labelSelector = `${LABEL.container}=${example.metadata.labels?.[LABEL.container]}`;
+  /** What a sandbox holds through a pool, among what its node holds; those of Whereabouts do not say. */
+  async find(pool: Pool, who: Sandbox, signal?: AbortSignal): Promise<Claim[]> {
+    const [key, text] = who.node ? [LABEL.node, who.node] : [LABEL.pool, pool.name];
+    const labelSelector = `${key}=${labelValue(text)}`;
     const { items } = await this.#cluster.list<Reservation>(RESERVATIONS, { labelSelector, signal });
     return items.flatMap((found) => {
       const [ip, owner] = [ipOfReservation(pool.network, found.metadata.name), ownerOfReservation(found)];

@@ -5,6 +5,7 @@ import { ApiServer } from "../support/api-server.ts";
 import { ClusterNode } from "../support/cluster-node.ts";
 import { installAgent, installCrds, waitFor } from "../support/install.ts";
 import { makeNode, makePod } from "../support/objects.ts";
+import { useOf } from "../support/process-use.ts";
 
 t.setTimeout(300_000);
 const MINUTES = Number(process.env["RAILNET_IDLE_MINUTES"] ?? 0.7);
@@ -27,16 +28,6 @@ function requests(): Record<string, number> {
   }
   read = lines.length - 1;
   return counts;
-}
-
-interface Use {
-  readonly cpuSeconds: number;
-  readonly residentMb: number;
-}
-function useOf(pid: number): Use {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, residentMb: Number(kb) / 1024 };
 }
 
 t.test("railnet agent that nobody asks stays within 90 MB, 0.5 % of a processor and 2 requests a minute", async (t) => {

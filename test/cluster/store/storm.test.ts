@@ -6,7 +6,7 @@ import type { Mode } from "../../../ipam/kubernetes/mode.ts";
 import { rangeOf } from "../../../ipam/range.ts";
 import type { Pool } from "../../../ipam/store/store.ts";
 import { newNetwork, ownerOf, poolOf } from "../../ipam/store/names.ts";
-import { requestsBetween, total } from "../support/metrics.ts";
+import { requestsBetween, total } from "../support/requests.ts";
 import { OBJECTS, StorePlace } from "./support/place.ts";
 
 const place = await StorePlace.start();
@@ -18,9 +18,9 @@ const rangeIn = (pool: Pool) => rangeOf(parseCidr(pool.cidr)!);
 
 /** What the API server answered meanwhile. */
 async function counting<T>(work: () => Promise<T>): Promise<{ result: T; requests: Record<string, number> }> {
-  const before = await place.api.metrics();
+  const before = await place.api.requests();
   const result = await work();
-  return { result, requests: requestsBetween(before, await place.api.metrics(), WHEREABOUTS) };
+  return { result, requests: requestsBetween(before, await place.api.requests(), WHEREABOUTS) };
 }
 
 /** One of `nodes` stores each takes `each` addresses at once. */

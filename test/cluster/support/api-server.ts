@@ -4,9 +4,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Daemon } from "./daemon.ts";
-import { type Metrics, readMetrics } from "./metrics.ts";
 import { Pki } from "./pki.ts";
 import { RawClient } from "./raw.ts";
+import { type Requests, readRequests } from "./requests.ts";
 import { SMALL } from "./small.ts";
 
 const BIN = new URL("../../../.cache/peers/bin/", import.meta.url).pathname;
@@ -134,8 +134,9 @@ export class ApiServer implements AsyncDisposable {
     return status.token;
   }
 
-  async metrics(): Promise<Metrics> {
-    return readMetrics((await this.raw.request("GET", "/metrics", { accept: "text/plain" })).body);
+  /** Answered so far. */
+  async requests(): Promise<Requests> {
+    return readRequests((await this.raw.request("GET", "/metrics", { accept: "text/plain" })).body);
   }
 
   /** Processes, for measurements. */

@@ -42,7 +42,7 @@ export function ipam(args: readonly string[], { env = {}, cwd, input = "", onMes
     output.stderr += text;
     onMessage(text);
   });
-  child.stdin.end(input);
+  child.stdin.on("error", () => {}).end(input); // EPIPE: it has refused its arguments, and is gone
   return new Promise<Ran>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => {
