@@ -12,7 +12,7 @@ const USAGE = `usage: node bench/ipam/run.ts [option...]
 
 Addresses of Railnet and of the real Whereabouts on one real API server and etcd; prints a table, writes bench/out/ipam.json.
   --adds     ADDs of a storm (default 1000)
-  --storms   of Railnet with the pool's view, and as many without, in turn; medians count (default 3)
+  --storms   of Railnet with the pool's view, and as many without, in turn; medians count (default 5)
   --at-once  in flight (default 100)
   --peer     ADDs of Whereabouts' storm, which takes minutes (default as --adds); 0 leaves it out
   --nodes    simulated, an agent each (default 10)
@@ -23,7 +23,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       adds: { type: "string", default: "1000" },
-      storms: { type: "string", default: "3" },
+      storms: { type: "string", default: "5" },
       "at-once": { type: "string", default: "100" },
       peer: { type: "string" },
       nodes: { type: "string", default: "10" },

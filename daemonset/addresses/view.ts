@@ -8,8 +8,11 @@ import { ipOf, type Place, placeOf, rangeOfName } from "./pool-place.ts";
 import type { Reserved } from "./reserved.ts";
 import { UnbackedRecords } from "./unbacked.ts";
 
-/** Changes of one patch: two operations each, 512 in all. The API server refuses 10,000. */
-const MAX_CHANGES = 256;
+/**
+ * Changes of one patch: two operations each. The API server refuses 10,000, or 3 MB, which is ten times this. Few large
+ * patches, since each one costs it the whole object again: a thousand new records at once a quarter of four patches.
+ */
+const MAX_CHANGES = 1000;
 
 /**
  * Records that a pool may show. The API server spends about 0.1 ms on each with every patch, and an object holds 11,073
