@@ -1,10 +1,9 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { load } from "js-yaml";
 import { ApiServer } from "../../test/cluster/support/api-server.ts";
 import { ClusterNode } from "../../test/cluster/support/cluster-node.ts";
+import { settingsOfEngine } from "../../test/cluster/support/engine.ts";
 import { installAgent, installCrds } from "../../test/cluster/support/install.ts";
-import type { Json } from "../../test/cluster/support/raw.ts";
 import { Whereabouts } from "../../test/cluster/support/whereabouts.ts";
 
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
@@ -105,12 +104,4 @@ export class Place implements AsyncDisposable {
     await this.api.stop();
     rmSync(this.#runFolder, { recursive: true, force: true });
   }
-}
-
-/** What the DaemonSet's agents are started with. */
-function settingsOfEngine(): Record<string, string> {
-  const file = new URL("../../manifests/daemonset.yaml", import.meta.url);
-  const [{ env }] = (load(readFileSync(file, "utf8")) as Json).spec.template.spec.containers;
-  const settings = env.filter(({ name }: Json) => name.startsWith("BUN_JSC_"));
-  return Object.fromEntries(settings.map(({ name, value }: Json) => [name, value]));
 }

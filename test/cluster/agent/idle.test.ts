@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { ApiServer } from "../support/api-server.ts";
 import { ClusterNode } from "../support/cluster-node.ts";
+import { settingsOfEngine } from "../support/engine.ts";
 import { installAgent, installCrds, waitFor } from "../support/install.ts";
 import { makeNode, makePod } from "../support/objects.ts";
 import { useOf } from "../support/process-use.ts";
@@ -34,7 +35,11 @@ t.test("railnet agent that nobody asks stays within 90 MB, 0.5 % of a processor 
   const nodes: ClusterNode[] = [];
   for (const [i, name] of ["node-a", "node-b"].entries()) {
     await makeNode(api.raw, name);
-    const node = new ClusterNode(name, { folder: api.folder, kubeconfig: api.kubeconfig({ token }) });
+    const node = new ClusterNode(name, {
+      folder: api.folder,
+      kubeconfig: api.kubeconfig({ token }),
+      env: settingsOfEngine(),
+    });
     t.teardown(() => node.stop());
     await node.start("--health", `127.0.0.1:${19_808 + i}`);
     nodes.push(node);
