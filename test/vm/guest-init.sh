@@ -16,6 +16,8 @@ mount -t tmpfs t /rw; mkdir /rw/hot /rw/u /rw/w
 mount -t overlay -o lowerdir=/rw/hot:/host,upperdir=/rw/u,workdir=/rw/w o /root
 for d in proc sys dev; do mkdir -p "/root/$d"; mount --move "/$d" "/root/$d"; done
 mount -t tmpfs r /root/run; mount -t tmpfs tt /root/tmp; chmod 1777 /root/tmp
+project=${modules%/.cache/*} # programs of it are run in the guest, also when it lies in /tmp
+case $project in /tmp/*) mkdir -p "/root$project"; mount --bind "/host$project" "/root$project";; esac
 mkdir -p /root/x /root/dev/pts /root/dev/shm /root/run/netns /root/run/lock /root/usr/lib/modules
 mount -t devpts p /root/dev/pts; mount -t tmpfs m /root/dev/shm
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro x /root/x
