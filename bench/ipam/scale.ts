@@ -16,7 +16,7 @@ import { ClusterNode } from "../../test/cluster/support/cluster-node.ts";
 import { FaultProxy } from "../../test/cluster/support/fault-proxy.ts";
 import { installAgent } from "../../test/cluster/support/install.ts";
 import { makeNode } from "../../test/cluster/support/objects.ts";
-import { useOf } from "../../test/cluster/support/process-use.ts";
+import { useOf } from "../../test/netns/support/process-use.ts";
 import { Place } from "./place.ts";
 import { quantile } from "./storm.ts";
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import type { Netns } from "./netns.ts";
+import { useOf } from "./process-use.ts";
 import { type Ran, until } from "./run.ts";
 
 /** A node agent that runs. */
@@ -95,7 +96,6 @@ export class Agent {
 
   /** Resident memory in MB. */
   residentMb(): number {
-    const kb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"))?.[1];
-    return Number(kb) / 1024;
+    return useOf(this.pid).residentMb;
   }
 }
