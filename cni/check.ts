@@ -1,7 +1,7 @@
 import { lockAttachment } from "./attachment/claim.ts";
 import { Journal } from "./attachment/journal.ts";
+import { openOwnNetns } from "./attachment/own-netns.ts";
 import type { Attachment } from "./attachment/record.ts";
-import { openOwnNetns } from "./attachment/restore.ts";
 import { podDifferences } from "./attachment/verify.ts";
 import { ATTACH_CODE } from "./codes.ts";
 import { readConfig } from "./config.ts";

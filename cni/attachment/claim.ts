@@ -3,11 +3,12 @@ import type { Host } from "../host.ts";
 import { CniError, CODE } from "../protocol/error.ts";
 import { attachmentKey } from "../records/record-files.ts";
 import { detach, giveBackDevice } from "./detach.ts";
+import { isInPod } from "./find-link.ts";
 import { foreignOwner } from "./foreign.ts";
 import { Journal } from "./journal.ts";
 import { type Lock, Locks } from "./lock.ts";
+import { openOwnNetns } from "./own-netns.ts";
 import { type Attachment, describe } from "./record.ts";
-import { isInPod, openOwnNetns } from "./restore.ts";
 
 /** Bounded, below every runtime's own limit. */
 const ADD_WAIT_MS = 20_000;

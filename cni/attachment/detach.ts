@@ -6,8 +6,9 @@ import type { Call } from "../protocol/request.ts";
 import type { Verb } from "../protocol/version.ts";
 import { removeDeviceInfo } from "./device-info.ts";
 import { Journal } from "./journal.ts";
+import { openOwnNetns } from "./own-netns.ts";
 import type { Attachment } from "./record.ts";
-import { openOwnNetns, putBack } from "./restore.ts";
+import { putBack } from "./restore.ts";
 
 /** IPAM plugins get this long to release. */
 const RELEASE_TIMEOUT_MS = 30_000;

@@ -15,10 +15,10 @@ import { isIPv6 } from "../protocol/ip.ts";
 import type { Call } from "../protocol/request.ts";
 import type { Result } from "../protocol/result.ts";
 import type { Device } from "./device.ts";
+import { findLink } from "./find-link.ts";
 import { formatMark } from "./mark.ts";
 import type { Snapshot } from "./pf.ts";
 import { refuseDuplicates } from "./probe.ts";
-import { findLink } from "./restore.ts";
 import { routeMessages } from "./routes.ts";
 
 /** `IPV4_DEVCONF_*`, include/uapi/linux/ip.h: what several rails in one pod need, set in the request that moves the link. */

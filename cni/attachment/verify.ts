@@ -12,8 +12,8 @@ import { readSysctl } from "../kernel/sysctl.ts";
 import { isIPv6 } from "../protocol/ip.ts";
 import type { Call } from "../protocol/request.ts";
 import type { Interface, Result } from "../protocol/result.ts";
+import { findLink } from "./find-link.ts";
 import type { Attachment } from "./record.ts";
-import { findLink } from "./restore.ts";
 import { expectedRoutes, expectedRules } from "./routes.ts";
 
 /** What in the pod differs from what ADD set and prevResult says, one line each. Reads only. */

@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { lockDevice, sweepLocks, tryLockAttachment, tryLockDevice } from "../../cni/attachment/claim.ts";
 import { detach } from "../../cni/attachment/detach.ts";
+import { isInPod } from "../../cni/attachment/find-link.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
+import { openOwnNetns } from "../../cni/attachment/own-netns.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
-import { isInPod, openOwnNetns, putBack } from "../../cni/attachment/restore.ts";
+import { putBack } from "../../cni/attachment/restore.ts";
 import { straysInHost } from "../../cni/attachment/stray.ts";
 import type { Host } from "../../cni/host.ts";
 import type { Torn } from "../../cni/records/record-files.ts";

@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { isInPod } from "../../../cni/attachment/find-link.ts";
 import { Journal } from "../../../cni/attachment/journal.ts";
+import { openOwnNetns } from "../../../cni/attachment/own-netns.ts";
 import type { Attachment } from "../../../cni/attachment/record.ts";
-import { isInPod, openOwnNetns } from "../../../cni/attachment/restore.ts";
 import type { Host } from "../../../cni/host.ts";
 import { getLink, type Link, parseLink } from "../../../cni/kernel/link.ts";
 import { NetlinkSocket } from "../../../cni/kernel/netlink/socket.ts";
