@@ -1,17 +1,21 @@
 import { readFileSync, statSync } from "node:fs";
-import type { KubeConfig } from "@kubernetes/client-node";
 import { ApiError } from "./cluster.ts";
+import { ExecCredentials } from "./exec-credential.ts";
+import { type ClusterEntry, type Kubeconfig, readKubeconfig, type UserEntry } from "./kubeconfig.ts";
 import type { Tls } from "./transport.ts";
+
+/** A header's value; a list is sent as so many headers of that name. */
+export type Headers = Readonly<Record<string, string | readonly string[]>>;
 
 /** How to reach an API server, at one moment: tokens and certificates change. */
 export interface Access {
-  /** `https://host:port` */
+  /** `https://host:port`, and a path where the server is behind one. */
   readonly server: string;
   /** Of the kubeconfig's context; in a pod: the pod's. */
   readonly namespace: string | undefined;
   readonly tls: Tls;
   /** Authorization, impersonation. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Headers;
 }
 
 /** @param isFresh reads every file again: what was given last was refused. */
@@ -19,19 +23,19 @@ export type ReadAccess = (isFresh: boolean) => Promise<Access>;
 
 /**
  * Access by a kubeconfig, or with none by the service account of the pod. Files that it names are read at every call,
- * a token file at most once a minute, the kubeconfig itself when it has changed or access is asked for afresh.
+ * the kubeconfig itself when it has changed or access is asked for afresh.
  *
  * @throws {ApiError} that says what is wrong with the configuration.
  */
 export function accessBy(kubeconfig: string | undefined): ReadAccess {
-  let config: KubeConfig | undefined;
+  let source: Source | undefined;
   let changed = 0;
   return async (isFresh) => {
     try {
       const now = kubeconfig ? statSync(kubeconfig).mtimeMs : 0;
-      if (!config || isFresh || now !== changed) config = await load(kubeconfig);
+      if (!source || isFresh || now !== changed) source = await open(kubeconfig, source);
       changed = now;
-      return await read(config);
+      return await read(source, isFresh);
     } catch (cause) {
       const where = kubeconfig ? `kubeconfig ${kubeconfig}` : "the service account of this pod";
       throw new ApiError(`cannot read ${where}: ${(cause as Error).message}`, { cause });
@@ -39,67 +43,141 @@ export function accessBy(kubeconfig: string | undefined): ReadAccess {
   };
 }
 
-async function load(kubeconfig: string | undefined): Promise<KubeConfig> {
-  const { KubeConfig, loadYaml } = await import("@kubernetes/client-node");
-  const config = new KubeConfig();
-  if (!kubeconfig) {
-    config.loadFromCluster();
-    return config;
-  }
-  config.loadFromFile(kubeconfig);
-  addTokenFiles(config, loadYaml(readFileSync(kubeconfig, "utf8")));
-  return config;
+/** A kubeconfig, and who gives credentials where it is a program. */
+interface Source {
+  readonly config: Kubeconfig;
+  readonly exec: ExecCredentials | undefined;
+  readonly path: string | undefined;
 }
 
-/** client-node 2.0 knows `token-file`, which nobody writes, but not `tokenFile`, which client-go documents. */
-function addTokenFiles(config: KubeConfig, { users = [] }: RawConfig): void {
-  for (const { name, user } of users) {
-    const known = config.users.find((one) => one.name === name);
-    if (known && user?.tokenFile)
-      Object.assign(known, { authProvider: { name: "tokenFile", config: { tokenFile: user.tokenFile } } });
-  }
+async function open(path: string | undefined, before: Source | undefined): Promise<Source> {
+  const config = path ? await readKubeconfig(path) : ofPod();
+  const { user, cluster } = config;
+  const isSame = before && JSON.stringify(before.config) === JSON.stringify(config);
+  return { config, path, exec: isSame ? before.exec : user.exec && new ExecCredentials(user.exec, cluster) };
 }
 
-interface RawConfig {
-  readonly users?: readonly { readonly name: string; readonly user?: { readonly tokenFile?: string } }[];
-}
+const SECRETS = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-async function read(config: KubeConfig): Promise<Access> {
-  const cluster = config.getCurrentCluster();
-  if (!cluster) throw new Error(`its current-context "${config.currentContext}" names no cluster`);
-  if (!cluster.server.startsWith("https://"))
-    throw new Error(`its server ${cluster.server} is not an https:// address`);
-  if (cluster.proxyUrl) throw new Error("it names a proxy-url, which is not supported");
-  const options: Parameters<KubeConfig["applyToHTTPSOptions"]>[0] = {};
-  await config.applyToHTTPSOptions(options);
-  const { ca, cert, key, servername, auth, headers } = options as Applied;
+/** As client-go's rest.InClusterConfig(). */
+function ofPod(): Kubeconfig {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
+  if (!host || !port) throw new Error("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is no pod"); // biome-ignore format: one line
   return {
-    server: cluster.server.replace(/\/+$/, ""),
-    namespace: config.getContextObject(config.currentContext)?.namespace,
-    tls: {
-      ...(ca && { ca: `${ca}` }),
-      ...(cert && { cert: `${cert}` }),
-      ...(key && { key: `${key}` }),
-      ...(servername && { serverName: servername }),
-      rejectUnauthorized: !cluster.skipTLSVerify,
+    cluster: {
+      server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
+      "certificate-authority": `${SECRETS}/ca.crt`,
     },
-    headers: {
-      ...(auth && { Authorization: `Basic ${Buffer.from(auth).toString("base64")}` }),
-      ...trimmed(headers ?? {}),
-    },
+    user: { tokenFile: `${SECRETS}/token` },
+    namespace: readFileSync(`${SECRETS}/namespace`, "utf8").trim() || undefined,
   };
 }
 
-/** What client-node leaves in the options of a request. */
-interface Applied {
-  readonly ca?: Buffer | string;
-  readonly cert?: Buffer | string;
-  readonly key?: Buffer | string;
-  readonly servername?: string;
-  readonly auth?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+async function read({ config, exec, path }: Source, isFresh: boolean): Promise<Access> {
+  const { cluster, user, namespace } = config;
+  const credentials = await credentialsOf(user, exec, path, isFresh);
+  return {
+    server: serverOf(cluster),
+    namespace,
+    tls: { ...tlsOf(cluster), ...credentials.tls },
+    headers: { ...credentials.headers, ...impersonation(user) },
+  };
 }
 
-/** A token file's newline is no part of the token, and a header with one is refused. */
-const trimmed = (headers: Readonly<Record<string, string>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, `${value}`.trim()]));
+function serverOf(cluster: ClusterEntry & { readonly server: string }): string {
+  const { server } = cluster;
+  if (cluster["proxy-url"]) throw new Error("it names a proxy-url, which is not supported: name a server that is reached without"); // biome-ignore format: one line
+  // client-go: without a scheme it is https where anything else of TLS is said.
+  const saysTls = cluster["certificate-authority"] || cluster["certificate-authority-data"] || cluster["insecure-skip-tls-verify"]; // biome-ignore format: one line
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(server) || !saysTls ? server : `https://${server}`;
+  if (!/^https:\/\//i.test(url) || !URL.canParse(url)) throw new Error(`its server ${server} is not an https:// address`); // biome-ignore format: one line
+  return url.replace(/^https/i, "https").replace(/[?#].*$/, "").replace(/\/+$/, ""); // biome-ignore format: one line
+}
+
+function tlsOf(cluster: ClusterEntry): Tls {
+  const ca = pem(cluster, "certificate-authority");
+  const serverName = cluster["tls-server-name"];
+  const isUnchecked = cluster["insecure-skip-tls-verify"] === true;
+  if (isUnchecked && ca) throw new Error("it says insecure-skip-tls-verify and names a certificate-authority: want one of them"); // biome-ignore format: one line
+  return { ...(ca && { ca }), ...(serverName && { serverName }), rejectUnauthorized: !isUnchecked };
+}
+
+interface Credentials {
+  readonly tls?: Pick<Tls, "cert" | "key">;
+  readonly headers?: Headers;
+}
+
+/** As client-go: a program is asked only where nothing else is given. */
+async function credentialsOf(
+  user: UserEntry,
+  exec: ExecCredentials | undefined,
+  path: string | undefined,
+  isFresh: boolean,
+): Promise<Credentials> {
+  // biome-ignore format: one line
+  const cert = pem(user, "client-certificate");
+  const key = pem(user, "client-key");
+  if (!cert !== !key) throw new Error("its user has one of client-certificate and client-key: want both");
+  const token = tokenOf(user);
+  const { username, password = "" } = user;
+  if (username && token) throw new Error("its user has a username and a token: want one of them");
+  const provider = user["auth-provider"]?.name;
+  const tls = cert && key ? { tls: { cert, key } } : {};
+  if (token) return { ...tls, headers: bearer(token) };
+  if (username) return { ...tls, headers: { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` } }; // biome-ignore format: one line
+  if (cert) return tls;
+  if (provider !== undefined) return { headers: await byProvider(provider, path!) };
+  return exec ? byProgram(await exec.get(isFresh)) : {};
+}
+
+const byProgram = ({ token, clientCertificateData: cert, clientKeyData: key }: Awaited<ReturnType<ExecCredentials["get"]>>): Credentials => ({
+  ...(cert && key && { tls: { cert, key } }),
+  ...(token && { headers: bearer(token) }),
+}); // biome-ignore format: one line
+
+/** The one provider that client-go has left. */
+async function byProvider(name: string, path: string): Promise<Headers> {
+  if (name !== "oidc")
+    throw new Error(`its auth-provider ${JSON.stringify(name)} is not supported, as client-go's is not since Kubernetes 1.26: use exec`); // biome-ignore format: one line
+  const { KubeConfig } = await import("@kubernetes/client-node");
+  const config = new KubeConfig();
+  config.loadFromFile(path);
+  const options: { headers?: Record<string, string> } = {};
+  await config.applyToHTTPSOptions(options as never);
+  return { Authorization: `${options.headers?.["Authorization"]}` };
+}
+
+const bearer = (token: string): Headers => ({ Authorization: `Bearer ${token}` });
+
+/** The file wins; where it cannot be read, or is empty, what stands beside it counts. Its newline is no part of a token. */
+function tokenOf({ token, tokenFile }: UserEntry): string | undefined {
+  if (!tokenFile) return token;
+  try {
+    const text = readFileSync(tokenFile, "utf8").trim();
+    if (text) return text;
+    throw new Error(`its token file ${tokenFile} is empty`);
+  } catch (error) {
+    if (token) return token;
+    throw error;
+  }
+}
+
+/** Without `as` the rest of it does not count. */
+function impersonation(user: UserEntry): Headers {
+  if (!user.as) return {};
+  const groups = user["as-groups"] ?? [];
+  const extra = Object.entries(user["as-user-extra"] ?? {});
+  return {
+    "Impersonate-User": user.as,
+    ...(user["as-uid"] && { "Impersonate-Uid": user["as-uid"] }),
+    ...(groups.length > 0 && { "Impersonate-Group": groups }),
+    ...Object.fromEntries(extra.map(([key, values]) => [`Impersonate-Extra-${encodeURIComponent(key)}`, values])),
+  };
+}
+
+/** What stands in the kubeconfig comes before a file. */
+function pem<T extends object>(entry: T, key: keyof T & string): string | undefined {
+  const { [key]: path, [`${key}-data`]: data } = entry as Readonly<Record<string, string | undefined>>;
+  if (data) return Buffer.from(data, "base64").toString();
+  return path ? readFileSync(path, "utf8") : undefined;
+}

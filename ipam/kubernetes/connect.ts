@@ -14,8 +14,7 @@ export interface ConnectOptions extends CallerOptions {
 }
 
 /**
- * The way to an API server. Reads the configuration and loads `@kubernetes/client-node` for it (30 ms, 22 MB under Bun);
- * sends nothing yet.
+ * The way to an API server. Reads the configuration; sends nothing yet.
  *
  * @throws {ApiError} when the configuration cannot be used.
  */

@@ -1,5 +1,5 @@
 import { ApiError, type Resource } from "./cluster.ts";
-import { isUntrusted, type SendError } from "./transport.ts";
+import { type SendError, whyUntrusted } from "./transport.ts";
 
 /** What is asked of the server: `create overlappingrangeipreservations 10.0.0.1`, in the words of RBAC. */
 export interface Action {
@@ -51,11 +51,8 @@ export function refusal(action: Action, httpStatus: number, body: string): ApiEr
 /** Of a request without an answer. */
 export function silence(action: Action, server: string, error: SendError): ApiError {
   const isUnclear = isWrite(action) && error.wasSent;
-  const hint = isUntrusted(error.code)
-    ? "; its certificate is not signed by the CA of the kubeconfig"
-    : isUnclear
-      ? "; it may have been done all the same"
-      : "";
+  const untrusted = whyUntrusted(error.code);
+  const hint = untrusted ? `; ${untrusted}` : isUnclear ? "; it may have been done all the same" : "";
   const code = error.code && !error.message.includes(error.code) ? ` (${error.code})` : "";
   return new ApiError(`cannot ${words(action)} at ${server}: ${error.message}${code}${hint}`, {
     isUnclear,

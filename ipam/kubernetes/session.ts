@@ -38,7 +38,7 @@ export class Session {
     try {
       const access = await this.#read(isFresh);
       const isSame = this.#open && transportKey(this.#open.access) === transportKey(access);
-      const send = isSame ? this.#open!.send : await openTransport(access.server, access.tls);
+      const send = isSame ? this.#open!.send : await openTransport(access.server, access.tls, access.headers);
       this.#open = { access, send };
     } catch (error) {
       // A file that is being replaced: what was read last may still do.
@@ -49,4 +49,5 @@ export class Session {
   }
 }
 
-const transportKey = ({ server, tls }: Access): string => JSON.stringify([server, tls]);
+const transportKey = ({ server, tls, headers }: Access): string =>
+  JSON.stringify([server, tls, Object.values(headers).some((value) => typeof value !== "string")]);

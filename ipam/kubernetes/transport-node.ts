@@ -1,5 +1,6 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { Agent, type RequestOptions, request } from "node:https";
+import type { Headers } from "./access.ts";
 import { type HttpAnswer, type HttpRequest, neverSent, SendError, type Tls, type Transport } from "./transport.ts";
 
 export function httpsTransport(server: string, { serverName, ...tls }: Tls): Transport {
@@ -11,8 +12,11 @@ export function httpsTransport(server: string, { serverName, ...tls }: Tls): Tra
     maxFreeSockets: 64,
   });
   return ({ method, path, headers, body, signal }: HttpRequest) =>
-    exchange(`${server}${path}`, { method, headers: { ...headers, ...lengthOf(body) }, signal, agent }, body);
+    exchange(`${server}${path}`, { method, headers: { ...listed(headers), ...lengthOf(body) }, signal, agent }, body);
 }
+
+const listed = (headers: Headers): OutgoingHttpHeaders =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]])); // biome-ignore format: one line
 
 /** Node sends a DELETE's body without saying that there is one: the server would not see the preconditions. */
 const lengthOf = (body: string | undefined): Record<string, string> =>

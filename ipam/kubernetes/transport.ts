@@ -1,3 +1,5 @@
+import type { Headers } from "./access.ts";
+
 /** What a kubeconfig says of TLS; PEM texts. */
 export interface Tls {
   readonly ca?: string;
@@ -12,7 +14,7 @@ export interface HttpRequest {
   readonly method: string;
   /** With query. */
   readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Headers;
   readonly body?: string;
   readonly signal: AbortSignal;
 }
@@ -49,5 +51,15 @@ const NEVER_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|CERT_|UNABLE_TO_|DEPTH_ZE
 const UNTRUSTED = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_)/;
 
 export const neverSent = (code: string): boolean => NEVER_SENT.test(code);
-/** The server's certificate is not one that the kubeconfig's CA vouches for. */
+/** The server's certificate is not one that the kubeconfig's CA vouches for, or not for this name, or not now. */
 export const isUntrusted = (code: string): boolean => UNTRUSTED.test(code);
+
+/** What to do about a certificate that was refused; undefined for other codes. */
+export function whyUntrusted(code: string): string | undefined {
+  if (!isUntrusted(code)) return undefined;
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+    return "its certificate is for other names: name one of them as the kubeconfig's server, or as tls-server-name";
+  if (code === "CERT_HAS_EXPIRED") return "its certificate has expired, or this node's clock is ahead";
+  if (code === "CERT_NOT_YET_VALID") return "its certificate is not valid yet, or this node's clock is behind";
+  return "its certificate is not signed by the CA of the kubeconfig";
+}

@@ -41,6 +41,21 @@ for (const runtime of RUNTIMES)
       t.equal(proxy.counted(/POST/), before);
     });
 
+    t.test("a server whose certificate is for another name is refused, with what to name", async (t) => {
+      const cluster = { "tls-server-name": "other.local" };
+      const failure = await create("wrong-name", { kubeconfig: api.kubeconfig({ token, server: proxy.url, cluster }) });
+      t.match(failure, { name: "ApiError", status: 0, isUnclear: false });
+      t.match(failure!.message, "tls-server-name");
+      t.notMatch(failure!.message, "not signed by the CA");
+    });
+
+    t.test("several groups to act as arrive as several", async (t) => {
+      const asGroups = ["system:masters", "system:authenticated"];
+      const admin = api.kubeconfig({ user: { as: "somebody", "as-groups": asGroups } });
+      t.equal(await create("as-groups", { kubeconfig: admin }), undefined);
+      t.ok(await exists(`${runtime}.as-groups`));
+    });
+
     t.test("a kubeconfig whose CA is put right works from the next call on", async (t) => {
       const ca = `${api.folder}/ca-${runtime}.crt`;
       copyFileSync(stranger.path("ca.crt"), ca);

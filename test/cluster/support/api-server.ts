@@ -33,6 +33,18 @@ export function peer(name: string): string {
   return path;
 }
 
+/** What a kubeconfig of the server says other than an administrator's. */
+export interface KubeconfigOptions {
+  readonly server?: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+  readonly ca?: string;
+  readonly namespace?: string;
+  /** Further keys of its cluster and its user. */
+  readonly cluster?: object;
+  readonly user?: object;
+}
+
 /** etcd and kube-apiserver on loopback with TLS and RBAC, ready in about 5 s. No controllers: nothing is done to objects by others. */
 export class ApiServer implements AsyncDisposable {
   readonly folder: string;
@@ -100,9 +112,7 @@ export class ApiServer implements AsyncDisposable {
    * @param options.tokenFile read by the client again and again.
    * @param options.ca path of the certificate that must have signed the server's. Default: the true one.
    */
-  kubeconfig(
-    options: { server?: string; token?: string; tokenFile?: string; ca?: string; namespace?: string } = {},
-  ): string {
+  kubeconfig(options: KubeconfigOptions = {}): string {
     const { server = this.url, tokenFile, ca = this.pki.path("ca.crt"), namespace } = options;
     const token = options.token ?? (server === this.url ? undefined : this.adminToken);
     const user = tokenFile
@@ -113,8 +123,8 @@ export class ApiServer implements AsyncDisposable {
     const config = {
       apiVersion: "v1",
       kind: "Config",
-      clusters: [{ name: "test", cluster: { server, "certificate-authority": ca } }],
-      users: [{ name: "user", user }],
+      clusters: [{ name: "test", cluster: { server, "certificate-authority": ca, ...options.cluster } }],
+      users: [{ name: "user", user: { ...user, ...options.user } }],
       contexts: [{ name: "test", context: { cluster: "test", user: "user", ...(namespace && { namespace }) } }],
       "current-context": "test",
     };
