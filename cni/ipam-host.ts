@@ -6,6 +6,7 @@ import type { IpamStep } from "../ipam/steps.ts";
 import type { Storage } from "../ipam/storage.ts";
 import type { AddressLock } from "../ipam/store/directory.ts";
 import type { Store } from "../ipam/store/store.ts";
+import { readNodeName } from "../ipam/whereabouts/flat-file.ts";
 import { Locks } from "./attachment/lock.ts";
 import type { Paths } from "./host.ts";
 import { onHost } from "./host-root.ts";
@@ -61,14 +62,16 @@ function readText(path: string): string | undefined {
 }
 
 /**
- * Root's own settings of this node, `/etc/railnet/node.json`; without that file the defaults.
+ * Root's own settings of this node, `/etc/railnet/node.json`; without that file the defaults. The node's name is in it if
+ * anything says it: the settings, NODENAME, Whereabouts' installer.
  *
  * @throws {CniError} 7 for a file that is no JSON object.
  */
 export function readNodePolicy({ nodeConfig }: Paths, env: Readonly<Record<string, string | undefined>>): NodePolicy {
   const text = readText(nodeConfig);
   const policy = text === undefined ? {} : parsePolicy(text, nodeConfig);
-  return { ...(env["NODENAME"] && { node: env["NODENAME"] }), ...policy };
+  const node = policy.node || env["NODENAME"] || readNodeName(policy, readText);
+  return { ...policy, ...(node && { node }) };
 }
 
 function parsePolicy(text: string, path: string): NodePolicy {

@@ -40,13 +40,13 @@ export interface IpamHost {
 
 /** `/etc/railnet/node.json`, root's own. */
 export interface NodePolicy {
-  /** Name of this node in the cluster; default: NODENAME of the environment, else the host's name. */
+  /** Name of this node in the cluster; default: NODENAME of the environment, else as Whereabouts' installer says, else the host's name. */
   readonly node?: string;
   /** Network configurations may name `kubernetes.kubeconfig`, `configuration_path` and the like. */
   readonly trustNetworkConfig?: boolean;
   /** IPAM types that are ours besides `railnet-ipam`: `["whereabouts"]` during and after a takeover. */
   readonly aliases?: readonly string[];
-  /** Of the API server, where no flat file names one. */
+  /** Of the API server. Comes before what Whereabouts' flat file names. */
   readonly kubeconfig?: string;
   /** Directory of the `directory` store; default `<stateDir>/addresses`. */
   readonly directory?: string;

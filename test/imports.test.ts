@@ -22,6 +22,7 @@ const EDGES = [
   "cni/run.ts",
   "cni/protocol/edges.ts",
   "daemonset/kernel-worker.ts",
+  "ipam/kubernetes/environment.ts",
   "daemonset/log.ts",
   /^daemonset\/commands\//,
 ];

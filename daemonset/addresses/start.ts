@@ -8,7 +8,7 @@ import type { Storage } from "../../ipam/storage.ts";
 import { toStoreError } from "../../ipam/store/kubernetes/failure.ts";
 import { openStore } from "../../ipam/store/open.ts";
 import type { Store } from "../../ipam/store/store.ts";
-import { readFlatFile } from "../../ipam/whereabouts/flat-file.ts";
+import { kubeconfigOfNode } from "../../ipam/whereabouts/flat-file.ts";
 import type { EventRecorder } from "../events/recorder.ts";
 import { repeat } from "../loop.ts";
 import { type Counters, noCounts } from "./counters.ts";
@@ -72,7 +72,7 @@ export function startAddresses(options: AddressesOptions): Addresses {
 /** The work behind the store begins with the agent, not with its first ADD: the pods of before need it too. */
 async function openClusterOf({ host }: AddressService, log: Log): Promise<void> {
   try {
-    const kubeconfig = readFlatFile({}, host)?.kubernetes?.kubeconfig ?? host.policy.kubeconfig;
+    const kubeconfig = kubeconfigOfNode(host);
     if (kubeconfig) await host.store({ kind: "kubernetes", kubeconfig });
   } catch (err) {
     log.warn({ err }, "cannot look after the cluster's addresses until an ADD reaches it");

@@ -1,11 +1,9 @@
 import { readFileSync, statSync } from "node:fs";
 import { ApiError } from "./cluster.ts";
+import { environment } from "./environment.ts";
 import { ExecCredentials } from "./exec-credential.ts";
 import { type ClusterEntry, type Kubeconfig, readKubeconfig, type UserEntry } from "./kubeconfig.ts";
-import type { Tls } from "./transport.ts";
-
-/** A header's value; a list is sent as so many headers of that name. */
-export type Headers = Readonly<Record<string, string | readonly string[]>>;
+import type { Headers, Tls } from "./transport.ts";
 
 /** How to reach an API server, at one moment: tokens and certificates change. */
 export interface Access {
@@ -61,7 +59,7 @@ const SECRETS = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** As client-go's rest.InClusterConfig(). */
 function ofPod(): Kubeconfig {
-  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment();
   if (!host || !port) throw new Error("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is no pod"); // biome-ignore format: one line
   return {
     cluster: {

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { environment } from "./environment.ts";
 import type { ClusterEntry, ExecEntry } from "./kubeconfig.ts";
 
 /** What a program of a kubeconfig's `exec` gave: client.authentication.k8s.io, `ExecCredential.status`. */
@@ -79,7 +80,7 @@ function run({ command, args, env }: ExecEntry, info: Readonly<Record<string, st
   const given = Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]));
   return new Promise((resolve, reject) => {
     const child = spawn(command, args ?? [], {
-      env: { ...process.env, ...given, ...info },
+      env: { ...environment(), ...given, ...info },
       stdio: ["ignore", "pipe", "pipe"],
       signal: AbortSignal.timeout(TIME_LIMIT_MS),
       killSignal: "SIGKILL",

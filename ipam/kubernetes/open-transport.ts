@@ -1,5 +1,4 @@
-import type { Headers } from "./access.ts";
-import type { Tls, Transport } from "./transport.ts";
+import type { Headers, Tls, Transport } from "./transport.ts";
 
 /**
  * Under Bun its own fetch, under Node node:https, because neither serves both: Bun's undici ignores client-node's

@@ -1,7 +1,14 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { Agent, type RequestOptions, request } from "node:https";
-import type { Headers } from "./access.ts";
-import { type HttpAnswer, type HttpRequest, neverSent, SendError, type Tls, type Transport } from "./transport.ts";
+import {
+  type Headers,
+  type HttpAnswer,
+  type HttpRequest,
+  neverSent,
+  SendError,
+  type Tls,
+  type Transport,
+} from "./transport.ts";
 
 export function httpsTransport(server: string, { serverName, ...tls }: Tls): Transport {
   const agent = new Agent({

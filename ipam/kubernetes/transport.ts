@@ -1,4 +1,5 @@
-import type { Headers } from "./access.ts";
+/** A list is sent as so many headers of that name. */
+export type Headers = Readonly<Record<string, string | readonly string[]>>;
 
 /** What a kubeconfig says of TLS; PEM texts. */
 export interface Tls {

@@ -56,7 +56,7 @@ export function readIpamConfig(call: Call, host: ConfigHost): IpamConfig {
   if (!flat) requireFlatFile(own.fields, host);
   const fields = mergeFields(own.fields, flat ?? {});
   const read = strict ? readRanges(fields) : readable(fields);
-  const storage = storageOf(fields, host, { hasFlatFile: flat !== undefined, meansCluster: own.meansCluster });
+  const storage = storageOf(own.fields, flat, host, own);
   const gateway = readGateway(fields.gateway, strict);
   const ranges = toPoolRanges(read, settingsOf(fields, gateway, storage), strict);
   const given = strict ? addressesOf(call, fields, ranges, gateway) : { fixed: [], requested: [] };

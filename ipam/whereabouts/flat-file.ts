@@ -1,6 +1,7 @@
+import { dirname } from "node:path";
 import { CniError, CODE } from "../../cni/protocol/error.ts";
 import { parseJson } from "../../cni/protocol/json.ts";
-import type { IpamHost } from "../host.ts";
+import type { IpamHost, NodePolicy } from "../host.ts";
 import type { Storage } from "../storage.ts";
 import { type IpamFields, readIpamFields } from "./fields.ts";
 import { requireAddresses } from "./ranges.ts";
@@ -27,6 +28,28 @@ export function readFlatFile(
     const fields = readIpamFields(parse(content, path), path) ?? {};
     requireAddresses(fields, `LoadIPAMConfig Flatfile (${path})`, content);
     return fields;
+  }
+  return undefined;
+}
+
+/**
+ * Of the cluster that this node is in: root's own settings come before what Whereabouts' installer has written, whose
+ * service account has other rights and whose token ends with its pod.
+ *
+ * @throws {CniError} what readFlatFile() throws.
+ */
+export const kubeconfigOfNode = (host: Pick<IpamHost, "readText" | "policy">): string | undefined =>
+  host.policy.kubeconfig ?? readFlatFile({}, host)?.kubernetes?.kubeconfig;
+
+/** What Whereabouts' installer says of this node: a file `nodename` beside the flat file (script/lib.sh, 0.9.4). */
+export function readNodeName(
+  { flatFiles = FLAT_FILES }: NodePolicy,
+  readText: IpamHost["readText"],
+): string | undefined {
+  // biome-ignore format: one line
+  for (const path of flatFiles) {
+    const name = readText(`${dirname(path)}/nodename`)?.trim();
+    if (name) return name;
   }
   return undefined;
 }
@@ -64,21 +87,24 @@ export function requireFlatFile({ type, kubernetes }: IpamFields, { policy }: Pi
 }
 
 /**
- * Where addresses are kept. A configuration that means a cluster never falls back to a directory of this node: the
- * same address would be given out on every node.
+ * Where addresses are kept: as the network configuration says, where it may; else root's own settings of this node; else
+ * Whereabouts' flat file. A configuration that means a cluster never falls back to a directory of this node: the same
+ * address would be given out on every node.
  *
- * @param fields merged; what a network configuration may not say is left out of it already.
+ * @param own what the network configuration says and may say.
+ * @param flat the flat file, undefined when there is none.
  * @throws {CniError} 999 in Whereabouts' words when there is no kubeconfig where there should be one.
  */
 export function storageOf(
-  fields: IpamFields,
+  own: IpamFields,
+  flat: IpamFields | undefined,
   { policy, stateDir }: Pick<IpamHost, "policy" | "stateDir">,
-  { hasFlatFile, meansCluster }: { readonly hasFlatFile: boolean; readonly meansCluster: boolean },
+  { meansCluster }: { readonly meansCluster: boolean },
 ): Storage {
-  const kubeconfig = fields.kubernetes?.kubeconfig ?? policy.kubeconfig;
+  const kubeconfig = own.kubernetes?.kubeconfig ?? policy.kubeconfig ?? flat?.kubernetes?.kubeconfig;
   if (kubeconfig) return { kind: "kubernetes", kubeconfig };
   if (policy.directory) return { kind: "directory", path: policy.directory };
-  if (hasFlatFile || meansCluster) throw new CniError(CODE.INTERNAL, NO_STORAGE);
+  if (flat || meansCluster) throw new CniError(CODE.INTERNAL, NO_STORAGE);
   return { kind: "directory", path: `${stateDir}/addresses` };
 }
 

@@ -3,6 +3,7 @@ import t from "tap";
 import { CniError } from "../../../cni/protocol/error.ts";
 import { toText } from "../../../ipam/address.ts";
 import { candidates } from "../../../ipam/allocate.ts";
+import { kubeconfigOfNode, readNodeName } from "../../../ipam/whereabouts/flat-file.ts";
 import { callOf, type Given, POD, read } from "./support.ts";
 
 const RANGE = "10.0.0.0/24";
@@ -117,7 +118,7 @@ const NAMED = { kubernetes: { kubeconfig: "/own" } };
 for (const { when, ipam, files = {}, policy = {}, want } of [
   { when: "whereabouts with a flat file", ipam: THEIRS, files: { [STANDARD[1]!]: flat({}) }, want: { kind: "kubernetes", kubeconfig: "/flat" } },
   { when: "whereabouts with the node's kubeconfig", ipam: THEIRS, policy: { kubeconfig: "/node" }, want: { kind: "kubernetes", kubeconfig: "/node" } },
-  { when: "the flat file's kubeconfig before the node's", ipam: THEIRS, files: { [STANDARD[1]!]: flat({}) }, policy: { kubeconfig: "/node" }, want: { kind: "kubernetes", kubeconfig: "/flat" } },
+  { when: "the node's kubeconfig before the flat file's", ipam: THEIRS, files: { [STANDARD[1]!]: flat({}) }, policy: { kubeconfig: "/node" }, want: { kind: "kubernetes", kubeconfig: "/node" } },
   { when: "the configuration's, trusted, before both", ipam: { ...THEIRS, ...NAMED }, files: { [STANDARD[1]!]: flat({}) }, policy: { kubeconfig: "/node", trustNetworkConfig: true }, want: { kind: "kubernetes", kubeconfig: "/own" } },
   { when: "the configuration's, not trusted", ipam: { ...THEIRS, ...NAMED }, files: { [STANDARD[1]!]: flat({}) }, want: { kind: "kubernetes", kubeconfig: "/flat" } },
   { when: "the configuration's, trusted, without a flat file", ipam: { ...THEIRS, ...NAMED }, policy: { trustNetworkConfig: true }, want: { kind: "kubernetes", kubeconfig: "/own" } },
@@ -313,3 +314,20 @@ function isRead(given: Given): boolean {
     return false;
   }
 }
+
+for (const { when, policy = {}, files = {}, want } of [
+  { when: "root's settings say none", files: { [STANDARD[1]!]: flat({}) }, want: "/flat" },
+  { when: "root's settings name one, and the flat file cannot be read", policy: { kubeconfig: "/node" }, files: { [STANDARD[1]!]: "{" }, want: "/node" },
+  { when: "nothing names one", want: undefined },
+]) // biome-ignore format: rows
+  t.test(`kubeconfigOfNode() is ${want} when ${when}`, async (t) => {
+    const readText = (path: string) => (files as Record<string, string>)[path];
+    t.equal(kubeconfigOfNode({ policy, readText }), want);
+  });
+
+t.test("readNodeName() is what Whereabouts' installer has written beside the first flat file", async (t) => {
+  const files: Record<string, string> = { "/etc/cni/net.d/whereabouts.d/nodename": "node-a.example.com\n" };
+  const readText = (path: string) => files[path];
+  t.equal(readNodeName({}, readText), "node-a.example.com");
+  t.equal(readNodeName({ flatFiles: [] }, readText), undefined);
+});
