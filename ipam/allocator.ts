@@ -20,6 +20,8 @@ export interface AllocatorOptions {
   readonly signal?: AbortSignal;
   /** Before the store is asked: from here on the address may be the owner's, whatever happens. */
   readonly beforeClaim?: (pool: Pool, ip: string) => void;
+  /** {@link Claim.isOver} */
+  readonly isOver?: (holder: Owner) => boolean;
   /** @param holder who has it; undefined: it is the owner's now. */
   readonly afterClaim?: (pool: Pool, ip: string, holder: Owner | undefined) => void;
 }
@@ -41,7 +43,7 @@ export class Allocator {
   }
 
   /**
-   * One address for an interface. Idempotent: what the interface (podref and ifname) has in this pool it keeps.
+   * One address for an interface. Idempotent: what the interface (podref and ifname) of this pod has in this pool it keeps.
    *
    * @returns the address, canonical.
    * @throws {CniError} when it is not to be had: the range is exhausted (999), or the asked one has an owner (100).
@@ -53,7 +55,7 @@ export class Allocator {
     const { signal } = this.#options;
     for (let look = 0; look < MAX_LOOKS; look++) {
       const taken = await this.#store.taken(pool, { fresh: look > 0, signal });
-      const first = [wish.kept, taken.of(owner.podref, owner.ifname), ...(wish.preferred?.(taken) ?? [])];
+      const first = [wish.kept, ...taken.of(owner.podref, owner.ifname), ...(wish.preferred?.(taken) ?? [])];
       const ip = await this.#claimAny(source, owner, first, taken);
       if (ip) return ip;
       if (look > 0 && next(range, taken, () => false, taken.order) === undefined) break;
@@ -102,13 +104,13 @@ export class Allocator {
 
   /** @returns the holder when it is somebody else's. */
   async #try(pool: Pool, ip: string, owner: Owner): Promise<Holder | undefined> {
-    const { beforeClaim, afterClaim, signal } = this.#options;
+    const { beforeClaim, afterClaim, isOver, signal } = this.#options;
     const address = toNumber(ip);
     const { busy } = contentionOf(this.#store, pool);
     busy.add(address);
     try {
       beforeClaim?.(pool, ip);
-      const holder = await this.#store.claim({ pool, ip, owner }, signal);
+      const holder = await this.#store.claim({ pool, ip, owner, ...(isOver && { isOver }) }, signal);
       afterClaim?.(pool, ip, holder);
       return holder;
     } finally {

@@ -4,6 +4,7 @@ import type { IpamHost } from "./host.ts";
 import type { ClaimJournal, ClaimRecord } from "./journal.ts";
 import type { PoolRange } from "./pool-range.ts";
 import { contains, type Range } from "./range.ts";
+import { isAlive } from "./sandbox.ts";
 import type { Owner, Pool, Store, Taken } from "./store/store.ts";
 
 /** What an ADD wants of one range besides "any". */
@@ -35,6 +36,7 @@ export class Claimer {
       signal: host.signal,
       beforeClaim: (pool, ip) => this.#note(pool, ip),
       afterClaim: (_pool, _ip, holder) => this.#settle(holder),
+      isOver: (holder) => this.#isOver(holder),
     });
   }
 
@@ -62,6 +64,14 @@ export class Claimer {
   #note(pool: Pool, ip: string): void {
     this.#save({ addresses: [...this.record.addresses, { pool, ip }] });
     this.#host.step("ipam-add-candidate-journalled");
+  }
+
+  /** Of a sandbox that was added on this node: it is one of the same pod, or runs no more. What nobody here knows may run elsewhere. */
+  #isOver({ containerId, ifname, podref }: Owner): boolean {
+    const found = this.#journal.find(containerId, ifname);
+    if (found?.owner.podref !== podref) return false;
+    const { podUid } = this.record.owner;
+    return (podUid !== undefined && found.owner.podUid === podUid) || !isAlive(found, this.#host);
   }
 
   /** The first time whole, in the place of what an earlier ADD left. */

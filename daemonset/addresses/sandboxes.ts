@@ -2,6 +2,7 @@ import { noteAndRelease } from "../../ipam/del.ts";
 import type { IpamHost } from "../../ipam/host.ts";
 import { ClaimJournal, type ClaimRecord } from "../../ipam/journal.ts";
 import { lockAttachment } from "../../ipam/lock.ts";
+import { isAlive } from "../../ipam/sandbox.ts";
 import type { Owner } from "../../ipam/store/store.ts";
 
 type Who = Pick<Owner, "containerId" | "ifname">;
@@ -22,20 +23,15 @@ export interface Sandboxes {
   lock(who: Who): Promise<Disposable>;
 }
 
-/** By the namespaces that ADD saw: the same path and the same inode. */
 export function sandboxesOf(host: IpamHost): Sandboxes {
   const journal = new ClaimJournal(host.stateDir);
-  const isAlive = ({ netns, netnsInode }: ClaimRecord): boolean => {
-    const inode = host.inode(netns);
-    return netnsInode === 0 ? inode !== 0 : inode === netnsInode;
-  };
   return {
     journal,
-    isAlive,
+    isAlive: (record) => isAlive(record, host),
     async end({ owner, phase }) {
       using _lock = await lockAttachment(owner, host);
       const now = journal.find(owner.containerId, owner.ifname);
-      if (now && now.phase === phase && phase !== "releasing" && !isAlive(now))
+      if (now && now.phase === phase && phase !== "releasing" && !isAlive(now, host))
         await noteAndRelease(now, journal, host);
     },
     isReleased: ({ containerId, ifname }) =>

@@ -45,10 +45,11 @@ export class DirectoryStore implements Store {
     return this.#reading(pool, `list the addresses of ${pool.name}`, (files) => takenOf(pool, files.all()));
   }
 
-  async claim({ pool, ip, owner }: Claim, signal?: AbortSignal): Promise<Owner | undefined> {
+  async claim(claim: Claim, signal?: AbortSignal): Promise<Owner | undefined> {
+    const { pool, ip } = claim;
     return await this.#changing(pool, ip, `claim ${ip}`, signal, (files) => {
       const before = files.read(ip);
-      const after = claimed(before, pool, owner);
+      const after = claimed(before, claim);
       if ("podref" in after) return after;
       files.write(ip, before, after);
       return undefined;

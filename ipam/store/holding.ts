@@ -1,4 +1,4 @@
-import type { Owner, Pool, Released } from "./store.ts";
+import type { Claim, Owner, Pool, Released } from "./store.ts";
 
 /** Who holds an address, and through which pool. An address of a network may have one per pool that is not `overlapping`. */
 export interface Holding {
@@ -8,8 +8,16 @@ export interface Holding {
   readonly owner: Owner;
 }
 
-/** The same interface of the same pod, in whichever sandbox. */
+/** The same interface of a pod of the same name, in whichever sandbox. */
 export const isSameInterface = (a: Owner, b: Owner): boolean => a.podref === b.podref && a.ifname === b.ifname;
+
+/**
+ * Whether a claim takes an address over from its holder: from an earlier sandbox of the same pod, or from a pod of that
+ * name whose sandbox is known to be over. Where neither says a UID, the name counts.
+ */
+export const takesOver = (holder: Owner, { owner, isOver }: Pick<Claim, "owner" | "isOver">): boolean =>
+  isSameInterface(holder, owner) &&
+  (holder.containerId === owner.containerId || holder.podUid === owner.podUid || isOver?.(holder) === true);
 
 /** What stands in the way of a claim through `pool`, or is that claim: an address has one holding in a pool, and one overlapping one. */
 export const concerns =
@@ -18,16 +26,13 @@ export const concerns =
     held.pool === name || held.pool === "" || (held.overlapping && overlapping);
 
 /**
- * Whether a claim of `owner` through `pool` takes a holding over. Not through another pool: a pod with two ranges that
- * overlap would have one address twice.
+ * What a claim makes of an address' holdings: the new ones, or who is in the way. Nothing is taken over through another
+ * pool: a pod with two ranges that overlap would have one address twice.
  */
-export const isOwn = (held: Holding, pool: Pool, owner: Owner): boolean =>
-  held.pool === pool.name && isSameInterface(held.owner, owner);
-
-/** What a claim makes of an address' holdings: the new ones, or who is in the way. */
-export function claimed(holdings: readonly Holding[], pool: Pool, owner: Owner): readonly Holding[] | Owner {
+export function claimed(holdings: readonly Holding[], claim: Claim): readonly Holding[] | Owner {
+  const { pool, owner } = claim;
   const concerned = holdings.filter(concerns(pool));
-  const other = concerned.find((held) => !isOwn(held, pool, owner));
+  const other = concerned.find((held) => held.pool !== pool.name || !takesOver(held.owner, claim));
   if (other) return other.owner;
   const rest = holdings.filter((held) => !concerned.includes(held));
   return [...rest, { pool: pool.name, overlapping: pool.overlapping, owner }];
@@ -41,7 +46,7 @@ export function released(
 ): { readonly outcome: Released; readonly rest: readonly Holding[] } {
   const held = holdings.find(concerns(pool));
   if (!held) return { outcome: "absent", rest: holdings };
-  if (!isOwn(held, pool, owner) || held.owner.containerId !== owner.containerId)
-    return { outcome: "foreign", rest: holdings };
+  const isOwn = held.pool === pool.name && isSameInterface(held.owner, owner);
+  if (!isOwn || held.owner.containerId !== owner.containerId) return { outcome: "foreign", rest: holdings };
   return { outcome: "released", rest: holdings.filter((one) => one !== held) };
 }

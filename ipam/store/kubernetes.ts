@@ -10,7 +10,7 @@ import { Overlaps } from "./kubernetes/overlaps.ts";
 import { PoolView } from "./kubernetes/pool-view.ts";
 import { Pools } from "./kubernetes/pools.ts";
 import { RecordWriter, type Removal } from "./kubernetes/record-writer.ts";
-import { Reservations } from "./kubernetes/reservations.ts";
+import { type Held, Reservations, type Won } from "./kubernetes/reservations.ts";
 import { takeSlice } from "./kubernetes/slices.ts";
 import { Views } from "./kubernetes/views.ts";
 import { WhereaboutsLease } from "./kubernetes/whereabouts-lease.ts";
@@ -135,8 +135,8 @@ export class KubernetesStore implements Store {
   }
 
   async #reserve(claim: Claim, signal?: AbortSignal): Promise<Holder | undefined> {
-    const held = await this.#reservations.claim(claim, signal);
-    return held && { ...held.owner, isElsewhere: held.pool !== claim.pool.name };
+    const outcome = await this.#reservations.claim(claim, signal);
+    return "owner" in outcome ? holderIn(claim.pool, outcome) : undefined;
   }
 
   #releaseFast(claim: Claim, signal?: AbortSignal): Promise<Released> {
@@ -151,9 +151,9 @@ export class KubernetesStore implements Store {
     const { pool, ip } = claim;
     const elsewhere = pool.overlapping && (await this.#overlaps.holder(pool, ip));
     if (elsewhere) return { ...elsewhere, isElsewhere: true };
-    const reserved = pool.overlapping && (await this.#reserve(claim, signal));
-    if (reserved) return reserved;
-    const recorded = await this.#writer(pool, view).write(view.keyOf(ip), claim.owner);
+    const reserved = pool.overlapping ? await this.#reservations.claim(claim, signal) : {};
+    if ("owner" in reserved) return holderIn(pool, reserved);
+    const recorded = await this.#writer(pool, view).write(view.keyOf(ip), alsoOver(claim, reserved));
     if (recorded && pool.overlapping) {
       const { podref, ifname, containerId } = recorded;
       this.#options.log.warn(
@@ -193,6 +193,15 @@ export class KubernetesStore implements Store {
     return made;
   }
 }
+
+/** Who is in the way of a claim through `pool`. */
+const holderIn = (pool: Pool, held: Held): Holder => ({ ...held.owner, isElsewhere: held.pool !== pool.name });
+
+/** Whose reservation went over to a claim, by its pod's UID, is over in the record too, which says none. */
+const alsoOver = (claim: Claim, { from }: Won): Claim => ({
+  ...claim,
+  isOver: (holder) => holder.containerId === from?.containerId || claim.isOver?.(holder) === true,
+});
 
 /** The records of a pool that a sandbox has. */
 function recordsOf(pool: Pool, object: IpPool, who: Sandbox): Claim[] {

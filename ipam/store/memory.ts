@@ -24,9 +24,10 @@ export class MemoryStore implements Store {
     return takenOf(pool, this.#of(pool));
   }
 
-  async claim({ pool, ip, owner }: Claim): Promise<Owner | undefined> {
+  async claim(claim: Claim): Promise<Owner | undefined> {
+    const { pool, ip } = claim;
     const holdings = this.#of(pool);
-    const after = claimed(holdings.get(ip) ?? [], pool, owner);
+    const after = claimed(holdings.get(ip) ?? [], claim);
     if ("podref" in after) return after;
     holdings.set(ip, after);
     return undefined;
@@ -66,17 +67,19 @@ export class MemoryStore implements Store {
 /** A view of the holdings of one network, as one of its pools sees it. It stays as it is when they change. */
 export function takenOf(pool: Pool, holdings: Holdings): Taken {
   const addresses = new AddressSet();
-  const own = new Map<string, string>();
+  const own = new Map<string, string[]>();
   for (const [ip, all] of holdings) {
     const held = isInNetwork(ip, pool.cidr) && all.find(concerns(pool));
     if (!held) continue;
     addresses.add(toNumber(ip));
-    if (held.pool === pool.name) own.set(interfaceKey(held.owner.podref, held.owner.ifname), ip);
+    if (held.pool !== pool.name) continue;
+    const key = interfaceKey(held.owner.podref, held.owner.ifname);
+    own.set(key, [...(own.get(key) ?? []), ip]);
   }
   return {
     has: (address) => addresses.has(address),
     run: (address) => addresses.run(address),
-    of: (podref, ifname) => own.get(interfaceKey(podref, ifname)),
+    of: (podref, ifname) => own.get(interfaceKey(podref, ifname)) ?? [],
     order: "lowest",
   };
 }

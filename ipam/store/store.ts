@@ -40,6 +40,11 @@ export interface Claim {
   /** Canonical, as canonicalIp() gives it. */
   readonly ip: string;
   readonly owner: Owner;
+  /**
+   * Whether the caller knows that a sandbox of this interface is over, though the store cannot tell: only then, or when it
+   * is one of the same pod, by UID, its address goes over to this claim. Default: nothing is known.
+   */
+  readonly isOver?: (holder: Owner) => boolean;
 }
 
 /** A range of which every node has a slice, with `node_slice_size`. */
@@ -60,8 +65,8 @@ export interface Taken {
   has(address: bigint): boolean;
   /** The whole run of taken addresses around one, where it is known (AddressSet): candidates() jumps over it. */
   run?(address: bigint): Span | undefined;
-  /** The canonical address that an interface (podref and ifname) holds, by whichever sandbox. */
-  of(podref: string, ifname: string): string | undefined;
+  /** The canonical addresses that an interface (podref and ifname) holds, by whichever sandbox, of whichever pod of that name. */
+  of(podref: string, ifname: string): readonly string[];
   /** Where candidates come from: beside a live Whereabouts, which takes the lowest, from the other end. */
   readonly order: "lowest" | "highest";
 }
@@ -79,8 +84,9 @@ export interface Store {
   /** @param options.fresh asks the place where allocations live, not what is remembered: before "exhausted" is said. */
   taken(pool: Pool, options?: { readonly fresh?: boolean; readonly signal?: AbortSignal | undefined }): Promise<Taken>;
   /**
-   * Takes an address. Atomic: of all callers one gets it. An address that the same interface holds goes over to the
-   * sandbox of this claim, so calling again is harmless.
+   * Takes an address. Atomic: of all callers one gets it. An address that the same interface of the same pod (by UID)
+   * holds goes over to the sandbox of this claim, so calling again is harmless. A pod of that name with another UID may
+   * still run on a node that is cut off: it keeps its address, unless the claim knows that its sandbox is over.
    *
    * @returns undefined when it is the claim's; else who has it.
    * @throws {StoreError} also when the outcome stays unclear: the address must then be released.

@@ -25,8 +25,8 @@ export class PoolView {
   #records = new Map<bigint, PoolRecord>();
   #reserved = new Map<string, Interface | undefined>();
   #taken = new AddressSet();
-  /** Address by interface: what this pool gave to it. */
-  #own = new Map<string, bigint>();
+  /** Addresses by interface: what this pool gave to it. More than one where pods of one name are not all gone. */
+  #own = new Map<string, Set<bigint>>();
 
   /** @throws {CniError} for a pool whose `spec.range` is none. */
   constructor(pool: Pool, object: IpPool) {
@@ -57,7 +57,7 @@ export class PoolView {
     for (const [ip] of this.#reserved) if (!this.#records.has(toNumber(ip))) this.#taken.delete(toNumber(ip));
     this.#reserved = new Map();
     this.#own = new Map();
-    for (const [address, record] of this.#records) this.#own.set(keyOfRecord(record), address);
+    for (const [address, record] of this.#records) this.#give(keyOfRecord(record), address);
     for (const [ip, owner] of this.#within(reservations)) this.add(ip, owner);
   }
 
@@ -74,7 +74,7 @@ export class PoolView {
   add(ip: string, owner?: Interface): void {
     this.#reserved.set(ip, owner);
     this.#taken.add(toNumber(ip));
-    if (owner) this.#own.set(interfaceKey(owner.podref, owner.ifname), toNumber(ip));
+    if (owner) this.#give(interfaceKey(owner.podref, owner.ifname), toNumber(ip));
   }
 
   remove(ip: string, owner: Interface): void {
@@ -86,7 +86,8 @@ export class PoolView {
     this.#taken.delete(address);
     this.#records.delete(address);
     const key = interfaceKey(podref, ifname);
-    if (this.#own.get(key) === address) this.#own.delete(key);
+    const own = this.#own.get(key);
+    if (own?.delete(address) && own.size === 0) this.#own.delete(key);
   }
 
   /** @throws {CniError} for an address too far from the base of the pool. */
@@ -110,7 +111,13 @@ export class PoolView {
     }
     this.#records.set(address, record);
     this.#taken.add(address);
-    this.#own.set(keyOfRecord(record), address);
+    this.#give(keyOfRecord(record), address);
+  }
+
+  #give(key: string, address: bigint): void {
+    const own = this.#own.get(key);
+    if (own) own.add(address);
+    else this.#own.set(key, new Set([address]));
   }
 
   /** The canonical address of a key; undefined for a key that is none. */
@@ -125,8 +132,8 @@ export class PoolView {
       has: (address) => this.#taken.has(address),
       run: (address) => this.#taken.run(address),
       of: (podref, ifname) => {
-        const value = this.#own.get(interfaceKey(podref, ifname));
-        return value === undefined ? undefined : toText({ isV6: this.#base.isV6, value });
+        const own = this.#own.get(interfaceKey(podref, ifname)) ?? [];
+        return [...own].map((value) => toText({ isV6: this.#base.isV6, value }));
       },
     };
   }

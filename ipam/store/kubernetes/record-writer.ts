@@ -1,7 +1,7 @@
 import { ApiError, type Cluster, IP_POOLS } from "../../kubernetes/cluster.ts";
 import type { IpamStep } from "../../steps.ts";
 import { toRecord } from "../../whereabouts/objects.ts";
-import { type Owner, type Released, StoreError } from "../store.ts";
+import { type Claim, type Owner, type Released, StoreError } from "../store.ts";
 import { isGone, isOutdated, isUnclear } from "./failure.ts";
 import type { PoolView } from "./pool-view.ts";
 import { type Change, made, type Outcome, operations, settled } from "./record-change.ts";
@@ -61,8 +61,8 @@ export class RecordWriter {
   }
 
   /** @returns who has the address when it is somebody else. @throws {ApiError} {StoreError} */
-  async write(key: string, owner: Owner): Promise<Owner | undefined> {
-    const outcome = await this.#enqueue({ kind: "write", key, owner });
+  async write(key: string, { owner, isOver }: Pick<Claim, "owner" | "isOver">): Promise<Owner | undefined> {
+    const outcome = await this.#enqueue({ kind: "write", key, owner, ...(isOver && { isOver }) });
     if (outcome.kind === "held") return outcome.owner;
     this.#step("store-record-written");
     return undefined;

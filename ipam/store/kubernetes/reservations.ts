@@ -9,7 +9,7 @@ import {
   textOf,
   toReservation,
 } from "../../whereabouts/objects.ts";
-import { isSameInterface } from "../holding.ts";
+import { isSameInterface, takesOver } from "../holding.ts";
 import { isSandbox } from "../memory.ts";
 import { type Claim, type Owner, type Pool, type Released, type Sandbox, StoreError } from "../store.ts";
 import { isGone, isOutdated, isTaken, isUnclear } from "./failure.ts";
@@ -22,6 +22,12 @@ export interface Held {
   readonly owner: Owner;
   /** Name of the pool; undefined where Whereabouts made the reservation. */
   readonly pool: string | undefined;
+}
+
+/** An address that is the claim's. */
+export interface Won {
+  /** The sandbox that it went over from. */
+  readonly from?: Owner;
 }
 
 /**
@@ -38,15 +44,16 @@ export class Reservations {
     this.#step = step;
   }
 
-  /** One request when nobody else is there. @returns undefined when the address is the claim's, else who has it. */
-  async claim(claim: Claim, signal?: AbortSignal): Promise<Held | undefined> {
+  /** One request when nobody else is there. */
+  async claim(claim: Claim, signal?: AbortSignal): Promise<Held | Won> {
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-      if (await this.#create(claim, signal)) return undefined;
+      if (await this.#create(claim, signal)) return {};
       const found = await this.get(claim.pool, claim.ip, signal);
       if (!found) continue; // given back meanwhile, or an unclear answer meant no
-      if (!isOfClaim(found, claim)) return heldBy(found);
-      if (found.spec.containerid === claim.owner.containerId) return undefined;
-      if (await this.#handOver(found, claim, signal)) return undefined;
+      const from = holderFor(found, claim);
+      if (!isOfClaim(found, claim) || !takesOver(from, claim)) return heldBy(found);
+      if (found.spec.containerid === claim.owner.containerId) return {};
+      if (await this.#handOver(found, claim, signal)) return { from };
     }
     throw new StoreError("unclear", `cannot claim ${claim.ip}: ${MAX_TRIES} tries did not tell who has it; try again`);
   }
@@ -164,6 +171,12 @@ const foreign = (keys: Readonly<Record<string, string>> = {}): Record<string, st
 const poolOf = ({ metadata }: Reservation): string | undefined => textOf(metadata, LABEL.pool);
 
 export const heldBy = (found: Reservation): Held => ({ owner: ownerOfReservation(found), pool: poolOf(found) });
+
+/** A label's UID in the words of the claim: a long one is there as its hash. */
+function holderFor(found: Reservation, { owner: { podUid } }: Claim): Owner {
+  const holder = ownerOfReservation(found);
+  return podUid && holder.podUid === labelValue(podUid) ? { ...holder, podUid } : holder;
+}
 
 /** Of the same interface, and through the same pool as far as it says. */
 function isOfClaim(found: Reservation, { pool, owner }: Claim): boolean {

@@ -97,7 +97,7 @@ t.test("KubernetesStore takes over what Whereabouts gave to an earlier sandbox, 
   const pool = newPool();
   const [store, owner] = [await place.open("coexist"), ownerOf("p", "ours")];
   const ip = await addThere(pool, "p", "theirs");
-  t.equal((await store.taken(pool)).of("team/p", "net1"), ip);
+  t.same((await store.taken(pool)).of("team/p", "net1"), [ip]);
   t.equal(await store.claim({ pool, ip, owner }), undefined);
   t.same([...(await place.recordedIn(pool))], [[ip, owner.containerId]]);
   await delThere(pool, "p", "theirs"); // late: its record is ours by now
@@ -152,7 +152,7 @@ t.test("KubernetesStore leaves keys that are none, and records of nobody, as the
   };
   await makePool(pool, pool.cidr, junk);
   const store = await place.open("coexist");
-  t.same((await store.taken(pool)).of("team/p", "net1"), undefined, "a record without ifname is nobody's");
+  t.same((await store.taken(pool)).of("team/p", "net1"), [], "a record without ifname is nobody's");
   for (const last of [1, 2, 4]) t.equal(await store.claim({ pool, ip: `10.20.0.${last}`, owner: ownerOf(`n${last}`) }), undefined); // biome-ignore format: one line
   t.equal((await store.claim({ pool, ip: "10.20.0.3", owner: ownerOf("n3") }))?.containerId, "resv:node-a");
   t.equal((await store.claim({ pool, ip: "10.20.0.5", owner: ownerOf("p") }))?.containerId, "c1");
@@ -173,7 +173,7 @@ t.test("KubernetesStore counts keys from the literal base of a pool, as Whereabo
     // biome-ignore format: one line
     t.equal(await store.claim({ pool, ip, owner: ownerOf(`p-${key}`) }), undefined);
     t.equal((await place.records(pool.name))[key].podref, `team/p-${key}`);
-    t.equal((await store.taken(pool, { fresh: true })).of(`team/p-${key}`, "net1"), ip);
+    t.same((await store.taken(pool, { fresh: true })).of(`team/p-${key}`, "net1"), [ip]);
   }
   t.equal(await addThere(pool, "p-7", "theirs"), "10.20.20.7", "Whereabouts reads the key as we wrote it");
 });

@@ -1,6 +1,7 @@
 import t from "tap";
 import { claimsToKeep, healing, missing } from "../../../daemonset/addresses/plan-heal.ts";
 import type { ClaimRecord } from "../../../ipam/journal.ts";
+import type { Owner } from "../../../ipam/store/store.ts";
 
 const owner = { podref: "default/a", ifname: "net1", containerId: "a1" };
 const rail0 = { name: "rail0-10.0.0.0-24", cidr: "10.0.0.0/24", network: "rail0", overlapping: true };
@@ -50,7 +51,7 @@ t.test("missing() finds claims by the name that Whereabouts gives their reservat
   );
 });
 
-for (const { when, holder, want } of [
+for (const { when, uid, holder, want } of [
   { when: "nobody has it", holder: undefined, want: "make" },
   { when: "it has it", holder: owner, want: "leave" },
   { when: "a newer sandbox of the interface has it", holder: { ...owner, containerId: "a2" }, want: "leave" },
@@ -61,7 +62,19 @@ for (const { when, holder, want } of [
   },
   { when: "another interface of the pod has it", holder: { ...owner, ifname: "net2" }, want: "duplicate" },
   { when: "another pod has it", holder: { ...owner, podref: "default/b" }, want: "duplicate" },
-])
+  {
+    when: "a newer sandbox of its pod has it",
+    uid: "u",
+    holder: { ...owner, containerId: "a2", podUid: "u" },
+    want: "leave",
+  },
+  {
+    when: "another pod of its name has it",
+    uid: "u",
+    holder: { ...owner, containerId: "a2", podUid: "v" },
+    want: "duplicate",
+  },
+] as { when: string; uid?: string; holder?: Owner; want: string }[])
   t.test(`healing() of a claim when ${when}: ${want}`, async (t) => {
-    t.equal(healing({ pool: rail0, ip: "10.0.0.5", owner }, holder), want);
+    t.equal(healing({ pool: rail0, ip: "10.0.0.5", owner: { ...owner, ...(uid && { podUid: uid }) } }, holder), want);
   });

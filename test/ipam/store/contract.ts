@@ -80,6 +80,41 @@ export function testStore(name: string, place: Place, { overlapping = true } = {
     t.equal(who(now), who(ownerOf("p", "new")));
   });
 
+  test("claim() hands an address over within one pod, and never to another one of its name", async (t) => {
+    const [pool, first, second] = [newPool(), await place.open(), await place.open()];
+    const ip = "10.20.0.40";
+    const old = ownerOf("p", "old", { podUid: "uid-1" });
+    await first.claim({ pool, ip, owner: old });
+    const elsewhere = { podUid: "uid-2", node: "node-2" };
+    for (const claim of [
+      { owner: ownerOf("p", "new", elsewhere) },
+      { owner: ownerOf("p", "new", elsewhere), isOver: () => false },
+      ...(overlapping ? [{ owner: ownerOf("p", "new") }] : []), // where nobody says a UID, the name counts
+    ])
+      t.equal(who(await second.claim({ pool, ip, ...claim })), who(old), "its node may be cut off, and it may live");
+    t.same([...(await place.look(pool))], [[ip, old.containerId]]);
+    t.equal(await second.release({ pool, ip, owner: ownerOf("p", "new", elsewhere) }), "foreign");
+    if (!overlapping) return; // a pool's record says no UID
+    const next = ownerOf("p", "next", { podUid: "uid-1" });
+    t.equal(await second.claim({ pool, ip, owner: next }), undefined, "a new sandbox of the same pod");
+    t.same([...(await place.look(pool))], [[ip, next.containerId]]);
+  });
+
+  test("claim() takes an address over from a pod of its name whose sandbox is known to be over", async (t) => {
+    const [pool, first, second] = [newPool(), await place.open(), await place.open()];
+    const ip = "10.20.0.41";
+    const [old, fresh] = [ownerOf("p", "old", { podUid: "uid-1" }), ownerOf("p", "new", { podUid: "uid-2" })];
+    await first.claim({ pool, ip, owner: old });
+    const asked: string[] = [];
+    const isOver = (holder: Owner) => asked.push(holder.containerId) > 0;
+    t.equal(await second.claim({ pool, ip, owner: fresh, isOver }), undefined);
+    t.same(new Set(asked), new Set([old.containerId]));
+    t.same([...(await place.look(pool))], [[ip, fresh.containerId]]);
+    t.equal(await first.release({ pool, ip, owner: old }), "foreign");
+    const isNever = () => t.fail("another pod is never asked about") !== undefined;
+    t.equal(who(await first.claim({ pool, ip, owner: ownerOf("q"), isOver: isNever })), who(fresh));
+  });
+
   test("claim() does not hand over to another interface or pod of the same sandbox", async (t) => {
     const [pool, store] = [newPool(), await place.open()];
     const ip = "10.20.0.11";
@@ -186,13 +221,13 @@ export function testStore(name: string, place: Place, { overlapping = true } = {
     await store.claim({ pool, ip: "10.20.0.8", owner: ownerOf("p", "old", { ifname: "net2" }) });
     for (const one of [store, other]) {
       const taken = await one.taken(pool, { fresh: true });
-      t.equal(taken.of("team/p", "net1"), "10.20.0.6");
-      t.equal(taken.of("team/p", "net2"), "10.20.0.8");
-      t.equal(taken.of("team/p", "net3"), undefined);
-      t.equal(taken.of("team/q", "net1"), undefined);
+      t.same(taken.of("team/p", "net1"), ["10.20.0.6"]);
+      t.same(taken.of("team/p", "net2"), ["10.20.0.8"]);
+      t.same(taken.of("team/p", "net3"), []);
+      t.same(taken.of("team/q", "net1"), []);
     }
     await store.release({ pool, ip: "10.20.0.6", owner: ownerOf("p", "old") });
-    t.equal((await store.taken(pool)).of("team/p", "net1"), undefined);
+    t.same((await store.taken(pool)).of("team/p", "net1"), []);
   });
 
   test("two networks with equal addresses do not know of each other", async (t) => {
@@ -227,7 +262,7 @@ export function testStore(name: string, place: Place, { overlapping = true } = {
       const [store, ip, owner] = [await place.open(), "10.20.0.5", ownerOf("p")];
       await store.claim({ pool: wide, ip, owner });
       t.equal(who(await store.claim({ pool: narrow, ip, owner })), who(owner));
-      t.equal((await store.taken(narrow, { fresh: true })).of(owner.podref, owner.ifname), undefined);
+      t.same((await store.taken(narrow, { fresh: true })).of(owner.podref, owner.ifname), []);
       t.equal(await store.release({ pool: narrow, ip, owner }), "foreign", "it is the other pool's");
       t.equal(await store.release({ pool: wide, ip, owner }), "released");
     });
@@ -244,7 +279,7 @@ export function testStore(name: string, place: Place, { overlapping = true } = {
       t.same([...(await place.look(pool))], [[ip, owner.containerId]]);
       const taken = await other.taken(pool, { fresh: true });
       t.same([taken.has(toNumber(ip)), taken.has(toNumber(free))], [true, false]);
-      t.equal(taken.of(owner.podref, owner.ifname), ip);
+      t.same(taken.of(owner.podref, owner.ifname), [ip]);
       t.same((await other.find(pool, owner)).map((claim) => claim.ip), [ip]); // biome-ignore format: one row
       t.equal(await other.release({ pool, ip, owner }), "released");
       t.equal((await place.look(pool)).size, 0);

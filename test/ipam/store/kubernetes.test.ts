@@ -6,7 +6,7 @@ import { cidrOfPool } from "../../../ipam/store/kubernetes/overlaps.ts";
 import { PoolView } from "../../../ipam/store/kubernetes/pool-view.ts";
 import { type Change, operations, settled } from "../../../ipam/store/kubernetes/record-change.ts";
 import { Shared } from "../../../ipam/store/kubernetes/shared.ts";
-import { StoreError } from "../../../ipam/store/store.ts";
+import { type Owner, StoreError } from "../../../ipam/store/store.ts";
 import type { IpPool, PoolRecord, Reservation } from "../../../ipam/whereabouts/objects.ts";
 import { ownerOf, poolOf } from "./names.ts";
 
@@ -40,20 +40,33 @@ t.test("operations() test what they change, and never the version of the pool", 
     { op: "add", path: "/spec/allocations/5", value: { id: OWNER.containerId, ifname: "net1", podref: "team/p" } },
   ]);
   t.same(operations(change("write"), foreign), operations(change("write"), undefined));
-  const isInterface = [
+  const isOf = (containerId: string) => [
     { op: "test", path: "/spec/allocations/5/podref", value: "team/p" },
     { op: "test", path: "/spec/allocations/5/ifname", value: "net1" },
+    { op: "test", path: "/spec/allocations/5/id", value: containerId },
   ];
   t.same(operations(change("write"), old), [
-    ...isInterface,
+    ...isOf("old"),
     { op: "replace", path: "/spec/allocations/5/id", value: OWNER.containerId },
   ]);
   for (const remembered of [undefined, foreign, own])
     t.same(operations(change("remove"), remembered), [
-      ...isInterface,
-      { op: "test", path: "/spec/allocations/5/id", value: OWNER.containerId },
+      ...isOf(OWNER.containerId),
       { op: "remove", path: "/spec/allocations/5" },
     ]);
+});
+
+t.test("a record of a pod of the same name is held, unless its sandbox is known to be over", async (t) => {
+  const owner = { ...OWNER, podUid: "uid-2" };
+  const isOver = ({ containerId }: Owner) => containerId === "old";
+  t.match(settled({ kind: "write", key: "5", owner }, old), { kind: "held", owner: { containerId: "old" } });
+  t.same(operations({ kind: "write", key: "5", owner }, old)[0], {
+    op: "test",
+    path: "/spec/allocations/5",
+    value: null,
+  });
+  t.equal(settled({ kind: "write", key: "5", owner, isOver }, old), undefined);
+  t.equal(operations({ kind: "write", key: "5", owner, isOver }, old).at(-1)?.op, "replace");
 });
 
 for (const { network, name, want } of [
@@ -95,9 +108,9 @@ t.test("PoolView knows records, reservations and what it is told, and nothing of
   const taken = view.taken("lowest");
   t.same([2, 3, 4, 5, 6, 7, 8].filter((last) => taken.has(at(last))), [3, 4, 5, 8]); // biome-ignore format: one line
   t.same(taken.run?.(at(4)), { first: at(3), last: at(5) });
-  t.equal(taken.of("team/p", "net1"), "10.20.0.3");
-  t.equal(taken.of("team/r", "net1"), "10.20.0.4");
-  t.equal(taken.of("team/wide", "net1"), undefined, "it is another pool's");
+  t.same(taken.of("team/p", "net1"), ["10.20.0.3"]);
+  t.same(taken.of("team/r", "net1"), ["10.20.0.4"]);
+  t.same(taken.of("team/wide", "net1"), [], "it is another pool's");
 });
 
 t.test("PoolView keeps reservations over a look at the records, and forgets what is released", async (t) => {
@@ -107,12 +120,12 @@ t.test("PoolView keeps reservations over a look at the records, and forgets what
   view.update(object({ 9: foreign }, pool.cidr, true));
   t.same([3, 4, 9].map((last) => taken.has(at(last))), [false, true, true]); // biome-ignore format: one line
   t.ok(view.isAdopted);
-  t.equal(taken.of("team/r", "net1"), "10.20.0.4");
+  t.same(taken.of("team/r", "net1"), ["10.20.0.4"]);
   view.remove("10.20.0.4", { podref: "team/r", ifname: "net1" });
   view.remove("10.20.0.9", { podref: "team/q", ifname: "net1" });
   t.same([4, 9].map((last) => taken.has(at(last))), [false, false]); // biome-ignore format: one line
-  t.equal(taken.of("team/r", "net1"), undefined);
-  t.equal(taken.of("team/q", "net1"), undefined);
+  t.same(taken.of("team/r", "net1"), []);
+  t.same(taken.of("team/q", "net1"), []);
   view.updateReservations([]);
   t.equal(view.recordCount, 0);
 });
