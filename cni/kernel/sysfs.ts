@@ -106,13 +106,16 @@ export const hasRdmaCm = (root: string): boolean => existsSync(join(root, "class
 export const rdmaDeviceBehind = (root: string, pci: string, uverbs: string): string | undefined =>
   line(join(device(root, pci), "infiniband_verbs", uverbs, "ibdev"));
 
+/** Of a link: neither a path nor dots alone. */
+const isName = (netdev: string): boolean => !netdev.includes("/") && /[^.]/.test(netdev);
+
 /** Bytes; undefined when this sysfs shows no such link. */
 export const mtuOf = (root: string, netdev: string): number | undefined =>
-  /^[^/]*[^/.][^/]*$/.test(netdev) ? number(join(root, "class/net", netdev, "mtu")) : undefined;
+  isName(netdev) ? number(join(root, "class/net", netdev, "mtu")) : undefined;
 
 /** Mb/s; undefined without carrier, or where the driver does not know. */
 export const speedOf = (root: string, netdev: string): number | undefined =>
-  /^[^/]*[^/.][^/]*$/.test(netdev) ? number(join(root, "class/net", netdev, "speed")) : undefined;
+  isName(netdev) ? number(join(root, "class/net", netdev, "speed")) : undefined;
 
 /** NUMA node; undefined where there is none, which the kernel says as -1. */
 export const numaNodeOf = (root: string, pci: string): number | undefined =>

@@ -12,7 +12,7 @@ export const isIPv6 = (address: string): boolean => address.includes(":");
  */
 export function canonicalIp(text: string): string | undefined {
   if (IPV4.test(text)) return text;
-  if (!/^[\da-fA-F:.]*:[\da-fA-F:.]*$/.test(text)) return undefined;
+  if (!isIPv6(text) || !/^[\da-fA-F:.]*$/.test(text)) return undefined;
   const canonical = URL.parse(`http://[${text}]/`)?.hostname.slice(1, -1);
   return canonical && /^::ffff:[\da-f]+:[\da-f]+$/.test(canonical) ? undefined : canonical;
 }

@@ -16,7 +16,7 @@ export interface RdmaOfVf {
 export function rdmaOf(sysfs: string, vf: string): RdmaOfVf | undefined {
   const names = rdmaCharDevicesOf(sysfs, vf);
   const pathOf = (kind: string) => {
-    const name = names.find((one) => one.replace(/\d+$/, "") === kind);
+    const name = names.find((one) => /^\D+/.exec(one)?.[0] === kind);
     return name && { [kind]: `/dev/infiniband/${name}` };
   };
   const uverbs = names.find((name) => name.startsWith("uverbs"));

@@ -66,7 +66,7 @@ export function parseRails(text: string): Rail[] {
 }
 
 function parseYaml(text: string): unknown[] {
-  if (/^(\s*(#.*)?\n?)*$/.test(text)) return [];
+  if (text.split("\n").every(isBlank)) return [];
   let value: unknown;
   try {
     value = load(text, { schema: FAILSAFE_SCHEMA });
@@ -77,6 +77,8 @@ function parseYaml(text: string): unknown[] {
   if (!Array.isArray(value)) throw new Error(`cannot read rails: want a list such as ${EXAMPLE}`);
   return value;
 }
+
+const isBlank = (line: string): boolean => ["", "#"].includes(line.trim().charAt(0));
 
 function readRail(entry: unknown, index: number): Rail {
   const at = `entry ${index + 1}`;

@@ -41,7 +41,7 @@ async function* pieces({ body }: Response): AsyncGenerator<Uint8Array> {
 
 function fail(cause: Error & { code?: unknown }): never {
   const code = typeof cause.code === "string" ? cause.code : "";
-  throw new SendError(cause.message.replace(/ For more information.*$/, ""), {
+  throw new SendError(cause.message.split(" For more information", 1)[0]!, {
     code,
     wasSent: !neverSent(code),
     cause,

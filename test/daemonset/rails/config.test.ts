@@ -36,6 +36,12 @@ for (const text of ["", "\n", "# no rails\n", "[]", "  # a\n\n  # b\n[]\n"])
     t.same(parseRails(text), []);
   });
 
+t.test("parseRails() of a megabyte of comments and blanks, with a mistake behind, is no work", async (t) => {
+  const comments = `${" # a comment, \t\n\n".repeat(30_000)}${" ".repeat(500_000)}\n`;
+  t.same(parseRails(comments), []);
+  t.throws(() => parseRails(`${comments}rail0`), /want a list such as/);
+});
+
 t.test("parseRails() takes JSON, which is YAML", async (t) => {
   t.equal(parseRails(JSON.stringify([{ name: "a", vfs: 2, pf: { drivers: ["igb"] } }]))[0]!.vfs, 2);
 });
