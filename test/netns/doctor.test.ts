@@ -104,6 +104,13 @@ for (const { when, make, mend, want } of [
     t.same((await doctor()).wrong, [], "and then nothing");
   });
 
+t.test("railnet doctor leaves sriov-cni's lock directory alone", async (t) => {
+  mkdirSync(join(cache, "vf_lock"), { recursive: true });
+  writeFileSync(join(cache, "vf_lock", `${vf.pci}.lock`), "");
+  t.same((await doctor()).wrong, []);
+  rmSync(cache, { recursive: true });
+});
+
 t.test("railnet doctor notes what may be as it is meant, and is content", async (t) => {
   mkdirSync(cache, { recursive: true });
   writeFileSync(join(cache, vf.pci), (await world.pod()).path);

@@ -6,10 +6,15 @@ import { count } from "../table.ts";
 import { list } from "./disk.ts";
 import { type Finding, named, note, wrong } from "./finding.ts";
 
+/** Beside them sriov-cni keeps other things, such as the directory of its locks, `vf_lock` (`pkg/utils/pci_allocator.go`). */
+const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
+
 /** What sriov-cni left on this node: `sriov/pci/<PCI address>` holds the namespace of the pod that has the VF. */
 export function foreignFindings({ cniCacheDir, hostRoot }: Paths): Finding[] {
   const dir = join(cniCacheDir, "sriov/pci");
-  const records = list(dir).map((name) => ({ path: join(dir, name), netns: read(join(dir, name)) }));
+  const records = list(dir)
+    .filter((name) => PCI_ADDRESS.test(name))
+    .map((name) => ({ path: join(dir, name), netns: read(join(dir, name)) }));
   const held = records.filter(({ netns }) => netns && existsSync(onHost(hostRoot, netns)));
   const left = records.filter((one) => !held.includes(one));
   return named(
