@@ -89,7 +89,14 @@ function serverOf(cluster: ClusterEntry & { readonly server: string }): string {
   const saysTls = cluster["certificate-authority"] || cluster["certificate-authority-data"] || cluster["insecure-skip-tls-verify"]; // biome-ignore format: one line
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(server) || !saysTls ? server : `https://${server}`;
   if (!/^https:\/\//i.test(url) || !URL.canParse(url)) throw new Error(`its server ${server} is not an https:// address`); // biome-ignore format: one line
-  return url.replace(/^https/i, "https").replace(/[?#].*$/, "").replace(/\/+$/, ""); // biome-ignore format: one line
+  return withoutSlashes(url.replace(/^https/i, "https").split(/[?#]/, 1)[0]!);
+}
+
+/** Without those at its end. */
+function withoutSlashes(url: string): string {
+  let end = url.length;
+  while (url[end - 1] === "/") end--;
+  return url.slice(0, end);
 }
 
 function tlsOf(cluster: ClusterEntry): Tls {
