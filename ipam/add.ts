@@ -1,16 +1,17 @@
 import { CniError } from "../cni/protocol/error.ts";
 import type { Call } from "../cni/protocol/request.ts";
 import type { Result } from "../cni/protocol/result.ts";
-import { Claimer } from "./claim.ts";
+import { Claimer, type Wish } from "./claim.ts";
+import { ExhaustedError } from "./exhausted.ts";
 import { toCniFailure } from "./failure.ts";
 import type { IpamHost } from "./host.ts";
 import { ClaimJournal, type ClaimRecord } from "./journal.ts";
 import { lockAttachment } from "./lock.ts";
-import type { PoolRange } from "./pool-range.ts";
 import { release } from "./release.ts";
 import { sliced } from "./slice.ts";
 import type { Store } from "./store/store.ts";
 import { type IpamConfig, readIpamConfig } from "./whereabouts/config.ts";
+import { exhausted } from "./whereabouts/failure.ts";
 import { toResult } from "./whereabouts/result.ts";
 
 /**
@@ -29,8 +30,7 @@ export async function add(call: Call, host: IpamHost): Promise<Result> {
   const claimer = new Claimer(record, store, journal, host);
   undo.defer(() => giveUp(claimer.record, journal, host));
   const ranges = config.slices ? await sliced(config, store, host).catch(rethrow) : config.ranges;
-  const ips: string[] = [];
-  for (const range of ranges) ips.push(await claimer.claim(range, wish(range, config, leftover)).catch(rethrow));
+  const ips = await claimer.claimAll(ranges, wish(config, leftover)).catch(rethrow);
   host.signal.throwIfAborted();
   const result = toResult(config, ips);
   claimer.hold();
@@ -39,9 +39,9 @@ export async function add(call: Call, host: IpamHost): Promise<Result> {
   return result;
 }
 
-/** A failure of the store in CNI's words. */
+/** A failure of the store in CNI's words, an exhausted range in Whereabouts'. */
 function rethrow(error: unknown): never {
-  throw toCniFailure(error);
+  throw error instanceof ExhaustedError ? exhausted(error) : toCniFailure(error);
 }
 
 /**
@@ -58,15 +58,12 @@ async function finishLeftover(
   return left?.phase === "held" ? left : undefined;
 }
 
-/** The one address that a range must or should give, if there is one. */
-function wish({ pool, range }: PoolRange, { requested, sameIndex }: IpamConfig, leftover: ClaimRecord | undefined) {
-  return {
-    requested,
-    sameIndex,
-    kept: leftover?.addresses.find((a) => a.pool.name === pool.name)?.ip,
-    range,
-  };
-}
+const wish = ({ asked, fixed, sameIndex }: IpamConfig, leftover: ClaimRecord | undefined): Wish => ({
+  asked,
+  fixed: fixed.map(({ address }) => address.split("/")[0]!),
+  sameIndex,
+  kept: leftover?.addresses ?? [],
+});
 
 function newRecord(config: IpamConfig, call: Call, host: IpamHost): ClaimRecord {
   const { podref, podUid, storage } = config;

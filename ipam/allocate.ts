@@ -73,17 +73,6 @@ function murmur(text: string, seed: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** Nothing is left. In Whereabouts' words, which people search for. */
-export function exhausted(range: Range): CniError {
-  const { isV6, first, last, excludeTexts = [] } = range;
-  const [from, to] = [first, last].map((value) => toText({ isV6, value }));
-  return new CniError(
-    CODE.INTERNAL,
-    "error at storage engine: Could not allocate IP in range: " +
-      `ip: ${from} / - ${to} / range: ${cidrOf(range)} / excludeRanges: [${excludeTexts.join(" ")}]`,
-  );
-}
-
 /** Whereabouts reads keys with ParseInt(…, 64) and drops what does not fit. */
 export const MAX_OFFSET = (1n << 63n) - 1n;
 

@@ -1,9 +1,11 @@
 import { CniError, CODE } from "../cni/protocol/error.ts";
 import { toNumber, toText } from "./address.ts";
-import { candidates, exhausted, hashedStart, type IsTaken, type Order } from "./allocate.ts";
+import { AddressSet } from "./address-set.ts";
+import { candidates, hashedStart, type IsTaken, type Order } from "./allocate.ts";
 import { contentionOf } from "./contention.ts";
+import { ExhaustedError } from "./exhausted.ts";
 import type { PoolRange } from "./pool-range.ts";
-import type { Range } from "./range.ts";
+import { cidrOf, type Range } from "./range.ts";
 import type { Holder, Owner, Pool, Store, Taken } from "./store/store.ts";
 
 /** What a caller wants besides "any address". All canonical. */
@@ -11,7 +13,11 @@ export interface Preference {
   /** The only one that will do. */
   readonly asked?: string | undefined;
   /** What the interface is known to have. */
-  readonly kept?: string | undefined;
+  readonly kept?: readonly string[];
+  /** What the interface has through other ranges: taken, whatever the store says. */
+  readonly given?: readonly string[];
+  /** Whether an address that the interface holds in the pool already may be the one of this range; default: each. */
+  readonly mayKeep?: (address: bigint) => boolean;
   /** Tried before all others, unless the interface has one already. */
   readonly preferred?: (taken: Taken) => readonly string[];
 }
@@ -26,11 +32,21 @@ export interface AllocatorOptions {
   readonly afterClaim?: (pool: Pool, ip: string, holder: Owner | undefined) => void;
 }
 
-/** Looks at a pool before it counts as exhausted: the first one may be old, the others may lose to a storm. */
+/** Looks at a pool before a call gives up: the first one may be old, the others may lose to a storm. */
 const MAX_LOOKS = 5;
 
 /** Races lost in a row after which what is remembered of the pool is too old to go on with. */
 const MAX_LOSSES = 8;
+
+/** Claims that are lost to holders elsewhere, whom a look at the pool does not show; a store that lies ends here, too. */
+const MAX_ELSEWHERE = 4_096;
+
+/** What one call knows besides what the store says of a pool. */
+interface Known {
+  /** What is never to be tried: the interface's own through other ranges, and what others turned out to hold. */
+  readonly barred: AddressSet;
+  elsewhere: number;
+}
 
 /** Takes addresses out of ranges, through any store, beside any number of others that do the same. */
 export class Allocator {
@@ -46,21 +62,23 @@ export class Allocator {
    * One address for an interface. Idempotent: what the interface (podref and ifname) of this pod has in this pool it keeps.
    *
    * @returns the address, canonical.
-   * @throws {CniError} when it is not to be had: the range is exhausted (999), or the asked one has an owner (100).
+   * @throws {ExhaustedError} 999 when a fresh look at the pool showed that no address is free.
+   * @throws {CniError} when it is not to be had: the asked one has an owner (100), or others were faster each time (11).
    * @throws {StoreError} when the store fails; then beforeClaim() has named what may have been claimed.
    */
   async allocate(source: PoolRange, owner: Owner, wish: Preference = {}): Promise<string> {
     const { pool, range } = source;
     if (wish.asked) return await this.#claimAsked(pool, wish.asked, owner);
     const { signal } = this.#options;
-    for (let look = 0; look < MAX_LOOKS; look++) {
+    const known: Known = { barred: new AddressSet(wish.given?.map(toNumber)), elsewhere: 0 };
+    for (let look = 0; look < MAX_LOOKS && known.elsewhere < MAX_ELSEWHERE; look++) {
       const taken = await this.#store.taken(pool, { fresh: look > 0, signal });
-      const first = [wish.kept, ...taken.of(owner.podref, owner.ifname), ...(wish.preferred?.(taken) ?? [])];
-      const ip = await this.#claimAny(source, owner, first, taken);
+      const isFull = look > 0 && next(range, taken, known, () => false, taken.order) === undefined;
+      const ip = await this.#claimAny(source, owner, firstOf(wish, owner, taken, known), taken, known);
       if (ip) return ip;
-      if (look > 0 && next(range, taken, () => false, taken.order) === undefined) break;
+      if (isFull) throw new ExhaustedError(range);
     }
-    throw exhausted(range);
+    throw busy(source);
   }
 
   async #claimAsked(pool: Pool, ip: string, owner: Owner): Promise<string> {
@@ -74,18 +92,24 @@ export class Allocator {
   }
 
   /** @returns undefined when every address is taken, or so many were lost that a fresh look is due. */
-  async #claimAny({ pool, range }: PoolRange, owner: Owner, first: readonly (string | undefined)[], known: Taken) {
-    for (const ip of first) if (ip && !(await this.#try(pool, ip, owner))) return ip;
+  async #claimAny(
+    { pool, range }: PoolRange,
+    owner: Owner,
+    first: readonly string[],
+    seen: Taken,
+    known: Known,
+  ): Promise<string | undefined> {
+    for (const ip of first) if (!(await this.#try(pool, ip, owner))) return ip;
     const others = contentionOf(this.#store, pool);
-    let taken = known;
-    for (let losses = 0; losses < MAX_LOSSES; ) {
+    let taken = seen;
+    for (let losses = 0; losses < MAX_LOSSES && known.elsewhere < MAX_ELSEWHERE; ) {
       while (others.ahead) {
         await others.ahead;
         taken = await this.#store.taken(pool, { signal: this.#options.signal });
       }
       const { start } = others;
       const order: Order = start === undefined ? taken.order : { from: start, end: taken.order };
-      const address = next(range, taken, (a) => others.busy.has(a), order);
+      const address = next(range, taken, known, (a) => others.busy.has(a), order);
       if (address === undefined) return undefined;
       const ip = toText({ isV6: range.isV6, value: address });
       const claim = this.#try(pool, ip, owner);
@@ -95,7 +119,11 @@ export class Allocator {
         others.won(address);
         return ip;
       }
-      if (holder.isElsewhere) continue;
+      if (holder.isElsewhere) {
+        known.barred.add(address);
+        known.elsewhere++;
+        continue;
+      }
       losses++;
       others.lost(start, (jump) => hashedStart(range, `${owner.node}/${jump}`, taken.order));
     }
@@ -119,7 +147,25 @@ export class Allocator {
   }
 }
 
-function next(range: Range, taken: Taken, isBusy: (address: bigint) => boolean, order: Order): bigint | undefined {
-  const isTaken: IsTaken = (address) => taken.run?.(address) ?? (taken.has(address) || isBusy(address));
+/** What is tried before any other: what the interface has, then what its caller would like best. */
+function firstOf(
+  { kept = [], mayKeep = () => true, preferred }: Preference,
+  owner: Owner,
+  taken: Taken,
+  { barred }: Known,
+) {
+  const held = [...kept, ...taken.of(owner.podref, owner.ifname)].filter((ip) => mayKeep(toNumber(ip)));
+  return [...new Set([...held, ...(preferred?.(taken) ?? [])])].filter((ip) => !barred.has(toNumber(ip)));
+}
+
+function next(range: Range, taken: Taken, { barred }: Known, isBusy: (address: bigint) => boolean, order: Order) {
+  const isTaken: IsTaken = (address) =>
+    barred.run(address) ?? taken.run?.(address) ?? (taken.has(address) || isBusy(address));
   return candidates(range, isTaken, order).next().value ?? undefined;
 }
+
+const busy = ({ pool, range }: PoolRange): CniError =>
+  new CniError(
+    CODE.TRY_AGAIN_LATER,
+    `cannot give an address of ${cidrOf(range)}: pool ${pool.name} is not full, but others were faster each time; try again`,
+  );

@@ -1,20 +1,28 @@
-import { findSpan, inSpan, parseIp, toNumber, toText } from "./address.ts";
+import { findSpan, inSpan, toNumber, toText } from "./address.ts";
 import { Allocator } from "./allocator.ts";
 import type { IpamHost } from "./host.ts";
 import type { ClaimJournal, ClaimRecord } from "./journal.ts";
-import type { PoolRange } from "./pool-range.ts";
-import { contains, type Range } from "./range.ts";
+import { claimOrder, mayKeep, type PoolRange } from "./pool-range.ts";
+import type { Range } from "./range.ts";
 import { isAlive } from "./sandbox.ts";
 import type { Owner, Pool, Store, Taken } from "./store/store.ts";
 
-/** What an ADD wants of one range besides "any". */
+/** What an ADD wants besides "any". */
 export interface Wish {
-  /** Addresses that the pod asks for; those in this range are the only ones that will do. */
-  readonly requested: readonly string[];
+  /** For each range the address that the pod asks for: the only one that will do. */
+  readonly asked: readonly (string | undefined)[];
+  /** What the interface has anyway, recorded nowhere. */
+  readonly fixed: readonly string[];
   /** The offset that other rails of the same sandbox have, where it is free. */
   readonly sameIndex: boolean;
-  /** What an earlier ADD of this attachment holds here. */
-  readonly kept: string | undefined;
+  /** What an earlier ADD of this attachment holds. */
+  readonly kept: ClaimRecord["addresses"];
+}
+
+interface RangeWish extends Pick<Wish, "sameIndex" | "kept"> {
+  readonly asked: string | undefined;
+  readonly given: readonly string[];
+  readonly ranges: readonly PoolRange[];
 }
 
 /**
@@ -41,17 +49,31 @@ export class Claimer {
   }
 
   /**
-   * @returns the address, canonical.
-   * @throws {CniError} when it is not to be had: the pool is exhausted, or the requested address has an owner.
+   * One address from every range, each another one: ranges may overlap.
+   *
+   * @returns the addresses, canonical, in the order of the ranges.
+   * @throws {CniError} when one is not to be had: the pool is exhausted, or the requested address has an owner.
    * @throws {StoreError}
    */
-  claim(source: PoolRange, { requested, sameIndex, kept }: Wish): Promise<string> {
-    const { addresses, owner } = this.record;
-    const given = new Set(addresses.map(({ ip }) => ip)); // ranges may overlap
-    const asked = requested.find((ip) => contains(source.range, parseIp(ip)!) && !given.has(ip));
-    return this.#allocator.allocate(source, owner, {
+  async claimAll(ranges: readonly PoolRange[], wish: Wish): Promise<string[]> {
+    const ips = new Map<number, string>();
+    for (const i of claimOrder(ranges)) {
+      const given = [
+        ...wish.fixed,
+        ...wish.asked.filter((ip, other) => ip !== undefined && other !== i),
+        ...ips.values(),
+      ];
+      ips.set(i, await this.#claim(ranges[i]!, { ...wish, given: given as string[], asked: wish.asked[i], ranges }));
+    }
+    return ranges.map((_, i) => ips.get(i)!);
+  }
+
+  #claim(source: PoolRange, { asked, given, sameIndex, kept, ranges }: RangeWish): Promise<string> {
+    return this.#allocator.allocate(source, this.record.owner, {
       asked,
-      kept,
+      given,
+      kept: kept.filter(({ pool }) => pool.name === source.pool.name).map(({ ip }) => ip),
+      mayKeep: mayKeep(source, ranges),
       preferred: (taken) => (sameIndex ? this.#sameIndex(source.range, taken) : []),
     });
   }

@@ -2,7 +2,7 @@ import { CniError, CODE } from "../cni/protocol/error.ts";
 import { parseIp } from "./address.ts";
 import type { IpamHost } from "./host.ts";
 import type { PoolRange } from "./pool-range.ts";
-import { contains, whyUnusable } from "./range.ts";
+import { whyUnusable } from "./range.ts";
 import type { Store } from "./store/store.ts";
 import type { IpamConfig } from "./whereabouts/config.ts";
 import { sliceRange } from "./whereabouts/slices.ts";
@@ -19,7 +19,8 @@ export async function sliced(config: IpamConfig, store: Store, host: IpamHost): 
   const { network, cidr } = first.pool;
   const slice = await store.slice({ ...config.slices, network, cidr, range: first.range }, host.node, host.signal);
   const own = sliceRange(first, slice, host.node);
-  for (const ip of config.requested) if (contains(first.range, parseIp(ip)!)) requireInSlice(ip, own, host.node);
+  const [asked] = config.asked;
+  if (asked) requireInSlice(asked, own, host.node);
   return [own, ...others];
 }
 

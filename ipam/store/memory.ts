@@ -79,10 +79,12 @@ export function takenOf(pool: Pool, holdings: Holdings): Taken {
   return {
     has: (address) => addresses.has(address),
     run: (address) => addresses.run(address),
-    of: (podref, ifname) => own.get(interfaceKey(podref, ifname)) ?? [],
+    of: (podref, ifname) => inOrder(own.get(interfaceKey(podref, ifname)) ?? []),
     order: "lowest",
   };
 }
+
+const inOrder = (ips: readonly string[]): string[] => ips.toSorted((a, b) => (toNumber(a) < toNumber(b) ? -1 : 1));
 
 /** Neither of the two has a slash in its second half: `namespace/name` and `ifname`. */
 export const interfaceKey = (podref: string, ifname: string): string => `${podref}/${ifname}`;

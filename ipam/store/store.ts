@@ -65,7 +65,7 @@ export interface Taken {
   has(address: bigint): boolean;
   /** The whole run of taken addresses around one, where it is known (AddressSet): candidates() jumps over it. */
   run?(address: bigint): Span | undefined;
-  /** The canonical addresses that an interface (podref and ifname) holds, by whichever sandbox, of whichever pod of that name. */
+  /** The canonical addresses that an interface (podref and ifname) holds in this pool, by whichever sandbox, of whichever pod of that name, in order. */
   of(podref: string, ifname: string): readonly string[];
   /** Where candidates come from: beside a live Whereabouts, which takes the lowest, from the other end. */
   readonly order: "lowest" | "highest";

@@ -9,7 +9,7 @@ import type { Storage } from "../storage.ts";
 import type { SlicedRange } from "../store/store.ts";
 import { checkArgs, podOf } from "./args.ts";
 import { type IpamFields, mergeFields, readIpamFields } from "./fields.ts";
-import { readFixed } from "./fixed.ts";
+import { ipsOf, readFixed } from "./fixed.ts";
 import { readFlatFile, requireFlatFile, storageOf } from "./flat-file.ts";
 import { requireObjectName, slicePoolName } from "./names.ts";
 import { type RangeSettings, type ReadRange, readRanges, requireAddresses, toPoolRange } from "./ranges.ts";
@@ -27,8 +27,8 @@ export interface IpamConfig {
   readonly dns: Dns;
   /** `addresses` and those of CNI_ARGS `IP` that lie in no range: appended, never recorded. */
   readonly fixed: readonly IpConfig[];
-  /** Addresses that the pod asks for, canonical; each lies in one of the ranges and is not excluded. */
-  readonly requested: readonly string[];
+  /** For each range the address that the pod asks for, canonical: in its network, and not excluded. */
+  readonly asked: readonly (string | undefined)[];
   /** With `node_slice_size`: the NodeSlicePool that cuts the first range. */
   readonly slices?: Pick<SlicedRange, "name" | "sliceSize">;
   /** `same_index`: the same offset in the ranges of all rails of a pod, where it is free. */
@@ -59,7 +59,7 @@ export function readIpamConfig(call: Call, host: ConfigHost): IpamConfig {
   const storage = storageOf(own.fields, flat, host, own);
   const gateway = readGateway(fields.gateway, strict);
   const ranges = toPoolRanges(read, settingsOf(fields, gateway, storage), strict);
-  const given = strict ? addressesOf(call, fields, ranges, gateway) : { fixed: [], requested: [] };
+  const given = strict ? addressesOf(call, fields, ranges, gateway) : { fixed: [], asked: [] };
   const slices = strict ? slicesOf(fields, ranges, call) : undefined;
   return {
     storage,
@@ -116,8 +116,9 @@ function settingsOf(fields: IpamFields, gateway: string | undefined, storage: St
 }
 
 function addressesOf(call: Call, fields: IpamFields, ranges: readonly PoolRange[], gateway: string | undefined) {
-  const { requested, outside } = readRequested(call, ranges, gateway);
-  return { requested, fixed: readFixed(fields.addresses ?? [], outside, call) };
+  const { addresses = [] } = fields;
+  const { asked, outside } = readRequested(call, ranges, { gateway, fixed: ipsOf(addresses) });
+  return { asked, fixed: readFixed(addresses, outside, call) };
 }
 
 function slicesOf(fields: IpamFields, [first]: readonly PoolRange[], { config }: Call): IpamConfig["slices"] {

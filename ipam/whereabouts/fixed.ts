@@ -29,6 +29,12 @@ export function readFixed(addresses: readonly AddressFields[], asked: readonly s
   return fixed;
 }
 
+/** Of `addresses`, canonical; without what is none. */
+export const ipsOf = (addresses: readonly AddressFields[]): string[] =>
+  addresses.flatMap(({ address }) => toTextOf(parseCidr(address, { sloppy: true })));
+
+const toTextOf = (cidr: Cidr | undefined): string[] => (cidr ? [toText(cidr)] : []);
+
 /** A comma separated value of CNI_ARGS; an empty one is absent, an empty part is not. */
 export const splitArg = (value = ""): string[] => (value === "" ? [] : value.split(",").map((item) => item.trim()));
 

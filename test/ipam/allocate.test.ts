@@ -2,16 +2,7 @@ import fc from "fast-check";
 import t from "tap";
 import { parseCidr, parseIp, toNumber, toText } from "../../ipam/address.ts";
 import { AddressSet } from "../../ipam/address-set.ts";
-import {
-  addressOf,
-  baseOf,
-  candidates,
-  exhausted,
-  hashedStart,
-  keyOf,
-  MAX_OFFSET,
-  type Order,
-} from "../../ipam/allocate.ts";
+import { addressOf, baseOf, candidates, hashedStart, keyOf, MAX_OFFSET, type Order } from "../../ipam/allocate.ts";
 import { type Bounds, type Range, rangeOf } from "../../ipam/range.ts";
 
 function range(cidr: string, bounds: { start?: string; end?: string; exclude?: string[] } = {}): Range {
@@ -149,22 +140,6 @@ t.test("hashedStart() is the same for the same text, in the range, and spread ou
     starts.some((_, i) => hashedStart(from, `node-${i}`) < from.first + 2n * quarter) &&
       starts.every((_, i) => hashedStart(from, `node-${i}`, "highest") >= from.last - 2n * quarter),
     "beside Whereabouts, which takes the lowest, in the upper half",
-  );
-});
-
-t.test("exhausted() says it in Whereabouts' words", async (t) => {
-  t.match(exhausted(range("10.0.0.0/30", { exclude: ["10.0.0.9/32"] })), {
-    code: 999,
-    message:
-      "error at storage engine: Could not allocate IP in range: ip: 10.0.0.1 / - 10.0.0.2 / range: 10.0.0.0/30 / excludeRanges: [10.0.0.9/32]",
-  });
-  t.match(
-    exhausted(range("fd00::/126", { exclude: ["fd00::1", "fd00::2"] })).message,
-    /excludeRanges: \[fd00::1 fd00::2\]$/,
-  );
-  t.match(
-    exhausted(range("fd00::/126")).message,
-    /ip: fd00::1 \/ - fd00::2 \/ range: fd00::\/126 \/ excludeRanges: \[\]$/,
   );
 });
 

@@ -10,7 +10,7 @@ import { outputFor } from "../output.ts";
 import { type Address, addressesOf } from "./addresses.ts";
 import { addressesIn } from "./directory.ts";
 import { toCall } from "./explain/call.ts";
-import { type Explanation, explain as explainRange, type Question } from "./explain/plan-explain.ts";
+import { type Explanation, explain as explainRanges, type Question } from "./explain/plan-explain.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
 import { connectTo, findPlace, fromCaller, type Place, type Surroundings, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
@@ -59,9 +59,9 @@ async function explain(options: ExplainOptions): Promise<ExitCode> {
   const config = readIpamConfig(call, hostFor(place, surroundings));
   using progress = new Progress();
   const { addresses, order, ranges } = await readAll(config, place, options, progress);
-  const { podref, requested } = config;
-  const question: Question = { podref, ifname: options.ifname, requested, order };
-  const answers = ranges.map((range) => explainRange(range, addresses, question));
+  const { podref, asked } = config;
+  const fixed = config.fixed.map(({ address }) => address.split("/")[0]!);
+  const answers = explainRanges(ranges, addresses, { podref, ifname: options.ifname, asked, fixed, order });
   outputFor(options).answer(answers, () => answers.map(sheet).join("\n"));
   return answers.every(({ ip }) => ip !== null) ? 0 : 1;
 }

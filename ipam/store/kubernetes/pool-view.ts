@@ -131,10 +131,10 @@ export class PoolView {
       order,
       has: (address) => this.#taken.has(address),
       run: (address) => this.#taken.run(address),
-      of: (podref, ifname) => {
-        const own = this.#own.get(interfaceKey(podref, ifname)) ?? [];
-        return [...own].map((value) => toText({ isV6: this.#base.isV6, value }));
-      },
+      of: (podref, ifname) =>
+        [...(this.#own.get(interfaceKey(podref, ifname)) ?? [])]
+          .sort((a, b) => (a < b ? -1 : 1))
+          .map((value) => toText({ isV6: this.#base.isV6, value })),
     };
   }
 }

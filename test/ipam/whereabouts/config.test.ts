@@ -176,15 +176,54 @@ for (const { when, rest = {}, args = POD, want, fixed = [] } of [
   { when: "the network", rest: ips("fd00::"), want: 'cannot use runtimeConfig.ips[0] "fd00::": it is the address of the network fd00::/64 itself; ask for a free address of 10.0.0.0/24, fd00::/64, one a range' },
   { when: "the broadcast address", rest: ips("10.0.0.255"), want: 'cannot use runtimeConfig.ips[0] "10.0.0.255": it is the broadcast address of 10.0.0.0/24; ask for a free address of 10.0.0.0/24, fd00::/64, one a range' },
   { when: "two of one range", rest: ips("10.0.0.5", "10.0.0.6"), want: 'cannot use runtimeConfig.ips[1] "10.0.0.6": another address of the same range is asked for too; ask for a free address of 10.0.0.0/24, fd00::/64, one a range' },
+  { when: "one address twice, as Multus says it", rest: ips("10.0.0.5"), args: `${POD};IP=10.0.0.5`, want: ["10.0.0.5"] },
+  { when: "one address twice, in other words", rest: ips("10.0.0.5/24", "FD00:0::5/64"), args: `${POD};IP=010.0.0.5,fd00::5/64`, want: ["10.0.0.5", "fd00::5"] },
+  { when: "one address in two channels, and another one", rest: ips("10.0.0.5"), args: `${POD};IP=10.0.0.6`, want: 'cannot use CNI_ARGS IP "10.0.0.6": another address of the same range is asked for too; ask for a free address of 10.0.0.0/24, fd00::/64, one a range' },
   { when: "no address", rest: ips("five"), want: 'cannot use runtimeConfig.ips[0] "five": it is no IP address; ask for one such as 10.0.0.5' },
   { when: "no text", rest: ips(5), want: "cannot decode runtimeConfig.ips: want a list of strings" },
 ] as { when: string; rest?: object; args?: string; want: string | string[]; fixed?: object[] }[]) // biome-ignore format: rows
   t.test(`readIpamConfig() on a pod that asks for ${when}`, async (t) => {
     const given = { ipam: ASKED, rest, args };
     if (typeof want === "string") return t.throws(() => read(given), { message: want });
-    const { requested, fixed: others } = read(given);
-    return t.same({ requested, others }, { requested: want, others: fixed });
+    const { asked, fixed: others } = read(given);
+    return t.same({ asked: asked.filter(Boolean), others }, { asked: want, others: fixed });
   });
+
+/** Ranges of one network, and which of them an address goes to. */
+const APART = {
+  ipRanges: [{ range: "10.0.0.10-10.0.0.19/24" }, { range: "10.0.0.20-10.0.0.29/24" }, { range: "10.0.0.0/16" }],
+};
+for (const [asked, want] of [
+  [
+    ["10.0.0.25", "10.0.0.15"],
+    ["10.0.0.15", "10.0.0.25", undefined],
+  ],
+  [
+    ["10.0.0.15", "10.0.0.16"],
+    ["10.0.0.15", undefined, "10.0.0.16"],
+  ],
+  [
+    ["10.0.9.1", "10.0.0.16", "10.0.0.17"],
+    ["10.0.0.16", "10.0.0.17", "10.0.9.1"],
+  ],
+  [["10.0.0.99"], [undefined, undefined, "10.0.0.99"]],
+] as const)
+  t.test(
+    `readIpamConfig() gives each wish a range, by preference one that has it in its bounds: ${asked}`,
+    async (t) => {
+      t.same([...read({ ipam: APART, rest: ips(...asked) }).asked].sort(), [...want].sort());
+      const ranges = read({ ipam: APART, rest: ips(...asked) }).asked;
+      for (const [i, ip] of want.entries()) if (ip !== undefined && asked.length < 3) t.ok(ranges.includes(ip), `${i}`);
+    },
+  );
+
+t.test("readIpamConfig() refuses a wish that ipam.addresses has already", async (t) => {
+  const ipam = { range: RANGE, addresses: [{ address: "10.0.0.5/24" }] };
+  t.throws(() => read({ ipam, rest: ips("10.0.0.5") }), {
+    message:
+      'cannot use runtimeConfig.ips[0] "10.0.0.5": ipam.addresses has it already; ask for a free address of 10.0.0.0/24, one a range',
+  });
+});
 
 t.test("readIpamConfig() excludes the gateway only with exclude_gateway", async (t) => {
   const ipam = { range: RANGE, gateway: "10.0.0.1" };
@@ -250,12 +289,12 @@ t.test("readIpamConfig() of a DEL passes over what it does not need", async (t) 
     node_slice_size: "s",
   };
   const args = "FOO=bar;IP=i";
-  const { ranges, fixed, requested } = read({ verb: "DEL", ipam, args, rest: ips("j") });
+  const { ranges, fixed, asked } = read({ verb: "DEL", ipam, args, rest: ips("j") });
   t.same(
     ranges.map(({ pool }) => pool.name),
     ["10.0.0.0-24", "fd00---64"],
   );
-  t.same({ fixed, requested }, { fixed: [], requested: [] });
+  t.same({ fixed, asked }, { fixed: [], asked: [] });
 });
 
 const KEYS = ["type", "range", "Range", "range_start", "range_end", "exclude", "ipRanges", "gateway", "routes", "dns", "addresses", "network_name", "enable_overlapping_ranges", "node_slice_size", "kubernetes", "log_file", "configuration_path", "same_index", "exclude_gateway", "dst", "address", "kubeconfig", "nameservers", "__proto__", "constructor"]; // biome-ignore format: words

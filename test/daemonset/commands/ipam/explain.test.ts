@@ -21,7 +21,7 @@ const has = (ip: string, podref: string, more: Partial<Address> = {}): Address =
   by: "both",
   ...more,
 });
-const QUESTION = { podref: "default/me", ifname: "net1", requested: [], order: "lowest" } as const;
+const QUESTION = { podref: "default/me", ifname: "net1", asked: [], fixed: [], order: "lowest" } as const;
 const all = Array.from({ length: 14 }, (_, i) => has(`10.0.0.${i + 1}`, `default/p${i + 1}`));
 
 for (const { when, addresses = [], question = {}, source = {}, want, why, skipped } of [
@@ -31,13 +31,14 @@ for (const { when, addresses = [], question = {}, source = {}, want, why, skippe
   { when: "the interface has one already", addresses: [has("10.0.0.9", "default/me")], want: "10.0.0.9", why: /has it already/, skipped: [] },
   { when: "another interface of the pod has one", addresses: [has("10.0.0.1", "default/me", { ifname: "net2" })], want: "10.0.0.4", why: /lowest/, skipped: ["10.0.0.1: default/me (net2) has it", "10.0.0.2-10.0.0.3: excluded"] },
   { when: "another network has the address", addresses: [has("10.0.0.1", "default/a", { network: "rail1" })], want: "10.0.0.1", why: /lowest/, skipped: [] },
-  { when: "the pod asks for a free one", question: { requested: ["10.0.0.7"] }, want: "10.0.0.7", why: /asks for it/, skipped: [] },
-  { when: "the pod asks for a taken one", addresses: [has("10.0.0.7", "default/a")], question: { requested: ["10.0.0.7"] }, want: null, why: /^the pod asks for 10\.0\.0\.7, and default\/a \(net1\) has it$/, skipped: [] },
+  { when: "the pod asks for a free one", question: { asked: ["10.0.0.7"] }, want: "10.0.0.7", why: /asks for it/, skipped: [] },
+  { when: "the pod asks for a taken one", addresses: [has("10.0.0.7", "default/a")], question: { asked: ["10.0.0.7"] }, want: null, why: /^the pod asks for 10\.0\.0\.7, and default\/a \(net1\) has it$/, skipped: [] },
   { when: "every address is taken", addresses: all, want: null, why: /every address of the range is taken or excluded/, skipped: ["10.0.0.1: default/p1 (net1) has it", "10.0.0.2-10.0.0.3: excluded", "10.0.0.4: default/p4 (net1) has it", "10.0.0.5: default/p5 (net1) has it", "10.0.0.6: default/p6 (net1) has it"] },
   { when: "overlapping ranges are off and another pool has it", addresses: [has("10.0.0.1", "default/a", { pool: "rail0-10.0.0.0-24" })], source: { overlapping: false }, want: "10.0.0.1", why: /lowest/, skipped: [] },
 ] as const) // biome-ignore format: rows
   t.test(`explain() when ${when}: ${want ?? "no address"}`, async (t) => {
-    const answer = explain({ pool: { ...pool, ...source }, range }, addresses, { ...QUESTION, ...question });
+    const sources = [{ pool: { ...pool, ...source }, range }];
+    const answer = explain(sources, addresses, { ...QUESTION, ...question })[0]!;
     t.equal(answer.ip, want);
     t.match(answer.why, why);
     t.same(

@@ -1,0 +1,108 @@
+import t from "tap";
+import { Allocator } from "../../ipam/allocator.ts";
+import type { PoolRange } from "../../ipam/pool-range.ts";
+import { parseRange, rangeOf } from "../../ipam/range.ts";
+import type { Claim, Holder, Store, Taken } from "../../ipam/store/store.ts";
+
+const sourceOf = (cidr: string): PoolRange => ({
+  range: rangeOf(parseRange(cidr).network),
+  pool: { name: "p", cidr, network: "", overlapping: true },
+});
+const OWNER = { podref: "default/a", ifname: "net1", containerId: "a" };
+const OTHER: Holder = { podref: "default/b", ifname: "net1", containerId: "b" };
+
+interface World {
+  /** Whether an address is taken at the nth look. */
+  isTaken(address: bigint, look: number): boolean;
+  claim(claim: Claim): Holder | undefined;
+}
+
+/** A store that remembers what it lost until the next fresh look, as that of a cluster does. */
+function storeOf({ isTaken, claim }: World) {
+  const seen = { looks: 0, claims: 0 };
+  let lost = new Set<bigint>();
+  const store: Pick<Store, "taken" | "claim"> = {
+    async taken(_pool, { fresh = false } = {}): Promise<Taken> {
+      if (fresh) lost = new Set();
+      const look = seen.looks++;
+      return { has: (address) => lost.has(address) || isTaken(address, look), of: () => [], order: "lowest" };
+    },
+    async claim(one) {
+      seen.claims++;
+      const holder = claim(one);
+      if (holder) lost.add(BigInt(one.ip.split(".").at(-1)!) + 0x0a000000n);
+      return holder;
+    },
+  };
+  return { seen, allocate: (cidr: string) => new Allocator(store as Store).allocate(sourceOf(cidr), OWNER) };
+}
+
+t.test("Allocator.allocate() says that a range is exhausted when a fresh look shows it", async (t) => {
+  const { seen, allocate } = storeOf({ isTaken: () => true, claim: () => undefined });
+  await t.rejects(allocate("10.0.0.0/29"), {
+    code: 999,
+    message:
+      "cannot give an address of 10.0.0.0/29: all from 10.0.0.1 to 10.0.0.6 are taken or excluded; make the range larger, or give some back",
+  });
+  t.same(seen, { looks: 2, claims: 0 });
+});
+
+t.test("Allocator.allocate() finds what only a fresh look shows", async (t) => {
+  const { allocate } = storeOf({ isTaken: (_, look) => look === 0, claim: () => undefined });
+  t.equal(await allocate("10.0.0.0/29"), "10.0.0.1");
+});
+
+t.test(
+  "Allocator.allocate() says try again where others are faster each time and each look shows free ones",
+  async (t) => {
+    const { seen, allocate } = storeOf({ isTaken: () => false, claim: () => OTHER });
+    await t.rejects(allocate("10.0.0.0/29"), {
+      code: 11,
+      message: "cannot give an address of 10.0.0.0/29: pool p is not full, but others were faster each time; try again",
+    });
+    t.equal(seen.claims, 30, "each of six addresses at each of five looks");
+  },
+);
+
+t.test(
+  "Allocator.allocate() says try again where the last free ones are just being claimed by this process",
+  async (t) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const store: Pick<Store, "taken" | "claim"> = {
+      taken: async () => ({ has: () => false, of: () => [], order: "highest" }),
+      claim: async () => void (await promise),
+    };
+    const allocator = new Allocator(store as Store);
+    const first = [1, 2].map(() => allocator.allocate(sourceOf("10.0.0.0/30"), OWNER));
+    await t.rejects(allocator.allocate(sourceOf("10.0.0.0/30"), OWNER), { code: 11 });
+    resolve();
+    t.same((await Promise.all(first)).sort(), ["10.0.0.1", "10.0.0.2"]);
+  },
+);
+
+for (const [what, holder] of [
+  ["elsewhere", { ...OTHER, isElsewhere: true }],
+  ["here", OTHER],
+] as const)
+  t.test(`Allocator.allocate() ends with a store that calls every address free and held ${what}`, async (t) => {
+    const store: Pick<Store, "taken" | "claim"> = {
+      taken: async () => ({ has: () => false, of: () => [], order: "lowest" }),
+      claim: async () => holder,
+    };
+    await t.rejects(new Allocator(store as Store).allocate(sourceOf("10.0.0.0/8"), OWNER), { code: 11 });
+  });
+
+t.test(
+  "Allocator.allocate() passes over what the interface has through other ranges, and what it may not keep",
+  async (t) => {
+    const store: Pick<Store, "taken" | "claim"> = {
+      taken: async () => ({ has: () => false, of: () => ["10.0.0.1", "10.0.0.2", "10.0.0.5"], order: "lowest" }),
+      claim: async () => undefined,
+    };
+    const given = ["10.0.0.1"];
+    const mayKeep = (address: bigint) => address >= 0x0a000004n;
+    const allocator = new Allocator(store as Store);
+    t.equal(await allocator.allocate(sourceOf("10.0.0.0/29"), OWNER, { given, mayKeep }), "10.0.0.5");
+    t.equal(await allocator.allocate(sourceOf("10.0.0.0/29"), OWNER, { given, mayKeep: () => false }), "10.0.0.2");
+  },
+);
