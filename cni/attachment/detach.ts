@@ -1,7 +1,7 @@
 import type { Host } from "../host.ts";
 import { callIpam, keepsState } from "../ipam.ts";
 import { readArgs } from "../protocol/environment.ts";
-import type { NetworkConfig } from "../protocol/network-config.ts";
+import { type NetworkConfig, readNetworkConfig } from "../protocol/network-config.ts";
 import type { Call } from "../protocol/request.ts";
 import type { Verb } from "../protocol/version.ts";
 import { removeDeviceInfo } from "./device-info.ts";
@@ -24,7 +24,7 @@ export async function detach(a: Attachment, host: Host, { release = true } = {})
   if (a.phase !== "returned") await putBack(a, host);
   if (release && a.phase !== "returned" && ipamOf(a)) noteReturned(a, journal, host);
   host.step("del-returned");
-  removeDeviceInfo(a.deviceInfoFile);
+  removeDeviceInfo(a.deviceInfoFile, a.device.pci, host.log);
   if (release) await releaseAddresses(a, host);
   host.step("del-addresses-released");
   journal.forget(a);
@@ -48,9 +48,12 @@ function noteReturned(a: Attachment, journal: Journal, host: Host): void {
 
 /** The IPAM plugin that has something to release, if any. */
 function ipamOf(a: Attachment): string | undefined {
-  const type = (JSON.parse(a.request.stdin) as NetworkConfig).ipam?.type;
+  const type = configOf(a).ipam?.type;
   return type && keepsState(type) ? type : undefined;
 }
+
+/** As the ADD read it: keys in any case. */
+const configOf = (a: Attachment): NetworkConfig => readNetworkConfig(a.request.stdin, "DEL");
 
 async function releaseAddresses(a: Attachment, host: Host): Promise<void> {
   const type = ipamOf(a);
@@ -68,7 +71,7 @@ export function callOf(a: Attachment, verb: Verb, host: Host): Call {
     ifname: a.ifname,
     path: a.request.path,
     args: readArgs(a.request.args),
-    config: JSON.parse(a.request.stdin) as NetworkConfig,
+    config: configOf(a),
     request: {
       name: "railnet-sriov",
       stdin: a.request.stdin,

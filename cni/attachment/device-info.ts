@@ -1,17 +1,37 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, normalize } from "node:path";
 import type { AttachConfig } from "../config.ts";
 import { invalid } from "../fields.ts";
-import type { Host } from "../host.ts";
+import type { Host, Log } from "../host.ts";
+import { codeOf } from "../kernel/errno.ts";
+import type { CniError } from "../protocol/error.ts";
 import type { Device } from "./device.ts";
+
+/** More than any device-info file has. */
+const READ_BYTES = 16 << 10;
 
 /**
  * Writes the device-info file that Multus copies to `network-status`. What the device plugin wrote there before is
  * replaced: only now it is certain which RDMA device went along.
- * The path comes with the network configuration, which a tenant may have written: checkDeviceInfoPath() comes first.
+ * The path comes with the network configuration, which a tenant may have written: checkDeviceInfoPath() comes first, and
+ * what came to be there meanwhile is looked at once more.
+ *
+ * @throws {CniError} 7 for a file of another device, and for what is no file.
  */
 export function writeDeviceInfo({ deviceInfoFile: file }: AttachConfig, device: Device, rdma: readonly string[]): void {
-  if (file) writePciDeviceInfo(file, device.pci, device.pf?.pci, rdma);
+  if (!file) return;
+  refuseOthers(file, device.pci);
+  writePciDeviceInfo(file, device.pci, device.pf?.pci, rdma);
 }
 
 /** What device-info-spec 1.1.0 says of a PCI device, in a file; in place of another one. */
@@ -23,19 +43,80 @@ export function writePciDeviceInfo(file: string, vf: string, pf: string | undefi
   };
   mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
   const temporary = join(dirname(file), `.${basename(file)}.railnet`);
-  writeFileSync(temporary, JSON.stringify({ type: "pci", version: "1.1.0", pci }), { mode: 0o444 });
+  rmSync(temporary, { force: true }); // of a process that was killed; a new file follows no link
+  writeFileSync(temporary, JSON.stringify({ type: "pci", version: "1.1.0", pci }), { mode: 0o444, flag: "wx" });
   renameSync(temporary, file);
 }
 
-/** Idempotent; Multus deletes the file too. */
-export function removeDeviceInfo(deviceInfoFile: string | undefined): void {
-  if (deviceInfoFile) rmSync(deviceInfoFile, { force: true });
+/**
+ * Removes the file if it describes this VF, and nothing else. Idempotent; Multus deletes the file too. Never fails: a file that
+ * stays keeps nobody from anything.
+ */
+export function removeDeviceInfo(deviceInfoFile: string | undefined, vf: string, log: Log): void {
+  if (!deviceInfoFile) return;
+  try {
+    const found = look(deviceInfoFile);
+    if (found.kind === "absent") return;
+    if (found.kind === "file" && describes(found.text) === vf) rmSync(deviceInfoFile, { force: true });
+    else log.warn({ file: deviceInfoFile, pci: vf }, "the device-info file is not this VF's any more: it stays");
+  } catch (err) {
+    log.warn({ err, file: deviceInfoFile, pci: vf }, "the device-info file could not be removed");
+  }
 }
 
-/** @throws {CniError} 7 for a path elsewhere than directly in the device-info directory. */
-export function checkDeviceInfoPath({ deviceInfoFile: path }: AttachConfig, { paths }: Host): void {
+/** @throws {CniError} 7 for a path elsewhere than directly in the device-info directory, and for another device's file. */
+export function checkDeviceInfoPath({ deviceInfoFile: path, deviceID }: AttachConfig, { paths }: Host): void {
   if (!path) return;
   const allowed = [paths.deviceInfoDir, paths.deviceInfoDir.replace(/^\/var\/run\//, "/run/")];
-  if (!allowed.includes(dirname(normalize(path))))
-    throw invalid("runtimeConfig.CNIDeviceInfoFile", path, `want a file in ${paths.deviceInfoDir}`);
+  if (path.includes("\0") || !allowed.includes(dirname(normalize(path))))
+    throw refuse(path, `want a file in ${paths.deviceInfoDir}`);
+  refuseOthers(path, deviceID);
+}
+
+function refuseOthers(path: string, vf: string): void {
+  const found = look(path);
+  if (found.kind === "absent") return;
+  if (found.kind === "no file") throw refuse(path, "there is something else than a file; remove it");
+  const other = describes(found.text);
+  if (other !== undefined && other !== vf)
+    throw refuse(path, `that file describes ${other}, not ${vf}; every attachment needs a file of its own`);
+}
+
+const refuse = (path: string, fix: string): CniError => invalid("runtimeConfig.CNIDeviceInfoFile", path, fix);
+
+type Look =
+  | { readonly kind: "absent" }
+  | { readonly kind: "no file" }
+  | { readonly kind: "file"; readonly text: string };
+
+/** Follows no link, waits for no pipe, and reads no more than such a file can have. */
+function look(path: string): Look {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "ENOENT") return { kind: "absent" };
+    if (code === "ELOOP" || code === "ENXIO") return { kind: "no file" };
+    throw error;
+  }
+  try {
+    if (!fstatSync(fd).isFile()) return { kind: "no file" };
+    const bytes = Buffer.alloc(READ_BYTES);
+    return { kind: "file", text: bytes.toString("utf8", 0, readSync(fd, bytes, 0, READ_BYTES, 0)) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The PCI address of a device-info file; undefined for one that describes nothing, such as half of one. */
+function describes(text: string): string | undefined {
+  try {
+    const { type, pci } = JSON.parse(text) as { type?: unknown; pci?: { "pci-address"?: unknown } };
+    const address = pci?.["pci-address"];
+    if (typeof address === "string") return address.toLowerCase();
+    return type === undefined ? undefined : `a device of type ${type}`;
+  } catch {
+    return undefined;
+  }
 }
