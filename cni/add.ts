@@ -8,7 +8,7 @@ import { configurePf, type Snapshot, snapshot } from "./attachment/pf.ts";
 import { checkNameFree, configureInPod, moveIntoPod, openTarget, type Pod } from "./attachment/pod.ts";
 import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
 import type { Attachment } from "./attachment/record.ts";
-import { type AttachConfig, readConfig } from "./config.ts";
+import { type AttachConfig, ignoredKeys, readConfig, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
 import { callIpam, keepsState } from "./ipam.ts";
 import type { Link } from "./kernel/link.ts";
@@ -120,7 +120,8 @@ function reserveAddresses({ ipamType }: AttachConfig, call: Call, host: Host): P
   return addresses;
 }
 
-function warnOfIgnored({ config: { logFile, runtimeConfig } }: Call, host: Host): void {
+function warnOfIgnored(call: Call, host: Host): void {
+  const { runtimeConfig, logFile } = withOwnKeys(call).config;
   if (runtimeConfig?.["infinibandGUID"])
     host.log.warn(
       { infinibandGUID: runtimeConfig["infinibandGUID"] },
@@ -128,6 +129,12 @@ function warnOfIgnored({ config: { logFile, runtimeConfig } }: Call, host: Host)
     );
   if (logFile)
     host.log.warn({ logFile }, "logFile is ignored: a network configuration may not name files for root to write");
+  const keys = ignoredKeys(call);
+  if (keys.length > 0)
+    host.log.warn(
+      { network: call.config.name, keys },
+      "keys are ignored that sriov-cni does not have; under the type railnet-sriov they count",
+    );
 }
 
 function newRecord({ config, device, was: { original }, pod: { netns } }: Plan, call: Call, host: Host): Attachment {

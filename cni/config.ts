@@ -1,9 +1,11 @@
+import { isAttachName, isSriovName, notIpam } from "./attach-names.ts";
 import { boolean, integer, invalid, oneOf, text } from "./fields.ts";
 import type { VfState } from "./kernel/vf.ts";
 import { CniError, CODE } from "./protocol/error.ts";
+import { withKnownKeys } from "./protocol/keys.ts";
 import type { NetworkConfig } from "./protocol/network-config.ts";
 import type { Call } from "./protocol/request.ts";
-import { readVfSettings } from "./vf-settings.ts";
+import { readVfSettings, VF_KEYS } from "./vf-settings.ts";
 
 /** What the RDMA device of a VF must do: `auto` moves it if there is one, `required` insists, `off` leaves it. */
 export type RdmaMode = "auto" | "required" | "off";
@@ -38,15 +40,50 @@ export interface AttachConfig {
   readonly deviceInfoFile?: string;
 }
 
+/** Keys that sriov-cni has too, or that Multus gives it. */
+const SHARED_KEYS = ["deviceID", "pciBusID", "mac", "logFile", "logLevel", ...VF_KEYS];
+
+const OWN_KEYS = ["rail", "mtu", "rdma", "sysctl", "sourceRules", "duplicateAddressProbe"];
+
+/**
+ * A call with the plugin's keys spelled as they are here, whatever their case: sriov-cni's decoder takes any. Called as
+ * `sriov`, in the place of sriov-cni, the plugin is exactly that: its own keys, which sriov-cni does not have, are left out.
+ * Under its own name, an empty string is as if absent, and a boolean says what it says.
+ */
+export function withOwnKeys<C extends Pick<Call, "config" | "request">>(call: C): C {
+  const config = withKnownKeys(call.config, [...SHARED_KEYS, ...OWN_KEYS]);
+  const own = isSriovName(call.request.name) ? OWN_KEYS.map((key) => [key, undefined]) : ownForms(config);
+  return { ...call, config: { ...config, ...Object.fromEntries(own) } as NetworkConfig };
+}
+
+/** Keys of ours that a configuration written for sriov-cni has, where they mean nothing. */
+export function ignoredKeys({ config, request }: Pick<Call, "config" | "request">): string[] {
+  if (!isSriovName(request.name)) return [];
+  const given = withKnownKeys(config, OWN_KEYS);
+  return OWN_KEYS.filter((key) => given[key] !== undefined && given[key] !== null);
+}
+
+/** Values that can be said in another way, in the one that is read. */
+function ownForms(config: Record<string, unknown>): [string, unknown][] {
+  const empty = OWN_KEYS.filter((key) => config[key] === "").map((key): [string, unknown] => [key, undefined]);
+  const switches = ["spoofchk", "trust"].filter((key) => typeof config[key] === "boolean");
+  return [
+    ...empty,
+    ...switches.map((key): [string, unknown] => [key, config[key] ? "on" : "off"]),
+    ...(typeof config.rdma === "boolean" ? [["rdma", config.rdma ? "required" : "off"] as [string, unknown]] : []),
+  ];
+}
+
 /** @throws {CniError} 7 naming field, value and fix. */
-export function readConfig(call: Call): AttachConfig {
+export function readConfig(given: Call): AttachConfig {
+  const call = withOwnKeys(given);
   const { config } = call;
   const mac = readMac(call);
   const mtu = integer(config, "mtu", 68, 65535);
   const rail = readRail(config.rail);
   const sourceRules = readSourceRules(config.sourceRules);
   const deviceInfoFile = text(config.runtimeConfig ?? {}, "CNIDeviceInfoFile");
-  const ipamType = config.ipam?.type;
+  const ipamType = readIpamType(call);
   return {
     network: config.name,
     deviceID: readDeviceId(config),
@@ -82,12 +119,12 @@ export function readDeviceId(config: NetworkConfig): string {
   return id.toLowerCase();
 }
 
-/** Precedence as in sriov-cni: runtimeConfig.mac, then CNI_ARGS `MAC=`, then args.cni.mac, then `mac`. */
-function readMac({ config, args }: Call): string | undefined {
+/** Precedence as in sriov-cni: runtimeConfig.mac, then CNI_ARGS `MAC=`, then (ours alone) args.cni.mac, then `mac`. */
+function readMac({ config, args, request }: Call): string | undefined {
   const given: [field: string, value: string | undefined][] = [
     ["runtimeConfig.mac", text(config.runtimeConfig ?? {}, "mac")],
     ["CNI_ARGS MAC", args.MAC],
-    ["args.cni.mac", text(config.args?.cni ?? {}, "mac")],
+    ["args.cni.mac", isSriovName(request.name) ? undefined : text(config.args?.cni ?? {}, "mac")],
     ["mac", text(config, "mac")],
   ];
   const [field, value] = given.find(([, v]) => v) ?? [];
@@ -102,11 +139,20 @@ function readMac({ config, args }: Call): string | undefined {
   return mac;
 }
 
+/**
+ * @throws {CniError} 7 for this plugin itself, under any of its names: it would be asked for addresses by itself, and so on.
+ */
+function readIpamType(call: Call): string | undefined {
+  const type = call.config.ipam?.type;
+  if (type && isAttachName(type, call.request.name)) throw notIpam(type);
+  return type;
+}
+
 /** @throws {CniError} 7. */
 export function readRail(rail: unknown): string | number | undefined {
-  if (rail === undefined || rail === null) return undefined;
+  if (rail === undefined || rail === null || rail === "") return undefined;
   if (typeof rail === "number" && Number.isInteger(rail) && rail >= 0) return rail;
-  if (typeof rail === "string" && rail) return rail;
+  if (typeof rail === "string") return rail;
   throw invalid("rail", rail, "want a PF name, a PCI address or an index from 0");
 }
 
@@ -114,8 +160,9 @@ function readSourceRules(value: unknown): SourceRules | undefined {
   if (value === undefined || value === null || value === false) return undefined;
   if (value === true) return { priority: 1000 };
   if (typeof value !== "object") throw invalid("sourceRules", value, "want true or {table, priority}");
-  const table = integer(value, "table", 1, 2 ** 32 - 1);
-  return { priority: integer(value, "priority", 1, 32765) ?? 1000, ...(table !== undefined && { table }) };
+  const given = withKnownKeys(value, ["table", "priority"]);
+  const table = integer(given, "table", 1, 2 ** 32 - 1);
+  return { priority: integer(given, "priority", 1, 32765) ?? 1000, ...(table !== undefined && { table }) };
 }
 
 function readSysctl(value: unknown): Readonly<Record<string, string>> {

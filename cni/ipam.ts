@@ -1,4 +1,5 @@
 import { addStatic, checkStatic } from "../ipam/static.ts";
+import { isAttachName, NESTED, notIpam } from "./attach-names.ts";
 import type { Host } from "./host.ts";
 import { onHost } from "./host-root.ts";
 import { type DelegateOptions, delegate, hasPlugin, isRegularFile } from "./protocol/delegate.ts";
@@ -21,9 +22,10 @@ const isOnHost =
 
 /**
  * The one way from the attach plugin to IPAM: types that this executable knows run in process, every other is the
- * executable of that name in CNI_PATH.
+ * executable of that name in CNI_PATH. This plugin itself is none: it has given nothing, and a DEL finds nothing to release.
  *
  * @returns for ADD the addresses, routes and DNS settings.
+ * @throws {CniError} 7 for this plugin itself; what the plugin says.
  */
 export async function callIpam(
   host: Pick<Host, "exec" | "paths">,
@@ -32,8 +34,17 @@ export async function callIpam(
   call: Call,
   options: Omit<DelegateOptions, "isFile"> = {},
 ): Promise<Result | undefined> {
-  if (keepsState(type)) return delegate(host.exec, verb, type, call, { ...options, isFile: isOnHost(host) });
+  if (isAttachName(type, call.request.name)) {
+    if (verb === "DEL") return undefined;
+    throw notIpam(type);
+  }
+  if (keepsState(type)) return delegate(host.exec, verb, type, nested(call), { ...options, isFile: isOnHost(host) });
   if (verb === "ADD") return addStatic(call);
   if (verb === "CHECK") checkStatic(call);
   return undefined;
 }
+
+const nested = (call: Call): Call => {
+  const { request } = call;
+  return { ...call, request: { ...request, env: { ...request.env, [NESTED]: "1" } } };
+};

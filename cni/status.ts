@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
-import { readRail } from "./config.ts";
+import { readRail, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
 import { callIpam } from "./ipam.ts";
 import { codeOf } from "./kernel/errno.ts";
@@ -12,7 +12,7 @@ import type { Call } from "./protocol/request.ts";
 /** STATUS: whether an ADD could work now. Quick, since containerd asks every few seconds. Changes nothing. */
 export async function status(call: Call, host: Host): Promise<void> {
   checkState(host);
-  checkRails(call.config.rail, host);
+  checkRails(withOwnKeys(call).config.rail, host);
   const type = call.config.ipam?.type;
   if (type) await callIpam(host, "STATUS", type, call, { timeoutMs: 5_000 });
 }

@@ -8,6 +8,17 @@ const ETH_P_8021AD = 0x88a8;
 /** Mb/s, as `struct ifla_vf_rate` has it. */
 const MAX_RATE = 2 ** 31 - 1;
 
+export const VF_KEYS = [
+  "vlan",
+  "vlanQoS",
+  "vlanProto",
+  "spoofchk",
+  "trust",
+  "link_state",
+  "min_tx_rate",
+  "max_tx_rate",
+] as const;
+
 /**
  * sriov-cni's keys for the PF's side of a VF, with its validation (`pkg/config`): what is not configured is not touched;
  * `vlan: 0` is a setting, not the absence of one.

@@ -1,5 +1,7 @@
+import { list, record, text } from "../cni/protocol/decode.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
 import { canonicalCidr, canonicalIp, isIPv6 } from "../cni/protocol/ip.ts";
+import { withKnownKeys } from "../cni/protocol/keys.ts";
 import type { Call } from "../cni/protocol/request.ts";
 import type { IpConfig, Result } from "../cni/protocol/result.ts";
 import { parseResult } from "../cni/protocol/result-parse.ts";
@@ -22,8 +24,8 @@ interface Given {
  */
 export function addStatic(call: Call): Result {
   const { config } = call;
-  const ipam = (config.ipam ?? {}) as { addresses?: Given[]; routes?: unknown; dns?: unknown };
-  const ips = given(call, ipam.addresses ?? []).map(toIpConfig);
+  const ipam = withKnownKeys(config.ipam ?? {}, ["addresses", "routes", "dns"]);
+  const ips = given(call, readAddresses(ipam.addresses, "ipam.addresses") ?? []).map(toIpConfig);
   if (ips.length === 0) throw new CniError(FAILED, "IPAM plugin returned missing IP config");
   refuseSecondOfFamily(ips, config.cniVersion);
   const { routes, dns } = parseResult({ ips: [], routes: ipam.routes ?? [], dns: ipam.dns ?? {} }, "1.1.0", "ipam");
@@ -45,8 +47,10 @@ function given({ config, args }: Call, configured: readonly Given[]): Given[] {
   return [...configured, ...extra].map((entry) => ({ ...entry, ...gatewayOf(entry, gateways) }));
 }
 
-const words = (text = ""): string[] =>
-  text
+const readAddresses = list(record<Given>({ address: (value, at) => text(value, at) ?? "", gateway: text }));
+
+const words = (args = ""): string[] =>
+  args
     .split(",")
     .map((word) => word.trim())
     .filter(Boolean);
@@ -55,16 +59,16 @@ const lists = (value: unknown): string[] | undefined =>
 
 /** The last gateway of CNI_ARGS that lies in the address's network. */
 function gatewayOf({ address }: Given, gateways: readonly string[]): { gateway?: string } {
-  const cidr = canonicalCidr(String(address));
+  const cidr = canonicalCidr(address);
   const gateway = gateways.filter((gw) => cidr && canonicalIp(gw) === gw && isInNetwork(gw, cidr)).at(-1);
   return gateway ? { gateway } : {};
 }
 
-function toIpConfig({ address: text, gateway: via }: Given): IpConfig {
-  const address = canonicalCidr(String(text));
-  if (!address) throw new CniError(FAILED, `the 'address' field is expected to be in CIDR notation, got: '${text}'`);
+function toIpConfig({ address: given, gateway: via }: Given): IpConfig {
+  const address = canonicalCidr(given);
+  if (!address) throw new CniError(FAILED, `the 'address' field is expected to be in CIDR notation, got: '${given}'`);
   if (!via) return { address };
-  const gateway = canonicalIp(String(via));
+  const gateway = canonicalIp(via);
   if (!gateway)
     throw new CniError(CODE.INVALID_CONFIG, `cannot use ipam gateway ${JSON.stringify(via)}: want an IP address`);
   return { address, gateway };

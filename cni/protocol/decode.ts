@@ -1,5 +1,6 @@
 import { CniError, CODE } from "./error.ts";
 import { canonicalCidr, canonicalIp } from "./ip.ts";
+import { withKnownKeys } from "./keys.ts";
 
 /**
  * Reads one JSON value; undefined when it is absent, and null counts as absent, as it does in Go's decoder.
@@ -65,11 +66,13 @@ export function list<T>(read: Read<T>): Read<T[]> {
   };
 }
 
-/** An object of these fields alone: others are left out. */
+/** An object of these fields alone, their keys in any case: others are left out. */
 export function record<T extends object>(fields: Fields<T>): Read<T> {
+  const known = Object.keys(fields);
   return (value, at) => {
-    const from = object(value, at);
-    if (from === undefined) return undefined;
+    const given = object(value, at);
+    if (given === undefined) return undefined;
+    const from = withKnownKeys(given, known);
     const out: Record<string, unknown> = {};
     for (const [key, read] of Object.entries<Read<unknown>>(fields)) {
       const found = read(from[key], `${at}.${key}`);

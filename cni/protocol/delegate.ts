@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { CniError, CODE } from "./error.ts";
 import { parseJson } from "./json.ts";
+import { withKnownKeys } from "./keys.ts";
 import type { Call } from "./request.ts";
 import type { Result } from "./result.ts";
 import { parseResult } from "./result-parse.ts";
@@ -161,7 +162,7 @@ function readAddresses(stdout: string, type: string, configVersion: string): Res
 function readResult(stdout: string, what: string, configVersion: string): Result {
   try {
     const json = parseJson(stdout, what);
-    const given = (json as { cniVersion?: unknown } | null)?.cniVersion;
+    const given = withKnownKeys(Object(json), ["cniVersion"]).cniVersion;
     return parseResult(json, typeof given === "string" && given !== "" ? given : configVersion, what);
   } catch (error) {
     throw new CniError(CODE.DECODING_FAILURE, (error as Error).message, { details: excerpt(stdout), cause: error });

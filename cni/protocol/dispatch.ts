@@ -1,4 +1,5 @@
 import { toCniError } from "./error.ts";
+import { withKnownKeys } from "./keys.ts";
 import { type Call, type CniRequest, type CniResponse, readRequest } from "./request.ts";
 import { formatResult, type Result } from "./result.ts";
 import { type CniVersion, isSupported, LATEST_VERSION, SUPPORTED_VERSIONS } from "./version.ts";
@@ -61,7 +62,7 @@ const aboutText = (about: string): string =>
 /** The caller's version (SPEC.md: answers repeat it), as far as it can be understood: else the latest. */
 function versionOf(stdin: string): CniVersion {
   try {
-    const { cniVersion } = JSON.parse(stdin);
+    const { cniVersion } = withKnownKeys(JSON.parse(stdin), ["cniVersion"]);
     return isSupported(cniVersion) ? cniVersion : LATEST_VERSION;
   } catch {
     return LATEST_VERSION;

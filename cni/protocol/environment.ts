@@ -34,6 +34,7 @@ const VARIABLES: readonly Variable[] = [
   },
   { name: "CNI_NETNS", requiredBy: ["ADD", "CHECK"], checkedBy: [], check: asIs },
   { name: "CNI_IFNAME", requiredBy: ["ADD", "CHECK", "DEL"], checkedBy: ["ADD", "CHECK", "DEL"], check: checkIfname },
+  { name: "CNI_IFNAME", requiredBy: [], checkedBy: ["ADD"], check: checkLinkName },
   { name: "CNI_ARGS", requiredBy: [], checkedBy: ["ADD", "CHECK"], check: checkArgs },
   { name: "CNI_PATH", requiredBy: ["ADD", "CHECK", "DEL", "GC", "STATUS"], checkedBy: [], check: asIs },
 ];
@@ -96,11 +97,26 @@ function checkContainerId(id: string): void {
     throw new CniError(CODE.INVALID_ENVIRONMENT, "invalid characters in containerID", { details: id });
 }
 
-/** As `dev_valid_name()` in net/core/dev.c. The limit is in bytes. */
+/** The specification's rules. The limit is in bytes. */
 function checkIfname(name: string): void {
   if (Buffer.byteLength(name) > 15) throw invalid("CNI_IFNAME", name, "it is longer than 15 bytes");
   if (name === "." || name === "..") throw invalid("CNI_IFNAME", name, "this name is taken by directories");
   if (/[/:\p{White_Space}]/u.test(name)) throw invalid("CNI_IFNAME", name, "it has a slash, colon or white space");
+}
+
+/**
+ * What Linux does with names beyond the specification, which a new link must not meet; a DEL takes them, for attachments of
+ * versions that did not look. `dev_prep_valid_name()` (net/core/dev.c) replaces `%d` by a number and refuses other `%`; its
+ * `isspace()` takes the byte 0xa0 for a space; `sysctl_dev_name_is_allowed()` (net/ipv4/devinet.c) refuses the two names
+ * below which the settings of all links are.
+ */
+function checkLinkName(name: string): void {
+  if (name.includes("%")) throw invalid("CNI_IFNAME", name, "the kernel makes another name of one with a percent sign");
+  if (Buffer.from(name).includes(0xa0))
+    throw invalid("CNI_IFNAME", name, "it has a byte that the kernel takes for a space, 0xa0; use letters and digits");
+  if (name.includes("\0")) throw invalid("CNI_IFNAME", name, "it has a zero byte");
+  if (name === "all" || name === "default")
+    throw invalid("CNI_IFNAME", name, "this name means something else to the kernel");
 }
 
 function invalid(name: string, value: string, why: string): CniError {

@@ -2,7 +2,7 @@ import { CniError, CODE } from "./error.ts";
 
 /**
  * JSON.parse, whose error says where: runtimes show users nothing but the message, and Bun's engine names no place.
- * Keys are compared exactly; of a key that is given twice the last one counts.
+ * Of a key that is given twice the last one counts; what spellings of it count: `keys.ts`.
  *
  * @param what for the message, such as "the network configuration".
  * @throws {CniError} 6, naming line and column.

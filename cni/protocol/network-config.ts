@@ -2,6 +2,7 @@ import { object, type Read, record, required, text } from "./decode.ts";
 import { NAME } from "./environment.ts";
 import { CniError, CODE } from "./error.ts";
 import { parseJson } from "./json.ts";
+import { withKnownKeys } from "./keys.ts";
 import type { Dns } from "./result.ts";
 import { readDns } from "./result-parse.ts";
 import { checkVerb, DEFAULT_VERSION, type Verb } from "./version.ts";
@@ -20,6 +21,40 @@ export interface NetworkConfig {
 
 const WHAT = "the network configuration";
 
+/** Keys of the specification, and those that its conventions (CONVENTIONS.md) put into `runtimeConfig` and `args.cni`. */
+const KEYS = [
+  "cniVersion",
+  "name",
+  "type",
+  "ipam",
+  "dns",
+  "runtimeConfig",
+  "args",
+  "capabilities",
+  "prevResult",
+  "cni.dev/valid-attachments",
+];
+
+type Spell = (from: object) => Record<string, unknown>;
+const spelling =
+  (...known: string[]): Spell =>
+  (from) =>
+    withKnownKeys(from, known);
+const spellCni = spelling("mac", "ips");
+
+/** The same one level below. */
+const INNER: ReadonlyMap<string, Spell> = new Map([
+  ["ipam", spelling("type")],
+  ["dns", spelling("nameservers", "domain", "search", "options")],
+  ["runtimeConfig", spelling("mac", "ips", "infinibandGUID", "deviceID", "CNIDeviceInfoFile")],
+  ["args", spellArgs],
+]);
+
+function spellArgs(from: object): Record<string, unknown> {
+  const { cni, ...others } = withKnownKeys(from, ["cni"]);
+  return cni ? { ...others, cni: spellCni(cni) } : others;
+}
+
 /** The optional fields that have a type: read to be checked, and kept as they came. */
 const TYPED: Readonly<Record<string, Read<unknown>>> = {
   type: text,
@@ -30,20 +65,21 @@ const TYPED: Readonly<Record<string, Read<unknown>>> = {
 };
 
 /**
- * Reads a network configuration. Keys match exactly (Go's decoder takes `NAME` for `name`), of a key given twice the
- * last one counts, null is absent, and unknown fields are kept: runtimes and Multus add some. A DEL has to clean up
+ * Reads a network configuration. Keys of the specification match in any case and come out as it spells them, of a key given
+ * twice the last one counts, null is absent, and unknown fields are kept: runtimes and Multus add some. A DEL has to clean up
  * whatever has become of the configuration: there a typed field of a wrong type is as if absent.
  *
  * @throws {CniError} 6 for what is no JSON object or has wrong types; 7 for a missing or impossible network name;
  *   1 for a version that is not spoken or does not have the verb.
  */
 export function readNetworkConfig(stdin: string, verb: Verb): NetworkConfig {
-  const config = required(object)(parseJson(stdin, WHAT) ?? {}, WHAT);
+  const config = withKnownKeys(required(object)(parseJson(stdin, WHAT) ?? {}, WHAT), KEYS);
   const name = readName(config.name);
   const cniVersion = text(config.cniVersion, `${WHAT}.cniVersion`) ?? DEFAULT_VERSION;
   checkVerb(verb, cniVersion);
   const usable = Object.entries(config).filter(([key, value]) => isUsable(key, value, verb));
-  return { type: "", ...Object.fromEntries(usable), name, cniVersion };
+  const spelled = usable.map(([key, value]) => [key, INNER.get(key)?.(value as object) ?? value]);
+  return { type: "", ...Object.fromEntries(spelled), name, cniVersion };
 }
 
 function readName(value: unknown): string {

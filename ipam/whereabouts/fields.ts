@@ -39,36 +39,20 @@ export interface IpamFields extends RangeFields {
   readonly exclude_gateway?: boolean;
 }
 
-/** record(), whose keys match whatever their case, as Go's decoder has them; of several the last one counts. */
-function folded<T extends object>(fields: Parameters<typeof record<T>>[0]): Read<T> {
-  const read = record<T>(fields);
-  const spelled = spelling(Object.keys(fields));
-  return (value, at) => read(spelled(object(value, at)), at);
-}
-
-function spelling(keys: readonly string[]): (from: object | undefined) => object | undefined {
-  const byLower = new Map(keys.map((key) => [key.toLowerCase(), key]));
-  const spell = (key: string) => byLower.get(key.toLowerCase()) ?? key;
-  return (from) => from && Object.fromEntries(Object.entries(from).map(([key, value]) => [spell(key), value]));
-}
-
 const boolean: Read<boolean> = (value, at) => {
   if (value === undefined || value === null) return undefined;
   if (typeof value === "boolean") return value;
   throw new CniError(CODE.DECODING_FAILURE, `cannot decode ${at}: want true or false, got ${JSON.stringify(value)}`);
 };
 
-const ROUTE = spelling(["dst", "gw", "mtu", "advmss", "priority", "table", "scope"]);
-const DNS = spelling(["nameservers", "domain", "search", "options"]);
-
 const routes: Read<Route[]> = (value, at) => {
-  const given = list(required(object))(value, at)?.map(ROUTE);
+  const given = list(required(object))(value, at);
   return given && [...parseResult({ routes: given }, "1.1.0", at.slice(0, -".routes".length)).routes];
 };
 
 /** What is empty is absent, as Go leaves it out of a result. */
 const dns: Read<Dns> = (value, at) => {
-  const given = Object.entries(readDns(DNS(object(value, at)), at) ?? {}).filter(([, one]) => one.length > 0);
+  const given = Object.entries(readDns(value, at) ?? {}).filter(([, one]) => one.length > 0);
   return given.length > 0 ? Object.fromEntries(given) : undefined;
 };
 
@@ -78,18 +62,18 @@ const RANGE = { range: text, range_start: text, range_end: text, exclude: list(r
  * @param at where it stands, such as `ipam`.
  * @throws {CniError} 6 or 7, naming the field.
  */
-export const readIpamFields: Read<IpamFields> = folded<IpamFields>({
+export const readIpamFields: Read<IpamFields> = record<IpamFields>({
   ...RANGE,
   type: text,
-  ipRanges: list(folded<RangeFields>(RANGE)),
+  ipRanges: list(record<RangeFields>(RANGE)),
   gateway: text,
   routes,
   dns,
-  addresses: list(folded<AddressFields>({ address: (value, at) => text(value, at) ?? "", gateway: text })),
+  addresses: list(record<AddressFields>({ address: (value, at) => text(value, at) ?? "", gateway: text })),
   network_name: text,
   enable_overlapping_ranges: boolean,
   node_slice_size: text,
-  kubernetes: folded<{ kubeconfig?: string }>({ kubeconfig: text }),
+  kubernetes: record<{ kubeconfig?: string }>({ kubeconfig: text }),
   log_file: text,
   configuration_path: text,
   same_index: boolean,

@@ -1,11 +1,11 @@
 import t from "tap";
-import { readConfig } from "../../cni/config.ts";
+import { ignoredKeys, readConfig } from "../../cni/config.ts";
 import type { CniError } from "../../cni/protocol/error.ts";
 import type { Call } from "../../cni/protocol/request.ts";
 
 const DEVICE = "0000:af:06.0";
 
-function call(config: object, args: Record<string, string> = {}): Call {
+function call(config: object, args: Record<string, string> = {}, name = "railnet-sriov"): Call {
   const whole = { cniVersion: "1.1.0", name: "net", type: "railnet-sriov", ...config };
   return {
     verb: "ADD",
@@ -15,7 +15,7 @@ function call(config: object, args: Record<string, string> = {}): Call {
     path: [],
     args,
     config: whole,
-    request: { name: "railnet-sriov", env: {}, stdin: JSON.stringify(whole) },
+    request: { name, env: {}, stdin: JSON.stringify(whole) },
   };
 }
 
@@ -37,6 +37,35 @@ for (const { when, config, want } of [
   { when: "another word for off, as sriov-cni", config: { spoofchk: "no" }, want: { spoofchk: false } },
   { when: "an empty switch", config: { spoofchk: "" }, want: {} },
   { when: "link_state", config: { link_state: "disable" }, want: { linkState: "disable" } },
+  {
+    when: "keys in any case, as sriov-cni",
+    config: {
+      Vlan: 100,
+      vlanQos: 3,
+      VLANPROTO: "802.1ad",
+      spoofChk: "on",
+      Trust: "off",
+      Link_State: "enable",
+      MAX_TX_RATE: 7,
+    },
+    want: {
+      vlan: 100,
+      qos: 3,
+      proto: 0x88a8,
+      spoofchk: true,
+      trust: false,
+      linkState: "enable",
+      minTxRate: 0,
+      maxTxRate: 7,
+    },
+  },
+  { when: "the last of two spellings", config: { vlan: 5, VLAN: 6 }, want: { vlan: 6, qos: 0, proto: 0x8100 } },
+  {
+    when: "null in another spelling as nothing",
+    config: { vlan: 5, VLAN: null },
+    want: { vlan: 5, qos: 0, proto: 0x8100 },
+  },
+  { when: "booleans of switches", config: { spoofchk: false, trust: true }, want: { spoofchk: false, trust: true } },
   { when: "null as absent", config: { vlan: null, trust: null, max_tx_rate: null }, want: {} },
 ])
   t.test(`readConfig() reads the VF's settings: ${when}`, async (t) => t.same(read(config).vf, want));
@@ -76,6 +105,40 @@ for (const { config, says } of [
 t.test("readConfig() says how to get a deviceID when there is none", async (t) => {
   t.throws(() => readConfig(call({})), { message: /k8s\.v1\.cni\.cncf\.io\/resourceName/ });
 });
+
+for (const { config, want } of [
+  { config: { rdma: true }, want: { rdma: "required" } },
+  { config: { rdma: false }, want: { rdma: "off" } },
+  { config: { rdma: "" }, want: { rdma: "auto" } },
+  { config: { RDMA: "required" }, want: { rdma: "required" } },
+  { config: { rail: "" }, want: { rail: undefined } },
+  { config: { Rail: "ens1" }, want: { rail: "ens1" } },
+  { config: { mtu: "" }, want: { mtu: undefined } },
+  { config: { MTU: 9000 }, want: { mtu: 9000 } },
+  { config: { sysctl: "" }, want: { sysctl: {} } },
+  { config: { sourcerules: { Table: 7 } }, want: { sourceRules: { table: 7, priority: 1000 } } },
+  { config: { sourceRules: "" }, want: { sourceRules: undefined } },
+  { config: { duplicateAddressProbe: "" }, want: { duplicateAddressProbe: false } },
+])
+  t.test(`readConfig() takes ${JSON.stringify(config)} as it is meant`, async (t) => void t.match(read(config), want));
+
+const NOT_SRIOV = { rail: "nowhere", mtu: 5, rdma: true, sysctl: 1, sourceRules: "x", duplicateAddressProbe: "on" };
+t.test("readConfig() called as sriov has sriov-cni's keys alone, and ignoredKeys() names the others", async (t) => {
+  const given = call({ deviceID: DEVICE, MTU: 9000, ...NOT_SRIOV, vlan: 5 }, {}, "sriov");
+  t.match(readConfig(given), { vf: { vlan: 5 }, rdma: "auto", sysctl: {}, duplicateAddressProbe: false });
+  const { rail, mtu, sourceRules } = readConfig(given);
+  t.same([rail, mtu, sourceRules], [undefined, undefined, undefined]);
+  t.same(ignoredKeys(given).sort(), Object.keys(NOT_SRIOV).sort());
+  t.same(ignoredKeys(call(NOT_SRIOV)), [], "under our own name they count");
+  t.throws(() => readConfig(call({ deviceID: DEVICE, trust: true }, {}, "sriov")), { message: /trust true/ });
+  const mac = { deviceID: DEVICE, args: { cni: { mac: "02:00:00:00:00:09" } } };
+  t.equal(readConfig(call(mac, {}, "sriov")).mac, undefined, "args.cni.mac is none of its keys");
+});
+
+for (const type of ["railnet-sriov", "sriov", "rdma"])
+  t.test(`readConfig() refuses ${type} as ipam.type: it would ask itself`, async (t) => {
+    t.throws(() => read({ ipam: { type } }), { code: 7, message: /ipam\.type/ });
+  });
 
 for (const { when, config, args, want } of [
   {

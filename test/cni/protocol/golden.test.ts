@@ -16,7 +16,6 @@ const ACCEPTED = 0;
 /** Where we answer otherwise, on purpose: with which code, and why. */
 const OTHERWISE: readonly { rows: RegExp; code: number; why: string }[] = [
   { rows: /^case 34: .* that is a/, code: 6, why: "a value of the wrong kind is undecodable, not an internal error" },
-  { rows: /^case 35: keys in upper case/, code: 7, why: "keys match exactly, as the specification writes them" },
   { rows: /^case 42: .*older version/, code: ACCEPTED, why: "SPEC.md: the answer repeats the version of the input" },
   {
     rows: /^case 54: prevResult (of another|that is a|whose|with a (number|string|fraction))/,

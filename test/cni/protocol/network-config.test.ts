@@ -29,7 +29,6 @@ for (const [row, stdin, want] of [
   ["33: a version with a v", '{"cniVersion":"v1.0.0","name":"n"}', { code: 1 }],
   ["33: a version with a space", '{"cniVersion":"1.0.0 ","name":"n"}', { code: 1 }],
   ["33: a name that every object has", '{"cniVersion":"constructor","name":"n"}', { code: 1 }],
-  ["35: keys in upper case", '{"CNIVERSION":"1.0.0","NAME":"n"}', { code: 7, msg: /missing network name/ }],
 ] as const) // biome-ignore format: rows
   t.test(`readNetworkConfig() ${row} is error ${want.code}, in every verb`, async (t) => {
     for (const verb of VERBS) {
@@ -44,6 +43,10 @@ for (const [row, stdin] of [
   ["34: the fields of the specification", JSON.stringify({ ...CONFIG, args: { cni: { mac: "x" } }, ipam: { type: "static" }, dns: { nameservers: ["10.0.0.1"] }, runtimeConfig: { mac: "x" } })],
   ["34: null for each of them", JSON.stringify({ ...CONFIG, type: null, args: null, ipam: null, dns: null, runtimeConfig: null, prevResult: null })],
   ["35: a key twice, the last one right", '{"cniVersion":"9.9.9","name":"-","cniVersion":"1.1.0","name":"n"}'],
+  ["35: keys in upper case", '{"CNIVERSION":"1.1.0","NAME":"n"}'],
+  ["35: a key in two spellings, the last one right", '{"name":"-","CniVersion":"9.9.9","NAME":"n","cniVersion":"1.1.0"}'],
+  ["35: null in another spelling", '{"name":"n","NAME":null,"cniVersion":"1.1.0"}'],
+  ["35: a letter beyond ASCII that Go folds to one", '{"name":"n","cniVer\u017fion":"1.1.0"}'],
   ["36: three megabytes", JSON.stringify({ ...CONFIG, filler: "x".repeat(3_000_000) })],
   ["40: numbers beyond 2^53", '{"cniVersion":"1.1.0","name":"n","guid":18446744073709551615}'],
   ["48: ipam without a type", JSON.stringify({ ...CONFIG, ipam: {} })],
@@ -76,6 +79,29 @@ t.test("readNetworkConfig() keeps unknown fields as they came and drops nulls of
   };
   const { dns: _, ...want } = given;
   t.same(readNetworkConfig(JSON.stringify(given), "ADD"), want);
+});
+
+t.test("readNetworkConfig() 35: the specification's keys come out as it spells them, on every level", async (t) => {
+  const given = {
+    ...CONFIG,
+    IPAM: { Type: "static", Addresses: [] },
+    RuntimeConfig: { MAC: "x", cnideviceinfofile: "y" },
+    Args: { CNI: { Mac: "z", other: 1 } },
+    DNS: { NameServers: ["10.0.0.1"] },
+    PrevResult: { cniVersion: "1.1.0", IPs: [{ Address: "10.0.0.5/24" }] },
+  };
+  t.match(readNetworkConfig(JSON.stringify(given), "ADD"), {
+    ipam: { type: "static", Addresses: [] },
+    runtimeConfig: { mac: "x", CNIDeviceInfoFile: "y" },
+    args: { cni: { mac: "z", other: 1 } },
+    dns: { nameservers: ["10.0.0.1"] },
+  });
+  t.match((await call("ADD", given)).json, { ips: [{ address: "10.0.0.5/24" }] });
+});
+
+t.test("readNetworkConfig() takes names that every object has for keys like others", async (t) => {
+  const config = readNetworkConfig('{"name":"n","constructor":{"a":1},"toString":5}', "ADD");
+  t.same([config["constructor"], config["toString"]], [{ a: 1 }, 5]);
 });
 
 t.test("readNetworkConfig() gives an absent type as empty", async (t) => {

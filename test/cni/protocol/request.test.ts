@@ -82,6 +82,24 @@ for (const name of [
       t.match((await call(verb, CONFIG, { CNI_IFNAME: name })).json, { code: 4, msg: /CNI_IFNAME/ }, verb);
   });
 
+for (const [name, why] of [
+  ["net%d", /percent/],
+  ["%", /percent/],
+  ["net%s", /percent/],
+  ["50%", /percent/],
+  ["voilà", /0xa0/],
+  ["all", /something else/],
+  ["default", /something else/],
+  ["net1\0", /zero byte/],
+] as const)
+  t.test(
+    `readRequest() 17: interface ${JSON.stringify(name)} is error 4 in an ADD, and DEL ends what has it`,
+    async (t) => {
+      t.match((await call("ADD", CONFIG, { CNI_IFNAME: name })).json, { code: 4, msg: why });
+      for (const verb of ["CHECK", "DEL"]) t.equal((await call(verb, CONFIG, { CNI_IFNAME: name })).exit, 0, verb);
+    },
+  );
+
 for (const name of ["abcdefghijklmno", "€€€€€", "é€é€é", "net1@x", "a.b", "...", "-"])
   t.test(`readRequest() 17: interface ${name} is accepted`, async (t) => {
     t.equal((await call("ADD", CONFIG, { CNI_IFNAME: name })).call?.ifname, name);
@@ -140,10 +158,11 @@ for (const [row, given, want] of [
   ["105: the list", { "cni.dev/valid-attachments": LISTED }, LISTED],
   ["105: the draft's key beside it", { "cni.dev/valid-attachments": LISTED, "cni.dev/attachments": [] }, LISTED],
   ["105: the draft's key alone", { "cni.dev/attachments": LISTED }, undefined],
+  ["105: the list with keys in another case", { "CNI.dev/Valid-Attachments": [{ containerid: "c1", ifName: "net1" }] }, LISTED],
   ["107: an empty list", { "cni.dev/valid-attachments": [] }, []],
   ["108: no key", {}, undefined],
   ["108: null", { "cni.dev/valid-attachments": null }, undefined],
-] as const)
+] as const) // biome-ignore format: rows
   t.test(`readRequest() ${row} of valid attachments`, async (t) => {
     const { call: got } = await call("GC", { ...CONFIG, ...given });
     t.same(got && { valid: got.validAttachments }, { valid: want });

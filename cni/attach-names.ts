@@ -1,0 +1,20 @@
+import { CniError, CODE } from "./protocol/error.ts";
+
+/**
+ * Set for the IPAM plugins that this one runs. What they run in turn must not come back here, whatever it is called in
+ * CNI_PATH: GC and STATUS take no lock, and would go round for ever. A DEL has nothing to do then.
+ */
+export const NESTED = "CNI_RAILNET_DELEGATE";
+
+/** Names that are an attach plugin, ours or in ours' place, and so no IPAM plugin. @param calledAs what this call came under. */
+export const isAttachName = (type: string, calledAs: string): boolean =>
+  ["railnet-sriov", "sriov", "rdma", calledAs].includes(type);
+
+export const notIpam = (type: string): CniError =>
+  new CniError(
+    CODE.INVALID_CONFIG,
+    `cannot use ipam.type ${JSON.stringify(type)}: it attaches devices and gives no addresses; want an IPAM plugin such as railnet-ipam`,
+  );
+
+/** The name under which this executable is sriov-cni, and nothing beyond that: withOwnKeys() in cni/config.ts. */
+export const isSriovName = (name: string): boolean => name === "sriov";

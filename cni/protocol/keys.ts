@@ -1,0 +1,18 @@
+/** U+017F and U+212A fold to ASCII letters; nothing else does, beside the capitals. */
+const fold = (key: string): string => key.replaceAll("\u017f", "s").replaceAll("\u212a", "k").toLowerCase();
+
+/**
+ * An object whose known keys are spelled as they are here, whatever their case: Go's `encoding/json`, with which runtimes,
+ * Multus and every other plugin read a configuration, takes `VLAN` for `vlan`. What is left unread here would be thought
+ * set by everybody else. Of several spellings the last one counts, but null only where there is no other; other keys stay as
+ * they are.
+ */
+export function withKnownKeys(from: object, known: readonly string[]): Record<string, unknown> {
+  const spelling = new Map(known.map((key) => [fold(key), key]));
+  const out = new Map<string, unknown>();
+  for (const [key, value] of Object.entries(from)) {
+    const name = spelling.get(fold(key)) ?? key;
+    if (value !== null || !out.has(name)) out.set(name, value);
+  }
+  return Object.fromEntries(out);
+}
