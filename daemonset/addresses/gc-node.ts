@@ -23,16 +23,36 @@ interface Journalled {
 /** A new leader makes a reservation of the record of a living pod that has none, also where a DEL came while nobody led. */
 const RELEASED = "its DEL was done here; then a leader reserved it by its record in the pool";
 
+/** Its pod lives on in another sandbox: a DEL of the first one that never came, and that nobody here remembers. */
+const MOVED = "another sandbox of its interface runs here, with another address";
+
 /** By its sandbox, or by a release that has begun. */
 function isInUse({ metadata: { name }, containerId }: Reserved, { claims, alive }: Journalled): boolean {
   const record = claims.get(name);
   return alive.has(containerId) || (record?.owner.containerId === containerId && record.phase === "releasing");
 }
 
+/** Whether a later sandbox of the interface runs, through the same pool, with another address. */
+function hasMoved(
+  { metadata: { name }, podref, ifname, containerId, pool: through }: Reserved,
+  { records, alive }: Journalled,
+) {
+  return records.some(
+    ({ phase, owner, addresses }) =>
+      phase === "held" &&
+      owner.podref === podref &&
+      owner.ifname === ifname &&
+      owner.containerId !== containerId &&
+      alive.has(owner.containerId) &&
+      addresses.some(({ pool }) => pool.name === through) &&
+      !addresses.some(({ pool, ip }) => reservationName(pool.network, ip) === name),
+  );
+}
+
 /**
  * Frees this node's addresses that nobody needs any more: the journal does not know them, or their sandbox is gone; and
  * their pod is over; and both was so `graceMs` ago already. Of a pod that lives on those go whose DEL this agent has
- * done. Without such a suspicion a look asks the API server nothing.
+ * done, and those of an earlier sandbox when a later one runs with another address. Without such a suspicion a look asks the API server nothing.
  */
 export class NodeGc {
   readonly #context: Context;
@@ -61,7 +81,7 @@ export class NodeGc {
     const suspects = own.filter(
       (one) => isPodref(one.podref) && (this.#sandboxes.isReleased(one) || !isInUse(one, journal)),
     );
-    const findings = suspects.length > 0 ? await this.#findings(suspects, signal) : [];
+    const findings = suspects.length > 0 ? await this.#findings(suspects, journal, signal) : [];
     const { suspicions, due } = planGc(this.#suspicions, findings, {
       nowMs: performance.now(),
       graceMs: this.#graceMs,
@@ -109,12 +129,13 @@ export class NodeGc {
     return { records, claims, alive };
   }
 
-  async #findings(suspects: readonly Reserved[], signal: AbortSignal): Promise<Finding[]> {
+  async #findings(suspects: readonly Reserved[], journal: Journalled, signal: AbortSignal): Promise<Finding[]> {
     const running = await this.#running(signal);
     const findings: Finding[] = [];
     await inParallel(suspects, async (reserved) => {
       const { podref, podUid } = reserved;
       if (this.#sandboxes.isReleased(reserved)) return void findings.push({ reserved, evidence: RELEASED });
+      if (hasMoved(reserved, journal)) return void findings.push({ reserved, evidence: MOVED });
       const uid = running.get(podref);
       if (uid && (!podUid || podUid === uid)) return;
       const evidence = podIsOver(await readPod(this.#context.cluster, podref, signal), podUid);

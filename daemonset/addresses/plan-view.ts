@@ -22,6 +22,8 @@ export interface ViewPlan {
  * What has to change for the records of a pool to be those of its reservations. Pure.
  *
  * @param wanted owners of the reservations, by key.
+ * A record goes without a question where its interface has another reservation: it moved on, whoever has the address now.
+ *
  * @param mayGo whether a record that is there is known to be over: its reservation was seen and is gone, or its pod is.
  */
 export function planView(
@@ -37,7 +39,7 @@ export function planView(
   for (const [key, from] of orphans) {
     const owner = wanted.get(key);
     const change: Change = { key, from, ...(owner && { to: toRecord(owner) }) };
-    const isOver = owner ? owner.podref === from.podref : from.ifname && held.has(interfaceOf(from));
+    const isOver = owner?.podref === from.podref || (from.ifname && held.has(interfaceOf(from)));
     if (!isOffset(key) || !(from.podref || owner)) junk.push(key);
     else if (isOver || mayGo(key, from)) changes.push(change);
     else doubtful.push(change);

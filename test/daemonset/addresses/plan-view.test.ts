@@ -50,6 +50,17 @@ const rows: Row[] = [
     ],
   },
   {
+    when: "its interface has another address in this pool now, and somebody else has this one",
+    wanted: { 1: b, 2: a },
+    actual: { 1: recordA },
+    patch: [
+      { op: "test", path: "/spec/allocations/1/id", value: "a1" },
+      { op: "replace", path: "/spec/allocations/1", value: recordB },
+      { op: "test", path: "/spec/allocations/2", value: null },
+      { op: "add", path: "/spec/allocations/2", value: recordA },
+    ],
+  },
+  {
     when: "the interface has another address in this pool now",
     wanted: { 2: a },
     actual: { 1: recordA, 2: recordA },
