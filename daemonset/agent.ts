@@ -49,6 +49,8 @@ export interface AgentOptions {
 /** A namespace that vanishes is normally followed by its DEL: give that a moment. */
 const SETTLE_MS = 2_000;
 const LOOK_MS = 1_000;
+/** How soon a run of the reconciler that failed is tried again. */
+const RETRY_MS = 5_000;
 
 /**
  * The resident process of a node: waits until it is the only one, puts right what it finds, then serves the shim.
@@ -77,13 +79,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   const control = observation.watch({ lane, addresses, node: policy.node ?? hostname() });
   const reconcile = async () => observation.repaired(await lane.reconcile());
-  await reconcile();
+  const stopReconciling = await keepReconciling(reconcile, onHost(paths.hostRoot, netnsDir), reconcileSeconds, log);
   const kernel = observation.of(onLane(lane), { log: false });
   const ipam = observation.of(addresses.answer, { log: true });
   const server = new AgentServer(byName({ kernel, ipam, control }), log);
   const socket = join(runDir, "agent.sock");
   await server.listen(socket);
-  const stopReconciling = keepReconciling(reconcile, onHost(paths.hostRoot, netnsDir), reconcileSeconds, log);
   const { startDevices } = await import("./devices.ts");
   const devices = startDevices({ ...options, paths });
   health.notReady = "";
@@ -138,20 +139,33 @@ async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {
 }
 
 /**
- * At every change among the named namespaces, and on a timer. The directory's time is looked at, since in a container it
+ * Once at the start, then at every change among the named namespaces, and on a timer. A run that fails, also the first one,
+ * is soon tried again: ADD and DEL look at the records by themselves, and must not wait for it. The directory's time is looked at, since in a container it
  * is seen through `/proc/1/root`, which Bun's `watch` cannot do, and a mount of it would keep ended namespaces alive.
  */
-function keepReconciling(reconcile: () => Promise<void>, netnsDir: string, seconds: number, log: Log): () => void {
+async function keepReconciling(
+  reconcile: () => Promise<void>,
+  netnsDir: string,
+  seconds: number,
+  log: Log,
+): Promise<() => void> {
+  const changed = () => statSync(netnsDir, { throwIfNoEntry: false })?.mtimeMs;
+  let settling: NodeJS.Timeout | undefined;
+  let seen = changed();
   let busy = false;
   const run = async () => {
     if (busy) return;
     busy = true;
-    await reconcile().catch((err) => log.warn({ err }, "reconciler failed"));
+    try {
+      await reconcile();
+    } catch (err) {
+      log.warn({ err }, "the reconciler failed; it is tried again");
+      clearTimeout(settling);
+      settling = setTimeout(run, RETRY_MS);
+    }
     busy = false;
   };
-  const changed = () => statSync(netnsDir, { throwIfNoEntry: false })?.mtimeMs;
-  let settling: NodeJS.Timeout | undefined;
-  let seen = changed();
+  await run();
   const looking = setInterval(() => {
     const now = changed();
     if (now === seen) return;

@@ -74,7 +74,7 @@ function whereIs(pci: string, { paths }: Host): string | undefined {
     try {
       using netns = openNetns(path);
       using rtnl = inNetns(netns, () => new NetlinkSocket());
-      return rtnl.dump(listLinks()).some((body) => parseLink(body).parent === pci);
+      return rtnl.dump(listLinks(), { evenInterrupted: true }).some((body) => parseLink(body).parent === pci);
     } catch {
       return false; // it went away meanwhile
     }

@@ -24,7 +24,7 @@ export function findLink(
     l.parent ? l.parent === device.pci : parseMark(l.alias)?.pci === device.pci || isHome(l);
   const link = linkNamed(rtnl, name);
   if (link && isOurs(link)) return link;
-  return rtnl.dump(listLinks()).map(parseLink).find(isOurs);
+  return rtnl.dump(listLinks(), { evenInterrupted: true }).map(parseLink).find(isOurs);
 }
 
 /** Whether the VF's link is in the pod's namespace; a VF without a link counts as being where its record says. */

@@ -45,7 +45,7 @@ export function findStray(call: Call, host: Host): Attachment | undefined {
 /** VFs that fell back to the host's namespace and whose record is lost: marked links that no attachment owns. */
 export function straysInHost(host: Host): Attachment[] {
   return host.rtnl
-    .dump(listLinks())
+    .dump(listLinks(), { evenInterrupted: true })
     .map((body) => parseMark(parseLink(body).alias))
     .filter((mark) => mark !== undefined)
     .filter((mark) => !hasOwner(mark, host))

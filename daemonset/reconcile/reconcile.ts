@@ -20,13 +20,25 @@ export async function reconcile(host: Host): Promise<Repair[]> {
   const repairs: Repair[] = [];
   const onTorn = (torn: Torn) => host.log.warn(torn, "record set aside: it is not whole");
   for (const attachment of journal.sweep(onTorn)) {
-    repairs.push(...(await repair(attachment, host, journal)));
+    repairs.push(...(await repair(attachment, host, journal).catch(notNow(attachment.device.pci, host))));
     await nextTurn(); // a thousand records must not keep requests waiting
   }
-  for (const stray of straysInHost(host)) repairs.push(...(await bringBack(stray, host)));
+  try {
+    for (const stray of straysInHost(host)) repairs.push(...(await bringBack(stray, host)));
+  } catch (err) {
+    host.log.warn({ err }, "VFs without a record could not be looked for; it is tried again");
+  }
   sweepLocks(host);
   return repairs;
 }
+
+/** What cannot even be looked at keeps nothing else from being put right. */
+const notNow =
+  (pci: string, host: Host) =>
+  (err: unknown): [] => {
+    host.log.warn({ pci, err }, "an attachment could not be looked at; it is tried again");
+    return [];
+  };
 
 /** A VF without a record gets back its name, MAC and MTU, which its link's mark has kept. */
 async function bringBack(stray: Attachment, host: Host): Promise<Repair[]> {

@@ -1,5 +1,6 @@
 import { tracer } from "./debug.ts";
 import {
+  type DumpOptions,
   decodeReplies,
   encodeMessages,
   errorOf,
@@ -33,16 +34,24 @@ export interface Transport {
  */
 const SEND_MAX = 32;
 
-/** A dump that changes interrupt is tried again as often; under constant change it then fails. */
-const DUMP_TRIES = 5;
+/**
+ * A dump that changes interrupt is tried so often, with pauses that grow from the first to the last: links come and go by the
+ * dozen when a node boots, and a dump of two thousand takes as long as the time between two of them.
+ */
+const DUMP_TRIES = 8;
+const FIRST_PAUSE_MS = 2;
+const LAST_PAUSE_MS = 64;
 
 /** Requests and their answers, matched by sequence number. Synchronous: nothing else of the thread comes in between. */
 export class Connection implements NetlinkConnection {
   readonly #transport: Transport;
+  readonly #pause: (ms: number) => void;
   #seq = 0;
 
-  constructor(transport: Transport) {
+  /** @param pause stops the thread for a time. */
+  constructor(transport: Transport, pause: (ms: number) => void = sleep) {
     this.#transport = transport;
+    this.#pause = pause;
   }
 
   request(message: Message): Buffer | undefined {
@@ -79,16 +88,21 @@ export class Connection implements NetlinkConnection {
     return { answers, failure };
   }
 
-  dump(message: Message): Buffer[] {
-    for (let left = DUMP_TRIES; left > 0; left--) {
-      const bodies = this.#dumpOnce(message);
-      if (bodies) return bodies;
+  dump(message: Message, { evenInterrupted = false }: DumpOptions = {}): Buffer[] {
+    let before: readonly Buffer[] = [];
+    for (let tries = 1; ; tries++) {
+      const { bodies, interrupted } = this.#dumpOnce(message);
+      if (!interrupted) return bodies;
+      before = merge(bodies, before);
+      if (tries === DUMP_TRIES) break;
+      this.#pause(Math.min(FIRST_PAUSE_MS * 2 ** (tries - 1), LAST_PAUSE_MS) * (0.5 + Math.random()));
     }
+    if (evenInterrupted) return [...before];
     throw new NetlinkError(message.what, "EAGAIN", `changes interrupted the dump ${DUMP_TRIES} times`);
   }
 
   /** Reads to the end in any case: the kernel refuses the next dump while one is unfinished. */
-  #dumpOnce(message: Message): Buffer[] | undefined {
+  #dumpOnce(message: Message): { bodies: Buffer[]; interrupted: boolean } {
     const first = this.#send([{ ...message, get: true }], NLM_F_DUMP);
     const bodies: Buffer[] = [];
     let interrupted = false;
@@ -99,7 +113,7 @@ export class Connection implements NetlinkConnection {
         if (isEnd(reply)) {
           const failure = reply.body.length >= 4 ? errorOf(reply, message.what) : undefined;
           if (failure) throw failure;
-          return interrupted ? undefined : bodies;
+          return { bodies, interrupted };
         }
         if (reply.type !== NLMSG_NOOP) bodies.push(Buffer.from(reply.body));
       }
@@ -130,3 +144,11 @@ export class Connection implements NetlinkConnection {
 
 /** An acknowledgement ends a dump too: of a request that turned out to be none. */
 const isEnd = ({ type }: Reply): boolean => type === NLMSG_DONE || type === NLMSG_ERROR;
+
+/** What any try saw, the newest first: what did not change meanwhile is in it, though one try may have skipped it. */
+function merge(newer: readonly Buffer[], older: readonly Buffer[]): Buffer[] {
+  const known = new Set(newer.map((body) => body.toString("latin1")));
+  return [...newer, ...older.filter((body) => !known.has(body.toString("latin1")))];
+}
+
+const sleep = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

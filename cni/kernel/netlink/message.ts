@@ -57,7 +57,15 @@ export interface NetlinkConnection {
    */
   batch(messages: readonly Message[]): (Buffer | undefined)[];
   /** @throws {NetlinkError} `EAGAIN` when changes interrupt the dump again and again. */
-  dump(message: Message): Buffer[];
+  dump(message: Message, options?: DumpOptions): Buffer[];
+}
+
+export interface DumpOptions {
+  /**
+   * For whoever looks for something that does not change: then all that the tries saw will do, the newest first, with
+   * what has changed in it twice, or what is gone.
+   */
+  readonly evenInterrupted?: boolean;
 }
 
 const align = (n: number): number => (n + 3) & ~3;

@@ -188,20 +188,36 @@ t.test("Connection.dump() of nothing is empty", async (t) => {
   t.same(new Connection(new Kernel(([r]) => [done(r!.seq)])).dump(listLinks()), []);
 });
 
-t.test("Connection.dump() reads an interrupted dump to its end and asks again", async (t) => {
+t.test("Connection.dump() reads an interrupted dump to its end and asks again, after a pause", async (t) => {
   let round = 0;
+  const pauses: number[] = [];
   const kernel = new Kernel(([r]) => dumped(r!.seq, round++ < 2 ? NLM_F_DUMP_INTR : 0));
-  t.same(new Connection(kernel).dump(listLinks()), bodies);
+  t.same(new Connection(kernel, (ms) => pauses.push(ms)).dump(listLinks()), bodies);
   t.equal(kernel.sent.length, 3);
+  t.equal(pauses.length, 2);
+  t.ok(pauses.every((ms) => ms > 0 && ms <= 6));
 });
 
-t.test("Connection.dump() gives up after five interrupted ones", async (t) => {
+t.test("Connection.dump() gives up after eight interrupted ones, within half a second", async (t) => {
+  let pausedMs = 0;
   const kernel = new Kernel(([r]) => dumped(r!.seq, NLM_F_DUMP_INTR));
-  t.throws(() => new Connection(kernel).dump(listLinks()), {
+  t.throws(() => new Connection(kernel, (ms) => (pausedMs += ms)).dump(listLinks()), {
     code: "EAGAIN",
-    message: "cannot list links: changes interrupted the dump 5 times (EAGAIN)",
+    message: "cannot list links: changes interrupted the dump 8 times (EAGAIN)",
   });
-  t.equal(kernel.sent.length, 5);
+  t.equal(kernel.sent.length, 8);
+  t.ok(pausedMs > 90 && pausedMs < 500, `${pausedMs} ms`);
+});
+
+t.test("Connection.dump() that may be interrupted has what any try saw, the newest first", async (t) => {
+  let round = 0;
+  const kernel = new Kernel(([r]) => {
+    const whole = dumped(r!.seq, NLM_F_DUMP_INTR);
+    return round++ === 0 ? whole : whole.toSpliced(1, 1); // the kernel skips the second link
+  });
+  const [first, second, ...rest] = bodies as [Buffer, Buffer, ...Buffer[]];
+  const found = new Connection(kernel, () => {}).dump(listLinks(), { evenInterrupted: true });
+  t.same(found, [first, ...rest, second]);
 });
 
 for (const { when, answer } of [
