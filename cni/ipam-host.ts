@@ -6,7 +6,7 @@ import type { IpamStep } from "../ipam/steps.ts";
 import type { Storage } from "../ipam/storage.ts";
 import type { AddressLock } from "../ipam/store/directory.ts";
 import type { Store } from "../ipam/store/store.ts";
-import { readNodeName } from "../ipam/whereabouts/flat-file.ts";
+import { presentStorage, readNodeName } from "../ipam/whereabouts/flat-file.ts";
 import { Locks } from "./attachment/lock.ts";
 import type { Paths } from "./host.ts";
 import { onHost } from "./host-root.ts";
@@ -38,7 +38,7 @@ export function createIpamHost(options: IpamHostOptions): IpamHost {
     inode: (path) => statSync(onHost(paths.hostRoot, path), { throwIfNoEntry: false })?.ino ?? 0,
     readText,
     lock: lockIn(paths.runDir),
-    store,
+    store: (storage) => store(presentStorage(storage, { policy, readText })),
     step: step ?? (() => {}),
     releaseSoon: (record) => releaseSoon(record, host),
     wasReleased: wasReleased ?? (() => false),

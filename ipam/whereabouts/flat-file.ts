@@ -41,6 +41,27 @@ export function readFlatFile(
 export const kubeconfigOfNode = (host: Pick<IpamHost, "readText" | "policy">): string | undefined =>
   host.policy.kubeconfig ?? readFlatFile({}, host)?.kubernetes?.kubeconfig;
 
+/**
+ * Where the addresses of a journal record are reached now. A record names the kubeconfig of its ADD; where that is gone, or
+ * Whereabouts' own, whose token ends with its pod, the node's present one leads to the same cluster.
+ */
+export function presentStorage(storage: Storage, host: Pick<IpamHost, "readText" | "policy">): Storage {
+  if (storage.kind !== "kubernetes" || storage.kubeconfig === host.policy.kubeconfig) return storage;
+  if (!isWhereabouts(storage.kubeconfig) && isThere(storage.kubeconfig, host)) return storage;
+  const kubeconfig = kubeconfigOfNode(host);
+  return kubeconfig ? { kind: "kubernetes", kubeconfig } : storage;
+}
+
+const isWhereabouts = (path: string): boolean => dirname(path).endsWith("/whereabouts.d");
+
+function isThere(path: string, { readText }: Pick<IpamHost, "readText">): boolean {
+  try {
+    return readText(path) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
 /** What Whereabouts' installer says of this node: a file `nodename` beside the flat file (script/lib.sh, 0.9.4). */
 export function readNodeName(
   { flatFiles = FLAT_FILES }: NodePolicy,

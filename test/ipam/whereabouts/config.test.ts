@@ -3,7 +3,7 @@ import t from "tap";
 import { CniError } from "../../../cni/protocol/error.ts";
 import { toText } from "../../../ipam/address.ts";
 import { candidates } from "../../../ipam/allocate.ts";
-import { kubeconfigOfNode, readNodeName } from "../../../ipam/whereabouts/flat-file.ts";
+import { kubeconfigOfNode, presentStorage, readNodeName } from "../../../ipam/whereabouts/flat-file.ts";
 import { callOf, type Given, POD, read } from "./support.ts";
 
 const RANGE = "10.0.0.0/24";
@@ -370,3 +370,16 @@ t.test("readNodeName() is what Whereabouts' installer has written beside the fir
   t.equal(readNodeName({}, readText), "node-a.example.com");
   t.equal(readNodeName({ flatFiles: [] }, readText), undefined);
 });
+
+const WHEREABOUTS = "/etc/cni/net.d/whereabouts.d/whereabouts.kubeconfig";
+for (const { when, of, policy = { kubeconfig: "/node" }, files = {}, want } of [
+  { when: "the file of the record is gone", of: "/gone", want: "/node" },
+  { when: "the record is of Whereabouts' own, whose token ends with its pod", of: WHEREABOUTS, files: { [WHEREABOUTS]: "{}" }, want: "/node" },
+  { when: "the record names another file that is there", of: "/other", files: { "/other": "{}" }, want: "/other" },
+  { when: "the node has only Whereabouts' own", of: WHEREABOUTS, policy: {}, files: { [WHEREABOUTS]: "{}", [STANDARD[1]!]: flat({}) }, want: "/flat" },
+  { when: "nothing else is known", of: "/gone", policy: {}, want: "/gone" },
+]) // biome-ignore format: rows
+  t.test(`presentStorage() is ${want} when ${when}`, async (t) => {
+    const readText = (path: string) => (files as Record<string, string>)[path];
+    t.same(presentStorage({ kind: "kubernetes", kubeconfig: of }, { policy, readText }), { kind: "kubernetes", kubeconfig: want }); // biome-ignore format: one line
+  });
