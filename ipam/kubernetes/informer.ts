@@ -10,17 +10,34 @@ export interface InformerOptions<T> extends Omit<Selection, "signal"> {
   readonly onChange?: (change: Change, object: T) => void;
   /** Called when the server did not answer or refused; it goes on by itself. */
   readonly onError?: (error: Error) => void;
+  /** Called each time that the picture was listed, or a watch has begun to tell: what onError said is over. */
+  readonly onWell?: () => void;
+  /**
+   * Called before the differences are told when the server's versions went back: it was restored from a backup, or is
+   * another one. What was written since that backup never was.
+   */
+  readonly onRestored?: (was: string, is: string) => void;
+  /** A watch without a word for so long is given up: the server sends a bookmark every minute. Default 150 s. */
+  readonly silentMs?: number;
+  /** Everything is listed again when the picture is so old: what no watch tells of is seen then. Default: never. */
+  readonly relistMs?: number;
+  /** Within this time after a connection was lost the first attempt is made: many nodes lose the same server at once. Default 300 ms. */
+  readonly spreadMs?: () => number;
 }
 
 /** Longest wait between attempts while the server does not answer. */
 const LONGEST_MS = 30_000;
 /** A watch that ends sooner than this, without a word, counts as a failure: else a broken proxy would be asked without pause. */
 const TOO_SHORT_MS = 1000;
+const SILENT_MS = 150_000;
+const SPREAD_MS = 300;
+/** The server ends a watch after ten minutes at the earliest (api-cluster.ts): before, it has ended itself, or something between. */
+const IN_TIME_MS = 590_000;
 
 /**
- * A picture of some objects that follows the server: one list, then one watch that is renewed every 5 to 10 minutes.
- * After a lost connection the watch goes on where it was; when the server does not know that place any more (410, or an
- * etcd that was restored), everything is listed again and the differences are told.
+ * A picture of some objects that follows the server: one list, then one watch that is renewed every 10 to 20 minutes.
+ * After a lost connection the watch goes on where it was, if the server's versions have not gone back; when the server does
+ * not know that place any more (410, or an etcd that was restored), everything is listed again and the differences are told.
  */
 export class Informer<T extends KubeObject> {
   /** The picture was complete once. Never fulfilled when `signal` comes first. */
@@ -31,6 +48,9 @@ export class Informer<T extends KubeObject> {
   readonly #options: InformerOptions<T>;
   #wasSynced = () => {};
   #failures = 0;
+  /** The highest version that the server has said. */
+  #version: string | undefined;
+  #listedMs = 0;
 
   private constructor(cluster: Cluster, resource: Resource, options: InformerOptions<T>) {
     this.#cluster = cluster;
@@ -52,62 +72,103 @@ export class Informer<T extends KubeObject> {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#options;
-    let version: string | undefined;
+    const { signal, relistMs = Number.POSITIVE_INFINITY } = this.#options;
+    let isListed = false;
     while (!signal.aborted)
       try {
-        version ??= await this.#list();
-        version = await this.#follow(version);
+        if (!isListed || performance.now() - this.#listedMs >= relistMs) await this.#list();
+        isListed = false;
+        isListed = (await this.#follow()) || (await this.#isSameHistory());
       } catch (error) {
         if (signal.aborted) return;
-        version = undefined;
         this.#options.onError?.(error as Error);
         await this.#pause();
       }
   }
 
-  async #list(): Promise<string> {
+  async #list(): Promise<void> {
     const { items, resourceVersion } = await this.#cluster.list<T>(this.#resource, this.#options);
     this.#failures = 0;
+    this.#listedMs = performance.now();
+    const isRestored = this.#version !== undefined && isLower(resourceVersion, this.#version);
+    if (isRestored) this.#options.onRestored?.(this.#version!, resourceVersion);
+    this.#version = resourceVersion;
     const gone = new Set(this.#objects.keys());
     for (const item of items) {
       gone.delete(key(item));
-      this.#compare(item);
+      this.#compare(item, isRestored);
     }
     for (const name of gone) this.#remove(name);
+    this.#options.onWell?.();
     this.#wasSynced();
-    return resourceVersion;
   }
 
-  /** @returns where the next watch begins, also after a lost connection. @throws {ApiError} when that place is not known. */
-  async #follow(from: string): Promise<string> {
+  /**
+   * One watch from where the picture is, until it ends.
+   *
+   * @returns whether it ended in its time: else somebody ended it, or the connection, or it said nothing any more.
+   * @throws {ApiError} when the server refuses, or does not know that place.
+   */
+  async #follow(): Promise<boolean> {
+    const { silentMs = SILENT_MS } = this.#options;
     const begin = performance.now();
-    let version = from;
+    const from = this.#version!;
+    using silence = new Silence(silentMs, this.#options.signal);
     try {
-      for await (const { type, object } of this.#cluster.watch<T>(this.#resource, {
-        ...this.#options,
-        resourceVersion: from,
-      })) {
-        version = object.metadata.resourceVersion ?? version;
-        this.#failures = 0;
+      const selection = { ...this.#options, signal: silence.signal, resourceVersion: from };
+      for await (const { type, object } of this.#cluster.watch<T>(this.#resource, selection)) {
+        silence.broken();
+        this.#saw(object);
         if (type === "DELETED") this.#remove(key(object), object);
         else if (type !== "BOOKMARK") this.#compare(object);
       }
     } catch (error) {
-      if (!isLostConnection(error)) throw error;
+      if (!isPassing(error)) throw error;
       this.#options.onError?.(error as Error);
       await this.#pause();
-      return version;
+      return false;
     }
-    if (version === from && performance.now() - begin < TOO_SHORT_MS) await this.#pause();
-    return version;
+    if (silence.isOver) {
+      this.#options.onError?.(new ApiError(`the watch of ${this.#resource.plural} said nothing for ${silentMs / 1000} s`)); // biome-ignore format: one line
+      return false;
+    }
+    if (this.#version === from && performance.now() - begin < TOO_SHORT_MS) await this.#pause();
+    return performance.now() - begin >= IN_TIME_MS;
   }
 
-  #compare(object: T): void {
+  #saw({ metadata: { resourceVersion } }: T): void {
+    if (resourceVersion !== undefined) this.#version = resourceVersion;
+    this.#failures = 0;
+    this.#options.onWell?.();
+  }
+
+  /**
+   * A server that was restored answers a watch from a version that it has not reached yet with silence, and then with other
+   * events of the same versions. A list of one name, which need not exist, tells where it is: one key of etcd.
+   *
+   * @returns false when everything is to be listed again. @throws {ApiError}
+   */
+  async #isSameHistory(): Promise<boolean> {
+    const { signal, namespace, fieldSelector = "" } = this.#options;
+    const one = fieldSelector.startsWith("metadata.name=") ? fieldSelector : "metadata.name=railnet-check";
+    const selection = { fieldSelector: one, metadataOnly: true, signal, ...(namespace !== undefined && { namespace }) };
+    for (;;)
+      try {
+        const { resourceVersion } = await this.#cluster.list(this.#resource, selection);
+        return !isLower(resourceVersion, this.#version!);
+      } catch (error) {
+        if (!isPassing(error) || signal.aborted) throw error;
+        this.#options.onError?.(error as Error);
+        await this.#pause();
+      }
+  }
+
+  /** @param isAnew versions tell nothing: after a restore the same one may be of another content. */
+  #compare(object: T, isAnew = false): void {
     const name = key(object);
     const known = this.#objects.get(name);
     if (known && known.metadata.uid !== object.metadata.uid) this.#remove(name);
-    else if (known && known.metadata.resourceVersion === object.metadata.resourceVersion) return;
+    else if (known && !isAnew && known.metadata.resourceVersion === object.metadata.resourceVersion) return;
     const change = this.#objects.has(name) ? "MODIFIED" : "ADDED";
     this.#objects.set(name, object);
     this.#options.onChange?.(change, object);
@@ -117,13 +178,49 @@ export class Informer<T extends KubeObject> {
     if (this.#objects.delete(name)) this.#options.onChange?.("DELETED", last!);
   }
 
-  /** Doubles from 0.2 s, and is spread: the agents of many nodes lose the same server at once. */
+  /** The first one within the spread, then doubled from 0.4 s; all spread: the agents of many nodes lose the same server at once. */
   async #pause(): Promise<void> {
-    const ms = Math.min(LONGEST_MS, 200 * 2 ** this.#failures++) * (0.5 + Math.random());
+    const first = this.#options.spreadMs?.() ?? SPREAD_MS;
+    const ms =
+      this.#failures++ === 0
+        ? first * Math.random()
+        : Math.min(LONGEST_MS, 200 * 2 ** (this.#failures - 1)) * (0.5 + Math.random());
     await sleep(ms, undefined, { signal: this.#options.signal }).catch(() => {});
   }
 }
 
-const isLostConnection = (error: unknown): boolean => error instanceof ApiError && error.status === 0;
+/** Ends a watch that does not speak any more. */
+class Silence implements Disposable {
+  readonly #controller = new AbortController();
+  readonly signal: AbortSignal;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(limitMs: number, outer: AbortSignal) {
+    this.signal = AbortSignal.any([outer, this.#controller.signal]);
+    this.#timer = setTimeout(() => this.#controller.abort(), limitMs).unref();
+  }
+
+  get isOver(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
+  broken(): void {
+    this.#timer.refresh();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Versions of one server are numbers of one sequence, longer than a double holds (KEP-5504); what is none is compared with nothing. */
+function isLower(version: string, than: string): boolean {
+  if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return false;
+  return version.length === than.length ? version < than : version.length < than.length;
+}
+
+/** What the next attempt may not meet: no answer, or a server that starts and says so. The place in the watch is still good. */
+const isPassing = (error: unknown): boolean =>
+  error instanceof ApiError && [0, 429, 502, 503, 504].includes(error.status);
 
 const key = ({ metadata: { namespace, name } }: KubeObject): string => (namespace ? `${namespace}/${name}` : name);
