@@ -17,6 +17,8 @@ export interface AgentState {
   readonly since: string;
   /** Why it does not serve; empty when it does. */
   readonly notReady: string;
+  /** What the API server refuses of what it must follow, one sentence each. Not said by agents before 0.2. */
+  readonly refused?: readonly string[];
   readonly logLevel: string;
   /** Name of this node in the cluster. */
   readonly node: string;

@@ -7,6 +7,8 @@ import { codeOf } from "../cni/kernel/errno.ts";
 export interface Health {
   /** Why the agent does not serve; empty once it holds its lock, has read the journal and listens. */
   notReady: string;
+  /** What the API server refuses; empty: it serves, and does all of its work. */
+  refused?: () => readonly string[];
   /** Why the process must be started anew; empty while it can work. */
   notAlive?: () => string;
   /** The text of `/metrics`; absent until there is something to count. */
@@ -71,7 +73,7 @@ async function answer(url: string, health: Health, pages: readonly string[]): Pr
   const path = url.split("?", 1)[0]!;
   if (!pages.includes(path)) return { status: 404, body: `want ${pages.join(", ")}\n` };
   if (path === "/healthz") return probe(health.notAlive?.() ?? "");
-  if (path === "/readyz") return probe(health.notReady);
+  if (path === "/readyz") return probe(health.notReady || (health.refused?.() ?? []).join("\n"));
   if (!health.metrics) return { status: 503, body: `no metrics yet: ${health.notReady}\n` };
   try {
     return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: await health.metrics() };

@@ -27,7 +27,7 @@ export interface ObservationOptions {
 /** What is observed. */
 export interface Observed {
   readonly lane: Pick<Lane, "silentMs" | "setLogLevel">;
-  readonly addresses: Pick<Addresses, "counters" | "pending">;
+  readonly addresses: Pick<Addresses, "counters" | "pending" | "refused">;
   /** Name of this node in the cluster. */
   readonly node: string;
 }
@@ -61,6 +61,7 @@ export class Observation {
       log.level = level;
       lane.setLogLevel(level);
     };
+    health.refused = () => addresses.refused();
     health.notAlive = () => (lane.silentMs() > STUCK_MS ? "the kernel thread shows no sign of life" : "");
     health.metrics = async () => {
       const { byPf } = await this.#rails();
@@ -119,6 +120,7 @@ export class Observation {
       pid: process.pid,
       since: this.#since,
       notReady: this.health.notReady,
+      refused: addresses.refused(),
       logLevel: log.level,
       node,
       pendingReleases: addresses.pending(),

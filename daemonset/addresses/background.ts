@@ -16,6 +16,7 @@ import { NodeHeal } from "./heal-node.ts";
 import { type LeaderOptions, lead } from "./leader.ts";
 import { Election, LEADER_LEASE, type LeaseOptions } from "./lease.ts";
 import type { ModeWatch } from "./mode-watch.ts";
+import type { Refusals } from "./refusals.ts";
 import { compactor, type Reserved } from "./reserved.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
@@ -31,6 +32,7 @@ export interface BackgroundOptions extends LeaderOptions, Pick<LeaseOptions, "du
   readonly events: Events;
   /** Counted up. */
   readonly counters: Counters;
+  readonly refusals?: Refusals;
   readonly signal: AbortSignal;
   /** Beside a live Whereabouts: between two looks whether the pools have the records of this node's claims. Default 10 min. */
   readonly recordsMs?: number;
@@ -52,10 +54,11 @@ export interface Background {
  * not know (Whereabouts' pods after a takeover) lists its pods once a minute.
  */
 export function startBackground(options: BackgroundOptions): Background {
-  const { cluster, store, modes, node, log, events, counters } = options;
+  const { cluster, store, modes, node, log, events, counters, refusals } = options;
   const disputes = new Disputes(log, events, counters);
   const freed = new FreedHistory();
-  const context: Context = { cluster, store, mode: () => modes.mode, node, log, events, disputes, counters, freed };
+  const shared = { cluster, store, node, log, events, counters, ...(refusals && { refusals }) };
+  const context: Context = { ...shared, mode: () => modes.mode, disputes, freed };
   const done = Promise.all([elect(context, options), lookAfterNode(context, options)]).then(() => {});
   return { freed, done };
 }

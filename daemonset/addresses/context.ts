@@ -6,6 +6,7 @@ import type { Counters } from "./counters.ts";
 import type { Disputes } from "./disputes.ts";
 import type { Events } from "./events.ts";
 import type { FreedHistory } from "./freed.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** What all background work shares. */
 export interface Context {
@@ -20,4 +21,5 @@ export interface Context {
   readonly disputes: Disputes;
   readonly counters: Counters;
   readonly freed: FreedHistory;
+  readonly refusals?: Refusals;
 }

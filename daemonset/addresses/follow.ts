@@ -1,21 +1,51 @@
 import type { Log } from "../../cni/host.ts";
-import type { Cluster, KubeObject, Resource, WatchEvent } from "../../ipam/kubernetes/cluster.ts";
+import {
+  ApiError,
+  type Cluster,
+  type KubeObject,
+  type Resource,
+  type WatchEvent,
+} from "../../ipam/kubernetes/cluster.ts";
 import { Informer, type InformerOptions } from "../../ipam/kubernetes/informer.ts";
+import type { Refusals } from "./refusals.ts";
 
 export interface FollowOptions<T> extends Omit<InformerOptions<T>, "onError"> {
   /** What is remembered of an object. Must keep name, namespace, UID and resourceVersion. Default: all. */
   readonly keep?: (object: KubeObject) => T;
 }
 
-/** Follows objects of one kind. What the server refuses is tried again without end, and logged. */
+/** What following needs of its surroundings. */
+export interface FollowContext {
+  readonly cluster: Cluster;
+  readonly log: Log;
+  readonly refusals?: Refusals;
+}
+
+/**
+ * Follows objects of one kind, without end. A server that does not answer is everybody's matter; one that refuses is this
+ * agent's: that is a warning, once, and stands in `refusals` until it is over.
+ */
 export function follow<T extends KubeObject>(
-  { cluster, log }: { readonly cluster: Cluster; readonly log: Log },
+  { cluster, log, refusals }: FollowContext,
   resource: Resource,
   { keep = (object) => object as T, ...options }: FollowOptions<T>,
 ): Informer<T> {
-  const onError = (err: Error) => log.debug({ err, resource: resource.plural }, "cannot follow; it is tried again");
-  return Informer.start<T>(keeping(cluster, keep), resource, { onError, ...options });
+  const { fieldSelector = "", labelSelector = "", signal } = options;
+  const what = [resource.plural, fieldSelector, labelSelector].filter(Boolean).join(" ");
+  const onError = (err: Error) => {
+    if (isRefusal(err) && refusals?.say(what, err.message) !== false)
+      return log.warn({ err, resource: resource.plural }, "the API server refuses what this agent must follow; it is tried again"); // biome-ignore format: one line
+    log.debug({ err, resource: resource.plural }, "cannot follow; it is tried again");
+  };
+  const onWell = () => {
+    if (refusals?.over(what)) log.info({ resource: resource.plural }, "the API server lets this agent follow again");
+  };
+  signal.addEventListener("abort", () => refusals?.over(what), { once: true });
+  return Informer.start<T>(keeping(cluster, keep), resource, { onError, onWell, ...options });
 }
+
+/** Only somebody's doing changes these: 404 is of a resource that is not served. */
+const isRefusal = (error: Error): boolean => error instanceof ApiError && [401, 403, 404].includes(error.status);
 
 /** The objects go through `keep` one by one as they come: many whole ones would fill the memory. */
 function keeping<T extends KubeObject>(cluster: Cluster, keep: (object: KubeObject) => T): Cluster {

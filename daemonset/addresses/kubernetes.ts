@@ -18,7 +18,8 @@ import type { AddressService } from "./service.ts";
 /** A first ADD waits this long to learn the cluster's mode; then it takes the one that is always right. */
 const MODE_WAIT_MS = 2_000;
 
-export interface AgentStoreOptions extends Pick<BackgroundOptions, "graceMs" | "lookMs" | "counters" | "signal"> {
+export interface AgentStoreOptions
+  extends Pick<BackgroundOptions, "graceMs" | "lookMs" | "counters" | "refusals" | "signal"> {
   readonly kubeconfig: string;
   readonly service: AddressService;
   readonly log: Log;
@@ -31,11 +32,11 @@ export interface AgentStoreOptions extends Pick<BackgroundOptions, "graceMs" | "
 
 /** The store of a resident process, with all the work that goes on behind it. @throws {ApiError} when the configuration cannot be used. */
 export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
-  const { kubeconfig, service, log, recorder, countRequest, step, signal } = options;
+  const { kubeconfig, service, log, recorder, countRequest, step, refusals, signal } = options;
   const { node } = service.host;
   const cluster = await connect({ kubeconfig, ...(countRequest && { count: countRequest }) });
   recorder.connect(cluster, node);
-  const modes = new ModeWatch(cluster, log, signal);
+  const modes = new ModeWatch({ cluster, log, ...(refusals && { refusals }) }, signal);
   const store = new KubernetesStore({
     cluster,
     mode: () => modes.mode,

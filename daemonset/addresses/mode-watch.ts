@@ -1,7 +1,7 @@
 import type { Log } from "../../cni/host.ts";
-import { type Cluster, CONFIG_MAPS } from "../../ipam/kubernetes/cluster.ts";
+import { CONFIG_MAPS } from "../../ipam/kubernetes/cluster.ts";
 import { CONFIG_MAP, type ConfigMap, type Mode, modeOf } from "../../ipam/kubernetes/mode.ts";
-import { follow } from "./follow.ts";
+import { type FollowContext, follow } from "./follow.ts";
 
 /** How addresses are claimed, as the cluster's settings say it now. `coexist` until they are known. */
 export class ModeWatch {
@@ -11,9 +11,9 @@ export class ModeWatch {
   readonly #listeners = new Set<(mode: Mode) => void>();
   #mode: Mode = "coexist";
 
-  constructor(cluster: Cluster, log: Log, signal: AbortSignal) {
-    this.#log = log;
-    const informer = follow<ConfigMap>({ cluster, log }, CONFIG_MAPS, {
+  constructor(context: FollowContext, signal: AbortSignal) {
+    this.#log = context.log;
+    const informer = follow<ConfigMap>(context, CONFIG_MAPS, {
       fieldSelector: `metadata.name=${CONFIG_MAP}`,
       signal,
       onChange: (change, settings) => this.#set(change === "DELETED" ? undefined : settings),

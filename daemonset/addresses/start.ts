@@ -12,12 +12,15 @@ import { kubeconfigOfNode } from "../../ipam/whereabouts/flat-file.ts";
 import type { EventRecorder } from "../events/recorder.ts";
 import { repeat } from "../loop.ts";
 import { type Counters, noCounts } from "./counters.ts";
+import { Refusals } from "./refusals.ts";
 import { AddressService } from "./service.ts";
 
 /** The agent's half of IPAM. */
 export interface Addresses {
   readonly answer: (request: CniRequest, signal: AbortSignal) => Promise<CniResponse>;
   readonly counters: Counters;
+  /** What the API server refuses of what the agent must follow, one sentence each; none: all is well. */
+  refused(): readonly string[];
   /** Attachments whose addresses are not given back yet. */
   pending(): number;
   stop(): void;
@@ -44,13 +47,14 @@ export function startAddresses(options: AddressesOptions): Addresses {
   const stopping = new AbortController();
   const { signal } = stopping;
   const counters = noCounts();
+  const refusals = new Refusals();
   const faults = step && { step };
   const open = async (storage: Storage): Promise<Store> => {
     if (storage.kind === "directory") return openStore(storage, { log, lockIn, ...faults });
     const { openInAgent } = await import("./kubernetes.ts");
     const grace = graceMs !== undefined && { graceMs, lookMs: Math.min(graceMs, 60_000) };
     const { kubeconfig } = storage;
-    const shared = { service, log, recorder, ...(countRequest && { countRequest }), counters, signal };
+    const shared = { service, log, recorder, ...(countRequest && { countRequest }), counters, refusals, signal };
     return openInAgent({ kubeconfig, ...shared, ...faults, ...grace }).catch((error) => {
       throw toStoreError("reach the API server", error);
     });
@@ -61,6 +65,7 @@ export function startAddresses(options: AddressesOptions): Addresses {
   return {
     answer: (request, caller) => service.answer(request, caller),
     counters,
+    refused: () => refusals.all(),
     pending: () => service.releases.pending,
     stop() {
       stopping.abort();

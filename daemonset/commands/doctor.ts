@@ -2,6 +2,7 @@ import type { Argv } from "yargs";
 import { readNodePolicy } from "../../cni/ipam-host.ts";
 import { createHost, pathsFrom } from "../../cni/node-host.ts";
 import { execCommand } from "../../cni/protocol/edges.ts";
+import { kubeconfigOfNode } from "../../ipam/whereabouts/flat-file.ts";
 import { placesBelow } from "../install/places.ts";
 import { createLog } from "../log.ts";
 import { clusterFindings } from "./doctor/cluster.ts";
@@ -11,6 +12,7 @@ import { type Check, type Finding, named, wrong } from "./doctor/finding.ts";
 import { foreignFindings } from "./doctor/foreign.ts";
 import { railFindings } from "./doctor/rails.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
+import { readText } from "./ipam/read-text.ts";
 import { outputFor } from "./output.ts";
 import { gatherStatus } from "./status/gather.ts";
 import { count, table } from "./table.ts";
@@ -51,13 +53,13 @@ async function doctor({ json, root, configDir }: DoctorOptions): Promise<ExitCod
   const { paths } = host;
   const policy = readNodePolicy(paths, process.env);
   const status = await gatherStatus({ host, policy, configDir });
-  const { kubeconfig, directory = `${paths.stateDir}/addresses` } = policy;
+  const { directory = `${paths.stateDir}/addresses` } = policy;
   const checks: Record<string, Check> = {
     rails: () => railFindings(status, paths.sysfs),
     executables: () => executableFindings(placesBelow(root ?? paths.hostRoot), status.agent),
     journal: () => diskFindings(paths.stateDir),
     "sriov-cni": () => foreignFindings(paths),
-    "API server": () => clusterFindings(kubeconfig, directory),
+    "API server": () => clusterFindings(kubeconfigOfNode({ policy, readText }), directory),
   };
   const findings = (await Promise.all(Object.entries(checks).map(([name, check]) => look(name, check)))).flat();
   outputFor({ json }).answer(findings, () => report(findings));

@@ -18,6 +18,9 @@ t.test("serveHealth() says what is so, and why not", async (t) => {
   t.equal(await get("/metrics"), "503 no metrics yet: the journal is being read");
   Object.assign(health, { notReady: "", metrics: async () => "a 1\n", notAlive: () => "the kernel thread is stuck" });
   t.equal(await get("/readyz?verbose"), "200 ok");
+  health.refused = () => ["cannot watch nodes: forbidden"];
+  t.equal(await get("/readyz"), "503 cannot watch nodes: forbidden");
+  health.refused = () => [];
   t.equal(await get("/healthz"), "503 the kernel thread is stuck");
   t.equal(await get("/metrics"), "200 a 1");
   health.metrics = () => Promise.reject(new Error("no sysfs"));

@@ -100,6 +100,11 @@ for (const { when, status, want } of [
     want: ["the agent does not serve: the journal is being read"],
   },
   {
+    when: "an agent that the API server refuses something",
+    status: { ...well, agent: { ...agent, refused: ["cannot watch nodes: forbidden"] } },
+    want: ["cannot watch nodes: forbidden"],
+  },
+  {
     when: "a list of rails that is none",
     status: { ...well, unusable: "cannot read rails: want a list" },
     want: ["cannot read rails: want a list (key rails of the ConfigMap kube-system/railnet-config)"],

@@ -5,6 +5,11 @@ import { readMode } from "../../../ipam/kubernetes/mode.ts";
 import { type Finding, named, note, wrong } from "./finding.ts";
 
 const TIME_LIMIT_MS = 5_000;
+const RECONCILER =
+  "lives beside us: keep its reconciler from running, since it removes what it does not know: scale the Deployment " +
+  "whereabouts-reconciler to zero (since 0.9.4); before, it runs in the DaemonSet: put it off by the cron-expression of the " +
+  'ConfigMap whereabouts-config ("0 0 1 1 *": once a year), or suspend the CronJob where it is one';
+
 /** As `railnet ipam takeover`. */
 const LIVE_MS = 60_000;
 
@@ -27,5 +32,5 @@ export async function clusterFindings(kubeconfig: string | undefined, directory:
 async function beside(cluster: Cluster) {
   const renewed = (await cluster.get<Lease>(LEASES, "whereabouts"))?.spec.renewTime ?? "";
   if (!(Date.now() - Date.parse(renewed) < LIVE_MS)) return [];
-  return [note("lives beside us: keep its reconciler at zero replicas, since it removes what it does not know")];
+  return [note(RECONCILER)];
 }

@@ -6,6 +6,7 @@ export function problemsOf(status: Omit<NodeStatus, "problems">): string[] {
   return [
     ...(agent.answers ? [] : [agent.why]),
     ...(agent.answers && agent.notReady ? [`the agent does not serve: ${agent.notReady}`] : []),
+    ...((agent.answers && agent.refused) || []),
     ...(unusable ? [`${unusable} (key rails of the ConfigMap kube-system/railnet-config)`] : []),
     ...rails.flatMap(railProblems),
     ...attachments.flatMap(attachmentProblems),

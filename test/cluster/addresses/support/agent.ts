@@ -64,7 +64,7 @@ export class Agent implements AsyncDisposable {
     this.node = node;
     this.stateDir = stateDir;
     this.journal = new ClaimJournal(stateDir);
-    this.modes = new ModeWatch(cluster, log, signal);
+    this.modes = new ModeWatch({ cluster, log }, signal);
     this.store = new KubernetesStore({ cluster, mode: () => this.modes.mode, log, createsAdopted: true });
     const sandboxes = {
       journal: this.journal,
