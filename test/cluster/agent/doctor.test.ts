@@ -38,7 +38,10 @@ t.test("railnet doctor notes a Whereabouts that lives beside us", async (t) => {
     metadata: { name: "whereabouts", namespace: "kube-system" },
     spec: { holderIdentity: "x", renewTime: new Date().toISOString().replace("Z", "000Z") },
   });
-  t.match((await doctor(api.kubeconfig({ token })))[1], { is: "note", says: /keep its reconciler from running.*Deployment .* to zero .*in the DaemonSet/ });
+  t.match((await doctor(api.kubeconfig({ token })))[1], {
+    is: "note",
+    says: /keep its reconciler from running.*Deployment .* to zero .*in the DaemonSet/,
+  });
 });
 
 t.test("railnet doctor tells a token that is no longer good", async (t) => {
