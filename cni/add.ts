@@ -42,7 +42,7 @@ export async function add(call: Call, host: Host): Promise<Result> {
   const device = findDevice(config, host);
   checkNameFree(rtnl, call);
   const rdma = planRdma(device.pci, config.rdma, host);
-  const was = snapshot(device, config, rdma, host);
+  const was = await snapshot(device, config, rdma, host);
   host.step("add-locked");
   return await attach({ config, device, rdma, was, pod: { netns, rtnl } }, call, host);
 }
@@ -55,7 +55,7 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   const { config, device, was, pod } = plan;
   await using undo = new AsyncDisposableStack();
   const journal = new Journal(host.paths.stateDir);
-  const record = newRecord(plan, call, host);
+  let record = newRecord(plan, call, host);
   let asked = false; // an IPAM plugin that never ran has nothing to release, and perhaps is not even there
   const exec: Exec = (request) => {
     asked = true;
@@ -70,14 +70,18 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   if (config.ipamType && keepsState(config.ipamType)) await turns.take(call.containerId); // or the plugin gets its stdin only after the kernel's work
   journal.sync(record);
   host.step("add-journalled");
-  await configurePf(device, config, was, host);
+  await configurePf(device, config, was, host, () => {
+    const original = { ...record.original, pinned: true } as const;
+    journal.update(record, { original });
+    record = { ...record, original };
+  });
   host.step("add-pf-configured");
   host.signal.throwIfAborted();
   moveIntoPod(device, config, was, pod.netns, call, host);
   host.step("add-moved");
   const addresses = await reserving;
   host.step("add-addresses-reserved");
-  const link = await configureInPod(device, config, addresses, pod, call);
+  const link = await configureInPod(device, config, addresses, pod, call, host);
   host.step("add-configured");
   moveRdma(plan.rdma, pod.netns);
   host.step("add-rdma-moved");
@@ -137,7 +141,11 @@ function warnOfIgnored(call: Call, host: Host): void {
     );
 }
 
-function newRecord({ config, device, was: { original }, pod: { netns } }: Plan, call: Call, host: Host): Attachment {
+function newRecord(
+  { config, device, was: { original, adminMac }, pod: { netns } }: Plan,
+  call: Call,
+  host: Host,
+): Attachment {
   const { K8S_POD_NAMESPACE: namespace, K8S_POD_NAME: pod } = call.args;
   return {
     version: 1,
@@ -150,7 +158,7 @@ function newRecord({ config, device, was: { original }, pod: { netns } }: Plan, 
     netnsInode: netnsInode(netns),
     device: { pci: device.pci, ...(device.pf && { pf: device.pf }) },
     original,
-    applied: original.vf ? { ...config.vf, ...(config.mac && { mac: config.mac }) } : {},
+    applied: original.vf ? { ...config.vf, ...(adminMac && { mac: adminMac }) } : {},
     ...(config.sourceRules && { hasRules: true }),
     ...(config.deviceInfoFile && { deviceInfoFile: config.deviceInfoFile }),
     request: { path: call.path, args: call.request.env.CNI_ARGS ?? "", stdin: call.request.stdin },

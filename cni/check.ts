@@ -1,14 +1,14 @@
 import { lockAttachment } from "./attachment/claim.ts";
+import { traitsOfPf } from "./attachment/drivers.ts";
 import { Journal } from "./attachment/journal.ts";
 import { openOwnNetns } from "./attachment/own-netns.ts";
 import type { Attachment } from "./attachment/record.ts";
 import { podDifferences } from "./attachment/verify.ts";
+import { isCutOff, lookAtOwnPf } from "./attachment/vf-at-pf.ts";
 import { ATTACH_CODE } from "./codes.ts";
 import { readConfig } from "./config.ts";
 import type { Host } from "./host.ts";
 import { callIpam } from "./ipam.ts";
-import { getLink } from "./kernel/link.ts";
-import { parseVfs } from "./kernel/vf.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -35,19 +35,31 @@ export async function check(call: Call, host: Host): Promise<void> {
       ATTACH_CODE.DIFFERS,
       `cannot confirm ${call.ifname}: ${call.netns} is not the namespace that ADD saw`,
     );
-  const differences = [...podDifferences(record, config, expected, call, netns), ...pfDifferences(record, host)];
+  const differences = [
+    ...podDifferences(record, config, expected, call, netns),
+    ...(await pfDifferences(record, host)),
+  ];
   if (differences.length > 0)
     throw new CniError(ATTACH_CODE.DIFFERS, `cannot confirm ${call.ifname}: ${differences.join("; ")}`);
   const type = call.config.ipam?.type;
   if (type) await callIpam(host, "CHECK", type, call);
 }
 
-function pfDifferences({ applied, device: { pf } }: Attachment, host: Host): string[] {
-  const wanted = Object.entries(applied);
+/** @throws {CniError} 11 while the PF hides the VF, which is in reset. */
+async function pfDifferences(a: Attachment, host: Host): Promise<string[]> {
+  const { ignoresEnable } = traitsOfPf(a.device, host);
+  const wanted = Object.entries(a.applied).filter(([, value]) => !(ignoresEnable && value === "enable"));
+  const { pf } = a.device;
   if (!pf || wanted.length === 0) return [];
-  const now = parseVfs(host.rtnl.request(getLink({ name: pf.name }, { vfs: true }))!).get(pf.vf);
-  if (!now) return [`PF ${pf.name} has no VF ${pf.vf}`];
+  const view = await lookAtOwnPf(a, host, host);
+  if (view?.isHidden && isCutOff(pf.vf)) return []; // it cannot be seen
+  if (view?.isHidden)
+    throw new CniError(CODE.TRY_AGAIN_LATER, `cannot check VF ${pf.vf} of ${view.pf.name}: it is in reset`);
+  const now = view?.state;
+  if (!now) return [`PF ${view?.pf.name ?? pf.name} has no VF ${pf.vf}`];
   return wanted
     .filter(([key, value]) => now[key as keyof typeof now] !== value)
-    .map(([key, value]) => `${key} of VF ${pf.vf} at ${pf.name} is ${now[key as keyof typeof now]}, ADD set ${value}`);
+    .map(
+      ([key, value]) => `${key} of VF ${pf.vf} at ${view.pf.name} is ${now[key as keyof typeof now]}, ADD set ${value}`,
+    );
 }

@@ -32,6 +32,13 @@ export interface Paths {
   readonly nodeConfig: string;
 }
 
+/** Time; tests give their own. */
+export interface Clock {
+  /** Monotonic. */
+  nowMs(): number;
+  sleep(ms: number): Promise<void>;
+}
+
 /** The edges of the attach plugin: all that a verb touches and that is not its argument. */
 export interface Host {
   readonly paths: Paths;
@@ -43,6 +50,7 @@ export interface Host {
   /** IPAM plugins get this long to answer an ADD. */
   readonly ipamTimeoutMs: number;
   readonly log: Log;
+  readonly clock: Clock;
   /** Aborted when the caller is gone or a DEL overtakes this ADD. */
   readonly signal: AbortSignal;
   /** Called after each named step: where tests inject faults. */

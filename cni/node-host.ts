@@ -1,5 +1,6 @@
 import { readFileSync, writeSync } from "node:fs";
-import { type Host, type Log, PATHS, type Paths } from "./host.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Clock, type Host, type Log, PATHS, type Paths } from "./host.ts";
 import { traceMessages } from "./kernel/netlink/debug.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import type { Exec } from "./protocol/delegate.ts";
@@ -13,25 +14,29 @@ export interface HostOptions {
   readonly paths?: Partial<Paths>;
   readonly exec: Exec;
   readonly log: Log;
+  readonly clock?: Clock;
   readonly step?: (step: Step) => void;
   readonly ipamTimeoutMs?: number;
   readonly afterwards?: (work: () => Promise<void>) => void;
 }
 
 /** The host of this thread: opens one rtnetlink socket, in the network namespace that the thread is in. */
-export function createHost({ paths, exec, log, step, ipamTimeoutMs, afterwards }: HostOptions): Host {
+export function createHost({ paths, exec, log, clock, step, ipamTimeoutMs, afterwards }: HostOptions): Host {
   return {
     paths: { ...PATHS, ...paths },
     bootId: readBootId(),
     rtnl: new NetlinkSocket(),
     exec,
     log,
+    clock: clock ?? CLOCK,
     signal: new AbortController().signal,
     step: step ?? (() => {}),
     ipamTimeoutMs: ipamTimeoutMs ?? IPAM_TIMEOUT_MS,
     afterwards: afterwards ?? (() => {}),
   };
 }
+
+const CLOCK: Clock = { nowMs: () => performance.now(), sleep: async (ms) => void (await sleep(ms)) };
 
 /** `RAILNET_SYSFS` and the like: for single hosts with unusual places, and for tests. */
 const VARIABLES: Record<keyof Paths, string> = {

@@ -1,69 +1,124 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf } from "../kernel/errno.ts";
 import { getLink, parseLink, setLink } from "../kernel/link.ts";
-import type { NetlinkConnection } from "../kernel/netlink/message.ts";
+import { type NetlinkConnection, NetlinkError } from "../kernel/netlink/message.ts";
 import { parseVfs, setVf } from "../kernel/vf.ts";
+import { awaitAnswer, isBusy, patiently, type Waiter } from "./patience.ts";
+import type { VfAtPf } from "./vf-at-pf.ts";
 
-/** A VF at its PF: where its administrative settings are. */
-export interface VfAtPf {
-  readonly pfIndex: number;
-  readonly vf: number;
-}
-
-/** Drivers apply a MAC late (i40e, iavf) or are busy; sriov-cni tries as often (`pkg/utils/netlink.go`). */
-const TRIES = 20;
-const PAUSE_MS = 100;
-const BUSY = ["EBUSY", "EAGAIN"];
-
-/** What a driver says when an untrusted VF may not choose its own MAC (igb). */
-const NOT_TRUSTED = ["EADDRNOTAVAIL", "EPERM"];
+export const NO_MAC = "00:00:00:00:00:00";
 
 /**
- * Sets the MAC of the link itself and reads it back. If the driver wants trust for that, trust is lent for the moment.
+ * What a VF's driver says when an administrator's MAC pins it: igbvf and bnxt, ixgbevf (also while the PF does not listen to
+ * it), iavf.
+ */
+const PINNED = ["EADDRNOTAVAIL", "EPERM", "EACCES"];
+
+/**
+ * Sets the MAC of a link and reads it back: some drivers are late (i40e, iavf) or busy. One that an administrator's MAC pins
+ * is given free first: that works with every driver, where lending it trust resets it (ice, i40e), or makes the PF deaf for
+ * it (ixgbe).
  *
+ * @param at where it can be given free.
+ * @param onPinned called before the administrator's MAC is taken away.
  * @throws {NetlinkError} of the last try.
  */
-export async function setLinkMac(rtnl: NetlinkConnection, index: number, mac: string, at?: VfAtPf): Promise<void> {
-  const set = () => rtnl.request(setLink(index, { mac }, `set the MAC of link ${index} to ${mac}`));
-  await untilRead(
-    () => {
-      try {
-        set();
-      } catch (error) {
-        if (!at || !NOT_TRUSTED.includes(codeOf(error) ?? "")) throw error;
-        withTrust(rtnl, at, set);
-      }
-    },
-    () => parseLink(rtnl.request(getLink({ index }))!).mac,
-    mac,
-  );
+export async function setLinkMac(
+  rtnl: NetlinkConnection,
+  index: number,
+  mac: string,
+  waiter: Waiter,
+  at?: VfAtPf,
+  onPinned: () => void = () => {},
+): Promise<void> {
+  const set = () =>
+    untilShown(
+      `link ${index}`,
+      mac,
+      () => trySet(rtnl, index, mac),
+      () => linkMac(rtnl, index),
+      waiter,
+    );
+  const first = await outcomeOf(set);
+  if (!first) return;
+  if (!at || !PINNED.includes(codeOf(first) ?? "")) throw first;
+  onPinned();
+  await clearAdminMac(rtnl, at, waiter);
+  const second = await outcomeOf(set);
+  if (!second) return;
+  if (!PINNED.includes(codeOf(second) ?? "")) throw second;
+  await resetByCycle(rtnl, index, waiter);
+  await set();
 }
 
-/** Sets the administrative MAC that the PF keeps for a VF, and reads it back. Zero means none: then nothing is read. */
-export async function setAdminMac(rtnl: NetlinkConnection, { pfIndex, vf }: VfAtPf, mac: string): Promise<void> {
+/** Sets the administrative MAC that the PF keeps for a VF, and reads it back, unless the list does not reach so far. */
+export async function setAdminMac(
+  rtnl: NetlinkConnection,
+  at: VfAtPf,
+  mac: string,
+  waiter: Waiter,
+  { isListed = true } = {},
+): Promise<void> {
+  const { pfIndex, vf } = at;
   const set = () => void rtnl.request(setVf(pfIndex, vf, { mac }, `set the MAC of VF ${vf} to ${mac}`));
-  if (/^[0:]+$/.test(mac)) return set();
-  await untilRead(set, () => parseVfs(rtnl.request(getLink({ index: pfIndex }, { vfs: true }))!).get(vf)?.mac, mac);
+  if (mac === NO_MAC || !isListed) return patiently(set, waiter);
+  const read = () => parseVfs(rtnl.request(getLink({ index: pfIndex }, { vfs: true }))!).get(vf)?.mac;
+  await untilShown(`VF ${vf}`, mac, set, read, waiter);
 }
 
-function withTrust(rtnl: NetlinkConnection, { pfIndex, vf }: VfAtPf, act: () => void): void {
-  rtnl.request(setVf(pfIndex, vf, { trust: true }, `lend trust to VF ${vf}`));
+/** From then on the VF may choose its own MAC. */
+export const clearAdminMac = (rtnl: NetlinkConnection, at: VfAtPf, waiter: Waiter): Promise<void> =>
+  setAdminMac(rtnl, at, NO_MAC, waiter);
+
+/** Up and down: a driver resets its VF then, which asks the PF anew (ixgbevf). The link must be down. */
+export async function resetByCycle(rtnl: NetlinkConnection, index: number, waiter: Waiter): Promise<void> {
+  await patiently(() => rtnl.request(setLink(index, { up: true }, `set link ${index} up`)), waiter);
+  await patiently(() => rtnl.request(setLink(index, { up: false }, `set link ${index} down`)), waiter);
+}
+
+const trySet = (rtnl: NetlinkConnection, index: number, mac: string): void =>
+  void rtnl.request(setLink(index, { mac }, `set the MAC of link ${index} to ${mac}`));
+
+const linkMac = (rtnl: NetlinkConnection, index: number): string => parseLink(rtnl.request(getLink({ index }))!).mac;
+
+async function outcomeOf(act: () => Promise<void>): Promise<unknown> {
   try {
-    act();
-  } finally {
-    rtnl.request(setVf(pfIndex, vf, { trust: false }, `take trust from VF ${vf}`));
+    await act();
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 
-async function untilRead(set: () => void, read: () => string | undefined, want: string): Promise<void> {
-  for (let left = TRIES; ; left--) {
+/**
+ * Sets and reads until it shows. Looks before it sets again: what was refused as busy may have come true meanwhile, and a
+ * driver that is asked blocks for seconds (iavf).
+ */
+async function untilShown(
+  whose: string,
+  want: string,
+  set: () => void,
+  read: () => string | undefined,
+  waiter: Waiter,
+): Promise<void> {
+  let isFirst = true;
+  let last: unknown;
+  const isShown = await awaitAnswer(() => {
     try {
+      if (!isFirst && read() === want) return true;
+      isFirst = false;
       set();
-      if (read() === want) return;
-      if (left === 1) throw new Error(`cannot set the MAC to ${want}: the driver still shows ${read() ?? "none"}`);
+      const shown = read();
+      if (shown === want) return true;
+      last = new NetlinkError(
+        `set the MAC of ${whose} to ${want}`,
+        "EAGAIN",
+        `the driver still shows ${shown ?? "none"}`,
+      );
     } catch (error) {
-      if (left === 1 || !BUSY.includes(codeOf(error) ?? "")) throw error;
+      if (!isBusy(error)) throw error;
+      last = error;
     }
-    await sleep(PAUSE_MS);
-  }
+    return undefined;
+  }, waiter);
+  if (!isShown) throw last;
 }

@@ -3,14 +3,18 @@ import type { AttachConfig } from "../config.ts";
 import { invalid } from "../fields.ts";
 import type { Host } from "../host.ts";
 import { codeOf } from "../kernel/errno.ts";
-import { getLink, type Link, parseLink } from "../kernel/link.ts";
-import { parseVfs, setVf, type VfState } from "../kernel/vf.ts";
-import { CniError } from "../protocol/error.ts";
+import { ARPHRD_ETHER, getLink, type Link, parseLink } from "../kernel/link.ts";
+import { driverOf } from "../kernel/sysfs.ts";
+import { setVf, type VfState } from "../kernel/vf.ts";
+import { CniError, CODE } from "../protocol/error.ts";
 import type { Device } from "./device.ts";
-import { setAdminMac, setLinkMac, type VfAtPf } from "./mac.ts";
+import { type DriverTraits, freshState, traitsOfPf } from "./drivers.ts";
+import { NO_MAC, resetByCycle, setAdminMac, setLinkMac } from "./mac.ts";
 import { parseMark } from "./mark.ts";
+import { patiently } from "./patience.ts";
 import type { RdmaPlan } from "./rdma.ts";
 import type { Original } from "./record.ts";
+import { awaitVf, isCutOff, lookAtPf, type PfView, type VfAtPf } from "./vf-at-pf.ts";
 
 /** A VF as it is before ADD: what DEL restores, and where to write. */
 export interface Snapshot {
@@ -19,35 +23,84 @@ export interface Snapshot {
   readonly link?: Link;
   /** Absent when the PF does not show the VF. */
   readonly at?: VfAtPf;
+  /** What is to be the administrator's MAC at the PF. */
+  readonly adminMac?: string;
 }
 
 /**
- * Reads the VF as it is, and refuses what cannot be had. Changes nothing.
+ * Reads the VF as it is, and refuses what cannot be had. Changes nothing. A VF that the PF only hides, being in reset, is
+ * waited for where something is to be set there.
  *
- * @throws {CniError} 7 for an MTU above the PF's, 101 when settings are wanted and the PF shows no such VF.
+ * @throws {CniError} 7 for an MTU above the PF's, 11 when the PF hides the VF all the time, 101 when settings are wanted and
+ *   the PF shows no such VF, or for a link that is no Ethernet.
  */
-export function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, host: Host): Snapshot {
-  const pf = device.pf && readPf(device.pf.name, host);
-  const vf = device.pf && pf?.vfs.get(device.pf.vf);
+export async function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, host: Host): Promise<Snapshot> {
   const wanted = [...Object.keys(config.vf), ...(config.mac ? ["mac"] : [])];
-  if (wanted.length > 0 && !vf && !(device.netdev && wanted.join() === "mac"))
-    throw new CniError(
-      ATTACH_CODE.DEVICE_UNUSABLE,
-      `cannot set ${wanted.join(", ")} of ${device.pci}: ${device.pf ? `PF ${device.pf.name} shows no VF ${device.pf.vf}` : "its PF has no link"}`,
-    );
-  if (pf && config.mtu && config.mtu > pf.link.mtu)
+  const view = await viewOf(device, wanted.length > 0, host);
+  const vf = view?.state ?? (view?.isHidden && isCutOff(view.at.vf) ? unseen(device, wanted, host) : undefined);
+  if (wanted.length > 0 && !vf) refuseSettings(device, wanted, view);
+  if (view && config.mtu && config.mtu > view.pf.mtu)
     throw invalid(
       "mtu",
       config.mtu,
-      `the MTU of its PF ${pf.link.name} is ${pf.link.mtu}; raise that first or ask for less`,
+      `the MTU of its PF ${view.pf.name} is ${view.pf.mtu}; raise that first or ask for less`,
     );
   const link = device.netdev === undefined ? undefined : readLink(device, device.netdev, host);
+  if (link) refuseOtherThanEthernet(device, link);
+  const adminMac = config.mac ?? (vf && link && macForSpoofCheck(config, vf, link, traitsOfPf(device, host)));
   return {
     original: { ...(link && originalOf(link)), ...(vf && { vf }), ...(rdma.move && { rdma: rdma.devices }) },
     ...(link && { link }),
-    ...(pf && vf && { at: { pfIndex: pf.link.index, vf: device.pf!.vf } }),
+    ...(view && vf && { at: view.at }),
+    ...(adminMac && { adminMac }),
   };
 }
+
+async function viewOf({ pf }: Device, isNeeded: boolean, host: Host): Promise<PfView | undefined> {
+  if (!pf) return undefined;
+  const view = isNeeded ? await awaitVf(pf.name, pf.vf, host, host) : lookAtPf(pf.name, pf.vf, host);
+  if (!view) throw new CniError(CODE.TRY_AGAIN_LATER, `cannot read PF ${pf.name} of VF ${pf.vf}: its link is gone`);
+  return view;
+}
+
+/** The kernel's list does not reach so far: what drivers give a new VF is taken for what it has. */
+function unseen({ pci, pf }: Device, wanted: readonly string[], host: Host): VfState {
+  if (wanted.length > 0)
+    host.log.warn(
+      { pci, pf: pf?.name, vf: pf?.vf },
+      "this kernel does not list the VF: DEL gives it a new VF's settings",
+    );
+  return freshState(driverOf(host.paths.sysfs, pf?.pci ?? ""));
+}
+
+function refuseSettings({ pci, netdev, pf }: Device, wanted: readonly string[], view: PfView | undefined): void {
+  if (view?.isHidden)
+    throw new CniError(
+      CODE.TRY_AGAIN_LATER,
+      `cannot set ${wanted.join(", ")} of ${pci}: PF ${view.pf.name} does not tell of VF ${view.at.vf} just now: it is in reset, or its driver is busy`,
+    );
+  if (netdev && wanted.join() === "mac") return;
+  throw new CniError(
+    ATTACH_CODE.DEVICE_UNUSABLE,
+    `cannot set ${wanted.join(", ")} of ${pci}: ${pf ? `PF ${pf.name} shows no VF ${pf.vf}` : "its PF has no link"}`,
+  );
+}
+
+function refuseOtherThanEthernet({ pci }: Device, { name, type }: Link): void {
+  if (type === ARPHRD_ETHER) return;
+  throw new CniError(
+    ATTACH_CODE.DEVICE_UNUSABLE,
+    `cannot attach ${pci}: its link ${name} is no Ethernet (type ${type}${type === 32 ? ", InfiniBand" : ""}): set the port's link type to Ethernet (mlxconfig LINK_TYPE), or use a plugin for IPoIB`,
+  );
+}
+
+/** With spoof check on and no administrator's MAC some drivers let nothing out. */
+const macForSpoofCheck = (
+  { vf: wanted }: AttachConfig,
+  now: VfState,
+  link: Link,
+  { needsAdminMac }: DriverTraits,
+): string | undefined => (needsAdminMac && wanted.spoofchk && now.mac === NO_MAC ? link.mac : undefined);
 
 /** A VF that fell back without a record still says what it was called. */
 function originalOf({ name, mac, mtu, alias, altnames, up }: Link): Original {
@@ -55,11 +108,6 @@ function originalOf({ name, mac, mtu, alias, altnames, up }: Link): Original {
   return mark
     ? { name: mark.name, mac: mark.mac, mtu: mark.mtu, alias: "", altnames, up: false }
     : { name, mac, mtu, alias, altnames, up };
-}
-
-function readPf(name: string, host: Host): { link: Link; vfs: Map<number, VfState> } {
-  const body = host.rtnl.request(getLink({ name }, { vfs: true }))!;
-  return { link: parseLink(body), vfs: parseVfs(body) };
 }
 
 function readLink(device: Device, name: string, host: Host): Link {
@@ -76,19 +124,37 @@ function readLink(device: Device, name: string, host: Host): Link {
 }
 
 /**
- * Sets what is configured at the PF, and nothing else. The order is what igb insists on: trust before the link's own
- * MAC, that before the administrative one.
+ * Sets what is configured at the PF, and nothing else, in an order that works with every driver: the link's own MAC before
+ * the administrative one, which pins it (igb, ixgbe, i40e, ice, bnxt); both before the rest, after which a VF may be in reset
+ * (ice, i40e) or not listened to (ixgbe).
+ *
+ * @param onPinned called before an administrator's MAC, which does not let the VF choose, is taken away.
  */
-export async function configurePf(device: Device, config: AttachConfig, was: Snapshot, host: Host): Promise<void> {
-  const { link, at } = was;
-  if (at && Object.keys(config.vf).length > 0)
-    host.rtnl.request(
-      setVf(at.pfIndex, at.vf, config.vf, `configure VF ${at.vf} of ${device.pf!.name}: ${words(config.vf)}`),
-    );
-  if (!config.mac) return;
-  if (link && config.mac !== link.mac) await setLinkMac(host.rtnl, link.index, config.mac, at);
-  if (at) await setAdminMac(host.rtnl, at, config.mac);
+export async function configurePf(
+  device: Device,
+  config: AttachConfig,
+  was: Snapshot,
+  host: Host,
+  onPinned: () => void = () => {},
+): Promise<void> {
+  const { link, at, adminMac } = was;
+  const traits = traitsOfPf(device, host);
+  const setAtPf = async () => {
+    if (at && adminMac) await setAdminMac(host.rtnl, at, adminMac, host, { isListed: !isCutOff(at.vf) });
+  };
+  if (traits.pinsOnlyAnother) await setAtPf();
+  if (link && config.mac && config.mac !== link.mac)
+    await setLinkMac(host.rtnl, link.index, config.mac, host, at, onPinned);
+  if (!traits.pinsOnlyAnother) await setAtPf();
+  if (!at || Object.keys(config.vf).length === 0) return;
+  const what = `configure VF ${at.vf} of ${device.pf!.name}: ${words(config.vf)}`;
+  await patiently(() => host.rtnl.request(setVf(at.pfIndex, at.vf, config.vf, what)), host);
+  if (link && leavesDeaf(config.vf, traits)) await resetByCycle(host.rtnl, link.index, host);
 }
+
+/** Whether the PF does not listen to the VF after such a change. */
+export const leavesDeaf = (change: Partial<VfState>, { closesMailbox }: DriverTraits): boolean =>
+  closesMailbox === true && ("trust" in change || "linkState" in change);
 
 const words = (vf: Partial<VfState>): string =>
   Object.entries(vf)

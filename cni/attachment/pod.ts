@@ -17,6 +17,7 @@ import type { Result } from "../protocol/result.ts";
 import type { Device } from "./device.ts";
 import { findLink } from "./find-link.ts";
 import { formatMark } from "./mark.ts";
+import { isBusy, patiently } from "./patience.ts";
 import type { Snapshot } from "./pf.ts";
 import { refuseDuplicates } from "./probe.ts";
 import { routeMessages } from "./routes.ts";
@@ -108,6 +109,7 @@ export async function configureInPod(
   addresses: Result,
   { netns, rtnl: pod }: Pod,
   call: Call,
+  host: Host,
 ): Promise<Link | undefined> {
   if (device.netdev === undefined) return undefined;
   const link = findLink(pod, device, call.ifname);
@@ -116,11 +118,30 @@ export async function configureInPod(
   inNetns(netns, () => writeSysctls(config, call.ifname, hasV6));
   const up = setLink(link.index, { up: true }, `set ${call.ifname} up`);
   if (config.duplicateAddressProbe) {
-    pod.request(up);
+    await patiently(() => pod.request(up), host);
     await refuseDuplicates(netns, link, addresses);
   }
-  const changes = [...addressMessages(link, addresses), up, ...routeMessages(link.index, addresses, config)];
-  return parseLink(pod.batch([...changes, getLink({ index: link.index })]).at(-1)!);
+  const afterUp = [...routeMessages(link.index, addresses, config), getLink({ index: link.index })];
+  return parseLink((await whenUp(pod, [...addressMessages(link, addresses), up], afterUp, host)).at(-1)!);
+}
+
+/**
+ * All in one go. A VF in reset refuses to come up (iavf: EBUSY), and then the kernel refuses routes too: those follow once it
+ * has come up.
+ */
+async function whenUp(
+  pod: NetlinkConnection,
+  upTo: readonly Message[],
+  after: readonly Message[],
+  host: Host,
+): Promise<(Buffer | undefined)[]> {
+  try {
+    return pod.batch([...upTo, ...after]);
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+  }
+  await patiently(() => pod.request(upTo.at(-1)!), host);
+  return pod.batch(after);
 }
 
 function addressMessages(link: Link, { ips }: Result): Message[] {

@@ -14,6 +14,8 @@ export interface Original {
   readonly up?: boolean;
   /** The PF's settings for this VF; absent when there is no PF to ask. */
   readonly vf?: Partial<VfState>;
+  /** The MAC in `vf` is an administrator's, as the driver said: the VF may not choose another. */
+  readonly pinned?: true;
   /** Names of the RDMA devices that move with the VF. */
   readonly rdma?: readonly string[];
 }

@@ -6,9 +6,8 @@ import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { hostNetns, inNetns, isOwnNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { findLink, isInPod, linkNamed } from "./find-link.ts";
-import { setLinkMac } from "./mac.ts";
+import { patiently } from "./patience.ts";
 import type { Attachment, Original } from "./record.ts";
-import { readPf } from "./restore-pf.ts";
 
 /**
  * What a VF was, but under a name of its PCI address where another link took its own meanwhile: new VFs take the
@@ -58,20 +57,26 @@ function linkChange({ name, alias = "", mtu }: Original, now: Link): LinkChange 
   };
 }
 
-export async function restoreLink(a: Attachment, host: Host): Promise<void> {
+/** Name, alias, MTU and altnames. @returns the link as it then is; undefined for a VF that had none. */
+export function restoreLink(a: Attachment, host: Host): Link | undefined {
   const { original, device } = a;
-  if (original.name === undefined) return;
+  if (original.name === undefined) return undefined;
   const link = findLink(host.rtnl, device, original.name, original);
   if (!link) throw new Error(`cannot put ${device.pci} back: its link is in no namespace that this node shows`);
   const change = linkChange(original, link);
-  if (Object.keys(change).length > 0)
+  const isChanged = Object.keys(change).length > 0;
+  if (isChanged)
     host.rtnl.request(setLink(link.index, { ...change, up: false }, `restore ${link.name} as ${original.name}`));
-  if (original.mac !== undefined && original.mac !== link.mac)
-    await setLinkMac(host.rtnl, link.index, original.mac, readPf(a, host)?.at);
   restoreAltnames(host.rtnl, link, original.altnames ?? []);
+  return { ...link, up: link.up && !isChanged };
+}
+
+/** Up or down, once all else of the link is restored. */
+export async function restoreUp({ original }: Attachment, link: Link, { rtnl, clock }: Host): Promise<void> {
   const up = original.up ?? false;
-  if (link.up !== up || (up && change.name))
-    host.rtnl.request(setLink(link.index, { up }, `set ${original.name} ${up ? "up" : "down"}`));
+  if (link.up === up) return;
+  const change = setLink(link.index, { up }, `set ${original.name} ${up ? "up" : "down"}`);
+  await patiently(() => rtnl.request(change), { clock });
 }
 
 function restoreAltnames(rtnl: NetlinkConnection, link: Link, wanted: readonly string[]): void {

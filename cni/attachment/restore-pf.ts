@@ -1,44 +1,36 @@
 import type { Host } from "../host.ts";
-import { codeOf } from "../kernel/errno.ts";
-import { getLink, parseLink } from "../kernel/link.ts";
-import { pfOf } from "../kernel/sysfs.ts";
-import { parseVfs, setVf, type VfState } from "../kernel/vf.ts";
-import { setAdminMac, type VfAtPf } from "./mac.ts";
+import { setVf, type VfState } from "../kernel/vf.ts";
+import { traitsOfPf } from "./drivers.ts";
+import { linkNamed } from "./find-link.ts";
+import { resetByCycle } from "./mac.ts";
+import { patiently, type Waiter } from "./patience.ts";
+import { leavesDeaf } from "./pf.ts";
 import type { Attachment } from "./record.ts";
+import { isCutOff, lookAtOwnPf, type VfAtPf } from "./vf-at-pf.ts";
 
-/** Undefined when the PF has no link any more. Its name is read anew: PFs get renamed. */
-export function readPf(
-  { device: { pci, pf } }: Attachment,
-  host: Host,
-): { at: VfAtPf; now: VfState | undefined } | undefined {
-  if (!pf) return undefined;
-  try {
-    const name = pfOf(host.paths.sysfs, pci)?.name ?? pf.name;
-    const body = host.rtnl.request(getLink({ name }, { vfs: true }))!;
-    return { at: { pfIndex: parseLink(body).index, vf: pf.vf }, now: parseVfs(body).get(pf.vf) };
-  } catch (error) {
-    if (codeOf(error) === "ENODEV") return undefined;
-    throw error;
-  }
-}
+type Settings = Partial<VfState>;
 
 /**
- * Only what ADD set and what differs now: one request for all but the MAC, which some drivers apply late. A PF that does
- * not show the VF any more has forgotten its settings by itself.
+ * Only what ADD set and what differs now, without the MAC, which goes with that of the link. A PF that does not have the VF
+ * any more has forgotten its settings by itself; one that only hides it, since it is in reset, has not.
+ *
+ * @throws {Error} when it hides it all the time; the driver's first refusal, when everything else has been restored.
  */
 export async function restorePf(a: Attachment, host: Host): Promise<void> {
   const { applied, original, device } = a;
-  const keys = Object.keys(applied) as (keyof VfState)[];
+  const keys = (Object.keys(applied) as (keyof VfState)[]).filter((key) => key !== "mac");
   if (!device.pf || !original.vf || keys.length === 0) return;
-  const pf = readPf(a, host);
-  if (!pf?.now) return host.log.warn(device, "the PF does not show this VF: no setting there is restored");
-  const { at, now } = pf;
-  const { mac, ...rest } = Object.fromEntries(
-    keys.filter((k) => now[k] !== original.vf![k]).flatMap((k) => companions(k, original.vf!)),
-  ) as Partial<VfState>;
-  if (mac !== undefined) await setAdminMac(host.rtnl, at, mac);
-  if (Object.keys(rest).length > 0)
-    host.rtnl.request(setVf(at.pfIndex, at.vf, rest, `restore VF ${at.vf} of ${device.pf.name}`));
+  const waiter = { clock: host.clock }; // also of an ADD that was given up
+  const view = await lookAtOwnPf(a, host, waiter);
+  const isCut = view?.isHidden && isCutOff(view.at.vf);
+  if (view?.isHidden && !isCut)
+    throw new Error(`cannot restore VF ${view.at.vf} of ${view.pf.name}: it is in reset, or its driver is busy`);
+  if (!view?.state && !isCut)
+    return host.log.warn(device, "the PF does not show this VF: no setting there is restored");
+  const wrong = keys.filter((key) => view!.state?.[key] !== original.vf![key]);
+  await setAll(groupsOf(wrong, original.vf), view!.at, device.pf.name, host, waiter);
+  if (leavesDeaf(Object.fromEntries(wrong.map((key) => [key, true])), traitsOfPf(device, host)))
+    await wake(a, host, waiter);
 }
 
 /** Settings that the kernel takes together. */
@@ -47,6 +39,31 @@ const TOGETHER: readonly (readonly (keyof VfState)[])[] = [
   ["minTxRate", "maxTxRate"],
 ];
 
-function companions(key: keyof VfState, from: Partial<VfState>): [string, unknown][] {
-  return (TOGETHER.find((group) => group.includes(key)) ?? [key]).map((k) => [k, from[k]]);
+function groupsOf(keys: readonly (keyof VfState)[], from: Settings): Settings[] {
+  const groups = new Set(keys.map((key) => TOGETHER.find((group) => group.includes(key)) ?? [key]));
+  const distinct = new Map([...groups].map((group) => [group.join(), group]));
+  return [...distinct.values()].map((group) => Object.fromEntries(group.map((key) => [key, from[key]])) as Settings);
+}
+
+/** One request; if that is refused, one for each setting: the kernel stops at the first that it cannot do. */
+async function setAll(groups: Settings[], at: VfAtPf, pf: string, host: Host, waiter: Waiter): Promise<void> {
+  if (groups.length === 0) return;
+  const what = `restore VF ${at.vf} of ${pf}`;
+  const set = (settings: Settings) =>
+    patiently(() => host.rtnl.request(setVf(at.pfIndex, at.vf, settings, what)), waiter);
+  try {
+    await set(Object.assign({}, ...groups) as Settings);
+  } catch (error) {
+    if (groups.length === 1) throw error;
+    const each = [];
+    for (const group of groups) each.push(...(await Promise.allSettled([set(group)])));
+    const failed = each.find((outcome) => outcome.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+}
+
+/** A VF whose PF does not listen to it is reset, so that its next pod can use it. */
+async function wake({ original: { name, up } }: Attachment, { rtnl }: Host, waiter: Waiter): Promise<void> {
+  const link = name === undefined || up ? undefined : linkNamed(rtnl, name);
+  if (link && !link.up) await resetByCycle(rtnl, link.index, waiter);
 }

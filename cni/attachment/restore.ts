@@ -1,4 +1,5 @@
 import type { Host } from "../host.ts";
+import type { Link } from "../kernel/link.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
@@ -7,7 +8,8 @@ import { findLink } from "./find-link.ts";
 import { openOwnNetns } from "./own-netns.ts";
 import { returnRdma } from "./rdma.ts";
 import type { Attachment } from "./record.ts";
-import { bringHome, restoreLink, withHomeName } from "./restore-link.ts";
+import { bringHome, restoreLink, restoreUp, withHomeName } from "./restore-link.ts";
+import { restoreMacs } from "./restore-mac.ts";
 import { restorePf } from "./restore-pf.ts";
 import { removeRules } from "./routes.ts";
 
@@ -32,12 +34,16 @@ export async function putBack(a: Attachment, host: Host): Promise<void> {
   if (netns) await attempt(() => returnRdma(a, netns));
   host.step("del-rdma-returned");
   if (netns && a.hasRules) await attempt(() => takeRulesOut(a, netns));
+  let link: Link | undefined;
   if (exists(host.paths.sysfs, a.device.pci)) {
     await attempt(async () => {
       const home = { ...a, original: withHomeName(a, netns, host) };
       if (netns) await attempt(() => bringHome(home, netns));
-      await restoreLink(home, host);
+      link = restoreLink(home, host);
     });
+    await attempt(() => restoreMacs(a, link, host));
+    const whole = link;
+    if (whole) await attempt(() => restoreUp(a, whole, host));
   } else host.log.warn(a.device, "the VF is no more (sriov_numvfs, or its card): only its addresses are released");
   host.step("del-link-returned");
   await attempt(() => restorePf(a, host));

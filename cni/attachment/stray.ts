@@ -5,25 +5,12 @@ import { codeOf } from "../kernel/errno.ts";
 import { getLink, type Link, listLinks, parseLink } from "../kernel/link.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns, openNetns } from "../kernel/netns.ts";
-import { isVf, pfOf } from "../kernel/sysfs.ts";
-import type { VfState } from "../kernel/vf.ts";
+import { driverOf, isVf, pfOf } from "../kernel/sysfs.ts";
 import type { Call } from "../protocol/request.ts";
+import { freshState } from "./drivers.ts";
 import { Journal } from "./journal.ts";
 import { type Mark, parseMark } from "./mark.ts";
 import type { Attachment } from "./record.ts";
-
-/** What drivers give a new VF: the best that is known of the PF's settings when the record is lost. */
-const DEFAULTS: VfState = {
-  mac: "00:00:00:00:00:00",
-  vlan: 0,
-  qos: 0,
-  proto: 0x8100,
-  minTxRate: 0,
-  maxTxRate: 0,
-  spoofchk: true,
-  trust: false,
-  linkState: "auto",
-};
 
 /** The attachment of a DEL whose record is lost (a torn file), as far as the mark on the pod's link tells it. */
 export function findStray(call: Call, host: Host): Attachment | undefined {
@@ -81,7 +68,7 @@ function fromMark({ pci, ...original }: Mark, host: Host): Attachment {
     netns: "",
     netnsInode: 0,
     device: { pci, ...(pf && { pf }) },
-    original: { ...original, alias: "", altnames: [], up: false, vf: DEFAULTS },
+    original: { ...original, alias: "", altnames: [], up: false, vf: freshState(driverOf(sysfs, pf?.pci ?? "")) },
     applied: {},
     request: { path: [], args: "", stdin: "{}" },
   };

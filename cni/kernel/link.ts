@@ -32,9 +32,16 @@ const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
 const IFF_LOWER_UP = 0x10000;
 
+/** `ifi_type` of Ethernet, include/uapi/linux/if_arp.h. */
+export const ARPHRD_ETHER = 1;
+/** Longer names are alternative ones: IFNAMSIZ without the NUL. */
+const NAME_MAX = 15;
+
 /** A network interface. */
 export interface Link {
   readonly index: number;
+  /** `ARPHRD_*`: 1 is Ethernet, 32 InfiniBand. */
+  readonly type: number;
   readonly name: string;
   /** Lower case, or "" for a link without. */
   readonly mac: string;
@@ -64,13 +71,15 @@ export function ifinfomsg(index = 0, flags = 0, change = 0): Buffer {
 
 export type LinkSelector = { readonly name: string } | { readonly index: number };
 
-/** Reads one link; `vfs` adds what parseVfs() reads. Refused with `ENODEV` when there is none. */
+/** Reads one link, whose name may be an alternative one; `vfs` adds what parseVfs() reads. Refused with `ENODEV` when there is none. */
 export function getLink(which: LinkSelector, { vfs = false } = {}): Message {
   const mask = u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | (vfs ? RTEXT_FILTER_VF : 0));
-  const body = "name" in which ? [ifinfomsg(), text(IFLA_IFNAME, which.name), mask] : [ifinfomsg(which.index), mask];
+  const body = "name" in which ? [ifinfomsg(), nameOf(which.name), mask] : [ifinfomsg(which.index), mask];
   const what = "name" in which ? which.name : `link ${which.index}`;
   return { what: `read ${what}`, type: RTM_GETLINK, get: true, body: Buffer.concat(body) };
 }
+
+const nameOf = (name: string): Buffer => text(name.length > NAME_MAX ? IFLA_ALT_IFNAME : IFLA_IFNAME, name);
 
 /** For dump(). */
 export function listLinks(): Message {
@@ -86,6 +95,7 @@ export function parseLink(body: Buffer): Link {
   const flags = body.readUInt32LE(8);
   const link = {
     index: body.readInt32LE(4),
+    type: body.readUInt16LE(2),
     name: "",
     mac: "",
     permMac: "",

@@ -1,9 +1,10 @@
 import { ifinfomsg, RTM_SETLINK } from "./link.ts";
-import { attribute, attributes, nested } from "./netlink/attribute.ts";
+import { attribute, attributes, nested, readU32 } from "./netlink/attribute.ts";
 import type { Message } from "./netlink/message.ts";
 import { struct } from "./netlink/struct.ts";
 
 /** `IFLA_VF_*`, include/uapi/linux/if_link.h. */
+const IFLA_NUM_VF = 21;
 const IFLA_VFINFO_LIST = 22;
 const IFLA_VF_INFO = 1;
 const IFLA_VF_MAC = 1;
@@ -99,6 +100,12 @@ export function parseVfs(body: Buffer): Map<number, VfState> {
     if (list.type === IFLA_VFINFO_LIST)
       for (const info of attributes(list.data)) if (info.type === IFLA_VF_INFO) readVf(info.data, vfs);
   return vfs;
+}
+
+/** How many VFs the PF has, of the same body: those that its driver does not tell of included. */
+export function parseNumVfs(body: Buffer): number {
+  const count = [...attributes(body.subarray(16))].find((a) => a.type === IFLA_NUM_VF);
+  return count ? readU32(count) : 0;
 }
 
 function readVf(info: Buffer, into: Map<number, VfState>): void {

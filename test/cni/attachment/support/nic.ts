@@ -12,7 +12,9 @@ const HEADER = 16;
 export interface Moods {
   readonly late?: number;
   readonly answer?: "EBUSY" | "ok";
-  /** The link's own MAC is refused until the VF is trusted, as igb does. */
+  /** What was refused as busy is done all the same, as iavf does. */
+  readonly comesTrue?: boolean;
+  /** The link's own MAC is refused while there is an administrative one and the VF is not trusted, as igb does. */
   readonly wantsTrust?: boolean;
 }
 
@@ -43,7 +45,7 @@ export class Nic implements NetlinkConnection {
     const body = Buffer.from(message.body);
     if (message.type === RTM_SETLINK) return this.#set(message, body);
     const isPf = body.readInt32LE(4) === PF || body.includes("pf\0");
-    return isPf ? this.#pfLink() : Buffer.concat([ifinfomsg(VF_LINK), text(3, "vf"), attribute(1, macBytes(this.mac))]);
+    return isPf ? this.#pfLink() : Buffer.concat([ethernet(VF_LINK), text(3, "vf"), attribute(1, macBytes(this.mac))]);
   }
 
   batch(messages: readonly Message[]): (Buffer | undefined)[] {
@@ -58,7 +60,9 @@ export class Nic implements NetlinkConnection {
     this.asked.push(what);
     if (body.readInt32LE(4) === PF) return this.#setVf(what, body);
     const { mac } = parseLink(body);
-    if (this.#moods.wantsTrust && !this.vf.trust) throw new NetlinkError(what, "EADDRNOTAVAIL", "");
+    if (this.#moods.wantsTrust && !this.vf.trust && !/^[0:]+$/.test(this.vf.mac))
+      throw new NetlinkError(what, "EADDRNOTAVAIL", "");
+    if (this.#moods.comesTrue) this.mac = mac;
     if (this.#isLate(what)) return;
     this.mac = mac;
   }
@@ -68,8 +72,7 @@ export class Nic implements NetlinkConnection {
     const wanted = parseVfs(body).get(0)!;
     if (/MAC/.test(what)) {
       if (!this.#isLate(what)) this.vf = { ...this.vf, mac: wanted.mac };
-    } else if (/lend trust|take trust/.test(what)) this.vf = { ...this.vf, trust: wanted.trust };
-    else this.vf = { ...wanted, mac: this.vf.mac };
+    } else this.vf = { ...wanted, mac: this.vf.mac };
   }
 
   #isLate(what: string): boolean {
@@ -80,6 +83,12 @@ export class Nic implements NetlinkConnection {
 
   #pfLink(): Buffer {
     const vfs = Buffer.from(setVf(PF, 0, this.vf).body).subarray(HEADER);
-    return Buffer.concat([ifinfomsg(PF), text(3, "pf"), vfs]);
+    return Buffer.concat([ethernet(PF), text(3, "pf"), vfs]);
   }
+}
+
+function ethernet(index: number): Buffer {
+  const header = ifinfomsg(index);
+  header.writeUInt16LE(1, 2);
+  return header;
 }

@@ -1,0 +1,51 @@
+import type { Host } from "../host.ts";
+import type { Link } from "../kernel/link.ts";
+import { traitsOfPf } from "./drivers.ts";
+import { clearAdminMac, NO_MAC, setAdminMac, setLinkMac } from "./mac.ts";
+import type { Attachment } from "./record.ts";
+import { isCutOff, lookAtOwnPf, type PfView } from "./vf-at-pf.ts";
+
+/**
+ * The MACs of a VF: of its link, which is down, and the administrative one if ADD set it. Most PFs show a VF's own MAC where
+ * no administrator gave one: to write what was shown would pin the VF for good, so it is given free instead, unless the
+ * driver said at ADD that it was pinned.
+ *
+ * @param link absent when the VF has none; then only the administrative MAC can be restored.
+ */
+export async function restoreMacs(a: Attachment, link: Link | undefined, host: Host): Promise<void> {
+  const { original, applied } = a;
+  const own = original.mac;
+  const isLinkWrong = link !== undefined && own !== undefined && link.mac !== own;
+  const wasAdmin = applied.mac === undefined || applied.mac === original.vf?.mac ? undefined : original.vf?.mac;
+  if (!isLinkWrong && wasAdmin === undefined) return;
+  const waiter = { clock: host.clock }; // also of an ADD that was given up
+  const view = await lookAtOwnPf(a, host, waiter);
+  const at = view && (view.state || view.isHidden) ? view.at : undefined;
+  if (!isLinkWrong && view?.state?.mac === wasAdmin) return;
+  const isFree = wasAdmin !== undefined && !original.pinned && [own, NO_MAC].includes(wasAdmin);
+  let isCleared = false;
+  if (at && isFree) await clearAdminMac(host.rtnl, at, waiter);
+  else if (at && wasAdmin !== undefined && traitsOfPf(a.device, host).pinsOnlyAnother)
+    await setAdminMac(host.rtnl, at, wasAdmin, waiter, { isListed: !isCutOff(at.vf) });
+  if (isLinkWrong)
+    await setLinkMac(host.rtnl, link.index, own, waiter, at, () => {
+      isCleared = true;
+    });
+  if (!at) return;
+  const wanted = wasAdmin === undefined ? (isCleared ? view?.state?.mac : undefined) : adminMacOf(a, wasAdmin, host);
+  if (wanted === undefined || (isFree && (await isAsFree(a, wanted, host)))) return;
+  await setAdminMac(host.rtnl, at, wanted, waiter, { isListed: !isCutOff(at.vf) });
+}
+
+/** A driver that makes the RDMA node GUID of it never gets none again: that would be one GUID for all VFs. */
+function adminMacOf({ original, device }: Attachment, was: string, host: Host): string {
+  const { needsAdminMac } = traitsOfPf(device, host);
+  return was === NO_MAC && needsAdminMac && original.mac !== undefined ? original.mac : was;
+}
+
+/** Whether the PF shows a VF that was given free as it was: with its own MAC, or none until its link is up. */
+async function isAsFree(a: Attachment, wanted: string, host: Host): Promise<boolean> {
+  const { needsAdminMac } = traitsOfPf(a.device, host);
+  const shown: PfView | undefined = await lookAtOwnPf(a, host, { clock: host.clock });
+  return shown?.state?.mac === wanted || (!needsAdminMac && wanted !== NO_MAC);
+}
