@@ -1,9 +1,10 @@
-import { existsSync, fstatSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, fstatSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf } from "../kernel/errno.ts";
 import { Fd } from "../kernel/syscall.ts";
 import { CniError, CODE } from "../protocol/error.ts";
+import { makeDirectory } from "../records/durable.ts";
 
 /** A held lock. Disposing it deletes its file and lets the next one in. */
 export class Lock implements Disposable {
@@ -77,7 +78,7 @@ export class Locks {
       return Fd.open(file, "a");
     } catch (error) {
       if (codeOf(error) !== "ENOENT") throw error;
-      mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+      makeDirectory(this.#dir); // addresses may be kept beside it
       return Fd.open(file, "a");
     }
   }

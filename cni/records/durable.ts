@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 
 /** @param synced on the disk itself when it returns, but for its name: see syncFile() of the directory. */
 export function writeWhole(file: string, text: string, synced: boolean, flags = "w"): void {
@@ -34,4 +35,11 @@ export function syncFile(path: string): void {
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/** As `mkdir -p`: each directory that it makes is on the disk, since it holds what must not be lost. */
+export function makeDirectory(dir: string, mode = 0o700): void {
+  const first = fs.mkdirSync(dir, { recursive: true, mode });
+  if (first === undefined) return;
+  for (let made = dir; made.startsWith(first); made = dirname(made)) syncFile(dirname(made));
 }

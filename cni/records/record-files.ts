@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { CniError, CODE } from "../protocol/error.ts";
-import { append, syncFile, writeWhole } from "./durable.ts";
+import { append, makeDirectory, syncFile, writeWhole } from "./durable.ts";
 import { LaterVersionError } from "./record-text.ts";
 
 /** No writer takes this long. */
@@ -137,7 +137,7 @@ export class RecordFiles<T> {
       writeWhole(file, text, synced);
     } catch (error) {
       if (!isMissing(error)) throw error;
-      fs.mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+      makeDirectory(this.#dir);
       writeWhole(file, text, synced);
     }
   }

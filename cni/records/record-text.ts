@@ -6,15 +6,18 @@ export class LaterVersionError extends SyntaxError {
   override readonly name = "LaterVersionError";
 }
 
+/** Bytes of a line whose size was on the disk at a power cut, and whose content was not. */
+const NEVER_WRITTEN = /\0+$/;
+
 /**
  * A record as it is written: a line of JSON, then a line for each change. A change that is not whole never got on the
- * disk: the state before it holds.
+ * disk: the state before it holds. What a power cut left of one may also be zeros, the line break among them.
  *
  * @throws {LaterVersionError}
  * @throws {SyntaxError} when the first line is no whole object, or the version is none that we read.
  */
 export function parseRecord(text: string): Record<string, unknown> {
-  const [first = "", ...changes] = text.split("\n");
+  const [first = "", ...changes] = text.split("\n").map((line) => line.replace(NEVER_WRITTEN, ""));
   const original: unknown = JSON.parse(first);
   if (typeof original !== "object" || original === null) throw new SyntaxError("not an object");
   const record: Record<string, unknown> = Object.assign({}, original, ...changes.map(parseChange));

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { codeOf } from "../../cni/kernel/errno.ts";
-import { syncFile } from "../../cni/records/durable.ts";
+import { makeDirectory, syncFile } from "../../cni/records/durable.ts";
 
 /** Called before a temporary file takes its name and after: where tests inject faults. */
 export type Step = (step: string) => void;
@@ -66,7 +66,7 @@ export function readIfThere(path: string): string | undefined {
 /** Every rename is on the disk when this returns: an executable that a power cut had emptied would fail every pod. */
 function replace(path: string, mode: number, write: (to: number) => void, step: Step): void {
   const [dir, name] = [dirname(path), basename(path)];
-  fs.mkdirSync(dir, { recursive: true, mode: 0o755 });
+  makeDirectory(dir, 0o755);
   const temporary = join(dir, `.${name}${TEMPORARY}`);
   try {
     const to = fs.openSync(temporary, "w", mode);

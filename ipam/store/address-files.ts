@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
-import { syncFile, writeWhole } from "../../cni/records/durable.ts";
+import { join } from "node:path";
+import { makeDirectory, syncFile, writeWhole } from "../../cni/records/durable.ts";
 import type { Holding } from "./holding.ts";
 
 /**
@@ -101,13 +101,6 @@ function linkOnce(temporary: string, file: string): void {
 function writeSynced(file: string, text: string): void {
   fs.rmSync(file, { force: true }); // one that a killed writer left may be linked into its place already
   writeWhole(file, text, true, "wx");
-}
-
-/** Each new directory is on the disk, too: it holds what must not be lost. */
-function makeDirectory(dir: string): void {
-  const first = fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = dir; made.startsWith(first); made = dirname(made)) syncFile(dirname(made));
 }
 
 function unlessMissing<T>(read: () => T): T | undefined {

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { makeDirectory } from "../../cni/records/durable.ts";
 import { AddressFiles } from "./address-files.ts";
 import { claimed, concerns, released } from "./holding.ts";
 import { foundIn, noSlices, takenOf } from "./memory.ts";
@@ -79,7 +80,7 @@ export class DirectoryStore implements Store {
 
   async check(): Promise<void> {
     await this.#guarded("use", () => {
-      fs.mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+      makeDirectory(this.#path);
       fs.accessSync(this.#path, fs.constants.W_OK | fs.constants.X_OK);
       const { bavail, ffree, files } = fs.statfsSync(this.#path);
       if (bavail === 0 || (files > 0 && ffree === 0))

@@ -1,0 +1,117 @@
+// A power cut at any instant of a call: the executable runs once, traced, and every state of the disk that POSIX then allows is
+// built (support/crash-states.ts) and started from. The files are read by the test alone.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { AddressHost } from "./support/address-host.ts";
+import { judge, SCENES } from "./support/address-scenes.ts";
+import { writeTree } from "./support/crash-states.ts";
+import { DiskTracer } from "./support/disk-trace.ts";
+import { World } from "./support/world.ts";
+
+t.setTimeout(300_000);
+const root = mkdtempSync(join(tmpdir(), "railnet-cut-"));
+t.teardown(() => rmSync(root, { recursive: true }));
+const tracer = new DiskTracer(root);
+
+for (const [what, scene] of Object.entries(SCENES))
+  t.test(`the power is cut anywhere in ${what} of railnet-ipam`, async (t) => {
+    using host = new AddressHost(root);
+    for (const one of scene.there) await host.call("ADD", one);
+    const { exit, states } = await host.traced(tracer, ...scene.call);
+    t.equal(exit, 0);
+    let count = 0;
+    for (const state of states) {
+      host.restart(state);
+      const [verb, { id }] = scene.call;
+      if (verb === "ADD" && state.answered) t.ok(host.held().some((line) => line.endsWith(id)), `${state.when}: what ADD gave is held`); // biome-ignore format: one line
+      await judge(t, host, scene, state.when);
+      t.same(host.torn(), [], `${state.when}: every record is whole`);
+      count++;
+    }
+    t.ok(count >= 5, `${count} states of the disk`);
+  });
+
+t.test("DEL that has answered without its API server is on the disk", async (t) => {
+  using host = new AddressHost(root);
+  const { call, there } = SCENES["DEL"]!;
+  for (const one of there) await host.call("ADD", one);
+  host.loseCluster();
+  const { exit, states } = await host.traced(tracer, ...call);
+  t.equal(exit, 0);
+  let answered = 0;
+  for (const state of states) {
+    host.restart(state);
+    const phases = host.journal().flatMap(({ phase, claim }) => (claim.endsWith(call[1].id) ? [phase] : []));
+    if (state.answered) t.same(phases, ["releasing"], `${state.when}: the agent will release it`);
+    else t.match(phases, [/held|releasing/], `${state.when}: it is not forgotten`);
+    answered += Number(state.answered);
+  }
+  t.ok(answered > 0);
+});
+
+/** What a reboot makes of records: they are of another boot. */
+function ofAnotherBoot(dir: string): void {
+  for (const name of existsSync(dir) ? readdirSync(dir) : []) {
+    const file = join(dir, name);
+    writeFileSync(file, readFileSync(file, "utf8").replace(/"bootId":"[^"]*"/, '"bootId":"before"'));
+  }
+}
+
+for (const verb of ["ADD", "DEL"] as const)
+  t.test(`the power is cut anywhere in ${verb} of railnet-sriov`, async (t) => {
+    const world = await World.create({ vfs: 1 });
+    t.teardown(() => world.close());
+    const a = world.attachment(await world.pod(), { mac: "02:00:00:00:00:aa", mtu: 1400 });
+    mkdirSync(world.stateDir);
+    if (verb === "DEL") t.equal((await world.call("alone", "ADD", a)).exit, 0);
+    const dir = world.stateDir;
+    const { exit, states } = await tracer.watch(dir, (trace) => world.call("alone", verb, a, { wrap: [tracer.tool, trace, dir] })); // biome-ignore format: one line
+    t.equal(exit, 0);
+    if (verb === "ADD")
+      t.equal((await world.call("alone", "DEL", a)).exit, 0, "the VF is home again, as after a reboot");
+    let count = 0;
+    for (const state of states) {
+      writeTree(dir, state.tree);
+      if (state.answered && verb === "ADD")
+        t.equal(world.records().length, 1, `${state.when}: the attachment is on record`);
+      ofAnotherBoot(join(dir, "attachments"));
+      const { exit, stderr } = await world.railnet("reconcile");
+      t.equal(exit, 0, `${state.when}: ${stderr}`);
+      if (state.answered) t.notOk(existsSync(join(dir, "torn")), `${state.when}: the record is whole`);
+      t.equal((await world.call("alone", "DEL", a)).exit, 0, `${state.when}: DEL succeeds`);
+      t.same(
+        world.records().filter((name) => name.endsWith(".json")),
+        [],
+        `${state.when}: and leaves nothing`,
+      );
+      count++;
+    }
+    t.ok(count >= 5, `${count} states of the disk`);
+  });
+
+t.test("an installed file is the old or the new one, whole, and the new one once it is said to be there", async (t) => {
+  const dir = join(root, "installed");
+  mkdirSync(join(dir, "bin"), { recursive: true });
+  writeFileSync(join(root, "source"), "new executable ".repeat(100));
+  for (const [name, text] of [
+    ["bin/old", "old executable ".repeat(50)],
+    ["bin/none", undefined],
+    ["new/bin/none", undefined],
+  ] as const) {
+    const file = join(dir, name);
+    if (text) writeFileSync(file, text);
+    const driver = join(import.meta.dirname, "support/place-executable.ts");
+    const { exit, stderr, states } = await tracer.run(dir, [process.execPath, driver, join(root, "source"), file]);
+    t.equal(exit, 0, stderr);
+    let answered = 0;
+    for (const { tree, when, answered: isSaid } of states) {
+      const found = tree.names.has(file) ? tree.contents.get(tree.names.get(file)!)!.toString() : undefined;
+      const isNew = found === readFileSync(join(root, "source"), "utf8");
+      t.ok(isNew || (!isSaid && found === text), `${when}: ${found?.slice(0, 20)}`);
+      answered += Number(isSaid);
+    }
+    t.ok(answered > 0);
+  }
+});
