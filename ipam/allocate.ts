@@ -1,6 +1,5 @@
-import { CniError, CODE } from "../cni/protocol/error.ts";
-import { findSpan, inSpan, parseCidr, type Span, toText } from "./address.ts";
-import { cidrOf, type Range } from "./range.ts";
+import { findSpan, inSpan, type Span } from "./address.ts";
+import type { Range } from "./range.ts";
 
 /** Whether an address is taken: yes or no, or the whole run of taken addresses around it, which is then jumped over. */
 export type IsTaken = (address: bigint) => boolean | Span;
@@ -71,40 +70,4 @@ function murmur(text: string, seed: number): number {
   hash = Math.imul(hash ^ text.length ^ ((hash ^ text.length) >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
-}
-
-/** Whereabouts reads keys with ParseInt(…, 64) and drops what does not fit. */
-export const MAX_OFFSET = (1n << 63n) - 1n;
-
-/**
- * What the keys of an IPPool count from: the literal address in its `spec.range`, host bits and all.
- *
- * @throws {CniError} 7 when the range is none.
- */
-export function baseOf(specRange: string): { readonly isV6: boolean; readonly base: bigint } {
-  const cidr = parseCidr(specRange);
-  if (cidr) return { isV6: cidr.isV6, base: cidr.value };
-  throw new CniError(CODE.INVALID_CONFIG, `cannot use spec.range ${JSON.stringify(specRange)} of an IPPool: want CIDR`);
-}
-
-/**
- * Key of an address in `IPPool.spec.allocations`: decimal |address - base|.
- *
- * @throws {CniError} 7 beyond 2^63-1: Whereabouts would drop such a record and give its address out again.
- */
-export function keyOf(base: bigint, address: bigint): string {
-  const offset = address < base ? base - address : address - base;
-  if (offset <= MAX_OFFSET) return String(offset);
-  throw new CniError(
-    CODE.INVALID_CONFIG,
-    `cannot record an address ${offset} behind the start of its pool: Whereabouts' keys end at ${MAX_OFFSET}; ` +
-      "use a range that is not wider than /65, or range_end",
-  );
-}
-
-/** The address that a key means; undefined for a key that is none: it is somebody's, and stays as it is. */
-export function addressOf({ isV6, base }: { readonly isV6: boolean; readonly base: bigint }, key: string) {
-  if (!/^\d{1,19}$/.test(key) || BigInt(key) > MAX_OFFSET) return undefined;
-  const address = base + BigInt(key);
-  return address < 1n << (isV6 ? 128n : 32n) ? address : undefined;
 }

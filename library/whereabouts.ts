@@ -1,6 +1,5 @@
 // railnet/whereabouts: names, objects and slices of Whereabouts v0.9, for programs that read or write them.
 
-export { addressOf, baseOf, keyOf, MAX_OFFSET } from "../ipam/allocate.ts";
 export type { KubeObject, ObjectMeta } from "../ipam/kubernetes/cluster.ts";
 export {
   expandedReservationName,
@@ -20,4 +19,5 @@ export {
   toRecord,
   toReservation,
 } from "../ipam/whereabouts/objects.ts";
+export { addressOf, baseOf, type KeyBase, keyOf, MAX_OFFSET } from "../ipam/whereabouts/record-keys.ts";
 export { divideRange } from "../ipam/whereabouts/slices.ts";

@@ -1,6 +1,7 @@
 import type { JsonPatch } from "../../ipam/kubernetes/cluster.ts";
 import type { Owner } from "../../ipam/store/store.ts";
 import { type PoolRecord, toRecord } from "../../ipam/whereabouts/objects.ts";
+import { isKey } from "../../ipam/whereabouts/record-keys.ts";
 
 /** One record that changes: `from` is there now, `to` shall be. One of them may be missing. */
 export interface Change {
@@ -40,7 +41,7 @@ export function planView(
     const owner = wanted.get(key);
     const change: Change = { key, from, ...(owner && { to: toRecord(owner) }) };
     const isOver = owner?.podref === from.podref || (from.ifname && held.has(interfaceOf(from)));
-    if (!isOffset(key) || !(from.podref || owner)) junk.push(key);
+    if (!isKey(key) || !(from.podref || owner)) junk.push(key);
     else if (isOver || mayGo(key, from)) changes.push(change);
     else doubtful.push(change);
   }
@@ -53,7 +54,6 @@ const isOf = ({ id, podref, ifname = "" }: PoolRecord, owner: Owner | undefined)
   id === owner?.containerId && podref === owner.podref && ifname === owner.ifname;
 
 const interfaceOf = ({ podref, ifname = "" }: { podref: string; ifname?: string }): string => `${podref}\0${ifname}`;
-const isOffset = (key: string): boolean => /^(0|[1-9]\d*)$/.test(key);
 
 /** As many of the changes as leave a pool with at most `room` more records than it has. */
 export function withinRoom(changes: readonly Change[], room: number): Change[] {

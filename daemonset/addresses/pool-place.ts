@@ -1,11 +1,9 @@
-import { type Cidr, networkText, parseCidr, parseIp, spanOf, toText } from "../../ipam/address.ts";
+import { type Cidr, inSpan, networkText, parseCidr, parseIp, spanOf, toText } from "../../ipam/address.ts";
 import type { Pool } from "../../ipam/store/store.ts";
 import { ipOfReservation, normalizeRange, poolName } from "../../ipam/whereabouts/names.ts";
 import type { IpPool, NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
+import { addressOf, baseOf, readableKeyOf } from "../../ipam/whereabouts/record-keys.ts";
 import type { Reserved } from "./reserved.ts";
-
-/** Beyond it Whereabouts cannot read a key back, and removes it. */
-const MAX_OFFSET = 2n ** 63n - 1n;
 
 /** Whose addresses a pool's records are, and which. */
 export interface Place {
@@ -27,19 +25,19 @@ export function placeOf(
   const cidr = parseCidr(range);
   const network = cidr && networkOf(name, range, cidr, slices);
   if (!cidr || network === undefined) return undefined;
-  const { isV6, value: base } = cidr;
-  const { first, last } = spanOf(cidr);
+  const keys = baseOf(range);
+  const span = spanOf(cidr);
   return {
     pool: { name, cidr: networkText(cidr), network, overlapping: true },
     keyOf(ip) {
       const address = parseIp(ip);
-      const offset = address?.isV6 === isV6 && address.value <= last ? address.value - base : -1n;
-      return offset >= 0n && offset <= MAX_OFFSET ? String(offset) : undefined;
+      return address?.isV6 === cidr.isV6 && inSpan(address.value, span)
+        ? readableKeyOf(keys, address.value)
+        : undefined;
     },
     ipOf(key) {
-      if (!/^(0|[1-9]\d{0,18})$/.test(key)) return undefined;
-      const value = base + BigInt(key);
-      return value >= first && value <= last ? toText({ isV6, value }) : undefined;
+      const value = addressOf(keys, key);
+      return value !== undefined && inSpan(value, span) ? toText({ isV6: cidr.isV6, value }) : undefined;
     },
   };
 }

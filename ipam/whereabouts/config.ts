@@ -111,6 +111,7 @@ function settingsOf(fields: IpamFields, gateway: string | undefined, storage: St
     network: fields.network_name ?? "",
     overlapping: fields.enable_overlapping_ranges ?? true,
     recorded: storage.kind === "kubernetes",
+    sliced: Boolean(fields.node_slice_size),
     ...(fields.exclude_gateway && gateway && { excludeGateway: gateway }),
   };
 }
@@ -130,7 +131,7 @@ function slicesOf(fields: IpamFields, [first]: readonly PoolRange[], { config }:
 }
 
 function toPoolRanges(read: readonly ReadRange[], settings: RangeSettings, strict: boolean): PoolRange[] {
-  if (strict) return read.map((range) => toPoolRange(range, settings));
+  if (strict) return read.map((range, i) => toPoolRange(range, settings, i));
   return read.flatMap((range) => attempt(() => [toPoolRange({ ...range, exclude: [] }, settings)]));
 }
 

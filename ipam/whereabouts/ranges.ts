@@ -1,10 +1,11 @@
 import { CniError, CODE } from "../../cni/protocol/error.ts";
 import { type Address, networkText, parseIp } from "../address.ts";
-import { candidates, MAX_OFFSET } from "../allocate.ts";
+import { candidates } from "../allocate.ts";
 import type { PoolRange } from "../pool-range.ts";
 import { type Bounds, cidrOf, parseRange, type Range, type RangeText, rangeOf } from "../range.ts";
 import type { IpamFields, RangeFields } from "./fields.ts";
 import { poolName, requireObjectName } from "./names.ts";
+import { withinKeys } from "./record-keys.ts";
 
 /** A range of the configuration, its texts read. */
 export interface ReadRange extends Bounds {
@@ -62,17 +63,22 @@ export interface RangeSettings {
   readonly excludeGateway?: string;
   /** Whether addresses are recorded in an IPPool, by their offset. */
   readonly recorded: boolean;
+  /** Whether the first range is cut into slices: each has a pool of its own, whose keys count from its own base. */
+  readonly sliced: boolean;
 }
 
 /** @throws {CniError} 999 in Whereabouts' words, 7 for what only we refuse. */
-export function toPoolRange({ text, start, end, exclude = [] }: ReadRange, settings: RangeSettings): PoolRange {
-  const { network, overlapping, excludeGateway, recorded } = settings;
+export function toPoolRange({ text, start, end, exclude = [] }: ReadRange, settings: RangeSettings, i = 0): PoolRange {
+  const { network, overlapping, excludeGateway, recorded, sliced } = settings;
   const cidr = networkText(text.network);
   const name = requireObjectName(poolName(network, "", cidr), `range ${cidr}${network && ` of network ${network}`}`);
   const range = atStorage(() =>
     rangeOf(text.network, { start, end, exclude: [...exclude, ...(excludeGateway ? [excludeGateway] : [])] }),
   );
-  return { pool: { name, cidr, network, overlapping }, range: recorded ? recordable(range) : range };
+  return {
+    pool: { name, cidr, network, overlapping },
+    range: recorded && !(sliced && i === 0) ? recordable(range) : range,
+  };
 }
 
 /** Whereabouts sees these only when it allocates, and says so. */
@@ -87,10 +93,8 @@ function atStorage<T>(read: () => T): T {
 
 /** Without the addresses whose offset Whereabouts cannot read: it removes such records, and gives the address away. */
 function recordable(range: Range): Range {
-  const end = range.network + MAX_OFFSET;
-  if (range.last <= end) return range;
-  const within = { ...range, last: end };
-  if (range.first <= end && !candidates(within, () => false).next().done) return within;
+  const within = withinKeys(range);
+  if (within === range || !candidates(within, () => false).next().done) return within;
   throw new CniError(
     CODE.INVALID_CONFIG,
     `cannot use range ${cidrOf(range)}: its addresses lie more than 2^63 behind ${cidrOf(range).split("/")[0]}, and ` +

@@ -1,8 +1,19 @@
-import { firstAtOrAfter, inSpan, mergeSpans, parseCidr, type Span, spanOf } from "../address.ts";
+import {
+  findSpan,
+  firstAtOrAfter,
+  inSpan,
+  mergeSpans,
+  parseCidr,
+  type Span,
+  spanOf,
+  toText,
+  widthOf,
+} from "../address.ts";
 import { candidates } from "../allocate.ts";
 import type { Range } from "../range.ts";
 import type { NodeSlicePool } from "./objects.ts";
-import { cut, divideRange } from "./slices.ts";
+import { withinKeys } from "./record-keys.ts";
+import { cut, divideRange, readSliceSize } from "./slices.ts";
 
 /** One entry of `NodeSlicePool.status.allocations`. An empty nodeName: free. */
 export type NodeSlice = NonNullable<NodeSlicePool["status"]>["allocations"][number];
@@ -74,11 +85,11 @@ function keptSlices({ range, cidr, sliceSize, before, nodes, isInUse }: SliceSta
 }
 
 /** What the range has besides what is kept, as many as are wanted where there are too many to list. */
-function freeSlices({ cidr, sliceSize }: SliceState, kept: readonly NodeSlice[], wanted: number): NodeSlice[] {
+function freeSlices(state: SliceState, kept: readonly NodeSlice[], wanted: number): NodeSlice[] {
   const taken = mergeSpans(kept.map(({ sliceRange }) => spanOfSlice(sliceRange)));
   const limit = Math.max(MAX_LISTED - kept.length, wanted);
   const free: NodeSlice[] = [];
-  for (const sliceRange of divideRange(cidr, sliceSize)) {
+  for (const sliceRange of isLong(state) ? usableSlices(state, taken) : divideRange(state.cidr, state.sliceSize)) {
     if (free.length >= limit) break;
     const span = spanOfSlice(sliceRange);
     const next = taken[firstAtOrAfter(taken, span.first)];
@@ -87,11 +98,32 @@ function freeSlices({ cidr, sliceSize }: SliceState, kept: readonly NodeSlice[],
   return free;
 }
 
+function isLong({ cidr, sliceSize }: SliceState): boolean {
+  const bits = readSliceSize(sliceSize, cidr) - parseCidr(cidr)!.prefixBits;
+  return 2 ** bits > MAX_LISTED;
+}
+
+/**
+ * The slices of a long network that have an address, in order: what is out of bounds, excluded or taken is jumped over,
+ * since thousands of slices that nobody can use may come first.
+ */
+function* usableSlices({ range, cidr, sliceSize }: SliceState, taken: readonly Span[]): Generator<string> {
+  const hostBits = BigInt(widthOf(range.isV6) - readSliceSize(sliceSize, cidr));
+  for (let from = range.first; from <= range.last; ) {
+    const address = candidates({ ...range, first: from }, (at) => findSpan(taken, at) ?? false).next().value;
+    if (typeof address !== "bigint") return;
+    const value = (address >> hostBits) << hostBits;
+    const sliceRange = `${toText({ isV6: range.isV6, value })}/${widthOf(range.isV6) - Number(hostBits)}`;
+    if (isUsable(range, sliceRange)) yield sliceRange;
+    from = value + (1n << hostBits);
+  }
+}
+
 const spanOfSlice = (sliceRange: string): Span => spanOf(parseCidr(sliceRange)!);
 
 function isUsable(range: Range, sliceRange: string): boolean {
   const cidr = parseCidr(sliceRange);
-  return cidr?.isV6 === range.isV6 && !candidates(cut(range, cidr), () => false).next().done;
+  return cidr?.isV6 === range.isV6 && !candidates(withinKeys(cut(range, cidr)), () => false).next().done;
 }
 
 function byAddress(a: NodeSlice, b: NodeSlice): number {

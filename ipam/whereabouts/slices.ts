@@ -3,6 +3,7 @@ import { type Cidr, parseCidr, spanOf, toText, widthOf } from "../address.ts";
 import type { PoolRange } from "../pool-range.ts";
 import { type Range, rangeOf } from "../range.ts";
 import { poolName } from "./names.ts";
+import { withinKeys } from "./record-keys.ts";
 
 /**
  * The first range of a configuration cut down to a node's slice of it. Its bounds and excludes count (Whereabouts drops
@@ -19,7 +20,7 @@ export function sliceRange({ pool, range }: PoolRange, slice: string, node: stri
     );
   return {
     pool: { ...pool, name: poolName(pool.network, node, slice), cidr: slice },
-    range: cut(range, cidr),
+    range: withinKeys(cut(range, cidr)),
   };
 }
 

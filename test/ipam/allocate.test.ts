@@ -2,7 +2,7 @@ import fc from "fast-check";
 import t from "tap";
 import { parseCidr, parseIp, toNumber, toText } from "../../ipam/address.ts";
 import { AddressSet } from "../../ipam/address-set.ts";
-import { addressOf, baseOf, candidates, hashedStart, keyOf, MAX_OFFSET, type Order } from "../../ipam/allocate.ts";
+import { candidates, hashedStart, type Order } from "../../ipam/allocate.ts";
 import { type Bounds, type Range, rangeOf } from "../../ipam/range.ts";
 
 function range(cidr: string, bounds: { start?: string; end?: string; exclude?: string[] } = {}): Range {
@@ -142,41 +142,3 @@ t.test("hashedStart() is the same for the same text, in the range, and spread ou
     "beside Whereabouts, which takes the lowest, in the upper half",
   );
 });
-
-/** IPGetOffset() of pkg/iphelpers/iphelpers_test.go. */
-for (const { base, ip, key } of [
-  { base: "192.168.2.1", ip: "192.168.3.0", key: "255" },
-  { base: "192.168.3.0", ip: "192.168.2.1", key: "255" },
-  { base: "ff02::1", ip: "ff02::1:0", key: "65535" },
-  { base: "10.10.10.0", ip: "10.10.10.7", key: "7" },
-  { base: "fd00::", ip: "fd00::7fff:ffff:ffff:ffff", key: "9223372036854775807" },
-])
-  t.test(`keyOf() counts ${ip} from ${base} as ${key}`, async (t) => t.equal(keyOf(toNumber(base), toNumber(ip)), key));
-
-t.test("keyOf() refuses what Whereabouts could not read", async (t) => {
-  t.throws(() => keyOf(toNumber("fd00::"), toNumber("fd00::8000:0:0:0")), {
-    code: 7,
-    message: /9223372036854775808 behind/,
-  });
-});
-
-t.test("addressOf() gives back what keyOf() was given", async () => {
-  const behind = fc.bigInt({ min: 0n, max: MAX_OFFSET });
-  fc.assert(
-    fc.property(fc.bigInt({ min: 0n, max: (1n << 127n) - 1n }), behind, (base, n) =>
-      addressOf({ isV6: true, base }, keyOf(base, base + n)) === base + n,
-    ),
-  ); // biome-ignore format: one property
-});
-
-t.test("baseOf() keeps host bits: keys count from the literal address", async (t) => {
-  const pool = baseOf("10.10.10.0/16");
-  t.equal(keyOf(pool.base, toNumber("10.10.11.1")), "257");
-  t.equal(addressOf(pool, "257"), toNumber("10.10.11.1"));
-  t.throws(() => baseOf("10.10.10.0"), { code: 7, message: /spec.range "10.10.10.0"/ });
-});
-
-for (const key of ["abc", "", "-1", "1.5", "0x1", "4294967295", "9223372036854775808", "18446463705355360228"])
-  t.test(`addressOf() knows no address for the key ${JSON.stringify(key)}`, async (t) => {
-    t.equal(addressOf(baseOf("10.10.0.0/16"), key), undefined);
-  });

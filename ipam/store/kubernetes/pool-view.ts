@@ -1,6 +1,5 @@
 import { isInNetwork, toNumber, toText } from "../../address.ts";
 import { AddressSet } from "../../address-set.ts";
-import { addressOf, baseOf, keyOf } from "../../allocate.ts";
 import { ipOfReservation } from "../../whereabouts/names.ts";
 import {
   ADOPTED,
@@ -11,6 +10,7 @@ import {
   type Reservation,
   textOf,
 } from "../../whereabouts/objects.ts";
+import { addressOf, baseOf, isCanonicalKey, keyOf } from "../../whereabouts/record-keys.ts";
 import { interfaceKey } from "../memory.ts";
 import type { Owner, Pool, Taken } from "../store.ts";
 
@@ -23,6 +23,8 @@ export class PoolView {
   isAdopted = false;
   #base: ReturnType<typeof baseOf>;
   #records = new Map<bigint, PoolRecord>();
+  /** Keys that are not written as Whereabouts writes them (`007`), by their address. */
+  #oddKeys = new Map<bigint, string>();
   #reserved = new Map<string, Interface | undefined>();
   #taken = new AddressSet();
   /** Addresses by interface: what this pool gave to it. More than one where pods of one name are not all gone. */
@@ -45,6 +47,7 @@ export class PoolView {
     this.#base = baseOf(spec.range);
     this.isAdopted = metadata.annotations?.[ADOPTED] !== undefined;
     this.#records = new Map();
+    this.#oddKeys = new Map();
     this.#reserved = new Map();
     this.#taken = new AddressSet();
     this.#own = new Map();
@@ -85,6 +88,7 @@ export class PoolView {
   #forget(address: bigint, { podref, ifname }: Interface): void {
     this.#taken.delete(address);
     this.#records.delete(address);
+    this.#oddKeys.delete(address);
     const key = interfaceKey(podref, ifname);
     const own = this.#own.get(key);
     if (own?.delete(address) && own.size === 0) this.#own.delete(key);
@@ -92,7 +96,8 @@ export class PoolView {
 
   /** @throws {CniError} for an address too far from the base of the pool. */
   keyOf(ip: string): string {
-    return keyOf(this.#base.base, toNumber(ip));
+    const address = toNumber(ip);
+    return this.#oddKeys.get(address) ?? keyOf(this.#base.base, address);
   }
 
   /** What is remembered. */
@@ -109,6 +114,8 @@ export class PoolView {
       if (before) this.#forget(address, ownerOfRecord(before));
       return;
     }
+    if (!isCanonicalKey(key) && before && this.#oddKeys.get(address) !== key) return; // the other one is Whereabouts' own
+    if (!isCanonicalKey(key)) this.#oddKeys.set(address, key);
     this.#records.set(address, record);
     this.#taken.add(address);
     this.#give(keyOfRecord(record), address);

@@ -46,6 +46,7 @@ const SLICED: readonly Scenario[] = [
   },
   { name: "35 an unnamed network's list has the name of the configuration", ipam: { range: "10.20.0.0/16", node_slice_size: "24" }, slices: { net: list("/24", "node-b@10.20.0.0/24", "node-a@10.20.1.0/24").rail0 }, steps: [add("p1", "10.20.1.1/16")], after: { pools: { "node-a-10.20.1.0-24": ["10.20.1.0/24", { 1: P1 }] }, reservations: { "10.20.1.1": "default/p1 net1" } } },
   { name: "35 slices of IPv6", ipam: { range: "fd00:20::/48", node_slice_size: "/64", network_name: "rail0" }, steps: [add("p1", "fd00:20::1/48")], after: { pools: { "rail0-node-a-fd00-20---64": ["fd00:20::/64", { 1: P1 }] }, reservations: { "rail0-fd00-20--1": "default/p1 net1" } }, notTheirs },
+  { name: "35 slices of IPv6, the third node", ipam: { range: "fd00:20::/48", node_slice_size: "/64", network_name: "rail0" }, slices: { rail0: { ...list("/64", "node-b@fd00:20::/64", "node-c@fd00:20:0:1::/64", "@fd00:20:0:2::/64").rail0, spec: { range: "fd00:20::/48", sliceSize: "/64" } } }, steps: [add("p1", "fd00:20:0:2::1/48")], after: { pools: { "rail0-node-a-fd00-20-0-2---64": ["fd00:20:0:2::/64", { 1: P1 }] }, reservations: { "rail0-fd00-20-0-2--1": "default/p1 net1" } }, notTheirs },
 ]; // biome-ignore format: rows
 
 t.setTimeout(180_000);

@@ -46,7 +46,7 @@ for (const { name, range, network, addresses = {} } of [
 t.test("keyOf() and ipOf() have nothing for what does not read back", async (t) => {
   const v4 = placeOf({ metadata: { name: "10.10.0.0-16" }, spec: { range: "10.10.10.0/16", allocations: {} } }, [])!;
   for (const ip of ["10.11.0.0", "10.10.9.9", "fd00::1", "nonsense"]) t.equal(v4.keyOf(ip), undefined, ip);
-  for (const key of ["abc", "-1", "01", "1.5", "65536", "99999999999999999999"]) t.equal(v4.ipOf(key), undefined, key);
+  for (const key of ["abc", "-1", "1.5", "65536", "99999999999999999999"]) t.equal(v4.ipOf(key), undefined, key);
   const v6 = placeOf({ metadata: { name: "fd00---32" }, spec: { range: "fd00::/32", allocations: {} } }, [])!;
   t.equal(v6.keyOf("fd00::8000:0:0:0"), undefined, "Whereabouts removes such keys");
 });
