@@ -95,6 +95,7 @@ t.test("listLinks() asks for all links without statistics", async (t) => {
 t.test("parseLink() reads of a dump what ip(8) reads", async (t) => {
   const want = replies.links.ip.map((link) => ({
     index: link.ifindex,
+    type: link.link_type === "loopback" ? 772 : 1,
     name: link.ifname,
     mac: link.address,
     permMac: "",

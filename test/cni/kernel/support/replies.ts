@@ -8,6 +8,7 @@ interface Captured<T> {
 
 export interface IpLink {
   readonly ifindex: number;
+  readonly link_type: string;
   readonly ifname: string;
   readonly address: string;
   readonly flags: readonly string[];
