@@ -84,9 +84,11 @@ function newRecord(config: IpamConfig, call: Call, host: IpamHost): ClaimRecord 
 /** Whatever may have been claimed goes back; on a disk that refuses, the record of the candidates is there already. */
 async function giveUp(record: ClaimRecord, journal: ClaimJournal, host: IpamHost): Promise<void> {
   if (record.addresses.length === 0) return;
-  const releasing: ClaimRecord = { ...record, phase: "releasing" };
+  const { unfinished = "answered" } = record;
+  const change = { phase: "releasing", unfinished, since: new Date().toISOString() } as const;
+  const releasing: ClaimRecord = { ...record, ...change };
   try {
-    journal.update(record, { phase: "releasing" });
+    journal.update(record, change);
   } catch (error) {
     if (!(error instanceof CniError)) throw error;
     host.log.warn({ err: error }, "the journal of addresses could not be updated");

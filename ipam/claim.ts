@@ -5,7 +5,7 @@ import type { ClaimJournal, ClaimRecord } from "./journal.ts";
 import { claimOrder, mayKeep, type PoolRange } from "./pool-range.ts";
 import type { Range } from "./range.ts";
 import { isAlive } from "./sandbox.ts";
-import type { Owner, Pool, Store, Taken } from "./store/store.ts";
+import { type Owner, type Pool, type Store, StoreError, type Taken } from "./store/store.ts";
 
 /** What an ADD wants besides "any". */
 export interface Wish {
@@ -32,6 +32,8 @@ interface RangeWish extends Pick<Wish, "sameIndex" | "kept"> {
 export class Claimer {
   record: ClaimRecord;
   #isWritten = false;
+  /** A claim was begun, and its answer has not come. */
+  #isOpen = false;
   readonly #allocator: Allocator;
   readonly #journal: ClaimJournal;
   readonly #host: IpamHost;
@@ -68,14 +70,20 @@ export class Claimer {
     return ranges.map((_, i) => ips.get(i)!);
   }
 
-  #claim(source: PoolRange, { asked, given, sameIndex, kept, ranges }: RangeWish): Promise<string> {
-    return this.#allocator.allocate(source, this.record.owner, {
-      asked,
-      given,
-      kept: kept.filter(({ pool }) => pool.name === source.pool.name).map(({ ip }) => ip),
-      mayKeep: mayKeep(source, ranges),
-      preferred: (taken) => (sameIndex ? this.#sameIndex(source.range, taken) : []),
-    });
+  async #claim(source: PoolRange, { asked, given, sameIndex, kept, ranges }: RangeWish): Promise<string> {
+    try {
+      return await this.#allocator.allocate(source, this.record.owner, {
+        asked,
+        given,
+        kept: kept.filter(({ pool }) => pool.name === source.pool.name).map(({ ip }) => ip),
+        mayKeep: mayKeep(source, ranges),
+        preferred: (taken) => (sameIndex ? this.#sameIndex(source.range, taken) : []),
+      });
+    } catch (error) {
+      const isAnswered = error instanceof StoreError && error.kind !== "unclear";
+      if (this.#isOpen && !isAnswered) this.record = { ...this.record, unfinished: "unclear" };
+      throw error;
+    }
   }
 
   /** ADD is done. Not synced: after a power cut there is no pod. */
@@ -85,6 +93,7 @@ export class Claimer {
 
   #note(pool: Pool, ip: string): void {
     this.#save({ addresses: [...this.record.addresses, { pool, ip }] });
+    this.#isOpen = true;
     this.#host.step("ipam-add-candidate-journalled");
   }
 
@@ -106,6 +115,7 @@ export class Claimer {
 
   /** What is somebody else's is no candidate any more. */
   #settle(holder: Owner | undefined): void {
+    this.#isOpen = false;
     if (holder) this.record = { ...this.record, addresses: this.record.addresses.slice(0, -1) };
     else this.#host.step("ipam-add-claimed");
   }

@@ -18,7 +18,8 @@ export async function del(call: Call, host: IpamHost): Promise<void> {
 
 /** The caller holds the attachment's lock. */
 export async function noteAndRelease(record: ClaimRecord, journal: ClaimJournal, host: IpamHost): Promise<void> {
-  const change = { phase: "releasing", since: new Date().toISOString() } as const;
+  const unfinished = record.phase === "claiming" && { unfinished: "answered" as const };
+  const change = { phase: "releasing", since: new Date().toISOString(), ...unfinished } as const;
   const releasing: ClaimRecord = { ...record, ...change };
   if (record.phase !== "releasing" || record.search) journal.update(record, change);
   host.step("ipam-del-journalled");

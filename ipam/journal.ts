@@ -24,9 +24,17 @@ export interface ClaimRecord {
   /** ISO 8601, of the last change. */
   readonly since: string;
   readonly addresses: readonly { readonly pool: Pool; readonly ip: string }[];
+  /**
+   * With `releasing`: its ADD did not finish. `unclear`: a request for one of `addresses` was never answered, and may
+   * still arrive; what is not there yet is looked for once more, {@link SETTLE_MS} after `since`, before it is forgotten.
+   */
+  readonly unfinished?: "answered" | "unclear";
   /** Pools to look through by container ID, when what was claimed is not on record (Whereabouts did it). */
   readonly search?: readonly Pool[];
 }
+
+/** A request that the API server has not done by then it never does: its own limit is a minute (`--request-timeout`). */
+export const SETTLE_MS = 65_000;
 
 /**
  * The claims of a node on disk, one file an attachment. Writers hold the attachment's lock.

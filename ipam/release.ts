@@ -1,11 +1,13 @@
 import type { IpamHost } from "./host.ts";
-import type { ClaimJournal, ClaimRecord } from "./journal.ts";
-import type { Store } from "./store/store.ts";
+import { type ClaimJournal, type ClaimRecord, SETTLE_MS } from "./journal.ts";
+import type { Released, Store } from "./store/store.ts";
 
 /**
  * Gives back all that a record names, then forgets it. Idempotent, and never touches what belongs to another interface
  * or a newer sandbox. The caller holds the attachment's lock.
  *
+ * @param isSettled whether no request of its ADD can arrive any more. Default: by the wall clock.
+ * @returns false when one may, and nothing was there yet: the record stays, and is to be released once more then.
  * @throws {StoreError} at the first failure; the record stays for the next try.
  */
 export async function release(
@@ -13,11 +15,15 @@ export async function release(
   store: Store,
   journal: ClaimJournal,
   host: Pick<IpamHost, "step" | "log">,
-): Promise<void> {
+  isSettled = Date.now() - Date.parse(record.since) >= SETTLE_MS,
+): Promise<boolean> {
   const { owner, addresses, search = [] } = record;
   const found = await Promise.all(search.map((pool) => store.find(pool, owner)));
-  for (const claim of [...addresses.map((a) => ({ ...a, owner })), ...found.flat()]) {
+  const outcomes: Released[] = [];
+  const ending = { owner, ...(record.unfinished && { isUnfinished: true }) };
+  for (const claim of [...addresses.map((a) => ({ ...a, ...ending })), ...found.flat()]) {
     const outcome = await store.release(claim);
+    outcomes.push(outcome);
     host.step("ipam-release-claim-released");
     const { podref, ifname, containerId } = claim.owner;
     host.log.info(
@@ -25,6 +31,8 @@ export async function release(
       "released",
     );
   }
+  if (record.unfinished === "unclear" && !isSettled && outcomes.includes("absent")) return false;
   journal.forget(record);
   host.step("ipam-release-forgotten");
+  return true;
 }

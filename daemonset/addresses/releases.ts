@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { attachmentKey } from "../../cni/records/record-files.ts";
 import type { IpamHost } from "../../ipam/host.ts";
-import type { ClaimJournal, ClaimRecord } from "../../ipam/journal.ts";
+import { type ClaimJournal, type ClaimRecord, SETTLE_MS } from "../../ipam/journal.ts";
 import { lockAttachment } from "../../ipam/lock.ts";
 import { release } from "../../ipam/release.ts";
 import { StoreError } from "../../ipam/store/store.ts";
@@ -25,14 +25,18 @@ export class Releases {
   readonly #waiting = new Map<string, ClaimRecord>();
   readonly #running = new Set<string>();
   readonly #done = new Set<string>();
+  /** When what may still arrive was first looked for, of the monotonic clock. */
+  readonly #unsettled = new Map<string, number>();
+  readonly #settleMs: number;
   #failures = 0;
   #resting = 0;
   #pausedUntil = 0;
   #stopped = false;
 
-  constructor(journal: ClaimJournal, host: IpamHost) {
+  constructor(journal: ClaimJournal, host: IpamHost, settleMs = SETTLE_MS) {
     this.#journal = journal;
     this.#host = host;
+    this.#settleMs = settleMs;
   }
 
   /** Records that are not worked off yet. */
@@ -72,9 +76,8 @@ export class Releases {
 
   async #work(key: string, record: ClaimRecord): Promise<void> {
     try {
-      await this.#release(record);
+      if (await this.#release(key, record)) this.#remember(key);
       this.#failures = 0;
-      this.#remember(key);
     } catch (err) {
       void this.#again(err, record);
     } finally {
@@ -84,11 +87,23 @@ export class Releases {
   }
 
   /** What the journal says now decides: the same sandbox may have been added again, or another process was quicker. */
-  async #release({ owner: { containerId, ifname } }: ClaimRecord): Promise<void> {
+  async #release(key: string, { owner: { containerId, ifname } }: ClaimRecord): Promise<boolean> {
     using _lock = await lockAttachment({ containerId, ifname }, this.#host);
     const now = this.#journal.find(containerId, ifname);
-    if (now?.phase !== "releasing") return;
-    await release(now, await this.#host.store(now.storage), this.#journal, this.#host);
+    const sinceMs = this.#unsettled.get(key);
+    const isSettled = sinceMs !== undefined && performance.now() - sinceMs >= this.#settleMs;
+    const isDone =
+      now?.phase !== "releasing" ||
+      (await release(now, await this.#host.store(now.storage), this.#journal, this.#host, isSettled));
+    if (isDone) this.#unsettled.delete(key);
+    else if (sinceMs === undefined) this.#lookAgain(key, now);
+    return isDone;
+  }
+
+  /** A create that was never answered may still arrive. */
+  #lookAgain(key: string, record: ClaimRecord): void {
+    this.#unsettled.set(key, performance.now());
+    void this.#rest(this.#settleMs, record);
   }
 
   /** All wait while the store does not answer; a record that it refuses only lets the others go first. */
@@ -103,8 +118,12 @@ export class Releases {
       { err, podref, ifname, containerID, retryMs: Math.round(pauseMs) },
       "addresses not released yet",
     );
+    await this.#rest(pauseMs, record);
+  }
+
+  async #rest(ms: number, record: ClaimRecord): Promise<void> {
     this.#resting++;
-    await sleep(Math.ceil(pauseMs) + 1, undefined, { ref: false }); // timers may be early by a part of a millisecond
+    await sleep(Math.ceil(ms) + 1, undefined, { ref: false }); // timers may be early by a part of a millisecond
     this.#resting--;
     this.add(record);
   }

@@ -17,6 +17,8 @@ export interface AddressServiceOptions {
   readonly policy: NodePolicy;
   readonly log: Log;
   readonly step?: (step: IpamStep) => void;
+  /** After it a request that was never answered cannot arrive any more. Default {@link SETTLE_MS}. */
+  readonly settleMs?: number;
   /** Called once for each storage; what it opens lives as long as the agent. */
   open(storage: Storage): Promise<Store>;
 }
@@ -30,7 +32,7 @@ export class AddressService {
   readonly #adding = new Map<string, AbortController>();
   readonly #log: Log;
 
-  constructor({ paths, policy, log, step, open }: AddressServiceOptions) {
+  constructor({ paths, policy, log, step, settleMs, open }: AddressServiceOptions) {
     this.#log = log;
     this.journal = new ClaimJournal(paths.stateDir);
     this.host = createIpamHost({
@@ -42,7 +44,7 @@ export class AddressService {
       releaseSoon: async (record) => this.releases.add(record),
       wasReleased: (containerId, ifname) => this.releases.wasReleased(containerId, ifname),
     });
-    this.releases = new Releases(this.journal, this.host);
+    this.releases = new Releases(this.journal, this.host, settleMs);
   }
 
   /** One call of the IPAM plugin. DEL wins over a running ADD of the same attachment, as in the attach plugin. */

@@ -34,7 +34,7 @@ export interface AddressesOptions {
   /** Told of every request to the API server. */
   readonly countRequest?: CallerOptions["count"];
   readonly step?: (step: IpamStep) => void;
-  /** Between two looks of the same evidence before anything is freed. */
+  /** Between two looks of the same evidence before anything is freed or forgotten. */
   readonly graceMs?: number;
 }
 
@@ -59,7 +59,8 @@ export function startAddresses(options: AddressesOptions): Addresses {
       throw toStoreError("reach the API server", error);
     });
   };
-  const service = new AddressService({ paths, policy, log, ...faults, open });
+  const settle = graceMs !== undefined && { settleMs: graceMs };
+  const service = new AddressService({ paths, policy, log, ...faults, ...settle, open });
   void repeat("addresses to release", { everyMs: SCAN_MS, signal, log }, async () => service.releases.scan());
   void openClusterOf(service, log);
   return {

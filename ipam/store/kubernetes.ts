@@ -174,7 +174,9 @@ export class KubernetesStore implements Store {
     if (!pool.overlapping) return outcome;
     if (holder && isSameInterface(holder, owner)) {
       // A hand-over that ended half way; or Whereabouts', which leaves the old sandbox in the reservation: as the record says.
-      await this.#reservations.pass(claim, holder, signal);
+      const { podUid, node } = owner;
+      const same = claim.isUnfinished && { ...(podUid && { podUid }), ...(node && { node }) };
+      await this.#reservations.pass(claim, { ...holder, ...same }, signal);
       return "foreign";
     }
     const reserved = await this.#reservations.release(claim, async () => outcome === "released", signal);

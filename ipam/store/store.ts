@@ -45,6 +45,8 @@ export interface Claim {
    * is one of the same pod, by UID, its address goes over to this claim. Default: nothing is known.
    */
   readonly isOver?: (holder: Owner) => boolean;
+  /** Of a release: its ADD did not finish, so an earlier sandbox that still has the record is of this pod and node. */
+  readonly isUnfinished?: boolean;
 }
 
 /** A range of which every node has a slice, with `node_slice_size`. */

@@ -46,9 +46,14 @@ export class Reservations {
 
   /** One request when nobody else is there. */
   async claim(claim: Claim, signal?: AbortSignal): Promise<Held | Won> {
+    let isUnclear = false;
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-      if (await this.#create(claim, signal)) return {};
-      const found = await this.get(claim.pool, claim.ip, signal);
+      const created = await this.#create(claim, signal);
+      if (created === "made") return {};
+      isUnclear ||= created === "unclear";
+      const found = await this.get(claim.pool, claim.ip, signal).catch((error) => {
+        throw isUnclear ? unanswered(claim, error) : error;
+      });
       if (!found) continue; // given back meanwhile, or an unclear answer meant no
       const from = holderFor(found, claim);
       if (!isOfClaim(found, claim) || !takesOver(from, claim)) return heldBy(found);
@@ -114,16 +119,17 @@ export class Reservations {
     });
   }
 
-  /** @returns false when one is there, or when nobody knows: look. */
-  async #create(claim: Claim, signal?: AbortSignal): Promise<boolean> {
+  /** @returns `unclear` when nobody knows: look. */
+  async #create(claim: Claim, signal?: AbortSignal): Promise<"made" | "taken" | "unclear"> {
     try {
       await this.#cluster.create(RESERVATIONS, toReservation(claim), { signal });
     } catch (error) {
-      if (isTaken(error) || isUnclear(error)) return false;
+      if (isTaken(error)) return "taken";
+      if (isUnclear(error)) return "unclear";
       throw error;
     }
     this.#step("store-reservation-created");
-    return true;
+    return "made";
   }
 
   /** @returns false when it is not as it was found, or when nobody knows: look. */
@@ -163,6 +169,10 @@ export class Reservations {
     return true;
   }
 }
+
+/** A create was sent and never answered, and then the look failed: it may still arrive. */
+const unanswered = ({ ip }: Claim, cause: unknown): StoreError =>
+  new StoreError("unclear", `cannot claim ${ip}: ${(cause as Error).message}`, { cause });
 
 /** Keys that are not ours: they stay when an address changes its owner. */
 const foreign = (keys: Readonly<Record<string, string>> = {}): Record<string, string> =>
