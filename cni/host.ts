@@ -1,3 +1,5 @@
+import type { Ethtool } from "./kernel/ethtool.ts";
+import type { XdpProgram } from "./kernel/link-settings.ts";
 import type { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Step } from "./steps.ts";
@@ -46,6 +48,13 @@ export interface Host {
   readonly bootId: string;
   /** rtnetlink in the host's network namespace, open as long as the thread lives. */
   readonly rtnl: NetlinkSocket;
+  /** Drivers' settings, in the host's network namespace; absent where the kernel has no such family. */
+  readonly ethtool?: Ethtool | undefined;
+  /** Programs on links of the host's network namespace. */
+  readonly bpf?: {
+    detachTcx(index: number): number;
+    detachXdpLink(index: number, program: XdpProgram): void;
+  };
   readonly exec: Exec;
   /** IPAM plugins get this long to answer an ADD. */
   readonly ipamTimeoutMs: number;

@@ -1,6 +1,9 @@
 import { readFileSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Clock, type Host, type Log, PATHS, type Paths } from "./host.ts";
+import { detachTcx, detachXdpLink } from "./kernel/bpf.ts";
+import { codeOf } from "./kernel/errno.ts";
+import { Ethtool, NETLINK_GENERIC } from "./kernel/ethtool.ts";
 import { traceMessages } from "./kernel/netlink/debug.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import type { Exec } from "./protocol/delegate.ts";
@@ -20,9 +23,18 @@ export interface HostOptions {
   readonly afterwards?: (work: () => Promise<void>) => void;
 }
 
-/** The host of this thread: opens one rtnetlink socket, in the network namespace that the thread is in. */
+/**
+ * The host of this thread: opens one rtnetlink socket, and one of generic netlink when that is first needed, in the network
+ * namespace that the thread is in.
+ */
 export function createHost({ paths, exec, log, clock, step, ipamTimeoutMs, afterwards }: HostOptions): Host {
+  let ethtool: Ethtool | undefined;
   return {
+    get ethtool() {
+      ethtool ??= openEthtool();
+      return ethtool;
+    },
+    bpf: { detachTcx, detachXdpLink },
     paths: { ...PATHS, ...paths },
     bootId: readBootId(),
     rtnl: new NetlinkSocket(),
@@ -37,6 +49,17 @@ export function createHost({ paths, exec, log, clock, step, ipamTimeoutMs, after
 }
 
 const CLOCK: Clock = { nowMs: () => performance.now(), sleep: async (ms) => void (await sleep(ms)) };
+/** @returns undefined before kernel 5.6. */
+function openEthtool(): Ethtool | undefined {
+  const generic = new NetlinkSocket({ protocol: NETLINK_GENERIC });
+  try {
+    return new Ethtool(generic);
+  } catch (error) {
+    generic[Symbol.dispose]();
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
 
 /** `RAILNET_SYSFS` and the like: for single hosts with unusual places, and for tests. */
 const VARIABLES: Record<keyof Paths, string> = {

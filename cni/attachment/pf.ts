@@ -9,6 +9,7 @@ import { setVf, type VfState } from "../kernel/vf.ts";
 import { CniError, CODE } from "../protocol/error.ts";
 import type { Device } from "./device.ts";
 import { type DriverTraits, freshState, traitsOfPf } from "./drivers.ts";
+import { linkState } from "./link-state/snapshot.ts";
 import { NO_MAC, resetByCycle, setAdminMac, setLinkMac } from "./mac.ts";
 import { parseMark } from "./mark.ts";
 import { patiently } from "./patience.ts";
@@ -49,7 +50,7 @@ export async function snapshot(device: Device, config: AttachConfig, rdma: RdmaP
   if (link) refuseOtherThanEthernet(device, link);
   const adminMac = config.mac ?? (vf && link && macForSpoofCheck(config, vf, link, traitsOfPf(device, host)));
   return {
-    original: { ...(link && originalOf(link)), ...(vf && { vf }), ...(rdma.move && { rdma: rdma.devices }) },
+    original: { ...(link && originalOf(link, host)), ...(vf && { vf }), ...(rdma.move && { rdma: rdma.devices }) },
     ...(link && { link }),
     ...(view && vf && { at: view.at }),
     ...(adminMac && { adminMac }),
@@ -103,11 +104,12 @@ const macForSpoofCheck = (
 ): string | undefined => (needsAdminMac && wanted.spoofchk && now.mac === NO_MAC ? link.mac : undefined);
 
 /** A VF that fell back without a record still says what it was called. */
-function originalOf({ name, mac, mtu, alias, altnames, up }: Link): Original {
+function originalOf(link: Link, host: Host): Original {
+  const { name, mac, mtu, alias, altnames, up } = link;
   const mark = parseMark(alias);
   return mark
     ? { name: mark.name, mac: mark.mac, mtu: mark.mtu, alias: "", altnames, up: false }
-    : { name, mac, mtu, alias, altnames, up };
+    : { name, mac, mtu, alias, altnames, up, ...linkState(link, host) };
 }
 
 function readLink(device: Device, name: string, host: Host): Link {

@@ -16,6 +16,7 @@ import type { Call } from "../protocol/request.ts";
 import type { Result } from "../protocol/result.ts";
 import type { Device } from "./device.ts";
 import { findLink } from "./find-link.ts";
+import { cleanLink } from "./link-state/clean.ts";
 import { formatMark } from "./mark.ts";
 import { isBusy, patiently } from "./patience.ts";
 import type { Snapshot } from "./pf.ts";
@@ -86,6 +87,7 @@ export function moveIntoPod(
   if (!link) return;
   // A link cannot take a name that it already has as an alternative one.
   if (link.altnames.includes(call.ifname)) host.rtnl.request(deleteAltname(link.index, call.ifname));
+  cleanLink(link, host);
   const change = {
     netns,
     name: call.ifname,

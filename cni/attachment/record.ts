@@ -1,9 +1,10 @@
 import type { VfState } from "../kernel/vf.ts";
 import type { Result } from "../protocol/result.ts";
 import { parseRecord } from "../records/record-text.ts";
+import type { LinkState } from "./link-state/snapshot.ts";
 
 /** A VF as it was before the attachment: what DEL restores. */
-export interface Original {
+export interface Original extends LinkState {
   /** Name in the host's namespace; absent when the VF has no link (vfio-pci). */
   readonly name?: string;
   readonly mac?: string;

@@ -6,6 +6,7 @@ import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { hostNetns, inNetns, isOwnNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { findLink, isInPod, linkNamed } from "./find-link.ts";
+import { removeUppers } from "./link-state/uppers.ts";
 import { patiently } from "./patience.ts";
 import type { Attachment, Original } from "./record.ts";
 
@@ -35,9 +36,13 @@ export function bringHome(a: Attachment, netns: Fd): void {
   using pod = inNetns(netns, () => new NetlinkSocket());
   const link = findLink(pod, a.device, a.ifname);
   if (!link) return;
-  if (isOwnNetns(netns)) flush(pod, link.index); // with CNI_NETNS_OVERRIDE; a link that moves loses its addresses
-  const change = { ...linkChange(a.original, link), netns: hostNetns(), name: a.original.name, up: false };
-  pod.request(setLink(link.index, change, `move ${link.name} home as ${a.original.name}`));
+  try {
+    if (!isOwnNetns(netns)) removeUppers(pod, link);
+    else flush(pod, link.index); // with CNI_NETNS_OVERRIDE; a link that moves loses its addresses
+  } finally {
+    const change = { ...linkChange(a.original, link), netns: hostNetns(), name: a.original.name, up: false };
+    pod.request(setLink(link.index, change, `move ${link.name} home as ${a.original.name}`));
+  }
 }
 
 function flush(rtnl: NetlinkConnection, index: number): void {

@@ -5,6 +5,7 @@ import { inNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { exists } from "../kernel/sysfs.ts";
 import { findLink } from "./find-link.ts";
+import { restoreState } from "./link-state/restore.ts";
 import { openOwnNetns } from "./own-netns.ts";
 import { returnRdma } from "./rdma.ts";
 import type { Attachment } from "./record.ts";
@@ -41,8 +42,9 @@ export async function putBack(a: Attachment, host: Host): Promise<void> {
       if (netns) await attempt(() => bringHome(home, netns));
       link = restoreLink(home, host);
     });
-    await attempt(() => restoreMacs(a, link, host));
     const whole = link;
+    if (whole) await attempt(() => restoreState(a.original, whole, host));
+    await attempt(() => restoreMacs(a, link, host));
     if (whole) await attempt(() => restoreUp(a, whole, host));
   } else host.log.warn(a.device, "the VF is no more (sriov_numvfs, or its card): only its addresses are released");
   host.step("del-link-returned");

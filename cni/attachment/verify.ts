@@ -13,6 +13,7 @@ import { isIPv6 } from "../protocol/ip.ts";
 import type { Call } from "../protocol/request.ts";
 import type { Interface, Result } from "../protocol/result.ts";
 import { findLink } from "./find-link.ts";
+import { settingDifferences } from "./link-state/clean.ts";
 import type { Attachment } from "./record.ts";
 import { expectedRoutes, expectedRules } from "./routes.ts";
 
@@ -31,6 +32,7 @@ export function podDifferences(
   const own = ownPart(call.prevResult!, expected);
   return [
     ...linkDifferences(link, expected, call.ifname),
+    ...settingDifferences(link),
     ...addressDifferences(pod, link, own),
     ...routeDifferences(pod, link, a.addresses ?? own, config),
     ...sysctlDifferences(config, link.name, netns),

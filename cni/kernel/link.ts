@@ -1,9 +1,21 @@
+import {
+  IFLA_XDP,
+  type LinkSettings,
+  readSettings,
+  readXdp,
+  settingAttributes,
+  settingFlags,
+  type XdpMode,
+  type XdpProgram,
+  xdpOff,
+} from "./link-settings.ts";
 import { attribute, attributes, NLA_F_NESTED, nested, readText, readU32, text, u8, u32 } from "./netlink/attribute.ts";
 import { macBytes, macText } from "./netlink/mac-bytes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
 import type { Fd } from "./syscall.ts";
 
 /** Message types and `IFLA_*`, include/uapi/linux/rtnetlink.h and if_link.h. */
+const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 export const RTM_SETLINK = 19;
 const RTM_NEWLINKPROP = 108;
@@ -11,10 +23,12 @@ const RTM_DELLINKPROP = 109;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_LINK = 5;
 const IFLA_IFALIAS = 20;
 const IFLA_AF_SPEC = 26;
 const IFLA_NET_NS_FD = 28;
 const IFLA_EXT_MASK = 29;
+const IFLA_LINK_NETNSID = 37;
 const IFLA_MIN_MTU = 50;
 const IFLA_MAX_MTU = 51;
 const IFLA_PROP_LIST = 52;
@@ -58,6 +72,9 @@ export interface Link {
   readonly altnames: readonly string[];
   /** Bus address of the device, `0000:af:06.0`, or "". */
   readonly parent: string;
+  readonly settings: LinkSettings;
+  /** XDP programs that are attached, one a mode at most. */
+  readonly xdp: readonly XdpProgram[];
 }
 
 /** `struct ifinfomsg`. */
@@ -105,8 +122,10 @@ export function parseLink(body: Buffer): Link {
     alias: "",
     altnames: [] as string[],
     parent: "",
+    xdp: [] as XdpProgram[],
   };
-  for (const a of attributes(body.subarray(16))) {
+  const found = [...attributes(body.subarray(16))];
+  for (const a of found) {
     if (a.type === IFLA_IFNAME) link.name = readText(a);
     else if (a.type === IFLA_ADDRESS) link.mac = macText(a.data);
     else if (a.type === IFLA_PERM_ADDRESS) link.permMac = macText(a.data);
@@ -115,15 +134,29 @@ export function parseLink(body: Buffer): Link {
     else if (a.type === IFLA_MAX_MTU) link.maxMtu = readU32(a);
     else if (a.type === IFLA_IFALIAS) link.alias = readText(a);
     else if (a.type === IFLA_PARENT_DEV_NAME) link.parent = readText(a);
+    else if (a.type === IFLA_XDP) link.xdp = readXdp(a);
     else if (a.type === IFLA_PROP_LIST)
       link.altnames = [...attributes(a.data)].filter((p) => p.type === IFLA_ALT_IFNAME).map(readText);
   }
   return {
     ...link,
+    settings: readSettings(flags, found),
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
     running: (flags & (IFF_RUNNING | IFF_LOWER_UP)) === (IFF_RUNNING | IFF_LOWER_UP),
   };
+}
+
+/**
+ * Index of the link that a link of its own namespace stands on (a macvlan's, a VLAN's), of a RTM_NEWLINK body; undefined
+ * where there is none, or where it is in another namespace, whose indices mean nothing here.
+ */
+export function lowerIndex(body: Buffer): number | undefined {
+  let lower: number | undefined;
+  for (const a of attributes(body.subarray(16)))
+    if (a.type === IFLA_LINK) lower = readU32(a);
+    else if (a.type === IFLA_LINK_NETNSID) return undefined;
+  return lower;
 }
 
 /** What to change of a link; what is absent stays. */
@@ -136,6 +169,9 @@ export interface LinkChange {
   /** Bytes. */
   readonly mtu?: number;
   readonly up?: boolean;
+  readonly settings?: Partial<LinkSettings>;
+  /** Takes the XDP program of this mode off. */
+  readonly xdpOff?: XdpMode;
   /** `IPV4_DEVCONF_*` to value, include/uapi/linux/ip.h. */
   readonly inetConf?: Readonly<Record<number, number>>;
   /** No link-local IPv6 address of the kernel's making. */
@@ -147,13 +183,16 @@ export interface LinkChange {
  * atomic: refused half-way (`EEXIST`: the name is taken), the link is in the new namespace with some of the changes.
  */
 export function setLink(index: number, change: LinkChange, what = `change link ${index}`): Message {
-  const up = change.up === undefined ? [0, 0] : [change.up ? IFF_UP : 0, IFF_UP];
-  const body = [ifinfomsg(index, up[0], up[1])];
+  const [flags, changed] = settingFlags(change.settings ?? {});
+  const [up, upChanged] = change.up === undefined ? [0, 0] : [change.up ? IFF_UP : 0, IFF_UP];
+  const body = [ifinfomsg(index, flags | up, changed | upChanged)];
   if (change.netns) body.push(u32(IFLA_NET_NS_FD, change.netns.n));
   if (change.name !== undefined) body.push(text(IFLA_IFNAME, change.name));
   if (change.alias !== undefined) body.push(attribute(IFLA_IFALIAS, Buffer.from(change.alias)));
   if (change.mac !== undefined) body.push(attribute(IFLA_ADDRESS, macBytes(change.mac)));
   if (change.mtu !== undefined) body.push(u32(IFLA_MTU, change.mtu));
+  body.push(...settingAttributes(change.settings ?? {}));
+  if (change.xdpOff !== undefined) body.push(xdpOff(change.xdpOff));
   const families = familySettings(change);
   if (families.length > 0) body.push(nested(IFLA_AF_SPEC, families));
   return { what, type: RTM_SETLINK, body: Buffer.concat(body) };
@@ -165,6 +204,11 @@ function familySettings({ inetConf, addrGenNone }: LinkChange): Buffer[] {
     ...(conf.length > 0 ? [nested(AF_INET, [nested(IFLA_INET_CONF, conf)])] : []),
     ...(addrGenNone ? [nested(AF_INET6, [u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE)])] : []),
   ];
+}
+
+/** Removes a link of the kernel's making (macvlan, VLAN, veth). */
+export function deleteLink(index: number): Message {
+  return { what: `delete link ${index}`, type: RTM_DELLINK, body: ifinfomsg(index) };
 }
 
 const altname = (index: number, name: string) =>

@@ -16,7 +16,8 @@ const libc = dlopen("libc.so.6", {
   setns: { args: [I32, I32], returns: I32 },
   flock: { args: [I32, I32], returns: I32 },
   fstatfs: { args: [I32, PTR], returns: I32 },
-  ioctl: { args: [I32, "u64"], returns: I32 },
+  ioctl: { args: [I32, "u64", PTR], returns: I32 },
+  syscall: { args: ["i64", "i64", PTR, "u64"], returns: "i64" },
   close: { args: [I32], returns: I32 },
   __errno_location: { args: [], returns: PTR },
 }).symbols;
@@ -146,9 +147,9 @@ export class Fd implements Disposable {
     return Number(buffer.readBigInt64LE(0));
   }
 
-  /** An ioctl(2) without an argument. */
-  ioctl(request: number): number {
-    return call("ask a file", () => libc.ioctl(this.n, request));
+  /** ioctl(2), with a structure that the kernel reads and fills, or without. */
+  ioctl(request: number, argument: Uint8Array | null = null): number {
+    return call("ask a file", () => libc.ioctl(this.n, request, argument));
   }
 
   /** Enters the namespace of this kind, for the calling thread. */
@@ -169,3 +170,14 @@ export class Fd implements Disposable {
     this.#n = -1;
   }
 }
+
+/** Number of bpf(2), which libc has no function for. */
+const NR_BPF = process.arch === "arm64" ? 280 : 321;
+
+/** bpf(2) with a `union bpf_attr`, which the kernel reads and fills. @returns what the command does: 0 or a descriptor. */
+export function bpf(what: string, command: number, attr: Uint8Array): number {
+  return call(what, () => Number(libc.syscall(NR_BPF, command, attr, attr.length)));
+}
+
+/** Address of a buffer, for structures that point to another. It must live on until the call has returned. */
+export const addressOf = (bytes: Uint8Array): bigint => BigInt(ptr(bytes));

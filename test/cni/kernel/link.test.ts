@@ -2,9 +2,11 @@ import t from "tap";
 import {
   addAltname,
   deleteAltname,
+  deleteLink,
   getLink,
   type LinkChange,
   listLinks,
+  lowerIndex,
   parseLink,
   setLink,
 } from "../../../cni/kernel/link.ts";
@@ -28,6 +30,17 @@ for (const { command, change } of [
   { command: "down", change: { up: false } },
   { command: "addrgenmode none", change: { addrGenNone: true } },
   { command: "netns pod", change: { netns: { n: 4 } as Fd } },
+  { command: "promisc on", change: { settings: { promisc: true } } },
+  { command: "allmulticast off", change: { settings: { allmulticast: false } } },
+  { command: "arp off", change: { settings: { arp: false } } },
+  { command: "multicast on", change: { settings: { multicast: true } } },
+  { command: "txqueuelen 77", change: { settings: { txqlen: 77 } } },
+  { command: "group 7", change: { settings: { group: 7 } } },
+  { command: "broadcast 00:11:22:33:44:55", change: { settings: { broadcast: "00:11:22:33:44:55" } } },
+  { command: "mode dormant", change: { settings: { mode: 1 } } },
+  { command: "gso_max_size 30000", change: { settings: { gsoMaxSize: 30000 } } },
+  { command: "gso_max_segs 33", change: { settings: { gsoMaxSegs: 33 } } },
+  { command: "gro_max_size 30000", change: { settings: { groMaxSize: 30000 } } },
 ] as { command: string; change: LinkChange; dev?: string }[])
   t.test(`setLink() sends what \`ip link set DEV ${command}\` sends`, async (t) => {
     const { body } = sent(`ip link set ${command.startsWith("name") ? "v0" : "rail0"} ${command}`);
@@ -35,6 +48,29 @@ for (const { command, change } of [
     t.equal(hex(message.body), body);
     t.equal(message.type, RTM_SETLINK, "the type that refuses to create a link");
   });
+
+t.test(
+  "setLink() sends what `ip link set DEV xdpgeneric off` sends, without XDP_FLAGS_UPDATE_IF_NOEXIST",
+  async (t) => {
+    const { body } = sent("ip link set rail0 xdpgeneric off");
+    t.equal(hex(setLink(INDEX, { xdpOff: "generic" }).body), body.replace(/03000000$/, "02000000"));
+  },
+);
+
+t.test("deleteLink() sends what `ip link del` sends", async (t) => {
+  const { body, type } = sent("ip link del rail0");
+  const message = deleteLink(INDEX);
+  t.equal(hex(message.body), body);
+  t.equal(message.type, type);
+});
+
+t.test("lowerIndex() tells on which link of its own namespace a link stands", async (t) => {
+  const [IFLA_LINK, IFLA_LINK_NETNSID] = ["0800050007000000", "0800250000000000"];
+  const lower = (attributes: string) => lowerIndex(Buffer.from(`${"00".repeat(16)}${attributes}`, "hex"));
+  t.equal(lower(IFLA_LINK), 7);
+  t.equal(lower(IFLA_LINK + IFLA_LINK_NETNSID), undefined, "a veth whose peer is in another namespace");
+  t.equal(lower(""), undefined);
+});
 
 t.test("setLink() puts all changes into one request, the namespace first", async (t) => {
   const change = { netns: { n: 9 } as Fd, name: "net1", alias: "a", mac: "02:00:00:00:00:07", mtu: 9000, up: true };
@@ -92,6 +128,17 @@ t.test("listLinks() asks for all links without statistics", async (t) => {
   t.equal(hex(listLinks().body), "0000000000000000000000000000000008001d0008000000");
 });
 
+/** Flags that no captured link has. */
+const QUIET = {
+  promisc: false,
+  allmulticast: false,
+  debug: false,
+  trailers: true,
+  portsel: false,
+  automedia: false,
+  dynamic: false,
+};
+
 t.test("parseLink() reads of a dump what ip(8) reads", async (t) => {
   const want = replies.links.ip.map((link) => ({
     index: link.ifindex,
@@ -108,6 +155,21 @@ t.test("parseLink() reads of a dump what ip(8) reads", async (t) => {
     alias: link.ifalias ?? "",
     altnames: link.altnames ?? [],
     parent: link.parentdev ?? "",
+    settings: {
+      ...QUIET,
+      multicast: link.flags.includes("MULTICAST"),
+      arp: !link.flags.includes("NOARP"),
+      mode: ["DEFAULT", "DORMANT"].indexOf(link.linkmode),
+      broadcast: link.broadcast,
+      txqlen: link.txqlen ?? 0, // of lo, which has none
+      group: 0,
+      gsoMaxSize: link.gso_max_size,
+      gsoMaxSegs: link.gso_max_segs,
+      groMaxSize: link.gro_max_size,
+      gsoIpv4MaxSize: link.gso_max_size, // not in ip(8) 6.1
+      groIpv4MaxSize: link.gro_max_size,
+    },
+    xdp: [],
   }));
   t.match(want[2], { name: "rail0", alias: /^railnet/, altnames: { length: 2 } }, "the capture has what is to be read");
   t.same(bodiesOf(replies.links).map(parseLink), want);

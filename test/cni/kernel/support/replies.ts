@@ -12,6 +12,12 @@ export interface IpLink {
   readonly ifname: string;
   readonly address: string;
   readonly flags: readonly string[];
+  readonly linkmode: string;
+  readonly broadcast: string;
+  readonly txqlen?: number;
+  readonly gso_max_size: number;
+  readonly gso_max_segs: number;
+  readonly gro_max_size: number;
   readonly mtu: number;
   readonly min_mtu: number;
   readonly max_mtu: number;

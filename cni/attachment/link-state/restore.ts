@@ -1,0 +1,53 @@
+import type { Host } from "../../host.ts";
+import { ETHTOOL_GROUPS } from "../../kernel/ethtool.ts";
+import { type Link, setLink } from "../../kernel/link.ts";
+import type { LinkSettings } from "../../kernel/link-settings.ts";
+import { takeProgramsOff } from "./clean.ts";
+import { type LinkState, readGroup } from "./snapshot.ts";
+import { CLEAN, settingsToChange } from "./table.ts";
+
+/**
+ * Brings a link's state back to what the record says, in the host's namespace; what an older record does not say becomes
+ * what a new link has. Only what differs is asked for, and every part is tried even when another failed.
+ *
+ * @param link as it was read after it came home.
+ * @throws the first failure.
+ */
+export function restoreState(original: LinkState, link: Link, host: Host): void {
+  const failures: unknown[] = [];
+  const attempt = (part: () => void) => {
+    try {
+      part();
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  attempt(() => takeProgramsOff(link, host));
+  const changes = settingsToChange({ ...CLEAN, ...original.settings }, link.settings);
+  for (const settings of together(changes, link, host)) attempt(() => set(settings, link, host));
+  attempt(() => restoreEthtool(original, link, host));
+  if (failures.length > 0) throw failures[0];
+}
+
+const set = (settings: Partial<LinkSettings>, link: Link, { rtnl }: Host) =>
+  rtnl.request(setLink(link.index, { settings }, `restore ${Object.keys(settings).join(", ")} of ${link.name}`));
+
+/** All in one request; where that is refused, each for itself, so that one cannot stand in the way of the others. */
+function together(settings: Partial<LinkSettings>, link: Link, host: Host): Partial<LinkSettings>[] {
+  const names = Object.keys(settings) as (keyof LinkSettings)[];
+  if (names.length === 0) return [];
+  try {
+    set(settings, link, host);
+    return [];
+  } catch {
+    return names.map((name) => ({ [name]: settings[name] }));
+  }
+}
+
+function restoreEthtool({ ethtool = {} }: LinkState, { index }: Link, host: Host): void {
+  for (const group of ETHTOOL_GROUPS) {
+    const wanted = ethtool[group];
+    const now = wanted && readGroup(index, group, host);
+    if (now) host.ethtool?.write(index, group, wanted, now);
+  }
+}

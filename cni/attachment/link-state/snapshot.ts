@@ -1,0 +1,33 @@
+import type { Host } from "../../host.ts";
+import { codeOf } from "../../kernel/errno.ts";
+import { ETHTOOL_GROUPS, type EthtoolGroup, type EthtoolSettings } from "../../kernel/ethtool.ts";
+import type { Link } from "../../kernel/link.ts";
+import type { LinkSettings } from "../../kernel/link-settings.ts";
+
+/** A link's state besides its names, MAC, MTU and up or down, as the record keeps it. */
+export interface LinkState {
+  readonly settings?: Partial<LinkSettings>;
+  /** By group; a driver that has none of it is not asked again. */
+  readonly ethtool?: Partial<Record<EthtoolGroup, EthtoolSettings>>;
+}
+
+/** Reads the driver's part: the rest came with the link. Where the kernel has no ethtool by netlink (before 5.6) that is nothing. */
+export function linkState(link: Link, host: Pick<Host, "ethtool">): LinkState {
+  const groups = ETHTOOL_GROUPS.map((group) => [group, readGroup(link.index, group, host)] as const);
+  const found = groups.filter(([, settings]) => settings !== undefined);
+  return { settings: link.settings, ...(found.length > 0 && { ethtool: Object.fromEntries(found) }) };
+}
+
+/** @returns undefined where the driver has none of that, or cannot say just now: what is not known is not restored. */
+export function readGroup(
+  index: number,
+  group: EthtoolGroup,
+  { ethtool }: Pick<Host, "ethtool">,
+): EthtoolSettings | undefined {
+  try {
+    return ethtool?.read(index, group);
+  } catch (error) {
+    if (codeOf(error)) return undefined;
+    throw error;
+  }
+}
