@@ -56,6 +56,10 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   await using undo = new AsyncDisposableStack();
   const journal = new Journal(host.paths.stateDir);
   let record = newRecord(plan, call, host);
+  const note = (change: Partial<Attachment>) => {
+    journal.update(record, change);
+    record = { ...record, ...change };
+  };
   let asked = false; // an IPAM plugin that never ran has nothing to release, and perhaps is not even there
   const exec: Exec = (request) => {
     asked = true;
@@ -81,7 +85,7 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   host.step("add-moved");
   const addresses = await reserving;
   host.step("add-addresses-reserved");
-  const link = await configureInPod(device, config, addresses, pod, call, host);
+  const link = await configureInPod(device, config, addresses, pod, call, host, (rules) => note({ rules }));
   host.step("add-configured");
   moveRdma(plan.rdma, pod.netns);
   host.step("add-rdma-moved");
@@ -92,7 +96,7 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   const ours = { name: call.ifname, ...shown(plan, link), sandbox: call.netns, pciID: device.pci };
   const result = mergeResult(call.prevResult, ours, addresses, call.config.dns);
   formatResult(result, call.config.cniVersion); // what the caller's version cannot say is refused while it can be undone
-  journal.update(record, { phase: "attached", addresses });
+  note({ phase: "attached", addresses });
   undo.move();
   host.step("add-committed");
   if (!isAnnounced(link, config)) announceAfterwards(pod.netns, call.ifname, addresses, host);
@@ -159,7 +163,7 @@ function newRecord(
     device: { pci: device.pci, ...(device.pf && { pf: device.pf }) },
     original,
     applied: original.vf ? { ...config.vf, ...(adminMac && { mac: adminMac }) } : {},
-    ...(config.sourceRules && { hasRules: true }),
+    ...(config.sourceRules && { hasRules: true, rules: [] }),
     ...(config.deviceInfoFile && { deviceInfoFile: config.deviceInfoFile }),
     request: { path: call.path, args: call.request.env.CNI_ARGS ?? "", stdin: call.request.stdin },
     ...(namespace && pod && { pod: `${namespace}/${pod}` }),

@@ -11,6 +11,7 @@ import type { Host } from "./host.ts";
 import { callIpam } from "./ipam.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
+import type { Interface } from "./protocol/result.ts";
 
 /** CHECK: compares all that ADD set with what is there now, and names every difference. Changes nothing. */
 export async function check(call: Call, host: Host): Promise<void> {
@@ -37,7 +38,7 @@ export async function check(call: Call, host: Host): Promise<void> {
     );
   const differences = [
     ...podDifferences(record, config, expected, call, netns),
-    ...(await pfDifferences(record, host)),
+    ...(await pfDifferences(record, expected, host)),
   ];
   if (differences.length > 0)
     throw new CniError(ATTACH_CODE.DIFFERS, `cannot confirm ${call.ifname}: ${differences.join("; ")}`);
@@ -45,10 +46,17 @@ export async function check(call: Call, host: Host): Promise<void> {
   if (type) await callIpam(host, "CHECK", type, call);
 }
 
-/** @throws {CniError} 11 while the PF hides the VF, which is in reset. */
-async function pfDifferences(a: Attachment, host: Host): Promise<string[]> {
+/**
+ * A MAC that a later plugin gave the link, and says in the result, is its own.
+ *
+ * @throws {CniError} 11 while the PF hides the VF, which is in reset.
+ */
+async function pfDifferences(a: Attachment, { mac }: Interface, host: Host): Promise<string[]> {
   const { ignoresEnable } = traitsOfPf(a.device, host);
-  const wanted = Object.entries(a.applied).filter(([, value]) => !(ignoresEnable && value === "enable"));
+  const isOthers = mac !== undefined && mac.toLowerCase() !== a.applied.mac;
+  const wanted = Object.entries(a.applied).filter(
+    ([key, value]) => !(ignoresEnable && value === "enable") && !(key === "mac" && isOthers),
+  );
   const { pf } = a.device;
   if (!pf || wanted.length === 0) return [];
   const view = await lookAtOwnPf(a, host, host);

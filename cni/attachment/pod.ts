@@ -8,6 +8,7 @@ import { codeOf } from "../kernel/errno.ts";
 import { deleteAltname, getLink, type Link, parseLink, setLink } from "../kernel/link.ts";
 import type { Message, NetlinkConnection } from "../kernel/netlink/message.ts";
 import { inNetns, isOwnNetns, openNetns } from "../kernel/netns.ts";
+import { addRuleBeside, type Rule } from "../kernel/rule.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { writeSysctl } from "../kernel/sysctl.ts";
 import { CniError, CODE } from "../protocol/error.ts";
@@ -21,7 +22,7 @@ import { formatMark } from "./mark.ts";
 import { isBusy, patiently } from "./patience.ts";
 import type { Snapshot } from "./pf.ts";
 import { refuseDuplicates } from "./probe.ts";
-import { routeMessages } from "./routes.ts";
+import { expectedRules, routeMessages } from "./routes.ts";
 
 /** `IPV4_DEVCONF_*`, include/uapi/linux/ip.h: what several rails in one pod need, set in the request that moves the link. */
 const RAIL_INET_CONF = {
@@ -103,6 +104,7 @@ export function moveIntoPod(
  * Sysctls, addresses, up, routes, rules; in this order, so that the kernel announces the addresses when the link comes up
  * (`arp_notify`, `ndisc_notify`).
  *
+ * @param note is told of the rules before they are set: unlike all else, they outlive the link.
  * @returns the link as it then is; undefined for a VF without one.
  */
 export async function configureInPod(
@@ -112,6 +114,7 @@ export async function configureInPod(
   { netns, rtnl: pod }: Pod,
   call: Call,
   host: Host,
+  note: (rules: readonly Rule[]) => void,
 ): Promise<Link | undefined> {
   if (device.netdev === undefined) return undefined;
   const link = findLink(pod, device, call.ifname);
@@ -122,6 +125,11 @@ export async function configureInPod(
   if (config.duplicateAddressProbe) {
     await patiently(() => pod.request(up), host);
     await refuseDuplicates(netns, link, addresses);
+  }
+  const rules = expectedRules(link.index, addresses, config);
+  if (rules.length > 0) {
+    note(rules);
+    pod.batch(rules.map(addRuleBeside)); // once: what is asked again for a VF in reset would be there twice
   }
   const afterUp = [...routeMessages(link.index, addresses, config), getLink({ index: link.index })];
   return parseLink((await whenUp(pod, [...addressMessages(link, addresses), up], afterUp, host)).at(-1)!);

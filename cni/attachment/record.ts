@@ -1,3 +1,4 @@
+import type { Rule } from "../kernel/rule.ts";
 import type { VfState } from "../kernel/vf.ts";
 import type { Result } from "../protocol/result.ts";
 import { parseRecord } from "../records/record-text.ts";
@@ -54,6 +55,8 @@ export interface Attachment {
   readonly deviceInfoFile?: string;
   /** There are policy rules to take out of the pod. */
   readonly hasRules?: boolean;
+  /** These, written before the first is set; absent in records of 0.1.0. */
+  readonly rules?: readonly Rule[];
   /** The call as it came, so that IPAM can be called again without its caller. */
   readonly request: { readonly path: readonly string[]; readonly args: string; readonly stdin: string };
   /** `namespace/name` when the runtime said so: for people. */

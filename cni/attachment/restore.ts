@@ -55,6 +55,5 @@ export async function putBack(a: Attachment, host: Host): Promise<void> {
 
 function takeRulesOut(a: Attachment, netns: Fd): void {
   using pod = inNetns(netns, () => new NetlinkSocket());
-  const link = findLink(pod, a.device, a.ifname);
-  removeRules(pod, link?.index, a.addresses?.ips ?? []);
+  removeRules(pod, a, a.rules ? undefined : findLink(pod, a.device, a.ifname)?.index);
 }

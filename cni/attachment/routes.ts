@@ -2,24 +2,24 @@ import type { AttachConfig, SourceRules } from "../config.ts";
 import { listAddresses, parseAddress } from "../kernel/address.ts";
 import { networkOf } from "../kernel/netlink/ip-bytes.ts";
 import type { Message, NetlinkConnection } from "../kernel/netlink/message.ts";
-import { addRoute, type RouteSpec, RT_SCOPE_LINK } from "../kernel/route.ts";
-import { addRule, deleteRule, listRules, parseRule, type Rule } from "../kernel/rule.ts";
+import { prependRoute, type RouteSpec, RT_SCOPE_LINK } from "../kernel/route.ts";
+import { deleteRule, listRules, parseRule, type Rule } from "../kernel/rule.ts";
 import { isIPv6 } from "../protocol/ip.ts";
 import type { IpConfig, Result, Route } from "../protocol/result.ts";
+import type { Attachment } from "./record.ts";
 
 /** Tables of source rules when none is given: this and the link's index, which is unique in a namespace. */
 const FIRST_TABLE = 1000;
 
 /** The table that holds a rail's own routes. */
-const tableOf = (rules: SourceRules, index: number): number => rules.table ?? FIRST_TABLE + index;
+export const tableOf = (rules: SourceRules, index: number): number => rules.table ?? FIRST_TABLE + index;
 
-/** Messages that set the routes of an IPAM result, and on request a rule and a table of the rail's own. */
-export function routeMessages(index: number, addresses: Result, config: AttachConfig): Message[] {
-  return [
-    ...expectedRoutes(index, addresses, config).map(addRoute),
-    ...expectedRules(index, addresses, config).map(addRule),
-  ];
-}
+/**
+ * Messages that set the routes of an IPAM result, and on request a table of the rail's own. The pod has routes already, to the
+ * same destinations too; ours go beside them, through our link alone, and so leave with it. Asked again they change nothing.
+ */
+export const routeMessages = (index: number, addresses: Result, config: AttachConfig): Message[] =>
+  expectedRoutes(index, addresses, config).map(prependRoute);
 
 /** The routes that ADD sets: those of the IPAM result; with source rules the same, and the rail itself, in its table. */
 export function expectedRoutes(index: number, { ips, routes }: Result, { sourceRules }: AttachConfig): RouteSpec[] {
@@ -54,16 +54,25 @@ export function expectedRules(index: number, { ips }: Result, { sourceRules }: A
 }
 
 /**
- * Rules outlive their link: before it leaves the pod, those for its addresses are removed, and those for the addresses
- * that ADD set, should one have been taken off the link meanwhile.
+ * Rules outlive their link: before it leaves the pod, those that ADD set are removed, each once, and no others. Whatever
+ * else the pod has is not looked at.
+ *
+ * @param index of the link in the pod: for records without rules, of a version that removed all of its addresses'.
  */
-export function removeRules(pod: NetlinkConnection, index: number | undefined, set: readonly IpConfig[]): void {
+export function removeRules(pod: NetlinkConnection, { rules, addresses }: Attachment, index: number | undefined): void {
+  const ours = rules ?? rulesFor(pod, index, addresses?.ips ?? []);
+  pod.batch(ours.map((rule) => ({ ...deleteRule(rule), settled: "ENOENT" })));
+}
+
+function rulesFor(pod: NetlinkConnection, index: number | undefined, set: readonly IpConfig[]): Rule[] {
   const present = pod.dump(listAddresses()).map(parseAddress);
-  const own = [...present.filter((a) => a.index === index).map((a) => a.cidr), ...set.map((ip) => ip.address)].map(
-    bare,
+  const own = new Set(
+    [...present.filter((a) => a.index === index).map((a) => a.cidr), ...set.map((ip) => ip.address)].map(bare),
   );
-  for (const rule of pod.dump(listRules()).map(parseRule))
-    if (rule && own.includes(bare(rule.from))) pod.request(deleteRule(rule));
+  return pod
+    .dump(listRules())
+    .map(parseRule)
+    .filter((rule) => rule !== undefined && own.has(bare(rule.from))) as Rule[];
 }
 
 /** A route without a gateway takes the first one of its family among the addresses, as in `ipam.ConfigureIface`. */

@@ -1,23 +1,33 @@
 import type { AttachConfig } from "../config.ts";
 import { type Address, IFA_F_DADFAILED, listAddresses, parseAddress } from "../kernel/address.ts";
-import type { Link } from "../kernel/link.ts";
+import { getLink, type Link } from "../kernel/link.ts";
+import { attributes } from "../kernel/netlink/attribute.ts";
 import type { NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns } from "../kernel/netns.ts";
 import { listRdmaDevices, NETLINK_RDMA } from "../kernel/rdma.ts";
-import { listRoutes, parseRoute, type RouteSpec, type RouteState, RT_TABLE_MAIN } from "../kernel/route.ts";
-import { listRules, parseRule } from "../kernel/rule.ts";
+import { listRoutes, parseRoute, type RouteSpec, type RouteState } from "../kernel/route.ts";
+import { listRules, parseRule, type Rule } from "../kernel/rule.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { readSysctl } from "../kernel/sysctl.ts";
 import { isIPv6 } from "../protocol/ip.ts";
 import type { Call } from "../protocol/request.ts";
-import type { Interface, Result } from "../protocol/result.ts";
+import type { Interface, Result, Route } from "../protocol/result.ts";
 import { findLink } from "./find-link.ts";
 import { settingDifferences } from "./link-state/clean.ts";
 import type { Attachment } from "./record.ts";
-import { expectedRoutes, expectedRules } from "./routes.ts";
+import { expectedRoutes, expectedRules, tableOf } from "./routes.ts";
 
-/** What in the pod differs from what ADD set and prevResult says, one line each. Reads only. */
+/** Entries of one list of the pod that are looked at, which may make it as long as it likes. */
+const MOST = 100_000;
+
+/**
+ * What in the pod differs from what ADD set and prevResult says, one line each. Reads only.
+ *
+ * Plugins chained behind this one may have changed all that they do not say in the result (SPEC.md, "CHECK"): `tuning` MAC and
+ * MTU, `route-override` and `sbr` the routes or their table, `vrf` puts the link below another and makes its routes anew. So of
+ * the routes those are compared that prevResult still lists, in whatever table they are now.
+ */
 export function podDifferences(
   a: Attachment,
   config: AttachConfig,
@@ -31,10 +41,10 @@ export function podDifferences(
   if (!link) return [`VF ${a.device.pci} is not in the pod`];
   const own = ownPart(call.prevResult!, expected);
   return [
-    ...linkDifferences(link, expected, call.ifname),
+    ...linkDifferences(link, expected, call.ifname, config),
     ...settingDifferences(link),
     ...addressDifferences(pod, link, own),
-    ...routeDifferences(pod, link, a.addresses ?? own, config),
+    ...routeDifferences(pod, link, a.addresses ?? own, { config, listed: call.prevResult!.routes }),
     ...sysctlDifferences(config, link.name, netns),
     ...rdmaDifferences(a, netns),
   ];
@@ -46,13 +56,14 @@ function ownPart(result: Result, expected: Interface): Result {
   return { ...result, ips: result.ips.filter((ip) => ip.interface === index) };
 }
 
-function linkDifferences(link: Link, expected: Interface, ifname: string): string[] {
+function linkDifferences(link: Link, expected: Interface, ifname: string, { mtu }: AttachConfig): string[] {
+  const wanted = mtu && (expected.mtu ?? mtu); // what nobody asked for is whatever a later plugin made it
   return [
     ...(link.name === ifname ? [] : [`its name is ${link.name}, ADD set ${ifname}`]),
     ...(!expected.mac || link.mac === expected.mac.toLowerCase()
       ? []
       : [`its MAC is ${link.mac}, ADD set ${expected.mac}`]),
-    ...(!expected.mtu || link.mtu === expected.mtu ? [] : [`its MTU is ${link.mtu}, ADD set ${expected.mtu}`]),
+    ...(!wanted || link.mtu === wanted ? [] : [`its MTU is ${link.mtu}, ADD set ${wanted}`]),
     ...(link.up ? [] : ["it is down"]),
   ];
 }
@@ -60,7 +71,7 @@ function linkDifferences(link: Link, expected: Interface, ifname: string): strin
 function addressDifferences(pod: NetlinkConnection, link: Link, { ips }: Result): string[] {
   const there = new Map<string, Address>(
     pod
-      .dump(listAddresses())
+      .dump(listAddresses(), { most: MOST })
       .map(parseAddress)
       .filter((x) => x.index === link.index)
       .map((x) => [x.cidr, x]),
@@ -72,21 +83,75 @@ function addressDifferences(pod: NetlinkConnection, link: Link, { ips }: Result)
   });
 }
 
-function routeDifferences(pod: NetlinkConnection, link: Link, result: Result, config: AttachConfig): string[] {
-  const routes = pod.dump(listRoutes()).map(parseRoute);
-  const missing = expectedRoutes(link.index, result, config).filter((want) => !routes.some((r) => isAsSet(r, want)));
-  const rules = config.sourceRules ? pod.dump(listRules()).map(parseRule) : [];
-  const missingRules = expectedRules(link.index, result, config).filter(
-    (want) => !rules.some((r) => r?.from === want.from && r.table === want.table && r.priority === want.priority),
-  );
-  return [...missing.map((r) => `route ${r.dst} is gone`), ...missingRules.map((r) => `rule from ${r.from} is gone`)];
+interface Wanted {
+  readonly config: AttachConfig;
+  /** Routes of prevResult. */
+  readonly listed: readonly Route[];
 }
 
-/** All that ADD named; what it left to the kernel may be anything. IPv6 routes have no scope of their own. */
+function routeDifferences(pod: NetlinkConnection, link: Link, result: Result, { config, listed }: Wanted): string[] {
+  const there = byDestination(pod.dump(listRoutes(), { most: MOST }).map(parseRoute));
+  const own = config.sourceRules && tableOf(config.sourceRules, link.index);
+  const isThere = (want: RouteSpec, tables: (table: number) => boolean) =>
+    (there.get(want.dst) ?? []).some((r) => tables(r.table) && isAsSet(r, want));
+  const names = new Set(listed.map(nameOf));
+  const main = { ...result, routes: result.routes.filter((route) => names.has(nameOf(route))) };
+  const missing = expectedRoutes(link.index, main, withoutRules(config)).filter((w) => !isThere(w, (t) => t !== own));
+  if (own === undefined || isBelowAnother(pod, link)) return missing.map(isGone);
+  const inOwn = expectedRoutes(link.index, result, config).filter((want) => want.table === own);
+  const lost = inOwn.filter((want) => !isThere(want, (table) => table === own));
+  return [...[...missing, ...lost].map(isGone), ...ruleDifferences(pod, link, result, config)];
+}
+
+function ruleDifferences(pod: NetlinkConnection, link: Link, result: Result, config: AttachConfig): string[] {
+  const textOf = ({ from, table, priority }: Rule) => `${from} ${table} ${priority}`;
+  const there = new Set(pod.dump(listRules(), { most: MOST }).map((body) => textOf(parseRule(body) ?? NO_RULE)));
+  const missing = expectedRules(link.index, result, config).filter((rule) => !there.has(textOf(rule)));
+  return missing.map((rule) => `rule from ${rule.from} is gone`);
+}
+
+const NO_RULE: Rule = { from: "", table: 0, priority: 0 };
+
+const isGone = ({ dst }: RouteSpec): string => `route ${dst} is gone`;
+
+const nameOf = ({ dst, gw = "" }: Route): string => `${dst} ${gw}`;
+
+function withoutRules({ sourceRules: _, ...config }: AttachConfig): AttachConfig {
+  return config;
+}
+
+function byDestination(routes: readonly RouteState[]): Map<string, RouteState[]> {
+  const found = new Map<string, RouteState[]>();
+  for (const route of routes) {
+    const same = found.get(route.dst);
+    if (same) same.push(route);
+    else found.set(route.dst, [route]);
+  }
+  return found;
+}
+
+/** Whether a plugin behind us has put the link below a VRF, a bond or a bridge: rules and tables are its own then. */
+function isBelowAnother(pod: NetlinkConnection, { index }: Link): boolean {
+  const body = pod.request(getLink({ index }))!;
+  return [...attributes(body.subarray(16))].some(({ type }) => type === IFLA_MASTER);
+}
+
+/** include/uapi/linux/if_link.h. */
+const IFLA_MASTER = 10;
+
+/**
+ * All that ADD named but the table; what it left to the kernel may be anything. IPv6 routes have no scope of their own, and
+ * those of one destination are next hops of one route.
+ */
 function isAsSet(there: RouteState, want: RouteSpec): boolean {
-  const { scope, ...rest } = want;
-  const named = { table: RT_TABLE_MAIN, ...rest, ...(scope !== undefined && !isIPv6(want.dst) && { scope }) };
-  return (Object.keys(named) as (keyof typeof named)[]).every((key) => there[key] === named[key]);
+  const { scope, table: _, index, gateway, ...rest } = want;
+  const named = { ...rest, ...(scope !== undefined && !isIPv6(want.dst) && { scope }) };
+  const isHop = (hop: { readonly index?: number; readonly gateway?: string }) =>
+    hop.index === index && (gateway === undefined || hop.gateway === gateway);
+  return (
+    (Object.keys(named) as (keyof typeof named)[]).every((key) => there[key] === named[key]) &&
+    [there, ...(there.hops ?? [])].some(isHop)
+  );
 }
 
 function sysctlDifferences({ sysctl }: AttachConfig, ifname: string, netns: Fd): string[] {

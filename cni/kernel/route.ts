@@ -61,6 +61,17 @@ export function addRoute(route: RouteSpec): Message {
   return { what: `add route ${label(route)}`, type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_EXCL, body };
 }
 
+/**
+ * Adds a route beside those of the same destination, table and priority, as `ip route prepend` and the CNI plugins do
+ * (`netlink.RouteAddEcmp()`): of IPv4 routes the new one is the first, IPv6 makes them next hops of one. The very same
+ * route being there is as good.
+ */
+export const prependRoute = (route: RouteSpec): Message => ({
+  ...addRoute(route),
+  flags: NLM_F_CREATE,
+  settled: "EEXIST",
+});
+
 /** Removes the first route that has all that is given, whoever made it. Refused with `ESRCH` when there is none. */
 export function deleteRoute(route: RouteSpec): Message {
   const body = encode(route, { protocol: RTPROT_UNSPEC, scope: route.scope ?? RT_SCOPE_NOWHERE, type: RTN_UNSPEC });

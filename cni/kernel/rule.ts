@@ -27,6 +27,8 @@ export interface Rule {
 
 /** Refused with `EEXIST` when there is the same. */
 export const addRule = (rule: Rule): Message => message("add", rule);
+/** Adds a rule also where there is the same: each is then removed by whoever added it. */
+export const addRuleBeside = (rule: Rule): Message => ({ ...addRule(rule), flags: NLM_F_CREATE });
 /** Refused with `ENOENT` when there is none. */
 export const deleteRule = (rule: Rule): Message => message("delete", rule);
 

@@ -81,17 +81,17 @@ export class Connection implements NetlinkConnection {
         const i = (reply.seq - first) >>> 0;
         const message = messages[i];
         if (!message) continue; // late: its request timed out
-        if (reply.type === NLMSG_ERROR) failure ??= errorOf(reply, message.what);
+        if (reply.type === NLMSG_ERROR) failure ??= refusalOf(reply, message);
         else answers[i] = Buffer.from(reply.body);
         if (reply.type === NLMSG_ERROR || message.get) pending.delete(i);
       }
     return { answers, failure };
   }
 
-  dump(message: Message, { evenInterrupted = false }: DumpOptions = {}): Buffer[] {
+  dump(message: Message, { evenInterrupted = false, most = Number.POSITIVE_INFINITY }: DumpOptions = {}): Buffer[] {
     let before: readonly Buffer[] = [];
     for (let tries = 1; ; tries++) {
-      const { bodies, interrupted } = this.#dumpOnce(message);
+      const { bodies, interrupted } = this.#dumpOnce(message, most);
       if (!interrupted) return bodies;
       before = merge(bodies, before);
       if (tries === DUMP_TRIES) break;
@@ -101,8 +101,8 @@ export class Connection implements NetlinkConnection {
     throw new NetlinkError(message.what, "EAGAIN", `changes interrupted the dump ${DUMP_TRIES} times`);
   }
 
-  /** Reads to the end in any case: the kernel refuses the next dump while one is unfinished. */
-  #dumpOnce(message: Message): { bodies: Buffer[]; interrupted: boolean } {
+  /** Reads to the end, but of what is too long: the kernel refuses the next dump while one is unfinished. */
+  #dumpOnce(message: Message, most: number): { bodies: Buffer[]; interrupted: boolean } {
     const first = this.#send([{ ...message, get: true }], NLM_F_DUMP);
     const bodies: Buffer[] = [];
     let interrupted = false;
@@ -116,6 +116,7 @@ export class Connection implements NetlinkConnection {
           return { bodies, interrupted };
         }
         if (reply.type !== NLMSG_NOOP) bodies.push(Buffer.from(reply.body));
+        if (bodies.length > most) throw new NetlinkError(message.what, "EMSGSIZE", `there are more than ${most}`);
       }
   }
 
@@ -140,6 +141,11 @@ export class Connection implements NetlinkConnection {
     tracer.write?.("<", this.#transport.protocol, datagram);
     yield* decodeReplies(datagram);
   }
+}
+
+function refusalOf(reply: Reply, { what, settled }: Message): NetlinkError | undefined {
+  const error = errorOf(reply, what);
+  return error?.code === settled ? undefined : error;
 }
 
 /** An acknowledgement ends a dump too: of a request that turned out to be none. */

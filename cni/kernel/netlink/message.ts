@@ -9,6 +9,8 @@ export interface Message {
   readonly body: Uint8Array;
   /** The answer itself is the acknowledgement (RTM_GET* of one object). */
   readonly get?: boolean;
+  /** The errno, by name, with which the kernel says that all is as the request asks: no refusal then. */
+  readonly settled?: string;
 }
 
 /** A message as it is on the wire, its body not copied. */
@@ -56,7 +58,7 @@ export interface NetlinkConnection {
    * is thrown.
    */
   batch(messages: readonly Message[]): (Buffer | undefined)[];
-  /** @throws {NetlinkError} `EAGAIN` when changes interrupt the dump again and again. */
+  /** @throws {NetlinkError} `EAGAIN` when changes interrupt the dump again and again, `EMSGSIZE` when it is longer than `most`. */
   dump(message: Message, options?: DumpOptions): Buffer[];
 }
 
@@ -66,6 +68,8 @@ export interface DumpOptions {
    * what has changed in it twice, or what is gone.
    */
   readonly evenInterrupted?: boolean;
+  /** Entries; for lists that others make, as long as they like. After the refusal the connection is of no use any more. */
+  readonly most?: number;
 }
 
 const align = (n: number): number => (n + 3) & ~3;

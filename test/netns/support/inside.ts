@@ -4,6 +4,7 @@ type Json = Record<string, unknown>;
 
 /** What ip(8) and sysctl(8) show in a pod, in the words of its command line. */
 export interface Inside {
+  /** Without eth0, which is not ours. */
   readonly links: readonly string[];
   readonly mac: string;
   readonly mtu: number;
@@ -11,7 +12,7 @@ export interface Inside {
   readonly alias: string;
   /** Without link-local ones. */
   readonly addresses: readonly string[];
-  /** Of all tables; without local, multicast and link-local ones. */
+  /** Of all tables; without local, multicast and link-local ones, and those of eth0. */
   readonly routes: readonly string[];
   /** Without those that every namespace has. */
   readonly rules: readonly string[];
@@ -28,7 +29,7 @@ export async function inside(pod: Netns, ifname = "net1"): Promise<Inside> {
   );
   const link = links.find((l) => l["ifname"] === ifname) ?? {};
   return {
-    links: links.map((l) => String(l["ifname"])),
+    links: links.map((l) => String(l["ifname"])).filter((name) => name !== "eth0"),
     mac: String(link["address"] ?? ""),
     mtu: Number(link["mtu"] ?? 0),
     up: ((link["flags"] as string[]) ?? []).includes("UP"),
@@ -36,7 +37,12 @@ export async function inside(pod: Netns, ifname = "net1"): Promise<Inside> {
     addresses: ((link["addr_info"] as Json[]) ?? [])
       .filter(({ scope }) => scope !== "link")
       .map(({ local, prefixlen }) => `${local}/${prefixlen}`),
-    routes: [...v4, ...v6].filter(isOwnRoute).map(routeText).sort(),
+    routes: [...v4, ...v6]
+      .filter(isOwnRoute)
+      .flatMap(hopsOf)
+      .filter(({ dev }) => dev !== "eth0")
+      .map(routeText)
+      .sort(),
     rules: [...rules4, ...rules6]
       .filter(({ src }) => src !== "all")
       .map(ruleText)
@@ -46,6 +52,10 @@ export async function inside(pod: Netns, ifname = "net1"): Promise<Inside> {
 
 const isOwnRoute = ({ type = "unicast", dst }: Json): boolean =>
   type === "unicast" && !/^(fe80|ff00)::/.test(String(dst));
+
+/** One route for each next hop. */
+const hopsOf = ({ nexthops, ...route }: Json): Json[] =>
+  nexthops === undefined ? [route] : (nexthops as Json[]).map(({ gateway, dev }) => ({ ...route, gateway, dev }));
 
 function routeText({ dst, gateway, dev, table, metric, metrics, scope, prefsrc }: Json): string {
   const [{ mtu, advmss } = {} as Json] = (metrics as Json[]) ?? [];

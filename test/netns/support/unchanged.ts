@@ -60,8 +60,11 @@ async function unchangedButLocks(t: Test, world: World, via: Via, scenario: () =
   world.faults();
   await world.use(via);
   const before = await leftovers(world);
+  const networks = await world.podNetworks();
   await scenario();
   world.faults();
+  const now = await world.podNetworks();
+  for (const [path, network] of Object.entries(networks)) if (now[path]) t.same(now[path], network, `eth0 of ${path}`);
   t.same(await leftovers(world), before, "links, records and device-info files are as before");
   t.same(unreleased(world), [], "no address is left");
   await world.quiet().catch(() => t.same(world.processes(), [], "no process is left"));

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Agent } from "./agent.ts";
 import { type Attachment, type CallOptions, cniEnv, type Reply, type Verb, type Via, withReply } from "./call.ts";
 import { fillSysfs, listVfs, plugIn, type Vf } from "./devices.ts";
+import { addEth0, eth0Of } from "./eth0.ts";
 import { installFull, installShim, type ShimLimits } from "./executables.ts";
 import { FakeIpam } from "./ipam.ts";
 import { Netns, processesIn } from "./netns.ts";
@@ -39,9 +40,11 @@ export class World {
   readonly executable = join(this.#mkdir("opt"), "railnet");
   readonly vfs: readonly Vf[];
   #host: Netns | undefined;
+  #cluster: Netns | undefined;
   #agent: Agent | undefined;
   #spare: Netns | undefined;
   #number = 0;
+  #podNumber = 1;
   readonly #pods: Netns[] = [];
 
   readonly #extra: Readonly<Record<string, string>>;
@@ -61,6 +64,7 @@ export class World {
     sweep();
     const world = new World(options);
     world.#host = await Netns.create(join(world.dir, "host"));
+    world.#cluster = await Netns.create(join(world.dir, "cluster"));
     await plugIn(world.host, world.vfs);
     return world;
   }
@@ -84,11 +88,18 @@ export class World {
     };
   }
 
-  /** A pod's network namespace. */
+  /** A pod's network namespace, with an eth0 and routes of its own. */
   async pod(name = `pod${this.#number++}`): Promise<Netns> {
     const pod = await Netns.create(join(this.podsDir, name));
+    await addEth0(pod, this.#cluster!, ++this.#podNumber);
     this.#pods.push(pod);
     return pod;
+  }
+
+  /** What each pod's own network is, by its path. */
+  async podNetworks(): Promise<Json> {
+    const pods = [...this.#pods];
+    return Object.fromEntries(await Promise.all(pods.map(async (pod) => [pod.path, await eth0Of(pod)] as const)));
   }
 
   /** A pod for whatever comes between two tests. */
@@ -216,6 +227,7 @@ export class World {
     await until("all processes of the world have ended", () => this.processes().length === 0);
     for (const pod of [...this.#pods]) await this.removePod(pod);
     await this.host.remove();
+    await this.#cluster?.remove();
     rmSync(this.dir, { recursive: true });
   }
 
