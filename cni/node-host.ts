@@ -48,7 +48,9 @@ export function createHost({ paths, exec, log, clock, step, ipamTimeoutMs, after
   };
 }
 
-const CLOCK: Clock = { nowMs: () => performance.now(), sleep: async (ms) => void (await sleep(ms)) };
+/** Real time. */
+export const CLOCK: Clock = { nowMs: () => performance.now(), sleep: async (ms) => void (await sleep(ms)) };
+
 /** @returns undefined before kernel 5.6. */
 function openEthtool(): Ethtool | undefined {
   const generic = new NetlinkSocket({ protocol: NETLINK_GENERIC });

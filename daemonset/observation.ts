@@ -110,7 +110,8 @@ export class Observation {
   async #rails(): Promise<RailNames> {
     const { readRailNames } = await import("./inventory/rails.ts");
     const { configDir, paths } = this.#options;
-    return readRailNames(join(configDir, "rails"), paths.sysfs);
+    const { nameOfAltname } = await import("./rails/altname.ts");
+    return readRailNames(join(configDir, "rails"), paths.sysfs, nameOfAltname);
   }
 
   async #state(addresses: Observed["addresses"], node: string): Promise<AgentState> {

@@ -4,13 +4,14 @@ import { ATTACH_CODE } from "../codes.ts";
 import type { AttachConfig } from "../config.ts";
 import type { Host } from "../host.ts";
 import { onHost } from "../host-root.ts";
-import { listLinks, parseLink } from "../kernel/link.ts";
+import { linkCalled, listLinks, parseLink } from "../kernel/link.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns, openNetns } from "../kernel/netns.ts";
 import {
   driverOf,
   exists,
   findPf,
+  hasRepresentors,
   isForUserspace,
   isPf,
   isVf,
@@ -40,6 +41,12 @@ export function findDevice({ deviceID: pci, rail }: AttachConfig, host: Host): D
   if (!isVf(sysfs, pci)) throw unusable(pci, "it is no SR-IOV VF (it has no physfn)");
   const pf = pfOf(sysfs, pci);
   if (rail !== undefined) checkRail(pci, pf, rail, host);
+  if (pf && hasRepresentors(sysfs, pf.pci))
+    throw unusable(
+      pci,
+      `its PF ${pf.name} is in switchdev mode, and representors, through which its VFs are reached then, are not supported: ` +
+        `devlink dev eswitch set pci/${pf.pci} mode legacy`,
+    );
   const identity = { pci, ...(pf && { pf: { name: pf.name, pci: pf.pci, vf: pf.vf } }) };
   const netdev = netdevOf(sysfs, pci);
   if (netdev !== undefined) return { ...identity, netdev };
@@ -52,7 +59,7 @@ export function findDevice({ deviceID: pci, rail }: AttachConfig, host: Host): D
 
 function checkRail(pci: string, actual: Pf | undefined, rail: string | number, host: Host): void {
   const pfs = listPfs(host.paths.sysfs);
-  const wanted = findPf(pfs, rail);
+  const wanted = findPf(pfs, rail) ?? findPf(pfs, linkCalled(String(rail), host.rtnl)?.name ?? "");
   if (!wanted) {
     const known = pfs.map((pf, i) => `${i}: ${pf.name} (${pf.pci})`).join(", ") || "none";
     throw new CniError(

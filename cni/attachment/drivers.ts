@@ -29,7 +29,7 @@ const TRAITS: Readonly<Record<string, DriverTraits>> = {
 };
 
 /** @param driver of a PF; one that is not known is taken to be like most. */
-const traitsOf = (driver: string | undefined): DriverTraits => TRAITS[driver ?? ""] ?? { spoofchk: true };
+export const traitsOf = (driver: string | undefined): DriverTraits => TRAITS[driver ?? ""] ?? { spoofchk: true };
 
 /** Of the PF of an attachment's VF. */
 export const traitsOfPf = ({ pf }: DeviceIdentity, { paths }: Host): DriverTraits =>

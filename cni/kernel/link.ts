@@ -1,3 +1,4 @@
+import { codeOf } from "./errno.ts";
 import {
   IFLA_XDP,
   type LinkSettings,
@@ -11,7 +12,7 @@ import {
 } from "./link-settings.ts";
 import { attribute, attributes, NLA_F_NESTED, nested, readText, readU32, text, u8, u32 } from "./netlink/attribute.ts";
 import { macBytes, macText } from "./netlink/mac-bytes.ts";
-import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
+import { type Message, type NetlinkConnection, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
 import type { Fd } from "./syscall.ts";
 
 /** Message types and `IFLA_*`, include/uapi/linux/rtnetlink.h and if_link.h. */
@@ -97,6 +98,16 @@ export function getLink(which: LinkSelector, { vfs = false } = {}): Message {
 }
 
 const nameOf = (name: string): Buffer => text(name.length > NAME_MAX ? IFLA_ALT_IFNAME : IFLA_IFNAME, name);
+
+/** The link with this name or alternative name; undefined where there is none, or this can be no name. */
+export function linkCalled(name: string, rtnl: NetlinkConnection): Link | undefined {
+  try {
+    return name === "" ? undefined : parseLink(rtnl.request(getLink({ name }))!);
+  } catch (error) {
+    if (["ENODEV", "EINVAL", "ERANGE"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
 
 /** For dump(). */
 export function listLinks(): Message {

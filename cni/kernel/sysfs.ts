@@ -31,7 +31,7 @@ const lastIndex = new Map<string, string>();
 /** PF of a VF with the VF's index there, or undefined when the PF has no link in this namespace or does not list it. */
 export function pfOf(root: string, vfPci: string): (Pf & { readonly vf: number }) | undefined {
   const physfn = join(device(root, vfPci), "physfn");
-  const name = entries(join(physfn, "net"))[0];
+  const name = linkOf(physfn);
   const isIt = (entry: string) => target(join(physfn, entry)) === vfPci;
   const last = lastIndex.get(vfPci);
   const virtfn = last && isIt(last) ? last : entries(physfn).find((entry) => /^virtfn\d+$/.test(entry) && isIt(entry));
@@ -42,7 +42,38 @@ export function pfOf(root: string, vfPci: string): (Pf & { readonly vf: number }
 }
 
 /** Link of a function in the network namespace that this sysfs shows. */
-export const netdevOf = (root: string, pci: string): string | undefined => entries(join(device(root, pci), "net"))[0];
+export const netdevOf = (root: string, pci: string): string | undefined => linkOf(device(root, pci));
+
+/** `phys_port_name` of a port, and of what stands for a VF or a subfunction beside it (`__devlink_port_phys_port_name_get`). */
+const UPLINK = /^p\d+$/;
+const REPRESENTOR = /^(c\d+)?pf\d+(vf\d+|sf\d+|hpf)?$/;
+
+/**
+ * A PF in switchdev mode has a link for each of its VFs beside its own, in no order. Its own is the port; where drivers name
+ * none, the one that was made first.
+ */
+function linkOf(dir: string): string | undefined {
+  const names = entries(join(dir, "net"));
+  if (names.length < 2) return names[0];
+  const ports = names.map((name) => ({ name, port: portName(dir, name), index: indexOf(dir, name) }));
+  const own = ports.filter(({ port }) => !REPRESENTOR.test(port)).sort((a, b) => a.index - b.index);
+  return (own.find(({ port }) => UPLINK.test(port)) ?? own[0])?.name;
+}
+
+/** Whoever reads it waits for rtnl: only of functions with several links. */
+const portName = (dir: string, netdev: string): string => line(join(dir, "net", netdev, "phys_port_name")) ?? "";
+const indexOf = (dir: string, netdev: string): number => number(join(dir, "net", netdev, "ifindex")) ?? 0;
+
+/** Whether a PF shows representors: its VFs' traffic goes where these are connected (switchdev mode). */
+export function hasRepresentors(root: string, pci: string): boolean {
+  const dir = device(root, pci);
+  const names = entries(join(dir, "net"));
+  return names.length > 1 && names.some((name) => REPRESENTOR.test(portName(dir, name)));
+}
+
+/** `ARPHRD_*`: 1 is Ethernet, 32 InfiniBand. */
+export const linkTypeOf = (root: string, netdev: string): number | undefined =>
+  number(join(root, "class/net", netdev, "type"));
 
 /** Names of the RDMA devices of a function; empty also while they are in another namespace. */
 export const rdmaDevicesOf = (root: string, pci: string): string[] => entries(join(device(root, pci), "infiniband"));
@@ -91,6 +122,10 @@ export const hasActiveRdmaPort = (root: string, pci: string): boolean =>
     const ports = join(device(root, pci), "infiniband", name, "ports");
     return entries(ports).some((port) => /^4:/.test(line(join(ports, port, "state")) ?? ""));
   });
+
+/** `node_guid` of a function's RDMA devices, as far as they are in this namespace: `0011:22ff:fe33:4455`. */
+export const nodeGuidsOf = (root: string, pci: string): string[] =>
+  rdmaDevicesOf(root, pci).flatMap((name) => line(join(device(root, pci), "infiniband", name, "node_guid")) ?? []);
 
 /**
  * The character devices of a function's RDMA device: `uverbs4`, `umad4`, `issm4`, `ucm4`, those that there are. Unlike

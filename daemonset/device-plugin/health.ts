@@ -14,16 +14,16 @@ export interface Judgement {
 
 /**
  * Who is healthy. A problem counts after `graceMs`, since links go down for moments and come up late after a boot, and
- * the kubelet refuses pods, even those that it had before a reboot, for a VF that is unhealthy just then. What is gone
- * is unhealthy at once, what is well again is healthy at once. Pure.
+ * the kubelet refuses pods, even those that it had before a reboot, for a VF that is unhealthy just then. What is gone,
+ * or was never usable, is unhealthy at once, what is well again is healthy at once. Pure.
  */
 export function judge(sights: readonly VfSight[], before: Since, nowMs: number, graceMs: number): Judgement {
   const since = new Map(
     sights.flatMap(({ pci, problem }) => (problem ? [[pci, before.get(pci) ?? nowMs] as const] : [])),
   );
   const reasons: Record<string, number> = {};
-  const devices = sights.map(({ pci, numaNode, gone, problem }) => {
-    const isSick = problem !== undefined && (gone || nowMs - since.get(pci)! >= graceMs);
+  const devices = sights.map(({ pci, numaNode, gone, unready, problem }) => {
+    const isSick = problem !== undefined && (gone || unready || nowMs - since.get(pci)! >= graceMs);
     if (isSick) reasons[problem] = (reasons[problem] ?? 0) + 1;
     const topology = numaNode === undefined ? undefined : { nodes: [{ ID: numaNode }] };
     return { ID: pci, health: isSick ? "Unhealthy" : "Healthy", topology };

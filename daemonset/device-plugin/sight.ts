@@ -3,11 +3,14 @@ import {
   exists,
   hasActiveRdmaPort,
   hasCarrier,
+  hasRepresentors,
+  linkTypeOf,
   numaNodeOf,
   rdmaCharDevicesOf,
   rdmaDevicesOf,
   vfsOf,
 } from "../../cni/kernel/sysfs.ts";
+import { lacksNodeGuid } from "../rails/admin-mac.ts";
 import { nameOf, type RailHere } from "../rails/select.ts";
 
 /** A VF of a rail as it is now. */
@@ -18,9 +21,13 @@ export interface VfSight {
   readonly attached: boolean;
   /** It is not on the bus; it is listed as long as a pod has it. */
   readonly gone: boolean;
+  /** It never was usable yet: that needs no time of grace. */
+  readonly unready?: boolean;
   /** Why a pod could not use it. */
   readonly problem?: string;
 }
+
+const NO_NODE_GUID = "its RDMA device has no node GUID yet: the agent gives it one while nobody has it (rails)";
 
 /**
  * All VFs of a rail, in the PF's order. One in a pod's namespace is on the bus all the same, and so keeps its place.
@@ -47,6 +54,7 @@ export function lookAtVfs(
       pci,
       attached: isAttached,
       gone,
+      unready: problem === NO_NODE_GUID,
       ...(numaNode !== undefined && { numaNode }),
       ...(problem && { problem }),
     };
@@ -56,6 +64,11 @@ export function lookAtVfs(
 /** The PF's own RDMA device says whether its port can send: a VF's is down as long as its link is, before ADD. */
 function problemOfPf(sysfs: string, { rail, pf }: RailHere): string | undefined {
   if (pf.name === undefined) return `PF ${pf.pci} has no link: is its driver loaded?`;
+  const type = linkTypeOf(sysfs, pf.name);
+  if (type !== undefined && type !== 1)
+    return `PF ${nameOf(pf)} is no Ethernet (type ${type}): rails are (mlxconfig LINK_TYPE)`;
+  if (hasRepresentors(sysfs, pf.pci))
+    return `PF ${nameOf(pf)} is in switchdev mode, and representors are not supported (devlink dev eswitch set pci/${pf.pci} mode legacy)`;
   if (!hasCarrier(sysfs, pf.name)) return `PF ${nameOf(pf)} has no carrier: is it up, and what about cable and switch?`;
   if (rail.rdma && rdmaDevicesOf(sysfs, pf.pci).length > 0 && !hasActiveRdmaPort(sysfs, pf.pci))
     return `no RDMA port of PF ${nameOf(pf)} is active (rdma link)`;
@@ -65,6 +78,7 @@ function problemOfPf(sysfs: string, { rail, pf }: RailHere): string | undefined 
 function problemOfVf(sysfs: string, vf: string, attached: boolean, needsRdma: boolean): string | undefined {
   if (attached) return undefined;
   if (!driverOf(sysfs, vf)) return "no driver is bound to it";
+  if (lacksNodeGuid(sysfs, vf)) return NO_NODE_GUID;
   if (needsRdma && rdmaCharDevicesOf(sysfs, vf).length === 0)
     return "its PF has an RDMA device and it has none: is the RDMA part of its driver loaded (mlx5_ib, irdma)?";
   return undefined;

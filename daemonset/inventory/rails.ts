@@ -1,6 +1,6 @@
 import type { RdmaNetnsMode } from "../../cni/kernel/rdma.ts";
 import { readRails } from "../rails/config.ts";
-import { listPfFacts, selectPfs } from "../rails/select.ts";
+import { listPfFacts, type NameOfAltname, selectPfs } from "../rails/select.ts";
 
 /** The rails that are configured, as far as this node has them. */
 export interface RailNames {
@@ -22,9 +22,9 @@ export interface RailNames {
 export const NO_RAILS: RailNames = { byPf: {}, here: [], absent: [], unusable: "" };
 
 /** Reads the list and sysfs afresh. Never throws. */
-export function readRailNames(railsFile: string, sysfs: string): RailNames {
+export function readRailNames(railsFile: string, sysfs: string, nameOfAltname: NameOfAltname): RailNames {
   try {
-    const { here, absent } = selectPfs(readRails(railsFile), listPfFacts(sysfs));
+    const { here, absent } = selectPfs(readRails(railsFile), listPfFacts(sysfs), nameOfAltname);
     const wanted = here.map(({ rail: { name: rail, vfs, rdma = null }, pf }) => ({
       rail,
       pf: pf.name ?? pf.pci,

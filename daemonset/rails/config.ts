@@ -36,7 +36,10 @@ const EXAMPLE = "[{name: rail0, vfs: 8, pf: {names: [ens1f0np0]}}]";
 const MAX_VFS = 65535;
 const PCI_ADDRESS = { want: "PCI addresses such as 0000:18:00.0", is: /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i };
 const WORDS: Record<(typeof SELECTORS)[number], { want: string; is: RegExp }> = {
-  names: { want: "names of links such as ens1f0np0, at most 15 characters", is: /^[^\s/]{1,15}$/ },
+  names: {
+    want: "names or alternative names of links such as ens1f0np0, at most 127 characters",
+    is: /^[^\s/]{1,127}$/,
+  },
   pciAddresses: PCI_ADDRESS,
   vendors: { want: "PCI vendors of four hexadecimal digits such as 15b3", is: /^[0-9a-f]{4}$/i },
   drivers: { want: "names of kernel drivers such as mlx5_core", is: /^[\w-]+$/ },

@@ -1,18 +1,23 @@
+import { ARPHRD_ETHER } from "../../cni/kernel/link.ts";
 import type { NetlinkConnection } from "../../cni/kernel/netlink/message.ts";
+import { hasRepresentors, linkTypeOf } from "../../cni/kernel/sysfs.ts";
+import { AdminMacs, type MacHost } from "./admin-mac.ts";
 import { type Rail, readRails } from "./config.ts";
 import { ensureRdmaMode } from "./rdma-mode.ts";
-import { listPfFacts, type RailHere, selectPfs } from "./select.ts";
+import { listPfFacts, type NameOfAltname, nameOf, type RailHere, selectPfs } from "./select.ts";
 import { awaitLinks, ensureVfs, type VfHost } from "./vfs.ts";
 
-export interface KeeperHost extends VfHost {
+export interface KeeperHost extends VfHost, MacHost {
   readonly railsFile: string;
   readonly openRdma: () => NetlinkConnection & Disposable;
-  /** Monotonic. */
-  readonly nowMs: () => number;
+  readonly nameOfAltname: NameOfAltname;
 }
 
 /** What the kernel refused is tried again after this time, or at once when something else is asked for. */
 const RETRY_MS = 60_000;
+
+/** A look ends after this time by default, whatever a PF still does: firmware takes seconds a VF, or is stuck. */
+const LOOK_MS = 60_000;
 
 /** Keeps the PFs of a node as the list of rails wants them: each look sees the world anew. */
 export class RailKeeper {
@@ -21,10 +26,14 @@ export class RailKeeper {
   #here: readonly RailHere[] = [];
   /** What was said last about a thing, so that it is said once. */
   readonly #said = new Map<string, string>();
+  /** PFs that are being worked on: by PCI address. */
+  readonly #busy = new Map<string, Promise<void>>();
+  readonly #macs: AdminMacs;
   readonly #refused = new Map<string, { readonly wanted: unknown; readonly atMs: number }>();
 
   constructor(host: KeeperHost) {
     this.#host = host;
+    this.#macs = new AdminMacs(host);
   }
 
   get here(): readonly RailHere[] {
@@ -33,14 +42,59 @@ export class RailKeeper {
 
   async look(): Promise<void> {
     this.#read();
-    const { here, absent } = selectPfs(this.#rails, listPfFacts(this.#host.sysfs));
+    const { here, absent } = selectPfs(this.#rails, listPfFacts(this.#host.sysfs), this.#host.nameOfAltname);
     for (const { rail, pf } of here)
       this.#say("info", rail.name, "rail is on this node", { rail: rail.name, pf: pf.name, pci: pf.pci });
     for (const { rail, why } of absent) this.#say("info", rail, "rail is not on this node", { rail, why });
     this.#here = here;
     const mode = here.find(({ rail }) => rail.rdma)?.rail.rdma;
     if (mode) await this.#try("the RDMA namespace mode", mode, async () => this.#setRdmaMode(mode));
-    for (const one of here) await this.#try(one.pf.pci, one.rail.vfs, () => this.#makeVfs(one));
+    for (const one of here) if (!this.#busy.has(one.pf.pci)) this.#startPf(one);
+    await this.#settled();
+  }
+
+  /** PFs are set up beside each other: one that is stuck keeps no other waiting, now or at the next look. */
+  #startPf(one: RailHere): void {
+    const { pci } = one.pf;
+    const work = this.#keepPf(one).finally(() => this.#busy.delete(pci));
+    this.#busy.set(pci, work);
+  }
+
+  async #keepPf(one: RailHere): Promise<void> {
+    if (!this.#isUsable(one)) return;
+    await this.#try(one.pf.pci, one.rail.vfs, () => this.#makeVfs(one));
+    await this.#try(`the VFs' MACs of ${one.pf.pci}`, "set", () => this.#giveMacs(one));
+  }
+
+  async #settled(): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, LOOK_MS);
+    await Promise.race([Promise.all(this.#busy.values()), late]);
+    clearTimeout(timer);
+  }
+
+  /** @returns false for what a rail cannot be, which is said. */
+  #isUsable({ rail, pf }: RailHere): boolean {
+    const { sysfs } = this.#host;
+    const about = `the kind of ${pf.pci}`;
+    const type = pf.name === undefined ? undefined : linkTypeOf(sysfs, pf.name);
+    const why =
+      type !== undefined && type !== ARPHRD_ETHER
+        ? `its link is no Ethernet (type ${type}): set the port's link type (mlxconfig LINK_TYPE)`
+        : hasRepresentors(sysfs, pf.pci)
+          ? `it is in switchdev mode, and representors are not supported: devlink dev eswitch set pci/${pf.pci} mode legacy`
+          : undefined;
+    if (why) this.#say("warn", about, "a PF cannot be a rail", { rail: rail.name, pf: nameOf(pf), why });
+    else this.#said.delete(about);
+    return !why;
+  }
+
+  async #giveMacs({ rail, pf }: RailHere): Promise<void> {
+    const left = await this.#macs.give(pf);
+    const about = `MACs of ${pf.pci}`;
+    if (left.length === 0) return void this.#said.delete(about);
+    const why = left.join("; ");
+    this.#say("warn", about, "VFs wait for an administrator's MAC", { rail: rail.name, pf: nameOf(pf), why });
   }
 
   /** A list that cannot be used changes nothing: the last good one stays. */
@@ -67,6 +121,7 @@ export class RailKeeper {
       return this.#say("warn", pf.pci, "the VFs of a PF stay as they are", { ...about, why: plan.why });
     this.#said.delete(pf.pci);
     if (plan.kind !== "write") return;
+    this.#macs.forget(pf);
     const bare = await awaitLinks(pf, this.#host.sysfs);
     const why = `no driver made a link for ${bare.join(", ")}: load the one of these VFs`;
     if (bare.length > 0) this.#say("warn", pf.pci, "new VFs are without link", { ...about, why });

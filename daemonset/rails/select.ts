@@ -22,6 +22,9 @@ export interface Selection {
   readonly absent: readonly { readonly rail: string; readonly why: string }[];
 }
 
+/** The name of the link that has an alternative name. */
+export type NameOfAltname = (altname: string) => string | undefined;
+
 /** All that has SR-IOV, with or without link and VFs, by PCI address. */
 export function listPfFacts(sysfs: string): PfFacts[] {
   return listPciDevices(sysfs)
@@ -36,17 +39,27 @@ export function listPfFacts(sysfs: string): PfFacts[] {
  * The first PF that a rail's selectors match is the rail's. If that is another rail's already, the rail is absent: the
  * next PF might be cabled to anything.
  */
-export function selectPfs(rails: readonly Rail[], pfs: readonly PfFacts[]): Selection {
+export function selectPfs(
+  rails: readonly Rail[],
+  pfs: readonly PfFacts[],
+  nameOfAltname: NameOfAltname = () => undefined,
+): Selection {
   const here: RailHere[] = [];
   const absent: { rail: string; why: string }[] = [];
   for (const rail of rails) {
-    const pf = pfs.find((one) => matches(rail.pf, one));
+    const pf = pfs.find((one) => matches(withRealNames(rail.pf, pfs, nameOfAltname), one));
     const owner = here.find((other) => other.pf.pci === pf?.pci);
     if (!pf) absent.push({ rail: rail.name, why: "no PF of this node matches its selectors" });
     else if (owner) absent.push({ rail: rail.name, why: `${nameOf(pf)} is the PF of rail ${owner.rail.name}` });
     else here.push({ rail, pf });
   }
   return { here, absent };
+}
+
+/** Only what is no PF's name is asked about. */
+function withRealNames(selector: PfSelector, pfs: readonly PfFacts[], nameOfAltname: NameOfAltname): PfSelector {
+  const real = (name: string) => (pfs.some((pf) => pf.name === name) ? name : (nameOfAltname(name) ?? name));
+  return { ...selector, names: selector.names.map(real) };
 }
 
 /** A PF for people. */

@@ -1,16 +1,20 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { tryLockDevice } from "../../cni/attachment/claim.ts";
+import { setAdminMac } from "../../cni/attachment/mac.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { listAddresses, parseAddress } from "../../cni/kernel/address.ts";
 import { getLink, parseLink, setLink } from "../../cni/kernel/link.ts";
 import { NetlinkSocket } from "../../cni/kernel/netlink/socket.ts";
 import { NETLINK_RDMA } from "../../cni/kernel/rdma.ts";
-import { readBootId } from "../../cni/node-host.ts";
+import { driverOf, netdevOf } from "../../cni/kernel/sysfs.ts";
+import { parseVfs } from "../../cni/kernel/vf.ts";
+import { CLOCK, readBootId } from "../../cni/node-host.ts";
 import { repeat } from "../loop.ts";
+import { nameOfAltname } from "./altname.ts";
 import { userOf } from "./in-use.ts";
 import { RailKeeper } from "./keeper.ts";
-import type { RailHere } from "./select.ts";
+import type { PfFacts, RailHere } from "./select.ts";
 
 export interface RailsOptions {
   /** Key `rails` of the ConfigMap, as a file: `/etc/railnet/config/rails`. */
@@ -47,6 +51,10 @@ export function startRails({ railsFile, paths, log, isPromised, step = () => {} 
     setNumVfs: ({ pci }, count) =>
       writeFile(join(sysfs, "bus/pci/devices", pci, "sriov_numvfs"), `${count}`, { flag: "r+" }),
     setUp,
+    adminMacs,
+    giveOwnMac: (pf, index, vf) => giveOwnMac(pf, index, netdevOf(sysfs, vf)),
+    rebind: (vf) => rebind(sysfs, vf),
+    nameOfAltname,
     userOf: (vf) => userOf(vf, signs),
     lock: (vf) => tryLockDevice(vf, { paths }),
     openRdma: () => new NetlinkSocket({ protocol: NETLINK_RDMA }),
@@ -61,6 +69,33 @@ function setUp(netdev: string): void {
   using rtnl = new NetlinkSocket();
   const { index, up } = parseLink(rtnl.request(getLink({ name: netdev }))!);
   if (!up) rtnl.request(setLink(index, { up: true }, `set ${netdev} up`));
+}
+
+function adminMacs({ name }: PfFacts): ReadonlyMap<number, string> {
+  using rtnl = new NetlinkSocket();
+  const body = rtnl.request(getLink({ name: name! }, { vfs: true }))!;
+  return new Map([...parseVfs(body)].map(([index, { mac }]) => [index, mac]));
+}
+
+async function giveOwnMac({ name }: PfFacts, vf: number, netdev: string | undefined): Promise<void> {
+  if (netdev === undefined) throw new Error("it has no link here whose MAC it could keep");
+  using rtnl = new NetlinkSocket();
+  const { index: pfIndex } = parseLink(rtnl.request(getLink({ name: name! }))!);
+  const { mac } = parseLink(rtnl.request(getLink({ name: netdev }))!);
+  await setAdminMac(rtnl, { pfIndex, vf }, mac, { clock: CLOCK });
+}
+
+/** Drivers make links a moment later. */
+const LINK_MS = 30_000;
+
+async function rebind(sysfs: string, vf: string): Promise<void> {
+  const driver = driverOf(sysfs, vf);
+  if (!driver) return;
+  const write = (file: string) => writeFile(join(sysfs, "bus/pci/drivers", driver, file), vf, { flag: "r+" });
+  await write("unbind");
+  await write("bind");
+  const end = CLOCK.nowMs() + LINK_MS;
+  while (netdevOf(sysfs, vf) === undefined && CLOCK.nowMs() < end) await CLOCK.sleep(20);
 }
 
 /** Not as `node:os` has it: that knows nothing of links that are down. */

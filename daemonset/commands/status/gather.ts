@@ -12,6 +12,7 @@ import { driverOf, numaNodeOf, rdmaDevicesOf, speedOf } from "../../../cni/kerne
 import type { NodePolicy } from "../../../ipam/host.ts";
 import { readRailNames } from "../../inventory/rails.ts";
 import { listPfsWithVfs, type PfWithVfs } from "../../inventory/vfs.ts";
+import { nameOfAltname } from "../../rails/altname.ts";
 import { AgentSilentError, askAgent } from "../ask-agent.ts";
 import type { AgentAnswer, AttachmentStatus, NodeStatus, RailStatus } from "./node-status.ts";
 import { problemsOf } from "./problems.ts";
@@ -32,7 +33,7 @@ export async function gatherStatus({ host, policy, configDir }: GatherOptions): 
   const attachments = new Journal(stateDir).all();
   const used = new Set(attachments.filter(({ phase }) => phase !== "returned").map(({ device }) => device.pci));
   const agent = await ask(runDir);
-  const names = agent.answers ? agent.rails : readRailNames(join(configDir, "rails"), sysfs);
+  const names = agent.answers ? agent.rails : readRailNames(join(configDir, "rails"), sysfs, nameOfAltname);
   const railOf: RailOf = (pf) => names.byPf[pf];
   const pfs = listPfsWithVfs(sysfs, used).filter(({ name, vfs }) => vfs.length > 0 || railOf(name));
   const known = {

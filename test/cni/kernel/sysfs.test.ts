@@ -128,3 +128,25 @@ for (const netdev of ["..", ".", "", "../net/enp175s0f1", "enp175s0f1/."])
   t.test(`mtuOf() finds nothing under the name ${JSON.stringify(netdev)}`, async (t) => {
     t.equal(sysfs.mtuOf(tree(t), netdev), undefined);
   });
+
+for (const [what, ports, want] of [
+  ["the uplink among representors", { a0: "pf0vf0", a1: "pf0vf1", b0: "p0", c0: "pf0sf88" }, "b0"],
+  ["the uplink on a DPU", { a0: "c1pf0vf3", b0: "p1", c0: "pf0hpf" }, "b0"],
+  ["what was made first where drivers name no port", { z0: "", a1: "" }, "z0"],
+  ["no representor for lack of an uplink", { a0: "pf0vf0", a1: "pf0vf1" }, undefined],
+] as const)
+  t.test(`netdevOf() takes ${what}`, async (t) => {
+    const root = tree(t);
+    const net = join(root, "devices/pci0000:ae/0000:b0:00.0/net");
+    for (const [i, [name, port]] of Object.entries(ports).entries()) {
+      mkdirSync(join(net, name), { recursive: true });
+      writeFileSync(join(net, name, "ifindex"), `${i + 5}\n`);
+      if (port) writeFileSync(join(net, name, "phys_port_name"), `${port}\n`);
+    }
+    t.equal(sysfs.netdevOf(root, "0000:b0:00.0"), want);
+    t.equal(sysfs.pfOf(root, "0000:af:07.0")?.name, want);
+    t.equal(
+      sysfs.hasRepresentors(root, "0000:b0:00.0"),
+      Object.values(ports).some((port) => port.includes("vf")),
+    );
+  });

@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { NO_MAC } from "../../../cni/attachment/mac.ts";
 import { u8 } from "../../../cni/kernel/netlink/attribute.ts";
 import { type Message, type NetlinkConnection, NetlinkError } from "../../../cni/kernel/netlink/message.ts";
 import { getRdmaNetnsMode } from "../../../cni/kernel/rdma.ts";
@@ -18,6 +19,9 @@ class Node {
   readonly written: string[] = [];
   readonly users = new Map<string, string>();
   readonly keeper: RailKeeper;
+  /** Administrative MACs of VFs. */
+  readonly macs = new Map<string, string>();
+  readonly rebound: string[] = [];
   nowMs = 0;
   refuse: string | undefined;
   readonly rdma = { mode: 1, refuse: "" };
@@ -27,8 +31,8 @@ class Node {
   constructor(t: Test, change: Partial<KeeperHost> = {}) {
     const dir = t.testdir();
     this.tree = new PfTree(join(dir, "sys"));
-    this.tree.addPf({ pci: A, netdev: "ens1" });
-    this.tree.addPf({ pci: B, netdev: "ens2" });
+    this.tree.addPf({ pci: A, netdev: "ens1", driver: "ice" });
+    this.tree.addPf({ pci: B, netdev: "ens2", driver: "ice" });
     this.#config = join(dir, "config");
     mkdirSync(this.#config);
     symlinkSync("..data/rails", join(this.#config, "rails"));
@@ -38,6 +42,10 @@ class Node {
       log: this.log,
       setUp: () => {},
       setNumVfs: async ({ pci }, count) => this.#write(pci, count),
+      adminMacs: () => new Map(this.tree.vfs(A).map((vf, i) => [i, this.macs.get(vf) ?? NO_MAC])),
+      giveOwnMac: async (_pf, _index, vf) => void this.macs.set(vf, "02:00:00:00:00:01"),
+      rebind: async (vf) => this.#rebind(vf),
+      nameOfAltname: (name) => (name === "fast0" ? "ens1" : undefined),
       userOf: (vf) => this.users.get(vf),
       lock: () => ({ [Symbol.dispose]: () => {} }),
       openRdma: () => this.#rdma(),
@@ -64,6 +72,16 @@ class Node {
 
   here(): string[] {
     return this.keeper.here.map(({ rail, pf }) => `${rail.name} ${pf.name}`);
+  }
+
+  /** As mlx5 does: the node GUID is made of the MAC when the driver binds. */
+  #rebind(vf: string): void {
+    this.rebound.push(vf);
+    this.tree.file(
+      vf,
+      "infiniband/mlx5_2/node_guid",
+      this.macs.has(vf) ? "0200:00ff:fe00:0001\n" : "0000:00ff:fe00:0000\n",
+    );
   }
 
   #write(pci: string, count: number): void {
@@ -202,3 +220,83 @@ t.test("look() brings VFs back that somebody removed", async (t) => {
   t.same(await node.look(), ["info VFs made"]);
   t.equal(node.tree.numVfs(A), "4");
 });
+
+t.test(
+  "look() sets PFs up beside each other: one that is stuck keeps no other waiting, nor the next look",
+  async (t) => {
+    const stuck = Promise.withResolvers<void>();
+    const written: string[] = [];
+    const node: Node = new Node(t, {
+      setNumVfs: async ({ pci }, count) => {
+        if (pci === A) await stuck.promise;
+        written.push(`${pci} ${count}`);
+        node.tree.writeNumVfs(pci, count);
+      },
+    }).configure(rails(4));
+    const first = node.keeper.look();
+    const until = async (is: () => boolean) => {
+      while (!is()) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    await until(() => written.length > 0);
+    t.same(written, [`${B} 2`]);
+    const second = node.keeper.look();
+    t.same(node.here(), ["rail0 ens1", "rail1 ens2"], "what is here is known meanwhile");
+    stuck.resolve();
+    await Promise.all([first, second]);
+    t.same(written, [`${B} 2`, `${A} 4`], "and each was asked once");
+  },
+);
+
+t.test("look() finds a PF by its alternative name", async (t) => {
+  const node = new Node(t).configure("[{name: rail0, pf: {names: [fast0]}}]");
+  await node.look();
+  t.same(node.here(), ["rail0 ens1"]);
+});
+
+t.test("look() gives new VFs of mlx5 their MAC and binds them anew, each when nobody has it", async (t) => {
+  const node = new Node(t).configure("[{name: rail0, vfs: 0, pf: {names: [ens1]}}]");
+  node.tree.bind(A, "mlx5_core");
+  node.tree.writeNumVfs(A, 3);
+  const [fresh, used, managed] = node.tree.vfs(A) as [string, string, string];
+  for (const vf of [fresh, used]) node.tree.file(vf, "infiniband/mlx5_2/node_guid", "0000:0000:0000:0000\n");
+  node.macs.set(managed, "02:ad:00:00:00:01");
+  node.users.set(used, `VF ${used} is in use by pod default/a`);
+  t.same(await node.look(), [
+    "info rail is on this node",
+    "info a new VF has its MAC and node GUID",
+    `warn VFs wait for an administrator's MAC: VF ${used} is in use by pod default/a`,
+  ]);
+  t.same(node.rebound, [fresh], "one that has a MAC is left alone");
+  t.equal(node.macs.get(used), undefined);
+  node.users.clear();
+  node.nowMs = 60_000;
+  t.same(await node.look(), ["info a new VF has its MAC and node GUID"]);
+  t.same(node.rebound, [fresh, used]);
+  t.same(await node.look(), []);
+  t.equal(node.rebound.length, 2);
+});
+
+t.test("look() gives none to VFs of drivers that show the VF's own", async (t) => {
+  const node = new Node(t).configure("[{name: rail0, pf: {names: [ens3]}}]");
+  node.tree.addPf({ pci: "0000:c0:00.0", netdev: "ens3", driver: "ice" });
+  node.tree.writeNumVfs("0000:c0:00.0", 2);
+  await node.look();
+  t.same(node.rebound, []);
+});
+
+for (const [what, change, why] of [
+  ["InfiniBand", (tree: PfTree) => tree.file(A, "net/ens1/type", "32\n"), /no Ethernet \(type 32\)/],
+  [
+    "switchdev",
+    (tree: PfTree) => tree.addRepresentors(A, "ens1"),
+    /switchdev mode, and representors are not supported/,
+  ],
+] as const)
+  t.test(`look() makes no VFs of a PF that cannot be a rail: ${what}`, async (t) => {
+    const node = new Node(t).configure(rails(4));
+    change(node.tree);
+    t.match(await node.look(), [/here|node/, /node/, why, /VFs made/]);
+    t.same(node.written, [`${B} 2`]);
+    t.same(node.here(), ["rail0 ens1", "rail1 ens2"], "it keeps its own name");
+    t.same(await node.look(), [], "said once");
+  });

@@ -31,6 +31,16 @@ export class PfTree extends SysfsTree {
     writeFileSync(join(this.path(pci), path), text);
   }
 
+  /** Switchdev mode: links that stand for the VFs, beside the PF's own and before it in the directory. */
+  addRepresentors(pf: string, netdev: string): void {
+    for (const [name, port] of [
+      [netdev, "p0"],
+      ["a_rep0", "pf0vf0"],
+      ["a_rep1", "pf0vf1"],
+    ] as const)
+      this.file(pf, `net/${name}/phys_port_name`, `${port}\n`);
+  }
+
   numVfs(pf: string): string {
     return readFileSync(join(this.path(pf), "sriov_numvfs"), "utf8").trim();
   }

@@ -10,7 +10,7 @@ import type { SysfsTree } from "../../../netns/support/sysfs-tree.ts";
 import { type DoubleLink, Errno, type Nic, VirtualClock } from "./nic.ts";
 
 /** include/uapi/asm-generic/errno-base.h, errno.h, and ENOTSUPP. */
-const NUMBERS: Record<string, number> = { EPERM: 1, EIO: 5, EAGAIN: 11, EACCES: 13, EBUSY: 16, EEXIST: 17, ENODEV: 19, EINVAL: 22, EPROTONOSUPPORT: 93, EOPNOTSUPP: 95, EADDRNOTAVAIL: 99, ENETDOWN: 100, ETIMEDOUT: 110, ENOTSUPP: 524 }; // biome-ignore format: one row
+const NUMBERS: Record<string, number> = { EPERM: 1, ENOENT: 2, EIO: 5, EAGAIN: 11, EACCES: 13, EBUSY: 16, EEXIST: 17, ENODEV: 19, EINVAL: 22, EPROTONOSUPPORT: 93, EOPNOTSUPP: 95, EADDRNOTAVAIL: 99, ENETDOWN: 100, ETIMEDOUT: 110, ENOTSUPP: 524 }; // biome-ignore format: one row
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_DUMP = 0x300;
@@ -27,6 +27,9 @@ const IFLA_ALT_IFNAME = 53;
 const IFF_UP = 1;
 /** IFF_RUNNING and IFF_LOWER_UP. */
 const CARRIER = 0x10040;
+/** IFF_BROADCAST and IFF_MULTICAST. */
+const MULTICAST = 0x1002;
+const NETLINK_GENERIC = 16;
 const RDMA_SYS_GET = (5 << 10) + 6;
 const RDMA_GET = (5 << 10) + 1;
 
@@ -112,6 +115,7 @@ export class DoubleKernel {
   #answer(ns: Namespace, request: Reply, protocol: number): Buffer[] {
     try {
       const isDump = (request.flags & NLM_F_DUMP) === NLM_F_DUMP && (protocol !== 0 || isGet(request.type));
+      if (protocol === NETLINK_GENERIC) throw new Errno("ENOENT"); // an old kernel: no ethtool family
       const bodies = protocol === 0 ? this.#route(ns, request, isDump) : rdma(request);
       if (isDump) return [...bodies.map((b) => reply(request, b.type, b.body)), reply(request, NLMSG_DONE, ok())];
       if (bodies.length > 0) return bodies.map((b) => reply(request, b.type, b.body));
@@ -203,7 +207,7 @@ export class DoubleKernel {
 
   #encode(link: DoubleLink, mask: number): Buffer {
     const nic = this.nics.find(({ pf }) => pf === link);
-    const header = ifinfomsg(link.index, link.up ? IFF_UP | CARRIER : 0);
+    const header = ifinfomsg(link.index, MULTICAST | (link.up ? IFF_UP | CARRIER : 0));
     header.writeUInt16LE(link.type, 2);
     const altnames = link.altnames.map((name) => text(IFLA_ALT_IFNAME, name));
     return Buffer.concat([

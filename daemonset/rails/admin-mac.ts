@@ -1,0 +1,100 @@
+import { traitsOf } from "../../cni/attachment/drivers.ts";
+import { NO_MAC } from "../../cni/attachment/mac.ts";
+import type { Log } from "../../cni/host.ts";
+import { driverOf, isForUserspace, nodeGuidsOf, vfsOf } from "../../cni/kernel/sysfs.ts";
+import type { PfFacts } from "./select.ts";
+
+/** The edges: where VFs get their MACs. */
+export interface MacHost {
+  readonly sysfs: string;
+  /** Administrative MACs by index, as the PF lists them; those that it hides just now are missing. */
+  readonly adminMacs: (pf: PfFacts) => ReadonlyMap<number, string>;
+  /** Gives a VF its own MAC as the administrative one. @throws {NetlinkError} */
+  readonly giveOwnMac: (pf: PfFacts, index: number, vf: string) => Promise<void>;
+  /** Unbinds the VF's driver, binds it again, and waits for its link. */
+  readonly rebind: (vf: string) => Promise<void>;
+  readonly userOf: (vf: string) => string | undefined;
+  readonly lock: (vf: string) => Disposable | undefined;
+  readonly log: Log;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+}
+
+/** The same VFs are looked at again after this time. */
+const RETRY_MS = 60_000;
+
+/** What mlx5 makes of no MAC, and what a VF has whose PF was never told one. */
+const NO_GUID = ["0000:0000:0000:0000", "0000:00ff:fe00:0000"];
+
+/** Whether a VF has an RDMA device that nobody can address (`rdma_cm` fails, applications crash). */
+export const lacksNodeGuid = (sysfs: string, vf: string): boolean =>
+  nodeGuidsOf(sysfs, vf).some((guid) => NO_GUID.includes(guid));
+
+/**
+ * VFs of drivers that make the RDMA node GUID of the administrative MAC (mlx5) come without either: each gets its own MAC as
+ * administrative one, and is bound anew, since the driver reads the GUID only then. Done while nobody has the VF; what
+ * somebody has is left until later.
+ */
+export class AdminMacs {
+  readonly #host: MacHost;
+  /** VFs that have one, so that the PF, which asks its firmware for each, is asked once. */
+  readonly #have = new Set<string>();
+
+  /** What was found last of a PF whose VFs do not all have one. */
+  readonly #last = new Map<string, { readonly key: string; readonly atMs: number; readonly left: string[] }>();
+
+  constructor(host: MacHost) {
+    this.#host = host;
+  }
+
+  /** @returns a sentence for each VF that still has none. */
+  async give(pf: PfFacts): Promise<string[]> {
+    const { sysfs, adminMacs, nowMs } = this.#host;
+    if (pf.name === undefined || !traitsOf(pf.driver).needsAdminMac) return [];
+    const vfs = vfsOf(sysfs, pf.pci).map((vf, index) => ({ vf, index }));
+    for (const { vf } of vfs) if (lacksNodeGuid(sysfs, vf)) this.#have.delete(vf);
+    const unsure = vfs.filter(({ vf }) => !this.#have.has(vf));
+    if (unsure.length === 0) return [];
+    const key = unsure.map(({ vf }) => vf).join();
+    const last = this.#last.get(pf.pci);
+    if (last?.key === key && nowMs() - last.atMs < RETRY_MS) return last.left;
+    const macs = adminMacs(pf);
+    const left: string[] = [];
+    for (const { vf, index } of unsure) left.push(...(await this.#look(pf, vf, index, macs.get(index))));
+    this.#last.set(pf.pci, { key, atMs: nowMs(), left });
+    return left;
+  }
+
+  /** The VFs of a PF were made anew. */
+  forget(pf: PfFacts): void {
+    for (const vf of vfsOf(this.#host.sysfs, pf.pci)) this.#have.delete(vf);
+    this.#last.delete(pf.pci);
+  }
+
+  async #look(pf: PfFacts, vf: string, index: number, mac: string | undefined): Promise<string[]> {
+    const { sysfs } = this.#host;
+    const hasMac = mac !== undefined && mac !== NO_MAC;
+    if (!lacksNodeGuid(sysfs, vf)) {
+      if (hasMac) this.#have.add(vf);
+      if (hasMac || mac === undefined) return []; // undefined: hidden just now, or beyond the list
+    }
+    try {
+      return await this.#giveOne(pf, vf, index, hasMac);
+    } catch (error) {
+      return [`VF ${vf}: ${(error as Error).message}`];
+    }
+  }
+
+  async #giveOne(pf: PfFacts, vf: string, index: number, hasMac: boolean): Promise<string[]> {
+    const { lock, userOf, giveOwnMac, rebind, log, sysfs } = this.#host;
+    using held = lock(vf);
+    const user = held ? userOf(vf) : `VF ${vf} is being attached or detached`;
+    if (user) return [user];
+    if (!driverOf(sysfs, vf) || isForUserspace(sysfs, vf)) return [];
+    if (!hasMac) await giveOwnMac(pf, index, vf);
+    await rebind(vf);
+    this.#have.add(vf);
+    log.info({ pf: pf.name, vf }, "a new VF has its MAC and node GUID");
+    return [];
+  }
+}
