@@ -74,7 +74,8 @@ export class Allocator {
     for (let look = 0; look < MAX_LOOKS && known.elsewhere < MAX_ELSEWHERE; look++) {
       const taken = await this.#store.taken(pool, { fresh: look > 0, signal });
       const isFull = look > 0 && next(range, taken, known, () => false, taken.order) === undefined;
-      const ip = await this.#claimAny(source, owner, firstOf(wish, owner, taken, known), taken, known);
+      const kept = { pool: taken.pool ?? pool, range };
+      const ip = await this.#claimAny(kept, owner, firstOf(wish, owner, taken, known), taken, known);
       if (ip) return ip;
       if (isFull) throw new ExhaustedError(range);
     }
@@ -82,7 +83,9 @@ export class Allocator {
   }
 
   async #claimAsked(pool: Pool, ip: string, owner: Owner): Promise<string> {
-    const holder = await this.#try(pool, ip, owner);
+    const { signal } = this.#options;
+    const kept = pool.overlapping ? pool : ((await this.#store.taken(pool, { signal })).pool ?? pool);
+    const holder = await this.#try(kept, ip, owner);
     if (!holder) return ip;
     throw new CniError(
       CODE.FAILED,

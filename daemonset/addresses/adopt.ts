@@ -1,4 +1,5 @@
-import { ApiError, IP_POOLS, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import { ApiError, IP_POOLS, type KubeObject, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import { cidrOfPool, sharesAddresses } from "../../ipam/store/kubernetes/pool-span.ts";
 import type { Claim, Owner } from "../../ipam/store/store.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import {
@@ -26,27 +27,51 @@ const MAX_TRIES = 20;
  * reservation alone. The last step tests the resourceVersion, so no record that came meanwhile is missed. May end
  * anywhere and be run again.
  *
+ * @param others what is known of all pools: records of those that share addresses with this one get their reservations
+ * before, for nobody will look at them any more.
  * @returns whether the pool is adopted; false when an address of it has two owners, or nobody knows its network.
  * @throws {ApiError}
  */
 export async function adopt(
   name: string,
   slices: readonly NodeSlicePool[],
+  others: Iterable<KubeObject["metadata"]>,
   context: Context,
   signal: AbortSignal,
 ): Promise<boolean> {
   const checked = new Map<string, string>();
+  let isBesideDone = false;
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const pool = await context.cluster.get<IpPool>(IP_POOLS, name, { signal });
     if (!pool || pool.metadata.annotations?.[ADOPTED]) return pool !== undefined;
     if (pool.metadata.annotations?.[RECORDS_DECIDE]) return true; // the watch will say so too
     const place = placeOf(pool, slices);
     if (!place) return notOurs(pool, context);
+    if (!isBesideDone) await reserveBeside(place, others, slices, context, signal);
+    isBesideDone = true;
     const conflicts = await reserveAll(pool, place, checked, context, signal);
     if (conflicts > 0) return disputed(name, conflicts, context);
     if (await mark(pool, context, signal)) return true;
   }
   return false;
+}
+
+/** What is in conflict there is somebody's by a reservation, so nobody else gets it. */
+async function reserveBeside(
+  { pool }: Place,
+  others: Iterable<KubeObject["metadata"]>,
+  slices: readonly NodeSlicePool[],
+  context: Context,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { name, annotations } of others) {
+    if (name === pool.name || annotations?.[ADOPTED] || annotations?.[RECORDS_DECIDE]) continue;
+    const cidr = cidrOfPool(pool.network, name);
+    if (!cidr || !sharesAddresses(cidr, pool.cidr)) continue;
+    const object = await context.cluster.get<IpPool>(IP_POOLS, name, { signal });
+    const place = object && placeOf(object, slices);
+    if (place?.pool.network === pool.network) await reserveAll(object!, place, new Map(), context, signal);
+  }
 }
 
 function disputed(pool: string, conflicts: number, { log }: Context): false {

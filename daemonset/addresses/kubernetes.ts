@@ -40,6 +40,7 @@ export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
   const store = new KubernetesStore({
     cluster,
     mode: () => modes.mode,
+    epoch: () => modes.epoch,
     log,
     createsAdopted: true,
     ...(step && { step }),

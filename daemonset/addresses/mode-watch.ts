@@ -10,13 +10,14 @@ export class ModeWatch {
   readonly #log: Log;
   readonly #listeners = new Set<(mode: Mode) => void>();
   #mode: Mode = "coexist";
+  #epoch = "";
 
   constructor(context: FollowContext, signal: AbortSignal) {
     this.#log = context.log;
     const informer = follow<ConfigMap>(context, CONFIG_MAPS, {
       fieldSelector: `metadata.name=${CONFIG_MAP}`,
       signal,
-      onChange: (change, settings) => this.#set(change === "DELETED" ? undefined : settings),
+      onChange: (change, settings) => this.#saw(change === "DELETED" ? undefined : settings),
     });
     this.synced = informer.synced;
   }
@@ -25,13 +26,20 @@ export class ModeWatch {
     return this.#mode;
   }
 
+  /** Another one after every write of the settings: two changes of the mode may come as none. */
+  get epoch(): string {
+    return this.#epoch;
+  }
+
   /** @returns a function that ends it. */
   onChange(listener: (mode: Mode) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  #set(settings: ConfigMap | undefined): void {
+  #saw(settings: ConfigMap | undefined): void {
+    const { uid = "", resourceVersion = "" } = settings?.metadata ?? {};
+    this.#epoch = `${uid} ${resourceVersion}`;
     const mode = modeOf(settings);
     if (mode === this.#mode) return;
     this.#mode = mode;

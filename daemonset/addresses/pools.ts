@@ -26,6 +26,7 @@ class Keeper {
   readonly #name: string;
   readonly #context: Context;
   readonly #options: Required<PoolsOptions>;
+  readonly #others: () => Iterable<KubeObject["metadata"]>;
   readonly #view: PoolView;
   #metadata: KubeObject["metadata"] | undefined;
   /** Versions that the watch showed and nobody has accounted for yet. */
@@ -36,8 +37,15 @@ class Keeper {
   #worksSinceMs: number | undefined;
   #wake = (): void => {};
 
-  constructor(name: string, context: Context, options: Required<PoolsOptions>) {
+  /** @param others what is known of all pools. */
+  constructor(
+    name: string,
+    context: Context,
+    options: Required<PoolsOptions>,
+    others: () => Iterable<KubeObject["metadata"]>,
+  ) {
     this.#name = name;
+    this.#others = others;
     this.#context = context;
     this.#options = options;
     const { maxRecords } = options;
@@ -48,6 +56,11 @@ class Keeper {
     this.#metadata = metadata;
     this.#seen.add(metadata?.resourceVersion ?? "");
     this.touch();
+  }
+
+  /** Of the pool; undefined: it is not there. */
+  get metadata(): KubeObject["metadata"] | undefined {
+    return this.#metadata;
   }
 
   remember(reserved: Reserved): void {
@@ -113,7 +126,11 @@ class Keeper {
       this.#view.forget();
       return true;
     }
-    if (this.#metadata && !isAdopted && !(await adopt(this.#name, await this.#slices(), this.#context, signal)))
+    if (
+      this.#metadata &&
+      !isAdopted &&
+      !(await adopt(this.#name, await this.#slices(), this.#others(), this.#context, signal))
+    )
       return false;
     if (this.#seen.difference(this.#view.versions).size > 0) this.#view.forget();
     this.#seen = new Set();
@@ -185,10 +202,14 @@ export class Pools {
   #keeper(name: string): Keeper {
     const known = this.#keepers.get(name);
     if (known) return known;
-    const keeper = new Keeper(name, this.#context, this.#options);
+    const keeper = new Keeper(name, this.#context, this.#options, () => this.#known());
     this.#keepers.set(name, keeper);
     if (this.#isRunning) this.#start(keeper);
     return keeper;
+  }
+
+  *#known(): Generator<KubeObject["metadata"]> {
+    for (const { metadata } of this.#keepers.values()) if (metadata) yield metadata;
   }
 
   #start(keeper: Keeper): void {

@@ -21,6 +21,8 @@ export interface KubernetesStoreOptions {
   readonly cluster: Cluster;
   /** Whether a Whereabouts runs in the cluster; asked at every call. */
   mode(): Mode;
+  /** What is another text after every write of the settings that say the mode. Default: they never change. */
+  readonly epoch?: () => string;
   readonly log: IpamLog;
   /** Called after each write: where tests inject faults. */
   readonly step?: (step: IpamStep) => void;
@@ -53,13 +55,13 @@ export class KubernetesStore implements Store {
     this.#options = options;
     this.#cluster = cluster;
     this.#lease = new WhereaboutsLease(options);
-    this.#pools = new Pools(cluster);
+    this.#pools = new Pools(cluster, options);
     this.#reservations = new Reservations(cluster, step);
     this.#views = new Views({
       pools: this.#pools,
       reservations: this.#reservations,
       mode: options.mode,
-      createsAdopted: options.createsAdopted,
+      epoch: options.epoch ?? (() => ""),
       clock,
     });
     this.#overlaps = new Overlaps(cluster, this.#pools, clock);
@@ -68,7 +70,9 @@ export class KubernetesStore implements Store {
   taken(pool: Pool, { fresh = false }: { fresh?: boolean } = {}): Promise<Taken> {
     return guarded(`look at pool ${pool.name}`, async () => {
       const view = fresh ? await this.#views.refreshed(pool) : await this.#views.get(pool);
-      return view.taken(this.#options.mode() === "coexist" ? "highest" : "lowest");
+      const taken = view.taken(this.#options.mode() === "coexist" ? "highest" : "lowest");
+      const isUpgraded = !pool.overlapping && (await this.#isFast(pool));
+      return isUpgraded ? { ...taken, pool: { ...pool, overlapping: true } } : taken;
     });
   }
 
@@ -129,9 +133,12 @@ export class KubernetesStore implements Store {
     });
   }
 
-  /** Whether a reservation alone is the claim. */
+  /** Whether a reservation alone is the claim: for all who use an adopted pool, whatever their configuration says. */
   async #isFast(pool: Pool, signal?: AbortSignal): Promise<boolean> {
-    return pool.overlapping && this.#options.mode() === "absent" && (await this.#views.isAdopted(pool, signal));
+    if (this.#options.mode() !== "absent") return false;
+    if (pool.overlapping) return this.#views.isAdopted(pool, signal);
+    const view = await this.#views.existing(pool);
+    return view !== undefined && !view.recordsDecide && (await this.#views.isAdopted(pool, signal));
   }
 
   async #reserve(claim: Claim, signal?: AbortSignal): Promise<Holder | undefined> {
@@ -151,6 +158,8 @@ export class KubernetesStore implements Store {
     const { pool, ip } = claim;
     const elsewhere = pool.overlapping && (await this.#overlaps.holder(pool, ip));
     if (elsewhere) return { ...elsewhere, isElsewhere: true };
+    const unrecorded = !pool.overlapping && view.isMixed && (await this.#reservations.heldIn(claim, signal));
+    if (unrecorded) return unrecorded;
     const reserved = pool.overlapping ? await this.#reservations.claim(claim, signal) : {};
     if ("owner" in reserved) return holderIn(pool, reserved);
     const recorded = await this.#writer(pool, view).write(view.keyOf(ip), alsoOver(claim, reserved));
@@ -171,7 +180,7 @@ export class KubernetesStore implements Store {
     const view = await this.#views.existing(pool);
     const writer = view && this.#writer(pool, view);
     const { outcome, holder }: Removal = writer ? await writer.remove(view.keyOf(ip), owner) : { outcome: "absent" };
-    if (!pool.overlapping) return outcome;
+    if (!pool.overlapping && outcome !== "absent") return outcome;
     if (holder && isSameInterface(holder, owner)) {
       // A hand-over that ended half way; or Whereabouts', which leaves the old sandbox in the reservation: as the record says.
       const { podUid, node } = owner;

@@ -69,6 +69,11 @@ export interface Taken {
   run?(address: bigint): Span | undefined;
   /** The canonical addresses that an interface (podref and ifname) holds in this pool, by whichever sandbox, of whichever pod of that name, in order. */
   of(podref: string, ifname: string): readonly string[];
+  /**
+   * The pool as it is kept, for claims and journal: in one where reservations decide, a claim is one, though its own
+   * configuration says `enable_overlapping_ranges: false`. Absent: as asked.
+   */
+  readonly pool?: Pool;
   /** Where candidates come from: beside a live Whereabouts, which takes the lowest, from the other end. */
   readonly order: "lowest" | "highest";
 }

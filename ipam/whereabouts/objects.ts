@@ -47,6 +47,9 @@ export const ADOPTED = "railnet.io/adopted";
  */
 export const RECORDS_DECIDE = "railnet.io/records-decide";
 
+/** Of {@link RECORDS_DECIDE}: reservations decided once, so there may be some whose records are still to be written. */
+export const MIXED = "mixed";
+
 /** Labels of a reservation find it; `spec` and {@link textOf} decide. Each one costs the API server 3 to 5 % of a create. */
 export const LABEL = {
   node: "railnet.io/node",

@@ -1,8 +1,9 @@
-import { parseCidr, type Span, spanOf, toNumber } from "../../address.ts";
+import { toNumber } from "../../address.ts";
 import type { Cluster } from "../../kubernetes/cluster.ts";
 import { IP_POOLS } from "../../kubernetes/cluster.ts";
 import { ownerOfRecord, RECORDS_DECIDE } from "../../whereabouts/objects.ts";
 import type { Owner, Pool } from "../store.ts";
+import { cidrOfPool, isIn } from "./pool-span.ts";
 import { PoolView } from "./pool-view.ts";
 import type { Pools } from "./pools.ts";
 
@@ -76,14 +77,3 @@ export class Overlaps {
     return now;
   }
 }
-
-/** The range that a pool's name tells, when it is one of the network: `rail0-10.10.0.0-16`, `2001-db8---64`. */
-export function cidrOfPool(network: string, name: string): { readonly isV6: boolean; readonly span: Span } | undefined {
-  const prefix = network && `${network}-`;
-  const [, range = "", bits = ""] = /^([\da-f.-]+)-(\d+)$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "") ?? []; // biome-ignore format: one line
-  const cidr = parseCidr(`${range.includes(".") ? range : range.replaceAll("-", ":")}/${bits}`);
-  return cidr && { isV6: cidr.isV6, span: spanOf(cidr) };
-}
-
-const isIn = ({ isV6, span }: { isV6: boolean; span: Span }, address: bigint, isAddressV6: boolean): boolean =>
-  isV6 === isAddressV6 && address >= span.first && address <= span.last;

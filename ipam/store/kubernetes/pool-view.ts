@@ -5,8 +5,10 @@ import {
   ADOPTED,
   type IpPool,
   LABEL,
+  MIXED,
   ownerOfRecord,
   type PoolRecord,
+  RECORDS_DECIDE,
   type Reservation,
   textOf,
 } from "../../whereabouts/objects.ts";
@@ -21,6 +23,10 @@ export class PoolView {
   readonly pool: Pool;
   /** Every record has its reservation, so that a reservation alone decides. */
   isAdopted = false;
+  /** Its records decide, for all who use it. */
+  recordsDecide = false;
+  /** The same, and there may be reservations without a record. */
+  isMixed = false;
   #base: ReturnType<typeof baseOf>;
   #records = new Map<bigint, PoolRecord>();
   /** Keys that are not written as Whereabouts writes them (`007`), by their address. */
@@ -46,6 +52,8 @@ export class PoolView {
     const known = [...this.#reserved];
     this.#base = baseOf(spec.range);
     this.isAdopted = metadata.annotations?.[ADOPTED] !== undefined;
+    this.recordsDecide = metadata.annotations?.[RECORDS_DECIDE] !== undefined;
+    this.isMixed = metadata.annotations?.[RECORDS_DECIDE] === MIXED;
     this.#records = new Map();
     this.#oddKeys = new Map();
     this.#reserved = new Map();

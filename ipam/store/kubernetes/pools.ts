@@ -1,39 +1,102 @@
-import { type Cluster, IP_POOLS } from "../../kubernetes/cluster.ts";
-import { ADOPTED, type IpPool, RECORDS_DECIDE } from "../../whereabouts/objects.ts";
+import { type Cluster, IP_POOLS, type KubeObject, RESERVATIONS } from "../../kubernetes/cluster.ts";
+import type { Mode } from "../../kubernetes/mode.ts";
+import { poolName } from "../../whereabouts/names.ts";
+import { ADOPTED, type IpPool, LABEL, labelValue, MIXED, RECORDS_DECIDE } from "../../whereabouts/objects.ts";
 import type { Pool } from "../store.ts";
-import { isTaken } from "./failure.ts";
+import { isGone, isOutdated, isTaken } from "./failure.ts";
+import { cidrOfPool, sharesAddresses } from "./pool-span.ts";
+
+export interface PoolsOptions {
+  mode(): Mode;
+  /** Whether pools that are made may count as adopted at once, in mode `absent`. */
+  readonly createsAdopted: boolean;
+}
 
 /** The IPPool objects. @throws {ApiError} from every method. */
 export class Pools {
   readonly #cluster: Cluster;
+  readonly #options: PoolsOptions;
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, options: PoolsOptions) {
     this.#cluster = cluster;
+    this.#options = options;
   }
 
   get(name: string, signal?: AbortSignal): Promise<IpPool | undefined> {
     return this.#cluster.get<IpPool>(IP_POOLS, name, { signal });
   }
 
-  /** The object of a pool, made when there is none. @param isAdopted a new pool is empty, so there is nothing to adopt. */
-  async ensure(pool: Pool, isAdopted: boolean, signal?: AbortSignal): Promise<IpPool> {
+  /**
+   * The object of a pool, made when there is none. What decides in it, reservations or records, is decided once for all
+   * who use it: where the configuration says `enable_overlapping_ranges: false`, it is marked so, unless it is adopted.
+   */
+  async ensure(pool: Pool, signal?: AbortSignal): Promise<IpPool> {
     for (;;) {
       const found = await this.get(pool.name, signal);
-      if (found && !pool.overlapping) await this.#letRecordsDecide(found, signal);
-      if (found) return found;
+      if (found && (pool.overlapping || isDecided(found, this.#options.mode()))) return found;
       try {
-        return await this.#cluster.create<IpPool>(IP_POOLS, toIpPool(pool, isAdopted), { signal });
+        if (found) await this.#letRecordsDecide(found, signal);
+        else return await this.#create(pool, signal);
       } catch (error) {
-        if (!isTaken(error)) throw error;
+        if (!isTaken(error) && !isOutdated(error) && !isGone(error)) throw error;
       }
     }
   }
 
-  /** Once in a pool's life: the leader keeps its hands off it from now on. */
-  async #letRecordsDecide({ metadata: { name, annotations } }: IpPool, signal?: AbortSignal): Promise<void> {
-    if (annotations?.[RECORDS_DECIDE]) return;
-    const patch = { metadata: { annotations: { [RECORDS_DECIDE]: "true", [ADOPTED]: null } } };
+  /** The leader keeps its hands off it from now on, or has adopted it in this moment: then the version is another one. */
+  async #letRecordsDecide({ metadata }: IpPool, signal?: AbortSignal): Promise<void> {
+    const { name, resourceVersion, annotations } = metadata;
+    const value = annotations?.[ADOPTED] === undefined ? "true" : MIXED;
+    const patch = { metadata: { resourceVersion, annotations: { [RECORDS_DECIDE]: value, [ADOPTED]: null } } };
     await this.#cluster.mergePatch(IP_POOLS, name, patch, { signal, metadataOnly: true });
+  }
+
+  async #create(pool: Pool, signal?: AbortSignal): Promise<IpPool> {
+    const annotations = await this.#annotationsOf(pool, signal);
+    const { name, cidr } = pool;
+    const object: IpPool = {
+      apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+      kind: "IPPool",
+      metadata: { name, ...(annotations && { annotations }) },
+      spec: { range: cidr, allocations: {} },
+    };
+    return this.#cluster.create<IpPool>(IP_POOLS, object, { signal });
+  }
+
+  /** A new pool is empty, so there is nothing to adopt, if it is new, and no records of others lie in its range. */
+  async #annotationsOf(pool: Pool, signal?: AbortSignal): Promise<Record<string, string> | undefined> {
+    const adopted = { [ADOPTED]: "true" };
+    const { createsAdopted, mode } = this.#options;
+    if (!pool.overlapping) {
+      if (!(await this.#isReserved(pool, signal))) return { [RECORDS_DECIDE]: "true" };
+      return mode() === "absent" ? adopted : { [RECORDS_DECIDE]: MIXED };
+    }
+    if (!createsAdopted || mode() !== "absent") return undefined;
+    return (await this.#isBesideRecords(pool, signal)) ? undefined : adopted;
+  }
+
+  /** Somebody deleted the pool, and addresses of it are in use by reservation. */
+  async #isReserved({ name }: Pool, signal?: AbortSignal): Promise<boolean> {
+    const labelSelector = `${LABEL.pool}=${labelValue(name)}`;
+    const { items } = await this.#cluster.list(RESERVATIONS, { labelSelector, metadataOnly: true, signal });
+    return items.length > 0;
+  }
+
+  /**
+   * Whether another pool of the network shares addresses with it, whose records may not all have reservations yet. A
+   * node's slice is not looked at: thousands of nodes make theirs at the same time.
+   */
+  async #isBesideRecords(pool: Pool, signal?: AbortSignal): Promise<boolean> {
+    if (pool.name !== poolName(pool.network, "", pool.cidr)) return false;
+    const keep = ({ metadata: { name, annotations } }: KubeObject) => ({
+      metadata: { name, ...(annotations && { annotations }) },
+    });
+    const { items } = await this.#cluster.list(IP_POOLS, { metadataOnly: true, fromCache: true, keep, signal });
+    return items.some(({ metadata: { name, annotations } }) => {
+      if (annotations?.[ADOPTED] || annotations?.[RECORDS_DECIDE]) return false;
+      const other = cidrOfPool(pool.network, name);
+      return other !== undefined && sharesAddresses(other, pool.cidr);
+    });
   }
 
   async isAdopted(name: string, signal?: AbortSignal): Promise<boolean> {
@@ -42,12 +105,6 @@ export class Pools {
   }
 }
 
-function toIpPool({ name, cidr, overlapping }: Pool, isAdopted: boolean): IpPool {
-  const annotations = { ...(isAdopted && { [ADOPTED]: "true" }), ...(!overlapping && { [RECORDS_DECIDE]: "true" }) };
-  return {
-    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
-    kind: "IPPool",
-    metadata: { name, ...(Object.keys(annotations).length > 0 && { annotations }) },
-    spec: { range: cidr, allocations: {} },
-  };
-}
+/** In mode `absent` an adopted pool stays so; beside a live Whereabouts the record decides. */
+const isDecided = ({ metadata: { annotations } }: IpPool, mode: Mode): boolean =>
+  annotations?.[RECORDS_DECIDE] !== undefined || (annotations?.[ADOPTED] !== undefined && mode === "absent");

@@ -93,6 +93,13 @@ export class Reservations {
     );
   }
 
+  /** Who has an address of the claim's pool by a reservation, if that is another interface. */
+  async heldIn({ pool, ip, owner }: Claim, signal?: AbortSignal): Promise<Owner | undefined> {
+    const found = await this.get(pool, ip, signal);
+    const holder = found && ownerOfReservation(found);
+    return holder && poolOf(found) === pool.name && !isSameInterface(holder, owner) ? holder : undefined;
+  }
+
   get({ network }: Pool, ip: string, signal?: AbortSignal): Promise<Reservation | undefined> {
     return this.#cluster.get<Reservation>(RESERVATIONS, reservationName(network, ip), { signal });
   }

@@ -16,7 +16,8 @@ export interface ViewsOptions {
   readonly pools: Pools;
   readonly reservations: Reservations;
   mode(): Mode;
-  readonly createsAdopted: boolean;
+  /** Another value: the cluster's settings were written since, so its mode may have been another one in between. */
+  epoch(): string;
   clock(): number;
 }
 
@@ -36,15 +37,19 @@ export class Views {
   /** Names of pools that were seen to be adopted, though nobody needed their records. */
   readonly #adopted = new Set<string>();
   #mode: Mode;
+  #epoch: string;
 
   constructor(options: ViewsOptions) {
     this.#options = options;
     this.#mode = options.mode();
+    this.#epoch = options.epoch();
   }
 
   /** Of a pool that is made when it is not there. One request at first use; then what is remembered. */
   async get(pool: Pool): Promise<PoolView> {
     const entry = await this.#made(pool);
+    // First used by others, who count reservations: it is still to be marked.
+    if (!pool.overlapping && !entry.view.recordsDecide && !entry.view.isAdopted) await this.reread(entry.view, pool);
     if (this.#mode === "coexist" && this.#isOlder(entry.seenAt, COEXIST_MS)) await this.#look(entry, false);
     return entry.view;
   }
@@ -67,9 +72,8 @@ export class Views {
   }
 
   /** The records of a pool, read again; the pool is made again when somebody deleted it. */
-  async reread(view: PoolView): Promise<void> {
-    const { pools } = this.#options;
-    view.update(await pools.ensure(view.pool, this.#isBornAdopted(view.pool)));
+  async reread(view: PoolView, as = view.pool): Promise<void> {
+    view.update(await this.#options.pools.ensure(as));
     const entry = this.#entries.get(view.pool.name);
     if (entry?.view === view) entry.seenAt = entry.adoptionSeenAt = this.#options.clock();
   }
@@ -77,6 +81,7 @@ export class Views {
   async isAdopted(pool: Pool, signal?: AbortSignal): Promise<boolean> {
     const entry = this.#known(pool);
     if (entry?.view.isAdopted || this.#adopted.has(pool.name)) return true;
+    if (entry?.view.recordsDecide) return false;
     if (entry && !this.#isOlder(entry.adoptionSeenAt, ADOPTION_MS)) return false;
     const is = await this.#options.pools.isAdopted(pool.name, signal);
     if (is) this.#adopted.add(pool.name);
@@ -86,16 +91,28 @@ export class Views {
     return is;
   }
 
-  /** When the cluster's mode changes, what was adopted in the old one may have to be adopted again. */
+  /**
+   * When the cluster's mode changes, what was adopted in the old one may have to be adopted again; a change and its
+   * opposite may come as one, so what is remembered of adoptions ends with every write of the settings.
+   */
   #known(pool: Pool): Entry | undefined {
-    const mode = this.#options.mode();
-    if (mode !== this.#mode) for (const known of [this.#entries, this.#adopted]) known.clear();
-    this.#mode = mode;
+    const [mode, epoch] = [this.#options.mode(), this.#options.epoch()];
+    if (mode !== this.#mode) this.#entries.clear();
+    if (mode !== this.#mode || epoch !== this.#epoch) this.#forgetAdoptions();
+    [this.#mode, this.#epoch] = [mode, epoch];
     return this.#entries.get(pool.name);
   }
 
+  #forgetAdoptions(): void {
+    this.#adopted.clear();
+    for (const entry of this.#entries.values()) {
+      entry.view.isAdopted = entry.view.recordsDecide = false;
+      entry.adoptionSeenAt = Number.NEGATIVE_INFINITY;
+    }
+  }
+
   async #made(pool: Pool): Promise<Entry> {
-    const make = () => this.#options.pools.ensure(pool, this.#isBornAdopted(pool));
+    const make = () => this.#options.pools.ensure(pool);
     for (;;) {
       const entry = this.#known(pool) ?? (await this.#load(pool, make));
       if (entry) return entry; // else it came together with a call that makes none
@@ -123,15 +140,11 @@ export class Views {
   #look(entry: Entry, withReservations: boolean): Promise<void> {
     return entry.looks.run(async () => {
       await this.reread(entry.view);
-      if (!withReservations || !entry.view.pool.overlapping) return;
+      if (!withReservations || !(entry.view.pool.overlapping || entry.view.isAdopted)) return;
       const { network } = entry.view.pool;
       const isLabelled = this.#mode === "absent" && entry.view.isAdopted;
       entry.view.updateReservations(await this.#options.reservations.all(network, isLabelled));
     });
-  }
-
-  #isBornAdopted({ overlapping }: Pool): boolean {
-    return this.#options.createsAdopted && overlapping && this.#options.mode() === "absent";
   }
 
   #isOlder(since: number, ms: number): boolean {

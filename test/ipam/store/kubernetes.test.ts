@@ -2,7 +2,7 @@
 import t from "tap";
 import { ApiError } from "../../../ipam/kubernetes/cluster.ts";
 import { isOutdated, isTaken, toStoreError } from "../../../ipam/store/kubernetes/failure.ts";
-import { cidrOfPool } from "../../../ipam/store/kubernetes/overlaps.ts";
+import { cidrOfPool } from "../../../ipam/store/kubernetes/pool-span.ts";
 import { PoolView } from "../../../ipam/store/kubernetes/pool-view.ts";
 import { type Change, operations, settled } from "../../../ipam/store/kubernetes/record-change.ts";
 import { Shared } from "../../../ipam/store/kubernetes/shared.ts";

@@ -1,0 +1,20 @@
+import { parseCidr, type Span, spanOf } from "../../address.ts";
+
+/** The range that a pool's name tells, when it is one of the network: `rail0-10.10.0.0-16`, `2001-db8---64`. */
+export function cidrOfPool(network: string, name: string): { readonly isV6: boolean; readonly span: Span } | undefined {
+  const prefix = network && `${network}-`;
+  const [, range = "", bits = ""] = /^([\da-f.-]+)-(\d+)$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "") ?? []; // biome-ignore format: one line
+  const cidr = parseCidr(`${range.includes(".") ? range : range.replaceAll("-", ":")}/${bits}`);
+  return cidr && { isV6: cidr.isV6, span: spanOf(cidr) };
+}
+
+/** Whether a pool's addresses and those of a CIDR are partly the same. */
+export function sharesAddresses({ isV6, span }: { isV6: boolean; span: Span }, cidr: string): boolean {
+  const other = parseCidr(cidr);
+  if (other?.isV6 !== isV6) return false;
+  const { first, last } = spanOf(other);
+  return first <= span.last && span.first <= last;
+}
+
+export const isIn = ({ isV6, span }: { isV6: boolean; span: Span }, address: bigint, isAddressV6: boolean): boolean =>
+  isV6 === isAddressV6 && address >= span.first && address <= span.last;
