@@ -4,7 +4,7 @@ import type { IpamHost, IpamLog, NodePolicy } from "../ipam/host.ts";
 import type { ClaimRecord } from "../ipam/journal.ts";
 import type { IpamStep } from "../ipam/steps.ts";
 import type { Storage } from "../ipam/storage.ts";
-import type { AddressLock } from "../ipam/store/directory.ts";
+import type { AddressLock } from "../ipam/store/address-lock.ts";
 import type { Store } from "../ipam/store/store.ts";
 import { presentStorage, readNodeName } from "../ipam/whereabouts/flat-file.ts";
 import { Locks } from "./attachment/lock.ts";

@@ -47,40 +47,80 @@ export interface Bounds {
   readonly exclude?: readonly string[];
 }
 
+/** What is wrong with the text of a range. */
+export type RangeFault =
+  | { readonly kind: "network" | "start" | "end" | "exclude"; readonly text: string }
+  | { readonly kind: "outside"; readonly start: Address; readonly network: Cidr }
+  | { readonly kind: "small"; readonly network: Cidr };
+
+/** A range that cannot be used. `fault` says why for callers that have words of their own. */
+export class RangeTextError extends CniError {
+  readonly fault: RangeFault;
+
+  constructor(fault: RangeFault) {
+    super(CODE.INVALID_CONFIG, describe(fault));
+    this.fault = fault;
+  }
+}
+
+function describe(fault: RangeFault): string {
+  switch (fault.kind) {
+    case "network":
+      return `cannot use range ${JSON.stringify(fault.text)}: want network/bits, such as 10.0.0.0/24, or first-last/bits`;
+    case "start":
+      return `cannot use ${JSON.stringify(fault.text)} as the first address of a range: want an IP address`;
+    case "end":
+      return `cannot use ${JSON.stringify(fault.text)} as the last address of a range: want address/bits, such as 10.0.0.9/24`;
+    case "exclude":
+      return `cannot exclude ${JSON.stringify(fault.text)}: want an address or network/bits`;
+    case "outside":
+      return `cannot use a range that starts with ${toText(fault.start)}: it is not in ${networkText(fault.network)}`;
+    case "small":
+      return `cannot use range ${networkText(fault.network)}: between its network and broadcast address there is none to give out`;
+  }
+}
+
 /**
- * Reads `network/bits` or `start-end/bits`, leading zeros allowed. Host bits are kept in `network`.
+ * Reads `network/bits` or `first-last/bits`, leading zeros allowed. Host bits are kept in `network`.
  *
- * @throws {CniError} 999 in Whereabouts' words.
+ * @throws {RangeTextError}
  */
 export function parseRange(text: string): RangeText {
   const dash = text.indexOf("-");
   if (dash < 0) {
     const network = parseCidr(text, { sloppy: true });
-    if (!network) throw failed(`invalid CIDR ${text}: invalid CIDR address: ${text}`);
+    if (!network) throw new RangeTextError({ kind: "network", text });
     return { network };
   }
   const [from, to] = [text.slice(0, dash), text.slice(dash + 1)];
   const start = parseIp(from, { sloppy: true });
-  if (!start) throw failed(`invalid range start IP: ${from}`);
-  const end = parseCidr(to, { sloppy: true });
-  if (!end)
-    throw failed(
-      `invalid CIDR (do you have the 'range' parameter set for Whereabouts?) '${to}': invalid CIDR address: ${to}`,
-    );
-  if (start.isV6 !== end.isV6 || !inSpan(start.value, spanOf(end)))
-    throw failed(`invalid range start for CIDR ${networkText(end)}: ${toText(start)}`);
-  return { network: end, start, end };
+  if (!start) throw new RangeTextError({ kind: "start", text: from });
+  const network = parseCidr(to, { sloppy: true });
+  if (!network) throw new RangeTextError({ kind: "end", text: to });
+  if (start.isV6 !== network.isV6 || !inSpan(start.value, spanOf(network)))
+    throw new RangeTextError({ kind: "outside", start, network });
+  return { network, start, end: network };
+}
+
+/**
+ * The range of a text, `network/bits` or `first-last/bits`, within its bounds.
+ *
+ * @throws {RangeTextError}
+ */
+export function rangeFrom(text: string, { exclude = [] }: Pick<Bounds, "exclude"> = {}): Range {
+  const { network, start, end } = parseRange(text);
+  return rangeOf(network, { start, end, exclude });
 }
 
 /**
  * The addresses of a network between its own and its broadcast address, narrowed.
  *
- * @throws {CniError} 999 in Whereabouts' words: for /31, /32, /127 and /128, and for an exclude that is none.
+ * @throws {RangeTextError} for /31, /32, /127 and /128, and for an exclude that is none.
  */
 export function rangeOf(network: Cidr, { start, end, exclude = [] }: Bounds = {}): Range {
   const { isV6, prefixBits } = network;
   const whole = spanOf(network);
-  if (widthOf(isV6) - prefixBits < 2) throw failed(tooSmall(network));
+  if (!hasHosts(network)) throw new RangeTextError({ kind: "small", network });
   let usable: Span = { first: whole.first + 1n, last: whole.last - 1n };
   if (start?.isV6 === isV6 && inSpan(start.value, usable)) usable = { first: start.value, last: usable.last };
   if (end?.isV6 === isV6 && inSpan(end.value, usable)) usable = { first: usable.first, last: end.value };
@@ -95,19 +135,14 @@ export function rangeOf(network: Cidr, { start, end, exclude = [] }: Bounds = {}
   };
 }
 
-/** `net.IPNet` as Go prints it without its String(): address and mask in hexadecimal. */
-function tooSmall(network: Cidr): string {
-  const width = widthOf(network.isV6);
-  const mask = ((1n << BigInt(network.prefixBits)) - 1n) << BigInt(width - network.prefixBits);
-  const net = `{${toText({ isV6: network.isV6, value: spanOf(network).first })} ${mask.toString(16)}}`;
-  return `net mask is too short, subnet ${net} has no usable IP addresses, it is too small`;
-}
+/** Whether a network has addresses besides its own and the broadcast one. */
+export const hasHosts = ({ isV6, prefixBits }: Cidr): boolean => widthOf(isV6) - prefixBits >= 2;
 
 function parseExclude(text: string): Cidr {
   const ip = parseIp(text);
   const cidr = parseCidr(text) ?? (ip && { ...ip, prefixBits: widthOf(ip.isV6) });
   if (cidr) return cidr;
-  throw failed(`could not parse exclude range, err: ${JSON.stringify(`invalid CIDR address: ${text}`)}`);
+  throw new RangeTextError({ kind: "exclude", text });
 }
 
 /** `network/bits`. */
@@ -129,5 +164,3 @@ export function whyUnusable(range: Range, address: Address): string | undefined 
   if (address.value === whole.last) return `it is the broadcast address of ${cidrOf(range)}`;
   return findSpan(range.excluded, address.value) && `it is excluded from ${cidrOf(range)}`;
 }
-
-const failed = (message: string): CniError => new CniError(CODE.INTERNAL, message);

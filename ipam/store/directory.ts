@@ -1,6 +1,8 @@
 import * as fs from "node:fs";
 import { makeDirectory } from "../../cni/records/durable.ts";
 import { AddressFiles } from "./address-files.ts";
+import type { AddressLock } from "./address-lock.ts";
+import { flockIn } from "./flock.ts";
 import { claimed, concerns, released } from "./holding.ts";
 import { foundIn, noSlices, takenOf } from "./memory.ts";
 import {
@@ -15,9 +17,6 @@ import {
   type StoreFailure,
   type Taken,
 } from "./store.ts";
-
-/** Exclusion between all processes that use the directory; released when the holder dies, however it dies. */
-export type AddressLock = (name: string, what: string, signal?: AbortSignal) => Promise<Disposable>;
 
 /** What must change before it can work; every other errno may pass. */
 const REFUSED = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "ENAMETOOLONG"]);
@@ -36,8 +35,8 @@ export class DirectoryStore implements Store {
   readonly #lock: AddressLock;
   readonly #networks = new Map<string, AddressFiles>();
 
-  /** @param path made on the first claim. */
-  constructor(path: string, lock: AddressLock) {
+  /** @param path made on the first claim. @param lock default: flock(1) on files below it. */
+  constructor(path: string, lock: AddressLock = flockIn(path)) {
     this.#path = path;
     this.#lock = lock;
   }

@@ -3,6 +3,7 @@ import { type Address, networkText, parseIp } from "../address.ts";
 import { candidates } from "../allocate.ts";
 import type { PoolRange } from "../pool-range.ts";
 import { type Bounds, cidrOf, parseRange, type Range, type RangeText, rangeOf } from "../range.ts";
+import { readingRange } from "./failure.ts";
 import type { IpamFields, RangeFields } from "./fields.ts";
 import { poolName, requireObjectName } from "./names.ts";
 import { withinKeys } from "./record-keys.ts";
@@ -27,7 +28,7 @@ export function readRanges(fields: IpamFields): ReadRange[] {
 }
 
 function readRange(range: string, bounds: Bounds): ReadRange {
-  const text = parseRange(range);
+  const text = readingRange(() => parseRange(range));
   return { ...bounds, text, ...(text.start && { start: text.start, end: text.end }) };
 }
 
@@ -72,23 +73,16 @@ export function toPoolRange({ text, start, end, exclude = [] }: ReadRange, setti
   const { network, overlapping, excludeGateway, recorded, sliced } = settings;
   const cidr = networkText(text.network);
   const name = requireObjectName(poolName(network, "", cidr), `range ${cidr}${network && ` of network ${network}`}`);
-  const range = atStorage(() =>
-    rangeOf(text.network, { start, end, exclude: [...exclude, ...(excludeGateway ? [excludeGateway] : [])] }),
+  const excludes = [...exclude, ...(excludeGateway ? [excludeGateway] : [])];
+  // Whereabouts sees these only when it allocates, and says so.
+  const range = readingRange(
+    () => rangeOf(text.network, { start, end, exclude: excludes }),
+    "error at storage engine: ",
   );
   return {
     pool: { name, cidr, network, overlapping },
     range: recorded && !(sliced && i === 0) ? recordable(range) : range,
   };
-}
-
-/** Whereabouts sees these only when it allocates, and says so. */
-function atStorage<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof CniError)) throw error;
-    throw new CniError(error.code, `error at storage engine: ${error.message}`, { cause: error });
-  }
 }
 
 /** Without the addresses whose offset Whereabouts cannot read: it removes such records, and gives the address away. */

@@ -10,7 +10,7 @@ import {
   widthOf,
 } from "../address.ts";
 import { candidates } from "../allocate.ts";
-import type { Range } from "../range.ts";
+import { hasHosts, type Range } from "../range.ts";
 import type { NodeSlicePool } from "./objects.ts";
 import { withinKeys } from "./record-keys.ts";
 import { cut, divideRange, readSliceSize } from "./slices.ts";
@@ -123,7 +123,9 @@ const spanOfSlice = (sliceRange: string): Span => spanOf(parseCidr(sliceRange)!)
 
 function isUsable(range: Range, sliceRange: string): boolean {
   const cidr = parseCidr(sliceRange);
-  return cidr?.isV6 === range.isV6 && !candidates(withinKeys(cut(range, cidr)), () => false).next().done;
+  return (
+    cidr?.isV6 === range.isV6 && hasHosts(cidr) && !candidates(withinKeys(cut(range, cidr)), () => false).next().done
+  );
 }
 
 function byAddress(a: NodeSlice, b: NodeSlice): number {

@@ -1,6 +1,15 @@
-import t from "tap";
+import t, { type Test } from "tap";
 import { parseCidr, parseIp, toText } from "../../ipam/address.ts";
-import { cidrOf, parseRange, rangeOf, whyUnusable } from "../../ipam/range.ts";
+import { cidrOf, parseRange, RangeTextError, rangeFrom, rangeOf, whyUnusable } from "../../ipam/range.ts";
+import { readingRange } from "../../ipam/whereabouts/failure.ts";
+
+/** In the library's own words, and in Whereabouts'. */
+function refuses(t: Test, read: () => unknown, own: RegExp, theirs: string): void {
+  t.throws(read, { code: 7, message: own });
+  t.ok(t.throws(read) instanceof RangeTextError);
+  t.throws(() => readingRange(read), { code: 999, message: theirs });
+  t.throws(() => readingRange(read, "x: "), { message: `x: ${theirs}` });
+}
 
 const ip = (text?: string) => (text === undefined ? undefined : parseIp(text)!);
 
@@ -39,13 +48,18 @@ for (const [cidr, net] of [
 ] as const)
   t.test(`rangeOf() refuses ${cidr}`, async (t) => {
     const message = `net mask is too short, subnet ${net} has no usable IP addresses, it is too small`;
-    t.throws(() => rangeOf(parseCidr(cidr)!), { code: 999, message });
+    refuses(t, () => rangeOf(parseCidr(cidr)!), /^cannot use range .* there is none to give out$/, message);
   });
 
 for (const text of ["192.168.0.1/123", "100::2::1", "10.0.0.010", "a", "10.0.0.1-10.0.0.5", "fe80::1%eth0"])
   t.test(`rangeOf() refuses the exclude ${text}`, async (t) => {
     const message = `could not parse exclude range, err: "invalid CIDR address: ${text}"`;
-    t.throws(() => rangeOf(parseCidr("10.0.0.0/24")!, { exclude: [text] }), { code: 999, message });
+    refuses(
+      t,
+      () => rangeOf(parseCidr("10.0.0.0/24")!, { exclude: [text] }),
+      /^cannot exclude ".*": want an address or network\/bits$/,
+      message,
+    );
   });
 
 for (const { text, network, start, end } of [
@@ -73,9 +87,12 @@ for (const [text, message] of [
   ["10.0.0.1-10.0.0.9", "invalid CIDR (do you have the 'range' parameter set for Whereabouts?) '10.0.0.9': invalid CIDR address: 10.0.0.9"],
   ["10.0.0.1-10.0.0.5-10.0.0.9/24", "invalid CIDR (do you have the 'range' parameter set for Whereabouts?) '10.0.0.5-10.0.0.9/24': invalid CIDR address: 10.0.0.5-10.0.0.9/24"],
 ] as const) // biome-ignore format: rows
-  t.test(`parseRange() refuses ${JSON.stringify(text)} in Whereabouts' words`, async (t) => {
-    t.throws(() => parseRange(text), { code: 999, message });
-  });
+  t.test(
+    `parseRange() refuses ${JSON.stringify(text)} in words of its own, which Whereabouts' can replace`,
+    async (t) => {
+      refuses(t, () => parseRange(text), /^cannot use .*(want|it is not in) /, message);
+    },
+  );
 
 for (const [address, why] of [
   ["10.0.0.1", undefined],
@@ -90,4 +107,15 @@ for (const [address, why] of [
     const range = rangeOf(parseCidr("10.0.0.0/24")!, { end: ip("10.0.0.100"), exclude: ["10.0.0.16/28"] });
     t.equal(cidrOf(range), "10.0.0.0/24");
     t.equal(whyUnusable(range, ip(address)!), why);
+  });
+
+for (const [text, want] of [
+  ["10.0.0.0/24", "10.0.0.1 - 10.0.0.254"],
+  ["10.0.0.10-10.0.0.19/24", "10.0.0.10 - 10.0.0.19"],
+  ["fd00::a-fd00::f/64", "fd00::a - fd00::f"],
+] as const)
+  t.test(`rangeFrom() keeps the bounds of ${text}`, async (t) => {
+    const { isV6, first, last } = rangeFrom(text);
+    t.equal([first, last].map((value) => toText({ isV6, value })).join(" - "), want);
+    t.equal(rangeFrom(text, { exclude: [toText({ isV6, value: first })] }).excluded.length, 1);
   });

@@ -76,10 +76,11 @@ export class RecordWriter {
   }
 
   #enqueue(change: Change): Promise<Outcome> {
-    const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
-    this.#waiting.push({ change, resolve, reject });
-    void this.#work();
-    return promise;
+    // Node.js 20, which the library is for, too, has no Promise.withResolvers().
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ change, resolve, reject });
+      void this.#work();
+    });
   }
 
   async #work(): Promise<void> {

@@ -75,10 +75,11 @@ export class WhereaboutsLease {
   }
 
   #begin(): Turn {
-    const ended = Promise.withResolvers<void>();
+    let end = (): void => {};
+    const ended = new Promise<void>((resolve) => (end = resolve));
     const lease = this.#last.then(() => this.#take()).finally(() => (this.#next = undefined));
-    this.#last = Promise.all([lease, ended.promise]).then(([held]) => this.#giveBack(held));
-    this.#next = { begun: lease.then(() => {}), users: 0, end: ended.resolve };
+    this.#last = Promise.all([lease, ended]).then(([held]) => this.#giveBack(held));
+    this.#next = { begun: lease.then(() => {}), users: 0, end };
     return this.#next;
   }
 

@@ -1,4 +1,4 @@
-import type { AddressLock } from "../../../../ipam/store/directory.ts";
+import type { AddressLock } from "../../../../ipam/store/address-lock.ts";
 
 /** Locks among the callers in one process: Node has no flock(2). */
 export function inTurns(): AddressLock {

@@ -1,0 +1,26 @@
+import { type ConnectOptions, connect } from "../kubernetes/connect.ts";
+import { readMode } from "../kubernetes/mode.ts";
+import { toStoreError } from "./kubernetes/failure.ts";
+import { KubernetesStore, type KubernetesStoreOptions } from "./kubernetes.ts";
+import type { Store } from "./store.ts";
+
+export interface KubernetesOptions extends ConnectOptions, Partial<Pick<KubernetesStoreOptions, "log" | "step">> {}
+
+/**
+ * A store in a cluster that has the resources of `manifests/crds`, beside any number of others, Railnet's agents and
+ * Whereabouts among them. The cluster's mode is read once: who has to follow a takeover while it runs makes a
+ * {@link KubernetesStore} with a `mode` of its own.
+ *
+ * @throws {StoreError}
+ */
+export async function openKubernetesStore({ log = SILENT, step, ...access }: KubernetesOptions = {}): Promise<Store> {
+  try {
+    const cluster = await connect(access);
+    const mode = await readMode(cluster);
+    return new KubernetesStore({ cluster, log, ...(step && { step }), mode: () => mode, createsAdopted: false });
+  } catch (error) {
+    throw toStoreError("reach the API server", error);
+  }
+}
+
+const SILENT: KubernetesStoreOptions["log"] = { info() {}, warn() {} };
