@@ -14,7 +14,7 @@ import {
   toReservation,
 } from "../../ipam/whereabouts/objects.ts";
 import type { Context } from "./context.ts";
-import { isPodref, readPod } from "./evidence.ts";
+import { isPodref, readPod, uidOf } from "./evidence.ts";
 import { inParallel } from "./parallel.ts";
 import { filling, judge } from "./plan-adopt.ts";
 import { type Place, placeOf } from "./pool-place.ts";
@@ -177,7 +177,7 @@ export class PodOwners {
 
   async #read(podref: string): Promise<Partial<Owner>> {
     const pod = isPodref(podref) ? await readPod(this.#context.cluster, podref, this.#signal) : undefined;
-    const { uid } = pod?.metadata ?? {};
+    const uid = pod && uidOf(pod);
     const node = pod?.spec?.nodeName;
     return { ...(uid && { podUid: uid }), ...(node && { node }) };
   }

@@ -14,6 +14,12 @@ export function readPod(cluster: Cluster, podref: string, signal?: AbortSignal):
 /** Whether a podref names a pod at all: others are marks of somebody else, and are left alone for good. */
 export const isPodref = (podref: string): boolean => /^[^/]+\/[^/]+$/.test(podref);
 
+/** On the object that shows a static pod: the UID under which its kubelet runs it, a hash of its configuration. */
+const MIRROR = "kubernetes.io/config.mirror";
+
+/** The UID that a pod's CNI calls carry. A static pod's is not that of its object; kubelet, pkg/kubelet/pod/mirror_client.go. */
+export const uidOf = ({ metadata: { uid = "", annotations } }: KubeObject): string => annotations?.[MIRROR] ?? uid;
+
 /**
  * Why a pod needs its address no more; undefined while it may. Pure. What its annotations say, or do not say, is no
  * evidence: Multus writes them after ADD.
@@ -22,8 +28,8 @@ export const isPodref = (podref: string): boolean => /^[^/]+\/[^/]+$/.test(podre
  */
 export function podIsOver(pod: Pod | undefined, podUid: string): string | undefined {
   if (!pod) return "its pod does not exist";
-  if (podUid && pod.metadata.uid !== podUid)
-    return `its pod is gone, and another of the same name has UID ${pod.metadata.uid}`;
+  const uid = uidOf(pod);
+  if (podUid && uid !== podUid) return `its pod is gone, and another of the same name has UID ${uid}`;
   const phase = pod.status?.phase;
   return phase === "Succeeded" || phase === "Failed" ? `its pod has finished: ${phase}` : undefined;
 }

@@ -4,7 +4,7 @@ import type { ClaimRecord } from "../../ipam/journal.ts";
 import { PODS } from "../../ipam/kubernetes/cluster.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import type { Context } from "./context.ts";
-import { isPodref, type Pod, podIsOver, readPod } from "./evidence.ts";
+import { isPodref, type Pod, podIsOver, readPod, uidOf } from "./evidence.ts";
 import { free, tell } from "./free.ts";
 import { inParallel } from "./parallel.ts";
 import { type Finding, type GcPlan, planGc, type Suspicions } from "./plan-gc.ts";
@@ -149,7 +149,7 @@ export class NodeGc {
     const fieldSelector = `spec.nodeName=${this.#context.node},status.phase!=Succeeded,status.phase!=Failed`;
     const selection = { fieldSelector, metadataOnly: true, namespace: "", fromCache: true, signal };
     const { items } = await this.#context.cluster.list<Pod>(PODS, selection);
-    return new Map(items.map(({ metadata: { namespace, name, uid = "" } }) => [`${namespace}/${name}`, uid]));
+    return new Map(items.map((pod) => [`${pod.metadata.namespace}/${pod.metadata.name}`, uidOf(pod)]));
   }
 
   async #end(due: GcPlan["due"][number], record: ClaimRecord | undefined, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Context } from "./context.ts";
-import { readPod } from "./evidence.ts";
+import { readPod, uidOf } from "./evidence.ts";
 import { claimOf } from "./free.ts";
 import { heal } from "./heal.ts";
 import type { NodeState } from "./nodes.ts";
@@ -48,7 +48,7 @@ export class LeaderHeal {
   async #putBack(reserved: Reserved, signal: AbortSignal): Promise<void> {
     const claim = claimOf(reserved);
     const pod = claim && (await readPod(this.#context.cluster, reserved.podref, signal));
-    const isSame = pod?.metadata.uid === reserved.podUid && !pod.metadata.deletionTimestamp;
+    const isSame = pod && uidOf(pod) === reserved.podUid && !pod.metadata.deletionTimestamp;
     if (!claim || !isSame || pod.status?.phase !== "Running") return;
     await heal(claim, () => this.#stateOf(reserved.node) !== "ready", this.#context, signal);
   }

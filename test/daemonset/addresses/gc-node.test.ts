@@ -11,6 +11,7 @@ import type { ClaimRecord } from "../../../ipam/journal.ts";
 import type { KubeObject, Resource } from "../../../ipam/kubernetes/cluster.ts";
 
 const GRACE_MS = 20;
+const MIRROR = "kubernetes.io/config.mirror";
 const { signal } = new AbortController();
 const pool = { name: "10.0.0.0-24", cidr: "10.0.0.0/24", network: "", overlapping: true };
 
@@ -65,6 +66,15 @@ const running = (uid: string, more: object = {}): Pod => ({
 for (const { when, records = [], own = [reserved("c1", "10.0.0.1")], pod = running("uid"), dead = "", want = [] } of [
   { when: "its pod is another one", pod: running("uid-2"), want: ["10.0.0.1"] },
   { when: "its pod lives, and no sandbox is known" },
+  {
+    when: "its static pod lives, and no sandbox is known",
+    pod: running("mirror", { annotations: { [MIRROR]: "uid" } }),
+  },
+  {
+    when: "its static pod was configured anew",
+    pod: running("mirror", { annotations: { [MIRROR]: "uid-2" } }),
+    want: ["10.0.0.1"],
+  },
   { when: "its pod lives in this sandbox", records: [held("c1", "10.0.0.1")] },
   { when: "its pod lives in a later sandbox, by the same address", records: [held("c2", "10.0.0.1")] },
   {

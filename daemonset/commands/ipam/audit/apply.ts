@@ -1,7 +1,7 @@
 import { ApiError, type Cluster, RESERVATIONS } from "../../../../ipam/kubernetes/cluster.ts";
 import type { Owner } from "../../../../ipam/store/store.ts";
 import { ownerOfRecord, toReservation } from "../../../../ipam/whereabouts/objects.ts";
-import { type Pod, podIsOver, readPod } from "../../../addresses/evidence.ts";
+import { type Pod, podIsOver, readPod, uidOf } from "../../../addresses/evidence.ts";
 import { addRecord, remove } from "../changes.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { nodeOf } from "./decide.ts";
@@ -90,7 +90,7 @@ function whyNotLiving(pod: Pod | undefined): string | undefined {
 }
 
 function placeOfPod(pod: Pod | undefined): Partial<Owner> {
-  const { uid } = pod?.metadata ?? {};
+  const uid = pod && uidOf(pod);
   const node = pod?.spec?.nodeName;
   return { ...(uid && { podUid: uid }), ...(node && { node }) };
 }

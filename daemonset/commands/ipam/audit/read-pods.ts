@@ -1,6 +1,6 @@
 import { canonicalIp } from "../../../../cni/protocol/ip.ts";
 import { type Cluster, PODS } from "../../../../ipam/kubernetes/cluster.ts";
-import type { Pod } from "../../../addresses/evidence.ts";
+import { type Pod, uidOf } from "../../../addresses/evidence.ts";
 import type { PodsState, Used } from "./entries.ts";
 
 /** Multus writes it after ADD. */
@@ -16,10 +16,10 @@ export async function readPods(cluster: Cluster): Promise<PodsState> {
   const phases = new Map(finished.flat());
   const pods = new Map<string, Pod>();
   const used: Used[] = [];
-  for (const { metadata } of items) {
-    const { namespace = "", name, uid = "", annotations } = metadata;
+  for (const item of items) {
+    const { namespace = "", name, uid = "", annotations } = item.metadata;
     const phase = phases.get(uid) ?? "Running";
-    pods.set(`${namespace}/${name}`, { metadata: { namespace, name, uid }, status: { phase } });
+    pods.set(`${namespace}/${name}`, { metadata: { namespace, name, uid: uidOf(item) }, status: { phase } });
     if (!phases.has(uid)) used.push(...usedBy(`${namespace}/${name}`, annotations?.[NETWORK_STATUS]));
   }
   return { pods, used };
