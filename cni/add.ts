@@ -1,13 +1,15 @@
 import { announceAfterwards } from "./attachment/announce.ts";
-import { finishLeftover, freeDevice, lockAttachment, lockDevice } from "./attachment/claim.ts";
+import { finishLeftover, freeDevice, putStrayRight } from "./attachment/claim.ts";
 import { detach } from "./attachment/detach.ts";
 import { type Device, findDevice } from "./attachment/device.ts";
 import { checkDeviceInfoPath, writeDeviceInfo } from "./attachment/device-info.ts";
+import { lockAttachment, lockDevice } from "./attachment/exclusion.ts";
+import { noteOrigin } from "./attachment/home.ts";
 import { Journal } from "./attachment/journal.ts";
 import { configurePf, type Snapshot, snapshot } from "./attachment/pf.ts";
 import { checkNameFree, configureInPod, moveIntoPod, openTarget, type Pod } from "./attachment/pod.ts";
 import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
-import type { Attachment } from "./attachment/record.ts";
+import type { Attachment, LinkAtAdd } from "./attachment/record.ts";
 import { type AttachConfig, ignoredKeys, readConfig, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
 import { callIpam, keepsState } from "./ipam.ts";
@@ -39,10 +41,16 @@ export async function add(call: Call, host: Host): Promise<Result> {
   await finishLeftover(call, host);
   using _device = await lockDevice(config.deviceID, "ADD", host);
   await freeDevice(config.deviceID, host);
-  const device = findDevice(config, host);
   checkNameFree(rtnl, call);
-  const rdma = planRdma(device.pci, config.rdma, host);
-  const was = await snapshot(device, config, rdma, host);
+  const look = async () => {
+    const device = findDevice(config, host);
+    const rdma = planRdma(device.pci, config.rdma, host);
+    return { device, rdma, was: await snapshot(device, config, rdma, host) };
+  };
+  const seen = await look();
+  const { link } = seen.was;
+  const { device, rdma, was } = link && (await putStrayRight(config.deviceID, link, host)) ? await look() : seen;
+  if (was.link) noteOrigin(device.pci, was.link, was.original, host);
   host.step("add-locked");
   return await attach({ config, device, rdma, was, pod: { netns, rtnl } }, call, host);
 }
@@ -96,7 +104,7 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   const ours = { name: call.ifname, ...shown(plan, link), sandbox: call.netns, pciID: device.pci };
   const result = mergeResult(call.prevResult, ours, addresses, call.config.dns);
   formatResult(result, call.config.cniVersion); // what the caller's version cannot say is refused while it can be undone
-  note({ phase: "attached", addresses });
+  note({ phase: "attached", addresses, ...movedAs(link, record) });
   undo.move();
   host.step("add-committed");
   if (!isAnnounced(link, config)) announceAfterwards(pod.netns, call.ifname, addresses, host);
@@ -145,8 +153,14 @@ function warnOfIgnored(call: Call, host: Host): void {
     );
 }
 
+const linkAtAdd = ({ index, parent, kind }: Link): LinkAtAdd => ({ index, hasParent: parent !== "", kind });
+
+/** The kernel gives a link another index where the pod has one of that index. */
+const movedAs = (link: Link | undefined, { link: was }: Attachment): Pick<Attachment, "link"> =>
+  link && was && link.index !== was.index ? { link: { ...was, podIndex: link.index } } : {};
+
 function newRecord(
-  { config, device, was: { original, adminMac }, pod: { netns } }: Plan,
+  { config, device, was: { original, link, adminMac }, pod: { netns } }: Plan,
   call: Call,
   host: Host,
 ): Attachment {
@@ -161,6 +175,7 @@ function newRecord(
     netns: call.netns,
     netnsInode: netnsInode(netns),
     device: { pci: device.pci, ...(device.pf && { pf: device.pf }) },
+    ...(link && { link: linkAtAdd(link) }),
     original,
     applied: original.vf ? { ...config.vf, ...(adminMac && { mac: adminMac }) } : {},
     ...(config.sourceRules && { hasRules: true, rules: [] }),

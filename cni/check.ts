@@ -1,5 +1,6 @@
-import { lockAttachment } from "./attachment/claim.ts";
 import { traitsOfPf } from "./attachment/drivers.ts";
+import { lockAttachment } from "./attachment/exclusion.ts";
+import { identityOf } from "./attachment/identity.ts";
 import { Journal } from "./attachment/journal.ts";
 import { openOwnNetns } from "./attachment/own-netns.ts";
 import type { Attachment } from "./attachment/record.ts";
@@ -37,7 +38,7 @@ export async function check(call: Call, host: Host): Promise<void> {
       `cannot confirm ${call.ifname}: ${call.netns} is not the namespace that ADD saw`,
     );
   const differences = [
-    ...podDifferences(record, config, expected, call, netns),
+    ...podDifferences(record, identityOf(record, host), config, expected, call, netns),
     ...(await pfDifferences(record, expected, host)),
   ];
   if (differences.length > 0)

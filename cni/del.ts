@@ -1,5 +1,5 @@
-import { lockAttachment, lockDevice } from "./attachment/claim.ts";
 import { detach } from "./attachment/detach.ts";
+import { lockAttachment, lockDevice } from "./attachment/exclusion.ts";
 import { findForeign, forgetForeign } from "./attachment/foreign.ts";
 import { Journal } from "./attachment/journal.ts";
 import { findStray } from "./attachment/stray.ts";

@@ -1,5 +1,5 @@
-import { lockAttachment, lockDevice } from "./attachment/claim.ts";
 import { detach } from "./attachment/detach.ts";
+import { lockAttachment, lockDevice } from "./attachment/exclusion.ts";
 import { Journal } from "./attachment/journal.ts";
 import { type Attachment, describe } from "./attachment/record.ts";
 import { ATTACH_CODE } from "./codes.ts";

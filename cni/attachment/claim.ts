@@ -1,62 +1,17 @@
 import { ATTACH_CODE } from "../codes.ts";
 import type { Host } from "../host.ts";
+import type { Link } from "../kernel/link.ts";
 import { CniError, CODE } from "../protocol/error.ts";
-import { attachmentKey } from "../records/record-files.ts";
 import { detach, giveBackDevice } from "./detach.ts";
+import { lockDevice, tryLockAttachment } from "./exclusion.ts";
 import { isInPod } from "./find-link.ts";
 import { foreignOwner } from "./foreign.ts";
 import { Journal } from "./journal.ts";
-import { type Lock, Locks } from "./lock.ts";
+import { inWords } from "./owed.ts";
 import { openOwnNetns } from "./own-netns.ts";
 import { type Attachment, describe } from "./record.ts";
-
-/** Bounded, below every runtime's own limit. */
-const ADD_WAIT_MS = 20_000;
-const DEL_WAIT_MS = 40_000;
-
-const attachmentLock = (containerId: string, ifname: string) => `attachment-${attachmentKey(containerId, ifname)}`;
-const deviceLock = (pci: string) => `vf-${pci}`;
-
-type Who = { readonly containerId: string; readonly ifname: string };
-
-/** Locks one attachment. ADD, DEL, CHECK and the reconciler of one attachment exclude each other. */
-export function lockAttachment(who: Who, verb: "ADD" | "DEL", host: Host): Promise<Lock> {
-  const waitMs = verb === "ADD" ? ADD_WAIT_MS : DEL_WAIT_MS;
-  const signal = verb === "ADD" ? host.signal : undefined;
-  return locks(host).acquire(
-    attachmentLock(who.containerId, who.ifname),
-    `${who.containerId} (${who.ifname})`,
-    waitMs,
-    signal,
-  );
-}
-
-/** Locks a VF, always after the attachment. */
-export function lockDevice(pci: string, verb: "ADD" | "DEL", host: Host): Promise<Lock> {
-  return locks(host).acquire(
-    deviceLock(pci),
-    `VF ${pci}`,
-    verb === "ADD" ? ADD_WAIT_MS : DEL_WAIT_MS,
-    verb === "ADD" ? host.signal : undefined,
-  );
-}
-
-/** As lockAttachment, for the reconciler: what is held is somebody's running work. */
-export function tryLockAttachment(who: Who, host: Host): Lock | undefined {
-  return locks(host).tryAcquire(attachmentLock(who.containerId, who.ifname));
-}
-
-/** As lockDevice, for the reconciler. */
-export function tryLockDevice(pci: string, host: Pick<Host, "paths">): Lock | undefined {
-  return locks(host).tryAcquire(deviceLock(pci));
-}
-
-/** What killed processes left: names of containers never come again, so their lock files would pile up. */
-export function sweepLocks(host: Host): void {
-  locks(host).sweep();
-}
-
-const locks = (host: Pick<Host, "paths">) => new Locks(host.paths.runDir);
+import { giveBack, settle } from "./settle.ts";
+import { strayAtHome } from "./stray.ts";
 
 /**
  * Makes sure that an ADD starts from nothing: a record that a dead ADD or a failed DEL left is finished first, since
@@ -64,7 +19,7 @@ const locks = (host: Pick<Host, "paths">) => new Locks(host.paths.runDir);
  *
  * @throws {CniError} 102 when the attachment is alive: a second ADD without DEL.
  */
-export async function finishLeftover(who: Who, host: Host): Promise<void> {
+export async function finishLeftover(who: Pick<Attachment, "containerId" | "ifname">, host: Host): Promise<void> {
   const left = new Journal(host.paths.stateDir).find(who.containerId, who.ifname);
   if (!left) return;
   if (left.phase === "attached" && isAlive(left, host))
@@ -77,10 +32,10 @@ export async function finishLeftover(who: Who, host: Host): Promise<void> {
 }
 
 /**
- * Makes sure that a VF is free. A record of an owner that is gone is worked off; its addresses stay for its own DEL.
- * The caller holds the VF's lock.
+ * Makes sure that a VF is free, and as it was. A record of an owner that is gone is worked off; its addresses stay for
+ * its own DEL. What the VF is owed is settled. The caller holds the VF's lock.
  *
- * @throws {CniError} 102 naming the owner; 11 when the owner is just being detached.
+ * @throws {CniError} 102 naming the owner; 11 when the owner is just being detached; 101 when a debt cannot be settled.
  */
 export async function freeDevice(pci: string, host: Host): Promise<void> {
   const journal = new Journal(host.paths.stateDir);
@@ -105,11 +60,33 @@ export async function freeDevice(pci: string, host: Host): Promise<void> {
       ATTACH_CODE.IN_USE,
       `cannot attach ${pci}: it is in use by sriov-cni in network namespace ${foreign}`,
     );
+  await settleFirst(pci, host);
+}
+
+/** Puts right a VF that came back by itself and whose record is lost. @returns whether it was one, and now is another link. */
+export async function putStrayRight(pci: string, link: Link, host: Host): Promise<boolean> {
+  const stray = strayAtHome(pci, link, host);
+  if (!stray) return false;
+  host.log.warn({ pci, name: link.name }, "the VF came back from a pod without a record: it is put right first");
+  await giveBack(stray, host);
+  await settleFirst(pci, host);
+  return true;
+}
+
+async function settleFirst(pci: string, host: Host): Promise<void> {
+  const settlement = await settle(pci, host);
+  if (settlement?.is !== "open") return;
+  const { owed, ...left } = settlement.debt;
+  throw new CniError(
+    ATTACH_CODE.DEVICE_UNUSABLE,
+    `cannot attach ${pci}: since ${describe(left)} had it, it is owed ${inWords(owed)}; ` +
+      "Railnet tries again by itself, at carrier, when a driver is bound and every minute",
+  );
 }
 
 /** Whether an attachment still has its VF: its namespace is there and, unless userspace drives the VF, its link in it. */
 function isAlive(a: Attachment, host: Host): boolean {
   if (a.bootId !== host.bootId) return false;
   using netns = openOwnNetns(a, host);
-  return netns !== undefined && isInPod(a, netns);
+  return netns !== undefined && isInPod(a, netns, host);
 }

@@ -8,32 +8,37 @@ import { removeDeviceInfo } from "./device-info.ts";
 import { Journal } from "./journal.ts";
 import { openOwnNetns } from "./own-netns.ts";
 import type { Attachment } from "./record.ts";
-import { putBack } from "./restore.ts";
+import { giveBack } from "./settle.ts";
 
 /** IPAM plugins get this long to release. */
 const RELEASE_TIMEOUT_MS = 30_000;
 
 /**
- * Ends an attachment: VF back, then its addresses released (never while the pod could still use them), then its
- * record forgotten. Whoever calls holds the locks of the attachment and of the VF.
+ * Ends an attachment: VF back, as far as that can be done now, then its addresses released, then its record forgotten.
+ * What cannot be restored holds up nothing: it is owed to the VF. Whoever calls holds the locks of the attachment and of
+ * the VF.
  *
- * @throws the first failure; the record stays, and calling again goes on where it failed.
+ * @throws the first other failure; the record stays, and calling again goes on where it failed.
  */
 export async function detach(a: Attachment, host: Host, { release = true } = {}): Promise<void> {
   const journal = new Journal(host.paths.stateDir);
-  if (a.phase !== "returned") await putBack(a, host);
-  if (release && a.phase !== "returned" && ipamOf(a)) noteReturned(a, journal, host);
+  const unwritten = a.phase === "returned" ? undefined : await failureOf(giveBack(a, host));
+  if (release && !unwritten && a.phase !== "returned" && ipamOf(a)) noteReturned(a, journal, host);
   host.step("del-returned");
   removeDeviceInfo(a.deviceInfoFile, a.device.pci, host.log);
   if (release) await releaseAddresses(a, host);
+  if (unwritten) throw unwritten;
   host.step("del-addresses-released");
   journal.forget(a);
   host.step("del-forgotten");
 }
 
+/** A full disk keeps the record, but not the addresses. */
+const failureOf = (work: Promise<void>): Promise<unknown> => work.then(() => undefined, (error) => error); // biome-ignore format: one line
+
 /** The kernel's part of detach(), for a VF that gets a new owner while the old one's addresses wait for its DEL. */
 export async function giveBackDevice(a: Attachment, host: Host, journal: Journal): Promise<void> {
-  await putBack(a, host);
+  await giveBack(a, host);
   journal.update(a, { phase: "returned" });
 }
 

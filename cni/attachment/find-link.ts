@@ -1,45 +1,43 @@
-import { codeOf } from "../kernel/errno.ts";
-import { getLink, type Link, listLinks, parseLink } from "../kernel/link.ts";
+import type { Host } from "../host.ts";
+import { type Link, type LinkSelector, listLinks, parseLink } from "../kernel/link.ts";
 import type { NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
-import { parseMark } from "./mark.ts";
-import type { Attachment, DeviceIdentity, Original } from "./record.ts";
+import { netdevOf } from "../kernel/sysfs.ts";
+import { type Identity, identityOf, isTheVf, isTheVfAtHome } from "./identity.ts";
+import { linkAt, linkNamed } from "./link-at.ts";
+import type { Attachment } from "./record.ts";
 
-/**
- * The VF's link, in the namespace of `rtnl`: by name if it is the one, else by PCI address or our mark.
- *
- * @param home what the link was, in the host's namespace: where links do not tell their PCI address (veth, kernels
- *   before 5.14), one of its name without our mark is it too.
- */
-export function findLink(
-  rtnl: NetlinkConnection,
-  device: DeviceIdentity,
-  name: string,
-  home?: Original,
-): Link | undefined {
-  const isHome = (l: Link) => home !== undefined && l.name === home.name && ["", home.alias].includes(l.alias);
-  const isOurs = (l: Link) =>
-    l.parent ? l.parent === device.pci : parseMark(l.alias)?.pci === device.pci || isHome(l);
-  const link = linkNamed(rtnl, name);
-  if (link && isOurs(link)) return link;
-  return rtnl.dump(listLinks(), { evenInterrupted: true }).map(parseLink).find(isOurs);
+/** The VF's link in the pod's namespace: under the name that ADD gave it, else wherever it is now. */
+export function findInPod(pod: NetlinkConnection, who: Identity): Link | undefined {
+  const likely: LinkSelector[] = [{ name: who.ifname }, ...who.indices.map((index) => ({ index }))];
+  for (const which of likely) {
+    const link = linkAt(pod, which);
+    if (link && isTheVf(link, who)) return link;
+  }
+  return who.hasParent ? findByParent(pod, who) : undefined;
+}
+
+/** The VF's link in the host's namespace: sysfs says what it is called there. */
+export function findAtHome(who: Identity, { rtnl, paths }: Pick<Host, "rtnl" | "paths">): Link | undefined {
+  const shown = netdevOf(paths.sysfs, who.pci);
+  const isIt = (link: Link | undefined) => link !== undefined && isTheVfAtHome(link, who, shown);
+  const byIndex = () => who.indices.map((index) => linkAt(rtnl, { index })).find(isIt);
+  const bySysfs = shown === undefined ? undefined : linkNamed(rtnl, shown);
+  if (who.hasParent) return isIt(bySysfs) ? bySysfs : (byIndex() ?? findByParent(rtnl, who));
+  return byIndex() ?? (isIt(bySysfs) ? bySysfs : undefined);
 }
 
 /** Whether the VF's link is in the pod's namespace; a VF without a link counts as being where its record says. */
-export function isInPod(a: Attachment, netns: Fd): boolean {
+export function isInPod(a: Attachment, netns: Fd, host: Pick<Host, "rtnl">): boolean {
   if (a.original.name === undefined) return true;
   using pod = inNetns(netns, () => new NetlinkSocket());
-  return findLink(pod, a.device, a.ifname) !== undefined;
+  return findInPod(pod, identityOf(a, host)) !== undefined;
 }
 
-/** @returns undefined when there is none. */
-export function linkNamed(rtnl: NetlinkConnection, name: string): Link | undefined {
-  try {
-    return parseLink(rtnl.request(getLink({ name }))!);
-  } catch (error) {
-    if (codeOf(error) === "ENODEV") return undefined;
-    throw error;
-  }
-}
+const findByParent = (rtnl: NetlinkConnection, { pci }: Identity): Link | undefined =>
+  rtnl
+    .dump(listLinks(), { evenInterrupted: true })
+    .map(parseLink)
+    .find(({ parent }) => parent === pci);

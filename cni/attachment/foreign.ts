@@ -63,7 +63,7 @@ export function findForeign(call: Call, host: Host): Attachment | undefined {
     netnsInode: 0,
     device,
     original: {
-      ...(was.HostIFName && { name: was.HostIFName, alias: "", altnames: [] }),
+      ...(was.HostIFName && { name: was.HostIFName, alias: "", altnames: [], up: false }),
       ...(was.EffectiveMAC && { mac: was.EffectiveMAC }),
       ...(was.MTU && { mtu: was.MTU }),
       vf: originalVf(cache),

@@ -23,6 +23,12 @@ export class Journal {
     return this.#files.select((name) => name.startsWith(key)).at(0);
   }
 
+  /** The VF of a record that is there, or was set aside, and is not whole: its name says that much. */
+  lostDevice(containerId: string, ifname: string): string | undefined {
+    const key = `${attachmentKey(containerId, ifname)}@`;
+    return [...this.#files.names(), ...this.#files.tornNames()].find((name) => name.startsWith(key))?.slice(key.length, -".json".length); // biome-ignore format: one line
+  }
+
   /** Records of a VF: at most one of this boot that is not `returned`. */
   ofDevice(pci: string): Attachment[] {
     const suffix = `@${pci}.json`;

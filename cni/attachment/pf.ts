@@ -2,16 +2,16 @@ import { ATTACH_CODE } from "../codes.ts";
 import type { AttachConfig } from "../config.ts";
 import { invalid } from "../fields.ts";
 import type { Host } from "../host.ts";
-import { codeOf } from "../kernel/errno.ts";
-import { ARPHRD_ETHER, getLink, type Link, parseLink } from "../kernel/link.ts";
+import { ARPHRD_ETHER, type Link } from "../kernel/link.ts";
 import { driverOf } from "../kernel/sysfs.ts";
 import { setVf, type VfState } from "../kernel/vf.ts";
 import { CniError, CODE } from "../protocol/error.ts";
 import type { Device } from "./device.ts";
 import { type DriverTraits, freshState, traitsOfPf } from "./drivers.ts";
+import { originalOf } from "./home.ts";
+import { linkNamed } from "./link-at.ts";
 import { linkState } from "./link-state/snapshot.ts";
 import { NO_MAC, resetByCycle, setAdminMac, setLinkMac } from "./mac.ts";
-import { parseMark } from "./mark.ts";
 import { patiently } from "./patience.ts";
 import type { RdmaPlan } from "./rdma.ts";
 import type { Original } from "./record.ts";
@@ -50,7 +50,12 @@ export async function snapshot(device: Device, config: AttachConfig, rdma: RdmaP
   if (link) refuseOtherThanEthernet(device, link);
   const adminMac = config.mac ?? (vf && link && macForSpoofCheck(config, vf, link, traitsOfPf(device, host)));
   return {
-    original: { ...(link && originalOf(link, host)), ...(vf && { vf }), ...(rdma.move && { rdma: rdma.devices }) },
+    original: {
+      ...(link && originalOf(link)),
+      ...(link && linkState(link, host)),
+      ...(vf && { vf }),
+      ...(rdma.move && { rdma: rdma.devices }),
+    },
     ...(link && { link }),
     ...(view && vf && { at: view.at }),
     ...(adminMac && { adminMac }),
@@ -103,26 +108,11 @@ const macForSpoofCheck = (
   { needsAdminMac }: DriverTraits,
 ): string | undefined => (needsAdminMac && wanted.spoofchk && now.mac === NO_MAC ? link.mac : undefined);
 
-/** A VF that fell back without a record still says what it was called. */
-function originalOf(link: Link, host: Host): Original {
-  const { name, mac, mtu, alias, altnames, up } = link;
-  const mark = parseMark(alias);
-  return mark
-    ? { name: mark.name, mac: mark.mac, mtu: mark.mtu, alias: "", altnames, up: false }
-    : { name, mac, mtu, alias, altnames, up, ...linkState(link, host) };
-}
-
 function readLink(device: Device, name: string, host: Host): Link {
-  try {
-    return parseLink(host.rtnl.request(getLink({ name }))!);
-  } catch (error) {
-    if (codeOf(error) !== "ENODEV") throw error;
-    throw new CniError(
-      ATTACH_CODE.IN_USE,
-      `cannot attach ${device.pci}: its link ${name} is not in the host's network namespace`,
-      { cause: error },
-    );
-  }
+  const link = linkNamed(host.rtnl, name);
+  if (link && (!link.parent || link.parent === device.pci)) return link;
+  const what = link ? `link ${name} is another device's by now` : `its link ${name} is not in the host's network namespace`; // biome-ignore format: one line
+  throw new CniError(ATTACH_CODE.IN_USE, `cannot attach ${device.pci}: ${what}`);
 }
 
 /**

@@ -16,7 +16,7 @@ import { isIPv6 } from "../protocol/ip.ts";
 import type { Call } from "../protocol/request.ts";
 import type { Result } from "../protocol/result.ts";
 import type { Device } from "./device.ts";
-import { findLink } from "./find-link.ts";
+import { linkNamed } from "./link-at.ts";
 import { cleanLink } from "./link-state/clean.ts";
 import { formatMark } from "./mark.ts";
 import { isBusy, patiently } from "./patience.ts";
@@ -117,8 +117,9 @@ export async function configureInPod(
   note: (rules: readonly Rule[]) => void,
 ): Promise<Link | undefined> {
   if (device.netdev === undefined) return undefined;
-  const link = findLink(pod, device, call.ifname);
-  if (!link) throw new CniError(ATTACH_CODE.FAILED, `cannot configure ${call.ifname}: it is gone from ${call.netns}`);
+  const link = linkNamed(pod, call.ifname);
+  if (!link || (link.parent && link.parent !== device.pci))
+    throw new CniError(ATTACH_CODE.FAILED, `cannot configure ${call.ifname}: it is gone from ${call.netns}`);
   const hasV6 = addresses.ips.some((ip) => isIPv6(ip.address));
   inNetns(netns, () => writeSysctls(config, call.ifname, hasV6));
   const up = setLink(link.index, { up: true }, `set ${call.ifname} up`);

@@ -29,6 +29,24 @@ export interface DeviceIdentity {
   readonly pf?: { readonly name: string; readonly pci: string; readonly vf: number };
 }
 
+/** The VF's link as the kernel told it from others at ADD. */
+export interface LinkAtAdd {
+  /** ifindex in the host's namespace. */
+  readonly index: number;
+  /** ifindex in the pod's, where another link had that one. */
+  readonly podIndex?: number;
+  /** The kernel said that its parent is the VF: then no other link is ever taken for it. */
+  readonly hasParent: boolean;
+  /** `IFLA_INFO_KIND`; "" for a device. */
+  readonly kind: string;
+}
+
+/** A part of a VF's restoration that could not be done, by the name of what it restores, and why. */
+export interface Owed {
+  readonly part: string;
+  readonly why: string;
+}
+
 /**
  * The journal's entry for one attachment.
  *
@@ -47,6 +65,8 @@ export interface Attachment {
   /** Inode of the namespace at ADD: another one under the same path is not ours. */
   readonly netnsInode: number;
   readonly device: DeviceIdentity;
+  /** Absent without a link, in records of 0.1.0, and in those made of another plugin's. */
+  readonly link?: LinkAtAdd;
   readonly original: Original;
   /** Settings that ADD writes at the PF: the only ones that DEL puts back and CHECK compares. */
   readonly applied: Partial<VfState>;
@@ -61,6 +81,8 @@ export interface Attachment {
   readonly request: { readonly path: readonly string[]; readonly args: string; readonly stdin: string };
   /** `namespace/name` when the runtime said so: for people. */
   readonly pod?: string;
+  /** What is still to be restored when all else has ended: of a debt only. */
+  readonly owed?: readonly Owed[];
 }
 
 /** Owner in words: pod if known, container and interface always. */

@@ -1,48 +1,129 @@
 import type { Host } from "../host.ts";
 import { deleteAddress, listAddresses, parseAddress } from "../kernel/address.ts";
-import { addAltname, deleteAltname, type Link, type LinkChange, setLink } from "../kernel/link.ts";
+import { addAltname, deleteAltname, deleteLink, type Link, type LinkChange, setLink } from "../kernel/link.ts";
 import type { NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { hostNetns, inNetns, isOwnNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
-import { findLink, isInPod, linkNamed } from "./find-link.ts";
+import { driverOf, isForUserspace, netdevOf } from "../kernel/sysfs.ts";
+import { findAtHome, findInPod } from "./find-link.ts";
+import { homeName } from "./home-name.ts";
+import { type Identity, identityOf, isTheVfAtHome } from "./identity.ts";
+import { linkNamed } from "./link-at.ts";
 import { removeUppers } from "./link-state/uppers.ts";
+import type { Attempts } from "./owed.ts";
 import { patiently } from "./patience.ts";
 import type { Attachment, Original } from "./record.ts";
 
+/** A tenant may put another link in the VF's place while it is moved: then it is looked for again. */
+const MOVES = 3;
+
 /**
- * What a VF was, but under a name of its PCI address where another link took its own meanwhile: new VFs take the
- * kernel's names as soon as they are free. DEL must not wait for somebody to rename that.
+ * Brings the VF's link home, wherever it is, and gives it back its name, alias, MTU and altnames.
+ *
+ * @returns the link as it then is; undefined for a VF that has none, or whose link is owed.
  */
-export function withHomeName(a: Attachment, netns: Fd | undefined, host: Host): Original {
+export async function restoreLink(
+  a: Attachment,
+  netns: Fd | undefined,
+  host: Host,
+  attempts: Attempts,
+): Promise<Link | undefined> {
   const { original, device } = a;
-  if (original.name === undefined) return original;
-  const spare = `vf${device.pci.replaceAll(/[:.]/g, "")}`;
-  if (linkNamed(host.rtnl, spare)) return { ...original, name: spare }; // of an attempt that was cut short
-  const named = linkNamed(host.rtnl, original.name);
-  const isAway = netns && !isOwnNetns(netns) && isInPod(a, netns);
-  const own = isAway ? undefined : findLink(host.rtnl, device, original.name, original);
-  if (!named || named.index === own?.index) return original;
-  host.log.warn(
-    { ...device, name: original.name, spare },
-    "another link has the VF's name: it gets one of its address",
-  );
-  return { ...original, name: spare };
+  if (original.name === undefined) return undefined;
+  if (isForUserspace(host.paths.sysfs, device.pci)) return undefined;
+  const link = await attempts.try("link", () => bringHome(a, netns, host));
+  if (!link) return undefined;
+  const set = (change: LinkChange) =>
+    host.rtnl.request(setLink(link.index, { ...change, up: false }, `restore ${link.name} as ${original.name}`));
+  await attempts.try("altnames", () => dropAltnames(host.rtnl, link, original)); // one might be the name that is wanted
+  const change = linkChange({ ...original, name: homeName(a, link, host) }, link);
+  const isChanged = Object.keys(change).length > 0;
+  if (isChanged) await setAllOrEach(change, set, attempts);
+  await attempts.try("altnames", () => addAltnames(host.rtnl, link, original));
+  return { ...link, up: link.up && !isChanged };
 }
 
-/** One request: the kernel closes the link, moves it, renames it. Refused half-way it is home under another name. */
-export function bringHome(a: Attachment, netns: Fd): void {
-  if (a.original.name === undefined) return;
-  using pod = inNetns(netns, () => new NetlinkSocket());
-  const link = findLink(pod, a.device, a.ifname);
-  if (!link) return;
+/** Up or down, once all else of the link is restored. */
+export async function restoreUp({ original }: Attachment, link: Link, { rtnl, clock }: Host): Promise<void> {
+  const { up } = original;
+  if (up === undefined || link.up === up) return;
+  const change = setLink(link.index, { up }, `set ${original.name} ${up ? "up" : "down"}`);
+  await patiently(() => rtnl.request(change), { clock });
+}
+
+/** In one request; where that is refused, one for each, so that no change falls with another. */
+async function setAllOrEach(change: LinkChange, set: (change: LinkChange) => unknown, attempts: Attempts) {
   try {
-    if (!isOwnNetns(netns)) removeUppers(pod, link);
-    else flush(pod, link.index); // with CNI_NETNS_OVERRIDE; a link that moves loses its addresses
-  } finally {
-    const change = { ...linkChange(a.original, link), netns: hostNetns(), name: a.original.name, up: false };
-    pod.request(setLink(link.index, change, `move ${link.name} home as ${a.original.name}`));
+    set(change);
+  } catch {
+    for (const [key, value] of Object.entries(change)) await attempts.try(key, () => set({ [key]: value }));
   }
+}
+
+/** @returns the link, in the host's namespace. @throws {Error} when it is not to be had. */
+function bringHome(a: Attachment, netns: Fd | undefined, host: Host): Link {
+  const who = identityOf(a, host);
+  const isAway = netns !== undefined && !isOwnNetns(netns);
+  const link = (isAway && moveHome(a, who, netns, host)) || findAtHome(who, host);
+  if (!link) {
+    const why = driverOf(host.paths.sysfs, who.pci) ? "its link is in no namespace that this node shows" : "no driver is bound to it"; // biome-ignore format: one line
+    throw new Error(`cannot put ${who.pci} back: ${why}`);
+  }
+  if (netns && !isAway) flush(host.rtnl, link.index); // with CNI_NETNS_OVERRIDE; a link that moves loses its addresses
+  return link;
+}
+
+function moveHome(a: Attachment, who: Identity, netns: Fd, host: Host): Link | undefined {
+  using pod = inNetns(netns, () => new NetlinkSocket());
+  for (let left = MOVES; left > 0; left--) {
+    const link = findInPod(pod, who);
+    if (!link) return undefined;
+    const home = move(link, a, who, pod, host);
+    if (home) return home;
+  }
+  return undefined;
+}
+
+/**
+ * One request: the kernel closes the link, moves it, renames it. Refused half-way it is home under another name.
+ *
+ * @returns undefined when what came home is not the VF: indices are the tenant's to give, and links can be swapped at any moment.
+ */
+function move(link: Link, a: Attachment, who: Identity, pod: NetlinkConnection, host: Host): Link | undefined {
+  leaveNothing(pod, link, a, host);
+  dropAltnames(pod, link, a.original); // one that the host has, too, would keep it in the pod
+  const name = homeName(a, undefined, host);
+  const change = { ...linkChange({ ...a.original, name }, link), netns: hostNetns(), name, up: false };
+  try {
+    pod.request(setLink(link.index, change, `move ${link.name} home as ${name}`));
+  } catch (error) {
+    const home = findAtHome(who, host);
+    if (home) return home;
+    silence(pod, link);
+    throw error;
+  }
+  const home = linkNamed(host.rtnl, name) ?? findAtHome(who, host); // udev may have named it already
+  if (!home || isTheVfAtHome(home, who, netdevOf(host.paths.sysfs, who.pci))) return home;
+  host.log.warn({ pci: who.pci, name, kind: home.kind, parent: home.parent }, "another link came in the VF's place");
+  if (home.kind) host.rtnl.request(deleteLink(home.index));
+  return undefined;
+}
+
+/** What of the tenant's stands on the link. It keeps the VF from nothing but being alone. */
+function leaveNothing(pod: NetlinkConnection, link: Link, { device, containerId }: Attachment, host: Host): void {
+  try {
+    removeUppers(pod, link);
+  } catch (err) {
+    host.log.warn({ err, pci: device.pci, containerID: containerId }, "links that stand on the VF stay in the pod");
+  }
+}
+
+/** Its addresses are released, though it stays where it is. */
+function silence(pod: NetlinkConnection, link: Link): void {
+  try {
+    pod.request(setLink(link.index, { up: false }, `set ${link.name} down`));
+  } catch {} // the first failure says more
 }
 
 function flush(rtnl: NetlinkConnection, index: number): void {
@@ -54,37 +135,20 @@ function flush(rtnl: NetlinkConnection, index: number): void {
 }
 
 /** What differs between a link and its original, MAC left out. */
-function linkChange({ name, alias = "", mtu }: Original, now: Link): LinkChange {
+function linkChange({ name, alias, mtu }: Original, now: Link): LinkChange {
   return {
     ...(name !== undefined && name !== now.name && { name }),
-    ...(alias !== now.alias && { alias }),
+    ...(alias !== undefined && alias !== now.alias && { alias }),
     ...(mtu !== undefined && mtu !== now.mtu && { mtu }),
   };
 }
 
-/** Name, alias, MTU and altnames. @returns the link as it then is; undefined for a VF that had none. */
-export function restoreLink(a: Attachment, host: Host): Link | undefined {
-  const { original, device } = a;
-  if (original.name === undefined) return undefined;
-  const link = findLink(host.rtnl, device, original.name, original);
-  if (!link) throw new Error(`cannot put ${device.pci} back: its link is in no namespace that this node shows`);
-  const change = linkChange(original, link);
-  const isChanged = Object.keys(change).length > 0;
-  if (isChanged)
-    host.rtnl.request(setLink(link.index, { ...change, up: false }, `restore ${link.name} as ${original.name}`));
-  restoreAltnames(host.rtnl, link, original.altnames ?? []);
-  return { ...link, up: link.up && !isChanged };
+function dropAltnames(rtnl: NetlinkConnection, link: Link, { altnames: wanted }: Original): void {
+  const strange = wanted ? link.altnames.filter((name) => !wanted.includes(name)) : [];
+  if (strange.length > 0) rtnl.batch(strange.map((name) => deleteAltname(link.index, name)));
 }
 
-/** Up or down, once all else of the link is restored. */
-export async function restoreUp({ original }: Attachment, link: Link, { rtnl, clock }: Host): Promise<void> {
-  const up = original.up ?? false;
-  if (link.up === up) return;
-  const change = setLink(link.index, { up }, `set ${original.name} ${up ? "up" : "down"}`);
-  await patiently(() => rtnl.request(change), { clock });
-}
-
-function restoreAltnames(rtnl: NetlinkConnection, link: Link, wanted: readonly string[]): void {
-  for (const name of link.altnames) if (!wanted.includes(name)) rtnl.request(deleteAltname(link.index, name));
-  for (const name of wanted) if (!link.altnames.includes(name)) rtnl.request(addAltname(link.index, name));
+function addAltnames(rtnl: NetlinkConnection, link: Link, { altnames: wanted = [] }: Original): void {
+  const missing = wanted.filter((name) => !link.altnames.includes(name));
+  if (missing.length > 0) rtnl.batch(missing.map((name) => addAltname(link.index, name)));
 }

@@ -1,8 +1,9 @@
 import type { Host } from "../host.ts";
 import { setVf, type VfState } from "../kernel/vf.ts";
 import { traitsOfPf } from "./drivers.ts";
-import { linkNamed } from "./find-link.ts";
+import { linkNamed } from "./link-at.ts";
 import { resetByCycle } from "./mac.ts";
+import type { Attempts } from "./owed.ts";
 import { patiently, type Waiter } from "./patience.ts";
 import { leavesDeaf } from "./pf.ts";
 import type { Attachment } from "./record.ts";
@@ -13,22 +14,24 @@ type Settings = Partial<VfState>;
 /**
  * Only what ADD set and what differs now, without the MAC, which goes with that of the link. A PF that does not have the VF
  * any more has forgotten its settings by itself; one that only hides it, since it is in reset, has not.
+ * Each setting that the driver refuses is owed.
  *
- * @throws {Error} when it hides it all the time; the driver's first refusal, when everything else has been restored.
+ * @throws {Error} when it hides it all the time, or has no link.
  */
-export async function restorePf(a: Attachment, host: Host): Promise<void> {
+export async function restorePf(a: Attachment, host: Host, attempts: Attempts): Promise<void> {
   const { applied, original, device } = a;
   const keys = (Object.keys(applied) as (keyof VfState)[]).filter((key) => key !== "mac");
   if (!device.pf || !original.vf || keys.length === 0) return;
   const waiter = { clock: host.clock }; // also of an ADD that was given up
   const view = await lookAtOwnPf(a, host, waiter);
-  const isCut = view?.isHidden && isCutOff(view.at.vf);
-  if (view?.isHidden && !isCut)
+  if (!view) throw new Error(`cannot restore VF ${device.pf.vf} of ${device.pf.name}: that PF has no link here`);
+  const isCut = view.isHidden && isCutOff(view.at.vf);
+  if (view.isHidden && !isCut)
     throw new Error(`cannot restore VF ${view.at.vf} of ${view.pf.name}: it is in reset, or its driver is busy`);
-  if (!view?.state && !isCut)
-    return host.log.warn(device, "the PF does not show this VF: no setting there is restored");
-  const wrong = keys.filter((key) => view!.state?.[key] !== original.vf![key]);
-  await setAll(groupsOf(wrong, original.vf), view!.at, device.pf.name, host, waiter);
+  if (!view.state && !isCut)
+    return host.log.warn(device, "the PF does not have this VF any more: no setting there is restored");
+  const wrong = keys.filter((key) => view.state?.[key] !== original.vf![key]);
+  await setAll(groupsOf(wrong, original.vf), view.at, device.pf.name, host, waiter, attempts);
   if (leavesDeaf(Object.fromEntries(wrong.map((key) => [key, true])), traitsOfPf(device, host)))
     await wake(a, host, waiter);
 }
@@ -46,7 +49,14 @@ function groupsOf(keys: readonly (keyof VfState)[], from: Settings): Settings[] 
 }
 
 /** One request; if that is refused, one for each setting: the kernel stops at the first that it cannot do. */
-async function setAll(groups: Settings[], at: VfAtPf, pf: string, host: Host, waiter: Waiter): Promise<void> {
+async function setAll(
+  groups: Settings[],
+  at: VfAtPf,
+  pf: string,
+  host: Host,
+  waiter: Waiter,
+  attempts: Attempts,
+): Promise<void> {
   if (groups.length === 0) return;
   const what = `restore VF ${at.vf} of ${pf}`;
   const set = (settings: Settings) =>
@@ -54,11 +64,9 @@ async function setAll(groups: Settings[], at: VfAtPf, pf: string, host: Host, wa
   try {
     await set(Object.assign({}, ...groups) as Settings);
   } catch (error) {
-    if (groups.length === 1) throw error;
-    const each = [];
-    for (const group of groups) each.push(...(await Promise.allSettled([set(group)])));
-    const failed = each.find((outcome) => outcome.status === "rejected");
-    if (failed) throw failed.reason;
+    const partOf = (group: Settings) => `PF ${Object.keys(group).join()}`;
+    if (groups.length === 1) return attempts.fail(partOf(groups[0]!), error);
+    for (const group of groups) await attempts.try(partOf(group), () => set(group));
   }
 }
 

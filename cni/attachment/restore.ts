@@ -1,15 +1,16 @@
 import type { Host } from "../host.ts";
-import type { Link } from "../kernel/link.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
-import { exists } from "../kernel/sysfs.ts";
-import { findLink } from "./find-link.ts";
+import { exists, isVf } from "../kernel/sysfs.ts";
+import { findInPod } from "./find-link.ts";
+import { identityOf } from "./identity.ts";
 import { restoreState } from "./link-state/restore.ts";
+import { Attempts } from "./owed.ts";
 import { openOwnNetns } from "./own-netns.ts";
 import { returnRdma } from "./rdma.ts";
-import type { Attachment } from "./record.ts";
-import { bringHome, restoreLink, restoreUp, withHomeName } from "./restore-link.ts";
+import type { Attachment, Owed } from "./record.ts";
+import { restoreLink, restoreUp } from "./restore-link.ts";
 import { restoreMacs } from "./restore-mac.ts";
 import { restorePf } from "./restore-pf.ts";
 import { removeRules } from "./routes.ts";
@@ -19,41 +20,42 @@ import { removeRules } from "./routes.ts";
  * the PF that ADD wrote. Undo of a failed ADD, DEL, replay after a crash and the reconciler are all this function.
  * Idempotent; every part is tried even when another failed; works when the namespace is gone and the VF fell back.
  *
- * @throws the first failure; the record must then be kept.
+ * @returns what could not be done: for a debt, or for the caller to say.
  */
-export async function putBack(a: Attachment, host: Host): Promise<void> {
-  if (a.phase === "returned" || a.bootId !== host.bootId) return; // a reboot has reset the VF; it may have a new owner
-  const failures: unknown[] = [];
-  const attempt = async (part: () => void | Promise<void>) => {
-    try {
-      await part();
-    } catch (error) {
-      failures.push(error);
-    }
-  };
+export async function putBack(a: Attachment, host: Host): Promise<readonly Owed[]> {
+  if (a.phase === "returned" || a.bootId !== host.bootId) return []; // a reboot has reset the VF; it may have a new owner
+  const attempts = new Attempts();
   using netns = openOwnNetns(a, host);
-  if (netns) await attempt(() => returnRdma(a, netns));
+  if (netns) await attempts.try("rdma", () => returnRdma(a, netns));
   host.step("del-rdma-returned");
-  if (netns && a.hasRules) await attempt(() => takeRulesOut(a, netns));
-  let link: Link | undefined;
-  if (exists(host.paths.sysfs, a.device.pci)) {
-    await attempt(async () => {
-      const home = { ...a, original: withHomeName(a, netns, host) };
-      if (netns) await attempt(() => bringHome(home, netns));
-      link = restoreLink(home, host);
-    });
-    const whole = link;
-    if (whole) await attempt(() => restoreState(a.original, whole, host));
-    await attempt(() => restoreMacs(a, link, host));
-    if (whole) await attempt(() => restoreUp(a, whole, host));
-  } else host.log.warn(a.device, "the VF is no more (sriov_numvfs, or its card): only its addresses are released");
+  if (netns && a.hasRules) takeRulesOut(a, netns, host);
+  const isThere = isStillVf(a, host);
+  if (isThere) {
+    const link = await restoreLink(a, netns, host, attempts);
+    if (link) await attempts.try("state", () => restoreState(a.original, link, host));
+    await attempts.try("mac", () => restoreMacs(a, link, host));
+    if (link) await attempts.try("up", () => restoreUp(a, link, host));
+  }
   host.step("del-link-returned");
-  await attempt(() => restorePf(a, host));
+  if (isThere) await attempts.try("PF", () => restorePf(a, host, attempts));
   host.step("del-pf-restored");
-  if (failures.length > 0) throw failures[0];
+  return attempts.owed;
 }
 
-function takeRulesOut(a: Attachment, netns: Fd): void {
-  using pod = inNetns(netns, () => new NetlinkSocket());
-  removeRules(pod, a, a.rules ? undefined : findLink(pod, a.device, a.ifname)?.index);
+/** No function but a VF is ever written to, whatever a record says. */
+function isStillVf({ device }: Attachment, { paths, log }: Host): boolean {
+  if (isVf(paths.sysfs, device.pci)) return true;
+  const why = exists(paths.sysfs, device.pci) ? "the device is no VF" : "the VF is no more (sriov_numvfs, or its card)";
+  log.warn({ ...device, why }, "nothing is restored, only the addresses are released");
+  return false;
+}
+
+/** They end with the namespace, and are nothing that the VF's next pod would meet. */
+function takeRulesOut(a: Attachment, netns: Fd, host: Host): void {
+  try {
+    using pod = inNetns(netns, () => new NetlinkSocket());
+    removeRules(pod, a, a.rules ? undefined : findInPod(pod, identityOf(a, host))?.index);
+  } catch (err) {
+    host.log.warn({ err, containerID: a.containerId, ifname: a.ifname }, "policy rules stay in the pod's namespace");
+  }
 }

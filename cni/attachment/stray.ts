@@ -2,62 +2,103 @@ import { readConfig } from "../config.ts";
 import type { Host } from "../host.ts";
 import { onHost } from "../host-root.ts";
 import { codeOf } from "../kernel/errno.ts";
-import { getLink, type Link, listLinks, parseLink } from "../kernel/link.ts";
+import type { Link } from "../kernel/link.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { inNetns, openNetns } from "../kernel/netns.ts";
+import { inNetns, netnsInode, openNetns } from "../kernel/netns.ts";
+import type { Fd } from "../kernel/syscall.ts";
 import { driverOf, isVf, pfOf } from "../kernel/sysfs.ts";
 import type { Call } from "../protocol/request.ts";
+import { Debts } from "./debts.ts";
 import { freshState } from "./drivers.ts";
+import { findInPod } from "./find-link.ts";
+import { identityOf } from "./identity.ts";
 import { Journal } from "./journal.ts";
-import { type Mark, parseMark } from "./mark.ts";
+import { linkNamed } from "./link-at.ts";
+import { markedPci } from "./mark.ts";
+import { type Origin, Origins } from "./origins.ts";
 import type { Attachment } from "./record.ts";
 
-/** The attachment of a DEL whose record is lost (a torn file), as far as the mark on the pod's link tells it. */
+/**
+ * The attachment of a DEL whose record is lost (a torn file). Which VF it was says the name of that file, or a hint on
+ * the pod's link; that it is this VF's link says the kernel; and what it was says root's own note.
+ */
 export function findStray(call: Call, host: Host): Attachment | undefined {
-  const mark = markInPod(call, host);
-  if (!mark || hasOwner(mark, host)) return undefined;
-  const config = readConfig({ ...call, config: { ...call.config, deviceID: mark.pci } });
-  const applied = { ...config.vf, ...(config.mac && { mac: config.mac }) };
-  return {
-    ...fromMark(mark, host),
-    applied,
-    network: config.network,
-    netns: call.netns,
-    containerId: call.containerId,
-    ifname: call.ifname,
+  const { containerId, ifname, netns: path } = call;
+  using netns = openIfThere(path, host);
+  if (!netns) return undefined;
+  const pci = new Journal(host.paths.stateDir).lostDevice(containerId, ifname) ?? hintIn(netns, ifname);
+  const origin = pci === undefined || hasOwner(pci, host) ? undefined : originOf(pci, host);
+  if (!origin) return undefined;
+  const stray = {
+    ...fromOrigin(origin, host),
+    netns: path,
+    netnsInode: netnsInode(netns),
+    containerId,
+    ifname,
+    network: call.config.name,
     request: { path: call.path, args: call.request.env.CNI_ARGS ?? "", stdin: call.request.stdin },
   };
+  using pod = inNetns(netns, () => new NetlinkSocket());
+  return findInPod(pod, identityOf(stray, host)) && { ...stray, applied: appliedBy(call, origin) };
 }
 
-/** VFs that fell back to the host's namespace and whose record is lost: marked links that no attachment owns. */
-export function straysInHost(host: Host): Attachment[] {
-  return host.rtnl
-    .dump(listLinks(), { evenInterrupted: true })
-    .map((body) => parseMark(parseLink(body).alias))
-    .filter((mark) => mark !== undefined)
-    .filter((mark) => !hasOwner(mark, host))
-    .map((mark) => fromMark(mark, host));
+/**
+ * A VF that came back to the host's namespace and whose record is lost. The caller holds its lock.
+ *
+ * @param link the VF's.
+ * @returns undefined for a VF that bears no mark of ours, or whose record or debt knows more.
+ */
+export function strayAtHome(pci: string, link: Link, host: Host): Attachment | undefined {
+  if (markedPci(link.alias) !== pci || hasOwner(pci, host)) return undefined;
+  const origin = originOf(pci, host) ?? withoutNote(pci, link, host);
+  const { mac, ...settings } = origin.original.vf ?? {};
+  return { ...fromOrigin(origin, host), applied: settings };
 }
 
-function markInPod({ netns: path, ifname }: Call, { paths }: Host): Mark | undefined {
+/** What can be said of a VF that root has no note of: its own MAC, where the driver knows it, and nothing of a pod's. */
+function withoutNote(pci: string, link: Link, host: Host): Origin {
+  const { name, index, kind, parent, permMac } = link;
+  host.log.warn({ pci, name }, "it is not known what this VF was: its name and MTU stay");
+  const original = { name, alias: "", altnames: [], up: false, ...(permMac && { mac: permMac }) };
+  return { version: 1, bootId: host.bootId, pci, link: { index, kind, hasParent: parent !== "" }, original };
+}
+
+const originOf = (pci: string, host: Host): Origin | undefined =>
+  isVf(host.paths.sysfs, pci) ? new Origins(host.paths.stateDir).of(pci, host.bootId) : undefined;
+
+function openIfThere(path: string, { paths }: Host): Fd | undefined {
   try {
-    using netns = openNetns(onHost(paths.hostRoot, path));
-    using pod = inNetns(netns, () => new NetlinkSocket());
-    const link: Link = parseLink(pod.request(getLink({ name: ifname }))!);
-    return parseMark(link.alias);
+    return openNetns(onHost(paths.hostRoot, path));
   } catch (error) {
-    if (["ENOENT", "ENOTNETNS", "ENOTDIR", "ENODEV"].includes(codeOf(error) ?? "")) return undefined;
+    if (["ENOENT", "ENOTNETNS", "ENOTDIR", "EACCES"].includes(codeOf(error) ?? "")) return undefined;
     throw error;
   }
 }
 
-function hasOwner({ pci }: Mark, host: Host): boolean {
-  return new Journal(host.paths.stateDir).activeOwners(pci, host.bootId).length > 0;
+function hintIn(netns: Fd, ifname: string): string | undefined {
+  using pod = inNetns(netns, () => new NetlinkSocket());
+  return markedPci(linkNamed(pod, ifname)?.alias ?? "");
 }
 
-function fromMark({ pci, ...original }: Mark, host: Host): Attachment {
+function hasOwner(pci: string, { paths, bootId }: Host): boolean {
+  return (
+    new Journal(paths.stateDir).activeOwners(pci, bootId).length > 0 || new Debts(paths.stateDir).devices().has(pci)
+  );
+}
+
+/** The settings that the call's own configuration names. */
+function appliedBy(call: Call, { pci }: Origin): Attachment["applied"] {
+  try {
+    const config = readConfig({ ...call, config: { ...call.config, deviceID: pci } });
+    return { ...config.vf, ...(config.mac && { mac: config.mac }) };
+  } catch {
+    return {}; // it is not what ADD took
+  }
+}
+
+function fromOrigin({ pci, link, original }: Origin, host: Host): Attachment {
   const { sysfs } = host.paths;
-  const pf = isVf(sysfs, pci) ? pfOf(sysfs, pci) : undefined;
+  const pf = pfOf(sysfs, pci);
   return {
     version: 1,
     phase: "claimed",
@@ -68,7 +109,8 @@ function fromMark({ pci, ...original }: Mark, host: Host): Attachment {
     netns: "",
     netnsInode: 0,
     device: { pci, ...(pf && { pf }) },
-    original: { ...original, alias: "", altnames: [], up: false, vf: freshState(driverOf(sysfs, pf?.pci ?? "")) },
+    link,
+    original: { vf: freshState(driverOf(sysfs, pf?.pci ?? "")), ...original, alias: "", up: false },
     applied: {},
     request: { path: [], args: "", stdin: "{}" },
   };

@@ -13,7 +13,8 @@ import { readSysctl } from "../kernel/sysctl.ts";
 import { isIPv6 } from "../protocol/ip.ts";
 import type { Call } from "../protocol/request.ts";
 import type { Interface, Result, Route } from "../protocol/result.ts";
-import { findLink } from "./find-link.ts";
+import { findInPod } from "./find-link.ts";
+import type { Identity } from "./identity.ts";
 import { settingDifferences } from "./link-state/clean.ts";
 import type { Attachment } from "./record.ts";
 import { expectedRoutes, expectedRules, tableOf } from "./routes.ts";
@@ -30,6 +31,7 @@ const MOST = 100_000;
  */
 export function podDifferences(
   a: Attachment,
+  who: Identity,
   config: AttachConfig,
   expected: Interface,
   call: Call,
@@ -37,7 +39,7 @@ export function podDifferences(
 ): string[] {
   if (a.original.name === undefined) return [];
   using pod = inNetns(netns, () => new NetlinkSocket());
-  const link = findLink(pod, a.device, call.ifname);
+  const link = findInPod(pod, who);
   if (!link) return [`VF ${a.device.pci} is not in the pod`];
   const own = ownPart(call.prevResult!, expected);
   return [

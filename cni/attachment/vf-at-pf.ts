@@ -47,7 +47,8 @@ export function lookAtPf(name: string, vf: number, { rtnl }: Pick<Host, "rtnl">)
 export async function lookAtOwnPf({ device }: Attachment, host: Host, waiter: Waiter): Promise<PfView | undefined> {
   const { pci, pf } = device;
   if (!pf) return undefined;
-  return awaitVf(pfOf(host.paths.sysfs, pci)?.name ?? pf.name, pf.vf, host, waiter);
+  const view = await awaitVf(pfOf(host.paths.sysfs, pci)?.name ?? pf.name, pf.vf, host, waiter);
+  return view?.pf.parent && view.pf.parent !== pf.pci ? undefined : view; // the name may be another device's by now
 }
 
 /** Waits, bounded, until a VF that is only hidden shows. */

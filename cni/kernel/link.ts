@@ -25,6 +25,8 @@ const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_LINK = 5;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
 const IFLA_IFALIAS = 20;
 const IFLA_AF_SPEC = 26;
 const IFLA_NET_NS_FD = 28;
@@ -71,8 +73,10 @@ export interface Link {
   readonly running: boolean;
   readonly alias: string;
   readonly altnames: readonly string[];
-  /** Bus address of the device, `0000:af:06.0`, or "". */
+  /** Bus address of the device, `0000:af:06.0`, or "": of a virtual link, and before kernel 5.14 of any. */
   readonly parent: string;
+  /** `veth`, `bond`, …; "" for a real device. */
+  readonly kind: string;
   readonly settings: LinkSettings;
   /** XDP programs that are attached, one a mode at most. */
   readonly xdp: readonly XdpProgram[];
@@ -133,6 +137,7 @@ export function parseLink(body: Buffer): Link {
     alias: "",
     altnames: [] as string[],
     parent: "",
+    kind: "",
     xdp: [] as XdpProgram[],
   };
   const found = [...attributes(body.subarray(16))];
@@ -145,6 +150,7 @@ export function parseLink(body: Buffer): Link {
     else if (a.type === IFLA_MAX_MTU) link.maxMtu = readU32(a);
     else if (a.type === IFLA_IFALIAS) link.alias = readText(a);
     else if (a.type === IFLA_PARENT_DEV_NAME) link.parent = readText(a);
+    else if (a.type === IFLA_LINKINFO) link.kind = readKind(a.data);
     else if (a.type === IFLA_XDP) link.xdp = readXdp(a);
     else if (a.type === IFLA_PROP_LIST)
       link.altnames = [...attributes(a.data)].filter((p) => p.type === IFLA_ALT_IFNAME).map(readText);
@@ -156,6 +162,11 @@ export function parseLink(body: Buffer): Link {
     carrier: (flags & IFF_LOWER_UP) !== 0,
     running: (flags & (IFF_RUNNING | IFF_LOWER_UP)) === (IFF_RUNNING | IFF_LOWER_UP),
   };
+}
+
+function readKind(info: Buffer): string {
+  const kind = [...attributes(info)].find((a) => a.type === IFLA_INFO_KIND);
+  return kind ? readText(kind) : "";
 }
 
 /**
@@ -217,7 +228,7 @@ function familySettings({ inetConf, addrGenNone }: LinkChange): Buffer[] {
   ];
 }
 
-/** Removes a link of the kernel's making (macvlan, VLAN, veth). */
+/** Removes a link of the kernel's making (macvlan, VLAN, veth); a device refuses with `EOPNOTSUPP`. */
 export function deleteLink(index: number): Message {
   return { what: `delete link ${index}`, type: RTM_DELLINK, body: ifinfomsg(index) };
 }

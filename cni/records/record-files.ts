@@ -57,6 +57,13 @@ export class RecordFiles<T> {
     }
   }
 
+  /** Names of the files that sweep() set aside. */
+  tornNames(): string[] {
+    const { tornPrefix } = this.#kind;
+    const names = fs.existsSync(this.#torn) ? fs.readdirSync(this.#torn) : [];
+    return names.filter((name) => name.startsWith(tornPrefix)).map((name) => name.slice(tornPrefix.length));
+  }
+
   /** Undefined when there is none, or none that is whole. */
   read(name: string): T | undefined {
     return this.#load(name).record;
@@ -159,8 +166,12 @@ export class RecordFiles<T> {
     }
   }
 
+  get #torn(): string {
+    return join(this.#dir, "..", "torn");
+  }
+
   #setAside(name: string): string {
-    const torn = join(this.#dir, "..", "torn");
+    const torn = this.#torn;
     const file = join(torn, `${this.#kind.tornPrefix}${name}`);
     fs.mkdirSync(torn, { recursive: true, mode: 0o700 });
     fs.renameSync(join(this.#dir, name), file);

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { tryLockDevice } from "../../cni/attachment/claim.ts";
+import { tryLockDevice } from "../../cni/attachment/exclusion.ts";
 import { setAdminMac } from "../../cni/attachment/mac.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { listAddresses, parseAddress } from "../../cni/kernel/address.ts";

@@ -17,6 +17,7 @@ export const REASONS = {
   unreleased: "its addresses were not released",
   orphaned: "its network namespace is gone",
   stray: "its VF fell back and its record is lost",
+  owed: "its VF was owed a part of its restoration",
   astray: "the pod lives, but its VF is not in its namespace",
 } as const;
 export type Reason = keyof typeof REASONS;

@@ -1,14 +1,15 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { lockDevice, sweepLocks, tryLockAttachment, tryLockDevice } from "../../cni/attachment/claim.ts";
+import { type Debt, Debts } from "../../cni/attachment/debts.ts";
 import { detach } from "../../cni/attachment/detach.ts";
+import { lockDevice, sweepLocks, tryLockAttachment, tryLockDevice } from "../../cni/attachment/exclusion.ts";
 import { isInPod } from "../../cni/attachment/find-link.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import { openOwnNetns } from "../../cni/attachment/own-netns.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
-import { putBack } from "../../cni/attachment/restore.ts";
-import { straysInHost } from "../../cni/attachment/stray.ts";
+import { giveBack, settle } from "../../cni/attachment/settle.ts";
 import type { Host } from "../../cni/host.ts";
 import type { Torn } from "../../cni/records/record-files.ts";
+import { lookAtHome } from "./at-home.ts";
 import { type Action, type Observation, plan, REASONS, type Repair } from "./plan.ts";
 
 /**
@@ -23,11 +24,11 @@ export async function reconcile(host: Host): Promise<Repair[]> {
     repairs.push(...(await repair(attachment, host, journal).catch(notNow(attachment.device.pci, host))));
     await nextTurn(); // a thousand records must not keep requests waiting
   }
-  try {
-    for (const stray of straysInHost(host)) repairs.push(...(await bringBack(stray, host)));
-  } catch (err) {
-    host.log.warn({ err }, "VFs without a record could not be looked for; it is tried again");
+  for (const debt of new Debts(host.paths.stateDir).sweep(onTorn)) {
+    repairs.push(...(await settleOne(debt, host).catch(notNow(debt.device.pci, host))));
+    await nextTurn();
   }
+  await lookAtHome(host, async (stray) => void repairs.push(await bringBack(stray, host)));
   sweepLocks(host);
   return repairs;
 }
@@ -40,12 +41,17 @@ const notNow =
     return [];
   };
 
-/** A VF without a record gets back its name, MAC and MTU, which its link's mark has kept. */
-async function bringBack(stray: Attachment, host: Host): Promise<Repair[]> {
-  using device = tryLockDevice(stray.device.pci, host);
-  if (!device) return [];
-  const action = { kind: "detach", attachment: stray, reason: "stray" } as const;
-  return [await attempt(action, host, () => putBack(stray, host))];
+/** A VF without a record becomes what root's own note says that it was. */
+const bringBack = (stray: Attachment, host: Host): Promise<Repair> =>
+  attempt({ kind: "detach", attachment: stray, reason: "stray" }, host, () => giveBack(stray, host));
+
+/** @returns nothing while a debt stands as before: it was said when it was made. */
+async function settleOne(debt: Debt, host: Host): Promise<Repair[]> {
+  const { pci } = debt.device;
+  using device = tryLockDevice(pci, host);
+  const settlement = device && (await settle(pci, host));
+  if (settlement?.is !== "settled") return [];
+  return [await attempt({ kind: "detach", attachment: debt, reason: "owed" }, host, async () => {})];
 }
 
 async function repair(seen: Attachment, host: Host, journal: Journal): Promise<Repair[]> {
@@ -62,7 +68,7 @@ function observe(attachment: Attachment, host: Host): Observation {
   const isThisBoot = attachment.bootId === host.bootId;
   using netns = openOwnNetns(attachment, host);
   const hasNetns = netns !== undefined;
-  return { attachment, isThisBoot, hasNetns, hasLink: netns !== undefined && isInPod(attachment, netns) };
+  return { attachment, isThisBoot, hasNetns, hasLink: netns !== undefined && isInPod(attachment, netns, host) };
 }
 
 async function apply(action: Action, host: Host): Promise<Repair> {

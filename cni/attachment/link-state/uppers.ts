@@ -1,3 +1,4 @@
+import { codeOf } from "../../kernel/errno.ts";
 import { deleteLink, type Link, listLinks, lowerIndex, parseLink } from "../../kernel/link.ts";
 import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
 
@@ -7,6 +8,14 @@ import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
  * One pass over the pod's links, however many there are.
  */
 export function removeUppers(rtnl: NetlinkConnection, link: Link): void {
-  for (const body of rtnl.dump(listLinks()))
-    if (lowerIndex(body) === link.index) rtnl.request(deleteLink(parseLink(body).index));
+  for (const body of rtnl.dump(listLinks(), { evenInterrupted: true }))
+    if (lowerIndex(body) === link.index) remove(rtnl, parseLink(body).index);
+}
+
+function remove(rtnl: NetlinkConnection, index: number): void {
+  try {
+    rtnl.request(deleteLink(index));
+  } catch (error) {
+    if (codeOf(error) !== "ENODEV") throw error; // the pod was quicker
+  }
 }

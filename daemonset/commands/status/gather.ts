@@ -113,7 +113,7 @@ function stateOf(a: Attachment, host: Host): AttachmentStatus["state"] {
   if (a.phase !== "attached") return a.phase;
   using netns = openOwnNetns(a, host);
   if (!netns) return "orphaned";
-  return isInPod(a, netns) ? "attached" : "astray";
+  return isInPod(a, netns, host) ? "attached" : "astray";
 }
 
 const byPod = (a: AttachmentStatus, b: AttachmentStatus): number =>

@@ -155,6 +155,7 @@ t.test("parseLink() reads of a dump what ip(8) reads", async (t) => {
     alias: link.ifalias ?? "",
     altnames: link.altnames ?? [],
     parent: link.parentdev ?? "",
+    kind: link.linkinfo?.info_kind ?? "",
     settings: {
       ...QUIET,
       multicast: link.flags.includes("MULTICAST"),

@@ -25,6 +25,7 @@ export interface IpLink {
   readonly altnames?: readonly string[];
   readonly parentdev?: string;
   readonly permaddr?: string;
+  readonly linkinfo?: { readonly info_kind?: string };
 }
 
 export interface IpAddresses {

@@ -1,0 +1,48 @@
+import { join } from "node:path";
+import { RecordFiles, type Torn } from "../records/record-files.ts";
+import { type Attachment, parseAttachment } from "./record.ts";
+
+/** What is left of an attachment that ended without its VF being as before. */
+export type Debt = Attachment & Required<Pick<Attachment, "owed">>;
+
+/**
+ * VFs that are owed a part of their restoration, one file each, `<PCI address>.json`: no pod waits for it, and no pod
+ * gets such a VF. Writers hold the VF's lock.
+ */
+export class Debts {
+  readonly #files: RecordFiles<Debt>;
+
+  constructor(stateDir: string) {
+    this.#files = new RecordFiles(join(stateDir, "owed"), { title: "what VFs are owed", tornPrefix: "owed-", parse });
+  }
+
+  of(pci: string): Debt | undefined {
+    return this.#files.read(`${pci}.json`);
+  }
+
+  /** PCI addresses, without reading a file. */
+  devices(): Set<string> {
+    return new Set(this.#files.names().map((name) => name.slice(0, -".json".length)));
+  }
+
+  /** @throws {CniError} 5 when the disk is full or read-only. */
+  write(debt: Debt): void {
+    this.#files.write(`${debt.device.pci}.json`, JSON.stringify(debt), { synced: false }); // a reboot settles it
+  }
+
+  /** Idempotent. */
+  forget(pci: string): void {
+    this.#files.forget(`${pci}.json`);
+  }
+
+  sweep(onTorn: (torn: Torn) => void): Generator<Debt> {
+    return this.#files.sweep(onTorn);
+  }
+}
+
+function parse(text: string, name: string): Debt {
+  const { owed, ...a } = parseAttachment(text);
+  if (!Array.isArray(owed)) throw new SyntaxError("owed is missing");
+  if (`${a.device.pci}.json` !== name) throw new SyntaxError(`it belongs in ${a.device.pci}.json`);
+  return { ...a, owed };
+}

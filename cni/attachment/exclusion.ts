@@ -1,0 +1,51 @@
+import type { Host } from "../host.ts";
+import { attachmentKey } from "../records/record-files.ts";
+import { type Lock, Locks } from "./lock.ts";
+
+/** Bounded, below every runtime's own limit. */
+const ADD_WAIT_MS = 20_000;
+const DEL_WAIT_MS = 40_000;
+
+const attachmentLock = (containerId: string, ifname: string) => `attachment-${attachmentKey(containerId, ifname)}`;
+const deviceLock = (pci: string) => `vf-${pci}`;
+
+type Who = { readonly containerId: string; readonly ifname: string };
+
+/** Locks one attachment. ADD, DEL, CHECK and the reconciler of one attachment exclude each other. */
+export function lockAttachment(who: Who, verb: "ADD" | "DEL", host: Host): Promise<Lock> {
+  const waitMs = verb === "ADD" ? ADD_WAIT_MS : DEL_WAIT_MS;
+  const signal = verb === "ADD" ? host.signal : undefined;
+  return locks(host).acquire(
+    attachmentLock(who.containerId, who.ifname),
+    `${who.containerId} (${who.ifname})`,
+    waitMs,
+    signal,
+  );
+}
+
+/** Locks a VF, always after the attachment. */
+export function lockDevice(pci: string, verb: "ADD" | "DEL", host: Host): Promise<Lock> {
+  return locks(host).acquire(
+    deviceLock(pci),
+    `VF ${pci}`,
+    verb === "ADD" ? ADD_WAIT_MS : DEL_WAIT_MS,
+    verb === "ADD" ? host.signal : undefined,
+  );
+}
+
+/** As lockAttachment, for the reconciler: what is held is somebody's running work. */
+export function tryLockAttachment(who: Who, host: Host): Lock | undefined {
+  return locks(host).tryAcquire(attachmentLock(who.containerId, who.ifname));
+}
+
+/** As lockDevice, for the reconciler. */
+export function tryLockDevice(pci: string, host: Pick<Host, "paths">): Lock | undefined {
+  return locks(host).tryAcquire(deviceLock(pci));
+}
+
+/** What killed processes left: names of containers never come again, so their lock files would pile up. */
+export function sweepLocks(host: Host): void {
+  locks(host).sweep();
+}
+
+const locks = (host: Pick<Host, "paths">) => new Locks(host.paths.runDir);

@@ -1,0 +1,52 @@
+import type { Host } from "../host.ts";
+import { deleteAltname, type Link, setLink } from "../kernel/link.ts";
+import { isVf } from "../kernel/sysfs.ts";
+import { tryLockDevice } from "./exclusion.ts";
+import { Journal } from "./journal.ts";
+import { linkNamed } from "./link-at.ts";
+import type { Attachment } from "./record.ts";
+
+/** At most 15 bytes, as the kernel wants it: `vf0000af060`. */
+const spareName = (pci: string): string => `vf${pci.replaceAll(/[:.]/g, "")}`;
+
+/**
+ * What the VF is called at home: as before, but by its PCI address while another link has that name: new VFs take the
+ * kernel's names as soon as they are free. DEL must not wait for somebody to rename that.
+ *
+ * @param self the VF's link, once it is at home.
+ */
+export function homeName({ device, original }: Attachment, self: Link | undefined, host: Host): string {
+  const name = original.name!;
+  const holder = linkNamed(host.rtnl, name);
+  if (!holder || holder.index === self?.index || stepsAside(holder, name, host)) return name;
+  const spare = spareName(device.pci);
+  host.log.warn({ ...device, name, spare }, "another link has the VF's name: it gets one of its address");
+  return spare;
+}
+
+/**
+ * Takes a name from another VF that has fallen out of a pod, where it was given that name. What it shall be called its
+ * own record says.
+ */
+function stepsAside(holder: Link, name: string, host: Host): boolean {
+  const pci = holder.parent;
+  if (!pci || !isVf(host.paths.sysfs, pci)) return false;
+  using lock = tryLockDevice(pci, host);
+  if (!lock || !isOutOfPlace(pci, name, host)) return false;
+  const isAltname = holder.name !== name;
+  const change = isAltname
+    ? deleteAltname(holder.index, name)
+    : setLink(holder.index, { name: spareName(pci), up: false }, `take the name ${name} from VF ${pci}`);
+  try {
+    host.rtnl.request(change);
+    return true;
+  } catch (err) {
+    host.log.warn({ err, pci, name }, "a VF that fell out of a pod keeps another one's name");
+    return false;
+  }
+}
+
+const isOutOfPlace = (pci: string, name: string, host: Host): boolean =>
+  new Journal(host.paths.stateDir)
+    .activeOwners(pci, host.bootId)
+    .some(({ original }) => original.name !== undefined && original.name !== name);

@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import { RecordFiles } from "../records/record-files.ts";
+import { parseRecord } from "../records/record-text.ts";
+import type { LinkAtAdd, Original } from "./record.ts";
+
+/** What a VF was when it was last seen at home, in nobody's hands. */
+export interface Origin {
+  readonly version: 1;
+  /** Of another boot it is another VF's. */
+  readonly bootId: string;
+  readonly pci: string;
+  readonly link: LinkAtAdd;
+  readonly original: Original;
+}
+
+/** Texts that this process has written or read, so that an ADD need not look again. */
+const known = new Map<string, string>();
+
+/**
+ * Root's own note of what each VF is, one file each: so that a VF whose record is lost is put right by it, and not by
+ * what a tenant may have written on the link. Writers hold the VF's lock.
+ */
+export class Origins {
+  readonly #dir: string;
+  readonly #files: RecordFiles<Origin>;
+
+  constructor(stateDir: string) {
+    this.#dir = join(stateDir, "vfs");
+    this.#files = new RecordFiles(this.#dir, { title: "the notes of VFs", tornPrefix: "vf-", parse });
+  }
+
+  /** Undefined when there is none of this boot. */
+  of(pci: string, bootId: string): Origin | undefined {
+    const origin = this.#files.read(`${pci}.json`);
+    return origin?.bootId === bootId ? origin : undefined;
+  }
+
+  /** Writes it where it says something new. @throws {CniError} 5 when the disk is full or read-only. */
+  note(origin: Origin): void {
+    const name = `${origin.pci}.json`;
+    const text = JSON.stringify(origin);
+    const key = join(this.#dir, name);
+    if (known.get(key) === text) return;
+    const there = this.#files.read(name);
+    if (!there || JSON.stringify(there) !== text) this.#files.write(name, text, { synced: false });
+    known.set(key, text);
+  }
+}
+
+function parse(text: string, name: string): Origin {
+  const origin = parseRecord(text) as unknown as Origin;
+  if (`${origin.pci}.json` !== name) throw new SyntaxError(`it belongs in ${origin.pci}.json`);
+  if (typeof origin.original?.name !== "string") throw new SyntaxError("original is missing");
+  if (typeof origin.link?.index !== "number") throw new SyntaxError("link is missing");
+  return origin;
+}
