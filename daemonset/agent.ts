@@ -71,7 +71,17 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   health.notReady = "the journal is being read";
   const policy = options.policy();
   const graceMs = graceSeconds * 1000;
-  const addresses = startAddresses({ paths, policy, log, recorder, countRequest, graceMs, ...(step && { step }) });
+  const hasAccount = install?.node !== undefined;
+  const addresses = startAddresses({
+    paths,
+    policy,
+    log,
+    recorder,
+    countRequest,
+    graceMs,
+    hasAccount,
+    ...(step && { step }),
+  });
   const thread = new Worker("./daemonset/kernel-worker.ts", { smol: true });
   const lane = new Lane(thread, observation.ofParts(addresses.answer), (why) => {
     log.warn({ why }, "the kernel thread ended: the agent ends too, and its successor reads the journal");

@@ -4,7 +4,7 @@ import { type Cluster, type KubeObject, LEASES, RESERVATIONS } from "../../ipam/
 import type { Lease } from "../../ipam/kubernetes/lease.ts";
 import type { Store } from "../../ipam/store/store.ts";
 import { LABEL, labelValue } from "../../ipam/whereabouts/objects.ts";
-import { beforeAbort, repeat } from "../loop.ts";
+import { beforeAbort, pause, repeat } from "../loop.ts";
 import type { Context } from "./context.ts";
 import type { Counters } from "./counters.ts";
 import { Disputes } from "./disputes.ts";
@@ -15,6 +15,7 @@ import { NodeGc } from "./gc-node.ts";
 import { NodeHeal } from "./heal-node.ts";
 import { type LeaderOptions, lead } from "./leader.ts";
 import { Election, LEADER_LEASE, type LeaseOptions } from "./lease.ts";
+import { mayLead } from "./may-lead.ts";
 import type { ModeWatch } from "./mode-watch.ts";
 import type { Refusals } from "./refusals.ts";
 import { compactor, type Reserved } from "./reserved.ts";
@@ -45,6 +46,9 @@ export interface Background {
   readonly done: Promise<void>;
 }
 
+/** How often a node that may not lead asks whether it may now. */
+const ASK_MS = 1_800_000;
+
 /**
  * All that the agent does about addresses while nobody asks it: its own node's garbage and losses, and in turn with the
  * others the leader's work.
@@ -73,6 +77,7 @@ async function elect(context: Context, options: BackgroundOptions): Promise<void
     onChange: (change, lease) => election.saw(change === "DELETED" ? undefined : lease),
   });
   if (!(await beforeAbort(informer.synced, signal))) return;
+  while (!(await mayLead(context.cluster, node, signal))) await pause(ASK_MS, signal);
   await election.run(signal, async (term) => {
     counters.terms++;
     await lead(context, modes, options, term);

@@ -20,7 +20,8 @@ const MODE_WAIT_MS = 2_000;
 
 export interface AgentStoreOptions
   extends Pick<BackgroundOptions, "graceMs" | "lookMs" | "counters" | "refusals" | "signal"> {
-  readonly kubeconfig: string;
+  /** Default: the service account of the agent's pod. */
+  readonly kubeconfig?: string;
   readonly service: AddressService;
   readonly log: Log;
   /** Writes to this cluster from now on. */
@@ -34,7 +35,7 @@ export interface AgentStoreOptions
 export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
   const { kubeconfig, service, log, recorder, countRequest, step, refusals, signal } = options;
   const { node } = service.host;
-  const cluster = await connect({ kubeconfig, ...(countRequest && { count: countRequest }) });
+  const cluster = await connect({ ...(kubeconfig && { kubeconfig }), ...(countRequest && { count: countRequest }) });
   recorder.connect(cluster, node);
   const modes = new ModeWatch({ cluster, log, ...(refusals && { refusals }) }, signal);
   const store = new KubernetesStore({

@@ -10,6 +10,7 @@ import { openStore } from "../../ipam/store/open.ts";
 import type { Store } from "../../ipam/store/store.ts";
 import { kubeconfigOfNode } from "../../ipam/whereabouts/flat-file.ts";
 import type { EventRecorder } from "../events/recorder.ts";
+import { KUBECONFIG } from "../install/places.ts";
 import { repeat } from "../loop.ts";
 import { type Counters, noCounts } from "./counters.ts";
 import { Refusals } from "./refusals.ts";
@@ -36,6 +37,8 @@ export interface AddressesOptions {
   readonly step?: (step: IpamStep) => void;
   /** Between two looks of the same evidence before anything is freed or forgotten. */
   readonly graceMs?: number;
+  /** This agent's pod brings a service account: then the node's own kubeconfig, which others use, is not this agent's. */
+  readonly hasAccount?: boolean;
 }
 
 /** What stand-alone executables leave in the journal is taken in after at most this time. */
@@ -53,9 +56,10 @@ export function startAddresses(options: AddressesOptions): Addresses {
     if (storage.kind === "directory") return openStore(storage, { log, lockIn, ...faults });
     const { openInAgent } = await import("./kubernetes.ts");
     const grace = graceMs !== undefined && { graceMs, lookMs: Math.min(graceMs, 60_000) };
-    const { kubeconfig } = storage;
+    // The pod's own token has the agent's rights, and does not end with the Node object.
+    const kubeconfig = options.hasAccount && storage.kubeconfig === KUBECONFIG ? undefined : storage.kubeconfig;
     const shared = { service, log, recorder, ...(countRequest && { countRequest }), counters, refusals, signal };
-    return openInAgent({ kubeconfig, ...shared, ...faults, ...grace }).catch((error) => {
+    return openInAgent({ ...(kubeconfig && { kubeconfig }), ...shared, ...faults, ...grace }).catch((error) => {
       throw toStoreError("reach the API server", error);
     });
   };

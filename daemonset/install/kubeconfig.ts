@@ -5,20 +5,22 @@ import { NODES } from "../../ipam/kubernetes/cluster.ts";
 import { connect } from "../../ipam/kubernetes/connect.ts";
 import { placeText, readIfThere, type Step } from "./place.ts";
 
-/** Whose rights the node's own executables have: manifests/rbac.yaml. */
-const SERVICE_ACCOUNT = "railnet";
+/** Whose rights the node's own executables have, which are less than the agent's: manifests/rbac.yaml. */
+const OF_NODE = "railnet-node";
+/** Where no pod brings the agent its own token, it uses the node's kubeconfig, too. */
+const OF_AGENT = "railnet";
 const LIFE_SECONDS = 24 * 3600;
 /** A token from so far in the future says that this node's clock is behind: it tells no token's age. */
 const SKEW_SECONDS = 60;
 
 /** POST there gives a token: a subresource. */
-const TOKENS: Resource = {
+const tokensOf = (account: string): Resource => ({
   group: "",
   version: "v1",
-  plural: `serviceaccounts/${SERVICE_ACCOUNT}/token`,
+  plural: `serviceaccounts/${account}/token`,
   kind: "TokenRequest",
   namespaced: true,
-};
+});
 
 interface TokenRequest extends KubeObject {
   readonly spec: object;
@@ -36,8 +38,8 @@ export interface KubeconfigOptions {
 }
 
 /**
- * Keeps the kubeconfig of the stand-alone executable: a token of the agent's service account, bound to the *Node*, so that it
- * outlives the agent's pod, 24 h long. Renews it from half of its life on, and when server, certificate or Node object
+ * Keeps the kubeconfig of the stand-alone executable: a token of its own service account, bound to the *Node*, so that
+ * it outlives the agent's pod, 24 h long. Renews it from half of its life on, and when server, certificate or Node object
  * are others. A clock that jumps back by no more than the token's age makes it at most 24 h old.
  *
  * @returns whether it was written.
@@ -47,10 +49,11 @@ export async function renewKubeconfig({ path, node, by, step }: KubeconfigOption
   const access = await accessBy(by)(true);
   const cluster = await connect(by === undefined ? {} : { kubeconfig: by });
   const uid = await uidOf(node, cluster);
+  const account = by === undefined ? OF_NODE : OF_AGENT;
   const there = readToken(readIfThere(path));
-  if (there && isGood(there, uid, access) && isPrivate(path)) return false;
-  const token = await requestToken(node, uid, cluster);
-  return placeText(render(access, cluster.namespace, token), path, 0o600, step);
+  if (there?.account.endsWith(`:${account}`) && isGood(there, uid, access) && isPrivate(path)) return false;
+  const token = await requestToken(account, node, uid, cluster);
+  return placeText(render(access, cluster.namespace, account, token), path, 0o600, step);
 }
 
 async function uidOf(node: string, cluster: Cluster): Promise<string> {
@@ -59,19 +62,19 @@ async function uidOf(node: string, cluster: Cluster): Promise<string> {
   return found.metadata.uid!;
 }
 
-async function requestToken(node: string, uid: string, cluster: Cluster): Promise<string> {
+async function requestToken(account: string, node: string, uid: string, cluster: Cluster): Promise<string> {
   const boundObjectRef = { apiVersion: "v1", kind: "Node", name: node, uid };
-  const made = await cluster.create<TokenRequest>(TOKENS, {
+  const made = await cluster.create<TokenRequest>(tokensOf(account), {
     apiVersion: "authentication.k8s.io/v1",
     kind: "TokenRequest",
-    metadata: { name: SERVICE_ACCOUNT },
+    metadata: { name: account },
     spec: { expirationSeconds: LIFE_SECONDS, boundObjectRef },
   });
   return made.status!.token;
 }
 
 /** JSON is YAML. */
-function render({ server, tls }: Access, namespace: string, token: string): string {
+function render({ server, tls }: Access, namespace: string, account: string, token: string): string {
   const cluster = {
     server,
     ...(tls.ca && { "certificate-authority-data": Buffer.from(tls.ca).toString("base64") }),
@@ -82,8 +85,8 @@ function render({ server, tls }: Access, namespace: string, token: string): stri
     apiVersion: "v1",
     kind: "Config",
     clusters: [{ name: "cluster", cluster }],
-    users: [{ name: SERVICE_ACCOUNT, user: { token } }],
-    contexts: [{ name: "node", context: { cluster: "cluster", user: SERVICE_ACCOUNT, namespace } }],
+    users: [{ name: account, user: { token } }],
+    contexts: [{ name: "node", context: { cluster: "cluster", user: account, namespace } }],
     "current-context": "node",
   };
   return `${JSON.stringify(config, null, 2)}\n`;
@@ -93,6 +96,8 @@ interface Written {
   readonly server: string;
   readonly ca: string;
   readonly nodeUid: string;
+  /** `system:serviceaccount:NAMESPACE:NAME` */
+  readonly account: string;
   /** Seconds since 1970. */
   readonly from: number;
   readonly until: number;
@@ -107,6 +112,7 @@ function readToken(text: string | undefined): Written | undefined {
       server: clusters[0].cluster.server,
       ca: clusters[0].cluster["certificate-authority-data"] ?? "",
       nodeUid: claims["kubernetes.io"]?.node?.uid ?? "",
+      account: claims.sub ?? "",
       from: claims.iat,
       until: claims.exp,
     };

@@ -6,6 +6,7 @@ import { pathsFrom } from "../../../cni/node-host.ts";
 import type { NodePolicy } from "../../../ipam/host.ts";
 import type { Cluster } from "../../../ipam/kubernetes/cluster.ts";
 import { readFlatFile } from "../../../ipam/whereabouts/flat-file.ts";
+import { KUBECONFIG } from "../../install/places.ts";
 import type { PlaceOptions } from "./options.ts";
 import { readText } from "./read-text.ts";
 
@@ -40,12 +41,16 @@ export function surroundingsOf(env: Environment): Surroundings {
 
 /**
  * Where addresses are kept: as an option says, else node.json, else KUBECONFIG, else Whereabouts' flat file, else the
- * service account of the pod that this runs in, else the directory of this node.
+ * service account of the pod that this runs in (in the agent's pod before the node's own kubeconfig), else the directory of this node.
  *
  * @throws {Error} when nothing of that is there.
  */
 export function findPlace({ kubeconfig, directory }: PlaceOptions, { paths, policy, env }: Surroundings): Place {
+  const ofPod = { kind: "kubernetes", by: "the service account of this pod" } as const;
+  const isInPod = env["KUBERNETES_SERVICE_HOST"] !== undefined;
   if (directory) return { kind: "directory", path: fromCaller(directory, env), by: "--directory" };
+  // The agent's pod has an account that sees more than the node's executables may.
+  if (isInPod && !kubeconfig && policy.kubeconfig === KUBECONFIG) return ofPod;
   const named = [
     [kubeconfig, "--kubeconfig"],
     [policy.kubeconfig, paths.nodeConfig],
@@ -53,7 +58,7 @@ export function findPlace({ kubeconfig, directory }: PlaceOptions, { paths, poli
     [readFlatFile({}, { policy, readText })?.kubernetes?.kubeconfig, "Whereabouts' flat file"],
   ] as const;
   for (const [path, by] of named) if (path) return { kind: "kubernetes", kubeconfig: fromCaller(path, env), by };
-  if (env["KUBERNETES_SERVICE_HOST"]) return { kind: "kubernetes", by: "the service account of this pod" };
+  if (isInPod) return ofPod;
   const own = policy.directory ?? `${paths.stateDir}/addresses`;
   if (existsSync(own)) return { kind: "directory", path: own, by: "what is on this node" };
   throw new Error(

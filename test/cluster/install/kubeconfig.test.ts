@@ -91,7 +91,8 @@ async function agentIn({ root, env }: Place, log = join(root, "agent.log")): Pro
 const tokenIn = (kubeconfig: string): string => JSON.parse(readFileSync(kubeconfig, "utf8")).users[0].user.token;
 const isGood = async (kubeconfig: string): Promise<boolean> => {
   try {
-    return (await review(tokenIn(kubeconfig))).authenticated === true;
+    const { authenticated, user } = await review(tokenIn(kubeconfig));
+    return authenticated === true && user.username.endsWith(":railnet-node");
   } catch {
     return false; // broken
   }
@@ -110,7 +111,7 @@ const requests = (verb: string, path: string): number =>
     .split("\n")
     .filter((line) => line.includes("system:serviceaccount:kube-system:railnet") && line.includes(`"verb":"${verb}"`))
     .filter((line) => line.includes(path)).length;
-const tokens = (): number => requests("create", "serviceaccounts/railnet/token");
+const tokens = (): number => requests("create", "serviceaccounts/railnet-node/token");
 const looks = (): number => requests("get", `/nodes/${NODE}`);
 
 t.test("railnet agent --install in a pod writes a kubeconfig that is bound to the Node, root's alone", async (t) => {
@@ -125,7 +126,7 @@ t.test("railnet agent --install in a pod writes a kubeconfig that is bound to th
   t.equal(exp - iat, 24 * 3600);
   t.match(await review(token), {
     authenticated: true,
-    user: { username: "system:serviceaccount:kube-system:railnet" },
+    user: { username: "system:serviceaccount:kube-system:railnet-node" },
   });
   t.match(JSON.parse(readFileSync(here.env["RAILNET_NODE_CONFIG"]!, "utf8")), { node: NODE, kubeconfig: "/etc/railnet/kubeconfig" }); // biome-ignore format: one line
   await agent.stop();
@@ -164,6 +165,7 @@ for (const [what, change, isReplaced] of [
   ["a broken file", ({ kubeconfig }: Place) => writeFileSync(kubeconfig, "{"), true],
   ["a file that others can read", ({ kubeconfig }: Place) => chmodSync(kubeconfig, 0o644), true],
   ["a token of a Node object that is no more", renewNode, true],
+  ["a token of the agent's own account", ofAgent, true],
 ] as const)
   t.test(`railnet agent --install ${isReplaced ? "replaces" : "keeps"} ${what}`, async (t) => {
     const here = place();
@@ -183,6 +185,17 @@ for (const [what, change, isReplaced] of [
 async function renewNode(): Promise<void> {
   await api.raw.delete(`/api/v1/nodes/${NODE}`);
   await node();
+}
+
+/** As versions before wrote it. */
+async function ofAgent({ kubeconfig }: Place): Promise<void> {
+  const config = JSON.parse(readFileSync(kubeconfig, "utf8"));
+  const { metadata } = await api.raw.get(`/api/v1/nodes/${NODE}`);
+  const boundObjectRef = { apiVersion: "v1", kind: "Node", name: NODE, uid: metadata.uid };
+  const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds: 86_400, boundObjectRef } }; // biome-ignore format: one line
+  const { status } = await api.raw.post("/api/v1/namespaces/kube-system/serviceaccounts/railnet/token", body);
+  config.users[0].user.token = status.token;
+  writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 });
 }
 
 t.test(

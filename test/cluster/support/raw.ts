@@ -19,8 +19,12 @@ export interface RawOptions {
   readonly token?: string;
 }
 
-const PLURALS: Readonly<Record<string, string>> = { NetworkAttachmentDefinition: "network-attachment-definitions" };
-const CLUSTER_WIDE = /^(Namespace|Node|ClusterRole|ClusterRoleBinding|CustomResourceDefinition)$/;
+const PLURALS: Readonly<Record<string, string>> = {
+  NetworkAttachmentDefinition: "network-attachment-definitions",
+  ValidatingAdmissionPolicy: "validatingadmissionpolicies",
+};
+const CLUSTER_WIDE =
+  /^(Namespace|Node|ClusterRole|ClusterRoleBinding|CustomResourceDefinition|ValidatingAdmissionPolicy(Binding)?)$/;
 
 /** `/api/v1/namespaces/default/pods/x` of an object. */
 export function pathOf({ apiVersion, kind, metadata }: Json): string {

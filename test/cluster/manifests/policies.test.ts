@@ -1,0 +1,254 @@
+import t, { type Test } from "tap";
+import { OBJECTS } from "../kubernetes/support/reservation.ts";
+import { ApiServer } from "../support/api-server.ts";
+import { installAgent, installCrds, installPolicies, waitFor } from "../support/install.ts";
+import { makeNode } from "../support/objects.ts";
+import { type Json, pathOf } from "../support/raw.ts";
+
+// What somebody can do who has stolen all credentials of node-a: every right that the rules give them is tried, on what is
+// another node's and the control plane's.
+
+t.setTimeout(120_000);
+const api = await ApiServer.start({ small: false });
+t.teardown(() => api.stop());
+await installCrds(api.raw);
+await installAgent(api);
+await installPolicies(api);
+const SYSTEM = "/api/v1/namespaces/kube-system";
+const [MINE, OTHER] = ["node-a", "node-b"] as const;
+
+/** A token of the agent's pod on a node, as the kubelet gets it. */
+async function ofPod(node: string): Promise<string> {
+  await makeNode(api.raw, node);
+  const name = `railnet-${node}`;
+  const spec = { nodeName: node, serviceAccountName: "railnet", containers: [{ name: "agent", image: "none" }] };
+  const { metadata } = await api.raw.apply({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "kube-system" }, spec }); // biome-ignore format: one line
+  return requestToken("railnet", { apiVersion: "v1", kind: "Pod", name, uid: metadata.uid });
+}
+const requestToken = async (account: string, boundObjectRef: object): Promise<string> =>
+  (await api.raw.post(`${SYSTEM}/serviceaccounts/${account}/token`, tokenRequest({ boundObjectRef }))).status.token;
+const tokenRequest = (spec: object): Json => ({
+  apiVersion: "authentication.k8s.io/v1",
+  kind: "TokenRequest",
+  spec: { expirationSeconds: 3600, ...spec },
+});
+const nodeRef = async (name: string) => {
+  const { metadata } = await api.raw.get(`/api/v1/nodes/${name}`);
+  return { apiVersion: "v1", kind: "Node", name, uid: metadata.uid };
+};
+
+const agents = { [MINE]: await ofPod(MINE), [OTHER]: await ofPod(OTHER) };
+const executables = await requestToken("railnet-node", await nodeRef(MINE));
+
+const whereabouts = (kind: string, name: string, rest: Json, metadata: Json = {}): Json => ({
+  apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+  kind,
+  metadata: { name, namespace: "kube-system", ...metadata },
+  ...rest,
+});
+const reservation = (name: string, node: string | undefined, podref = `default/of-${node}`): Json =>
+  whereabouts("OverlappingRangeIPReservation", name, { spec: { podref, ifname: "net1", containerid: "c" } }, node === undefined ? {} : { labels: { "railnet.io/node": node } }); // biome-ignore format: one line
+const lease = (name: string, holderIdentity: string): Json => ({
+  apiVersion: "coordination.k8s.io/v1",
+  kind: "Lease",
+  metadata: { name, namespace: "kube-system" },
+  spec: { holderIdentity, leaseDurationSeconds: 30 },
+});
+const configMap = (name: string, data: object): Json => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name, namespace: "kube-system" },
+  data,
+});
+const event = (name: string, host: string): Json => ({
+  apiVersion: "v1",
+  kind: "Event",
+  metadata: { name, namespace: "default" },
+  involvedObject: { kind: "Pod", namespace: "default", name: "x" },
+  reason: "Test",
+  message: `of ${host}`,
+  type: "Normal",
+  source: { component: "railnet", host },
+});
+
+/** What is not node-a's. */
+const foreign: readonly Json[] = [
+  reservation("10.0.0.2", OTHER),
+  reservation("10.0.0.3", undefined),
+  whereabouts("IPPool", "10.0.0.0-24", { spec: { range: "10.0.0.0/24", allocations: { 2: { id: "c", podref: "default/of-node-b", ifname: "net1" } } } }, { annotations: { "railnet.io/adopted": "true" } }), // biome-ignore format: one line
+  whereabouts("NodeSlicePool", "rail0", { spec: { range: "10.8.0.0/16", sliceSize: "/24" }, status: { allocations: [{ nodeName: OTHER, sliceRange: "10.8.0.0/24" }, { nodeName: "", sliceRange: "10.8.1.0/24" }] } }), // biome-ignore format: one line
+  lease("kube-controller-manager", "control-plane_1"),
+  lease("railnet-leader", `${OTHER}_1`),
+  lease(`railnet-node-${OTHER}`, OTHER),
+  configMap("other", { key: "value" }),
+  configMap("railnet-config", { rails: "[]", whereabouts: "absent" }),
+  event("other", OTHER),
+];
+for (const object of foreign) await api.raw.apply(object);
+
+/** Objects that would be new: what somebody else would be taken for by. */
+const forged: readonly Json[] = [
+  reservation("10.0.0.9", OTHER),
+  reservation("10.0.0.10", undefined),
+  { ...reservation("10.0.0.11", MINE), metadata: { ...reservation("10.0.0.11", MINE).metadata, annotations: { "railnet.io/node": OTHER } } }, // biome-ignore format: one line
+  whereabouts("IPPool", "10.9.0.0-24", {
+    spec: { range: "10.9.0.0/24", allocations: { 1: { id: "x", podref: "a/b" } } },
+  }),
+  whereabouts("NodeSlicePool", "rail9", { spec: { range: "10.8.0.0/16", sliceSize: "/24" }, status: { allocations: [{ nodeName: OTHER, sliceRange: "10.8.0.0/24" }] } }), // biome-ignore format: one line
+  lease("kube-scheduler", "x"),
+  lease("railnet-node-node-c", "node-c"),
+  configMap("coredns", { Corefile: "mine" }),
+  event("forged", OTHER),
+];
+const isThere = async (object: Json) => (await api.raw.request("GET", pathOf(object))).status === 200;
+const version = async (object: Json): Promise<string> => {
+  const { metadata } = await api.raw.get(pathOf(object));
+  return `${metadata.uid} ${metadata.resourceVersion}`;
+};
+
+interface Rule {
+  readonly verbs: readonly string[];
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+}
+async function rulesOf(token: string, namespace: string): Promise<Rule[]> {
+  const body = { apiVersion: "authorization.k8s.io/v1", kind: "SelfSubjectRulesReview", spec: { namespace } };
+  const path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+  return (await api.raw.request("POST", path, { body, token })).body.status.resourceRules;
+}
+
+/** Every account has these; they change nothing. */
+const HARMLESS = /^(selfsubject(access|rules)reviews|selfsubjectreviews)$/;
+/** Rights of a node's credentials that change something: anything else in the rules fails the test. */
+const KNOWN: Readonly<Record<string, RegExp>> = {
+  overlappingrangeipreservations: /^(create|patch|delete)$/,
+  ippools: /^(create|patch)$/,
+  nodeslicepools: /^(create|update|patch|delete)$/,
+  leases: /^(create|update|patch|delete)$/,
+  configmaps: /^(create|update|patch)$/,
+  "serviceaccounts/token": /^create$/,
+  events: /^(create|patch)$/,
+  leaders: /^lead$/,
+};
+const READS = /^(get|list|watch)$/;
+
+async function tryEverything(t: Test, token: string): Promise<void> {
+  for (const namespace of ["kube-system", "default"])
+    for (const { verbs, resources } of await rulesOf(token, namespace))
+      for (const resource of resources.filter((one) => !HARMLESS.test(one)))
+        for (const verb of verbs.filter((one) => !READS.test(one)))
+          t.match(verb, KNOWN[resource] ?? /no such right/, `${verb} ${resource} in ${namespace} is tried below`);
+  const patches: readonly [string, unknown][] = [
+    ["application/merge-patch+json", { metadata: { labels: { "railnet.io/node": MINE } } }],
+    ["application/merge-patch+json", { metadata: { annotations: { "railnet.io/node": MINE, "railnet.io/adopted": null } } }],
+    ["application/merge-patch+json", { spec: { allocations: null, range: "10.0.0.0/8", holderIdentity: `${MINE}_1`, podref: "a/b" } }],
+    ["application/merge-patch+json", { spec: { allocations: { 2: null, 3: { id: "c", podref: "a/b" } } } }],
+    ["application/merge-patch+json", { data: { rails: "[1]", other: "x" }, message: "mine", source: { host: MINE } }],
+    ["application/json-patch+json", [{ op: "add", path: "/metadata/finalizers", value: ["railnet.io/mine"] }]],
+    ["application/json-patch+json", [{ op: "replace", path: "/status/allocations/0/nodeName", value: MINE }]],
+    ["application/merge-patch+json", { status: { allocations: [] } }],
+  ]; // biome-ignore format: rows
+  for (const object of foreign) {
+    const before = await version(object);
+    const what = `${object.kind} ${object.metadata.name}`;
+    for (const [contentType, body] of patches) {
+      const { status } = await api.raw.request("PATCH", pathOf(object), { body, contentType, token });
+      if ((await version(object)) !== before) t.fail(`PATCH ${what} ${JSON.stringify(body)}: ${status}`);
+    }
+    const now = await api.raw.get(pathOf(object));
+    const changed = { ...now, metadata: { ...now.metadata, labels: { "railnet.io/node": MINE } } };
+    await api.raw.request("PUT", pathOf(object), { body: changed, token });
+    await api.raw.request("DELETE", pathOf(object), { token });
+    await api.raw.request("DELETE", pathOf(object).replace(/\/[^/]*$/, ""), { token });
+    t.equal(await version(object), before, `${what} is as it was`);
+  }
+  for (const object of forged) {
+    const { status, body } = await api.raw.request("POST", pathOf(object).replace(/\/[^/]*$/, ""), {
+      body: object,
+      token,
+    });
+    t.equal(status, 403, `POST ${object.kind} ${object.metadata.name}: ${body.message}`);
+    t.notOk(await isThere(object));
+  }
+  await tryTokens(t, token);
+}
+
+async function tryTokens(t: Test, token: string): Promise<void> {
+  const own = await nodeRef(MINE);
+  const requests: readonly [string, object][] = [
+    ["railnet", { boundObjectRef: own }],
+    ["railnet", {}],
+    ["default", {}],
+    ["railnet-node", {}],
+    ["railnet-node", { boundObjectRef: await nodeRef(OTHER) }],
+    ["railnet-node", { boundObjectRef: own, expirationSeconds: 10 * 365 * 86_400 }],
+  ];
+  for (const [account, spec] of requests) {
+    const path = `${SYSTEM}/serviceaccounts/${account}/token`;
+    const { status } = await api.raw.request("POST", path, { body: tokenRequest(spec), token });
+    t.equal(status, 403, `a token of ${account} ${JSON.stringify(spec)}`);
+  }
+}
+
+/** Rules and policies are in force a moment after they were made. */
+const isInForce = (token: string) =>
+  waitFor("the policies are in force", async () => {
+    const { status } = await api.raw.request("DELETE", `${pathOf(foreign[0]!)}?dryRun=All`, { token });
+    return status === 403;
+  });
+
+/** What a node does to its own. */
+async function tryOwn(t: Test, token: string): Promise<void> {
+  const own = reservation("10.0.0.77", MINE);
+  t.equal((await api.raw.request("POST", `${OBJECTS}/overlappingrangeipreservations`, { body: own, token })).status, 201);
+  const body = { spec: { containerid: "d" } };
+  const patched = await api.raw.request("PATCH", pathOf(own), { body, contentType: "application/merge-patch+json", token });
+  t.equal(patched.status, 200);
+  t.equal((await api.raw.request("DELETE", pathOf(own), { token })).status, 200);
+  const pool = whereabouts("IPPool", `10.77.${token.length % 200}.0-24`, { spec: { range: "10.77.0.0/24", allocations: {} } }); // biome-ignore format: one line
+  t.equal((await api.raw.request("POST", `${OBJECTS}/ippools`, { body: pool, token })).status, 201);
+  await api.raw.delete(pathOf(pool));
+  for (const [nodeName, was] of [[MINE, ""], ["", MINE]]) {
+    const path = "/status/allocations/1/nodeName";
+    const take = [{ op: "test", path, value: was }, { op: "replace", path, value: nodeName }];
+    const taken = await api.raw.request("PATCH", `${OBJECTS}/nodeslicepools/rail0`, { body: take, contentType: "application/json-patch+json", token });
+    t.equal(taken.status, 200, "a free slice");
+  }
+} // biome-ignore format: rows
+
+t.test("the token of a node's executables reaches its own node's addresses, and nothing else", async (t) => {
+  await isInForce(executables);
+  await tryEverything(t, executables);
+  await tryOwn(t, executables);
+});
+
+t.test("an agent's token of a node that may not lead reaches its own node's addresses, and nothing else", async (t) => {
+  const role = await api.raw.get("/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/railnet");
+  const rules = role.rules.map((rule: Rule) => (rule.resources.includes("leaders") ? { ...rule, resourceNames: [OTHER] } : rule)); // biome-ignore format: one line
+  await api.raw.merge("/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/railnet", { rules });
+  await isInForce(agents[MINE]);
+  await tryEverything(t, agents[MINE]);
+  await tryOwn(t, agents[MINE]);
+  const report = await api.raw.request("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases", { body: lease(`railnet-node-${MINE}`, MINE), token: agents[MINE] }); // biome-ignore format: one line
+  t.equal(report.status, 201, "it reports");
+  const said = await api.raw.request("POST", "/api/v1/namespaces/default/events", { body: event("own", MINE), token: agents[MINE] }); // biome-ignore format: one line
+  t.equal(said.status, 201, "it says what happened");
+  const body = tokenRequest({ boundObjectRef: await nodeRef(MINE), expirationSeconds: 86_400 });
+  const asked = await api.raw.request("POST", `${SYSTEM}/serviceaccounts/railnet-node/token`, { body, token: agents[MINE] }); // biome-ignore format: one line
+  t.equal(asked.status, 201, "and keeps the kubeconfig of its node");
+});
+
+t.test("an agent of a node that may lead frees, records and says whether Whereabouts is there", async (t) => {
+  const token = agents[OTHER];
+  const body = { data: { whereabouts: "coexist" } };
+  const contentType = "application/merge-patch+json";
+  t.equal((await api.raw.request("DELETE", pathOf(reservation("10.0.0.3", undefined)), { token })).status, 200);
+  t.equal((await api.raw.request("PATCH", `${SYSTEM}/configmaps/railnet-config`, { body, contentType, token })).status, 200);
+  const rails = { data: { rails: "[1]" } };
+  t.equal((await api.raw.request("PATCH", `${SYSTEM}/configmaps/railnet-config`, { body: rails, contentType, token })).status, 403);
+  const record = { spec: { allocations: { 2: null } } };
+  t.equal((await api.raw.request("PATCH", `${OBJECTS}/ippools/10.0.0.0-24`, { body: record, contentType, token })).status, 200);
+  t.equal((await api.raw.request("DELETE", pathOf(lease(`railnet-node-${OTHER}`, OTHER)), { token })).status, 200);
+  t.equal((await api.raw.request("DELETE", pathOf(lease("kube-controller-manager", "")), { token })).status, 403);
+}); // biome-ignore format: rows
