@@ -10,7 +10,7 @@ import { writeTree } from "./support/crash-states.ts";
 import { DiskTracer } from "./support/disk-trace.ts";
 import { World } from "./support/world.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(1_200_000);
 const root = mkdtempSync(join(tmpdir(), "railnet-cut-"));
 t.teardown(() => rmSync(root, { recursive: true }));
 const tracer = new DiskTracer(root);
