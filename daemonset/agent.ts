@@ -15,6 +15,7 @@ import { serveHealth } from "./health.ts";
 import type { InstallOptions } from "./install/install.ts";
 import { checkHostRoot, startInstalling } from "./install/start.ts";
 import { Lane } from "./lane.ts";
+import { Lanes } from "./lanes.ts";
 import type { LevelledLog } from "./log.ts";
 import { Observation } from "./observation.ts";
 import { takePriority } from "./priority.ts";
@@ -82,11 +83,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     hasAccount,
     ...(step && { step }),
   });
-  const thread = new Worker("./daemonset/kernel-worker.ts", { smol: true });
-  const lane = new Lane(thread, observation.ofParts(addresses.answer), (why) => {
-    log.warn({ why }, "the kernel thread ended: the agent ends too, and its successor reads the journal");
-    process.exit(1);
-  });
+  const open = () =>
+    new Lane(
+      new Worker("./daemonset/kernel-worker.ts", { smol: true }),
+      observation.ofParts(addresses.answer),
+      (why) => {
+        log.warn({ why }, "a kernel thread ended: the agent ends too, and its successor reads the journal");
+        process.exit(1);
+      },
+    );
+  const lane = new Lanes({ sysfs: paths.sysfs, open, log });
   const control = observation.watch({ lane, addresses, node: policy.node ?? hostname() });
   const reconcile = async () => observation.repaired(await lane.reconcile());
   const stopReconciling = await keepReconciling(reconcile, onHost(paths.hostRoot, netnsDir), reconcileSeconds, log);
@@ -124,7 +130,7 @@ const byName =
 
 /** Verbs that need no kernel are answered here, also while the kernel thread is stuck. */
 const onLane =
-  (lane: Lane): Handler =>
+  (lane: Lanes): Handler =>
   async (request, signal) => {
     if (request.env.CNI_COMMAND === "VERSION") return dispatch(sriov, request, undefined as never);
     if (isRdmaName(request.name)) return dispatch(rdmaAlias, request, undefined);

@@ -38,6 +38,9 @@ const host = createHost({
   afterwards: (work) => void setImmediate(work),
 });
 
+// What the first ADD would else wait for.
+void Promise.all([import("../cni/add.ts"), import("../cni/del.ts")]);
+
 /** Another IPAM plugin runs on the host: its files and libraries are there. */
 function execIn(hostRoot: string): Exec {
   return hostRoot === "/" ? execCommand : execOnHost(join(dirname(process.execPath), "railnet-host-exec"));
@@ -63,7 +66,7 @@ async function answer(job: Extract<Job, { kind: "request" | "reconcile" }>): Pro
   try {
     return job.kind === "request"
       ? { response: await handle(job.id, job.request) }
-      : { repairs: await reconcile(host) };
+      : { repairs: await reconcile(host, job.scope) };
   } catch (error) {
     return { error: String(error) };
   }

@@ -1,11 +1,12 @@
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import type { LogLevel } from "./log.ts";
 import type { Repair } from "./reconcile/plan.ts";
+import type { Scope } from "./reconcile/scope.ts";
 
 /** Work for the thread that talks to the kernel. `abort` names the job that its caller gave up. */
 export type Job =
   | { readonly kind: "request"; readonly id: number; readonly request: CniRequest }
-  | { readonly kind: "reconcile"; readonly id: number }
+  | { readonly kind: "reconcile"; readonly id: number; readonly scope: Scope }
   | { readonly kind: "ping"; readonly id: number }
   | { readonly kind: "log-level"; readonly level: LogLevel }
   | { readonly kind: "abort"; readonly id: number }
@@ -27,10 +28,7 @@ export interface Question {
 
 export type AnswerQuestion = (request: CniRequest, signal: AbortSignal) => Promise<CniResponse>;
 
-/**
- * A worker thread for everything that blocks in the kernel: a netns move takes 20 to 100 ms, firmware seconds. One is
- * enough: rtnetlink serialises most of it anyway (4 ADDs on 4 PFs take as long as on one).
- */
+/** A worker thread for everything that blocks in the kernel: a netns move takes 20 to 100 ms, firmware seconds. */
 export class Lane {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
@@ -66,8 +64,8 @@ export class Lane {
     }
   }
 
-  async reconcile(): Promise<readonly Repair[]> {
-    return (await this.#run({ kind: "reconcile", id: this.#next++ })).repairs ?? [];
+  async reconcile(scope: Scope): Promise<readonly Repair[]> {
+    return (await this.#run({ kind: "reconcile", id: this.#next++, scope })).repairs ?? [];
   }
 
   /** How long the thread has owed a sign of life; asks it for one, unless it does. */

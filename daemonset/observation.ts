@@ -8,7 +8,7 @@ import { failedAdd } from "./events/failed-add.ts";
 import { EventRecorder } from "./events/recorder.ts";
 import type { Health } from "./health.ts";
 import type { RailNames } from "./inventory/rails.ts";
-import type { Lane } from "./lane.ts";
+import type { Lanes } from "./lanes.ts";
 import type { LevelledLog, LogLevel } from "./log.ts";
 import { followLogLevel } from "./log-level.ts";
 import { Metrics } from "./metrics/metrics.ts";
@@ -26,7 +26,7 @@ export interface ObservationOptions {
 
 /** What is observed. */
 export interface Observed {
-  readonly lane: Pick<Lane, "silentMs" | "setLogLevel">;
+  readonly lane: Pick<Lanes, "silentMs" | "setLogLevel">;
   readonly addresses: Pick<Addresses, "counters" | "pending" | "refused">;
   /** Name of this node in the cluster. */
   readonly node: string;

@@ -35,6 +35,10 @@ export class Debts {
     this.#files.forget(`${pci}.json`);
   }
 
+  all(): Debt[] {
+    return this.#files.select(() => true);
+  }
+
   sweep(onTorn: (torn: Torn) => void): Generator<Debt> {
     return this.#files.sweep(onTorn);
   }

@@ -41,6 +41,9 @@ export function pfOf(root: string, vfPci: string): (Pf & { readonly vf: number }
   return { name, pci, vf: Number(virtfn.slice("virtfn".length)) };
 }
 
+/** PCI address of a VF's PF; undefined for what is no VF. */
+export const pfPciOf = (root: string, vfPci: string): string | undefined => target(join(device(root, vfPci), "physfn"));
+
 /** Link of a function in the network namespace that this sysfs shows. */
 export const netdevOf = (root: string, pci: string): string | undefined => linkOf(device(root, pci));
 

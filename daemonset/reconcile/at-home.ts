@@ -12,12 +12,17 @@ import { listPfs, vfsOf } from "../../cni/kernel/sysfs.ts";
  * Looks at every VF that is in the host's namespace and nobody's: notes what it is, and finds those that came back from
  * a pod and whose record is lost. A VF whose lock is held is somebody's running work.
  *
+ * @param isWithin by PCI address, which PFs are looked at.
  * @param onStray called with the VF's lock held.
  */
-export async function lookAtHome(host: Host, onStray: (stray: Attachment) => Promise<void>): Promise<void> {
+export async function lookAtHome(
+  host: Host,
+  isWithin: (pf: string) => boolean,
+  onStray: (stray: Attachment) => Promise<void>,
+): Promise<void> {
   const { sysfs, stateDir } = host.paths;
   const busy = new Journal(stateDir).devices().union(new Debts(stateDir).devices());
-  for (const { name, pci: pfPci } of listPfs(sysfs))
+  for (const { name, pci: pfPci } of listPfs(sysfs).filter(({ pci }) => isWithin(pci)))
     for (const [vf, pci] of vfsOf(sysfs, pfPci).entries()) {
       if (!busy.has(pci)) await look({ pci, pf: { name, pci: pfPci, vf } }, host, onStray);
       await nextTurn(); // requests come between: there may be hundreds of VFs

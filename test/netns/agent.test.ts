@@ -79,6 +79,25 @@ t.test("railnet agent answers VERSION, /healthz and an ADD's caller's end while 
   }),
 );
 
+t.test("railnet agent attaches on one rail while the kernel is stuck on another, and reconciles there", (t) =>
+  unchanged(t, world, "shim", async () => {
+    const [a, b] = [world.attachment(pod), world.attachment(pod, { deviceID: world.vfs[4]!.pci }, { ifname: "net2" })];
+    const agent = await world.agent();
+    world.faults("add-moved hang 20000");
+    const stuck = world.call("shim", "ADD", a);
+    await until("one kernel thread hangs", async () => (await inside(pod)).links.includes("net1"));
+    world.faults();
+    t.equal((await world.call("shim", "ADD", b)).exit, 0);
+    t.equal((await world.call("shim", "DEL", b)).exit, 0);
+    t.equal(await agent.get("/readyz"), "200");
+    t.ok(await isPending(stuck), "all of it before the stuck call returned");
+    await world.noAgent("leave its socket"); // kill -9: the hang would take 20 s
+    await stuck;
+    await world.agent();
+    t.equal((await world.call("shim", "DEL", a)).exit, 0);
+  }),
+);
+
 t.test("railnet agent that is told to stop answers what is in flight; its successor waits, then serves", (t) =>
   unchanged(t, world, "shim", async () => {
     const first = await world.agent();

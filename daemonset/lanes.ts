@@ -1,0 +1,122 @@
+import type { Log } from "../cni/host.ts";
+import { pfPciOf } from "../cni/kernel/sysfs.ts";
+import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import { attachmentKey } from "../cni/records/record-files.ts";
+import { factsOf } from "./calls/facts.ts";
+import type { Lane } from "./lane.ts";
+import type { LogLevel } from "./log.ts";
+import type { Repair } from "./reconcile/plan.ts";
+import type { Scope } from "./reconcile/scope.ts";
+
+export interface LanesOptions {
+  readonly sysfs: string;
+  /** Starts a thread. */
+  readonly open: () => Lane;
+  readonly log: Log;
+  /** A run of the reconciler ends after this time; what a lane found later comes with the next one. */
+  readonly patienceMs?: number;
+}
+
+const PATIENCE_MS = 20_000;
+/** Firmware takes seconds; a thread that is silent for longer waits for something that is stuck. */
+const SILENT_MS = 30_000;
+
+/**
+ * A lane for each PF, made with its first VF that is asked for, and one for all else: a NIC whose firmware takes a minute for
+ * a command, or never answers, keeps no other rail waiting.
+ */
+export class Lanes {
+  readonly #options: LanesOptions;
+  readonly #common: Lane;
+  readonly #ofPf = new Map<string, Lane>();
+  /** Lanes that have not ended their last run of the reconciler. */
+  readonly #reconciling = new Set<Lane>();
+  /** Where ADDs run, so that a DEL of the same attachment, whatever it names, comes to the one that it ends. */
+  readonly #adding = new Map<string, Lane>();
+  #late: Repair[] = [];
+  #level: LogLevel | undefined;
+
+  constructor(options: LanesOptions) {
+    this.#options = options;
+    this.#common = options.open();
+  }
+
+  /** @throws {Error} only for a defect of the thread; what a verb throws is in the response. */
+  async request(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
+    const { pci, verb, containerID, ifname } = factsOf(request);
+    const key = attachmentKey(containerID, ifname);
+    const lane = this.#adding.get(key) ?? this.#laneOf(pci);
+    if (verb !== "ADD") return lane.request(request, signal);
+    this.#adding.set(key, lane);
+    try {
+      return await lane.request(request, signal);
+    } finally {
+      this.#adding.delete(key);
+    }
+  }
+
+  /** Every lane puts its own attachments right. One that is stuck is not waited for, nor asked again meanwhile. */
+  async reconcile(): Promise<readonly Repair[]> {
+    const pfs = [...this.#ofPf.keys()];
+    const runs = [...this.#ofPf].map(([pf, lane]) => this.#reconcileOne(lane, { pf }));
+    runs.push(this.#reconcileOne(this.#common, { except: pfs }));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, this.#options.patienceMs ?? PATIENCE_MS);
+    try {
+      await Promise.race([Promise.all(runs), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+    this.#nameStuck();
+    return this.#late.splice(0);
+  }
+
+  /** Of the common lane: a PF that is stuck does not make the agent unhealthy, since another agent could do no more. */
+  silentMs(): number {
+    return this.#common.silentMs();
+  }
+
+  setLogLevel(level: LogLevel): void {
+    this.#level = level;
+    for (const lane of this.#all()) lane.setLogLevel(level);
+  }
+
+  terminate(): void {
+    for (const lane of this.#all()) lane.terminate();
+  }
+
+  #all = (): Lane[] => [this.#common, ...this.#ofPf.values()];
+
+  /** What names no VF of this node goes the common way, and is refused there. */
+  #laneOf(pci: string): Lane {
+    const pf = pci === "" ? undefined : pfPciOf(this.#options.sysfs, pci);
+    if (pf === undefined) return this.#common;
+    const known = this.#ofPf.get(pf);
+    if (known) return known;
+    const lane = this.#options.open();
+    if (this.#level) lane.setLogLevel(this.#level);
+    this.#ofPf.set(pf, lane);
+    return lane;
+  }
+
+  async #reconcileOne(lane: Lane, scope: Scope): Promise<void> {
+    if (this.#reconciling.has(lane)) return;
+    this.#reconciling.add(lane);
+    try {
+      this.#late.push(...(await lane.reconcile(scope)));
+    } finally {
+      this.#reconciling.delete(lane);
+    }
+  }
+
+  #nameStuck(): void {
+    for (const [pf, lane] of this.#ofPf) {
+      const silentMs = Math.round(lane.silentMs());
+      if (silentMs > SILENT_MS)
+        this.#options.log.warn(
+          { pf, silentMs },
+          "the kernel does not answer for a PF: firmware or driver is stuck (dmesg)",
+        );
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import t, { type Test } from "tap";
+import type { CniRequest } from "../../cni/protocol/request.ts";
+import { type Job, Lane } from "../../daemonset/lane.ts";
+import { Lanes } from "../../daemonset/lanes.ts";
+import { KeptLog } from "./support/log.ts";
+import { PfTree } from "./support/pf-tree.ts";
+
+const A = "0000:a0:00.0";
+const B = "0000:b0:00.0";
+
+/** Threads that keep their jobs until they are told to answer. */
+class Threads {
+  readonly tree: PfTree;
+  readonly lanes: Lanes;
+  readonly log = new KeptLog();
+  readonly jobs: Job[][] = [];
+  readonly #workers: Worker[] = [];
+
+  constructor(t: Test) {
+    this.tree = new PfTree(t.testdir());
+    for (const [pci, netdev] of [
+      [A, "ens1"],
+      [B, "ens2"],
+    ] as const) {
+      this.tree.addPf({ pci, netdev });
+      this.tree.writeNumVfs(pci, 2);
+    }
+    this.lanes = new Lanes({ sysfs: this.tree.root, open: () => this.#open(), log: this.log, patienceMs: 50 });
+  }
+
+  /** Answers all that a thread was asked. */
+  answer(thread: number, answer: object = {}): void {
+    for (const job of this.jobs[thread]!.splice(0))
+      if ("id" in job) this.#workers[thread]!.onmessage?.({ data: { id: job.id, ...answer } } as MessageEvent);
+  }
+
+  ask(verb: string, vf: string | undefined, containerId = "c"): Promise<unknown> {
+    const env = { CNI_COMMAND: verb, CNI_CONTAINERID: containerId, CNI_IFNAME: "net1" };
+    const request = { name: "railnet-sriov", env, stdin: JSON.stringify({ deviceID: vf }) } as CniRequest;
+    return this.lanes.request(request, new AbortController().signal);
+  }
+
+  #open(): Lane {
+    const jobs: Job[] = [];
+    const worker = { postMessage: (job: Job) => void jobs.push(job), terminate() {} } as unknown as Worker;
+    this.jobs.push(jobs);
+    this.#workers.push(worker);
+    return new Lane(
+      worker,
+      async () => ({ exit: 0, stdout: "", stderr: "" }),
+      () => {},
+    );
+  }
+}
+
+const kinds = (jobs: readonly Job[] | undefined) => jobs?.map(({ kind }) => kind);
+
+t.test("Lanes gives each PF a lane of its own, so that one that is stuck delays no other", async (t) => {
+  const threads = new Threads(t);
+  const [a] = threads.tree.vfs(A) as [string];
+  const [b, b1] = threads.tree.vfs(B) as [string, string];
+  void threads.ask("ADD", a, "stuck");
+  const answered = threads.ask("ADD", b, "x");
+  threads.answer(2, { response: { exit: 0, stdout: "{}", stderr: "" } });
+  t.match(await answered, { exit: 0 });
+  void threads.ask("DEL", b1, "y");
+  void threads.ask("GC", undefined);
+  void threads.ask("ADD", "0000:ff:00.0", "none");
+  t.same(threads.jobs.map(kinds), [["request", "request"], ["request"], ["request"]]);
+});
+
+t.test("Lanes sends a DEL to the lane where the ADD runs that it ends, whatever VF it names", async (t) => {
+  const threads = new Threads(t);
+  const [a] = threads.tree.vfs(A) as [string];
+  const [b] = threads.tree.vfs(B) as [string];
+  const adding = threads.ask("ADD", a);
+  void threads.ask("DEL", b);
+  void threads.ask("DEL", undefined);
+  t.same(threads.jobs.map(kinds), [[], ["request", "request", "request"]]);
+  threads.answer(1, { response: {} });
+  await adding;
+  void threads.ask("DEL", b);
+  t.same(threads.jobs.map(kinds), [[], [], ["request"]], "afterwards by its VF again");
+});
+
+t.test("reconcile() has each lane look at its own, and waits for none that is stuck", async (t) => {
+  const threads = new Threads(t);
+  const [a] = threads.tree.vfs(A) as [string];
+  const [b] = threads.tree.vfs(B) as [string];
+  for (const vf of [a, b]) void threads.ask("CHECK", vf);
+  for (const thread of [1, 2]) threads.answer(thread, { response: {} });
+  const first = threads.lanes.reconcile();
+  t.same(
+    threads.jobs.map((jobs) => jobs.map((job) => "scope" in job && job.scope)),
+    [[{ except: [A, B] }], [{ pf: A }], [{ pf: B }]],
+  );
+  threads.answer(0, { repairs: ["common"] });
+  threads.answer(2, { repairs: ["b"] });
+  t.same((await first).toSorted(), ["b", "common"], "without the one of A");
+  const second = threads.lanes.reconcile();
+  t.equal(threads.jobs[1]!.filter(({ kind }) => kind === "reconcile").length, 1, "it is not asked twice");
+  threads.answer(0);
+  threads.answer(2);
+  threads.answer(1, { repairs: ["a"] });
+  t.same(await second, ["a"], "what it found late is told");
+});
