@@ -19,6 +19,7 @@ import { Lanes } from "./lanes.ts";
 import type { LevelledLog } from "./log.ts";
 import { Observation } from "./observation.ts";
 import { takePriority } from "./priority.ts";
+import { debtSigns } from "./reconcile/debt-signs.ts";
 import { AgentServer, type Handler } from "./server.ts";
 
 /** How an agent is started. */
@@ -60,7 +61,7 @@ const RETRY_MS = 5_000;
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { health: address, configDir, reconcileSeconds, graceSeconds, install, step, log } = options;
   const paths = { ...PATHS, ...options.paths };
-  const { runDir, netnsDir } = paths;
+  const { runDir } = paths;
   takePriority(log); // before there is another thread
   const observation = new Observation({ paths, configDir, log });
   const { health, recorder, countRequest } = observation;
@@ -95,7 +96,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const lane = new Lanes({ sysfs: paths.sysfs, open, log });
   const control = observation.watch({ lane, addresses, node: policy.node ?? hostname() });
   const reconcile = async () => observation.repaired(await lane.reconcile());
-  const stopReconciling = await keepReconciling(reconcile, onHost(paths.hostRoot, netnsDir), reconcileSeconds, log);
+  const stopReconciling = await keepReconciling(reconcile, () => signsOfChange(paths), reconcileSeconds, log);
   const kernel = observation.of(onLane(lane), { log: false });
   const ipam = observation.of(addresses.answer, { log: true });
   const server = new AgentServer(byName({ kernel, ipam, control }), log);
@@ -161,13 +162,12 @@ async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {
  */
 async function keepReconciling(
   reconcile: () => Promise<void>,
-  netnsDir: string,
+  signs: () => string,
   seconds: number,
   log: Log,
 ): Promise<() => void> {
-  const changed = () => statSync(netnsDir, { throwIfNoEntry: false })?.mtimeMs;
   let settling: NodeJS.Timeout | undefined;
-  let seen = changed();
+  let seen = signs();
   let busy = false;
   const run = async () => {
     if (busy) return;
@@ -183,7 +183,7 @@ async function keepReconciling(
   };
   await run();
   const looking = setInterval(() => {
-    const now = changed();
+    const now = signs();
     if (now === seen) return;
     seen = now;
     clearTimeout(settling);
@@ -195,6 +195,12 @@ async function keepReconciling(
     clearInterval(timer);
     clearTimeout(settling);
   };
+}
+
+/** Another text when a namespace ends, and when a debt may be settled. */
+function signsOfChange(paths: Paths): string {
+  const namespaces = statSync(onHost(paths.hostRoot, paths.netnsDir), { throwIfNoEntry: false });
+  return `${namespaces?.mtimeMs} ${debtSigns(paths)}`;
 }
 
 function stopSignal(): Promise<void> {

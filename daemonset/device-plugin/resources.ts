@@ -15,10 +15,19 @@ export class Resources {
     this.#host = host;
   }
 
-  /** Looks at the VFs of the rails. @param attached those that have a record in the journal. */
-  async look(rails: readonly RailHere[], attached: ReadonlySet<string>): Promise<void> {
+  /**
+   * Looks at the VFs of the rails.
+   *
+   * @param attached those that have a record in the journal.
+   * @param owed those that could not be put back as they were.
+   */
+  async look(
+    rails: readonly RailHere[],
+    attached: ReadonlySet<string>,
+    owed: ReadonlySet<string> = new Set(),
+  ): Promise<void> {
     await this.#closeOthers(rails.map(keyOf));
-    for (const rail of rails) this.#resourceOf(rail).look(rail, attached);
+    for (const rail of rails) this.#resourceOf(rail).look(rail, attached, owed);
   }
 
   /** Looks at the kubelet: a new one, or one that lost us, is told of the rails. */

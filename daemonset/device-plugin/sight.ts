@@ -21,24 +21,27 @@ export interface VfSight {
   readonly attached: boolean;
   /** It is not on the bus; it is listed as long as a pod has it. */
   readonly gone: boolean;
-  /** It never was usable yet: that needs no time of grace. */
+  /** It never was usable yet, or is not any more before the agent has worked on it: that needs no time of grace. */
   readonly unready?: boolean;
   /** Why a pod could not use it. */
   readonly problem?: string;
 }
 
+const OWED = "it could not be put back as it was before its last pod: the agent tries on (railnet status)";
 const NO_NODE_GUID = "its RDMA device has no node GUID yet: the agent gives it one while nobody has it (rails)";
 
 /**
  * All VFs of a rail, in the PF's order. One in a pod's namespace is on the bus all the same, and so keeps its place.
  *
  * @param attached VFs that have a record in the journal.
+ * @param owed VFs that could not be put back as they were.
  * @param before what was listed last: a VF in a pod is not forgotten because it vanishes.
  */
 export function lookAtVfs(
   { rail, pf }: RailHere,
   sysfs: string,
   attached: ReadonlySet<string>,
+  owed: ReadonlySet<string>,
   before: readonly string[] = [],
 ): VfSight[] {
   const pfProblem = problemOfPf(sysfs, { rail, pf });
@@ -49,12 +52,13 @@ export function lookAtVfs(
     const gone = !exists(sysfs, pci);
     const numaNode = numaNodeOf(sysfs, pci);
     const isAttached = attached.has(pci);
-    const problem = gone ? "it is not on the PCI bus" : (pfProblem ?? problemOfVf(sysfs, pci, isAttached, needsRdma));
+    const ofVf = owed.has(pci) ? OWED : problemOfVf(sysfs, pci, isAttached, needsRdma);
+    const problem = gone ? "it is not on the PCI bus" : ofVf === OWED ? OWED : (pfProblem ?? ofVf);
     return {
       pci,
       attached: isAttached,
       gone,
-      unready: problem === NO_NODE_GUID,
+      unready: problem === NO_NODE_GUID || problem === OWED,
       ...(numaNode !== undefined && { numaNode }),
       ...(problem && { problem }),
     };

@@ -1,3 +1,4 @@
+import { Debts } from "../../cni/attachment/debts.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { repeat } from "../loop.ts";
@@ -31,9 +32,13 @@ export function startDevicePlugin({ directory, rails, paths, graceMs, log }: Dev
   const deviceInfoDir = deviceInfoDirOf(paths);
   const resources = new Resources({ directory, deviceInfoDir, sysfs, graceMs, log, nowMs: () => performance.now() });
   let nextMs = 0;
+  let known: ReadonlySet<string> = new Set();
   const look = async () => {
-    if (performance.now() >= nextMs) {
-      await resources.look(rails(), new Journal(stateDir).devices());
+    const owed = new Debts(stateDir).devices();
+    const isNews = owed.symmetricDifference(known).size > 0;
+    if (isNews || performance.now() >= nextMs) {
+      known = owed;
+      await resources.look(rails(), new Journal(stateDir).devices(), owed);
       nextMs = performance.now() + VFS_MS;
     }
     await resources.register();

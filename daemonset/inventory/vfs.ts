@@ -2,9 +2,16 @@ import { driverOf, isForUserspace, listPfs, netdevOf, type Pf, vfsOf } from "../
 
 /**
  * Where a VF is: `used` by one of our attachments, `free` in the host's namespace (or with a userspace driver, waiting),
- * or neither: its link is `elsewhere`, in a namespace that we did not put it into, or it has no driver (`unbound`).
+ * or neither: its link is `elsewhere`, in a namespace that we did not put it into, or it has no driver (`unbound`), or it
+ * is `owed` a part of its restoration, and no pod gets it before.
  */
-export type VfState = "used" | "free" | "elsewhere" | "unbound";
+export type VfState = "used" | "owed" | "free" | "elsewhere" | "unbound";
+
+/** PCI addresses that the node's records name. */
+export interface OnRecord {
+  readonly used: ReadonlySet<string>;
+  readonly owed: ReadonlySet<string>;
+}
 
 export interface Vf {
   readonly pci: string;
@@ -18,16 +25,17 @@ export interface PfWithVfs extends Pf {
   readonly vfs: readonly Vf[];
 }
 
-/** From sysfs alone: no netlink, a few directory reads a VF. @param used PCI addresses that the journal has. */
-export const listPfsWithVfs = (sysfs: string, used: ReadonlySet<string>): PfWithVfs[] =>
+/** From sysfs alone: no netlink, a few directory reads a VF. */
+export const listPfsWithVfs = (sysfs: string, onRecord: OnRecord): PfWithVfs[] =>
   listPfs(sysfs).map(({ name, pci }) => ({
     name,
     pci,
-    vfs: vfsOf(sysfs, pci).map((vf, index) => ({ pci: vf, index, state: stateOf(sysfs, vf, used) })),
+    vfs: vfsOf(sysfs, pci).map((vf, index) => ({ pci: vf, index, state: stateOf(sysfs, vf, onRecord) })),
   }));
 
-function stateOf(sysfs: string, pci: string, used: ReadonlySet<string>): VfState {
+function stateOf(sysfs: string, pci: string, { used, owed }: OnRecord): VfState {
   if (used.has(pci)) return "used";
+  if (owed.has(pci)) return "owed";
   if (netdevOf(sysfs, pci) !== undefined) return "free";
   if (driverOf(sysfs, pci) === undefined) return "unbound";
   return isForUserspace(sysfs, pci) ? "free" : "elsewhere";

@@ -1,3 +1,4 @@
+import { Debts } from "../../cni/attachment/debts.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import type { Paths } from "../../cni/host.ts";
 import { listPfsWithVfs } from "../inventory/vfs.ts";
@@ -6,7 +7,8 @@ import type { Family, Sample } from "./family.ts";
 /** What is attached and what is free on this node, read at the time of a scrape: a few directories, no record. */
 export function nodeFamilies({ sysfs, stateDir }: Paths, railOf: (pf: string) => string): Family[] {
   const used = new Journal(stateDir).devices();
-  const pfs = listPfsWithVfs(sysfs, used).filter(({ vfs }) => vfs.length > 0);
+  const owed = new Debts(stateDir).devices();
+  const pfs = listPfsWithVfs(sysfs, { used, owed }).filter(({ vfs }) => vfs.length > 0);
   return [
     {
       name: "railnet_attachments",
@@ -15,14 +17,21 @@ export function nodeFamilies({ sysfs, stateDir }: Paths, railOf: (pf: string) =>
       values: [{ value: used.size }],
     },
     {
+      name: "railnet_vf_debts",
+      help: "VFs that are owed a part of their restoration since their last pod: none is given to another pod before",
+      type: "gauge",
+      values: [{ value: owed.size }],
+    },
+    {
       name: "railnet_vfs",
-      help: "VFs by rail, PF and state: used by a pod, free, or other: not ours and not in the host, or without driver",
+      help: "VFs by rail, PF and state: used by a pod, owed a part of its restoration, free, or other: not ours and not in the host, or without driver",
       type: "gauge",
       values: pfs.flatMap(({ name: pf, vfs }): Sample[] => {
         const count = (...states: string[]) => vfs.filter(({ state }) => states.includes(state)).length;
         const labels = { rail: railOf(pf), pf };
         return [
           { labels: { ...labels, state: "used" }, value: count("used") },
+          { labels: { ...labels, state: "owed" }, value: count("owed") },
           { labels: { ...labels, state: "free" }, value: count("free") },
           { labels: { ...labels, state: "other" }, value: count("elsewhere", "unbound") },
         ];

@@ -53,6 +53,7 @@ const well: Omit<NodeStatus, "problems"> = {
       state: "attached",
     },
   ],
+  debts: [],
 };
 const report = (status: Omit<NodeStatus, "problems">) => reportStatus({ ...status, problems: problemsOf(status) }, NOW);
 
@@ -136,4 +137,14 @@ for (const { when, status, want } of [
 
 t.test("speedText() is as people say it", async (t) => {
   t.same([null, 100, 1000, 2500, 25_000, 400_000].map(speedText), ["", "100M", "1G", "2.5G", "25G", "400G"]);
+});
+
+t.test("problemsOf() names a VF that is owed something, what, why, and since which pod", async (t) => {
+  const owed = [{ part: "PF minTxRate,maxTxRate", why: "cannot restore VF 1 of ens1f0np0: Invalid argument (EINVAL)" }];
+  const debts = [{ vf: "0000:18:00.2", rail: "rail0", since: "ns/trainer-1", owed }];
+  t.same(problemsOf({ ...well, debts }), [
+    "VF 0000:18:00.2 of rail0 gets no pod: since ns/trainer-1 had it, it is owed PF minTxRate,maxTxRate (cannot restore " +
+      "VF 1 of ens1f0np0: Invalid argument (EINVAL)): mend that; the agent tries again at carrier, when a driver is bound " +
+      "and every minute",
+  ]);
 });

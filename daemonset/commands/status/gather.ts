@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { type Debt, Debts } from "../../../cni/attachment/debts.ts";
 import { isInPod } from "../../../cni/attachment/find-link.ts";
 import { Journal } from "../../../cni/attachment/journal.ts";
 import { openOwnNetns } from "../../../cni/attachment/own-netns.ts";
@@ -14,7 +15,7 @@ import { readRailNames } from "../../inventory/rails.ts";
 import { listPfsWithVfs, type PfWithVfs } from "../../inventory/vfs.ts";
 import { nameOfAltname } from "../../rails/altname.ts";
 import { AgentSilentError, askAgent } from "../ask-agent.ts";
-import type { AgentAnswer, AttachmentStatus, NodeStatus, RailStatus } from "./node-status.ts";
+import type { AgentAnswer, AttachmentStatus, DebtStatus, NodeStatus, RailStatus } from "./node-status.ts";
 import { problemsOf } from "./problems.ts";
 
 /** Name of the rail that a PF is, undefined for a PF that is none. */
@@ -31,11 +32,13 @@ export interface GatherOptions {
 export async function gatherStatus({ host, policy, configDir }: GatherOptions): Promise<NodeStatus> {
   const { sysfs, stateDir, runDir } = host.paths;
   const attachments = new Journal(stateDir).all();
+  const debts = [...new Debts(stateDir).all()];
+  const owed = new Set(debts.map(({ device }) => device.pci));
   const used = new Set(attachments.filter(({ phase }) => phase !== "returned").map(({ device }) => device.pci));
   const agent = await ask(runDir);
   const names = agent.answers ? agent.rails : readRailNames(join(configDir, "rails"), sysfs, nameOfAltname);
   const railOf: RailOf = (pf) => names.byPf[pf];
-  const pfs = listPfsWithVfs(sysfs, used).filter(({ name, vfs }) => vfs.length > 0 || railOf(name));
+  const pfs = listPfsWithVfs(sysfs, { used, owed }).filter(({ name, vfs }) => vfs.length > 0 || railOf(name));
   const known = {
     node: agent.answers ? agent.node : (policy.node ?? hostname()),
     agent,
@@ -45,6 +48,7 @@ export async function gatherStatus({ host, policy, configDir }: GatherOptions): 
     unusable: names.unusable,
     rails: pfs.map((pf) => railStatus(pf, railOf, host)),
     attachments: attachments.map((a) => attachmentStatus(a, railOf, host)).toSorted(byPod),
+    debts: debts.map((debt) => debtStatus(debt, railOf)),
   };
   return { ...known, problems: problemsOf(known) };
 }
@@ -105,6 +109,11 @@ function attachmentStatus(a: Attachment, railOf: RailOf, host: Host): Attachment
     containerId: a.containerId,
     state: stateOf(a, host),
   };
+}
+
+function debtStatus({ device, pod, containerId, owed }: Debt, railOf: RailOf): DebtStatus {
+  const pf = device.pf?.name ?? "";
+  return { vf: device.pci, rail: railOf(pf) ?? pf, since: pod ?? `container ${containerId}`, owed };
 }
 
 /** As the reconciler sees it, but for its locks: what is `claimed` may be running work. */

@@ -1,3 +1,4 @@
+import type { Owed } from "../../../cni/attachment/record.ts";
 import type { AgentState } from "../../control.ts";
 import type { RailNames } from "../../inventory/rails.ts";
 import type { VfState } from "../../inventory/vfs.ts";
@@ -16,6 +17,8 @@ export interface NodeStatus {
   /** Why the list of rails cannot be used; empty when it can. */
   readonly unusable: string;
   readonly attachments: readonly AttachmentStatus[];
+  /** VFs that could not be put back as they were, and that no pod gets before. */
+  readonly debts: readonly DebtStatus[];
   /** One sentence each, with what to do; none: all is well. */
   readonly problems: readonly string[];
 }
@@ -38,6 +41,14 @@ export interface RailStatus {
   /** RDMA devices of the PF. */
   readonly rdma: readonly string[];
   readonly vfs: readonly { readonly pci: string; readonly index: number; readonly state: VfState }[];
+}
+
+export interface DebtStatus {
+  readonly vf: string;
+  readonly rail: string;
+  /** Who had it: the pod, `namespace/name`, or its container where the runtime did not say. */
+  readonly since: string;
+  readonly owed: readonly Owed[];
 }
 
 export interface AttachmentStatus {

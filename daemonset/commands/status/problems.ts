@@ -1,8 +1,9 @@
-import type { AttachmentStatus, NodeStatus, RailStatus } from "./node-status.ts";
+import { inWords } from "../../../cni/attachment/owed.ts";
+import type { AttachmentStatus, DebtStatus, NodeStatus, RailStatus } from "./node-status.ts";
 
 /** What is wrong on a node, one sentence each, with what to do. Pure. */
 export function problemsOf(status: Omit<NodeStatus, "problems">): string[] {
-  const { agent, rails, unusable, attachments } = status;
+  const { agent, rails, unusable, attachments, debts } = status;
   return [
     ...(agent.answers ? [] : [agent.why]),
     ...(agent.answers && agent.notReady ? [`the agent does not serve: ${agent.notReady}`] : []),
@@ -10,6 +11,7 @@ export function problemsOf(status: Omit<NodeStatus, "problems">): string[] {
     ...(unusable ? [`${unusable} (key rails of the ConfigMap kube-system/railnet-config)`] : []),
     ...rails.flatMap(railProblems),
     ...attachments.flatMap(attachmentProblems),
+    ...debts.map(debtProblem),
   ];
 }
 
@@ -25,6 +27,9 @@ function railProblems({ rail, pf, link, vfs }: RailStatus): string[] {
     }),
   ];
 }
+
+const debtProblem = ({ vf, rail, since, owed }: DebtStatus): string =>
+  `VF ${vf} of ${rail} gets no pod: since ${since} had it, it is owed ${inWords(owed)}: mend that; the agent tries again at carrier, when a driver is bound and every minute`; // biome-ignore format: one line
 
 const STATES: Readonly<Partial<Record<AttachmentStatus["state"], string>>> = {
   astray: "the pod lives, but its VF is not in its namespace: recreate the pod",

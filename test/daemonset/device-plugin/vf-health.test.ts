@@ -46,6 +46,20 @@ t.test("a VF without driver is unhealthy, one in a pod is not, wherever its link
   t.equal(node.kubelet.devices(RAIL0)[1]!.ID, inPod, "it keeps its place");
 });
 
+t.test(
+  "a VF that is owed a part of its restoration is unhealthy at once, and healthy when it is settled",
+  async (t) => {
+    const node = await PluginNode.start(t);
+    const [, owed] = node.vfs as [string, string];
+    await node.lookUntil("rail0 is healthy", () => node.kubelet.by("Healthy", RAIL0).length === 3);
+    node.owed.add(owed);
+    await node.lookUntil("it is unhealthy", () => node.kubelet.by("Unhealthy", RAIL0).length === 1);
+    t.same(node.kubelet.by("Unhealthy", RAIL0), [owed]);
+    node.owed.clear();
+    await node.lookUntil("all are healthy again", () => node.kubelet.by("Healthy", RAIL0).length === 3);
+  },
+);
+
 t.test("a VF that vanished from under a pod stays in the list, unhealthy at once", async (t) => {
   const node = await PluginNode.start(t);
   await node.lookUntil("rail0 is listed", () => node.kubelet.devices(RAIL0).length === 3);

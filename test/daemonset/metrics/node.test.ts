@@ -18,7 +18,13 @@ const scrape = async () => {
 };
 
 t.test("nodeFamilies() of a node without SR-IOV show no VFs", async (t) => {
-  t.same([...(await scrape())], [["railnet_attachments", 0]]);
+  t.same(
+    [...(await scrape())],
+    [
+      ["railnet_attachments", 0],
+      ["railnet_vf_debts", 0],
+    ],
+  );
 });
 
 t.test("nodeFamilies() count every VF once, by what the journal and sysfs say", async (t) => {
@@ -39,6 +45,8 @@ t.test("nodeFamilies() count every VF once, by what the journal and sysfs say", 
   const vfs = (state: string) => `railnet_vfs{pf="ens1",rail="rail0",state="${state}"}`;
   t.same(Object.fromEntries(await scrape()), {
     railnet_attachments: 2,
+    railnet_vf_debts: 0,
+    [vfs("owed")]: 0,
     [vfs("used")]: 2,
     [vfs("free")]: 2,
     [vfs("other")]: 2,

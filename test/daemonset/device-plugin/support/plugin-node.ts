@@ -22,6 +22,7 @@ export class PluginNode {
   readonly log = new KeptLog();
   readonly kubelet: FakeKubelet;
   readonly attached = new Set<string>();
+  readonly owed = new Set<string>();
   resources: Resources;
   nowMs = 1_000_000;
   rails = `
@@ -64,7 +65,7 @@ export class PluginNode {
   /** One look of the agent. */
   async look(): Promise<void> {
     const { here } = selectPfs(parseRails(this.rails), listPfFacts(this.tree.root));
-    await this.resources.look(here, this.attached);
+    await this.resources.look(here, this.attached, this.owed);
     await this.resources.register();
   }
 

@@ -1,0 +1,104 @@
+// What cannot be restored holds up no pod's end: a driver that was unbound, or failed, under a pod.
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import { type Attachment, type Via, WAYS } from "./support/call.ts";
+import type { Netns } from "./support/netns.ts";
+import { until } from "./support/run.ts";
+import { unchanged } from "./support/unchanged.ts";
+import { World } from "./support/world.ts";
+
+const world = await World.create();
+t.teardown(() => world.close());
+const [vf] = world.vfs;
+const owed = () => readdirSync(join(world.stateDir, "owed"));
+
+async function succeeds(t: Test, via: Via, verb: "ADD" | "DEL", a: Attachment): Promise<void> {
+  const { exit, stdout, stderr } = await world.call(via, verb, a);
+  t.equal(exit, 0, `${verb} of ${a.id}: ${stdout}${stderr}`);
+}
+
+/** The driver lets go of a VF that is in a pod: its link ends. The answer binds it again, which makes a new link. */
+async function unbind(pod: Netns): Promise<() => Promise<void>> {
+  const { pci, netdev } = vf!;
+  const [[own = {}], [port = {}]] = (await Promise.all([
+    pod.show("link", "show", "net1"),
+    world.host.show("link", "show", `${netdev}p`),
+  ])) as [Record<string, unknown>[], Record<string, unknown>[]];
+  await pod.batch(["link del net1"]);
+  world.sysfs.unbind(pci);
+  world.sysfs.removeNetdev(pci, netdev);
+  return async () => {
+    await world.host.batch([
+      `link add eth7 index ${own["ifindex"]} address 02:99:99:99:99:99 mtu 1300 type veth peer name ${netdev}p index ${port["ifindex"]} address ${port["address"]}`,
+      `link set ${netdev}p up`,
+    ]);
+    world.sysfs.bind(pci, "iavf");
+    world.sysfs.addNetdev(pci, "eth7");
+  };
+}
+
+/** sysfs as it is when the link has its name again. */
+function showName(): void {
+  world.sysfs.removeNetdev(vf!.pci, "eth7");
+  world.sysfs.addNetdev(vf!.pci, vf!.netdev);
+}
+
+for (const via of WAYS)
+  t.test(`DEL of a VF whose driver was unbound under the pod ends the pod; the VF is owed its link (${via})`, (t) =>
+    unchanged(t, world, via, async () => {
+      const pod = await world.pod();
+      const env = { CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=prod;K8S_POD_NAME=train-0" };
+      const a = world.attachment(pod, { mac: "02:00:00:00:00:aa" }, { env });
+      await succeeds(t, via, "ADD", a);
+      const bind = await unbind(pod);
+      await succeeds(t, via, "DEL", a);
+      await succeeds(t, via, "DEL", a);
+      t.same(world.records(), []);
+      t.match(world.ipam.calls("DEL")[0], { containerId: a.id }, "its address is released");
+      t.same(owed(), [`${vf!.pci}.json`]);
+
+      const next = world.attachment(await world.spare());
+      const refused = await world.call(via, "ADD", next);
+      t.match(refused, { exit: 1, json: { code: 101 } });
+      for (const word of [vf!.pci, "prod/train-0", "owed link", "no driver is bound"])
+        t.match(refused.json?.["msg"], word);
+      const status = await world.railnet("status", "--json");
+      t.match(JSON.parse(status.stdout), {
+        debts: [{ vf: vf!.pci, rail: "rail0", since: "prod/train-0", owed: [{ part: "link", why: /no driver/ }] }],
+      });
+      const doctor = await world.railnet("doctor");
+      t.match(doctor.stdout, new RegExp(`WRONG +rails +VF ${vf!.pci} of rail0 gets no pod: since prod/train-0`));
+      if (via === "shim") {
+        const metrics = await world.host.exec("curl", "-s", "http://127.0.0.1:9808/metrics");
+        t.match(metrics, /^railnet_vf_debts 1$/m);
+        t.match(metrics, /^railnet_vfs\{rail="rail0",pf="rail0",state="owed"\} 1$/m);
+      }
+
+      await bind();
+      if (via === "alone") t.match(await world.railnet("reconcile"), { exit: 0, stdout: /was owed a part.*: ended/ });
+      await until("the debt is settled", () => owed().length === 0, 30_000, 100);
+      showName();
+      await succeeds(t, via, "ADD", next);
+      await succeeds(t, via, "DEL", next);
+      await world.removePod(pod);
+    }),
+  );
+
+t.test("ADD settles what the VF is owed, when it can", (t) =>
+  unchanged(t, world, "alone", async () => {
+    const pod = await world.pod();
+    const a = world.attachment(pod);
+    await succeeds(t, "alone", "ADD", a);
+    const bind = await unbind(pod);
+    await succeeds(t, "alone", "DEL", a);
+    await bind();
+    const next = world.attachment(pod);
+    world.sysfs.removeNetdev(vf!.pci, "eth7");
+    world.sysfs.addNetdev(vf!.pci, vf!.netdev); // the name that it has once the debt is settled
+    await succeeds(t, "alone", "ADD", next);
+    t.same(owed(), []);
+    await succeeds(t, "alone", "DEL", next);
+    await world.removePod(pod);
+  }),
+);
