@@ -89,7 +89,7 @@ export class Allocator {
     if (!holder) return ip;
     throw new CniError(
       CODE.FAILED,
-      `cannot give ${ip}, which the pod asks for: ${holder.podref} (${holder.ifname}) has it; ` +
+      `cannot give ${ip}, which the pod asks for: ${holderText(holder)} has it; ` +
         "ask for another one, or end that pod",
     );
   }
@@ -149,6 +149,10 @@ export class Allocator {
     }
   }
 }
+
+/** What is stored does not always say whose it is. */
+const holderText = ({ podref, ifname }: Holder): string =>
+  `${podref || "somebody whose record does not name a pod"}${ifname && ` (${ifname})`}`;
 
 /** What is tried before any other: what the interface has, then what its caller would like best. */
 function firstOf(

@@ -74,14 +74,30 @@ async function reserveBeside(
   }
 }
 
-function disputed(pool: string, conflicts: number, { log }: Context): false {
-  log.warn({ pool, conflicts }, "pool cannot be adopted: addresses of it have two owners; it is tried again");
+function disputed(pool: string, conflicts: number, context: Context): false {
+  const message =
+    "pool cannot be adopted: addresses of it have two owners, or the server refuses their reservations; it is tried again";
+  sayOnce({ pool, conflicts }, message, context);
   return false;
 }
 
-function notOurs({ metadata: { name }, spec: { range } }: IpPool, { log }: Context): false {
-  log.warn({ pool: name, range }, "pool cannot be adopted: its name does not tell its network");
+function notOurs({ metadata: { name }, spec: { range, allocations } }: IpPool, context: Context): false {
+  const message =
+    "pool cannot be adopted: its name does not tell its network, so its addresses are looked after by nobody; " +
+    "delete it when no pod has one of them any more (railnet ipam audit)";
+  sayOnce({ pool: name, range, records: Object.keys(allocations).length }, message, context);
   return false;
+}
+
+const SAID = new WeakMap<Context, Set<string>>();
+
+/** What does not change is said once, however often it is tried. */
+function sayOnce(fields: object, message: string, context: Context): void {
+  const said = SAID.get(context) ?? new Set<string>();
+  SAID.set(context, said);
+  const text = `${message} ${JSON.stringify(fields)}`;
+  if (!said.has(text)) context.log.warn(fields, message);
+  said.add(text);
 }
 
 /** @returns how many records are in conflict with a reservation. */
@@ -97,12 +113,21 @@ async function reserveAll(
   await inParallel(Object.entries(allocations ?? {}), async ([key, record]) => {
     const ip = place.ipOf(key);
     if (ip === undefined || checked.get(key) === record.id) return;
-    const isDone = await reserve({ pool: place.pool, ip, record }, pods, context, signal);
+    const isDone = await reserve({ pool: place.pool, ip, record }, pods, context, signal).catch(unlessRefused(ip, context)); // biome-ignore format: one line
     if (isDone) checked.set(key, record.id);
     else conflicts++;
   });
   return conflicts;
 }
+
+/** One record that the server refuses for what it says never stops the others. */
+export const unlessRefused =
+  (ip: string, { log }: Pick<Context, "log">) =>
+  (error: unknown): false => {
+    if (!(error instanceof ApiError && (error.status === 400 || error.status === 422))) throw error;
+    log.debug({ err: error, ip }, "a record's reservation was refused");
+    return false;
+  };
 
 /** @returns false when another interface has the address. */
 export async function reserve(

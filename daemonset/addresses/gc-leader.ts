@@ -40,7 +40,7 @@ export class LeaderGc {
    */
   async look(all: Iterable<Reserved>, signal: AbortSignal): Promise<void> {
     const suspects: Reserved[] = [];
-    for (const one of all) if (isPodref(one.podref) && this.#isOrphan(one)) suspects.push(one);
+    for (const one of all) if (isPodref(one.podref) && this.#isOrphan(one) && !one.isEnding) suspects.push(one);
     const asked = this.#next(suspects);
     const findings = await this.#findings(asked, signal);
     const names = new Set(asked.map(nameOf));

@@ -79,7 +79,7 @@ export class NodeGc {
       new Set(own.map(({ metadata: { name }, containerId }) => `${name} ${containerId}`)),
     );
     const suspects = own.filter(
-      (one) => isPodref(one.podref) && (this.#sandboxes.isReleased(one) || !isInUse(one, journal)),
+      (one) => isPodref(one.podref) && !one.isEnding && (this.#sandboxes.isReleased(one) || !isInUse(one, journal)),
     );
     const findings = suspects.length > 0 ? await this.#findings(suspects, journal, signal) : [];
     const { suspicions, due } = planGc(this.#suspicions, findings, {

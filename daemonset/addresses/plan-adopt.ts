@@ -6,9 +6,10 @@ export type Judgement = "fine" | "fill" | "conflict";
 
 /** How the reservation of an address stands to its record. Pure. A newer sandbox in the reservation is fine: a claim in between. */
 export function judge(record: PoolRecord, { metadata, spec }: Reservation): Judgement {
-  if (spec.podref !== record.podref) return "conflict";
+  if (spec.podref && record.podref && spec.podref !== record.podref) return "conflict"; // else one of them does not know whose it is
   if (spec.ifname && record.ifname && spec.ifname !== record.ifname) return "conflict";
-  return spec.containerid && textOf(metadata, LABEL.pool) ? "fine" : "fill";
+  const isWhole = spec.containerid && textOf(metadata, LABEL.pool) && (spec.podref || !record.podref);
+  return isWhole ? "fine" : "fill";
 }
 
 /**

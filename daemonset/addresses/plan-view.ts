@@ -2,6 +2,7 @@ import type { JsonPatch } from "../../ipam/kubernetes/cluster.ts";
 import type { Owner } from "../../ipam/store/store.ts";
 import { type PoolRecord, toRecord } from "../../ipam/whereabouts/objects.ts";
 import { isKey } from "../../ipam/whereabouts/record-keys.ts";
+import { addition, removal, replacement } from "../../ipam/whereabouts/record-patch.ts";
 
 /** One record that changes: `from` is there now, `to` shall be. One of them may be missing. */
 export interface Change {
@@ -40,7 +41,9 @@ export function planView(
   for (const [key, from] of orphans) {
     const owner = wanted.get(key);
     const change: Change = { key, from, ...(owner && { to: toRecord(owner) }) };
-    const isOver = owner?.podref === from.podref || (from.ifname && held.has(interfaceOf(from)));
+    // Whose it is the reservation knows, where the record does not.
+    const isOver =
+      (owner && !from.podref) || owner?.podref === from.podref || (from.ifname && held.has(interfaceOf(from)));
     if (!isKey(key) || !(from.podref || owner)) junk.push(key);
     else if (isOver || mayGo(key, from)) changes.push(change);
     else doubtful.push(change);
@@ -65,14 +68,8 @@ export function withinRoom(changes: readonly Change[], room: number): Change[] {
 export const toPatch = (changes: readonly Change[]): JsonPatch => changes.flatMap(operations);
 
 function operations({ key, from, to }: Change): JsonPatch {
-  const path = `/spec/allocations/${key}`;
-  if (!from)
-    return [
-      { op: "test", path, value: null },
-      { op: "add", path, value: to },
-    ];
-  const test = { op: "test", path: `${path}/id`, value: from.id } as const;
-  return [test, to ? { op: "replace", path, value: to } : { op: "remove", path }];
+  if (!from) return addition(key, to!);
+  return to ? replacement(key, from, to, "sandbox") : removal(key, from, "sandbox");
 }
 
 /** The records after a patch went through. */

@@ -1,6 +1,6 @@
 import { type Cidr, inSpan, networkText, parseCidr, parseIp, spanOf, toText } from "../../ipam/address.ts";
 import type { Pool } from "../../ipam/store/store.ts";
-import { ipOfReservation, normalizeRange, poolName } from "../../ipam/whereabouts/names.ts";
+import { ipOfReservation, normalizeRange, poolName, rangeOfPool } from "../../ipam/whereabouts/names.ts";
 import type { IpPool, NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
 import { addressOf, baseOf, readableKeyOf } from "../../ipam/whereabouts/record-keys.ts";
 import type { Reserved } from "./reserved.ts";
@@ -68,12 +68,10 @@ export const ipOf = ({ metadata: { name }, network }: Reserved, pool: Pool): str
  * @param reserved one of its reservations, which says its network and node.
  */
 export function rangeOfName(name: string, { network, node }: Reserved): string | undefined {
-  const text = [network, node].reduce(
-    (rest, part) => (part && rest.startsWith(`${part}-`) ? rest.slice(part.length + 1) : rest),
-    name,
-  );
-  const [, address = "", bits = ""] = /^(.*)-(\d+)$/.exec(text) ?? [];
-  const cidr = parseCidr(`${address.includes(".") ? address : address.replaceAll("-", ":")}/${bits}`);
-  const range = cidr && networkText(cidr);
-  return range && normalizeRange(range) === text ? range : undefined;
+  for (const of of node ? ["", node] : [""]) {
+    const cidr = rangeOfPool(network, of, name);
+    const range = cidr && networkText(cidr);
+    if (range && poolName(network, of, range) === name) return range;
+  }
+  return undefined;
 }

@@ -10,6 +10,8 @@ export interface Reserved extends KubeObject {
     readonly uid: string;
     readonly resourceVersion: string;
   };
+  /** It is deleted, and a finalizer of somebody's holds it: nothing is left to do, and nothing to count on. */
+  readonly isEnding?: true;
   readonly podref: string;
   readonly ifname: string;
   readonly containerId: string;
@@ -30,8 +32,9 @@ export function compactor(): (reservation: Reservation) => Reserved {
     return first ?? text;
   };
   return ({ metadata, spec }) => {
-    const { name, namespace, uid = "", resourceVersion = "", labels } = metadata;
+    const { name, namespace, uid = "", resourceVersion = "", labels, deletionTimestamp } = metadata;
     return {
+      ...(deletionTimestamp !== undefined && { isEnding: true as const }),
       metadata: { name, namespace: shared(namespace), uid, resourceVersion },
       podref: spec.podref,
       ifname: shared(spec.ifname),

@@ -1,3 +1,4 @@
+import { ParsedCluster } from "../whereabouts/parsed-cluster.ts";
 import { accessBy } from "./access.ts";
 import { ApiCluster } from "./api-cluster.ts";
 import { Caller, type CallerOptions } from "./caller.ts";
@@ -22,5 +23,6 @@ export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
   const { kubeconfig, namespace, pageSize = 5000, ...limits } = options;
   const session = new Session(accessBy(kubeconfig));
   const { access } = await session.open();
-  return new ApiCluster(new Caller(session, limits), namespace ?? access.namespace ?? "kube-system", pageSize);
+  const api = new ApiCluster(new Caller(session, limits), namespace ?? access.namespace ?? "kube-system", pageSize);
+  return new ParsedCluster(api);
 }

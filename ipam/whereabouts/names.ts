@@ -1,6 +1,6 @@
 import { CniError, CODE } from "../../cni/protocol/error.ts";
 import { canonicalIp, isIPv6 } from "../../cni/protocol/ip.ts";
-import { parseIp } from "../address.ts";
+import { type Cidr, parseCidr, parseIp } from "../address.ts";
 
 /** `2001:db8::/64` becomes `2001-db8---64`; pkg/storage/kubernetes/ipam.go. */
 export const normalizeRange = (cidr: string): string => withZero(cidr).replace(/[:/]/g, "-");
@@ -8,6 +8,18 @@ export const normalizeRange = (cidr: string): string => withZero(cidr).replace(/
 /** Name of the IPPool of a range. @param nodeName only with `node_slice_size`: then the range is the node's slice. */
 export const poolName = (networkName: string, nodeName: string, cidr: string): string =>
   [networkName, nodeName, normalizeRange(cidr)].filter(Boolean).join("-");
+
+/**
+ * The range of a pool of a network (with node slices: of a node), the inverse of poolName(); undefined when the name is
+ * another one's. A network that looks like the first group of an IPv6 address cannot be told from it: Whereabouts' names
+ * are so.
+ */
+export function rangeOfPool(networkName: string, nodeName: string, name: string): Cidr | undefined {
+  const prefix = [networkName, nodeName].filter(Boolean).map((part) => `${part}-`).join(""); // biome-ignore format: one line
+  if (!name.startsWith(prefix)) return undefined;
+  const [, address = "", bits = ""] = /^([\da-f.-]+)-(\d+)$/.exec(name.slice(prefix.length)) ?? [];
+  return parseCidr(`${address.includes(".") ? address : address.replaceAll("-", ":")}/${bits}`);
+}
 
 /** Name of the OverlappingRangeIPReservation of a canonical address. */
 export const reservationName = (networkName: string, ip: string): string =>

@@ -62,11 +62,11 @@ export function recordsByAddress(pools: readonly PoolState[]): Map<string, Locat
 /** Equal addresses of two networks are two addresses. */
 export const addressKey = (network: string, ip: string): string => `${network} ${ip}`;
 
-/** The same interface; records of Whereabouts before 0.8 do not say which. */
+/** The same interface; records of Whereabouts before 0.8 do not say which, and some do not say whose they are. */
 export const isSameOwner = (
   a: { readonly podref: string; readonly ifname?: string },
   b: { readonly podref: string; readonly ifname?: string },
-): boolean => a.podref === b.podref && (!a.ifname || !b.ifname || a.ifname === b.ifname);
+): boolean => (!a.podref || !b.podref || a.podref === b.podref) && (!a.ifname || !b.ifname || a.ifname === b.ifname);
 
 function fromReservation(reserved: Reserving, isRecorded: boolean): Address {
   const { ip, networkName: network, poolName: pool, podref, ifname, node, podUid, containerId, since } = reserved;

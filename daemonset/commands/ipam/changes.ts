@@ -2,6 +2,7 @@ import { ApiError, type Cluster, IP_POOLS, type KubeObject, RESERVATIONS } from 
 import type { Mode } from "../../../ipam/kubernetes/mode.ts";
 import type { Owner } from "../../../ipam/store/store.ts";
 import { type IpPool, type PoolRecord, toRecord } from "../../../ipam/whereabouts/objects.ts";
+import { addition, removal } from "../../../ipam/whereabouts/record-patch.ts";
 import type { Located } from "./addresses.ts";
 
 /** `changed`: it is no more what was looked at, and was left alone. */
@@ -42,13 +43,8 @@ async function removeReservation(cluster: Cluster, { metadata }: KubeObject): Pr
 
 /** The server refuses the patch when the record is not the same, member by member. */
 async function removeRecord(cluster: Cluster, { pool, key, record }: Located): Promise<Change> {
-  const path = `/spec/allocations/${key}`;
-  const patch = [
-    { op: "test", path, value: record },
-    { op: "remove", path },
-  ] as const;
   try {
-    await cluster.patch(IP_POOLS, pool, patch, { metadataOnly: true });
+    await cluster.patch(IP_POOLS, pool, removal(key, record, "all"), { metadataOnly: true });
     return "done";
   } catch (error) {
     if (!(error instanceof ApiError && (error.status === 422 || error.status === 404))) throw error;
@@ -59,13 +55,8 @@ async function removeRecord(cluster: Cluster, { pool, key, record }: Located): P
 
 /** Writes a record where none is. @throws {ApiError} */
 export async function addRecord(cluster: Cluster, pool: string, key: string, owner: Owner): Promise<Change> {
-  const path = `/spec/allocations/${key}`;
-  const patch = [
-    { op: "test", path, value: null },
-    { op: "add", path, value: toRecord(owner) },
-  ] as const;
   try {
-    await cluster.patch(IP_POOLS, pool, patch, { metadataOnly: true });
+    await cluster.patch(IP_POOLS, pool, addition(key, toRecord(owner)), { metadataOnly: true });
     return "done";
   } catch (error) {
     if (error instanceof ApiError && error.status === 422) return "changed";

@@ -26,7 +26,7 @@ export function listing(addresses: readonly Address[], nowMs: number): string {
     { title: "ADDRESS", of: ({ ip }) => ip },
     { title: "NETWORK", of: ({ network }) => network },
     { title: "POOL", of: ({ pool }) => pool },
-    { title: "POD", of: ({ podref }) => podref },
+    { title: "POD", of: ({ podref }) => podref || "(not known)" },
     { title: "INTERFACE", of: ({ ifname }) => ifname },
     { title: "NODE", of: ({ node }) => node },
     { title: "AGE", of: ({ since }) => age(since, nowMs) },

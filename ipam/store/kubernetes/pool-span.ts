@@ -1,10 +1,9 @@
 import { parseCidr, type Span, spanOf } from "../../address.ts";
+import { rangeOfPool } from "../../whereabouts/names.ts";
 
 /** The range that a pool's name tells, when it is one of the network: `rail0-10.10.0.0-16`, `2001-db8---64`. */
 export function cidrOfPool(network: string, name: string): { readonly isV6: boolean; readonly span: Span } | undefined {
-  const prefix = network && `${network}-`;
-  const [, range = "", bits = ""] = /^([\da-f.-]+)-(\d+)$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "") ?? []; // biome-ignore format: one line
-  const cidr = parseCidr(`${range.includes(".") ? range : range.replaceAll("-", ":")}/${bits}`);
+  const cidr = rangeOfPool(network, "", name);
   return cidr && { isV6: cidr.isV6, span: spanOf(cidr) };
 }
 

@@ -1,5 +1,6 @@
 import type { JsonPatch } from "../../kubernetes/cluster.ts";
 import { ownerOfRecord, type PoolRecord, toRecord } from "../../whereabouts/objects.ts";
+import { addition, handOver, removal } from "../../whereabouts/record-patch.ts";
 import { isSameInterface, takesOver } from "../holding.ts";
 import type { Claim, Owner, Released } from "../store.ts";
 
@@ -18,25 +19,13 @@ export type Outcome =
   | { readonly kind: "held"; readonly owner: Owner }
   | { readonly kind: "removed"; readonly outcome: Released; readonly holder?: Owner };
 
-const path = ({ key }: Change): string => `/spec/allocations/${key}`;
-
 /** Operations that make the change, and that fail if anything is not as it is remembered. */
 export function operations(change: Change, remembered: PoolRecord | undefined): JsonPatch {
-  const { kind, owner } = change;
-  const at = path(change);
-  const isOf = (containerId: string) =>
-    [
-      { op: "test", path: `${at}/podref`, value: owner.podref },
-      { op: "test", path: `${at}/ifname`, value: owner.ifname },
-      { op: "test", path: `${at}/id`, value: containerId },
-    ] as const;
-  if (kind === "remove") return [...isOf(owner.containerId), { op: "remove", path: at }];
-  if (!remembered || !takesOver(ownerOfRecord(remembered), change))
-    return [
-      { op: "test", path: at, value: null },
-      { op: "add", path: at, value: toRecord(owner) },
-    ];
-  return [...isOf(remembered.id), { op: "replace", path: `${at}/id`, value: owner.containerId }];
+  const { kind, key, owner } = change;
+  const own = toRecord(owner);
+  if (kind === "remove") return removal(key, own, "all");
+  const isTaken = remembered && takesOver(ownerOfRecord(remembered), change);
+  return isTaken ? handOver(key, remembered, own.id) : addition(key, own);
 }
 
 /** The end of a change, as far as the record that is there now settles it; undefined: it is still to be made. */

@@ -56,6 +56,7 @@ export class Reservations {
       });
       if (!found) continue; // given back meanwhile, or an unclear answer meant no
       const from = holderFor(found, claim);
+      if (found.metadata.deletionTimestamp) return heldBy(found); // a finalizer holds it: it goes under whoever takes it over
       if (!isOfClaim(found, claim) || !takesOver(from, claim)) return heldBy(found);
       if (found.spec.containerid === claim.owner.containerId) return {};
       if (await this.#handOver(found, claim, signal)) return { from };
@@ -129,7 +130,8 @@ export class Reservations {
   /** @returns `unclear` when nobody knows: look. */
   async #create(claim: Claim, signal?: AbortSignal): Promise<"made" | "taken" | "unclear"> {
     try {
-      await this.#cluster.create(RESERVATIONS, toReservation(claim), { signal });
+      const made = await this.#cluster.create(RESERVATIONS, toReservation(claim), { signal });
+      if (!isKept(made, claim)) await this.#refuseDefinition(made, signal);
     } catch (error) {
       if (isTaken(error)) return "taken";
       if (isUnclear(error)) return "unclear";
@@ -137,6 +139,16 @@ export class Reservations {
     }
     this.#step("store-reservation-created");
     return "made";
+  }
+
+  /** What a definition prunes is never found again by whom it belongs to: such a claim is none. */
+  async #refuseDefinition(made: Reservation, signal?: AbortSignal): Promise<never> {
+    await this.#delete(made, signal);
+    throw new StoreError(
+      "refused",
+      "cannot reserve an address: the definition of overlappingrangeipreservations drops spec.podref, spec.ifname or " +
+        "spec.containerid, as those of an old Whereabouts do; kubectl apply -f manifests/crds",
+    );
   }
 
   /** @returns false when it is not as it was found, or when nobody knows: look. */
@@ -175,6 +187,13 @@ export class Reservations {
     this.#step("store-reservation-deleted");
     return true;
   }
+}
+
+/** Whether the server stored what was asked for. An answer without a spec says nothing. */
+function isKept({ spec }: Reservation, { owner: { podref, ifname, containerId } }: Claim): boolean {
+  return (
+    !spec || (spec.podref === podref && (spec.ifname ?? "") === ifname && (spec.containerid ?? "") === containerId)
+  );
 }
 
 /** A create was sent and never answered, and then the look failed: it may still arrive. */

@@ -1,5 +1,6 @@
-import { networkText, parseCidr } from "../../address.ts";
+import { networkText } from "../../address.ts";
 import { type Cluster, IP_POOLS, type JsonPatch, NODE_SLICE_POOLS } from "../../kubernetes/cluster.ts";
+import { rangeOfPool } from "../../whereabouts/names.ts";
 import type { NodeSlicePool } from "../../whereabouts/objects.ts";
 import { assignSlices, type NodeSlice, sliceOfNode } from "../../whereabouts/slice-nodes.ts";
 import { type SlicedRange, StoreError } from "../store.ts";
@@ -58,16 +59,8 @@ async function formerSlices(
   signal?: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const { items } = await cluster.list(IP_POOLS, { metadataOnly: true, fromCache: true, signal });
-  const prefix = `${[network, node].filter(Boolean).join("-")}-`;
-  const names = items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith(prefix));
-  return new Set(names.flatMap((name) => rangeOfSuffix(name.slice(prefix.length)) ?? []));
-}
-
-/** `10.20.1.0-24` was `10.20.1.0/24`, `fd00---64` was `fd00::/64`. */
-function rangeOfSuffix(suffix: string): string | undefined {
-  const [, address = "", bits = ""] = /^(.*)-(\d+)$/.exec(suffix) ?? [];
-  const cidr = parseCidr(`${address.includes(".") ? address : address.replaceAll("-", ":")}/${bits}`);
-  return cidr && networkText(cidr);
+  const ranges = items.map(({ metadata }) => rangeOfPool(network, node, metadata.name));
+  return new Set(ranges.flatMap((range) => (range ? [networkText(range)] : [])));
 }
 
 /** @returns false when somebody was faster, or when nobody knows: look. */

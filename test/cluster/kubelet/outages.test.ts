@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { until } from "../../netns/support/run.ts";
 import type { Json } from "../support/raw.ts";
+import { askedAddresses } from "./support/asked.ts";
 import { Cluster } from "./support/cluster.ts";
 import { RailnetDaemonSet } from "./support/daemon-set.ts";
 import { applyFixedNads, fixedNetworks, fourRails } from "./support/four-rails.ts";
@@ -23,6 +24,8 @@ const start = async (name: string, i: number) => {
 };
 /** Which container it is, and how often it was started again. */
 const life = ({ status }: Json) => status.containerStatuses.map(({ containerID, restartCount }: Json) => `${containerID} ${restartCount}`); // biome-ignore format: one line
+
+t.test("a pod gets the addresses that it asks for, through Multus' daemon", (t) => askedAddresses(t, cluster));
 
 t.test("the API server is down for a minute while pods are created and deleted", async (t) => {
   const before = await look(cluster);

@@ -1,10 +1,13 @@
 import fc from "fast-check";
 import t from "tap";
-import { toText } from "../../../ipam/address.ts";
+import { placeOf, rangeOfName } from "../../../daemonset/addresses/pool-place.ts";
+import { networkText, toText } from "../../../ipam/address.ts";
+import { cidrOfPool } from "../../../ipam/store/kubernetes/pool-span.ts";
 import {
   expandedReservationName,
   ipOfReservation,
   poolName,
+  rangeOfPool,
   requireObjectName,
   reservationName,
   slicePoolName,
@@ -86,3 +89,32 @@ for (const name of ["", "-a", "a-", "A", "a_b", "a..b", ".a", "a/b", "../x", "ü
       message: /^cannot use ipam.x: its object would be named/,
     });
   });
+
+t.test("names of pools: all who read one read the range and the network that it was made of", async () => {
+  const bits = fc.integer({ min: 8, max: 126 });
+  const value = fc.bigInt({ min: 1n << 96n, max: (1n << 128n) - 1n });
+  const range = fc.record({ isV6: fc.boolean(), value, bits }).map(({ isV6, value, bits }) => {
+    const cidr = isV6 ? { isV6, value, prefixBits: bits } : { isV6, value: value >> 96n, prefixBits: 8 + (bits % 23) };
+    return networkText(cidr);
+  });
+  // Not what looks like the first group of an address: Whereabouts' names do not tell it.
+  const network = fc.constantFrom("", "rail0", "rail-0", "r.x", "net-10.0.0.0-8");
+  const node = fc.constantFrom("", "node-a", "n.example.org", "node-1");
+  fc.assert(
+    fc.property(network, node, range, (network, node, range) => {
+      const name = poolName(network, node, range);
+      if (range.startsWith("::")) return true; // no name of an object
+      const read = rangeOfPool(network, node, name);
+      if (!read || networkText(read) !== range) return false;
+      if (!node && cidrOfPool(network, name)?.span.first !== read.value) return false;
+      const metadata = { name: "x", namespace: "", uid: "", resourceVersion: "" };
+      const reserved = { metadata, podref: "", ifname: "", containerId: "", podUid: "", node, pool: name, network };
+      if (rangeOfName(name, reserved) !== range) return false;
+      const allocations = [{ nodeName: node, sliceRange: range }];
+      const slices = node ? [{ metadata: { name: network || "net" }, spec: { range, sliceSize: "/24" }, status: { allocations } }] : []; // biome-ignore format: one line
+      const place = placeOf({ metadata: { name }, spec: { range, allocations: {} } }, slices);
+      return place?.pool.network === network && place.pool.cidr === range;
+    }),
+    { seed: 4, numRuns: 500 },
+  );
+});

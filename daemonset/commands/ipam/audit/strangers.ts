@@ -11,8 +11,9 @@ export const strangers = ({ pools, reservations }: Snapshot): Finding[] => [
 
 function strangersOf({ name, range, place, records }: PoolState): Finding[] {
   if (!place) {
-    const why = `pool ${name} has range ${range}, and a name that does not tell its network`;
-    return [stranger({ pools: [name], why, advice: "neither Whereabouts nor Railnet makes such a pool; see who did" })];
+    const why = `pool ${name} has range ${range}, ${records.size} records, and a name that does not tell its network`;
+    const advice = "an old Whereabouts named IPv6 pools so, or somebody made it by hand: nobody looks after its addresses; " + "recreate the pods that have them, so that they get others, then delete the pool"; // biome-ignore format: one line
+    return [stranger({ pools: [name], why, advice })];
   }
   const { network } = place.pool;
   return [...records].flatMap(([key, record]) => {
@@ -22,11 +23,16 @@ function strangersOf({ name, range, place, records }: PoolState): Finding[] {
   });
 }
 
-function whyStrange(key: string, { podref = "", ifname }: PoolRecord, ip: string) {
+/** Written without a podref, by an old Whereabouts or under an old definition that prunes it. */
+const UNKNOWN =
+  "it is somebody unknown's, and never given out; when no pod has it any more: railnet ipam release, or delete it by hand";
+
+function whyStrange(key: string, { podref, ifname }: PoolRecord, ip: string) {
   if (!ip) {
     const why = `key ${JSON.stringify(key)} is no offset in its pool`;
     return { why, advice: "it is nobody's address; remove the key by hand" };
   }
+  if (!podref) return { why: "its record does not say whose it is", advice: UNKNOWN };
   if (!isPodref(podref)) {
     const why = `its record is of ${JSON.stringify(podref)}, which is no pod`;
     return { why, advice: "somebody's mark; the address stays taken; remove it by hand" };
@@ -49,6 +55,7 @@ function strangerOf(reservation: Reserving): Finding[] {
       }),
     ];
   if (isPodref(podref)) return [];
+  if (!podref) return [stranger({ ...at, why: "its reservation does not say whose it is", advice: UNKNOWN })];
   const why = `its reservation is of ${JSON.stringify(podref)}, which is no pod`;
   return [stranger({ ...at, why, advice: "somebody's mark; the address stays taken; delete it by hand" })];
 }

@@ -1,6 +1,6 @@
 import type { Cluster } from "../../../../ipam/kubernetes/cluster.ts";
 import { KubernetesStore } from "../../../../ipam/store/kubernetes.ts";
-import { PodOwners, reserve } from "../../../addresses/adopt.ts";
+import { PodOwners, reserve, unlessRefused } from "../../../addresses/adopt.ts";
 import type { Context } from "../../../addresses/context.ts";
 import { noCounts } from "../../../addresses/counters.ts";
 import { Disputes } from "../../../addresses/disputes.ts";
@@ -31,7 +31,8 @@ export async function adoptAll(snapshot: Snapshot, cluster: Cluster, progress: P
   await inParallel(open, async ({ ip, network, record }) => {
     const place = snapshot.atlas.placeOf(network, ip);
     progress.at("making reservations", made + disputed, open.length);
-    if (place && (await reserve({ pool: place.pool, ip, record }, pods, context, signal))) made++;
+    const work = place && reserve({ pool: place.pool, ip, record }, pods, context, signal);
+    if (await work?.catch(unlessRefused(ip, context))) made++;
     else disputed++;
   });
   return { made, disputed };

@@ -1,16 +1,18 @@
 import { count } from "../../table.ts";
 import type { AgentStanding, TakeoverState } from "./state.ts";
 
+/** Old Whereabouts' names of IPv6 pools, and those of pools that were made by hand. */
+const NAMELESS =
+  ", and the pool's name does not tell its network; recreate the pods that have them, so that they get others, then delete the pool";
+
 /** What forbids to say that no Whereabouts is there; empty: nothing does. Pure. */
 export function obstaclesToFinish({ pools, whereabouts, agents }: TakeoverState): string[] {
   const { leaseRenewed, isLive, workloads } = whereabouts;
   const present = agents.filter(({ hasNode, isHeard }) => hasNode || isHeard);
   return [
-    ...pools.flatMap(({ pool, unreserved, disputed }) => [
+    ...pools.flatMap(({ pool, isNamed, unreserved, disputed }) => [
       ...(unreserved > 0
-        ? [
-            `pool ${pool}: ${count(unreserved, "record has", "records have")} no reservation; railnet ipam takeover adopt`,
-          ]
+        ? [`pool ${pool}: ${count(unreserved, "record has", "records have")} no reservation${isNamed ? "; railnet ipam takeover adopt" : NAMELESS}`] // biome-ignore format: one line
         : []),
       ...(disputed > 0
         ? [`pool ${pool}: ${count(disputed, "address has", "addresses have")} two owners; railnet ipam audit`]
@@ -52,7 +54,7 @@ function nextWhenAbsent({ agents, whereabouts }: TakeoverState): string {
 }
 
 function nextWhenCoexisting(state: TakeoverState): string {
-  if (state.pools.some(({ unreserved }) => unreserved > 0)) return "railnet ipam takeover adopt";
+  if (state.pools.some(({ isNamed, unreserved }) => isNamed && unreserved > 0)) return "railnet ipam takeover adopt";
   if (obstaclesToFinish(state).length > 0)
     return "railnet ipam takeover finish, when nothing stands in its way; railnet ipam takeover says what does";
   return "railnet ipam takeover finish";

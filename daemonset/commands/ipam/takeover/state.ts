@@ -17,6 +17,8 @@ import { type Reserving, readSnapshot, type Snapshot } from "../snapshot.ts";
 export interface PoolStanding {
   readonly pool: string;
   readonly isAdopted: boolean;
+  /** Whether its name tells its network; else nobody can reserve the addresses of its records. */
+  readonly isNamed: boolean;
   readonly records: number;
   readonly reservations: number;
   /** Records without a reservation. */
@@ -91,16 +93,17 @@ export function standingOf({ pools, reservations }: Snapshot, nowMs: number): Po
   const reserved = new Map(reservations.map((one) => [addressKey(one.networkName, one.ip), one]));
   const recordsOf = Map.groupBy([...records.values()].flat(), ({ pool }) => pool);
   const reservationsOf = Map.groupBy(reservations, ({ poolName }) => poolName);
-  return pools.map(({ name: pool, isAdopted }) => {
+  return pools.map(({ name: pool, isAdopted, place, records: all }) => {
     const own = recordsOf.get(pool) ?? [];
     const holders = own.map((one) => ({ one, holder: reserved.get(addressKey(one.network, one.ip)) }));
     const unrecorded = (reservationsOf.get(pool) ?? []).filter((one) => !isRecorded(one, records));
     return {
       pool,
       isAdopted,
-      records: own.length,
+      isNamed: place !== undefined,
+      records: all.size,
       reservations: reservationsOf.get(pool)?.length ?? 0,
-      unreserved: holders.filter(({ holder }) => !holder).length,
+      unreserved: place ? holders.filter(({ holder }) => !holder).length : all.size,
       unrecorded: unrecorded.length,
       stuck: unrecorded.filter(({ since }) => nowMs - Date.parse(since) >= STUCK_MS).length,
       disputed: holders.filter(({ one, holder }) => holder && !isSameOwner(one.record, holder)).length,

@@ -208,7 +208,7 @@ const ROWS: readonly Row[] = [
   },
   {
     when: "keys are no offsets of the pool",
-    pools: { [POOL]: { range, adopted: true, records: { abc: "x/y", "-3": "x/y", "999": "x/y", "01": "x/y" } } },
+    pools: { [POOL]: { range, adopted: true, records: { abc: "x/y", "-3": "x/y", "999": "x/y", "1e3": "x/y" } } },
     want: ["stranger / none", "stranger / none", "stranger / none", "stranger / none"],
   },
   {

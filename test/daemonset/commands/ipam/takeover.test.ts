@@ -3,7 +3,7 @@ import { next, obstaclesToBack, obstaclesToFinish } from "../../../../daemonset/
 import { standingOf, type TakeoverState } from "../../../../daemonset/commands/ipam/takeover/state.ts";
 import { NOW_MS, stateOf } from "./support/cluster-state.ts";
 
-const POOL = { pool: "p", isAdopted: false, records: 2, reservations: 2, unreserved: 0, unrecorded: 0, stuck: 0, disputed: 0 }; // biome-ignore format: one line
+const POOL = { pool: "p", isAdopted: false, isNamed: true, records: 2, reservations: 2, unreserved: 0, unrecorded: 0, stuck: 0, disputed: 0 }; // biome-ignore format: one line
 const AGENT = {
   node: "node-a",
   mode: "coexist",
@@ -25,6 +25,7 @@ const ROWS: readonly { when: string; change: Partial<TakeoverState>; want: RegEx
   { when: "a node has no agent", change: { nodesWithoutAgent: ["control-plane"] }, want: undefined },
   { when: "a silent agent's node is gone", change: { agents: [AGENT, { ...AGENT, node: "old", isHeard: false, hasNode: false }] }, want: undefined },
   { when: "records have no reservation", change: { pools: [{ ...POOL, unreserved: 1 }] }, want: /^pool p: 1 record has no reservation; railnet ipam takeover adopt$/ },
+  { when: "a pool's name tells no network", change: { pools: [{ ...POOL, isNamed: false, unreserved: 2 }] }, want: /^pool p: 2 records have no reservation, and the pool's name does not tell its network; recreate the pods/ },
   { when: "an address has two owners", change: { pools: [{ ...POOL, disputed: 2 }] }, want: /^pool p: 2 addresses have two owners; railnet ipam audit$/ },
   { when: "there is no agent", change: { agents: [] }, want: /^no agent has reported/ },
   { when: "an agent is silent", change: { agents: [{ ...AGENT, isHeard: false }] }, want: /^the agent of node-a was last heard of at 2026-01-10T11:59:00Z/ },
@@ -47,6 +48,7 @@ t.test("obstaclesToBack() are records that stay away, not those on their way", a
 
 for (const { when, state, want } of [
   { when: "records lack reservations", state: { ...READY, pools: [{ ...POOL, unreserved: 1 }] }, want: /^railnet ipam takeover adopt$/ },
+  { when: "what lacks them nobody can adopt", state: { ...READY, pools: [{ ...POOL, isNamed: false, unreserved: 1 }] }, want: /when nothing stands in its way/ },
   { when: "nothing is in the way", state: READY, want: /^railnet ipam takeover finish$/ },
   { when: "something else is in the way", state: { ...READY, agents: [] }, want: /when nothing stands in its way/ },
   { when: "an agent has not followed yet", state: { ...READY, mode: "absent" as const }, want: /^wait: .* node-a$/ },
@@ -71,6 +73,7 @@ t.test("standingOf() counts what is only in one place, and what two have", async
   const want = {
     pool,
     isAdopted: true,
+    isNamed: true,
     records: 3,
     reservations: 4,
     unreserved: 1,
@@ -79,4 +82,9 @@ t.test("standingOf() counts what is only in one place, and what two have", async
     disputed: 1,
   };
   t.same(standingOf(snapshot, NOW_MS), [want]);
+});
+
+t.test("standingOf() counts the records of a pool whose name tells no network", async (t) => {
+  const { snapshot } = stateOf({ pools: { "some-pool": { range: "10.0.0.0/24", records: { 1: "c1 net1 default/a", 2: "c2 net1 default/b" } } } }); // biome-ignore format: one line
+  t.match(standingOf(snapshot, NOW_MS), [{ pool: "some-pool", isNamed: false, records: 2, unreserved: 2 }]);
 });
