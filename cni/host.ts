@@ -1,6 +1,7 @@
 import type { Ethtool } from "./kernel/ethtool.ts";
 import type { XdpProgram } from "./kernel/link-settings.ts";
 import type { NetlinkSocket } from "./kernel/netlink/socket.ts";
+import type { RxRules } from "./kernel/rx-rules.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Step } from "./steps.ts";
 
@@ -50,6 +51,8 @@ export interface Host {
   readonly rtnl: NetlinkSocket;
   /** Drivers' settings, in the host's network namespace; absent where the kernel has no such family. */
   readonly ethtool?: Ethtool | undefined;
+  /** Drivers' rules for received packets, there too. */
+  readonly rxRules?: RxRules;
   /** Programs on links of the host's network namespace. */
   readonly bpf?: {
     detachTcx(index: number): number;

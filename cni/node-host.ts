@@ -4,8 +4,10 @@ import { type Clock, type Host, type Log, PATHS, type Paths } from "./host.ts";
 import { detachTcx, detachXdpLink } from "./kernel/bpf.ts";
 import { codeOf } from "./kernel/errno.ts";
 import { Ethtool, NETLINK_GENERIC } from "./kernel/ethtool.ts";
+import { askByIoctl } from "./kernel/ethtool-ioctl.ts";
 import { traceMessages } from "./kernel/netlink/debug.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
+import { RxRules } from "./kernel/rx-rules.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Step } from "./steps.ts";
 
@@ -34,6 +36,7 @@ export function createHost({ paths, exec, log, clock, step, ipamTimeoutMs, after
       ethtool ??= openEthtool();
       return ethtool;
     },
+    rxRules: new RxRules(askByIoctl),
     bpf: { detachTcx, detachXdpLink },
     paths: { ...PATHS, ...paths },
     bootId: readBootId(),

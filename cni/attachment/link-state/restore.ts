@@ -1,6 +1,6 @@
 import type { Host } from "../../host.ts";
 import { ETHTOOL_GROUPS } from "../../kernel/ethtool.ts";
-import { type Link, setLink } from "../../kernel/link.ts";
+import { getLink, type Link, parseLink, setLink } from "../../kernel/link.ts";
 import type { LinkSettings } from "../../kernel/link-settings.ts";
 import { takeProgramsOff } from "./clean.ts";
 import { type LinkState, readGroup } from "./snapshot.ts";
@@ -26,6 +26,7 @@ export function restoreState(original: LinkState, link: Link, host: Host): void 
   const changes = settingsToChange({ ...CLEAN, ...original.settings }, link.settings);
   for (const settings of together(changes, link, host)) attempt(() => set(settings, link, host));
   attempt(() => restoreEthtool(original, link, host));
+  attempt(() => removeRxRules(original, link, host));
   if (failures.length > 0) throw failures[0];
 }
 
@@ -42,6 +43,13 @@ function together(settings: Partial<LinkSettings>, link: Link, host: Host): Part
   } catch {
     return names.map((name) => ({ [name]: settings[name] }));
   }
+}
+
+/** Those that were not there at ADD. ioctl(2) wants the name that the link has by now. */
+function removeRxRules({ rxRules: wanted = [] }: LinkState, { index }: Link, { rtnl, rxRules }: Host): void {
+  if (!rxRules) return;
+  const { name } = parseLink(rtnl.request(getLink({ index }))!);
+  for (const location of rxRules.list(name)) if (!wanted.includes(location)) rxRules.remove(name, location);
 }
 
 function restoreEthtool({ ethtool = {} }: LinkState, { index }: Link, host: Host): void {

@@ -9,13 +9,20 @@ export interface LinkState {
   readonly settings?: Partial<LinkSettings>;
   /** By group; a driver that has none of it is not asked again. */
   readonly ethtool?: Partial<Record<EthtoolGroup, EthtoolSettings>>;
+  /** Where the driver has rules for received packets; absent when there are none. */
+  readonly rxRules?: readonly number[];
 }
 
 /** Reads the driver's part: the rest came with the link. Where the kernel has no ethtool by netlink (before 5.6) that is nothing. */
-export function linkState(link: Link, host: Pick<Host, "ethtool">): LinkState {
+export function linkState(link: Link, host: Pick<Host, "ethtool" | "rxRules">): LinkState {
   const groups = ETHTOOL_GROUPS.map((group) => [group, readGroup(link.index, group, host)] as const);
   const found = groups.filter(([, settings]) => settings !== undefined);
-  return { settings: link.settings, ...(found.length > 0 && { ethtool: Object.fromEntries(found) }) };
+  const rxRules = host.rxRules?.list(link.name) ?? [];
+  return {
+    settings: link.settings,
+    ...(found.length > 0 && { ethtool: Object.fromEntries(found) }),
+    ...(rxRules.length > 0 && { rxRules }),
+  };
 }
 
 /** @returns undefined where the driver has none of that, or cannot say just now: what is not known is not restored. */

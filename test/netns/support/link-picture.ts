@@ -26,12 +26,16 @@ export async function linkPicture(netns: Netns, link: string): Promise<Json> {
   const [ip, maddr, tc, tcx, ...ethtool] = (await netns.exec("sh", "-c", script)).split("---\n");
   return {
     link: steadyLink((JSON.parse(ip!) as Json[])[0]!),
-    maddr: (JSON.parse(maddr!) as Json[])[0]?.["maddr"],
+    maddr: ((JSON.parse(maddr!) as Json[])[0]!["maddr"] as Json[]).filter((one) => !isNeighbourhood(one)),
     tc: tc!.trim(),
     tcx: Number(tcx),
     ethtool: Object.fromEntries(ETHTOOL.map((option, i) => [option, ethtool[i]!.replaceAll(link, "LINK").trim()])),
   };
 }
+
+/** Of the link-local address, which comes a while after the link is up. */
+const isNeighbourhood = ({ link = "", address = "" }: Json): boolean =>
+  String(link).startsWith("33:33:ff:") || String(address).startsWith("ff02::1:ff");
 
 function steadyLink({ ifindex, link_index, link_netnsid, link, operstate, qdisc, flags, ...rest }: Json): Json {
   return { ...rest, flags: (flags as string[]).filter((f) => !["LOWER_UP", "NO-CARRIER", "M-DOWN"].includes(f)) };
