@@ -100,20 +100,20 @@ async function untilShown(
   read: () => string | undefined,
   waiter: Waiter,
 ): Promise<void> {
-  let isFirst = true;
+  let isAsked = false;
   let last: unknown;
+  const late = (shown: string | undefined) =>
+    new NetlinkError(`set the MAC of ${whose} to ${want}`, "EAGAIN", `the driver still shows ${shown ?? "none"}`);
   const isShown = await awaitAnswer(() => {
     try {
-      if (!isFirst && read() === want) return true;
-      isFirst = false;
+      const before = isAsked || last ? read() : undefined;
+      if (before === want) return true;
+      if (isAsked && before === undefined) return undefined; // in reset: asked again it would begin another one
       set();
+      isAsked = true;
       const shown = read();
       if (shown === want) return true;
-      last = new NetlinkError(
-        `set the MAC of ${whose} to ${want}`,
-        "EAGAIN",
-        `the driver still shows ${shown ?? "none"}`,
-      );
+      last = late(shown);
     } catch (error) {
       if (!isBusy(error)) throw error;
       last = error;

@@ -35,12 +35,15 @@ export class DoubleNode implements Disposable {
   readonly kernel: DoubleKernel;
   readonly nic: Nic;
   readonly host: Host;
+  /** The profile as it is meant, where a test turns off a part of it. */
+  readonly expected: Profile;
   readonly warnings: string[] = [];
   failIpam = false;
   onStep: (step: Step) => void = () => {};
   #pods = 0;
 
-  constructor(profile: Profile, { vfs = 2 } = {}) {
+  constructor(profile: Profile, { vfs = 2, expected = profile }: { vfs?: number; expected?: Profile } = {}) {
+    this.expected = expected;
     this.kernel = new DoubleKernel(this.sysfs);
     this.sysfs.add({ pci: PF_PCI, netdev: "ens1", driver: profile.driver });
     const pf = this.kernel.addLink("ens1", PF_PCI, "02:00:00:00:ff:00");
