@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import type { Json } from "../support/raw.ts";
+import { makeNamespace } from "../support/objects.ts";
+import { type Json, pathOf } from "../support/raw.ts";
 import { Whereabouts } from "../support/whereabouts.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { POOLS, RESERVATIONS, SETTINGS, setMode, startWorld, until } from "./support/world.ts";
@@ -59,6 +60,24 @@ const TRACES: Readonly<Record<string, () => Promise<Json>>> = {
     for (const { metadata } of await raw.list(POOLS)) await raw.delete(`${POOLS}/${metadata.name}`);
   },
 };
+const ELSEWHERE: Readonly<Record<string, Json>> = {
+  lease: { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: "whereabouts", namespace: "openshift-multus" }, spec: {} },
+  pool: { apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "IPPool", metadata: { name: "10.1.0.0-24", namespace: "openshift-multus" }, spec: { range: "10.1.0.0/24", allocations: {} } },
+}; // biome-ignore format: rows
+for (const [name, object] of Object.entries(ELSEWHERE))
+  t.test(
+    `a ${name} in another namespace stands for a Whereabouts: nothing is written, and a warning names it`,
+    async (t) => {
+      await makeNamespace(raw, "openshift-multus");
+      await raw.apply(object);
+      await using agent = await Agent.start("node-a", kubeconfig);
+      await until("the warning", () => agent.said(/a Whereabouts keeps its addresses in namespace openshift-multus/), (lines) => lines.length > 0); // biome-ignore format: one line
+      t.equal((await raw.request("GET", SETTINGS)).status, 404);
+      t.equal(agent.modes.mode, "coexist");
+      await raw.delete(pathOf(object));
+    },
+  );
+
 for (const [name, make] of Object.entries(TRACES))
   t.test(`${name} stands for a Whereabouts: nothing is said`, async (t) => {
     await make();
