@@ -1,18 +1,23 @@
-import { NODES } from "../../ipam/kubernetes/cluster.ts";
 import type { Context } from "./context.ts";
-import { isPodref, podIsOver, readPod } from "./evidence.ts";
+import { isPodref, type Pod, podIsOver, readPod } from "./evidence.ts";
 import { free } from "./free.ts";
-import { type Node, type NodeState, nodeState } from "./nodes.ts";
+import { GoneNodes, type NodeMemory } from "./gone-nodes.ts";
 import { inParallel } from "./parallel.ts";
 import { type Finding, planGc, type Suspicions } from "./plan-gc.ts";
-import { Hearing } from "./report.ts";
 import type { Reserved } from "./reserved.ts";
 
-/** An agent of a node without a Node object is given up after so many times the grace: it says every 2 minutes that it runs. */
-const SILENT_GRACES = 6;
-
-/** Pods that one look asks for. Beside a live Whereabouts every reservation of its own is asked about, so many in turn. */
+/** Beside a live Whereabouts every reservation of its own is asked about, so many in turn. */
 const MAX_ASKED = 200;
+
+/**
+ * What nodes that are gone have left is asked about by so many at a look, all of a node together: 32,000 addresses of a
+ * thousand machines go in one look, once the second of their silence is over. A pod is asked for once, whatever number of
+ * rails it has.
+ */
+const MAX_LEFT = 40_000;
+
+/** Looks between two at the leases of nodes that are gone: nobody waits for that. */
+const LEASE_LOOKS = 10;
 
 /**
  * Frees addresses that no node's agent can: of nodes that are gone and whose agents are silent, and those that Whereabouts reserved, which say
@@ -20,17 +25,17 @@ const MAX_ASKED = 200;
  */
 export class LeaderGc {
   readonly #context: Context;
-  readonly #stateOf: (node: string) => NodeState;
+  readonly #nodes: GoneNodes;
   readonly #graceMs: number;
-  readonly #hearing = new Hearing();
   #suspicions: Suspicions = new Map();
   /** Names of those that had their turn, until all had it. */
   readonly #asked = new Set<string>();
+  #looks = 0;
 
-  /** @param stateOf what is remembered of a node. */
-  constructor(context: Context, stateOf: (node: string) => NodeState, graceMs: number) {
+  /** @param memory what is remembered of a node. */
+  constructor(context: Context, memory: (node: string) => NodeMemory | undefined, graceMs: number) {
     this.#context = context;
-    this.#stateOf = stateOf;
+    this.#nodes = new GoneNodes(context.cluster, memory, graceMs);
     this.#graceMs = graceMs;
   }
 
@@ -39,20 +44,29 @@ export class LeaderGc {
    * @throws {ApiError | StoreError}
    */
   async look(all: Iterable<Reserved>, signal: AbortSignal): Promise<void> {
-    const suspects: Reserved[] = [];
-    for (const one of all) if (isPodref(one.podref) && this.#isOrphan(one) && !one.isEnding) suspects.push(one);
-    const asked = this.#next(suspects);
+    const holders = new Set<string>();
+    const left: Reserved[] = [];
+    const unknown: Reserved[] = [];
+    for (const one of all) {
+      holders.add(one.node);
+      if (!isPodref(one.podref) || one.isEnding) continue;
+      if (!one.node) unknown.push(one);
+      else if (this.#nodes.mayHaveLeft(one)) left.push(one);
+    }
+    await this.#free(left, unknown, signal);
+    if (this.#looks++ % LEASE_LOOKS === 0) await this.#nodes.endLeases((node) => holders.has(node), signal);
+  }
+
+  async #free(left: readonly Reserved[], unknown: readonly Reserved[], signal: AbortSignal): Promise<void> {
+    await this.#nodes.listen(new Set(left.map(({ node }) => node)), signal);
+    const asked = [...byNode(left).slice(0, MAX_LEFT), ...this.#next(unknown)];
     const findings = await this.#findings(asked, signal);
     const names = new Set(asked.map(nameOf));
-    const unseen = new Set(suspects.map(nameOf).filter((name) => !names.has(name)));
+    const unseen = new Set([...left, ...unknown].map(nameOf).filter((name) => !names.has(name)));
     const time = { nowMs: performance.now(), graceMs: this.#graceMs };
     const { suspicions, due } = planGc(this.#suspicions, findings, { ...time, unseen });
     this.#suspicions = suspicions;
     await inParallel(due, (one) => free(one, this.#context, signal));
-  }
-
-  #isOrphan({ node }: Reserved): boolean {
-    return !node || this.#stateOf(node) === "gone";
   }
 
   /** Those under suspicion first, then the others in turn. */
@@ -68,36 +82,30 @@ export class LeaderGc {
 
   async #findings(asked: readonly Reserved[], signal: AbortSignal): Promise<Finding[]> {
     const findings: Finding[] = [];
-    const gone = new Map<string, Promise<string | undefined>>();
+    const pods = new Map<string, Promise<Pod | undefined>>();
+    const podOf = (podref: string) => {
+      const pod = pods.get(podref) ?? readPod(this.#context.cluster, podref, signal);
+      pods.set(podref, pod);
+      return pod;
+    };
+    const whyLeft = this.#nodes.inquiry(signal);
     await inParallel(asked, async (reserved) => {
       const { node, podref, podUid } = reserved;
-      const pod = await readPod(this.#context.cluster, podref, signal);
+      const pod = await podOf(podref);
       if (!node) {
         if (!pod) findings.push({ reserved, evidence: "its pod does not exist" });
         return;
       }
       const evidence = podIsOver(pod, podUid);
-      if (!evidence) return;
-      if (!gone.has(node)) gone.set(node, this.#whyGone(node, signal));
-      const why = await gone.get(node);
+      const why = evidence && (await whyLeft(reserved));
       if (why) findings.push({ reserved, evidence: `${why}; ${evidence}` });
     });
     return findings;
   }
-
-  /** A quorum read: what is remembered of the nodes may lag. */
-  async #whyGone(name: string, signal: AbortSignal): Promise<string | undefined> {
-    const node = await this.#context.cluster.get<Node>(NODES, name, { signal });
-    if (!node) return await this.#whySilent(name, signal);
-    return nodeState(node) === "gone" ? `node ${name} is out of service` : undefined;
-  }
-
-  /** A node that somebody deleted, or that goes by another name there, may still run; then its agent knows what is over. */
-  async #whySilent(name: string, signal: AbortSignal): Promise<string | undefined> {
-    const silentMs = SILENT_GRACES * this.#graceMs;
-    if ((await this.#hearing.silentMs(this.#context.cluster, name, signal)) < silentMs) return undefined;
-    return `node ${name} does not exist, and its agent was not heard of for ${silentMs / 1000} s`;
-  }
 }
+
+/** All of a node beside each other; in the same order at every look, so that what was found once is looked at again. */
+const byNode = (left: readonly Reserved[]): Reserved[] =>
+  left.toSorted((a, b) => (a.node === b.node ? 0 : a.node < b.node ? -1 : 1));
 
 const nameOf = ({ metadata: { name } }: Reserved): string => name;

@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import { chooseFirstMode } from "./first-mode.ts";
 import { follow } from "./follow.ts";
 import { LeaderGc } from "./gc-leader.ts";
+import { bornMsOf, type NodeMemory } from "./gone-nodes.ts";
 import { guardMode } from "./guard.ts";
 import { LeaderHeal } from "./heal-leader.ts";
 import type { ModeWatch } from "./mode-watch.ts";
@@ -21,9 +22,7 @@ export interface LeaderOptions extends PoolsOptions {
 }
 
 /** What a node is to the leader: a thousand objects of 15 KB are not kept. */
-interface NodeSeen extends KubeObject {
-  readonly state: NodeState;
-}
+interface NodeSeen extends KubeObject, NodeMemory {}
 
 /** What one agent does for all, from the moment its picture of the cluster is complete until `signal`. */
 export async function lead(
@@ -35,7 +34,7 @@ export async function lead(
   const { log } = context;
   const nodes = follow<NodeSeen>(context, NODES, { keep: seeNode, signal });
   const stateOf = (name: string): NodeState => nodes.objects.get(name)?.state ?? "gone";
-  const gc = new LeaderGc(context, stateOf, graceMs);
+  const gc = new LeaderGc(context, (name) => nodes.objects.get(name), graceMs);
   const healing = new LeaderHeal(context, stateOf, graceMs);
   const slicing = new LeaderSlices(context, stateOf, graceMs);
   const slices = follow<NodeSlicePool>(context, NODE_SLICE_POOLS, { signal });
@@ -87,10 +86,12 @@ function onChange(modes: ModeWatch, listener: () => void): Disposable {
 }
 
 const seeNode = (node: KubeObject): NodeSeen => {
-  const { name, uid, resourceVersion } = node.metadata;
+  const { name, uid, resourceVersion, creationTimestamp } = node.metadata;
+  const bornMs = bornMsOf(creationTimestamp);
   return {
     metadata: { name, ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) },
     state: nodeState(node as Node),
+    ...(bornMs !== undefined && { bornMs }),
   };
 };
 

@@ -1,4 +1,4 @@
-import { ApiError, type Cluster, LEASES } from "../../ipam/kubernetes/cluster.ts";
+import { ApiError, type Cluster, type KubeObject, LEASES } from "../../ipam/kubernetes/cluster.ts";
 import type { Lease } from "../../ipam/kubernetes/lease.ts";
 import type { Mode } from "../../ipam/kubernetes/mode.ts";
 import { Unchanged } from "../../ipam/kubernetes/unchanged.ts";
@@ -12,6 +12,8 @@ export const REPORT_IS_OLD_MS = 3 * REPORT_MS;
 /** On the lease that each agent keeps: the mode that it acts by. */
 const MODE = "railnet.io/whereabouts";
 const LABELS = { "railnet.io/agent": "true" } as const;
+const SELECTOR = Object.entries(LABELS).map(([key, value]) => `${key}=${value}`).join(","); // biome-ignore format: one line
+const PREFIX = "railnet-node-";
 
 /** What an agent said of itself. */
 export interface Report {
@@ -41,9 +43,24 @@ export async function reportMode(cluster: Cluster, node: string, mode: Mode, sig
 
 /** What all agents said of themselves, by name of node. @throws {ApiError} */
 export async function readReports(cluster: Cluster, signal?: AbortSignal): Promise<Report[]> {
-  const labelSelector = Object.entries(LABELS).map(([key, value]) => `${key}=${value}`).join(","); // biome-ignore format: one line
-  const { items } = await cluster.list<Lease>(LEASES, { labelSelector, signal });
+  const { items } = await cluster.list<Lease>(LEASES, { labelSelector: SELECTOR, signal });
   return items.map(toReport).toSorted((a, b) => (a.node < b.node ? -1 : 1));
+}
+
+/** The leases of all agents, and which node's each is. @throws {ApiError} */
+export async function agentLeases(
+  cluster: Cluster,
+  signal?: AbortSignal,
+): Promise<readonly { readonly node: string; readonly metadata: KubeObject["metadata"] }[]> {
+  const { items } = await cluster.list(LEASES, {
+    labelSelector: SELECTOR,
+    metadataOnly: true,
+    fromCache: true,
+    signal,
+  });
+  return items.flatMap(({ metadata }) =>
+    metadata.name.startsWith(PREFIX) ? [{ node: metadata.name.slice(PREFIX.length), metadata }] : [],
+  );
 }
 
 /** What one process hears of nodes' agents, whatever their clocks say. */
@@ -67,7 +84,7 @@ export class Hearing {
 /** Whether an agent was heard of lately, for an operator whose clock is right to some minutes. Pure. */
 export const isHeard = ({ renewed }: Report, nowMs: number): boolean => nowMs - Date.parse(renewed) < REPORT_IS_OLD_MS;
 
-const nameOf = (node: string): string => `railnet-node-${node}`;
+const nameOf = (node: string): string => `${PREFIX}${node}`;
 
 function toLease(node: string, mode: Mode, now: Date): Lease {
   return {

@@ -19,6 +19,8 @@ export interface Reserved extends KubeObject {
   /** The rest is empty where Whereabouts made the reservation. */
   readonly node: string;
   readonly pool: string;
+  /** When it was made, by the clock of an API server. */
+  readonly createdMs?: number;
   /** The network's label: its name, or a hash of a long one. */
   readonly network: string;
 }
@@ -32,7 +34,8 @@ export function compactor(): (reservation: Reservation) => Reserved {
     return first ?? text;
   };
   return ({ metadata, spec }) => {
-    const { name, namespace, uid = "", resourceVersion = "", labels, deletionTimestamp } = metadata;
+    const { name, namespace, uid = "", resourceVersion = "", labels, creationTimestamp, deletionTimestamp } = metadata;
+    const createdMs = Date.parse(creationTimestamp ?? "");
     return {
       ...(deletionTimestamp !== undefined && { isEnding: true as const }),
       metadata: { name, namespace: shared(namespace), uid, resourceVersion },
@@ -43,6 +46,7 @@ export function compactor(): (reservation: Reservation) => Reserved {
       node: shared(textOf(metadata, LABEL.node)),
       pool: shared(textOf(metadata, LABEL.pool)),
       network: shared(labels?.[LABEL.network]),
+      ...(!Number.isNaN(createdMs) && { createdMs }),
     };
   };
 }

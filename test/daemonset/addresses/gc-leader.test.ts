@@ -4,6 +4,7 @@ import type { Context } from "../../../daemonset/addresses/context.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { FreedHistory } from "../../../daemonset/addresses/freed.ts";
 import { LeaderGc } from "../../../daemonset/addresses/gc-leader.ts";
+import { bornMsOf, type NodeMemory } from "../../../daemonset/addresses/gone-nodes.ts";
 import type { Reserved } from "../../../daemonset/addresses/reserved.ts";
 import type { KubeObject, Resource } from "../../../ipam/kubernetes/cluster.ts";
 
@@ -14,19 +15,34 @@ const { signal } = new AbortController();
 function worldOf(...there: readonly string[]) {
   const objects = new Map<string, object>(there.map((name) => [name, {}]));
   const deleted: string[] = [];
+  const asked: string[] = [];
   const cluster = {
     get: async ({ plural }: Resource, name: string) => {
+      asked.push(`${plural}/${name}`);
       const found = objects.get(`${plural}/${name}`);
       return found && { metadata: { name, uid: "uid" }, ...found };
     },
-    delete: async (_: Resource, name: string) => deleted.push(name) > 0,
+    list: async ({ plural }: Resource) => ({
+      items: [...objects.keys()].flatMap((key) =>
+        key.startsWith(`${plural}/`) ? [{ metadata: { name: key.slice(plural.length + 1), uid: "u", resourceVersion: "1" } }] : [],
+      ), // biome-ignore format: one expression
+    }),
+    delete: async (_: Resource, name: string) => {
+      deleted.push(name);
+      objects.delete(`leases/${name}`);
+      return true;
+    },
   };
   const log = { debug: () => {}, info: () => {}, warn: () => {} };
   const events = { onPool: () => {} };
   const context = { cluster, log, events, mode: () => "absent", counters: noCounts(), freed: new FreedHistory() };
-  const stateOf = (node: string) => (objects.has(`nodes/${node}`) ? "ready" : "gone");
-  const gc = new LeaderGc(context as unknown as Context, stateOf, GRACE_MS);
-  return { objects, deleted, look: () => gc.look([reservation], signal) };
+  const memory = (node: string): NodeMemory | undefined => {
+    const found = objects.get(`nodes/${node}`) as { metadata?: { creationTimestamp?: string } } | undefined;
+    const bornMs = bornMsOf(found?.metadata?.creationTimestamp);
+    return found && { state: "ready", ...(bornMs !== undefined && { bornMs }) };
+  };
+  const gc = new LeaderGc(context as unknown as Context, memory, GRACE_MS);
+  return { objects, deleted, asked, look: (all = [reservation]) => gc.look(all, signal) };
 }
 
 const reservation = {
@@ -83,4 +99,53 @@ t.test("LeaderGc forgets what it suspected when the Node object is back for a mo
   objects.delete("nodes/node-a");
   await look();
   t.same(deleted, [], "its time begins anew");
+});
+
+/** 32 rails' addresses of as many nodes. */
+const many = (nodes: number): Reserved[] =>
+  Array.from({ length: nodes * 32 }, (_, i) => ({
+    metadata: { name: `10.0.${i >> 8}.${i & 255}`, uid: `r${i}`, resourceVersion: "7" },
+    node: `node-${i % nodes}`,
+    podref: `default/p${i % nodes}-${Math.floor(i / nodes) >> 2}`,
+    podUid: "uid",
+  })) as unknown as Reserved[];
+
+t.test("LeaderGc frees all that a thousand nodes have left at once, and asks for a pod once", async (t) => {
+  const { look, deleted, asked } = worldOf();
+  const all = many(1000);
+  await look(all);
+  t.equal(asked.filter((name) => name.startsWith("pods/")).length, 8_000, "of 32 addresses four are a pod's");
+  t.equal(asked.filter((name) => name.startsWith("nodes/")).length, 1_000);
+  await sleep(GRACE_MS + 5);
+  await look(all);
+  t.equal(deleted.length, 32_000);
+});
+
+const age = (ms: number) => ({ ...reservation, createdMs: Date.now() - ms });
+for (const { when, bornMs, createdMs, lease, isFreed } of [
+  { when: "a reservation is older than its Node object, whose agent never came", bornMs: 0, createdMs: 600_000, isFreed: true },
+  { when: "a reservation is younger than its Node object", bornMs: 600_000, createdMs: 0, isFreed: false },
+  { when: "the agent of a node that was made anew reports", bornMs: 0, createdMs: 600_000, lease: true, isFreed: false },
+]) // biome-ignore format: rows
+  t.test(`LeaderGc ${isFreed ? "frees" : "keeps"} an address when ${when}`, async (t) => {
+    const { look, deleted, objects } = worldOf();
+    const creationTimestamp = new Date(Date.now() - bornMs).toISOString();
+    objects.set("nodes/node-a", {
+      metadata: { creationTimestamp },
+      status: { conditions: [{ type: "Ready", status: "True" }] },
+    });
+    const report = () => {
+      if (lease) objects.set("leases/railnet-node-node-a", { spec: { renewTime: new Date().toISOString() } });
+    };
+    await looks(() => look([age(createdMs)]), 4, report);
+    t.equal(deleted.includes("10.0.0.1"), isFreed);
+  });
+
+t.test("LeaderGc takes leases of nodes away that are gone, silent, and have nothing reserved", async (t) => {
+  const { look, deleted, objects } = worldOf("nodes/node-b", "pods/p");
+  for (const node of ["node-a", "node-b", "node-c"])
+    objects.set(`leases/railnet-node-${node}`, { spec: { renewTime: "x" } });
+  objects.set("leases/railnet-leader", {});
+  await looks(look, 21); // node-a has a reservation of a pod that is there
+  t.same(deleted, ["railnet-node-node-c"]);
 });
