@@ -62,7 +62,7 @@ export class Allocator {
    * One address for an interface. Idempotent: what the interface (podref and ifname) of this pod has in this pool it keeps.
    *
    * @returns the address, canonical.
-   * @throws {ExhaustedError} 999 when a fresh look at the pool showed that no address is free.
+   * @throws {ExhaustedError} 999 when a fresh look at the pool, of this call or of one a moment ago, showed that no address is free.
    * @throws {CniError} when it is not to be had: the asked one has an owner (100), or others were faster each time (11).
    * @throws {StoreError} when the store fails; then beforeClaim() has named what may have been claimed.
    */
@@ -73,13 +73,21 @@ export class Allocator {
     const known: Known = { barred: new AddressSet(wish.given?.map(toNumber)), elsewhere: 0 };
     for (let look = 0; look < MAX_LOOKS && known.elsewhere < MAX_ELSEWHERE; look++) {
       const taken = await this.#store.taken(pool, { fresh: look > 0, signal });
-      const isFull = look > 0 && next(range, taken, known, () => false, taken.order) === undefined;
+      const isFull = next(range, taken, known, () => false, taken.order) === undefined;
       const kept = { pool: taken.pool ?? pool, range };
       const ip = await this.#claimAny(kept, owner, firstOf(wish, owner, taken, known), taken, known);
       if (ip) return ip;
-      if (isFull) throw new ExhaustedError(range);
+      if (isFull && this.#isSeen(source, wish, known, look)) throw new ExhaustedError(range);
     }
     throw busy(source);
+  }
+
+  /** Whether a fresh look shows what is full, of this call or of one a moment ago: a full pool is not asked by every ADD. */
+  #isSeen({ pool, range }: PoolRange, { given = [] }: Preference, { elsewhere }: Known, look: number): boolean {
+    const others = contentionOf(this.#store, pool);
+    if (look === 0) return others.wasFull(range);
+    if (given.length === 0 && elsewhere === 0) others.sawFull(range);
+    return true;
   }
 
   async #claimAsked(pool: Pool, ip: string, owner: Owner): Promise<string> {

@@ -1,3 +1,4 @@
+import type { Span } from "./address.ts";
 import type { Pool, Store } from "./store/store.ts";
 
 /** Whoever lost a race stays away from the common start for this long. */
@@ -5,6 +6,9 @@ const CALM_MS = 60_000;
 
 /** The others wait no longer for the one that goes ahead: a slow server must not make a queue of them. */
 const AHEAD_MS = 1_000;
+
+/** For so long nobody looks again at a range that was full: each look lists every reservation of a network. */
+const FULL_MS = 3_000;
 
 /** What calls that run beside each other in this process know of a pool: what they just try, and where others are not. */
 export class Contention {
@@ -17,9 +21,22 @@ export class Contention {
   /** When a call of this process last went to the common start and others need not wait for what it finds. */
   #triedAt = Number.NEGATIVE_INFINITY;
 
+  /** Ranges that a fresh look showed to be full, and when. */
+  readonly #full = new Map<string, number>();
+
   /** Where to begin; undefined where nobody was in the way lately: at the common start. */
   get start(): bigint | undefined {
     return performance.now() - this.#lostAt < CALM_MS ? this.#start : undefined;
+  }
+
+  /** A fresh look showed that nothing of a range is free. */
+  sawFull(range: Span): void {
+    this.#full.set(keyOf(range), performance.now());
+  }
+
+  /** Whether that was a moment ago. What this process has given back since is free all the same: its own view shows it. */
+  wasFull(range: Span): boolean {
+    return performance.now() - (this.#full.get(keyOf(range)) ?? Number.NEGATIVE_INFINITY) < FULL_MS;
   }
 
   /** Fulfilled when somebody who went ahead is back; undefined: nobody is away. */
@@ -58,6 +75,8 @@ export class Contention {
     if (this.#start !== undefined && address >= this.#start) this.#start = address + 1n;
   }
 }
+
+const keyOf = ({ first, last }: Span): string => `${first}-${last}`;
 
 const OF_STORE = new WeakMap<Store, Map<string, Contention>>();
 

@@ -34,7 +34,9 @@ function storeOf({ isTaken, claim }: World) {
       return holder;
     },
   };
-  return { seen, allocate: (cidr: string) => new Allocator(store as Store).allocate(sourceOf(cidr), OWNER) };
+  const allocate = (cidr: string, given: readonly string[] = []) =>
+    new Allocator(store as Store).allocate(sourceOf(cidr), OWNER, { given });
+  return { seen, allocate };
 }
 
 t.test("Allocator.allocate() says that a range is exhausted when a fresh look shows it", async (t) => {
@@ -45,6 +47,29 @@ t.test("Allocator.allocate() says that a range is exhausted when a fresh look sh
       "cannot give an address of 10.0.0.0/29: all from 10.0.0.1 to 10.0.0.6 are taken or excluded; make the range larger, or give some back",
   });
   t.same(seen, { looks: 2, claims: 0 });
+});
+
+t.test("Allocator.allocate() looks once at a range that stays full, whoever asks within seconds", async (t) => {
+  const { seen, allocate } = storeOf({ isTaken: () => true, claim: () => undefined });
+  for (let i = 0; i < 20; i++) await t.rejects(allocate("10.0.0.0/29"), { code: 999 });
+  t.same(seen, { looks: 21, claims: 0 }, "one of them fresh");
+  await t.rejects(allocate("10.0.0.0/28"), { code: 999 });
+  t.equal(seen.looks, 23, "another range is looked at");
+});
+
+t.test("Allocator.allocate() gives what was given back since a range was full", async (t) => {
+  let isFull = true;
+  const { allocate } = storeOf({ isTaken: (address) => isFull || address !== 0x0a000003n, claim: () => undefined });
+  await t.rejects(allocate("10.0.0.0/29"), { code: 999 });
+  isFull = false;
+  t.equal(await allocate("10.0.0.0/29"), "10.0.0.3");
+});
+
+t.test("Allocator.allocate() remembers no range as full that only its own addresses fill", async (t) => {
+  const { seen, allocate } = storeOf({ isTaken: (address) => address !== 0x0a000001n, claim: () => undefined });
+  await t.rejects(allocate("10.0.0.0/29", ["10.0.0.1"]), { code: 999 });
+  t.equal(await allocate("10.0.0.0/29"), "10.0.0.1");
+  t.equal(seen.claims, 1);
 });
 
 t.test("Allocator.allocate() finds what only a fresh look shows", async (t) => {
