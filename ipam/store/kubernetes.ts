@@ -57,14 +57,15 @@ export class KubernetesStore implements Store {
     this.#lease = new WhereaboutsLease(options);
     this.#pools = new Pools(cluster, options);
     this.#reservations = new Reservations(cluster, step);
+    this.#overlaps = new Overlaps(cluster, this.#pools, clock);
     this.#views = new Views({
       pools: this.#pools,
       reservations: this.#reservations,
       mode: options.mode,
       epoch: options.epoch ?? (() => ""),
+      isAlone: (pool) => this.#overlaps.isAlone(pool),
       clock,
     });
-    this.#overlaps = new Overlaps(cluster, this.#pools, clock);
   }
 
   taken(pool: Pool, { fresh = false }: { fresh?: boolean } = {}): Promise<Taken> {

@@ -3,7 +3,7 @@ import type { Cluster } from "../../kubernetes/cluster.ts";
 import { IP_POOLS } from "../../kubernetes/cluster.ts";
 import { ownerOfRecord, RECORDS_DECIDE } from "../../whereabouts/objects.ts";
 import type { Owner, Pool } from "../store.ts";
-import { cidrOfPool, isIn } from "./pool-span.ts";
+import { cidrOfPool, isIn, sharesAddresses } from "./pool-span.ts";
 import { PoolView } from "./pool-view.ts";
 import type { Pools } from "./pools.ts";
 
@@ -44,6 +44,16 @@ export class Overlaps {
       if (record) return ownerOfRecord(record);
     }
     return undefined;
+  }
+
+  /** Whether no other pool of its network can have its addresses. A name that does not tell its range may be of any. */
+  async isAlone(pool: Pool): Promise<boolean> {
+    const prefix = pool.network && `${pool.network}-`;
+    const others = (await this.#allNames()).filter((name) => name !== pool.name && name.startsWith(prefix));
+    return others.every((name) => {
+      const other = cidrOfPool(pool.network, name);
+      return other !== undefined && !sharesAddresses(other, pool.cidr);
+    });
   }
 
   #allNames(): Promise<readonly string[]> {

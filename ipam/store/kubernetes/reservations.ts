@@ -105,9 +105,19 @@ export class Reservations {
     return this.#cluster.get<Reservation>(RESERVATIONS, reservationName(network, ip), { signal });
   }
 
-  /** Names, pools and specs. @param isLabelled false: also those of Whereabouts, which have no labels. */
-  async all(network: string, isLabelled: boolean, signal?: AbortSignal): Promise<readonly Reservation[]> {
-    const labelSelector = `${LABEL.network}=${labelValue(network)}`;
+  /**
+   * Names, pools and specs of a network's, or of one pool's.
+   *
+   * @param isLabelled false: all there are, also those of Whereabouts, which have no labels.
+   */
+  async all(
+    { network, pool }: { readonly network: string; readonly pool?: string },
+    isLabelled: boolean,
+    signal?: AbortSignal,
+  ): Promise<readonly Reservation[]> {
+    // biome-ignore format: one line
+    const [key, text] = pool === undefined ? [LABEL.network, network] : [LABEL.pool, pool];
+    const labelSelector = `${key}=${labelValue(text)}`;
     const keep = ({ metadata, ...rest }: KubeObject): Reservation => ({
       metadata: { name: metadata.name, labels: { [LABEL.pool]: textOf(metadata, LABEL.pool) ?? "" } },
       spec: (rest as Reservation).spec,

@@ -16,6 +16,8 @@ export interface ViewsOptions {
   readonly pools: Pools;
   readonly reservations: Reservations;
   mode(): Mode;
+  /** Whether no other pool has addresses of this one. */
+  isAlone(pool: Pool): Promise<boolean>;
   /** Another value: the cluster's settings were written since, so its mode may have been another one in between. */
   epoch(): string;
   clock(): number;
@@ -143,7 +145,9 @@ export class Views {
       if (!withReservations || !(entry.view.pool.overlapping || entry.view.isAdopted)) return;
       const { network } = entry.view.pool;
       const isLabelled = this.#mode === "absent" && entry.view.isAdopted;
-      entry.view.updateReservations(await this.#options.reservations.all(network, isLabelled));
+      const isAlone = isLabelled && (await this.#options.isAlone(entry.view.pool));
+      const which = isAlone ? { network, pool: entry.view.pool.name } : { network };
+      entry.view.updateReservations(await this.#options.reservations.all(which, isLabelled));
     });
   }
 
