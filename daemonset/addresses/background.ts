@@ -13,6 +13,7 @@ import { follow } from "./follow.ts";
 import { FreedHistory } from "./freed.ts";
 import { NodeGc } from "./gc-node.ts";
 import { NodeHeal } from "./heal-node.ts";
+import { HealPeriod } from "./heal-period.ts";
 import { type LeaderOptions, lead } from "./leader.ts";
 import { Election, LEADER_LEASE, type LeaseOptions } from "./lease.ts";
 import { mayLead } from "./may-lead.ts";
@@ -27,6 +28,8 @@ export interface BackgroundOptions extends LeaderOptions, Pick<LeaseOptions, "du
   readonly store: Store;
   readonly modes: ModeWatch;
   readonly sandboxes: Sandboxes;
+  /** Of the same cluster. Default: one of this process alone. */
+  readonly period?: HealPeriod;
   /** Name of this node in the cluster. */
   readonly node: string;
   readonly log: Log;
@@ -42,6 +45,8 @@ export interface BackgroundOptions extends LeaderOptions, Pick<LeaseOptions, "du
 export interface Background {
   /** The last addresses that this agent freed. */
   readonly freed: FreedHistory;
+  /** Fulfilled when it is known whether this node's reservations are all there. */
+  readonly looked: Promise<void>;
   /** Fulfilled when all has ended, after `signal`. */
   readonly done: Promise<void>;
 }
@@ -63,8 +68,9 @@ export function startBackground(options: BackgroundOptions): Background {
   const freed = new FreedHistory();
   const shared = { cluster, store, node, log, events, counters, ...(refusals && { refusals }) };
   const context: Context = { ...shared, mode: () => modes.mode, disputes, freed };
-  const done = Promise.all([elect(context, options), lookAfterNode(context, options)]).then(() => {});
-  return { freed, done };
+  const looked = Promise.withResolvers<void>();
+  const work = [elect(context, options), lookAfterNode(context, options, looked.resolve)];
+  return { freed, looked: looked.promise, done: Promise.all(work).then(() => {}) };
 }
 
 async function elect(context: Context, options: BackgroundOptions): Promise<void> {
@@ -84,22 +90,30 @@ async function elect(context: Context, options: BackgroundOptions): Promise<void
   });
 }
 
-async function lookAfterNode(context: Context, options: BackgroundOptions): Promise<void> {
+const restored = (was: string, is: string): string =>
+  `the API server was restored from a backup: its versions went back from ${was} to ${is}`;
+
+async function lookAfterNode(context: Context, options: BackgroundOptions, onLooked: () => void): Promise<void> {
   const { cluster, log, node, mode } = context;
   const { signal, modes, sandboxes, graceMs = 60_000, lookMs = 60_000, recordsMs = 600_000 } = options;
   const gc = new NodeGc(context, sandboxes, graceMs);
-  const healing = new NodeHeal(context, sandboxes);
+  const { period = new HealPeriod({ cluster, node, log, signal }) } = options;
+  const healing = new NodeHeal(context, sandboxes, (why) => period.notice(why));
   const own = follow<Reserved>(context, RESERVATIONS, {
     labelSelector: `${LABEL.node}=${labelValue(node)}`,
     keep: compactor() as (object: KubeObject) => Reserved,
     signal,
-    onChange(change, reserved) {
-      if (change === "DELETED") void healing.onDeleted(reserved, signal);
-    },
+    onChange: (change, reserved) => healing.saw(change, reserved, signal),
+    onRestored: (was, is) => period.notice(restored(was, is)),
+    onVerified: (is) => period.verified(is),
   });
-  if (!(await beforeAbort(Promise.all([own.synced, modes.synced]), signal))) return;
-  const time = { everyMs: lookMs, signal, log };
   const has = (name: string) => own.objects.has(`${cluster.namespace}/${name}`);
+  if (!(await beforeAbort(own.synced, signal))) return;
+  if (await healing.misses(has)) period.notice(`reservations of ${node} are gone that its sandboxes hold`);
+  onLooked();
+  period.onBegin(() => void healing.putAllBack(signal));
+  if (!(await beforeAbort(modes.synced, signal))) return;
+  const time = { everyMs: lookMs, signal, log };
   await Promise.all([
     repeat("node heal", time, () => healing.sweep(has, signal)),
     repeat("node gc", time, () => gc.look([...own.objects.values()], signal)),

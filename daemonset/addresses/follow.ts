@@ -12,6 +12,8 @@ import type { Refusals } from "./refusals.ts";
 export interface FollowOptions<T> extends Omit<InformerOptions<T>, "onError"> {
   /** What is remembered of an object. Must keep name, namespace, UID and resourceVersion. Default: all. */
   readonly keep?: (object: KubeObject) => T;
+  /** Told when a watch has ended, so that the server may be another one, and when it is known not to be. */
+  readonly onVerified?: (isVerified: boolean) => void;
 }
 
 /** What following needs of its surroundings. */
@@ -28,7 +30,7 @@ export interface FollowContext {
 export function follow<T extends KubeObject>(
   { cluster, log, refusals }: FollowContext,
   resource: Resource,
-  { keep = (object) => object as T, ...options }: FollowOptions<T>,
+  { keep = (object) => object as T, onVerified = () => {}, ...options }: FollowOptions<T>,
 ): Informer<T> {
   const { fieldSelector = "", labelSelector = "", signal } = options;
   const what = [resource.plural, fieldSelector, labelSelector].filter(Boolean).join(" ");
@@ -41,14 +43,36 @@ export function follow<T extends KubeObject>(
     if (refusals?.over(what)) log.info({ resource: resource.plural }, "the API server lets this agent follow again");
   };
   signal.addEventListener("abort", () => refusals?.over(what), { once: true });
-  return Informer.start<T>(keeping(cluster, keep), resource, { onError, onWell, ...options });
+  return Informer.start<T>(keeping(verifying(cluster, onVerified), keep), resource, { onError, onWell, ...options });
 }
 
 /** Only somebody's doing changes these: 404 is of a resource that is not served. */
 const isRefusal = (error: Error): boolean => error instanceof ApiError && [401, 403, 404].includes(error.status);
 
+/** An informer lists after every watch that did not end in its time, and says first when versions went back. */
+function verifying(cluster: Cluster, onVerified: (isVerified: boolean) => void): Pick<Cluster, "list" | "watch"> {
+  return {
+    async list(resource, selection) {
+      const listed = await cluster.list(resource, selection as never);
+      setImmediate(() => onVerified(true)); // after the informer has looked at it
+      return listed as never;
+    },
+    async *watch<E extends KubeObject>(...args: Parameters<Cluster["watch"]>) {
+      onVerified(true);
+      try {
+        yield* cluster.watch<E>(...args);
+      } finally {
+        onVerified(false);
+      }
+    },
+  };
+}
+
 /** The objects go through `keep` one by one as they come: many whole ones would fill the memory. */
-function keeping<T extends KubeObject>(cluster: Cluster, keep: (object: KubeObject) => T): Cluster {
+function keeping<T extends KubeObject>(
+  cluster: Pick<Cluster, "list" | "watch">,
+  keep: (object: KubeObject) => T,
+): Cluster {
   const lists: Pick<Cluster, "list" | "watch"> = {
     list: (resource, selection) => cluster.list(resource, { ...selection, keep: keep as never }),
     async *watch<E extends KubeObject>(...args: Parameters<Cluster["watch"]>) {

@@ -60,7 +60,7 @@ function unlessTaken(error: unknown): undefined {
 /** Beside a live Whereabouts an address without a record is free for it. The reservation is ours: only the record is written. */
 async function record(claim: Claim, { mode, store, disputes }: Context, signal: AbortSignal): Promise<void> {
   if (mode() !== "coexist") return;
-  const holder = await store.claim(claim, signal);
+  const holder = await store.claim({ ...claim, isHeld: true }, signal);
   if (holder) disputes.say({ ...claim, pool: claim.pool.name, user: claim.owner, holder });
 }
 

@@ -10,13 +10,17 @@ import type { EventRecorder } from "../events/recorder.ts";
 import { repeat } from "../loop.ts";
 import { type BackgroundOptions, startBackground } from "./background.ts";
 import { Events } from "./events.ts";
+import { HealPeriod } from "./heal-period.ts";
 import { ModeWatch } from "./mode-watch.ts";
 import { REPORT_MS, reportMode } from "./report.ts";
 import { sandboxesOf } from "./sandboxes.ts";
 import type { AddressService } from "./service.ts";
 
-/** A first ADD waits this long to learn the cluster's mode; then it takes the one that is always right. */
-const MODE_WAIT_MS = 2_000;
+/**
+ * A first ADD waits this long to learn the cluster's mode, and whether this node's reservations are all there; then it
+ * takes the mode that is always right.
+ */
+const WAIT_MS = 2_000;
 
 export interface AgentStoreOptions
   extends Pick<BackgroundOptions, "graceMs" | "lookMs" | "counters" | "refusals" | "signal"> {
@@ -37,18 +41,24 @@ export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
   const { node } = service.host;
   const cluster = await connect({ ...(kubeconfig && { kubeconfig }), ...(countRequest && { count: countRequest }) });
   recorder.connect(cluster, node);
-  const modes = new ModeWatch({ cluster, log, ...(refusals && { refusals }) }, signal);
+  const period = new HealPeriod({ cluster, node, log, signal });
+  const follows = { cluster, log, ...(refusals && { refusals }) };
+  const modes = new ModeWatch(follows, signal, (settings) => period.saw(settings));
   const store = new KubernetesStore({
     cluster,
     mode: () => modes.mode,
     epoch: () => modes.epoch,
+    ready: () => period.ready(),
+    hold: () => period.hold(),
+    onRestored: (why) => period.notice(why),
     log,
     createsAdopted: true,
     ...(step && { step }),
   });
-  await Promise.race([modes.synced, sleep(MODE_WAIT_MS, undefined, { ref: false })]);
   const events = new Events(recorder, cluster.namespace);
-  startBackground({ ...options, cluster, store, modes, node, events, sandboxes: sandboxesOf(service.host) });
+  const sandboxes = sandboxesOf(service.host);
+  const { looked } = startBackground({ ...options, cluster, store, modes, period, node, events, sandboxes });
+  await Promise.race([Promise.all([modes.synced, looked]), sleep(WAIT_MS, undefined, { ref: false })]);
   keepReporting(cluster, node, modes, options);
   return store;
 }

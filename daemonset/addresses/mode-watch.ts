@@ -9,10 +9,13 @@ export class ModeWatch {
   readonly synced: Promise<void>;
   readonly #log: Log;
   readonly #listeners = new Set<(mode: Mode) => void>();
+  readonly #onSettings: (settings: ConfigMap | undefined) => void;
   #mode: Mode = "coexist";
   #epoch = "";
 
-  constructor(context: FollowContext, signal: AbortSignal) {
+  /** @param onSettings told of all settings, after every write. */
+  constructor(context: FollowContext, signal: AbortSignal, onSettings = (_: ConfigMap | undefined) => {}) {
+    this.#onSettings = onSettings;
     this.#log = context.log;
     const informer = follow<ConfigMap>(context, CONFIG_MAPS, {
       fieldSelector: `metadata.name=${CONFIG_MAP}`,
@@ -40,6 +43,7 @@ export class ModeWatch {
   #saw(settings: ConfigMap | undefined): void {
     const { uid = "", resourceVersion = "" } = settings?.metadata ?? {};
     this.#epoch = `${uid} ${resourceVersion}`;
+    this.#onSettings(settings);
     const mode = modeOf(settings);
     if (mode === this.#mode) return;
     this.#mode = mode;

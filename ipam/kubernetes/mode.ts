@@ -17,5 +17,20 @@ export interface ConfigMap extends KubeObject {
 export const modeOf = (settings: ConfigMap | undefined): Mode =>
   settings?.data?.["whereabouts"] === "absent" ? "absent" : "coexist";
 
+export const readSettings = (cluster: Cluster, signal?: AbortSignal): Promise<ConfigMap | undefined> =>
+  cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal });
+
 export const readMode = async (cluster: Cluster, signal?: AbortSignal): Promise<Mode> =>
-  modeOf(await cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal }));
+  modeOf(await readSettings(cluster, signal));
+
+/** On the settings: when a node noticed that reservations were lost, which node, and how. */
+export const HEALING = "railnet.io/healing";
+
+/** So long after a loss was noticed nobody claims, and every node puts back what it holds. */
+export const HEAL_MS = 60_000;
+
+/** What the settings say of a loss that was noticed less than `healMs` ago, by clocks that may be a little apart. */
+export function healingOf(settings: ConfigMap | undefined, nowMs: number, healMs = HEAL_MS): string | undefined {
+  const text = settings?.metadata.annotations?.[HEALING] ?? "";
+  return Math.abs(nowMs - Date.parse(text.split(" ")[0] ?? "")) < healMs ? text : undefined;
+}

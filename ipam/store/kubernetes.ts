@@ -15,7 +15,18 @@ import { takeSlice } from "./kubernetes/slices.ts";
 import { Views } from "./kubernetes/views.ts";
 import { WhereaboutsLease } from "./kubernetes/whereabouts-lease.ts";
 import { isSandbox } from "./memory.ts";
-import type { Claim, Holder, Owner, Pool, Released, Sandbox, SlicedRange, Store, Taken } from "./store.ts";
+import {
+  type Claim,
+  type Holder,
+  type Owner,
+  type Pool,
+  type Released,
+  type Sandbox,
+  type SlicedRange,
+  type Store,
+  StoreError,
+  type Taken,
+} from "./store.ts";
 
 export interface KubernetesStoreOptions {
   readonly cluster: Cluster;
@@ -23,6 +34,12 @@ export interface KubernetesStoreOptions {
   mode(): Mode;
   /** What is another text after every write of the settings that say the mode. Default: they never change. */
   readonly epoch?: () => string;
+  /** Waited for before each claim: the server may be another one than before. Must not take long. */
+  readonly ready?: () => Promise<void> | undefined;
+  /** Why nobody may claim now; undefined: everybody may. */
+  readonly hold?: () => string | undefined;
+  /** Told when the server's versions have gone back: it was restored from a backup. */
+  readonly onRestored?: (why: string) => void;
   readonly log: IpamLog;
   /** Called after each write: where tests inject faults. */
   readonly step?: (step: IpamStep) => void;
@@ -56,7 +73,7 @@ export class KubernetesStore implements Store {
     this.#cluster = cluster;
     this.#lease = new WhereaboutsLease(options);
     this.#pools = new Pools(cluster, options);
-    this.#reservations = new Reservations(cluster, step);
+    this.#reservations = new Reservations(cluster, step, options.onRestored);
     this.#overlaps = new Overlaps(cluster, this.#pools, clock);
     this.#views = new Views({
       pools: this.#pools,
@@ -79,6 +96,9 @@ export class KubernetesStore implements Store {
 
   claim(claim: Claim, signal?: AbortSignal): Promise<Holder | undefined> {
     return guarded(`claim ${claim.ip} in pool ${claim.pool.name}`, async () => {
+      await this.#options.ready?.();
+      const why = claim.isHeld ? undefined : this.#options.hold?.();
+      if (why) throw new StoreError("unavailable", `cannot claim ${claim.ip} now: ${why}; try again`);
       const view = await this.#views.get(claim.pool);
       const holder = (await this.#isFast(claim.pool, signal))
         ? await this.#reserve(claim, signal)

@@ -1,5 +1,5 @@
 import { type ConnectOptions, connect } from "../kubernetes/connect.ts";
-import { readMode } from "../kubernetes/mode.ts";
+import { healingOf, modeOf, readSettings } from "../kubernetes/mode.ts";
 import { toStoreError } from "./kubernetes/failure.ts";
 import { KubernetesStore, type KubernetesStoreOptions } from "./kubernetes.ts";
 import type { Store } from "./store.ts";
@@ -16,8 +16,10 @@ export interface KubernetesOptions extends ConnectOptions, Partial<Pick<Kubernet
 export async function openKubernetesStore({ log = SILENT, step, ...access }: KubernetesOptions = {}): Promise<Store> {
   try {
     const cluster = await connect(access);
-    const mode = await readMode(cluster);
-    return new KubernetesStore({ cluster, log, ...(step && { step }), mode: () => mode, createsAdopted: false });
+    const settings = await readSettings(cluster);
+    const mode = modeOf(settings);
+    const hold = () => healingOf(settings, Date.now());
+    return new KubernetesStore({ cluster, log, ...(step && { step }), mode: () => mode, hold, createsAdopted: false });
   } catch (error) {
     throw toStoreError("reach the API server", error);
   }

@@ -45,6 +45,8 @@ export interface Claim {
    * is one of the same pod, by UID, its address goes over to this claim. Default: nothing is known.
    */
   readonly isOver?: (holder: Owner) => boolean;
+  /** A living sandbox has the address already: what is missing is put back, also while nobody may claim. */
+  readonly isHeld?: boolean;
   /** Of a release: its ADD did not finish, so an earlier sandbox that still has the record is of this pod and node. */
   readonly isUnfinished?: boolean;
 }

@@ -38,10 +38,14 @@ export interface Won {
 export class Reservations {
   readonly #cluster: Cluster;
   readonly #step: (step: IpamStep) => void;
+  readonly #onRestored: ((why: string) => void) | undefined;
+  /** The highest version that the server gave to a reservation of ours. */
+  #highest = 0n;
 
-  constructor(cluster: Cluster, step: (step: IpamStep) => void) {
+  constructor(cluster: Cluster, step: (step: IpamStep) => void, onRestored?: (why: string) => void) {
     this.#cluster = cluster;
     this.#step = step;
+    this.#onRestored = onRestored;
   }
 
   /** One request when nobody else is there. */
@@ -139,9 +143,11 @@ export class Reservations {
 
   /** @returns `unclear` when nobody knows: look. */
   async #create(claim: Claim, signal?: AbortSignal): Promise<"made" | "taken" | "unclear"> {
+    const before = this.#highest;
     try {
       const made = await this.#cluster.create(RESERVATIONS, toReservation(claim), { signal });
       if (!isKept(made, claim)) await this.#refuseDefinition(made, signal);
+      this.#checkVersion(made, before);
     } catch (error) {
       if (isTaken(error)) return "taken";
       if (isUnclear(error)) return "unclear";
@@ -159,6 +165,26 @@ export class Reservations {
       "cannot reserve an address: the definition of overlappingrangeipreservations drops spec.podref, spec.ifname or " +
         "spec.containerid, as those of an old Whereabouts do; kubectl apply -f manifests/crds",
     );
+  }
+
+  /**
+   * Versions count the writes of the whole cluster: one that is lower than what was answered before the request began
+   * means that the server was restored from a backup, and does not know what others hold.
+   *
+   * @param before the highest version then.
+   * @throws {StoreError} the reservation is there, and is to be given back.
+   */
+  #checkVersion({ metadata: { name, resourceVersion = "" } }: KubeObject, before: bigint): void {
+    const version = /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : undefined;
+    if (version === undefined) return;
+    if (version > before) {
+      if (version > this.#highest) this.#highest = version;
+      return;
+    }
+    this.#highest = version;
+    const why = `the API server was restored from a backup: its versions went back from ${before} to ${version}`;
+    this.#onRestored?.(why);
+    throw new StoreError("unclear", `cannot claim by reservation ${name}: ${why}; try again`);
   }
 
   /** @returns false when it is not as it was found, or when nobody knows: look. */

@@ -23,6 +23,8 @@ export class MemoryCluster implements Cluster {
   #objects = new Map<string, Objects>();
   #version = 100;
   #uids = 0;
+  /** Watches from before are refused. */
+  #compacted = 0;
   readonly #watchers = new Set<{ plural: string; from: Selection; push: (event: WatchEvent<Json> | undefined) => void }>(); // biome-ignore format: one line
 
   async get<T extends KubeObject>({ plural }: Resource, name: string): Promise<T | undefined> {
@@ -87,6 +89,7 @@ export class MemoryCluster implements Cluster {
 
   async *watch<T extends KubeObject>({ plural }: Resource, from: Selection & { resourceVersion: string }) {
     await this.#asked("WATCH", plural, from.labelSelector ?? from.fieldSelector ?? "");
+    if (Number(from.resourceVersion) < this.#compacted) throw refused(410, "Expired");
     const events: (WatchEvent<T> | undefined)[] = [];
     let wake = () => {};
     const watcher = {
@@ -130,6 +133,7 @@ export class MemoryCluster implements Cluster {
   restore({ version, objects }: ReturnType<MemoryCluster["backup"]>, bump = 0): void {
     this.#objects = structuredClone(objects);
     this.#version = version + bump;
+    if (bump > 0) this.#compacted = this.#version;
     for (const { push } of [...this.#watchers]) push(undefined);
   }
 
@@ -174,13 +178,16 @@ export class MemoryCluster implements Cluster {
 
 const refused = (status: number, reason: string): ApiError => new ApiError(`refused: ${reason}`, { status, reason });
 
-/** `a=b,c=d`, and `metadata.name=x`. */
-function isSelected({ metadata }: Json, { labelSelector, fieldSelector }: Selection): boolean {
-  const pairs = (text = "") => text.split(",").filter(Boolean).map((pair) => pair.split("=") as [string, string]); // biome-ignore format: one line
-  for (const [key] of pairs(fieldSelector)) if (key !== "metadata.name") throw new Error(`no selection by ${key}`);
+/** `a=b,c=d` of labels; `metadata.name=x,status.phase!=y` of fields. */
+function isSelected(object: Json, { labelSelector = "", fieldSelector = "" }: Selection): boolean {
+  const holds = (text: string, textAt: (key: string) => string) =>
+    text.split(",").filter(Boolean).every((term) => {
+      const [, key = "", not, value] = /^(.*?)(!?)=(.*)$/.exec(term) ?? [];
+      return (textAt(key) === value) !== (not === "!");
+    }); // biome-ignore format: a chain
   return (
-    pairs(labelSelector).every(([key, value]) => (metadata.labels?.[key] ?? undefined) === value) &&
-    pairs(fieldSelector).every(([, value]) => metadata.name === value)
+    holds(labelSelector, (key) => object.metadata.labels?.[key]) &&
+    holds(fieldSelector, (key) => key.split(".").reduce((at, part) => at?.[part], object))
   );
 }
 
