@@ -22,7 +22,7 @@ export class Debts {
 
   /** PCI addresses, without reading a file. */
   devices(): Set<string> {
-    return new Set(this.#files.names().map((name) => name.slice(0, -".json".length)));
+    return new Set(this.#files.names().map(pciOf));
   }
 
   /** @throws {CniError} 5 when the disk is full or read-only. */
@@ -39,10 +39,12 @@ export class Debts {
     return this.#files.select(() => true);
   }
 
-  sweep(onTorn: (torn: Torn) => void): Generator<Debt> {
-    return this.#files.sweep(onTorn);
+  sweep(onTorn: (torn: Torn) => void, isOurs: (pci: string) => boolean = () => true): Generator<Debt> {
+    return this.#files.sweep(onTorn, (name) => isOurs(pciOf(name)));
   }
 }
+
+const pciOf = (name: string): string => name.slice(0, -".json".length);
 
 function parse(text: string, name: string): Debt {
   const { owed, ...a } = parseAttachment(text);

@@ -46,7 +46,7 @@ export class Journal {
 
   /** PCI addresses of VFs that are on record, without reading the records: also of one that is only `returned`. */
   devices(): Set<string> {
-    return new Set(this.#files.names().map((name) => name.slice(name.indexOf("@") + 1, -".json".length)));
+    return new Set(this.#files.names().map(pciOf));
   }
 
   /** Records of this boot that may have the VF. */
@@ -87,12 +87,13 @@ export class Journal {
     return this.#files.read(fileName(attachment));
   }
 
-  /** Every record, one at a time, and what is none set aside: {@link RecordFiles.sweep}. */
-  sweep(onTorn: (torn: Torn) => void): Generator<Attachment> {
-    return this.#files.sweep(onTorn);
+  /** The records of VFs, by default of all, one at a time, and what is none set aside: {@link RecordFiles.sweep}. */
+  sweep(onTorn: (torn: Torn) => void, isOurs: (pci: string) => boolean = () => true): Generator<Attachment> {
+    return this.#files.sweep(onTorn, (name) => isOurs(pciOf(name)));
   }
 }
 
+const pciOf = (name: string): string => name.slice(name.indexOf("@") + 1, -".json".length);
 const fileName = (a: Attachment): string => `${attachmentKey(a.containerId, a.ifname)}@${a.device.pci}.json`;
 
 function parseNamed(text: string, name: string): Attachment {

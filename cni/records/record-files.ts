@@ -81,9 +81,9 @@ export class RecordFiles<T> {
    * Every record, one at a time: a node may have a thousand. What is not whole is moved to `torn/` beside the directory
    * for a person to look at, and reported; never fatal. Temporary files of writers that were killed go.
    */
-  *sweep(onTorn: (torn: Torn) => void): Generator<T> {
+  *sweep(onTorn: (torn: Torn) => void, which: (name: string) => boolean = () => true): Generator<T> {
     this.#removeLeftovers();
-    for (const name of this.names()) {
+    for (const name of this.names().filter(which)) {
       const { record, why } = this.#load(name);
       if (record !== undefined) yield record;
       else if (why !== undefined) onTorn({ file: this.#setAside(name), why });

@@ -11,26 +11,24 @@ import type { Host } from "../../cni/host.ts";
 import type { Torn } from "../../cni/records/record-files.ts";
 import { lookAtHome } from "./at-home.ts";
 import { type Action, type Observation, plan, REASONS, type Repair } from "./plan.ts";
-import { isPfWithin, type Scope } from "./scope.ts";
+import { isPfWithin, isVfWithin, type Scope } from "./scope.ts";
 
 /**
  * Observe, plan, apply: every attachment that is half done, orphaned or left over is ended. Takes no lock that is held
  * and never throws for a single attachment: what failed is tried again at the next run.
  *
- * @param scope whose attachments; all by default. Only who looks at more than one PF's sets aside what is no whole record.
+ * @param scope whose VFs; all by default.
  */
 export async function reconcile(host: Host, scope: Scope = { except: [] }): Promise<Repair[]> {
   const journal = new Journal(host.paths.stateDir);
   const repairs: Repair[] = [];
   const onTorn = (torn: Torn) => host.log.warn(torn, "record set aside: it is not whole");
-  for (const attachment of "pf" in scope ? journal.all() : journal.sweep(onTorn)) {
-    if (!isWithin(scope, attachment)) continue;
+  const isOurs = isVfWithin(scope, host.paths.sysfs);
+  for (const attachment of journal.sweep(onTorn, isOurs)) {
     repairs.push(...(await repair(attachment, host, journal).catch(notNow(attachment.device.pci, host))));
     await nextTurn(); // a thousand records must not keep requests waiting
   }
-  const debts = new Debts(host.paths.stateDir);
-  for (const debt of "pf" in scope ? debts.all() : debts.sweep(onTorn)) {
-    if (!isWithin(scope, debt)) continue;
+  for (const debt of new Debts(host.paths.stateDir).sweep(onTorn, isOurs)) {
     repairs.push(...(await settleOne(debt, host).catch(notNow(debt.device.pci, host))));
     await nextTurn();
   }
@@ -38,8 +36,6 @@ export async function reconcile(host: Host, scope: Scope = { except: [] }): Prom
   if ("except" in scope) sweepLocks(host);
   return repairs;
 }
-
-const isWithin = (scope: Scope, { device: { pf } }: Attachment): boolean => isPfWithin(scope)(pf?.pci ?? "");
 
 /** What cannot even be looked at keeps nothing else from being put right. */
 const notNow =

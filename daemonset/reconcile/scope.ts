@@ -1,7 +1,15 @@
-/** Which attachments a run of the reconciler is about, by their PFs' PCI addresses: those of one, or of none of some. */
+import { vfsOf } from "../../cni/kernel/sysfs.ts";
+
+/** Whose VFs a run of the reconciler is about, by PCI addresses of PFs: those of one, or all but those of some. */
 export type Scope = { readonly pf: string } | { readonly except: readonly string[] };
 
 export const isPfWithin =
   (scope: Scope) =>
   (pf: string): boolean =>
     "pf" in scope ? pf === scope.pf : !scope.except.includes(pf);
+
+/** @returns whether a VF is, as sysfs shows it now; one that no PF has is nobody's in particular. */
+export function isVfWithin(scope: Scope, sysfs: string): (pci: string) => boolean {
+  const vfs = new Set(("pf" in scope ? [scope.pf] : scope.except).flatMap((pf) => vfsOf(sysfs, pf)));
+  return (pci) => vfs.has(pci) === "pf" in scope;
+}

@@ -7,6 +7,12 @@ const AF_NETLINK = 16;
 const NSFS_MAGIC = 0x6e736673;
 const CLONE_NEWNET = 0x40000000;
 
+/** The product asks with these what the double does not have. */
+export const addressOf = (): bigint => 0n;
+export const bpf = (): never => {
+  throw new SyscallError("use BPF", "EPERM");
+};
+
 export class SyscallError extends Error {
   readonly code: string;
   constructor(what: string, code: string) {
@@ -81,7 +87,9 @@ export class Fd implements Disposable {
     return kernel().isNamespace(this.n) ? NSFS_MAGIC : 0;
   }
 
+  /** Links of the double have no ethtool. */
   ioctl(): number {
+    if (this.#socket) throw new SyscallError("ask a file", "EOPNOTSUPP");
     return CLONE_NEWNET;
   }
 
