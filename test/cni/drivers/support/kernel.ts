@@ -15,7 +15,9 @@ const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_DUMP = 0x300;
 const NLM_F_CAPPED = 0x100;
-const RTM = { NEWLINK: 16, GETLINK: 18, SETLINK: 19, NEWADDR: 20, DELADDR: 21, GETADDR: 22, NEWROUTE: 24, DELROUTE: 25, GETROUTE: 26, GETRULE: 34, NEWLINKPROP: 108, DELLINKPROP: 109 } as const; // biome-ignore format: one row
+const RTM = { NEWLINK: 16, DELLINK: 17, GETLINK: 18, SETLINK: 19, NEWADDR: 20, DELADDR: 21, GETADDR: 22, NEWROUTE: 24, DELROUTE: 25, GETROUTE: 26, GETRULE: 34, NEWLINKPROP: 108, DELLINKPROP: 109 } as const; // biome-ignore format: one row
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
 const IFLA_NUM_VF = 21;
 const IFLA_VFINFO_LIST = 22;
 const IFLA_NET_NS_FD = 28;
@@ -59,6 +61,8 @@ export class DoubleKernel {
   readonly #namespaces = new Map<number, Namespace>();
   readonly #sysfs: SysfsTree;
   #nextIndex = 100;
+  /** Called before a link is moved: what a pod does at that moment. */
+  onMove: (from: Namespace) => void = () => {};
 
   constructor(sysfs: SysfsTree) {
     this.#sysfs = sysfs;
@@ -86,6 +90,17 @@ export class DoubleKernel {
     const link: DoubleLink = { index: this.#nextIndex++, name, mac, mtu: 1500, alias: "", altnames: [], up: false, type: 1, pci, permMac: mac }; // biome-ignore format: one row
     this.host.links.set(link.index, link);
     return link;
+  }
+
+  /** What a pod makes for itself. */
+  addVirtual(ns: Namespace, link: { index: number; name: string; mac: string; alias: string }): void {
+    const rest = { mtu: 1500, altnames: [], up: false, type: 1, pci: "", permMac: "00:00:00:00:00:00", kind: "dummy" };
+    ns.links.set(link.index, { ...link, ...rest });
+  }
+
+  /** What a pod does with a link of its own, into a namespace of its own. */
+  move(link: DoubleLink, from: Namespace, to: Namespace): void {
+    this.#move(link, from, to);
   }
 
   isNamespace = (fd: number): boolean => this.#namespaces.has(fstatSync(fd).ino);
@@ -130,8 +145,11 @@ export class DoubleKernel {
     const newLink = (link: DoubleLink, mask: number) => ({ type: RTM.NEWLINK, body: this.#encode(link, mask) });
     if (type === RTM.GETLINK && isDump) return [...ns.links.values()].map((link) => newLink(link, 0));
     if (type === RTM.GETLINK) return [newLink(this.#find(ns, body), maskOf(body))];
-    if (type === RTM.SETLINK) this.#change(ns, this.#find(ns, body), body);
-    else if (type === RTM.NEWLINKPROP || type === RTM.DELLINKPROP) this.#altname(ns, body, type === RTM.NEWLINKPROP);
+    if (type === RTM.DELLINK) ns.links.delete(this.#find(ns, body).index);
+    else if (type === RTM.SETLINK) {
+      if ([...attributes(body.subarray(16))].some((a) => a.type === IFLA_NET_NS_FD)) this.onMove(ns);
+      this.#change(ns, this.#find(ns, body), body);
+    } else if (type === RTM.NEWLINKPROP || type === RTM.DELLINKPROP) this.#altname(ns, body, type === RTM.NEWLINKPROP);
     else if (type === RTM.NEWADDR) ns.addresses.push({ index: body.readInt32LE(4), body: Buffer.from(body) });
     else if (type === RTM.DELADDR) ns.addresses = ns.addresses.filter((a) => a.index !== body.readInt32LE(4));
     else if (type === RTM.GETADDR) return ns.addresses.map((a) => ({ type: RTM.NEWADDR, body: a.body }));
@@ -171,7 +189,7 @@ export class DoubleKernel {
   #change(ns: Namespace, link: DoubleLink, body: Buffer): void {
     const wanted = new Map([...attributes(body.subarray(16))].map((a) => [a.type, a.data]));
     const parsed = parseLink(body);
-    const nic = this.nics.find(({ pf, vfs }) => pf === link || vfs.some((vf) => vf.link === link))!;
+    const nic = this.nics.find(({ pf, vfs }) => pf === link || vfs.some((vf) => vf.link === link)) ?? this.nics[0]!;
     const vf = nic.vfs.find((one) => one.link === link);
     const target = wanted.has(IFLA_NET_NS_FD) ? this.#namespaceOf(wanted.get(IFLA_NET_NS_FD)!.readUInt32LE(0)) : ns;
     if (target !== ns) this.#move(link, ns, target, wanted.has(3) ? parsed.name : undefined);
@@ -187,9 +205,9 @@ export class DoubleKernel {
   #rename(link: DoubleLink, ns: Namespace, name: string): void {
     if (link.name === name) return;
     if ([...ns.links.values()].some((other) => other !== link && other.name === name)) throw new Errno("EEXIST");
-    if (ns === this.host) this.#sysfs.removeNetdev(link.pci, link.name);
+    if (ns === this.host && link.pci) this.#sysfs.removeNetdev(link.pci, link.name);
     link.name = name;
-    if (ns === this.host) this.#sysfs.addNetdev(link.pci, name);
+    if (ns === this.host && link.pci) this.#sysfs.addNetdev(link.pci, name);
   }
 
   #move(link: DoubleLink, from: Namespace, to: Namespace, name = link.name): void {
@@ -197,12 +215,12 @@ export class DoubleKernel {
     const nic = this.nics.find(({ vfs }) => vfs.some((vf) => vf.link === link));
     const vf = nic?.vfs.find((one) => one.link === link);
     if (vf) nic!.setUp(vf, false);
-    if (from === this.host) this.#sysfs.removeNetdev(link.pci, link.name);
+    if (from === this.host && link.pci) this.#sysfs.removeNetdev(link.pci, link.name);
     from.links.delete(link.index);
     from.addresses = from.addresses.filter((a) => a.index !== link.index);
     link.name = name;
     to.links.set(link.index, link);
-    if (to === this.host) this.#sysfs.addNetdev(link.pci, name);
+    if (to === this.host && link.pci) this.#sysfs.addNetdev(link.pci, name);
   }
 
   #encode(link: DoubleLink, mask: number): Buffer {
@@ -216,7 +234,8 @@ export class DoubleKernel {
       attribute(1, macBytes(link.mac)),
       attribute(IFLA_PERM_ADDRESS, macBytes(link.permMac)),
       u32(4, link.mtu),
-      text(IFLA_PARENT_DEV_NAME, link.pci),
+      ...(link.pci ? [text(IFLA_PARENT_DEV_NAME, link.pci)] : []),
+      ...(link.kind ? [nested(IFLA_LINKINFO, [text(IFLA_INFO_KIND, link.kind)])] : []),
       ...(link.alias ? [text(20, link.alias)] : []),
       ...(altnames.length > 0 ? [nested(IFLA_PROP_LIST, altnames)] : []),
       ...(nic && mask & 1 ? vfList(nic) : []),

@@ -47,6 +47,8 @@ export interface DoubleLink {
   type: number;
   readonly pci: string;
   readonly permMac: string;
+  /** Of a virtual link, which has no `pci`. */
+  kind?: string;
 }
 
 /** A VF: what the PF keeps for it, and its link. */
