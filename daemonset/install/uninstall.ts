@@ -1,7 +1,9 @@
 import { rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { Debts } from "../../cni/attachment/debts.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import { Locks } from "../../cni/attachment/lock.ts";
+import { inWords } from "../../cni/attachment/owed.ts";
 import { describe } from "../../cni/attachment/record.ts";
 import type { Paths } from "../../cni/host.ts";
 import { ClaimJournal } from "../../ipam/journal.ts";
@@ -19,6 +21,7 @@ const NAMED = 3;
  */
 export function obstacles({ stateDir, runDir }: Paths, bootId: string): string[] {
   const live = new Journal(stateDir).all().filter((a) => a.bootId === bootId && a.phase !== "returned");
+  const owed = new Debts(stateDir).all().filter((debt) => debt.bootId === bootId);
   const claims = [...new ClaimJournal(stateDir).all()].length;
   const agent = new Locks(runDir).tryAcquire("agent");
   agent?.[Symbol.dispose]();
@@ -27,6 +30,9 @@ export function obstacles({ stateDir, runDir }: Paths, bootId: string): string[]
   return [
     ...(agent ? [] : ["an agent runs here and would install again: delete its DaemonSet first"]),
     ...(live.length > 0 ? [`attachments live (${live.length}): ${named}${more}; delete these pods first`] : []),
+    ...owed.map(
+      ({ device, owed: parts }) => `VF ${device.pci} is owed ${inWords(parts)}: mend that, or reboot the node`,
+    ),
     ...(live.length === 0 && claims > 0
       ? [
           `addresses are on record (${claims} in ${stateDir}/ipam): pods have them, or an agent has yet to give them back`,
@@ -53,7 +59,8 @@ export function uninstall(root: string, { stateDir, runDir }: Paths): string[] {
     removed.push(path);
   }
   rmSync(`${runDir}/agent.sock`, { force: true });
-  for (const dir of ["attachments", "ipam", "torn", "addresses"]) removeIfEmpty(`${stateDir}/${dir}`);
+  rmSync(`${stateDir}/vfs`, { recursive: true, force: true }); // notes of VFs that nobody has: made anew by who needs them
+  for (const dir of ["attachments", "owed", "ipam", "torn", "addresses"]) removeIfEmpty(`${stateDir}/${dir}`);
   for (const dir of [stateDir, dirname(places.nodeConfig)]) removeIfEmpty(dir);
   return removed;
 }

@@ -179,6 +179,7 @@ t.test("railnet uninstall refuses while pods have VFs, and names them; then take
     const done = await uninstall();
     t.match(done, { exit: 0, stdout: `removed  ${root}/opt/cni/bin/sriov` });
     t.same(filesOf(root), theirs, "and somebody's sriov is back");
+    t.notOk(fs.existsSync(world.stateDir), "and nothing is remembered");
     t.match(await uninstall(), { exit: 0, stdout: "nothing to do: Railnet is not installed\n" });
     await world.removePod(pod);
   }),
