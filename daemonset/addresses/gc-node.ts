@@ -41,7 +41,7 @@ function hasMoved(
     ({ phase, owner, addresses }) =>
       phase === "held" &&
       owner.podref === podref &&
-      owner.ifname === ifname &&
+      (ifname === "" || owner.ifname === ifname) && // Whereabouts before 0.8 wrote none; a pod has one sandbox at a time
       owner.containerId !== containerId &&
       alive.has(owner.containerId) &&
       addresses.some(({ pool }) => pool.name === through) &&

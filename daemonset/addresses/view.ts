@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { ApiError, IP_POOLS, type KubeObject } from "../../ipam/kubernetes/cluster.ts";
 import type { Owner } from "../../ipam/store/store.ts";
-import { ADOPTED, type IpPool, type NodeSlicePool, type PoolRecord } from "../../ipam/whereabouts/objects.ts";
+import { ADOPTED, type IpPool, type NodeSlicePool, type PoolRecord, toIpPool } from "../../ipam/whereabouts/objects.ts";
 import type { Context } from "./context.ts";
 import { applyChanges, type Change, planView, toPatch, type ViewPlan, withinRoom } from "./plan-view.ts";
 import { ipOf, type Place, placeOf, rangeOfName } from "./pool-place.ts";
@@ -118,16 +118,8 @@ export class PoolView {
     const range = this.#range ?? rangeOfName(this.#name, any);
     if (range === undefined) return undefined;
     log.warn({ pool: this.#name, range }, "pool is missing while addresses of it are reserved: made again");
-    return cluster.create<IpPool>(
-      IP_POOLS,
-      {
-        apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
-        kind: "IPPool",
-        metadata: { name: this.#name, annotations: { [ADOPTED]: new Date().toISOString() } },
-        spec: { range, allocations: {} },
-      },
-      { signal },
-    );
+    const annotations = { [ADOPTED]: new Date().toISOString() };
+    return cluster.create(IP_POOLS, toIpPool(this.#name, range, { annotations }), { signal });
   }
 
   /** @returns false while a pod is ending whose record has no reservation. */

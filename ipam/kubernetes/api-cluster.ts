@@ -54,9 +54,13 @@ export class ApiCluster implements Cluster {
     }
   }
 
-  async create<T extends KubeObject>(resource: Resource, object: T, at: At = {}): Promise<T> {
+  async create<T extends KubeObject>(
+    resource: Resource,
+    object: T,
+    at: At & { readonly isDryRun?: boolean } = {},
+  ): Promise<T> {
     const action: Action = { verb: "create", resource, name: object.metadata.name };
-    const path = this.#path(resource, withNamespaceOf(object, at));
+    const path = `${this.#path(resource, withNamespaceOf(object, at))}${at.isDryRun ? "?dryRun=All" : ""}`;
     return read<T>(action, await this.#send(action, "POST", path, at, "application/json", object));
   }
 

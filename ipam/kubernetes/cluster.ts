@@ -68,8 +68,8 @@ export interface Cluster {
     resource: Resource,
     selection?: Selection & { readonly fromCache?: boolean; readonly keep?: (object: KubeObject) => T },
   ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }>;
-  /** Fails with status 409 and reason `AlreadyExists` when there is one of this name. */
-  create<T extends KubeObject>(resource: Resource, object: T, at?: At): Promise<T>;
+  /** Fails with status 409 and reason `AlreadyExists` when there is one of this name. A dry run makes none, and answers as if. */
+  create<T extends KubeObject>(resource: Resource, object: T, at?: At & { readonly isDryRun?: boolean }): Promise<T>;
   /** With `at.metadataOnly` the answer is small also for a large object. */
   patch<T extends KubeObject>(resource: Resource, name: string, patch: JsonPatch, at?: At): Promise<T>;
   /** RFC 7386. */

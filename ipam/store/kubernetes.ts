@@ -5,6 +5,7 @@ import type { IpamStep } from "../steps.ts";
 import { poolName } from "../whereabouts/names.ts";
 import { type IpPool, ownerOfRecord, ownerOfReservation } from "../whereabouts/objects.ts";
 import { isSameInterface } from "./holding.ts";
+import { requireDefinitions } from "./kubernetes/definitions.ts";
 import { toStoreError } from "./kubernetes/failure.ts";
 import { Overlaps } from "./kubernetes/overlaps.ts";
 import { PoolView } from "./kubernetes/pool-view.ts";
@@ -66,6 +67,7 @@ export class KubernetesStore implements Store {
   readonly #overlaps: Overlaps;
   readonly #writers = new Map<string, RecordWriter>();
   readonly #lease: WhereaboutsLease;
+  #areDefined = false;
 
   constructor(options: KubernetesStoreOptions) {
     const { cluster, step = () => {}, clock = () => performance.now() } = options;
@@ -146,11 +148,13 @@ export class KubernetesStore implements Store {
     return guarded(`get a slice of "${whole.name}" for node ${node}`, () => takeSlice(this.#cluster, whole, node, signal)); // biome-ignore format: one line
   }
 
-  /** Whether the server answers, serves the resources, and lets us read them. */
+  /** Whether the server answers, serves the resources, lets us read them, and, asked once, keeps what a claim says. */
   check(signal?: AbortSignal): Promise<void> {
     return guarded("use the API server", async () => {
       for (const resource of [IP_POOLS, RESERVATIONS])
         await this.#cluster.get(resource, "railnet-check", { signal, metadataOnly: true });
+      if (!this.#areDefined) await requireDefinitions(this.#cluster, signal);
+      this.#areDefined = true;
     });
   }
 

@@ -71,12 +71,31 @@ export const labelValue = (text: string): string =>
     ? text
     : createHash("sha256").update(text).digest("hex").slice(0, 32);
 
+const API_VERSION = "whereabouts.cni.cncf.io/v1alpha1";
+
+export const toIpPool = (
+  name: string,
+  range: string,
+  { annotations, allocations = {} }: { annotations?: Readonly<Record<string, string>> | undefined; allocations?: IpPool["spec"]["allocations"] } = {}, // biome-ignore format: one line
+): IpPool => ({
+  apiVersion: API_VERSION,
+  kind: "IPPool",
+  metadata: { name, ...(annotations && { annotations }) },
+  spec: { range, allocations },
+});
+
+export const toNodeSlicePool = (
+  name: string,
+  spec: NodeSlicePool["spec"],
+  status: NonNullable<NodeSlicePool["status"]>,
+): NodeSlicePool => ({ apiVersion: API_VERSION, kind: "NodeSlicePool", metadata: { name }, spec, status });
+
 export function toReservation({ pool, ip, owner }: Claim): Reservation {
   const { podref, ifname, containerId, podUid, node } = owner;
   const texts = { [LABEL.pool]: pool.name, ...(node && { [LABEL.node]: node }) };
   const tooLong = Object.entries(texts).filter(([, text]) => labelValue(text) !== text);
   return {
-    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    apiVersion: API_VERSION,
     kind: "OverlappingRangeIPReservation",
     metadata: {
       name: reservationName(pool.network, ip),

@@ -50,6 +50,8 @@ function parseSlices(object: KubeObject): NodeSlicePool {
   const { spec, status } = object as KubeObject & Loose;
   const { range, sliceSize } = objectOf(spec);
   const list = objectOf(status)["allocations"];
+  const isWhole = [range, sliceSize].every(isText) && Array.isArray(list) && list.every(isSlice);
+  if (isWhole) return object as NodeSlicePool;
   const allocations = (Array.isArray(list) ? list : []).map((one) => {
     const { nodeName, sliceRange } = objectOf(one);
     return { nodeName: text(nodeName), sliceRange: text(sliceRange) };
@@ -57,6 +59,8 @@ function parseSlices(object: KubeObject): NodeSlicePool {
   return { ...object, spec: { range: text(range), sliceSize: text(sliceSize) }, status: { allocations } };
 }
 
+const isSlice = (value: unknown): boolean => [objectOf(value)["nodeName"], objectOf(value)["sliceRange"]].every(isText);
+const isText = (value: unknown): value is string => typeof value === "string";
 const objectOf = (value: unknown): Loose =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Loose) : {};
 const text = (value: unknown): string => (typeof value === "string" ? value : "");

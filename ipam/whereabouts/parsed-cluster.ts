@@ -29,7 +29,7 @@ export class ParsedCluster implements Cluster {
     return { items: items.map((object) => parsed(resource, object, selection)), resourceVersion };
   }
 
-  async create<T extends KubeObject>(resource: Resource, object: T, at?: At): Promise<T> {
+  async create<T extends KubeObject>(resource: Resource, object: T, at?: Parameters<Cluster["create"]>[2]): Promise<T> {
     return parsed(resource, await this.#cluster.create(resource, object, at), at);
   }
 

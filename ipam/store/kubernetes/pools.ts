@@ -1,7 +1,7 @@
 import { type Cluster, IP_POOLS, type KubeObject, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { Mode } from "../../kubernetes/mode.ts";
 import { poolName } from "../../whereabouts/names.ts";
-import { ADOPTED, type IpPool, LABEL, labelValue, MIXED, RECORDS_DECIDE } from "../../whereabouts/objects.ts";
+import { ADOPTED, type IpPool, LABEL, labelValue, MIXED, RECORDS_DECIDE, toIpPool } from "../../whereabouts/objects.ts";
 import type { Pool } from "../store.ts";
 import { isGone, isOutdated, isTaken } from "./failure.ts";
 import { cidrOfPool, sharesAddresses } from "./pool-span.ts";
@@ -53,14 +53,7 @@ export class Pools {
 
   async #create(pool: Pool, signal?: AbortSignal): Promise<IpPool> {
     const annotations = await this.#annotationsOf(pool, signal);
-    const { name, cidr } = pool;
-    const object: IpPool = {
-      apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
-      kind: "IPPool",
-      metadata: { name, ...(annotations && { annotations }) },
-      spec: { range: cidr, allocations: {} },
-    };
-    return this.#cluster.create<IpPool>(IP_POOLS, object, { signal });
+    return this.#cluster.create(IP_POOLS, toIpPool(pool.name, pool.cidr, { annotations }), { signal });
   }
 
   /** A new pool is empty, so there is nothing to adopt, if it is new, and no records of others lie in its range. */

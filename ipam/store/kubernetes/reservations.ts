@@ -12,6 +12,7 @@ import {
 import { isSameInterface, takesOver } from "../holding.ts";
 import { isSandbox } from "../memory.ts";
 import { type Claim, type Owner, type Pool, type Released, type Sandbox, StoreError } from "../store.ts";
+import { requireKept } from "./definitions.ts";
 import { isGone, isOutdated, isTaken, isUnclear } from "./failure.ts";
 
 /** Answers that were unclear, or out of date by the time of the next request, before a call is given up. */
@@ -146,7 +147,7 @@ export class Reservations {
     const before = this.#highest;
     try {
       const made = await this.#cluster.create(RESERVATIONS, toReservation(claim), { signal });
-      if (!isKept(made, claim)) await this.#refuseDefinition(made, signal);
+      await this.#requireKept(made, claim, signal);
       this.#checkVersion(made, before);
     } catch (error) {
       if (isTaken(error)) return "taken";
@@ -157,14 +158,14 @@ export class Reservations {
     return "made";
   }
 
-  /** What a definition prunes is never found again by whom it belongs to: such a claim is none. */
-  async #refuseDefinition(made: Reservation, signal?: AbortSignal): Promise<never> {
-    await this.#delete(made, signal);
-    throw new StoreError(
-      "refused",
-      "cannot reserve an address: the definition of overlappingrangeipreservations drops spec.podref, spec.ifname or " +
-        "spec.containerid, as those of an old Whereabouts do; kubectl apply -f manifests/crds",
-    );
+  /** What a definition prunes is never found again by whom it belongs to: such a claim is none, and goes again. */
+  async #requireKept(made: Reservation, claim: Claim, signal?: AbortSignal): Promise<void> {
+    try {
+      if (made.spec) requireKept("overlappingrangeipreservations", toReservation(claim).spec, made.spec);
+    } catch (error) {
+      await this.#delete(made, signal);
+      throw error;
+    }
   }
 
   /**
@@ -223,13 +224,6 @@ export class Reservations {
     this.#step("store-reservation-deleted");
     return true;
   }
-}
-
-/** Whether the server stored what was asked for. An answer without a spec says nothing. */
-function isKept({ spec }: Reservation, { owner: { podref, ifname, containerId } }: Claim): boolean {
-  return (
-    !spec || (spec.podref === podref && (spec.ifname ?? "") === ifname && (spec.containerid ?? "") === containerId)
-  );
 }
 
 /** A create was sent and never answered, and then the look failed: it may still arrive. */

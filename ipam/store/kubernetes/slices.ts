@@ -1,7 +1,7 @@
 import { networkText } from "../../address.ts";
 import { type Cluster, IP_POOLS, type JsonPatch, NODE_SLICE_POOLS } from "../../kubernetes/cluster.ts";
 import { rangeOfPool } from "../../whereabouts/names.ts";
-import type { NodeSlicePool } from "../../whereabouts/objects.ts";
+import { type NodeSlicePool, toNodeSlicePool } from "../../whereabouts/objects.ts";
 import { assignSlices, type NodeSlice, sliceOfNode } from "../../whereabouts/slice-nodes.ts";
 import { type SlicedRange, StoreError } from "../store.ts";
 import { isOutdated, isUnclear } from "./failure.ts";
@@ -80,7 +80,7 @@ async function write(
       ? await cluster.patch<NodeSlicePool>(NODE_SLICE_POOLS, name, change, at)
       : pool
         ? await cluster.replace<NodeSlicePool>(NODE_SLICE_POOLS, { ...pool, spec, status }, at)
-        : await cluster.create<NodeSlicePool>(NODE_SLICE_POOLS, { ...EMPTY, metadata: { name }, spec, status }, at);
+        : await cluster.create(NODE_SLICE_POOLS, toNodeSlicePool(name, spec, status), at);
     if (!sliceOfNode(written.status?.allocations ?? [], node, range)) throw notKept(name);
     return true;
   } catch (error) {
@@ -88,8 +88,6 @@ async function write(
     throw error;
   }
 }
-
-const EMPTY = { apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "NodeSlicePool" };
 
 /** Where a free slice gets its node and all else stays: what nodes take at the same time does not collide. */
 function oneChange(

@@ -91,6 +91,21 @@ for (const { when, records = [], own = [reserved("c1", "10.0.0.1")], pod = runni
     want: ["10.0.0.1"],
   },
   {
+    when: "the same, and an old Whereabouts named no interface",
+    records: [held("c2", "10.0.0.2")],
+    own: [{ ...reserved("c1", "10.0.0.1"), ifname: "" }, reserved("c2", "10.0.0.2")],
+    want: ["10.0.0.1"],
+  },
+  {
+    when: "no interface is named, and its pod lives in no later sandbox",
+    own: [{ ...reserved("c1", "10.0.0.1"), ifname: "" }],
+  },
+  {
+    when: "its pod is another one, and a finalizer holds what is deleted already",
+    own: [{ ...reserved("c1", "10.0.0.1"), isEnding: true }],
+    pod: running("uid-2"),
+  },
+  {
     when: "the later sandbox is over, too",
     records: [held("c2", "10.0.0.2")],
     own: [reserved("c1", "10.0.0.1"), reserved("c2", "10.0.0.2")],

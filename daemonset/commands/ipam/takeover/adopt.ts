@@ -1,4 +1,5 @@
 import type { Cluster } from "../../../../ipam/kubernetes/cluster.ts";
+import { requireDefinitions } from "../../../../ipam/store/kubernetes/definitions.ts";
 import { KubernetesStore } from "../../../../ipam/store/kubernetes.ts";
 import { PodOwners, reserve, unlessRefused } from "../../../addresses/adopt.ts";
 import type { Context } from "../../../addresses/context.ts";
@@ -25,6 +26,7 @@ export interface Adopted {
 export async function adoptAll(snapshot: Snapshot, cluster: Cluster, progress: Progress): Promise<Adopted> {
   const signal = new AbortController().signal;
   const context = contextOf(cluster, snapshot);
+  await requireDefinitions(cluster);
   const pods = new PodOwners(context, signal);
   const open = incomplete(snapshot);
   let [made, disputed] = [0, 0];
