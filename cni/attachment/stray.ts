@@ -46,10 +46,10 @@ export function findStray(call: Call, host: Host): Attachment | undefined {
  * A VF that came back to the host's namespace and whose record is lost. The caller holds its lock.
  *
  * @param link the VF's.
- * @returns undefined for a VF that bears no mark of ours, or whose record or debt knows more.
+ * @returns undefined for a VF that bears no mark of ours, whatever it says, or whose record or debt knows more.
  */
 export function strayAtHome(pci: string, link: Link, host: Host): Attachment | undefined {
-  if (markedPci(link.alias) !== pci || hasOwner(pci, host)) return undefined;
+  if (markedPci(link.alias) === undefined || hasOwner(pci, host)) return undefined;
   const origin = originOf(pci, host) ?? withoutNote(pci, link, host);
   const { mac, ...settings } = origin.original.vf ?? {};
   return { ...fromOrigin(origin, host), applied: settings };
