@@ -44,7 +44,7 @@ export async function add(call: Call, host: Host): Promise<Result> {
   checkNameFree(rtnl, call);
   const look = async () => {
     const device = findDevice(config, host);
-    const rdma = planRdma(device.pci, config.rdma, host);
+    const rdma = await planRdma(device.pci, config.rdma, host);
     return { device, rdma, was: await snapshot(device, config, rdma, host) };
   };
   const seen = await look();
@@ -95,9 +95,9 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   host.step("add-addresses-reserved");
   const link = await configureInPod(device, config, addresses, pod, call, host, (rules) => note({ rules }));
   host.step("add-configured");
-  moveRdma(plan.rdma, pod.netns);
+  const rdma = await moveRdma(plan.rdma, device.pci, pod.netns, call, host);
   host.step("add-rdma-moved");
-  writeDeviceInfo(config, device, plan.rdma.devices);
+  writeDeviceInfo(config, device, rdma);
   host.step("add-device-info-written");
   host.signal.throwIfAborted();
 

@@ -54,7 +54,7 @@ export async function snapshot(device: Device, config: AttachConfig, rdma: RdmaP
       ...(link && originalOf(link)),
       ...(link && linkState(link, host)),
       ...(vf && { vf }),
-      ...(rdma.move && { rdma: rdma.devices }),
+      ...(rdma.move && { rdma: rdma.devices, ...(rdma.indices && { rdmaIndices: rdma.indices }) }),
     },
     ...(link && { link }),
     ...(view && vf && { at: view.at }),

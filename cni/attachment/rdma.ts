@@ -1,63 +1,132 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { ATTACH_CODE } from "../codes.ts";
 import type { RdmaMode } from "../config.ts";
 import type { Host } from "../host.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { hostNetns, inNetns } from "../kernel/netns.ts";
-import { listRdmaDevices, moveRdmaDevice, NETLINK_RDMA, rdmaNetnsMode } from "../kernel/rdma.ts";
+import { NETLINK_RDMA, type RdmaDevice, rdmaNetnsMode } from "../kernel/rdma.ts";
 import type { Fd } from "../kernel/syscall.ts";
-import { rdmaDevicesOf } from "../kernel/sysfs.ts";
-import { CniError } from "../protocol/error.ts";
+import { rdmaCharDevicesOf, rdmaDevicesOf } from "../kernel/sysfs.ts";
+import { CniError, CODE } from "../protocol/error.ts";
+import type { Call } from "../protocol/request.ts";
+import { lockRdma } from "./lock-rdma.ts";
+import { bringRdmaHome, countRdma, moveIn, type RdmaKernel, rdmaAtHome } from "./rdma-devices.ts";
+import { rdmaPromisedTo } from "./rdma-promise.ts";
 import type { Attachment } from "./record.ts";
-
-const openRdma = () => new NetlinkSocket({ protocol: NETLINK_RDMA });
 
 /** What is to be done about the RDMA devices of a VF. */
 export interface RdmaPlan {
   readonly devices: readonly string[];
   /** In exclusive mode they go with the VF; in shared mode they are visible everywhere. */
   readonly move: boolean;
+  /** In exclusive mode, the index of each. */
+  readonly indices?: readonly number[];
 }
 
+const NONE: RdmaPlan = { devices: [], move: false };
+
+/** How long a VF's RDMA device may need to come home: its last pod's namespace dies, or udev renames it. */
+const HOME_MS = 5_000;
+const POLL_MS = 20;
+
+const KERNEL: RdmaKernel = {
+  get home() {
+    return hostNetns();
+  },
+  within(netns, work) {
+    const open = () => {
+      using rdma = new NetlinkSocket({ protocol: NETLINK_RDMA });
+      return work(rdma) as never; // no promise: work of this file's
+    };
+    return netns ? inNetns(netns, open) : open();
+  },
+};
+
 /**
- * Reads, changes nothing.
+ * Reads, changes nothing. A VF whose RDMA device is elsewhere waits for it: without, `auto` too would give the pod a rail
+ * that it cannot use.
  *
- * @throws {CniError} 104 when RDMA is `required` and there is none.
+ * @throws {CniError} 104 when RDMA is `required` and there is none, or when a device that there is does not come home.
  */
-export function planRdma(pci: string, mode: RdmaMode, host: Host): RdmaPlan {
-  if (mode === "off") return { devices: [], move: false };
-  const devices = rdmaDevicesOf(host.paths.sysfs, pci);
-  if (devices.length === 0) {
+export async function planRdma(pci: string, mode: RdmaMode, host: Host): Promise<RdmaPlan> {
+  if (mode === "off") return NONE;
+  const { sysfs } = host.paths;
+  if (rdmaDevicesOf(sysfs, pci).length + countRdma(sysfs, pci) === 0) {
     if (mode === "required")
       throw unusable(`VF ${pci} has no RDMA device; is its driver's RDMA part loaded (mlx5_ib, irdma)?`);
-    return { devices, move: false };
+    return NONE;
   }
-  using rdma = openRdma();
-  return { devices, move: rdmaNetnsMode(rdma) === "exclusive" };
+  const isMoved = KERNEL.within(undefined, rdmaNetnsMode) === "exclusive";
+  if (!isMoved) return { ...NONE, devices: rdmaDevicesOf(sysfs, pci) };
+  const devices = await comeHome(pci, host);
+  return { devices: devices.map(({ name }) => name), indices: devices.map(({ index }) => index), move: true };
 }
 
-/** Moves the VF's RDMA devices after its link, as the kernel wants it (dranet#180). */
-export function moveRdma({ devices, move }: RdmaPlan, netns: Fd): void {
-  if (!move) return;
-  using rdma = openRdma();
-  for (const device of listRdmaDevices(rdma))
-    if (devices.includes(device.name))
-      rdma.request(moveRdmaDevice(device.index, netns, `move RDMA device ${device.name}`));
+async function comeHome(pci: string, host: Host): Promise<readonly RdmaDevice[]> {
+  for (const endMs = performance.now() + HOME_MS; ; await sleep(POLL_MS)) {
+    host.signal.throwIfAborted();
+    const devices = rdmaAtHome(host.paths.sysfs, pci, KERNEL);
+    if (devices) return devices;
+    if (performance.now() > endMs)
+      throw unusable(
+        `the RDMA device of VF ${pci} is not in the host's network namespace, and did not come in ${HOME_MS / 1000} s; ` +
+          "in which one it is, `rdma dev` says in there",
+      );
+  }
 }
 
 /**
- * Brings the recorded RDMA devices home, before their link. Idempotent. All of it inside: the kernel looks at the namespace
- * of the calling thread, not of the socket (`rdma_dev_change_netns`, drivers/infiniband/core/device.c), else ENODEV.
+ * Moves the VF's RDMA devices after its link, as the kernel wants it (dranet#180). The kernel numbers their character
+ * devices anew, with the lowest free number, so one node-wide lock is around every move, and what comes out is compared
+ * with what the kubelet gave the pod.
+ *
+ * @returns their names in the pod.
+ * @throws {CniError} 104 when not all moved; 11 when the pod was given another VF's character device. The caller undoes.
  */
-export function returnRdma({ original }: Attachment, netns: Fd): void {
-  const names = original.rdma ?? [];
-  if (names.length === 0) return;
-  const home = hostNetns();
-  inNetns(netns, () => {
-    using pod = openRdma();
-    for (const device of listRdmaDevices(pod))
-      if (names.includes(device.name))
-        pod.request(moveRdmaDevice(device.index, home, `move RDMA device ${device.name} home`));
-  });
+export async function moveRdma(plan: RdmaPlan, pci: string, netns: Fd, call: Call, host: Host): Promise<string[]> {
+  if (!plan.move) return [...plan.devices];
+  const { sysfs, runDir } = host.paths;
+  using _lock = await lockRdma("ADD", host);
+  const given = rdmaPromisedTo(podOf(call), runDir, pci, rdmaCharDevicesOf(sysfs, pci).sort());
+  const wanted = (plan.indices ?? []).map((index, i) => ({ index, name: plan.devices[i]! }));
+  const moved = moveIn(wanted, netns, pci, KERNEL);
+  if (moved.length < wanted.length)
+    throw unusable(
+      `${moved.length} of the ${wanted.length} RDMA devices of VF ${pci} could be moved: the rest is gone`,
+    );
+  const now = rdmaCharDevicesOf(sysfs, pci);
+  if (given.every((name) => now.includes(name))) return moved.map(({ name }) => name);
+  throw new CniError(
+    CODE.TRY_AGAIN_LATER,
+    `cannot provide RDMA: the pod was given ${given.join(", ")} with VF ${pci}, whose devices the kernel now calls ` +
+      `${now.sort().join(", ")}: delete the pod, so that the kubelet allocates anew`,
+  );
+}
+
+const podOf = ({ args, containerId }: Call): string =>
+  args["K8S_POD_UID"] || [args.K8S_POD_NAMESPACE, args.K8S_POD_NAME].filter(Boolean).join("/") || containerId;
+
+/**
+ * Brings the recorded RDMA devices home, before their link, under their own names. Idempotent; also when the namespace is
+ * gone and they fell back by themselves, under a name of the kernel's.
+ *
+ * @throws {Error} while one of them is elsewhere.
+ */
+export async function returnRdma({ original, device }: Attachment, netns: Fd | undefined, host: Host): Promise<void> {
+  const { rdma: names = [], rdmaIndices: indices } = original;
+  if (names.length === 0 || (!netns && !indices)) return;
+  const vf = { names, ...(indices && { indices }) };
+  const bring = async () => {
+    using _lock = await lockRdma("DEL", host);
+    return bringRdmaHome(vf, device.pci, netns, host.paths.sysfs, KERNEL);
+  };
+  for (const endMs = performance.now() + HOME_MS; ; await sleep(POLL_MS)) {
+    if (await bring()) return;
+    if (performance.now() > endMs)
+      throw new Error(
+        `cannot bring the RDMA device ${names.join(", ")} of VF ${device.pci} home: it is neither in the pod's network namespace nor in the host's`,
+      );
+  }
 }
 
 function unusable(why: string): CniError {

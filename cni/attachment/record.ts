@@ -20,6 +20,8 @@ export interface Original extends LinkState {
   readonly pinned?: true;
   /** Names of the RDMA devices that move with the VF. */
   readonly rdma?: readonly string[];
+  /** The kernel's index of each, which no namespace changes; absent in records of 0.1.0. */
+  readonly rdmaIndices?: readonly number[];
 }
 
 /** A VF and where it hangs. */

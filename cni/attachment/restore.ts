@@ -26,7 +26,7 @@ export async function putBack(a: Attachment, host: Host): Promise<readonly Owed[
   if (a.phase === "returned" || a.bootId !== host.bootId) return []; // a reboot has reset the VF; it may have a new owner
   const attempts = new Attempts();
   using netns = openOwnNetns(a, host);
-  if (netns) await attempts.try("rdma", () => returnRdma(a, netns));
+  await attempts.try("rdma", () => returnRdma(a, netns, host));
   host.step("del-rdma-returned");
   if (netns && a.hasRules) takeRulesOut(a, netns, host);
   const isThere = isStillVf(a, host);

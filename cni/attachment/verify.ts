@@ -168,6 +168,8 @@ function sysctlDifferences({ sysctl }: AttachConfig, ifname: string, netns: Fd):
 function rdmaDifferences({ original }: Attachment, netns: Fd): string[] {
   if (!original.rdma?.length) return [];
   using rdma = inNetns(netns, () => new NetlinkSocket({ protocol: NETLINK_RDMA }));
-  const there = listRdmaDevices(rdma).map((d) => d.name);
-  return original.rdma.filter((name) => !there.includes(name)).map((name) => `RDMA device ${name} is not in the pod`);
+  const there = listRdmaDevices(rdma);
+  const isThere = (name: string, i: number) =>
+    there.some((one) => (original.rdmaIndices ? one.index === original.rdmaIndices[i] : one.name === name));
+  return original.rdma.flatMap((name, i) => (isThere(name, i) ? [] : [`RDMA device ${name} is not in the pod`]));
 }

@@ -71,9 +71,15 @@ export function parseRdmaDevice(body: Buffer): RdmaDevice {
 export const listRdmaDevices = (rdma: NetlinkConnection): RdmaDevice[] =>
   rdma.dump(getRdmaDevices()).map(parseRdmaDevice);
 
-/** Only in exclusive mode; refused with `EOPNOTSUPP` by drivers that cannot (soft-RoCE of older kernels; that of 7.3 can). */
-export function moveRdmaDevice(index: number, netns: Fd, what: string): Message {
-  return change(index, what, u32(RDMA_NLDEV_NET_NS_FD, netns.n));
+/**
+ * Only in exclusive mode; refused with `EOPNOTSUPP` by drivers that cannot (soft-RoCE of older kernels; that of 7.3 can).
+ * Since 7.3 names are a namespace's: `EEXIST` when there is one of the name.
+ *
+ * @param as its name there; a kernel before 7.3 then only renames it, and a second request moves it.
+ */
+export function moveRdmaDevice(index: number, netns: Fd, what: string, as?: string): Message {
+  const name = as === undefined ? [] : [text(RDMA_NLDEV_ATTR_DEV_NAME, as)];
+  return change(index, what, ...name, u32(RDMA_NLDEV_NET_NS_FD, netns.n));
 }
 
 /** Refused with `EEXIST` when the namespace has one of that name. */
@@ -81,7 +87,7 @@ export function renameRdmaDevice(index: number, name: string): Message {
   return change(index, `rename RDMA device ${index} to ${name}`, text(RDMA_NLDEV_ATTR_DEV_NAME, name));
 }
 
-function change(index: number, what: string, attribute: Buffer): Message {
-  const body = Buffer.concat([u32(RDMA_NLDEV_ATTR_DEV_INDEX, index), attribute]);
+function change(index: number, what: string, ...attributes: Buffer[]): Message {
+  const body = Buffer.concat([u32(RDMA_NLDEV_ATTR_DEV_INDEX, index), ...attributes]);
   return { what, type: type(RDMA_NLDEV_CMD_SET), body };
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Log } from "../../cni/host.ts";
-import { exists } from "../../cni/kernel/sysfs.ts";
+import { exists, rdmaCharDevicesOf } from "../../cni/kernel/sysfs.ts";
 import type { RailHere } from "../rails/select.ts";
 import { allocation, rdmaOf } from "./allocate.ts";
 import {
@@ -26,12 +26,21 @@ import { judge, type Since } from "./health.ts";
 import { prefer } from "./prefer.ts";
 import { lookAtVfs, type VfSight } from "./sight.ts";
 
+/** Numbers of RDMA character devices, which the kernel gives anew at every move of an RDMA device. */
+export interface RdmaNumbers {
+  /** Keeps them as they are until it is disposed of; waits for that, within reason. */
+  lock(): Promise<Disposable | undefined>;
+  /** Keeps for ADD what a pod gets with a VF. */
+  promise(vf: string, devices: readonly string[]): void;
+}
+
 export interface ResourceHost {
   /** Of the kubelet's socket and ours: `/var/lib/kubelet/device-plugins`. */
   readonly directory: string;
   /** `/var/run/k8s.cni.cncf.io/devinfo/dp`. */
   readonly deviceInfoDir: string;
   readonly sysfs: string;
+  readonly rdma: RdmaNumbers;
   /** A problem of a PF must last so long before its VFs are unhealthy. */
   readonly graceMs: number;
   /** Monotonic. */
@@ -137,8 +146,11 @@ export class Resource {
     return PreferredAllocationResponse.encode({ container_responses });
   }
 
-  #allocate(bytes: Buffer): Buffer {
+  async #allocate(bytes: Buffer): Promise<Buffer> {
     const { container_requests } = AllocateRequest.decode(bytes);
+    const { rdma, sysfs } = this.#host;
+    const hasRdma = this.#list.some(({ ID }) => rdmaCharDevicesOf(sysfs, ID).length > 0);
+    using _lock = hasRdma ? await rdma.lock() : undefined;
     return AllocateResponse.encode({
       container_responses: container_requests.map(({ devices_ids = [] }) => this.#allocateOne(devices_ids)),
     });
@@ -146,14 +158,17 @@ export class Resource {
 
   /** @throws {GrpcError} for a VF that is not of this rail or not there: the kubelet then refuses the pod. */
   #allocateOne(ids: readonly string[]) {
-    const { sysfs, log } = this.#host;
+    const { sysfs, rdma: numbers, log } = this.#host;
     const stranger = ids.find((id) => !this.#list.some(({ ID }) => ID === id));
     if (stranger !== undefined)
       throw new GrpcError(STATUS.NOT_FOUND, `cannot allocate ${stranger}: it is no VF of rail ${this.#here.rail.name}`);
     const gone = ids.find((id) => !exists(sysfs, id));
     if (gone) throw new GrpcError(STATUS.FAILED_PRECONDITION, `cannot allocate ${gone}: it is not on the PCI bus`);
     const vfs = ids.map((pci) => ({ pci, rdma: rdmaOf(sysfs, pci) }));
-    for (const { pci, rdma } of vfs) this.#writeDeviceInfo(pci, rdma?.rdma_dev);
+    for (const { pci, rdma } of vfs) {
+      this.#writeDeviceInfo(pci, rdma?.rdma_dev);
+      if (rdma) numbers.promise(pci, rdmaCharDevicesOf(sysfs, pci).sort());
+    }
     log.info({ resource: this.name, vfs: ids }, "allocated");
     return allocation(this.name, vfs);
   }

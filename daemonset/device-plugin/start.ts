@@ -1,5 +1,7 @@
 import { Debts } from "../../cni/attachment/debts.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
+import { lockRdma } from "../../cni/attachment/lock-rdma.ts";
+import { promiseRdma } from "../../cni/attachment/rdma-promise.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { repeat } from "../loop.ts";
 import type { RailHere } from "../rails/select.ts";
@@ -27,10 +29,15 @@ const VFS_MS = 5_000;
 
 /** Offers the VFs of every rail to the kubelet, from now until stop(). */
 export function startDevicePlugin({ directory, rails, paths, graceMs, log }: DevicePluginOptions): DevicePlugin {
-  const { sysfs, stateDir } = paths;
+  const { sysfs, stateDir, runDir } = paths;
   const stopping = new AbortController();
   const deviceInfoDir = deviceInfoDirOf(paths);
-  const resources = new Resources({ directory, deviceInfoDir, sysfs, graceMs, log, nowMs: () => performance.now() });
+  const rdma = {
+    lock: () => lockRdma("ALLOCATE", { paths }).catch(() => undefined), // ADD looks again
+    promise: (vf: string, devices: readonly string[]) => promiseRdma(runDir, vf, devices),
+  };
+  const nowMs = () => performance.now();
+  const resources = new Resources({ directory, deviceInfoDir, sysfs, rdma, graceMs, log, nowMs });
   let nextMs = 0;
   let known: ReadonlySet<string> = new Set();
   const look = async () => {

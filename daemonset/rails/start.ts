@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { tryLockDevice } from "../../cni/attachment/exclusion.ts";
+import { lockRdma } from "../../cni/attachment/lock-rdma.ts";
 import { setAdminMac } from "../../cni/attachment/mac.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { listAddresses, parseAddress } from "../../cni/kernel/address.ts";
@@ -48,8 +49,10 @@ export function startRails({ railsFile, paths, log, isPromised, step = () => {} 
     railsFile,
     sysfs,
     log,
-    setNumVfs: ({ pci }, count) =>
-      writeFile(join(sysfs, "bus/pci/devices", pci, "sriov_numvfs"), `${count}`, { flag: "r+" }),
+    setNumVfs: async ({ pci }, count) => {
+      using _lock = await lockRdma("VFS", { paths });
+      await writeFile(join(sysfs, "bus/pci/devices", pci, "sriov_numvfs"), `${count}`, { flag: "r+" });
+    },
     setUp,
     adminMacs,
     giveOwnMac: (pf, index, vf) => giveOwnMac(pf, index, netdevOf(sysfs, vf)),

@@ -3,7 +3,7 @@ import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "n
 import { encodeText, frame, GrpcError, MAX_MESSAGE, STATUS, unframe } from "./frame.ts";
 
 /** A call that has one reply. What it throws is the call's status. */
-export type Unary = (request: Buffer) => Buffer;
+export type Unary = (request: Buffer) => Buffer | Promise<Buffer>;
 
 /** A call that stays open: how replies are sent. */
 export interface Outlet {
@@ -66,12 +66,12 @@ function answer(stream: ServerHttp2Stream, path: string, { unary, streams }: Met
     length += chunk.length;
     if (length <= MAX_MESSAGE) chunks.push(chunk);
   });
-  stream.on("end", () => {
+  stream.on("end", async () => {
     try {
       if (length > MAX_MESSAGE)
         throw new GrpcError(STATUS.INVALID_ARGUMENT, `a request of ${length} bytes is too long`);
       const request = unframe(Buffer.concat(chunks));
-      if (call) reply(stream, call(request));
+      if (call) reply(stream, await call(request));
       else if (open) open(outletOf(stream));
       else throw new GrpcError(STATUS.UNIMPLEMENTED, `there is no method ${path}`);
     } catch (error) {

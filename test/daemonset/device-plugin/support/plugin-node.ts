@@ -23,6 +23,8 @@ export class PluginNode {
   readonly kubelet: FakeKubelet;
   readonly attached = new Set<string>();
   readonly owed = new Set<string>();
+  /** What was locked and promised of RDMA, in order. */
+  readonly promised: string[] = [];
   resources: Resources;
   nowMs = 1_000_000;
   rails = `
@@ -88,6 +90,10 @@ export class PluginNode {
       directory: this.dir,
       deviceInfoDir: this.infoDir,
       sysfs: this.tree.root,
+      rdma: {
+        lock: async () => void this.promised.push("lock"),
+        promise: (vf, devices) => void this.promised.push(`${vf} ${devices.join(" ")}`),
+      },
       graceMs: 30_000,
       nowMs: () => this.nowMs,
       log: this.log,

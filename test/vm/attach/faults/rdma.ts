@@ -73,6 +73,64 @@ export async function rdmaTests(t: Test, node: Node): Promise<void> {
         await node.ask("ip netns add rdma");
       },
     );
+    const isBack = async (t: Test) => {
+      t.same(failures(await del()), [], "DEL");
+      t.same([await devices(node, "rdma"), await devices(node)], [[], ["rxe0"]], "on the host only, by its own name");
+    };
+    await t.test("an RDMA device that the pod renamed comes home under its own name", async (t) => {
+      t.same(failures(await add("required")), [], "ADD");
+      await node.ask("ip netns exec rdma rdma dev set rxe0 name tenants");
+      await isBack(t);
+      t.same(failures(await add("required")), [], "ADD");
+      await node.ask(`
+        ip netns exec rdma rdma dev set rxe0 name tenants; ip netns del rdma
+        for ((i = 0; i < 100; i++)); do [ -z "$(rdma dev)" ] || break; sleep 0.02; done; ip netns add rdma`);
+      await isBack(t);
+    });
+    await t.test("an RDMA device comes home also when the host has made one of its name", async (t) => {
+      t.same(failures(await add("required")), [], "ADD");
+      await node.ask("ip link add rdma1 type dummy; ip link set rdma1 up; rdma link add rxe0 type rxe netdev rdma1");
+      t.same(failures(await del()), [], "DEL");
+      const spare = `vf${vf.pci.replaceAll(/[:.]/g, "")}`;
+      t.same([await devices(node, "rdma"), (await devices(node)).sort()], [[], ["rxe0", spare].sort()]);
+      await node.ask(`rdma link del rxe0; ip link del rdma1; rdma dev set ${spare} name rxe0`);
+    });
+    await t.test("an RDMA device that is renamed while ADD runs goes along", async (t) => {
+      await node.setFaults("add-moved hang 1500");
+      const adding = add("required");
+      await node.ask(
+        "for ((i = 0; i < 500; i++)); do ip -n rdma link show net1 && break; sleep 0.01; done; rdma dev set rxe0 name rocep1",
+      );
+      t.same(failures(await adding), [], "ADD");
+      await node.setFaults();
+      t.same([await devices(node, "rdma"), await devices(node)], [["rocep1"], []], "in the pod only");
+      await isBack(t);
+    });
+    await t.test("ADD waits for an RDMA device that is not home yet, and does not go without it", async (t) => {
+      await node.ask("ip netns add last; rdma dev set rxe0 netns last");
+      t.same(codes(...(await add("auto"))), [104], "auto");
+      const adding = add("auto");
+      await node.ask("ip netns exec last rdma dev set rxe0 netns 1; ip netns del last");
+      t.same(failures(await adding), [], "once it is back");
+      t.same(await devices(node, "rdma"), ["rxe0"]);
+      await isBack(t);
+    });
+    await t.test("ADD does not give a pod whose uverbs another VF has by then, however often it tries", async (t) => {
+      const shown = "/run/shown/infiniband_verbs";
+      await node.ask(`
+        ip link add rdma1 type dummy; ip link set rdma1 up; rdma link del rxe0
+        rdma link add rxe1 type rxe netdev rdma1; rdma link add rxe0 type rxe netdev rdma0; rdma link del rxe1
+        ln -s /sys/devices/virtual/infiniband_verbs ${shown}; ls ${shown}`);
+      t.equal((await node.ask(`ls ${shown}/`)).trim(), "uverbs1", "and uverbs0 is free");
+      for (let i = 0; i < 2; i++) {
+        t.same(codes(...(await add("auto"))), [11], "the pod was given uverbs1");
+        t.same([await devices(node, "rdma"), await devices(node)], [[], ["rxe0"]], "all of it is undone");
+      }
+      const other = { ...at("auto"), pod: "other", netns: "rdma" };
+      t.same(failures(await shim(node, "ADD", [other])), [], "another pod, for which the kubelet allocates anew");
+      t.same(failures(await shim(node, "DEL", [other])), [], "DEL");
+      await node.ask(`rm ${shown}; ip link del rdma1`);
+    });
     await t.test("rdma-cni does the same in a chain, and DEL ends what it made", (t) => peerTest(t, node, vf));
     await node.ask("ip netns del rdma");
   });

@@ -1,0 +1,46 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * Which character devices (`uverbs2`, `umad2`) the kubelet's plugin gave a pod with its VF: what was allocated can be
+ * something else's by the time of ADD, since the kernel numbers them anew at every move. One file a VF, gone after a reboot.
+ */
+export interface RdmaPromise {
+  readonly devices: readonly string[];
+  /** The pod; absent until its first ADD. */
+  readonly pod?: string;
+}
+
+/** What our own device plugin allocates; it does not know for which pod. */
+export const promiseRdma = (runDir: string, pci: string, devices: readonly string[]): void =>
+  write(runDir, pci, { devices });
+
+/**
+ * What was promised to this pod. If nobody said so (another device plugin), it is what the VF has at the first ADD of the
+ * pod, so that an ADD that is tried again is not content with what the one before it has made of that.
+ */
+export function rdmaPromisedTo(pod: string, runDir: string, pci: string, now: readonly string[]): readonly string[] {
+  const before = read(runDir, pci);
+  if (before?.pod === pod) return before.devices;
+  const devices = before && before.pod === undefined ? before.devices : now;
+  write(runDir, pci, { devices, pod });
+  return devices;
+}
+
+const fileOf = (runDir: string, pci: string): string => join(runDir, "rdma", pci);
+
+function read(runDir: string, pci: string): RdmaPromise | undefined {
+  try {
+    const found: RdmaPromise = JSON.parse(readFileSync(fileOf(runDir, pci), "utf8"));
+    return Array.isArray(found?.devices) ? found : undefined;
+  } catch {
+    return undefined; // none, or half of one
+  }
+}
+
+function write(runDir: string, pci: string, promise: RdmaPromise): void {
+  const file = fileOf(runDir, pci);
+  mkdirSync(join(runDir, "rdma"), { recursive: true, mode: 0o700 });
+  writeFileSync(`${file}.${process.pid}`, JSON.stringify(promise), { mode: 0o600 });
+  renameSync(`${file}.${process.pid}`, file);
+}
