@@ -5,6 +5,7 @@ import { type Device, findDevice } from "./attachment/device.ts";
 import { checkDeviceInfoPath, writeDeviceInfo } from "./attachment/device-info.ts";
 import { lockAttachment, lockDevice } from "./attachment/exclusion.ts";
 import { noteOrigin } from "./attachment/home.ts";
+import { refuseHostUse } from "./attachment/host-use.ts";
 import { Journal } from "./attachment/journal.ts";
 import { configurePf, type Snapshot, snapshot } from "./attachment/pf.ts";
 import { checkNameFree, configureInPod, moveIntoPod, openTarget, type Pod } from "./attachment/pod.ts";
@@ -50,6 +51,7 @@ export async function add(call: Call, host: Host): Promise<Result> {
   const seen = await look();
   const { link } = seen.was;
   const { device, rdma, was } = link && (await putStrayRight(config.deviceID, link, host)) ? await look() : seen;
+  refuseHostUse(device.pci, was.link, host.paths, host.rtnl);
   if (was.link) noteOrigin(device.pci, was.link, was.original, host);
   host.step("add-locked");
   return await attach({ config, device, rdma, was, pod: { netns, rtnl } }, call, host);

@@ -103,7 +103,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const socket = join(runDir, "agent.sock");
   await server.listen(socket);
   const { startDevices } = await import("./devices.ts");
-  const devices = startDevices({ ...options, paths });
+  const devices = startDevices({ ...options, paths, hostUses: (vfs) => lane.hostUses(vfs) });
   health.notReady = "";
   log.info({ socket, health: address }, "agent ready");
 

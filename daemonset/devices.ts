@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Log, Paths } from "../cni/host.ts";
 import { deviceInfoDirOf, isPromised } from "./device-plugin/device-info.ts";
 import { startDevicePlugin } from "./device-plugin/start.ts";
+import type { HostUses } from "./lane.ts";
 import { startRails } from "./rails/start.ts";
 
 export interface DevicesOptions {
@@ -11,17 +12,21 @@ export interface DevicesOptions {
   readonly devicePlugins: string;
   readonly carrierGraceSeconds: number;
   readonly paths: Paths;
+  /** Of these VFs those that the host uses, and how. Netlink, so not in this thread. */
+  readonly hostUses: (vfs: readonly string[]) => Promise<HostUses>;
   readonly step?: (step: string) => void;
   readonly log: Log;
 }
 
 /** The VFs of this node: made as the list of rails says, and offered to the kubelet. */
 export function startDevices(options: DevicesOptions): { stop(): Promise<void> } {
-  const { configDir, devicePlugins: directory, carrierGraceSeconds, paths, log } = options;
+  const { configDir, devicePlugins: directory, carrierGraceSeconds, paths, hostUses, log } = options;
   const railsFile = join(configDir, "rails");
   const rails = startRails({ ...options, railsFile, isPromised: (vf) => isPromised(deviceInfoDirOf(paths), vf) });
   const graceMs = carrierGraceSeconds * 1000;
-  const plugin = directory ? startDevicePlugin({ directory, rails: rails.here, paths, graceMs, log }) : undefined;
+  const plugin = directory
+    ? startDevicePlugin({ directory, rails: rails.here, hostUses, paths, graceMs, log })
+    : undefined;
   return {
     async stop() {
       rails.stop();

@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { hostUseOfVf } from "../cni/attachment/host-use.ts";
 import { faultsFrom } from "../cni/faults.ts";
 import { PATHS } from "../cni/host.ts";
 import { readNodePolicy } from "../cni/ipam-host.ts";
@@ -16,7 +17,7 @@ import type { Step } from "../cni/steps.ts";
 import { factsOf } from "./calls/facts.ts";
 import { type Course, logCall } from "./calls/log-call.ts";
 import { IpamQuestions } from "./ipam-questions.ts";
-import type { Answer, Job, Question } from "./lane.ts";
+import type { Answer, HostUses, Job, Question } from "./lane.ts";
 import { createLog } from "./log.ts";
 import { reconcile } from "./reconcile/reconcile.ts";
 
@@ -62,13 +63,29 @@ self.onmessage = ({ data: job }) => {
   else void answer(job).then((rest) => self.postMessage({ id: job.id, ...rest }));
 };
 
-async function answer(job: Extract<Job, { kind: "request" | "reconcile" }>): Promise<Omit<Answer, "id">> {
+async function answer(job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" }>): Promise<Omit<Answer, "id">> {
   try {
+    if (job.kind === "host-uses") return { hostUses: hostUses(job.vfs) };
     return job.kind === "request"
       ? { response: await handle(job.id, job.request) }
       : { repairs: await reconcile(host, job.scope) };
   } catch (error) {
     return { error: String(error) };
+  }
+}
+
+function hostUses(vfs: readonly string[]): HostUses {
+  const uses = vfs.map((vf) => [vf, useOf(vf)] as const).filter(([, use]) => use !== undefined);
+  return Object.fromEntries(uses) as HostUses;
+}
+
+/** One that vanishes while it is looked at is nobody's. */
+function useOf(vf: string): string | undefined {
+  try {
+    return hostUseOfVf(vf, host.paths.sysfs, host.rtnl);
+  } catch (err) {
+    log.debug({ vf, err }, "a VF could not be looked at");
+    return undefined;
   }
 }
 

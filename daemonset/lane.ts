@@ -3,10 +3,14 @@ import type { LogLevel } from "./log.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Scope } from "./reconcile/scope.ts";
 
+/** What the host does with VFs of its own, in words, by PCI address. */
+export type HostUses = Readonly<Record<string, string>>;
+
 /** Work for the thread that talks to the kernel. `abort` names the job that its caller gave up. */
 export type Job =
   | { readonly kind: "request"; readonly id: number; readonly request: CniRequest }
   | { readonly kind: "reconcile"; readonly id: number; readonly scope: Scope }
+  | { readonly kind: "host-uses"; readonly id: number; readonly vfs: readonly string[] }
   | { readonly kind: "ping"; readonly id: number }
   | { readonly kind: "log-level"; readonly level: LogLevel }
   | { readonly kind: "abort"; readonly id: number }
@@ -17,6 +21,7 @@ export interface Answer {
   readonly id: number;
   readonly response?: CniResponse;
   readonly repairs?: readonly Repair[];
+  readonly hostUses?: HostUses;
   readonly error?: string;
 }
 
@@ -68,6 +73,11 @@ export class Lane {
     return (await this.#run({ kind: "reconcile", id: this.#next++, scope })).repairs ?? [];
   }
 
+  /** Of these VFs those that the host uses. */
+  async hostUses(vfs: readonly string[]): Promise<HostUses> {
+    return (await this.#run({ kind: "host-uses", id: this.#next++, vfs })).hostUses ?? {};
+  }
+
   /** How long the thread has owed a sign of life; asks it for one, unless it does. */
   silentMs(): number {
     if (this.#pingedMs !== undefined) return performance.now() - this.#pingedMs;
@@ -93,7 +103,7 @@ export class Lane {
     this.#worker.postMessage({ kind: "ipam", id, response } satisfies Job);
   }
 
-  async #run(job: Extract<Job, { kind: "request" | "reconcile" | "ping" }>): Promise<Answer> {
+  async #run(job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "ping" }>): Promise<Answer> {
     const answer = await new Promise<Answer>((resolve) => {
       this.#waiting.set(job.id, resolve);
       this.#worker.postMessage(job);

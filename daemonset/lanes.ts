@@ -3,7 +3,7 @@ import { pfPciOf } from "../cni/kernel/sysfs.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { attachmentKey } from "../cni/records/record-files.ts";
 import { factsOf } from "./calls/facts.ts";
-import type { Lane } from "./lane.ts";
+import type { HostUses, Lane } from "./lane.ts";
 import type { LogLevel } from "./log.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Scope } from "./reconcile/scope.ts";
@@ -69,6 +69,11 @@ export class Lanes {
     }
     this.#nameStuck();
     return this.#late.splice(0);
+  }
+
+  /** Of these VFs those that the host uses: of links, addresses and routes alone, so that no firmware is asked. */
+  hostUses(vfs: readonly string[]): Promise<HostUses> {
+    return this.#common.hostUses(vfs);
   }
 
   /** Of the common lane: a PF that is stuck does not make the agent unhealthy, since another agent could do no more. */

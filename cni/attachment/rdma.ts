@@ -27,6 +27,8 @@ const NONE: RdmaPlan = { devices: [], move: false };
 
 /** How long a VF's RDMA device may need to come home: its last pod's namespace dies, or udev renames it. */
 const HOME_MS = 5_000;
+/** The same for a DEL; what is not home then is owed, and comes later. */
+const RETURN_MS = 2_000;
 const POLL_MS = 20;
 
 const KERNEL: RdmaKernel = {
@@ -120,7 +122,7 @@ export async function returnRdma({ original, device }: Attachment, netns: Fd | u
     using _lock = await lockRdma("DEL", host);
     return bringRdmaHome(vf, device.pci, netns, host.paths.sysfs, KERNEL);
   };
-  for (const endMs = performance.now() + HOME_MS; ; await sleep(POLL_MS)) {
+  for (const endMs = performance.now() + RETURN_MS; ; await sleep(POLL_MS)) {
     if (await bring()) return;
     if (performance.now() > endMs)
       throw new Error(

@@ -50,9 +50,11 @@ export function deleteAddress(index: number, cidr: string): Message {
   return { what: `delete address ${cidr}`, type: RTM_DELADDR, body: Buffer.concat(base(index, cidr, 0)) };
 }
 
-/** For dump(): all addresses of the namespace. */
-export function listAddresses(): Message {
-  return { what: "list addresses", type: RTM_GETADDR, body: Buffer.alloc(8) };
+/** For dump(): all addresses of the namespace, or those of one link, which the kernel sorts out by itself (4.20, strict checks). */
+export function listAddresses(index = 0): Message {
+  const header = Buffer.alloc(8);
+  header.writeUInt32LE(index, 4);
+  return { what: "list addresses", type: RTM_GETADDR, body: header };
 }
 
 /** Body of a RTM_NEWADDR message. Of a point-to-point link the address of this end. */

@@ -83,6 +83,14 @@ export function listRoutes(): Message {
   return { what: "list routes", type: RTM_GETROUTE, body: Buffer.alloc(12) };
 }
 
+/** For dump(): routes of one family, of all tables, that leave by a link; the kernel sorts them out by itself. */
+export function listRoutesBy(index: number, family: 4 | 6): Message {
+  const header = Buffer.alloc(12);
+  header[0] = family === 6 ? AF_INET6 : AF_INET;
+  const body = Buffer.concat([header, u32(RTA_OIF, index)]);
+  return { what: `list routes by link ${index}`, type: RTM_GETROUTE, body };
+}
+
 const label = ({ dst, gateway }: RouteSpec): string => (gateway ? `${dst} via ${gateway}` : dst);
 
 /** `struct rtmsg` and attributes. */
@@ -136,6 +144,10 @@ function nexthop({ index, gateway, weight = 1 }: Hop): Buffer {
 export interface RouteState extends RouteSpec {
   readonly table: number;
   readonly scope: number;
+  /** Who made it, `RTPROT_*`: 2 the kernel by an address, 9 a router's advertisement. */
+  readonly protocol: number;
+  /** `RTN_*`: 1 is unicast. */
+  readonly type: number;
 }
 
 /** Body of a RTM_NEWROUTE message. */
@@ -147,7 +159,9 @@ export function parseRoute(body: Buffer): RouteState {
   return {
     dst: `${dst}/${body.readUInt8(1)}`,
     table: numberOf(found, RTA_TABLE) ?? body.readUInt8(4),
+    protocol: body.readUInt8(5),
     scope: body.readUInt8(6),
+    type: body.readUInt8(7),
     ...given("index", numberOf(found, RTA_OIF)),
     ...given("gateway", ipOf(found, RTA_GATEWAY)),
     ...given("priority", numberOf(found, RTA_PRIORITY)),

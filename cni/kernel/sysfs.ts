@@ -119,6 +119,14 @@ export const hasCarrier = (root: string, netdev: string): boolean =>
 export const masterOf = (root: string, netdev: string): string | undefined =>
   target(join(root, "class/net", netdev, "master"));
 
+/** Links on top of one: its bridge or bond, and its VLANs, macvlans and the like, in whatever namespace. */
+export const uppersOf = (root: string, netdev: string): string[] =>
+  entries(join(root, "class/net", netdev)).flatMap((name) => /^upper_(.+)$/s.exec(name)?.[1] ?? []);
+
+/** The group of devices that a userspace driver opens together: `/dev/vfio/42`. */
+export const iommuGroupOf = (root: string, pci: string): string | undefined =>
+  target(join(device(root, pci), "iommu_group"));
+
 /** Whether a port of the device's RDMA devices can send; false when there is none in this namespace. */
 export const hasActiveRdmaPort = (root: string, pci: string): boolean =>
   rdmaDevicesOf(root, pci).some((name) => {

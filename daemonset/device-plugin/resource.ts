@@ -79,11 +79,16 @@ export class Resource {
   }
 
   /** Looks at the VFs; the kubelet hears of it when its list changed. */
-  look(here: RailHere, attached: ReadonlySet<string>, owed: ReadonlySet<string>): void {
+  look(
+    here: RailHere,
+    attached: ReadonlySet<string>,
+    owed: ReadonlySet<string>,
+    unfit: Readonly<Record<string, string>>,
+  ): void {
     const { sysfs, graceMs, nowMs } = this.#host;
     this.#here = here;
     const before = this.#list.map(({ ID }) => ID);
-    this.#sights = lookAtVfs(here, sysfs, attached, owed, before);
+    this.#sights = lookAtVfs(here, sysfs, attached, owed, before, unfit);
     const { devices, since, reasons } = judge(this.#sights, this.#since, nowMs(), graceMs);
     this.#since = since;
     this.#report(JSON.stringify(reasons));

@@ -20,14 +20,16 @@ export class Resources {
    *
    * @param attached those that have a record in the journal.
    * @param owed those that could not be put back as they were.
+   * @param unfit why others cannot be given to a pod, beyond what sysfs says, by PCI address.
    */
   async look(
     rails: readonly RailHere[],
     attached: ReadonlySet<string>,
     owed: ReadonlySet<string> = new Set(),
+    unfit: Readonly<Record<string, string>> = {},
   ): Promise<void> {
     await this.#closeOthers(rails.map(keyOf));
-    for (const rail of rails) this.#resourceOf(rail).look(rail, attached, owed);
+    for (const rail of rails) this.#resourceOf(rail).look(rail, attached, owed, unfit);
   }
 
   /** Looks at the kubelet: a new one, or one that lost us, is told of the rails. */

@@ -4,6 +4,7 @@ import {
   hasActiveRdmaPort,
   hasCarrier,
   hasRepresentors,
+  isForUserspace,
   linkTypeOf,
   numaNodeOf,
   rdmaCharDevicesOf,
@@ -36,6 +37,7 @@ const NO_NODE_GUID = "its RDMA device has no node GUID yet: the agent gives it o
  * @param attached VFs that have a record in the journal.
  * @param owed VFs that could not be put back as they were.
  * @param before what was listed last: a VF in a pod is not forgotten because it vanishes.
+ * @param unfit why a VF cannot be given to a pod, beyond what sysfs says, by PCI address.
  */
 export function lookAtVfs(
   { rail, pf }: RailHere,
@@ -43,6 +45,7 @@ export function lookAtVfs(
   attached: ReadonlySet<string>,
   owed: ReadonlySet<string>,
   before: readonly string[] = [],
+  unfit: Readonly<Record<string, string>> = {},
 ): VfSight[] {
   const pfProblem = problemOfPf(sysfs, { rail, pf });
   const needsRdma = rail.rdma !== undefined && rdmaDevicesOf(sysfs, pf.pci).length > 0;
@@ -52,7 +55,7 @@ export function lookAtVfs(
     const gone = !exists(sysfs, pci);
     const numaNode = numaNodeOf(sysfs, pci);
     const isAttached = attached.has(pci);
-    const ofVf = owed.has(pci) ? OWED : problemOfVf(sysfs, pci, isAttached, needsRdma);
+    const ofVf = owed.has(pci) ? OWED : problemOfVf(sysfs, pci, isAttached, needsRdma, unfit[pci]);
     const problem = gone ? "it is not on the PCI bus" : ofVf === OWED ? OWED : (pfProblem ?? ofVf);
     return {
       pci,
@@ -79,9 +82,12 @@ function problemOfPf(sysfs: string, { rail, pf }: RailHere): string | undefined 
   return undefined;
 }
 
-function problemOfVf(sysfs: string, vf: string, attached: boolean, needsRdma: boolean): string | undefined {
+function problemOfVf(sysfs: string, vf: string, attached: boolean, needsRdma: boolean, unfit?: string) {
   if (attached) return undefined;
-  if (!driverOf(sysfs, vf)) return "no driver is bound to it";
+  const driver = driverOf(sysfs, vf);
+  if (!driver) return "no driver is bound to it";
+  if (isForUserspace(sysfs, vf)) return `it has driver ${driver}, for userspace, whose devices no pod is given`;
+  if (unfit) return unfit;
   if (lacksNodeGuid(sysfs, vf)) return NO_NODE_GUID;
   if (needsRdma && rdmaCharDevicesOf(sysfs, vf).length === 0)
     return "its PF has an RDMA device and it has none: is the RDMA part of its driver loaded (mlx5_ib, irdma)?";

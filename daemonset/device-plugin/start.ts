@@ -1,8 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Debts } from "../../cni/attachment/debts.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import { lockRdma } from "../../cni/attachment/lock-rdma.ts";
 import { promiseRdma } from "../../cni/attachment/rdma-promise.ts";
 import type { Log, Paths } from "../../cni/host.ts";
+import { vfsOf } from "../../cni/kernel/sysfs.ts";
+import type { HostUses } from "../lane.ts";
 import { repeat } from "../loop.ts";
 import type { RailHere } from "../rails/select.ts";
 import { deviceInfoDirOf } from "./device-info.ts";
@@ -12,6 +15,7 @@ export interface DevicePluginOptions {
   /** The kubelet's, `/var/lib/kubelet/device-plugins`; it need not be there. */
   readonly directory: string;
   readonly rails: () => readonly RailHere[];
+  readonly hostUses: (vfs: readonly string[]) => Promise<HostUses>;
   readonly paths: Paths;
   /** A problem of a PF must last so long before its VFs are unhealthy. */
   readonly graceMs: number;
@@ -28,7 +32,14 @@ const KUBELET_MS = 1_000;
 const VFS_MS = 5_000;
 
 /** Offers the VFs of every rail to the kubelet, from now until stop(). */
-export function startDevicePlugin({ directory, rails, paths, graceMs, log }: DevicePluginOptions): DevicePlugin {
+export function startDevicePlugin({
+  directory,
+  rails,
+  hostUses,
+  paths,
+  graceMs,
+  log,
+}: DevicePluginOptions): DevicePlugin {
   const { sysfs, stateDir, runDir } = paths;
   const stopping = new AbortController();
   const deviceInfoDir = deviceInfoDirOf(paths);
@@ -38,6 +49,7 @@ export function startDevicePlugin({ directory, rails, paths, graceMs, log }: Dev
   };
   const nowMs = () => performance.now();
   const resources = new Resources({ directory, deviceInfoDir, sysfs, rdma, graceMs, log, nowMs });
+  const uses = new KnownUses(hostUses);
   let nextMs = 0;
   let known: ReadonlySet<string> = new Set();
   const look = async () => {
@@ -45,7 +57,9 @@ export function startDevicePlugin({ directory, rails, paths, graceMs, log }: Dev
     const isNews = owed.symmetricDifference(known).size > 0;
     if (isNews || performance.now() >= nextMs) {
       known = owed;
-      await resources.look(rails(), new Journal(stateDir).devices(), owed);
+      const attached = new Journal(stateDir).devices();
+      await uses.look(rails().flatMap(({ pf }) => vfsOf(sysfs, pf.pci).filter((vf) => !attached.has(vf))));
+      await resources.look(rails(), attached, owed, uses.known);
       nextMs = performance.now() + VFS_MS;
     }
     await resources.register();
@@ -58,4 +72,33 @@ export function startDevicePlugin({ directory, rails, paths, graceMs, log }: Dev
       await resources.close();
     },
   };
+}
+
+/** A kernel thread that is stuck answers late: until then what was known before holds. */
+const PATIENCE_MS = 1_000;
+
+/** What the host does with free VFs, as far as the kernel thread has said. */
+class KnownUses {
+  readonly #ask: (vfs: readonly string[]) => Promise<HostUses>;
+  #asking: Promise<void> | undefined;
+  known: HostUses = {};
+
+  constructor(ask: (vfs: readonly string[]) => Promise<HostUses>) {
+    this.#ask = ask;
+  }
+
+  async look(vfs: readonly string[]): Promise<void> {
+    this.#asking ??= this.#hear(vfs);
+    await Promise.race([this.#asking, sleep(PATIENCE_MS, undefined, { ref: false })]);
+  }
+
+  async #hear(vfs: readonly string[]): Promise<void> {
+    try {
+      this.known = await this.#ask(vfs);
+    } catch {
+      // it is asked again
+    } finally {
+      this.#asking = undefined;
+    }
+  }
 }

@@ -1,10 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { tryLockDevice } from "../../cni/attachment/exclusion.ts";
+import { hostUseOfVf } from "../../cni/attachment/host-use.ts";
 import { lockRdma } from "../../cni/attachment/lock-rdma.ts";
 import { setAdminMac } from "../../cni/attachment/mac.ts";
 import type { Log, Paths } from "../../cni/host.ts";
-import { listAddresses, parseAddress } from "../../cni/kernel/address.ts";
 import { getLink, parseLink, setLink } from "../../cni/kernel/link.ts";
 import { NetlinkSocket } from "../../cni/kernel/netlink/socket.ts";
 import { NETLINK_RDMA } from "../../cni/kernel/rdma.ts";
@@ -44,7 +44,7 @@ const LOOK_MS = 5_000;
 export function startRails({ railsFile, paths, log, isPromised, step = () => {} }: RailsOptions): Rails {
   const { sysfs, stateDir } = paths;
   const stopping = new AbortController();
-  const signs = { sysfs, stateDir, bootId: readBootId(), isPromised, hasAddress };
+  const signs = { sysfs, stateDir, bootId: readBootId(), isPromised, hostUse: (vf: string) => hostUse(vf, sysfs) };
   const keeper = new RailKeeper({
     railsFile,
     sysfs,
@@ -56,7 +56,10 @@ export function startRails({ railsFile, paths, log, isPromised, step = () => {} 
     setUp,
     adminMacs,
     giveOwnMac: (pf, index, vf) => giveOwnMac(pf, index, netdevOf(sysfs, vf)),
-    rebind: (vf) => rebind(sysfs, vf),
+    rebind: async (vf) => {
+      using _lock = await lockRdma("VFS", { paths });
+      await rebind(sysfs, vf);
+    },
     nameOfAltname,
     userOf: (vf) => userOf(vf, signs),
     lock: (vf) => tryLockDevice(vf, { paths }),
@@ -101,10 +104,7 @@ async function rebind(sysfs: string, vf: string): Promise<void> {
   while (netdevOf(sysfs, vf) === undefined && CLOCK.nowMs() < end) await CLOCK.sleep(20);
 }
 
-/** Not as `node:os` has it: that knows nothing of links that are down. */
-function hasAddress(netdev: string): boolean {
+function hostUse(vf: string, sysfs: string): string | undefined {
   using rtnl = new NetlinkSocket();
-  const { index } = parseLink(rtnl.request(getLink({ name: netdev }))!);
-  const addresses = rtnl.dump(listAddresses()).map(parseAddress);
-  return addresses.some((address) => address.index === index && !address.cidr.startsWith("fe80:"));
+  return hostUseOfVf(vf, sysfs, rtnl);
 }

@@ -110,7 +110,7 @@ export async function rdmaTests(t: Test, node: Node): Promise<void> {
       await node.ask("ip netns add last; rdma dev set rxe0 netns last");
       t.same(codes(...(await add("auto"))), [104], "auto");
       const adding = add("auto");
-      await node.ask("ip netns exec last rdma dev set rxe0 netns 1; ip netns del last");
+      await node.ask("ip netns exec last rdma dev set rxe0 netns /proc/1/ns/net; ip netns del last");
       t.same(failures(await adding), [], "once it is back");
       t.same(await devices(node, "rdma"), ["rxe0"]);
       await isBack(t);
