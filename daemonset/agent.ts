@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Locks } from "../cni/attachment/lock.ts";
 import { type Log, PATHS, type Paths } from "../cni/host.ts";
 import { onHost } from "../cni/host-root.ts";
@@ -9,9 +10,11 @@ import { dispatch } from "../cni/protocol/dispatch.ts";
 import { CODE } from "../cni/protocol/error.ts";
 import { rdmaAlias } from "../cni/rdma-alias.ts";
 import type { NodePolicy } from "../ipam/host.ts";
+import { PODS } from "../ipam/kubernetes/cluster.ts";
 import { startAddresses } from "./addresses/start.ts";
 import { CONTROL } from "./control.ts";
-import { serveHealth } from "./health.ts";
+import type { EventRecorder } from "./events/recorder.ts";
+import { type Endpoint, serveHealth, serveHealthSocket } from "./health.ts";
 import type { InstallOptions } from "./install/install.ts";
 import { checkHostRoot, startInstalling } from "./install/start.ts";
 import { Lane } from "./lane.ts";
@@ -25,10 +28,12 @@ import { AgentServer, type Handler } from "./server.ts";
 /** How an agent is started. */
 export interface AgentOptions {
   readonly paths: Partial<Paths>;
-  /** `host:port` of the health endpoints, or empty for none. */
+  /** `host:port` of the health endpoints besides the unix socket, or empty for none. */
   readonly health: string;
   /** `host:port` where Prometheus finds `/metrics` and nothing else, or empty: it is at `health` too. */
   readonly metrics: string;
+  /** The agent's own pod: events about the agent are at it. */
+  readonly pod?: { readonly namespace: string; readonly name: string };
   /** Where the ConfigMap `railnet-config` is mounted; it may be missing. */
   readonly configDir: string;
   /** Seconds between two runs of the reconciler when nothing happens. */
@@ -66,8 +71,17 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const observation = new Observation({ paths, configDir, log });
   const { health, recorder, countRequest } = observation;
   const endpoint = address ? await serveHealth(address, health, log) : undefined;
-  const scraped = options.metrics ? await serveHealth(options.metrics, health, log, ["/metrics"]) : undefined;
+  const scraped =
+    options.metrics && options.metrics !== address
+      ? await serveHealth(options.metrics, health, log, ["/metrics"])
+      : undefined;
   using _only = await beTheOnlyOne(runDir, log);
+  const probed = await serveHealthSocket(join(runDir, "health.sock"), health);
+  for (const [address, one] of [
+    [options.health, endpoint],
+    [options.metrics, scraped],
+  ] as const)
+    if (one) void sayIfTaken(address, one, options.pod, recorder, log);
   checkHostRoot(paths);
   const installing = install && (await startInstalling(install, paths, log));
   health.notReady = "the journal is being read";
@@ -118,6 +132,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   installing?.stop();
   endpoint?.close();
   scraped?.close();
+  probed.close();
   lane.terminate();
 }
 
@@ -145,6 +160,25 @@ const onLane =
       return { exit: 1, stdout, stderr: "" };
     }
   };
+
+/** The predecessor has ended, so what has the address now is another program. */
+const TAKEN_MS = 3_000;
+
+/** Nothing but metrics hangs on it: an event, and no more. */
+async function sayIfTaken(
+  address: string,
+  endpoint: Endpoint,
+  pod: AgentOptions["pod"],
+  recorder: EventRecorder,
+  log: Log,
+): Promise<void> {
+  await sleep(TAKEN_MS, undefined, { ref: false });
+  if (endpoint.isListening) return;
+  const message = `${address} is taken by another program: no metrics there until it is free; give the agent another --metrics`;
+  log.warn({ address }, "an address for metrics is taken by another program: it is waited for");
+  if (pod)
+    recorder.record({ about: { resource: PODS, ...pod }, type: "Warning", reason: "MetricsAddressTaken", message });
+}
 
 /** A second agent (a rolling update with maxSurge) waits for the first to end, and says so. */
 async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {

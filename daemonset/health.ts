@@ -1,4 +1,6 @@
-import { createServer } from "node:http";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { createServer, type RequestListener } from "node:http";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../cni/host.ts";
 import { codeOf } from "../cni/kernel/errno.ts";
@@ -20,26 +22,29 @@ const PAGES = ["/healthz", "/readyz", "/metrics"];
 /** Pause before an address that is taken is tried again. */
 const RETRY_MS = 200;
 
+/** An endpoint that listens, or waits for its address. */
+export interface Endpoint {
+  readonly isListening: boolean;
+  close(): void;
+}
+
 /**
  * `/healthz`: the process can work. `/readyz`: it does. `/metrics`: what it counted. Runs in the main thread, so the
- * kernel cannot stall it, and an answer proves that the event loop turns. During an upgrade the predecessor, in the same host network, still has the address and answers the probes; this one
- * takes it over as soon as it is free.
+ * kernel cannot stall it, and an answer proves that the event loop turns. An address that somebody has (during an upgrade the
+ * predecessor, in the same host network) is taken as soon as it is free, and nothing waits for that.
  *
  * @param pages what is served here; default: all.
  * @returns once it listens or waits for that.
- * @throws {Error} for an address that no socket can have.
+ * @throws {Error} for what is no `host:port`.
  */
 export async function serveHealth(
   address: string,
   health: Health,
   log: Log,
   pages: readonly string[] = PAGES,
-): Promise<{ close(): void }> {
+): Promise<Endpoint> {
   const { host, port } = parseAddress(address);
-  const server = createServer(async (request, response) => {
-    const { status, type = "text/plain; charset=utf-8", body } = await answer(request.url ?? "", health, pages);
-    response.writeHead(status, { "Content-Type": type }).end(request.method === "HEAD" ? "" : body);
-  });
+  const server = createServer(answering(health, pages));
   const listen = () =>
     new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, () => resolve()));
   let wanted = true;
@@ -51,17 +56,40 @@ export async function serveHealth(
     if (!wanted) server.close();
   };
   await listen().catch((error) => {
-    if (codeOf(error) !== "EADDRINUSE") throw error;
-    log.info({ health: address }, "the health address is taken: waiting for it");
+    log.info({ health: address, code: codeOf(error) }, "the address is not to be had yet: waiting for it");
     void takeOver();
   });
   return {
+    get isListening() {
+      return server.listening;
+    },
     close() {
       wanted = false;
       if (server.listening) server.close();
     },
   };
 }
+
+/**
+ * The same on a unix socket, which no other program can have: what the kubelet's exec probes ask (`cni/shim/probe.c`). Listens
+ * under a temporary name, then renames, in the place of the predecessor that has ended.
+ */
+export async function serveHealthSocket(path: string, health: Health): Promise<Endpoint> {
+  const server = createServer(answering(health, PAGES));
+  const temporary = `${path}.${process.pid}`;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  rmSync(temporary, { force: true });
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(temporary, () => resolve()));
+  renameSync(temporary, path);
+  return { isListening: true, close: () => void server.close() };
+}
+
+const answering =
+  (health: Health, pages: readonly string[]): RequestListener =>
+  async (request, response) => {
+    const { status, type = "text/plain; charset=utf-8", body } = await answer(request.url ?? "", health, pages);
+    response.writeHead(status, { "Content-Type": type }).end(request.method === "HEAD" ? "" : body);
+  };
 
 interface Page {
   readonly status: number;

@@ -12,7 +12,7 @@ export async function startAgent(
   log: string,
 ): Promise<AsyncDisposable> {
   const out = openSync(log, "w");
-  const child = spawn(binary, ["agent", "--health", ""], {
+  const child = spawn(binary, ["agent", "--health", "", "--metrics", ""], {
     env: { PATH: process.env["PATH"]!, ...env },
     stdio: ["ignore", out, out],
   });

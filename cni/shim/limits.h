@@ -5,6 +5,9 @@
 #ifndef RAILNET_SOCKET
 #define RAILNET_SOCKET "/run/railnet/agent.sock"
 #endif
+#ifndef RAILNET_HEALTH_SOCKET
+#define RAILNET_HEALTH_SOCKET "/run/railnet/health.sock"
+#endif
 #ifndef RAILNET_EXEC_LOCK
 #define RAILNET_EXEC_LOCK "/run/railnet/exec.lock"
 #endif
@@ -21,6 +24,10 @@
 #endif
 #ifndef RAILNET_OTHER_MS
 #define RAILNET_OTHER_MS 50000
+#endif
+/* The whole of a probe: below the kubelet's limit, so that it hears why. */
+#ifndef RAILNET_PROBE_MS
+#define RAILNET_PROBE_MS 4000
 #endif
 /* How long a refused connection is tried again: an agent that restarts or is upgraded. */
 #ifndef RAILNET_REFUSED_MS

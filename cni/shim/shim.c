@@ -13,6 +13,7 @@
 #include "full.h"
 #include "host-exec.h"
 #include "limits.h"
+#include "probe.h"
 #include "request.h"
 
 extern char **environ;
@@ -134,6 +135,7 @@ int main(int argc, char **argv) {
     return error_print(CNI_INVALID_ENVIRONMENT, "tell which plugin is meant", "argv[0] is empty", 0);
   if (!strcmp(argv[0], "railnet-host-exec")) return host_exec(argv, environ);
   signal(SIGPIPE, SIG_IGN);
+  if (!strcmp(argv[0], "railnet-probe")) return probe(argv);
   const char *verb = getenv("CNI_COMMAND"), *why;
   if (!verb || !*verb) return full_become(argv, environ, NULL);
   int is_add = !strcmp(verb, "ADD");

@@ -29,13 +29,13 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
         installOptions(y)
           .option("health", {
             type: "string",
-            default: "127.0.0.1:9808",
-            describe: "host:port of /healthz, /readyz and /metrics, empty for none",
+            default: "",
+            describe: "host:port of /healthz, /readyz and /metrics by TCP, too; they are always at RUN_DIR/health.sock",
           })
           .option("metrics", {
             type: "string",
-            default: "",
-            describe: "host:port of /metrics alone, for a Prometheus on other nodes; it is at --health too",
+            default: "127.0.0.1:9808",
+            describe: "host:port of /metrics alone, empty for none; when another program has it, it is waited for",
           })
           .option("config-dir", {
             type: "string",
@@ -68,7 +68,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
             describe: "first put this version on the node, as install does, and keep its kubeconfig fresh",
           })
           .example("$0 agent --install", "as the DaemonSet runs it")
-          .example("RAILNET_STATE_DIR=/tmp/state RAILNET_RUN_DIR=/tmp/run $0 agent --health ''", "beside another one"),
+          .example("RAILNET_STATE_DIR=/tmp/state RAILNET_RUN_DIR=/tmp/run $0 agent --metrics ''", "beside another one"),
       ({ install, root, from, alias: aliases, ...options }) => agent(options, install && { root, from, aliases }),
     )
     .command(
@@ -102,7 +102,9 @@ async function agent(
   const fault = faultsFrom(process.env);
   const faults = fault.step && { step: fault.step };
   const install = installation && { ...installation, ...faults, ...nodeOf(process.env) };
-  await runAgent({ ...options, paths, policy, ...faults, ...(install && { install }), log: createLog() });
+  const { POD_NAMESPACE: namespace, POD_NAME: name } = process.env;
+  const pod = namespace && name ? { pod: { namespace, name } } : {};
+  await runAgent({ ...options, ...pod, paths, policy, ...faults, ...(install && { install }), log: createLog() });
 }
 
 /** In a pod: which node of the cluster this is. @throws {Error} that says what the pod lacks. */

@@ -31,9 +31,9 @@ const PLATFORMS: Readonly<Record<Architecture, Platform>> = {
   },
 };
 
-/** Under these names the executable is a plugin, and the shim the agent's helper. */
+/** Under these names the executable is a plugin, and the shim the agent's helper, and the kubelet's. */
 const RAILNET_NAMES = ["railnet", "railnet-sriov", "railnet-ipam"];
-const SHIM_NAMES = ["railnet-shim", "railnet-host-exec"];
+const SHIM_NAMES = ["railnet-shim", "railnet-host-exec", "railnet-probe"];
 
 /**
  * Makes below `root` all that the image holds: the executables, the libraries they need, certificates, and what

@@ -98,6 +98,6 @@ const START = `
   }
   export -f settings own
   if [ -n "$ALONE" ]; then enter=(bash -c) prepare=settings; else enter=(unshare -m bash -c) prepare='own; settings'; fi
-  setsid "\${enter[@]}" "set -e; $prepare; exec /opt/railnet/bin/railnet agent --health '' --reconcile-seconds 3600" \\
+  setsid "\${enter[@]}" "set -e; $prepare; exec /opt/railnet/bin/railnet agent --health '' --metrics '' --reconcile-seconds 3600" \\
     > "/tmp/agent-$NAME.log" 2>&1 < /dev/null &
   echo $!`;

@@ -85,6 +85,7 @@ for (const [i, architecture] of ["amd64", "arm64"].entries())
         "-rwxr-xr-x usr/bin/railnet",
         "-rwxr-xr-x usr/bin/railnet-host-exec",
         "hrwxr-xr-x usr/bin/railnet-ipam link to usr/bin/railnet",
+        "hrwxr-xr-x usr/bin/railnet-probe link to usr/bin/railnet-host-exec",
         "hrwxr-xr-x usr/bin/railnet-shim link to usr/bin/railnet-host-exec",
         "hrwxr-xr-x usr/bin/railnet-sriov link to usr/bin/railnet",
         "lrwxrwxrwx var/run -> ../run",

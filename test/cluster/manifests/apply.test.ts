@@ -72,8 +72,13 @@ t.test("the DaemonSet is everywhere, comes before pods, and is replaced without 
   t.ok(pod.terminationGracePeriodSeconds > 110, "longer than an ADD may take");
   const [agent] = pod.containers;
   t.same(agent.ports, undefined, "the second pod of an upgrade could not be scheduled");
-  for (const probe of [agent.readinessProbe, agent.livenessProbe])
-    t.match(probe.httpGet, { host: "127.0.0.1", port: 9808 });
+  for (const [probe, page] of [
+    [agent.readinessProbe, "/readyz"],
+    [agent.livenessProbe, "/healthz"],
+  ]) {
+    t.same(probe.exec.command, ["/usr/bin/railnet-probe", page], "no port, which another program may have");
+    t.notOk(probe.httpGet);
+  }
   const mounted = agent.volumeMounts.map(({ name }: Json) => name).sort();
   t.same(pod.volumes.map(({ name }: Json) => name).sort(), mounted, "no volume that nobody mounts");
   for (const { hostPath, name } of pod.volumes)

@@ -68,7 +68,7 @@ export class ClusterNode {
 
   /** Starts the agent, and waits until it serves. */
   async start(...args: readonly string[]): Promise<void> {
-    const health = args.includes("--health") ? [] : ["--health", ""];
+    const health = ["--health", "--metrics"].flatMap((option) => (args.includes(option) ? [] : [option, ""]));
     const command = [`${this.#dist}/railnet`, "agent", ...health, ...args];
     const agent = Daemon.start(command, `${this.folder}/agent.log`, { ...this.env, RAILNET_LOG_LEVEL: "info" });
     this.#agent = agent;

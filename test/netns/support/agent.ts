@@ -24,6 +24,7 @@ export class Agent {
     this.#host = host;
     this.port = port;
     const args = ["agent", "--health", `127.0.0.1:${port}`, "--reconcile-seconds", "3600", ...more];
+    if (!args.includes("--metrics")) args.push("--metrics", "");
     // It dies with the test, however that ends.
     const [command, rest] = host.enter("setpriv", "--pdeathsig", "KILL", executable, ...args);
     const child = spawn(command, rest, { env: { PATH: process.env["PATH"]!, ...env } });

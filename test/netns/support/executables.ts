@@ -23,7 +23,12 @@ export function installFull(opt: string): void {
 
 /** The shim, as railnet-sriov in `bin`: compiled for this directory, since it takes no paths from its environment. */
 export function installShim(dir: string, bin: string, ms: ShimLimits): void {
-  const paths = { SOCKET: "run/agent.sock", EXEC_LOCK: "run/exec.lock", BINARY: "opt/railnet" };
+  const paths = {
+    SOCKET: "run/agent.sock",
+    HEALTH_SOCKET: "run/health.sock",
+    EXEC_LOCK: "run/exec.lock",
+    BINARY: "opt/railnet",
+  };
   const macros = [
     ...Object.entries(paths).map(([key, path]) => `-DRAILNET_${key}="${join(dir, path)}"`),
     ...Object.entries(ms).map(([key, value]) => `-DRAILNET_${key}_MS=${value}`),
@@ -31,5 +36,6 @@ export function installShim(dir: string, bin: string, ms: ShimLimits): void {
   execFileSync(join(project, "cni/shim/build.sh"), [bin, process.arch === "arm64" ? "aarch64" : "x86_64"], {
     env: { ...process.env, CFLAGS: macros.join(" ") },
   });
-  for (const name of ["railnet-sriov", "railnet-ipam"]) linkSync(join(bin, "railnet-shim"), join(bin, name));
+  for (const name of ["railnet-sriov", "railnet-ipam", "railnet-probe"])
+    linkSync(join(bin, "railnet-shim"), join(bin, name));
 }

@@ -42,7 +42,14 @@ export class Railnet {
 
   /** Starts an agent, and waits until it serves. */
   async startAgent(): Promise<void> {
-    const agent = await this.#cluster.node.spawn("railnet", ["/opt/railnet/bin/railnet", "agent"]);
+    const agent = await this.#cluster.node.spawn("railnet", [
+      "/opt/railnet/bin/railnet",
+      "agent",
+      "--health",
+      new URL(HEALTH).host,
+      "--metrics",
+      "",
+    ]);
     this.#agent = agent;
     await until("the agent is ready", async () => {
       if (agent.ended) throw new Error(`the agent ended: ${agent.log().slice(-2000)}`);

@@ -106,7 +106,7 @@ export class Node implements AsyncDisposable {
       pid=$(cat /run/agent.pid 2> /dev/null || true); [ -z "$pid" ] || [ ! -e "/proc/$pid" ] || exit 0
       rm -f /tmp/agent.log
       ${watches ? "" : "export RAILNET_NETNS_DIR=/run/nothing"}
-      RAILNET_FAULT_FILE=${FAULT_FILE} setsid /opt/railnet/bin/railnet agent --health '' --reconcile-seconds ${RECONCILE_SECONDS} \\
+      RAILNET_FAULT_FILE=${FAULT_FILE} setsid /opt/railnet/bin/railnet agent --health '' --metrics '' --reconcile-seconds ${RECONCILE_SECONDS} \\
         > /tmp/agent.log 2>&1 < /dev/null &
       echo $! > /run/agent.pid
       for ((i = 0; i < 600; i++)); do
