@@ -6,8 +6,12 @@ export class LaterVersionError extends SyntaxError {
   override readonly name = "LaterVersionError";
 }
 
-/** Bytes of a line whose size was on the disk at a power cut, and whose content was not. */
-const NEVER_WRITTEN = /\0+$/;
+/** Without the bytes of a line whose size was on the disk at a power cut, and whose content was not. */
+function withoutZeros(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === "\0") end--;
+  return line.slice(0, end);
+}
 
 /**
  * A record as it is written: a line of JSON, then a line for each change. A change that is not whole never got on the
@@ -17,7 +21,7 @@ const NEVER_WRITTEN = /\0+$/;
  * @throws {SyntaxError} when the first line is no whole object, or the version is none that we read.
  */
 export function parseRecord(text: string): Record<string, unknown> {
-  const [first = "", ...changes] = text.split("\n").map((line) => line.replace(NEVER_WRITTEN, ""));
+  const [first = "", ...changes] = text.split("\n").map(withoutZeros);
   const original: unknown = JSON.parse(first);
   if (typeof original !== "object" || original === null) throw new SyntaxError("not an object");
   const record: Record<string, unknown> = Object.assign({}, original, ...changes.map(parseChange));
