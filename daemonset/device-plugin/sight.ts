@@ -13,6 +13,7 @@ import {
 } from "../../cni/kernel/sysfs.ts";
 import { lacksNodeGuid } from "../rails/admin-mac.ts";
 import { nameOf, type RailHere } from "../rails/select.ts";
+import { isIn } from "../rails/vf-range.ts";
 
 /** A VF of a rail as it is now. */
 export interface VfSight {
@@ -40,7 +41,7 @@ const NO_NODE_GUID = "its RDMA device has no node GUID yet: the agent gives it o
  * @param unfit why a VF cannot be given to a pod, beyond what sysfs says, by PCI address.
  */
 export function lookAtVfs(
-  { rail, pf }: RailHere,
+  { rail, pf, ranges }: RailHere,
   sysfs: string,
   attached: ReadonlySet<string>,
   owed: ReadonlySet<string>,
@@ -49,7 +50,7 @@ export function lookAtVfs(
 ): VfSight[] {
   const pfProblem = problemOfPf(sysfs, { rail, pf });
   const needsRdma = rail.rdma !== undefined && rdmaDevicesOf(sysfs, pf.pci).length > 0;
-  const here = vfsOf(sysfs, pf.pci);
+  const here = vfsOf(sysfs, pf.pci).filter((_, index) => isIn(index, ranges));
   const missing = before.filter((vf) => !here.includes(vf) && attached.has(vf));
   return [...here, ...missing].map((pci) => {
     const gone = !exists(sysfs, pci);

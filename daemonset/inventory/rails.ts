@@ -31,7 +31,8 @@ export function readRailNames(railsFile: string, sysfs: string, nameOfAltname: N
       vfs,
       rdma,
     }));
-    return { byPf: Object.fromEntries(wanted.map(({ rail, pf }) => [pf, rail])), here: wanted, absent, unusable: "" };
+    const byPf = Object.fromEntries(wanted.toReversed().map(({ rail, pf }) => [pf, rail])); // the first of those that share one
+    return { byPf, here: wanted, absent, unusable: "" };
   } catch (error) {
     return { ...NO_RAILS, unusable: (error as Error).message };
   }

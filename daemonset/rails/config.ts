@@ -3,12 +3,13 @@ import { FAILSAFE_SCHEMA, load } from "js-yaml";
 import { codeOf } from "../../cni/kernel/errno.ts";
 import type { RdmaNetnsMode } from "../../cni/kernel/rdma.ts";
 import { readResourceName } from "./resource-name.ts";
+import { splitWord } from "./vf-range.ts";
 
 /** Which physical function a rail is: all lists that are not empty must contain it. */
 export interface PfSelector {
-  /** Links: `ens1f0np0`. */
+  /** Links, each with or without VFs of it: `ens1f0np0`, `ens1f0np0#1-7` ({@link splitWord}). */
   readonly names: readonly string[];
-  /** Lower case: `0000:18:00.0`. */
+  /** Lower case, likewise: `0000:18:00.0`, `0000:18:00.0#0,4-7`. */
   readonly pciAddresses: readonly string[];
   /** Lower case: `15b3`. */
   readonly vendors: readonly string[];
@@ -34,7 +35,10 @@ const SELECTORS = ["names", "pciAddresses", "vendors", "drivers"] as const;
 const EXAMPLE = "[{name: rail0, vfs: 8, pf: {names: [ens1f0np0]}}]";
 /** `sriov_numvfs` is 16 bits wide. */
 const MAX_VFS = 65535;
-const PCI_ADDRESS = { want: "PCI addresses such as 0000:18:00.0", is: /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i };
+const PCI_ADDRESS = {
+  want: "PCI addresses such as 0000:18:00.0",
+  is: /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i,
+};
 const WORDS: Record<(typeof SELECTORS)[number], { want: string; is: RegExp }> = {
   names: {
     want: "names or alternative names of links such as ens1f0np0, at most 127 characters",
@@ -137,10 +141,17 @@ function readSelector(rail: string, value: unknown): PfSelector {
 function readWords(rail: string, key: (typeof SELECTORS)[number], value: unknown = []): readonly string[] {
   const { want, is } = WORDS[key];
   if (!Array.isArray(value)) throw invalid(rail, `pf.${key}`, value, `want a list of ${want}`);
-  const wrong = value.find((word) => typeof word !== "string" || !is.test(word));
+  const takesVfs = key === "names" || key === "pciAddresses";
+  const isRight = (word: unknown) => typeof word === "string" && is.test(takesVfs ? splitWord(word).pf : word);
+  const wrong = value.find((word) => !isRight(word));
   if (wrong !== undefined) throw invalid(rail, `pf.${key}`, wrong, `want ${want}`);
+  const backwards = takesVfs ? value.find(isBackwards) : undefined;
+  if (backwards !== undefined)
+    throw invalid(rail, `pf.${key}`, backwards, "want VFs from a lower to a higher index, such as #1-7 or #0,4-7");
   return key === "pciAddresses" || key === "vendors" ? value.map((word) => word.toLowerCase()) : value;
 }
+
+const isBackwards = (word: string): boolean => splitWord(word).ranges?.some(([first, last]) => first > last) ?? false;
 
 function refuseUnknown(rail: string, at: string, from: object, known: readonly string[]): void {
   const unknown = Object.keys(from).find((key) => !known.includes(key));

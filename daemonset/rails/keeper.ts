@@ -49,7 +49,7 @@ export class RailKeeper {
     this.#here = here;
     const mode = here.find(({ rail }) => rail.rdma)?.rail.rdma;
     if (mode) await this.#try("the RDMA namespace mode", mode, async () => this.#setRdmaMode(mode));
-    for (const one of here) if (!this.#busy.has(one.pf.pci)) this.#startPf(one);
+    for (const one of firstOfEachPf(here)) if (!this.#busy.has(one.pf.pci)) this.#startPf(one);
     await this.#settled();
   }
 
@@ -147,3 +147,7 @@ export class RailKeeper {
     this.#host.log[level](fields, message);
   }
 }
+
+/** Of rails that share a PF one that says how many VFs it has: they agree on that. */
+const firstOfEachPf = (here: readonly RailHere[]): RailHere[] =>
+  [...Map.groupBy(here, ({ pf }) => pf.pci).values()].map((some) => some.find(({ rail }) => rail.vfs > 0) ?? some[0]!);

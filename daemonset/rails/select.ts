@@ -1,5 +1,6 @@
 import { driverOf, isPf, listPciDevices, netdevOf, vendorOf } from "../../cni/kernel/sysfs.ts";
 import type { PfSelector, Rail } from "./config.ts";
+import { overlap, rangesText, splitWord, type VfRange } from "./vf-range.ts";
 
 /** A physical function as sysfs shows it: what selectors look at. */
 export interface PfFacts {
@@ -14,6 +15,8 @@ export interface PfFacts {
 export interface RailHere {
   readonly rail: Rail;
   readonly pf: PfFacts;
+  /** Which of the PF's VFs; absent: all of them. */
+  readonly ranges?: readonly VfRange[];
 }
 
 export interface Selection {
@@ -37,7 +40,8 @@ export function listPfFacts(sysfs: string): PfFacts[] {
 
 /**
  * The first PF that a rail's selectors match is the rail's. If that is another rail's already, the rail is absent: the
- * next PF might be cabled to anything.
+ * next PF might be cabled to anything. Rails that name VFs of it may share a PF, as long as no VF is of two, and they agree
+ * on how many there are.
  */
 export function selectPfs(
   rails: readonly Rail[],
@@ -47,18 +51,50 @@ export function selectPfs(
   const here: RailHere[] = [];
   const absent: { rail: string; why: string }[] = [];
   for (const rail of rails) {
-    const pf = pfs.find((one) => matches(withRealNames(rail.pf, pfs, nameOfAltname), one));
-    const owner = here.find((other) => other.pf.pci === pf?.pci);
-    if (!pf) absent.push({ rail: rail.name, why: "no PF of this node matches its selectors" });
-    else if (owner) absent.push({ rail: rail.name, why: `${nameOf(pf)} is the PF of rail ${owner.rail.name}` });
-    else here.push({ rail, pf });
+    const selector = withRealNames(rail.pf, pfs, nameOfAltname);
+    const pf = pfs.find((one) => matches(selector, one));
+    const ranges = pf && rangesOf(selector, pf);
+    const one = pf && { rail, pf, ...(ranges && { ranges }) };
+    const clash = one && here.map((other) => clashOf(one, other)).find((why) => why !== undefined);
+    if (!one) absent.push({ rail: rail.name, why: "no PF of this node matches its selectors" });
+    else if (clash) absent.push({ rail: rail.name, why: clash });
+    else here.push(one);
   }
   return { here, absent };
 }
 
+/** Why two rails cannot both be here. */
+function clashOf({ rail, pf, ranges }: RailHere, other: RailHere): string | undefined {
+  if (other.pf.pci !== pf.pci) return undefined;
+  const owner = `rail ${other.rail.name}`;
+  if (!ranges || !other.ranges) return `${nameOf(pf)} is the PF of ${owner}`;
+  if (overlap(ranges, other.ranges))
+    return `of ${nameOf(pf)} the VFs ${rangesText(other.ranges)} are those of ${owner}, and it wants ${rangesText(ranges)}`;
+  if (rail.vfs > 0 && other.rail.vfs > 0 && rail.vfs !== other.rail.vfs)
+    return `${owner} wants ${other.rail.vfs} VFs of ${nameOf(pf)}, and it wants ${rail.vfs}: say the same, or leave it out`;
+  return undefined;
+}
+
+/** Of the words that select a PF; what names and addresses say both holds. */
+function rangesOf({ names, pciAddresses }: PfSelector, pf: PfFacts): readonly VfRange[] | undefined {
+  const of = (words: readonly string[], value?: string) =>
+    words.map(splitWord).find((word) => word.pf === value)?.ranges;
+  const [byName, byPci] = [of(names, pf.name), of(pciAddresses, pf.pci)];
+  if (!byName || !byPci) return byName ?? byPci;
+  return byName.flatMap(([first, last]) =>
+    byPci.flatMap(([from, to]): VfRange[] =>
+      Math.max(first, from) <= Math.min(last, to) ? [[Math.max(first, from), Math.min(last, to)]] : [],
+    ),
+  );
+}
+
 /** Only what is no PF's name is asked about. */
 function withRealNames(selector: PfSelector, pfs: readonly PfFacts[], nameOfAltname: NameOfAltname): PfSelector {
-  const real = (name: string) => (pfs.some((pf) => pf.name === name) ? name : (nameOfAltname(name) ?? name));
+  const real = (word: string) => {
+    const { pf: name, ranges } = splitWord(word);
+    const found = pfs.some((pf) => pf.name === name) ? name : (nameOfAltname(name) ?? name);
+    return ranges ? `${found}#${rangesText(ranges)}` : found;
+  };
   return { ...selector, names: selector.names.map(real) };
 }
 
@@ -67,7 +103,11 @@ export const nameOf = ({ name, pci }: PfFacts): string => (name ? `${name} (${pc
 
 function matches({ names, pciAddresses, vendors, drivers }: PfSelector, pf: PfFacts): boolean {
   const allows = (wanted: readonly string[], value?: string) => wanted.length === 0 || wanted.includes(value ?? "");
+  const pfOf = (word: string) => splitWord(word).pf;
   return (
-    allows(names, pf.name) && allows(pciAddresses, pf.pci) && allows(vendors, pf.vendor) && allows(drivers, pf.driver)
+    allows(names.map(pfOf), pf.name) &&
+    allows(pciAddresses.map(pfOf), pf.pci) &&
+    allows(vendors, pf.vendor) &&
+    allows(drivers, pf.driver)
   );
 }

@@ -42,6 +42,7 @@ t.test("Allocate gives what the SR-IOV device plugin gives: variables, RDMA devi
       permissions: "rw",
     })),
   );
+  t.same(node.promised, ["lock", `${first} issm4 umad4 uverbs4`, `${second} uverbs5`], "kept for ADD, under the lock");
   t.same(none.envs, { PCIDEVICE_RAILNET_IO_RAIL0: "", PCIDEVICE_RAILNET_IO_RAIL0_INFO: "{}" });
   t.same(node.info(first), {
     type: "pci",

@@ -89,3 +89,26 @@ t.test("where RDMA is needed and the PF has it, its port must be active and each
   node.nowMs += 30_000;
   await node.lookUntil("all are unhealthy", () => node.kubelet.by("Unhealthy", RAIL0).length === 3);
 });
+
+t.test("rails that share a PF offer each its own VFs", async (t) => {
+  const node = await PluginNode.start(t);
+  node.rails = `
+- { name: rail0, pf: { names: ["ens1#0,2"] } }
+- { name: rail1, pf: { names: ["ens1#1"] }, resource: ${RAIL1} }`;
+  await node.lookUntil("both are listed", () => node.kubelet.devices(RAIL1).length === 1);
+  const listed = (resource: string) => node.kubelet.devices(resource).map(({ ID }) => ID);
+  t.same(listed(RAIL1), [node.vfs[1]]);
+  await node.lookUntil("rail0 is, too", () => node.kubelet.devices(RAIL0).length === 2);
+  t.same(listed(RAIL0), [node.vfs[0], node.vfs[2]]);
+});
+
+t.test("a VF that the host uses, or that a driver for userspace has, is unhealthy", async (t) => {
+  const node = await PluginNode.start(t);
+  const [used, userspace] = node.vfs as [string, string];
+  node.unfit[used] = "the host uses its link v0: it belongs to br0";
+  node.tree.bind(userspace, "vfio-pci");
+  await node.look();
+  node.nowMs += 30_000;
+  await node.lookUntil("both are unhealthy", () => node.kubelet.by("Unhealthy", RAIL0).length === 2);
+  t.same(node.kubelet.by("Unhealthy", RAIL0), [used, userspace]);
+});

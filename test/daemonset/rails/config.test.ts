@@ -63,6 +63,8 @@ for (const { text, want } of [
   { text: withPf("{names: []}"), want: `cannot use rail "rail0": pf {"names":[]}: nothing is selected, so that any PF would do; ${PF}` },
   { text: withPf("{names: ens1}"), want: 'cannot use rail "rail0": pf.names "ens1": want a list of names or alternative names of links such as ens1f0np0, at most 127 characters' },
   { text: withPf("{names: [../x]}"), want: 'cannot use rail "rail0": pf.names "../x": want names or alternative names of links such as ens1f0np0, at most 127 characters' },
+  { text: withPf('{names: ["ens1#7-1"]}'), want: 'cannot use rail "rail0": pf.names "ens1#7-1": want VFs from a lower to a higher index, such as #1-7 or #0,4-7' },
+  { text: withPf('{pciAddresses: ["0000:18:00.0#a"]}'), want: 'cannot use rail "rail0": pf.pciAddresses "0000:18:00.0#a": want PCI addresses such as 0000:18:00.0' },
   { text: withPf('{pciAddresses: ["18:00.0"]}'), want: 'cannot use rail "rail0": pf.pciAddresses "18:00.0": want PCI addresses such as 0000:18:00.0' },
   { text: withPf("{vendors: [Mellanox]}"), want: 'cannot use rail "rail0": pf.vendors "Mellanox": want PCI vendors of four hexadecimal digits such as 15b3' },
   { text: withPf("{vendors: [[15b3]]}"), want: 'cannot use rail "rail0": pf.vendors ["15b3"]: want PCI vendors of four hexadecimal digits such as 15b3' },

@@ -23,6 +23,7 @@ export class PluginNode {
   readonly kubelet: FakeKubelet;
   readonly attached = new Set<string>();
   readonly owed = new Set<string>();
+  readonly unfit: Record<string, string> = {};
   /** What was locked and promised of RDMA, in order. */
   readonly promised: string[] = [];
   resources: Resources;
@@ -67,7 +68,7 @@ export class PluginNode {
   /** One look of the agent. */
   async look(): Promise<void> {
     const { here } = selectPfs(parseRails(this.rails), listPfFacts(this.tree.root));
-    await this.resources.look(here, this.attached, this.owed);
+    await this.resources.look(here, this.attached, this.owed, this.unfit);
     await this.resources.register();
   }
 
