@@ -6,6 +6,7 @@ export {
   ipOfReservation,
   normalizeRange,
   poolName,
+  rangeOfPool,
   reservationName,
   slicePoolName,
 } from "../ipam/whereabouts/names.ts";
@@ -16,8 +17,10 @@ export {
   ownerOfReservation,
   type PoolRecord,
   type Reservation,
+  toIpPool,
   toRecord,
   toReservation,
 } from "../ipam/whereabouts/objects.ts";
+export { parseStored } from "../ipam/whereabouts/parse.ts";
 export { addressOf, baseOf, type KeyBase, keyOf, MAX_OFFSET } from "../ipam/whereabouts/record-keys.ts";
 export { divideRange } from "../ipam/whereabouts/slices.ts";
