@@ -1,10 +1,11 @@
 #!/bin/bash
-# The long tests: ten minutes of fuzzing the shim, five of Whereabouts beside us (50 callers each), ten of accidents to
+# The long tests: 200 seeds of a hostile pod, ten minutes of fuzzing the shim, five of Whereabouts beside us (50 callers each), ten of accidents to
 # addresses, how far IPAM goes (bench/ipam/scale.ts), and the seeded random walk on real VFs with 500 steps.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh npm debian vm peers
 bash scripts/build.sh --test
+RAILNET_HOSTILE_SEEDS=${RAILNET_HOSTILE_SEEDS:-200} node_modules/.bin/node test/run.ts test/netns/hostile-random
 bash test/cni/shim/fuzz/run.sh "${RAILNET_FUZZ_SECONDS:-600}"
 RAILNET_INTEROP_SECONDS=${RAILNET_INTEROP_SECONDS:-300} RAILNET_INTEROP_PEERS=${RAILNET_INTEROP_PEERS:-50} \
   node_modules/.bin/node test/run.ts test/cluster/interop/

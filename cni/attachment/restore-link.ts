@@ -65,13 +65,21 @@ async function setAllOrEach(change: LinkChange, set: (change: LinkChange) => unk
 function bringHome(a: Attachment, netns: Fd | undefined, host: Host): Link {
   const who = identityOf(a, host);
   const isAway = netns !== undefined && !isOwnNetns(netns);
-  const link = (isAway && moveHome(a, who, netns, host)) || findAtHome(who, host);
+  const link = (isAway && moveHome(a, who, netns, host)) || findFallen(a, who, isAway ? netns : undefined, host);
   if (!link) {
     const why = driverOf(host.paths.sysfs, who.pci) ? "its link is in no namespace that this node shows" : "no driver is bound to it"; // biome-ignore format: one line
     throw new Error(`cannot put ${who.pci} back: ${why}`);
   }
   if (netns && !isAway) flush(host.rtnl, link.index); // with CNI_NETNS_OVERRIDE; a link that moves loses its addresses
   return link;
+}
+
+/** A link that fell back from a namespace nested in the pod's: what the pod left on it goes first, since that may change its MAC. */
+function findFallen(a: Attachment, who: Identity, netns: Fd | undefined, host: Host): Link | undefined {
+  const link = findAtHome(who, host);
+  if (!link || !netns) return link;
+  using pod = inNetns(netns, () => new NetlinkSocket());
+  return leaveNothing(pod, link, a, host, hostNetns()) > 0 ? findAtHome(who, host) : link;
 }
 
 function moveHome(a: Attachment, who: Identity, netns: Fd, host: Host): Link | undefined {
@@ -111,11 +119,13 @@ function move(link: Link, a: Attachment, who: Identity, pod: NetlinkConnection, 
 }
 
 /** What of the tenant's stands on the link. It keeps the VF from nothing but being alone. */
-function leaveNothing(pod: NetlinkConnection, link: Link, { device, containerId }: Attachment, host: Host): void {
+function leaveNothing(pod: NetlinkConnection, link: Link, a: Attachment, host: Host, away?: Fd): number {
   try {
-    removeUppers(pod, link);
+    return removeUppers(pod, link, away);
   } catch (err) {
-    host.log.warn({ err, pci: device.pci, containerID: containerId }, "links that stand on the VF stay in the pod");
+    const [pci, containerID] = [a.device.pci, a.containerId];
+    host.log.warn({ err, pci, containerID }, "links that stand on the VF stay in the pod");
+    return 0;
   }
 }
 

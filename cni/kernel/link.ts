@@ -21,6 +21,10 @@ const RTM_GETLINK = 18;
 export const RTM_SETLINK = 19;
 const RTM_NEWLINKPROP = 108;
 const RTM_DELLINKPROP = 109;
+/** include/uapi/linux/net_namespace.h. */
+const RTM_GETNSID = 90;
+const NETNSA_NSID = 1;
+const NETNSA_FD = 3;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
@@ -169,16 +173,32 @@ function readKind(info: Buffer): string {
   return kind ? readText(kind) : "";
 }
 
-/**
- * Index of the link that a link of its own namespace stands on (a macvlan's, a VLAN's), of a RTM_NEWLINK body; undefined
- * where there is none, or where it is in another namespace, whose indices mean nothing here.
- */
-export function lowerIndex(body: Buffer): number | undefined {
-  let lower: number | undefined;
+/** Where the link is that another stands on (a macvlan's, a VLAN's): its index, in the namespace of that number or in the same. */
+export interface Lower {
+  readonly index: number;
+  readonly netnsId?: number;
+}
+
+/** Of a RTM_NEWLINK body; undefined where it stands on none. */
+export function lowerOf(body: Buffer): Lower | undefined {
+  let index: number | undefined;
+  let netnsId: number | undefined;
   for (const a of attributes(body.subarray(16)))
-    if (a.type === IFLA_LINK) lower = readU32(a);
-    else if (a.type === IFLA_LINK_NETNSID) return undefined;
-  return lower;
+    if (a.type === IFLA_LINK) index = readU32(a);
+    else if (a.type === IFLA_LINK_NETNSID) netnsId = a.data.readInt32LE(0);
+  return index === undefined ? undefined : { index, ...(netnsId !== undefined && { netnsId }) };
+}
+
+/** Asks for the number that the socket's namespace has for another, for parseNetnsId(). */
+export function getNetnsId({ n }: Fd): Message {
+  const body = Buffer.concat([Buffer.alloc(4), u32(NETNSA_FD, n)]); // struct rtgenmsg
+  return { what: "read a namespace's number", type: RTM_GETNSID, get: true, body };
+}
+
+/** -1 where it has none. */
+export function parseNetnsId(body: Buffer): number {
+  const id = [...attributes(body.subarray(4))].find((a) => a.type === NETNSA_NSID);
+  return id ? id.data.readInt32LE(0) : -1;
 }
 
 /** What to change of a link; what is absent stays. */

@@ -136,6 +136,27 @@ for (const via of WAYS) {
     }),
   );
 
+  t.test(`DEL of a VF that fell back removes what the pod left on it, and with it the pod's MAC (${via})`, (t) =>
+    unchanged(t, world, via, async () => {
+      const pod = await world.pod();
+      const before = await linkPicture(world.host, HOME);
+      const a = world.attachment(pod);
+      t.equal((await world.call(via, "ADD", a)).exit, 0);
+      // A macvlan in passthru mode gives the link, when it goes, the MAC that that had when it came.
+      await pod.batch([
+        "link set net1 down",
+        "link set net1 address 02:00:00:00:00:dd",
+        "link add mac0 link net1 type macvlan mode passthru",
+        "link set mac0 up",
+        `link set net1 netns ${world.host.path}`,
+      ]);
+      t.match(await world.call(via, "DEL", a), { exit: 0, stdout: "" });
+      t.same(await linksOf(pod), ["lo", "eth0"]);
+      await world.removePod(pod);
+      t.same(await linkPicture(world.host, HOME), before);
+    }),
+  );
+
   t.test(`DEL takes a program off that a living process holds (${via})`, (t) =>
     unchanged(t, world, via, async () => {
       const pod = await world.pod();

@@ -1,15 +1,23 @@
 import { codeOf } from "../../kernel/errno.ts";
-import { deleteLink, type Link, listLinks, lowerIndex, parseLink } from "../../kernel/link.ts";
+import { deleteLink, getNetnsId, type Link, listLinks, lowerOf, parseLink, parseNetnsId } from "../../kernel/link.ts";
 import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
+import type { Fd } from "../../kernel/syscall.ts";
 
 /**
- * Removes what stands on a link in its namespace (macvlan, ipvlan, VLAN, MACsec): a move leaves such links behind, and
- * they go on receiving from the VF and sending by it, in the next pod, too. Bonds, bridges and VRFs let go by themselves.
- * One pass over the pod's links, however many there are.
+ * Removes a pod's links that stand on a link (macvlan, ipvlan, VLAN, MACsec): a move leaves them behind, and they go on receiving
+ * from the VF and sending by it, in the next pod, too; a macvlan in passthru mode even gives it another MAC when it goes.
+ * Bonds, bridges and VRFs let go by themselves. One pass over the pod's links, however many there are.
+ *
+ * @param away the namespace that the link is in, if that is not the pod's any more.
+ * @returns how many there were.
  */
-export function removeUppers(rtnl: NetlinkConnection, link: Link): void {
-  for (const body of rtnl.dump(listLinks(), { evenInterrupted: true }))
-    if (lowerIndex(body) === link.index) remove(rtnl, parseLink(body).index);
+export function removeUppers(pod: NetlinkConnection, { index }: Pick<Link, "index">, away?: Fd): number {
+  const standing = pod.dump(listLinks(), { evenInterrupted: true }).filter((body) => lowerOf(body)?.index === index);
+  if (standing.length === 0) return 0;
+  const netnsId = away && parseNetnsId(pod.request(getNetnsId(away))!);
+  const own = standing.filter((body) => lowerOf(body)?.netnsId === netnsId).map(parseLink);
+  for (const upper of own) remove(pod, upper.index);
+  return own.length;
 }
 
 function remove(rtnl: NetlinkConnection, index: number): void {

@@ -6,7 +6,7 @@ import {
   getLink,
   type LinkChange,
   listLinks,
-  lowerIndex,
+  lowerOf,
   parseLink,
   setLink,
 } from "../../../cni/kernel/link.ts";
@@ -64,11 +64,11 @@ t.test("deleteLink() sends what `ip link del` sends", async (t) => {
   t.equal(message.type, type);
 });
 
-t.test("lowerIndex() tells on which link of its own namespace a link stands", async (t) => {
+t.test("lowerOf() tells on which link of which namespace a link stands", async (t) => {
   const [IFLA_LINK, IFLA_LINK_NETNSID] = ["0800050007000000", "0800250000000000"];
-  const lower = (attributes: string) => lowerIndex(Buffer.from(`${"00".repeat(16)}${attributes}`, "hex"));
-  t.equal(lower(IFLA_LINK), 7);
-  t.equal(lower(IFLA_LINK + IFLA_LINK_NETNSID), undefined, "a veth whose peer is in another namespace");
+  const lower = (attributes: string) => lowerOf(Buffer.from(`${"00".repeat(16)}${attributes}`, "hex"));
+  t.same(lower(IFLA_LINK), { index: 7 });
+  t.same(lower(IFLA_LINK + IFLA_LINK_NETNSID), { index: 7, netnsId: 0 }, "a veth whose peer is in another namespace");
   t.equal(lower(""), undefined);
 });
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** What stands below `/sys/bus/pci/devices/<address>`. */
@@ -37,6 +37,11 @@ export class SysfsTree {
     mkdirSync(join(this.path(pci), "net", netdev), { recursive: true });
     symlinkSync(`../../devices/pci0000:a0/${pci}/net/${netdev}`, join(this.root, "class/net", netdev));
     symlinkSync("../..", join(this.path(pci), "net", netdev, "device"));
+  }
+
+  /** What the kernel calls its link. */
+  netdevOf(pci: string): string {
+    return readdirSync(join(this.path(pci), "net"))[0]!;
   }
 
   hasNetdev(pci: string, netdev: string): boolean {
