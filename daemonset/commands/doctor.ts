@@ -10,6 +10,7 @@ import { diskFindings } from "./doctor/disk.ts";
 import { executableFindings } from "./doctor/executables.ts";
 import { type Check, type Finding, named, wrong } from "./doctor/finding.ts";
 import { foreignFindings } from "./doctor/foreign.ts";
+import { managerFindings } from "./doctor/managers.ts";
 import { railFindings } from "./doctor/rails.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
 import { readText } from "./ipam/read-text.ts";
@@ -56,6 +57,12 @@ async function doctor({ json, root, configDir }: DoctorOptions): Promise<ExitCod
   const { directory = `${paths.stateDir}/addresses` } = policy;
   const checks: Record<string, Check> = {
     rails: () => railFindings(status, paths.sysfs),
+    "VFs' managers": () =>
+      managerFindings({
+        vfs: status.rails.flatMap(({ vfs }) => vfs.map(({ pci }) => pci)),
+        sysfs: paths.sysfs,
+        root: root ?? paths.hostRoot,
+      }),
     executables: () => executableFindings(placesBelow(root ?? paths.hostRoot), status.agent),
     journal: () => diskFindings(paths.stateDir),
     "sriov-cni": () => foreignFindings(paths),

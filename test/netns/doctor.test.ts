@@ -35,7 +35,7 @@ t.test("railnet doctor of a node that is well finds nothing, and says what it lo
   t.equal(exit, 0);
   t.same(
     all.map(({ check }) => check),
-    ["rails", "MTU", "RDMA", "executables", "journal", "sriov-cni", "API server"],
+    ["rails", "MTU", "RDMA", "VFs' managers", "executables", "journal", "sriov-cni", "API server"],
   );
   const { stdout } = await world.railnet("doctor", "--root", root);
   t.match(stdout, /^IS +CHECK +WHAT, AND WHAT TO DO\nok +rails +the agent serves; up with carrier: rail0, rail1\n/);
@@ -45,6 +45,15 @@ t.test("railnet doctor of a node that is well finds nothing, and says what it lo
 const vf = world.vfs[0]!;
 const mtuFile = join(world.sysfs.path(vf.pci), "net", vf.netdev, "mtu");
 const cache = join(world.dir, "cache/sriov/pci");
+/** What a program of the host keeps in /run of a link, by its index. */
+const INDEX = "77";
+const linkDir = join(world.sysfs.path(vf.pci), "net", vf.netdev);
+const keeps = (path: string, text: string) => {
+  writeFileSync(join(linkDir, "ifindex"), `${INDEX}\n`);
+  mkdirSync(join(root, "run", path, ".."), { recursive: true });
+  writeFileSync(join(root, "run", path), text);
+};
+const forgets = () => rmSync(join(root, "run"), { recursive: true });
 
 for (const { when, make, mend, want } of [
   {
@@ -83,6 +92,20 @@ for (const { when, make, mend, want } of [
     want: /^sriov-cni: has left a record of a pod that is gone: rm .*\/sriov\/pci\/0000:a0:02\.0$/,
   },
   {
+    when: "a VF that NetworkManager manages",
+    make: () => keeps(`NetworkManager/devices/${INDEX}`, "[device]\nmanaged=true\nnm-owned=0\n"),
+    mend: forgets,
+    want: new RegExp(`^VFs' managers: NetworkManager manages VF ${vf.netdev}: install the files of manifests/host`),
+  },
+  {
+    when: "a VF that systemd-networkd configures",
+    make: () => keeps(`systemd/netif/links/${INDEX}`, "ADMIN_STATE=configuring\nOPER_STATE=carrier\n"),
+    mend: forgets,
+    want: new RegExp(
+      `^VFs' managers: systemd-networkd configures VF ${vf.netdev}: install the files of manifests/host`,
+    ),
+  },
+  {
     when: "a rail without carrier",
     make: () => world.host.ip("link", "set", "rail1p", "down"),
     mend: () => world.host.ip("link", "set", "rail1p", "up"),
@@ -103,6 +126,22 @@ for (const { when, make, mend, want } of [
     await mend();
     t.same((await doctor()).wrong, [], "and then nothing");
   });
+
+t.test(
+  "railnet doctor is content with programs that leave VFs alone, and notes a MAC that udev gave one",
+  async (t) => {
+    keeps(`NetworkManager/devices/${INDEX}`, "[device]\nmanaged=false\n");
+    keeps(`systemd/netif/links/${INDEX}`, "ADMIN_STATE=unmanaged\n");
+    keeps(`udev/data/n${INDEX}`, "E:ID_NET_LINK_FILE=/run/99-default.link\nE:NM_UNMANAGED=1\n");
+    writeFileSync(join(root, "run/99-default.link"), "[Link]\nNamePolicy=keep\nMACAddressPolicy=persistent\n");
+    writeFileSync(join(linkDir, "addr_assign_type"), "1\n");
+    t.same((await doctor()).all.find(({ check }) => check === "VFs' managers")?.is, "ok", "its MAC is the driver's");
+    writeFileSync(join(linkDir, "addr_assign_type"), "3\n");
+    const found = (await doctor()).all.find(({ check }) => check === "VFs' managers");
+    t.match(found, { is: "note", says: new RegExp(`^udev gave VF ${vf.netdev} its MAC or MTU`) });
+    forgets();
+  },
+);
 
 t.test("railnet doctor leaves sriov-cni's lock directory alone", async (t) => {
   mkdirSync(join(cache, "vf_lock"), { recursive: true });
