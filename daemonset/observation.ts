@@ -89,10 +89,12 @@ export class Observation {
     this.#metrics.repairs.add(repairs);
     for (const { kind, pci, pod, containerID, ifname, why, error } of repairs) {
       const what = error
-        ? "attachment could not be ended"
-        : kind === "detach"
-          ? "attachment ended"
-          : "attachment is odd";
+        ? "attachment could not be put right"
+        : kind === "report"
+          ? "attachment is odd"
+          : kind === "reattach"
+            ? "a pod has its VF again"
+            : "attachment ended";
       this.#notes.add(what, `VF ${pci}`, `${pod || containerID} (${ifname}): ${why}${error ? `: ${error}` : ""}`);
     }
   }

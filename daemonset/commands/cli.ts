@@ -120,7 +120,9 @@ async function reconcileOnce(paths: Partial<Paths>): Promise<void> {
   if (repairs.length === 0)
     console.log(`nothing to do: every record in ${paths.stateDir ?? PATHS.stateDir} is as it should be`);
   for (const { pci, containerID, ifname, why, kind, error } of repairs) {
-    const what = error ? `FAILED: ${error}` : kind === "detach" ? "ended" : "left alone";
+    const what = error
+      ? `FAILED: ${error}`
+      : { detach: "ended", reattach: "attached again", report: "left alone" }[kind];
     console.log(`${pci}  ${containerID} (${ifname}): ${why}: ${what}`);
   }
   process.exitCode = repairs.some((r) => r.error) ? 1 : 0;

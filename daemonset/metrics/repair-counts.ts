@@ -1,6 +1,11 @@
 import type { Repair } from "../reconcile/plan.ts";
 import type { Family } from "./family.ts";
 
+const RESULTS = { detach: "ended", reattach: "reattached", report: "reported" } as const satisfies Record<
+  Repair["kind"],
+  string
+>;
+
 /** What the reconciler did about attachments. */
 export class RepairCounts {
   readonly #counts = new Map<string, number>();
@@ -9,7 +14,7 @@ export class RepairCounts {
   add(repairs: readonly Repair[]): void {
     this.#runs++;
     for (const { kind, reason, error } of repairs) {
-      const key = `${reason} ${error ? "failed" : kind === "report" ? "reported" : "ended"}`;
+      const key = `${reason} ${error ? "failed" : RESULTS[kind]}`;
       this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
     }
   }
@@ -18,7 +23,7 @@ export class RepairCounts {
     return [
       {
         name: "railnet_reconciler_repairs_total",
-        help: "Attachments that the reconciler ended, could not end (failed), or can only report, by reason, at each look",
+        help: "Attachments that the reconciler ended, gave their VF again (reattached), could not put right (failed), or can only report, by reason, at each look",
         type: "counter",
         values: [...this.#counts].map(([key, value]) => {
           const [reason = "", result = ""] = key.split(" ");

@@ -8,6 +8,8 @@ export interface Observation {
   readonly hasNetns: boolean;
   /** The VF's link is in that namespace; true where userspace drives the VF. */
   readonly hasLink: boolean;
+  /** It is in the host's namespace. */
+  readonly isAtHome: boolean;
 }
 
 /** Why something is done, in words for a log; the keys are for metrics. */
@@ -18,13 +20,14 @@ export const REASONS = {
   orphaned: "its network namespace is gone",
   stray: "its VF fell back and its record is lost",
   owed: "its VF was owed a part of its restoration",
+  remade: "its VF's driver recovered, and made link and RDMA device anew outside the pod",
   astray: "the pod lives, but its VF is not in its namespace",
 } as const;
 export type Reason = keyof typeof REASONS;
 
 /** What the reconciler does about one attachment. */
 export interface Action {
-  readonly kind: "detach" | "report";
+  readonly kind: "detach" | "reattach" | "report";
   readonly attachment: Attachment;
   readonly reason: Reason;
 }
@@ -48,7 +51,12 @@ export function plan(observations: readonly Observation[]): Action[] {
     const { attachment } = o;
     const reason = reasonOf(o);
     if (reason) return [{ kind: "detach", attachment, reason }];
-    return o.hasLink ? [] : [{ kind: "report", attachment, reason: "astray" }];
+    if (o.hasLink) return [];
+    return [
+      o.isAtHome
+        ? { kind: "reattach", attachment, reason: "remade" }
+        : { kind: "report", attachment, reason: "astray" },
+    ];
   });
 }
 

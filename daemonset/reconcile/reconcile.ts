@@ -3,8 +3,10 @@ import { type Debt, Debts } from "../../cni/attachment/debts.ts";
 import { detach } from "../../cni/attachment/detach.ts";
 import { lockDevice, sweepLocks, tryLockAttachment, tryLockDevice } from "../../cni/attachment/exclusion.ts";
 import { isInPod } from "../../cni/attachment/find-link.ts";
+import { linkAtHome } from "../../cni/attachment/home.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import { openOwnNetns } from "../../cni/attachment/own-netns.ts";
+import { reattach } from "../../cni/attachment/reattach.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
 import { giveBack, settle } from "../../cni/attachment/settle.ts";
 import type { Host } from "../../cni/host.ts";
@@ -72,7 +74,9 @@ function observe(attachment: Attachment, host: Host): Observation {
   const isThisBoot = attachment.bootId === host.bootId;
   using netns = openOwnNetns(attachment, host);
   const hasNetns = netns !== undefined;
-  return { attachment, isThisBoot, hasNetns, hasLink: netns !== undefined && isInPod(attachment, netns, host) };
+  const hasLink = netns !== undefined && isInPod(attachment, netns, host);
+  const isAtHome = hasNetns && !hasLink && linkAtHome(attachment.device.pci, host) !== undefined;
+  return { attachment, isThisBoot, hasNetns, hasLink, isAtHome };
 }
 
 async function apply(action: Action, host: Host): Promise<Repair> {
@@ -80,9 +84,15 @@ async function apply(action: Action, host: Host): Promise<Repair> {
   return attempt(action, host, async () => {
     if (kind === "report") return;
     using _device = await lockDevice(attachment.device.pci, "ADD", host);
-    await detach(attachment, host);
+    await (kind === "detach" ? detach(attachment, host) : reattach(attachment, host));
   });
 }
+
+const DONE = {
+  detach: "attachment ended",
+  reattach: "a pod has its VF again",
+  report: "attachment is not as it should be",
+} as const satisfies Record<Action["kind"], string>;
 
 async function attempt({ kind, attachment, reason }: Action, host: Host, act: () => Promise<void>): Promise<Repair> {
   const { containerId: containerID, ifname, device, pod } = attachment;
@@ -90,10 +100,10 @@ async function attempt({ kind, attachment, reason }: Action, host: Host, act: ()
   const repair = { kind, ...who, reason, why: REASONS[reason] };
   try {
     await act();
-    host.log.info(repair, kind === "detach" ? "attachment ended" : "attachment is not as it should be");
+    host.log.info(repair, DONE[kind]);
     return repair;
   } catch (error) {
-    host.log.warn({ ...repair, err: error }, "attachment could not be ended; it is tried again");
+    host.log.warn({ ...repair, err: error }, "attachment could not be put right; it is tried again");
     return { ...repair, error: String(error) };
   }
 }

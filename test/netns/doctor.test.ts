@@ -63,6 +63,15 @@ for (const { when, make, mend, want } of [
     want: /^executables: .*\/railnet-ipam is missing: railnet install$/,
   },
   {
+    when: "a VF without node GUID",
+    make: () => {
+      mkdirSync(join(world.sysfs.path(vf.pci), "infiniband/mlx5_2"), { recursive: true });
+      writeFileSync(join(world.sysfs.path(vf.pci), "infiniband/mlx5_2/node_guid"), "0000:0000:0000:0000\n");
+    },
+    mend: () => rmSync(join(world.sysfs.path(vf.pci), "infiniband"), { recursive: true }),
+    want: /^RDMA: VFs of rail0 have no node GUID, so rdma_cm fails: 0000:a0:02\.0: the agent gives them one/,
+  },
+  {
     when: "a plugin of somebody else",
     make: () => writeFileSync(places[0]!, "#!/bin/sh\n"),
     mend: install,

@@ -1,4 +1,5 @@
 import { mtuOf, netdevOf } from "../../../cni/kernel/sysfs.ts";
+import { lacksNodeGuid } from "../../rails/admin-mac.ts";
 import type { NodeStatus, RailStatus } from "../status/node-status.ts";
 import { type Finding, named, note, wrong } from "./finding.ts";
 
@@ -16,7 +17,11 @@ export function railFindings(status: NodeStatus, sysfs: string): Finding[] {
       rails.flatMap((rail) => vfMtus(rail, sysfs)),
       "no free VF has a larger one than its PF",
     ),
-    ...named("RDMA", rdmaMode(status), status.rdma ? `namespaces are ${status.rdma}` : "the kernel has none loaded"),
+    ...named(
+      "RDMA",
+      [...rdmaMode(status), ...rails.flatMap((rail) => nodeGuids(rail, sysfs))],
+      status.rdma ? `namespaces are ${status.rdma}` : "the kernel has none loaded",
+    ),
   ];
 }
 
@@ -42,6 +47,18 @@ function vfMtus({ pf, mtu, vfs }: RailStatus, sysfs: string) {
   });
   if (larger.length === 0) return [];
   return [wrong(`PF ${pf} has ${mtu}, which is less than its VFs ${larger.join(", ")}: ip link set ${pf} mtu SIZE`)];
+}
+
+/** Of VFs that are here: one in a pod has its RDMA device there. */
+function nodeGuids({ pf, vfs }: RailStatus, sysfs: string) {
+  const without = vfs.filter(({ pci }) => lacksNodeGuid(sysfs, pci)).map(({ pci }) => pci);
+  if (without.length === 0) return [];
+  return [
+    wrong(
+      `VFs of ${pf} have no node GUID, so rdma_cm fails: ${without.join(", ")}: the agent gives them one while nobody has them; ` +
+        `by hand: ip link set ${pf} vf INDEX mac MAC, then unbind and bind the VF's driver`,
+    ),
+  ];
 }
 
 function rdmaMode({ rdma, rails, configured }: NodeStatus) {

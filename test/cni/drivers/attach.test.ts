@@ -105,6 +105,25 @@ for (const [name, profile] of Object.entries(PROFILES) as [string, Profile][]) {
     await oneLife(t, node, config, "the next pod");
   });
 
+  t.test(`${name}: a pod gets its VF again when the driver made it anew`, async (t) => {
+    for (const config of [{}, { mac: MAC, vlan: 100, mtu: 9000 }]) {
+      using node = new DoubleNode(profile);
+      const before = node.picture();
+      const pod = node.pod();
+      const result = await node.add(pod, config);
+      const { mac } = node.vf().link;
+      node.kernel.remake(node.vf(), "eth7", "02:77:00:00:00:07");
+      const [repair] = await node.reconcile();
+      t.match(repair, { kind: "reattach", reason: "remade", error: undefined });
+      t.equal(node.vf().link.mac, mac, "with the MAC that it had");
+      t.equal(node.nic.passes(node.vf()), true);
+      await node.check(pod, config, result);
+      t.same(await node.reconcile(), []);
+      await node.del(pod, config);
+      t.same(node.picture(), asBefore(node, before, config));
+    }
+  });
+
   t.test(`${name}: what a pod did to its MAC is undone`, async (t) => {
     for (const config of [{}, { trust: "on" }, { mac: MAC, trust: "on" }]) {
       using node = new DoubleNode(profile);

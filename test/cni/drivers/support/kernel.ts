@@ -7,7 +7,7 @@ import { macBytes } from "../../../../cni/kernel/netlink/mac-bytes.ts";
 import { decodeReplies, type Reply } from "../../../../cni/kernel/netlink/message.ts";
 import { parseVfs, setVf, type VfState } from "../../../../cni/kernel/vf.ts";
 import type { SysfsTree } from "../../../netns/support/sysfs-tree.ts";
-import { type DoubleLink, Errno, type Nic, VirtualClock } from "./nic.ts";
+import { type DoubleLink, Errno, type Nic, type Vf, VirtualClock } from "./nic.ts";
 
 /** include/uapi/asm-generic/errno-base.h, errno.h, and ENOTSUPP. */
 const NUMBERS: Record<string, number> = { EPERM: 1, ENOENT: 2, EIO: 5, EAGAIN: 11, EACCES: 13, EBUSY: 16, EEXIST: 17, ENODEV: 19, EINVAL: 22, EPROTONOSUPPORT: 93, EOPNOTSUPP: 95, EADDRNOTAVAIL: 99, ENETDOWN: 100, ETIMEDOUT: 110, ENOTSUPP: 524 }; // biome-ignore format: one row
@@ -84,6 +84,16 @@ export class DoubleKernel {
   removeNamespace(namespace: Namespace): void {
     for (const link of [...namespace.links.values()]) this.#move(link, namespace, this.host);
     this.#namespaces.delete(namespace.inode);
+  }
+
+  /** The driver recovers: its link is gone, wherever it was, and there is another one on the host. */
+  remake(vf: Vf, name: string, mac: string): void {
+    const from = [...this.#namespaces.values()].find(({ links }) => links.get(vf.link.index) === vf.link)!;
+    from.links.delete(vf.link.index);
+    from.addresses = from.addresses.filter((a) => a.index !== vf.link.index);
+    from.routes = [];
+    vf.link = this.addLink(name, vf.link.pci, mac);
+    this.#sysfs.addNetdev(vf.link.pci, name);
   }
 
   addLink(name: string, pci: string, mac: string): DoubleLink {

@@ -53,7 +53,7 @@ export interface DoubleLink {
 
 /** A VF: what the PF keeps for it, and its link. */
 export class Vf {
-  readonly link: DoubleLink;
+  link: DoubleLink;
   state: VfState;
   /** The MAC in the list is an administrator's. */
   pinned = false;

@@ -1,0 +1,64 @@
+import { readConfig } from "../config.ts";
+import type { Host } from "../host.ts";
+import type { Link } from "../kernel/link.ts";
+import { NetlinkSocket } from "../kernel/netlink/socket.ts";
+import { inNetns } from "../kernel/netns.ts";
+import { emptyResult } from "../protocol/result.ts";
+import { callOf } from "./detach.ts";
+import { linkAtHome } from "./home.ts";
+import { Journal } from "./journal.ts";
+import { setLinkMac } from "./mac.ts";
+import { openOwnNetns } from "./own-netns.ts";
+import { checkNameFree, configureInPod, moveIntoPod } from "./pod.ts";
+import { moveRdma, planRdma, type RdmaPlan } from "./rdma.ts";
+import type { Attachment, Original } from "./record.ts";
+import { removeRules } from "./routes.ts";
+import { lookAtOwnPf } from "./vf-at-pf.ts";
+
+/**
+ * Gives a pod that lives its VF again: a driver that recovers (mlx5's health recovery, a firmware reset, AER, `devlink dev
+ * reload`) takes link and RDMA device out of the pod and makes new ones in the host's namespace, with names, indices and a
+ * MAC of their own. What the PF keeps stays. The caller holds the locks of attachment and VF.
+ *
+ * @throws {CniError} 102 when the pod has another link of that name meanwhile; 11 when the RDMA device's character device is
+ *   another one than the kubelet gave the pod, which then has to be deleted; what the kernel refuses.
+ */
+export async function reattach(a: Attachment, host: Host): Promise<void> {
+  using netns = openOwnNetns(a, host);
+  const link = linkAtHome(a.device.pci, host);
+  if (!netns || !link) return;
+  using rtnl = inNetns(netns, () => new NetlinkSocket());
+  const call = callOf(a, "ADD", host);
+  const asked = readConfig({ ...call, config: { ...call.config, deviceID: a.device.pci } });
+  const config = { ...asked, duplicateAddressProbe: false }; // the addresses are the pod's
+  checkNameFree(rtnl, call);
+  const rdma = await planRdma(a.device.pci, config.rdma === "off" ? "off" : "auto", host);
+  const journal = new Journal(host.paths.stateDir);
+  const original = { ...a.original, ...rdmaOf(rdma) };
+  journal.update(a, { original, link: { index: link.index, hasParent: link.parent !== "", kind: link.kind } });
+  await giveMac(a, link, host);
+  const device = { ...a.device, netdev: link.name };
+  moveIntoPod(device, config, { link, original }, netns, call, host);
+  if (a.rules) removeRules(rtnl, a, undefined);
+  const addresses = a.addresses ?? emptyResult();
+  const now = await configureInPod(device, config, addresses, { netns, rtnl }, call, host, (rules) =>
+    journal.update(a, { rules }),
+  );
+  if (now && now.index !== link.index)
+    journal.update(a, {
+      link: { index: link.index, hasParent: link.parent !== "", kind: link.kind, podIndex: now.index },
+    });
+  await moveRdma(rdma, a.device.pci, netns, call, host);
+}
+
+const rdmaOf = ({ move, devices, indices }: RdmaPlan): Pick<Original, "rdma" | "rdmaIndices"> =>
+  move ? { rdma: devices, ...(indices && { rdmaIndices: indices }) } : {};
+
+/** The MAC that the pod had, which its neighbours know. */
+async function giveMac(a: Attachment, link: Link, host: Host): Promise<void> {
+  const mac = a.applied.mac ?? a.original.mac;
+  if (mac === undefined || mac === link.mac) return;
+  const waiter = { clock: host.clock };
+  const view = await lookAtOwnPf(a, host, waiter);
+  await setLinkMac(host.rtnl, link.index, mac, waiter, view?.at);
+}
