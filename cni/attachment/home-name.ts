@@ -1,6 +1,7 @@
 import type { Host } from "../host.ts";
 import { deleteAltname, type Link, setLink } from "../kernel/link.ts";
 import { isVf } from "../kernel/sysfs.ts";
+import { Debts } from "./debts.ts";
 import { tryLockDevice } from "./exclusion.ts";
 import { Journal } from "./journal.ts";
 import { linkNamed } from "./link-at.ts";
@@ -26,7 +27,7 @@ export function homeName({ device, original }: Attachment, self: Link | undefine
 
 /**
  * Takes a name from another VF that has fallen out of a pod, where it was given that name. What it shall be called its
- * own record says.
+ * own record says, or its debt.
  */
 function stepsAside(holder: Link, name: string, host: Host): boolean {
   const pci = holder.parent;
@@ -46,7 +47,9 @@ function stepsAside(holder: Link, name: string, host: Host): boolean {
   }
 }
 
-const isOutOfPlace = (pci: string, name: string, host: Host): boolean =>
-  new Journal(host.paths.stateDir)
-    .activeOwners(pci, host.bootId)
-    .some(({ original }) => original.name !== undefined && original.name !== name);
+/** Its record, or what it is owed, says that it has another name. */
+function isOutOfPlace(pci: string, name: string, { paths, bootId }: Host): boolean {
+  const debt = new Debts(paths.stateDir).of(pci);
+  const known = [...new Journal(paths.stateDir).activeOwners(pci, bootId), ...(debt?.bootId === bootId ? [debt] : [])];
+  return known.some(({ original }) => original.name !== undefined && original.name !== name);
+}

@@ -80,9 +80,13 @@ export class DoubleKernel {
     return namespace;
   }
 
-  /** Its physical links fall back under the names that they have, down. */
+  /** Its physical links fall back, down, under the names that they have, or as `dev7` where the host has such a name. */
   removeNamespace(namespace: Namespace): void {
-    for (const link of [...namespace.links.values()]) this.#move(link, namespace, this.host);
+    const inHost = () => [...this.host.links.values()].flatMap(({ name, altnames }) => [name, ...altnames]);
+    for (const link of [...namespace.links.values()].filter(({ pci }) => pci)) {
+      link.altnames = link.altnames.filter((name) => !inHost().includes(name));
+      this.#move(link, namespace, this.host, inHost().includes(link.name) ? `dev${this.#nextIndex++}` : link.name);
+    }
     this.#namespaces.delete(namespace.inode);
   }
 
@@ -214,14 +218,19 @@ export class DoubleKernel {
 
   #rename(link: DoubleLink, ns: Namespace, name: string): void {
     if (link.name === name) return;
-    if ([...ns.links.values()].some((other) => other !== link && other.name === name)) throw new Errno("EEXIST");
+    const taken = [...ns.links.values()].flatMap((other) => [
+      ...(other === link ? [] : [other.name]),
+      ...other.altnames,
+    ]);
+    if (taken.includes(name)) throw new Errno("EEXIST");
     if (ns === this.host && link.pci) this.#sysfs.removeNetdev(link.pci, link.name);
     link.name = name;
     if (ns === this.host && link.pci) this.#sysfs.addNetdev(link.pci, name);
   }
 
   #move(link: DoubleLink, from: Namespace, to: Namespace, name = link.name): void {
-    if ([...to.links.values()].some((other) => other.name === name)) throw new Errno("EEXIST");
+    const taken = [...to.links.values()].flatMap((other) => [other.name, ...other.altnames]);
+    if ([name, ...link.altnames].some((one) => taken.includes(one))) throw new Errno("EEXIST");
     const nic = this.nics.find(({ vfs }) => vfs.some((vf) => vf.link === link));
     const vf = nic?.vfs.find((one) => one.link === link);
     if (vf) nic!.setUp(vf, false);
@@ -229,6 +238,7 @@ export class DoubleKernel {
     from.links.delete(link.index);
     from.addresses = from.addresses.filter((a) => a.index !== link.index);
     link.name = name;
+    if (to.links.has(link.index)) link.index = this.#nextIndex++;
     to.links.set(link.index, link);
     if (to === this.host && link.pci) this.#sysfs.addNetdev(link.pci, name);
   }
