@@ -8,12 +8,12 @@ import { noteOrigin } from "./attachment/home.ts";
 import { refuseHostUse } from "./attachment/host-use.ts";
 import { Journal } from "./attachment/journal.ts";
 import { configurePf, type Snapshot, snapshot } from "./attachment/pf.ts";
-import { checkNameFree, configureInPod, moveIntoPod, openTarget, type Pod } from "./attachment/pod.ts";
+import { checkNameFree, configureInPod, moveIntoPod, openTarget, type Pod, prepareForIpam } from "./attachment/pod.ts";
 import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
 import type { Attachment, LinkAtAdd } from "./attachment/record.ts";
 import { type AttachConfig, ignoredKeys, readConfig, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
-import { callIpam, keepsState } from "./ipam.ts";
+import { callIpam, isForeign, keepsState } from "./ipam.ts";
 import type { Link } from "./kernel/link.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import { inNetns, netnsInode } from "./kernel/netns.ts";
@@ -78,9 +78,10 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   undo.defer(() => detach(record, host, { release: asked }));
   journal.write(record);
 
-  // The only step that leaves the node runs beside the disk's and the kernel's work; a failure of one undoes all.
-  const reserving = reserveAddresses(config, call, { ...host, exec });
-  undo.defer(() => reserving.then(noop, noop));
+  // The only step that leaves the node runs beside the disk's and the kernel's work, in this process; a failure of one undoes all.
+  const reserve = () => reserveAddresses(config, call, { ...host, exec });
+  const reserving = hasForeignIpam(config, host) ? undefined : reserve();
+  undo.defer(() => reserving?.then(noop, noop));
   if (config.ipamType && keepsState(config.ipamType)) await turns.take(call.containerId); // or the plugin gets its stdin only after the kernel's work
   journal.sync(record);
   host.step("add-journalled");
@@ -93,7 +94,8 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   host.signal.throwIfAborted();
   moveIntoPod(device, config, was, pod.netns, call, host);
   host.step("add-moved");
-  const addresses = await reserving;
+  if (!reserving) await prepareForIpam(device, config, pod, call, host);
+  const addresses = await (reserving ?? reserve());
   host.step("add-addresses-reserved");
   const link = await configureInPod(device, config, addresses, pod, call, host, (rules) => note({ rules }));
   host.step("add-configured");
@@ -109,11 +111,11 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   note({ phase: "attached", addresses, ...movedAs(link, record) });
   undo.move();
   host.step("add-committed");
-  if (!isAnnounced(link, config)) announceAfterwards(pod.netns, call.ifname, addresses, host);
+  if (!reserving || !isAnnounced(link, config)) announceAfterwards(pod.netns, call.ifname, addresses, host);
   return result;
 }
 
-/** With carrier the kernel has told the neighbours when the link came up; a probe brings it up before its addresses. */
+/** With carrier the kernel has told the neighbours when the link came up; a probe and foreign IPAM bring it up before its addresses. */
 const isAnnounced = (link: Link | undefined, { duplicateAddressProbe }: AttachConfig): boolean =>
   link === undefined || (link.carrier && !duplicateAddressProbe);
 
@@ -128,6 +130,9 @@ function shown({ config, was: { original } }: Plan, link: Link | undefined): { m
 const turns = new Turns();
 
 const noop = () => {};
+
+const hasForeignIpam = ({ ipamType }: AttachConfig, host: Host): boolean =>
+  ipamType !== undefined && isForeign(ipamType, host);
 
 /** Never an unhandled rejection: attach() awaits it later, or undoes. */
 function reserveAddresses({ ipamType }: AttachConfig, call: Call, host: Host): Promise<Result> {

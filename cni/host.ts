@@ -59,6 +59,8 @@ export interface Host {
     detachXdpLink(index: number, program: XdpProgram): void;
   };
   readonly exec: Exec;
+  /** Whether {@link exec} answers an IPAM plugin of this name without another process. */
+  isOwnIpam(type: string): boolean;
   /** IPAM plugins get this long to answer an ADD. */
   readonly ipamTimeoutMs: number;
   readonly log: Log;

@@ -10,6 +10,13 @@ import type { Verb } from "./protocol/version.ts";
 /** Whether a type has anything to release or collect: `static` keeps no state, and answers at once. */
 export const keepsState = (type: string): boolean => type !== "static";
 
+/**
+ * Whether a type is another process's: as with other attach plugins, it then finds the link in the pod when it gives addresses (`dhcp`
+ * asks by it) and still there when it takes them back. Only what runs in this process goes on beside the kernel's work.
+ */
+export const isForeign = (type: string, host: Pick<Host, "isOwnIpam">): boolean =>
+  keepsState(type) && !host.isOwnIpam(type);
+
 /** Whether addresses can have been reserved at all: a misspelt type must not keep a pod from being deleted. */
 export const canRelease = (type: string, { path }: Call, host: Host): boolean =>
   !keepsState(type) || hasPlugin(type, path, isOnHost(host));

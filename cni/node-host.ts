@@ -1,6 +1,7 @@
 import { readFileSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Clock, type Host, type Log, PATHS, type Paths } from "./host.ts";
+import { readNodePolicy } from "./ipam-host.ts";
 import { detachTcx, detachXdpLink } from "./kernel/bpf.ts";
 import { codeOf } from "./kernel/errno.ts";
 import { Ethtool, NETLINK_GENERIC } from "./kernel/ethtool.ts";
@@ -8,6 +9,7 @@ import { askByIoctl } from "./kernel/ethtool-ioctl.ts";
 import { traceMessages } from "./kernel/netlink/debug.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import { RxRules } from "./kernel/rx-rules.ts";
+import { isOwnIpam } from "./own-ipam.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Step } from "./steps.ts";
 
@@ -18,6 +20,8 @@ const IPAM_TIMEOUT_MS = 60_000;
 export interface HostOptions {
   readonly paths?: Partial<Paths>;
   readonly exec: Exec;
+  /** Default: `railnet-ipam`, and what node.json says. */
+  readonly isOwnIpam?: (type: string) => boolean;
   readonly log: Log;
   readonly clock?: Clock;
   readonly step?: (step: Step) => void;
@@ -29,7 +33,9 @@ export interface HostOptions {
  * The host of this thread: opens one rtnetlink socket, and one of generic netlink when that is first needed, in the network
  * namespace that the thread is in.
  */
-export function createHost({ paths, exec, log, clock, step, ipamTimeoutMs, afterwards }: HostOptions): Host {
+export function createHost(options: HostOptions): Host {
+  const { exec, log, clock, step, ipamTimeoutMs, afterwards } = options;
+  const paths = { ...PATHS, ...options.paths };
   let ethtool: Ethtool | undefined;
   return {
     get ethtool() {
@@ -38,10 +44,11 @@ export function createHost({ paths, exec, log, clock, step, ipamTimeoutMs, after
     },
     rxRules: new RxRules(askByIoctl),
     bpf: { detachTcx, detachXdpLink },
-    paths: { ...PATHS, ...paths },
+    paths,
     bootId: readBootId(),
     rtnl: new NetlinkSocket(),
     exec,
+    isOwnIpam: options.isOwnIpam ?? ((type) => isOwnIpam(type, []) || isOwnIpam(type, aliasesOf(paths))),
     log,
     clock: clock ?? CLOCK,
     signal: new AbortController().signal,
@@ -53,6 +60,15 @@ export function createHost({ paths, exec, log, clock, step, ipamTimeoutMs, after
 
 /** Real time. */
 export const CLOCK: Clock = { nowMs: () => performance.now(), sleep: async (ms) => void (await sleep(ms)) };
+
+/** None when node.json cannot be read: whoever runs the plugin says so. */
+function aliasesOf(paths: Paths): readonly string[] {
+  try {
+    return readNodePolicy(paths, {}).aliases ?? [];
+  } catch {
+    return [];
+  }
+}
 
 /** @returns undefined before kernel 5.6. */
 function openEthtool(): Ethtool | undefined {

@@ -8,6 +8,10 @@ export type AnswerIpam = (
   limits: { timeoutMs: number; signal?: AbortSignal },
 ) => Promise<ExecReply>;
 
+/** @param aliases names besides `railnet-ipam` that are ours on this node. */
+export const isOwnIpam = (type: string, aliases: readonly string[]): boolean =>
+  type === "railnet-ipam" || aliases.includes(type);
+
 /**
  * Runs plugins, but for the IPAM plugin of this executable: running that would only bring the request back here.
  *
@@ -16,7 +20,7 @@ export type AnswerIpam = (
 export function withOwnIpam(exec: Exec, aliases: readonly string[], answer: AnswerIpam): Exec {
   return (request) => {
     const name = basename(request.binary);
-    if (name !== "railnet-ipam" && !aliases.includes(name)) return exec(request);
+    if (!isOwnIpam(name, aliases)) return exec(request);
     return answer({ name, env: request.env, stdin: request.stdin }, request);
   };
 }

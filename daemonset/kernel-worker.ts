@@ -5,7 +5,7 @@ import { PATHS } from "../cni/host.ts";
 import { readNodePolicy } from "../cni/ipam-host.ts";
 import { pfOf } from "../cni/kernel/sysfs.ts";
 import { createHost, pathsFrom, traceFrom } from "../cni/node-host.ts";
-import { withOwnIpam } from "../cni/own-ipam.ts";
+import { isOwnIpam, withOwnIpam } from "../cni/own-ipam.ts";
 import { sriov } from "../cni/plugin.ts";
 import type { Exec } from "../cni/protocol/delegate.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
@@ -16,6 +16,7 @@ import { attachmentKey } from "../cni/records/record-files.ts";
 import type { Step } from "../cni/steps.ts";
 import { factsOf } from "./calls/facts.ts";
 import { type Course, logCall } from "./calls/log-call.ts";
+import { fewAtOnce } from "./few-at-once.ts";
 import { IpamQuestions } from "./ipam-questions.ts";
 import type { Answer, HostUses, Job, Question } from "./lane.ts";
 import { createLog } from "./log.ts";
@@ -33,7 +34,8 @@ const questions = new IpamQuestions((question) => self.postMessage(question));
 const { aliases = [] } = readNodePolicy(paths, process.env);
 const host = createHost({
   paths,
-  exec: withOwnIpam(execIn(paths.hostRoot), aliases, questions.ask),
+  exec: withOwnIpam(fewAtOnce(execIn(paths.hostRoot)), aliases, questions.ask),
+  isOwnIpam: (type) => isOwnIpam(type, aliases),
   log,
   ...faultsFrom(process.env),
   afterwards: (work) => void setImmediate(work),

@@ -1,5 +1,5 @@
 import type { Host } from "../host.ts";
-import { callIpam, keepsState } from "../ipam.ts";
+import { callIpam, isForeign, keepsState } from "../ipam.ts";
 import { readArgs } from "../protocol/environment.ts";
 import { type NetworkConfig, readNetworkConfig } from "../protocol/network-config.ts";
 import type { Call } from "../protocol/request.ts";
@@ -15,18 +15,22 @@ const RELEASE_TIMEOUT_MS = 30_000;
 
 /**
  * Ends an attachment: VF back, as far as that can be done now, then its addresses released, then its record forgotten.
- * What cannot be restored holds up nothing: it is owed to the VF. Whoever calls holds the locks of the attachment and of
- * the VF.
+ * What cannot be restored holds up nothing: it is owed to the VF. A foreign IPAM plugin releases first, while the link is
+ * still in the pod; whatever comes of that, the VF goes back. Whoever calls holds the locks of the attachment and of the VF.
  *
  * @throws the first other failure; the record stays, and calling again goes on where it failed.
  */
 export async function detach(a: Attachment, host: Host, { release = true } = {}): Promise<void> {
   const journal = new Journal(host.paths.stateDir);
-  const unwritten = a.phase === "returned" ? undefined : await failureOf(giveBack(a, host));
-  if (release && !unwritten && a.phase !== "returned" && ipamOf(a)) noteReturned(a, journal, host);
+  const type = release ? ipamOf(a) : undefined;
+  const isAttached = a.phase !== "returned";
+  const early = type && isAttached && isForeign(type, host) ? releaseAddresses(a, host) : undefined;
+  await early?.catch(() => {}); // thrown below
+  const unwritten = isAttached ? await failureOf(giveBack(a, host)) : undefined;
+  if (type && isAttached && !unwritten) noteReturned(a, journal, host);
   host.step("del-returned");
   removeDeviceInfo(a.deviceInfoFile, a.device.pci, host.log);
-  if (release) await releaseAddresses(a, host);
+  if (type) await (early ?? releaseAddresses(a, host));
   if (unwritten) throw unwritten;
   host.step("del-addresses-released");
   journal.forget(a);

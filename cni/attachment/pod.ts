@@ -101,6 +101,29 @@ export function moveIntoPod(
 }
 
 /**
+ * What an IPAM plugin of another process is to find in the pod, as with sriov-cni: the link, up, with its sysctls and without
+ * addresses. A VF without a link has none.
+ */
+export async function prepareForIpam(
+  device: Device,
+  config: AttachConfig,
+  { netns, rtnl: pod }: Pod,
+  call: Call,
+  host: Host,
+): Promise<void> {
+  if (device.netdev === undefined) return;
+  const { index } = linkInPod(pod, device, call);
+  inNetns(netns, () => writeSysctls(config, call.ifname, false));
+  await patiently(() => pod.request(setLink(index, { up: true }, `set ${call.ifname} up`)), host);
+}
+
+function linkInPod(pod: NetlinkConnection, device: Device, { ifname, netns }: Call): Link {
+  const link = linkNamed(pod, ifname);
+  if (link && (!link.parent || link.parent === device.pci)) return link;
+  throw new CniError(ATTACH_CODE.FAILED, `cannot configure ${ifname}: it is gone from ${netns}`);
+}
+
+/**
  * Sysctls, addresses, up, routes, rules; in this order, so that the kernel announces the addresses when the link comes up
  * (`arp_notify`, `ndisc_notify`).
  *
@@ -117,9 +140,7 @@ export async function configureInPod(
   note: (rules: readonly Rule[]) => void,
 ): Promise<Link | undefined> {
   if (device.netdev === undefined) return undefined;
-  const link = linkNamed(pod, call.ifname);
-  if (!link || (link.parent && link.parent !== device.pci))
-    throw new CniError(ATTACH_CODE.FAILED, `cannot configure ${call.ifname}: it is gone from ${call.netns}`);
+  const link = linkInPod(pod, device, call);
   const hasV6 = addresses.ips.some((ip) => isIPv6(ip.address));
   inNetns(netns, () => writeSysctls(config, call.ifname, hasV6));
   const up = setLink(link.index, { up: true }, `set ${call.ifname} up`);
