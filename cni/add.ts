@@ -19,7 +19,7 @@ import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import { inNetns, netnsInode } from "./kernel/netns.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
-import { emptyResult, formatResult, mergeResult, type Result } from "./protocol/result.ts";
+import { checkSayable, emptyResult, formatResult, mergeResult, type Result } from "./protocol/result.ts";
 import { Turns } from "./turns.ts";
 
 /** All that an ADD works with, once everything that can be refused without a change has been. */
@@ -35,6 +35,7 @@ interface Plan {
 export async function add(call: Call, host: Host): Promise<Result> {
   const config = readConfig(call);
   checkDeviceInfoPath(config, host);
+  checkSayable(call.config.cniVersion, config.ipamType !== undefined || (call.prevResult?.ips.length ?? 0) > 0);
   warnOfIgnored(call, host);
   using netns = openTarget(call, host);
   using rtnl = inNetns(netns, () => new NetlinkSocket());

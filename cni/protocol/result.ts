@@ -92,6 +92,19 @@ const nameMacSandbox = ({ name, mac, sandbox }: Interface): Interface => ({
 
 const withFamily = (ip: IpConfig): object => ({ version: isIPv6(ip.address) ? "6" : "4", ...ip });
 
+/** The reference library's words, which people search for, and what to do. */
+const cannotSay = (): CniError =>
+  new CniError(
+    CODE.INTERNAL,
+    "cannot convert: no valid IP addresses: cniVersion 0.1.0, which is meant when there is none, and 0.2.0 have no words for an interface" +
+      ' without addresses; set "cniVersion" to 0.3.1 or newer in the network configuration, or give it "ipam"',
+  );
+
+/** @throws {CniError} 999 as {@link formatResult}, before anything is done: when there will be no address to say. */
+export function checkSayable(cniVersion: string, hasAddresses: boolean): void {
+  if (!hasAddresses && resultForm(cniVersion) === "families") throw cannotSay();
+}
+
 /** Only the first address of a family has a place; a route goes to its family if that has an address. */
 function byFamily({ ips, routes, dns }: Result): object {
   const family = (v6: boolean) => {
@@ -102,6 +115,6 @@ function byFamily({ ips, routes, dns }: Result): object {
     return { ip, ...(gateway && { gateway }), ...(own.length > 0 && { routes: own }) };
   };
   const [ip4, ip6] = [family(false), family(true)];
-  if (!ip4 && !ip6) throw new CniError(CODE.INTERNAL, "cannot convert: no valid IP addresses");
+  if (!ip4 && !ip6) throw cannotSay();
   return { ...(ip4 && { ip4 }), ...(ip6 && { ip6 }), dns };
 }
