@@ -48,13 +48,16 @@ export function fewAtOnce(exec: Exec, atOnce = AT_ONCE, addsAtOnce = ADDS_AT_ONC
       });
     }
     try {
-      const waitedMs = performance.now() - beganMs;
-      return await exec({ ...request, timeoutMs: Math.max(request.timeoutMs - waitedMs, LEAST_MS) });
+      return await exec({ ...request, timeoutMs: leftOf(request.timeoutMs, performance.now() - beganMs) });
     } finally {
       ended(one);
     }
   };
 }
+
+/** All of it for who did not wait, and never less than a plugin needs, or than was given. */
+const leftOf = (timeoutMs: number, waitedMs: number): number =>
+  Math.min(timeoutMs, Math.max(Math.round(timeoutMs - waitedMs), LEAST_MS));
 
 async function patience(
   { binary, timeoutMs, signal }: ExecRequest,

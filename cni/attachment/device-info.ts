@@ -115,7 +115,7 @@ function describes(text: string): string | undefined {
     const { type, pci } = JSON.parse(text) as { type?: unknown; pci?: { "pci-address"?: unknown } };
     const address = pci?.["pci-address"];
     if (typeof address === "string") return address.toLowerCase();
-    return type === undefined ? undefined : `a device of type ${type}`;
+    return type === undefined || type === "pci" ? undefined : `a device of type ${type}`;
   } catch {
     return undefined;
   }

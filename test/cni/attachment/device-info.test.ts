@@ -28,6 +28,7 @@ for (const [what, text] of [
   ["what the device plugin wrote for this VF", info(OURS)],
   ["the same in capitals", info(OURS.toUpperCase())],
   ["an empty file", ""],
+  ["one that names no device", JSON.stringify({ type: "pci" })],
   ["half a file", info(OTHER).slice(0, 20)],
 ] as const)
   t.test(`writeDeviceInfo() takes the place of ${what}, and removeDeviceInfo() removes it`, async (t) => {

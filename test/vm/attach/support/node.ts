@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Machine, type MachineOptions } from "../../machine.ts";
 import { cniCall, type Wanted } from "./attachment.ts";
@@ -33,6 +33,7 @@ export interface CniReply {
   readonly stderr: string;
 }
 
+const ETH0 = readFileSync(join(import.meta.dirname, "eth0.sh"), "utf8");
 const PROJECT = resolve(import.meta.dirname, "../../../..");
 /** The executables under test; railnet is the build with fault injection. */
 const DIST = process.env["RAILNET_DIST"] ?? join(PROJECT, "dist");
@@ -68,9 +69,9 @@ export class Node implements AsyncDisposable {
     return new Node(machine, await restVfs(machine));
   }
 
-  /** What shell text prints. */
+  /** What shell text prints. `ip netns add` makes pods: with an eth0 and routes of their own. */
   ask(text: string): Promise<string> {
-    return this.machine.ask(text);
+    return this.machine.ask(text.includes("netns add") ? `${ETH0}\n${text}` : text);
   }
 
   /** What `ip -j` prints, without what changes by itself: the carrier and duplicate address detection. */
