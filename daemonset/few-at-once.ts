@@ -1,4 +1,4 @@
-import type { Exec, ExecReply, ExecRequest } from "../cni/protocol/delegate.ts";
+import type { Exec, ExecRequest } from "../cni/protocol/delegate.ts";
 
 /** Foreign IPAM plugins that run at once: they are in the agent's cgroup, and a burst of pods would fill it with them. */
 const AT_ONCE = 8;
@@ -9,68 +9,84 @@ const ADDS_AT_ONCE = 6;
 /** What a plugin has at least, whose turn came late. */
 const LEAST_MS = 5_000;
 
+/** Asks for a turn; `go` is called when it comes. @returns what ends the turn, or the waiting for it. Idempotent. */
+export type Take = (isAdd: boolean, go: () => void) => () => void;
+
 interface Waiting {
   readonly isAdd: boolean;
-  go(): void;
+  readonly go: () => void;
 }
+
+/** Turns for a few: who waits for one that is no ADD comes before those whose is, else in their order. */
+export class FewAtOnce {
+  readonly #atOnce: number;
+  readonly #addsAtOnce: number;
+  readonly #waiting: Waiting[] = [];
+  readonly #running = new Set<Waiting>();
+
+  constructor(atOnce = AT_ONCE, addsAtOnce = ADDS_AT_ONCE) {
+    this.#atOnce = atOnce;
+    this.#addsAtOnce = addsAtOnce;
+  }
+
+  readonly take: Take = (isAdd, go) => {
+    const one = { isAdd, go };
+    if (this.#mayRun(one)) this.#start(one);
+    else this.#waiting.push(one);
+    return () => {
+      if (this.#waiting.includes(one)) this.#waiting.splice(this.#waiting.indexOf(one), 1);
+      else if (this.#running.delete(one)) this.#startNext();
+    };
+  };
+
+  #startNext(): void {
+    const next =
+      this.#waiting.find((one) => !one.isAdd && this.#mayRun(one)) ?? this.#waiting.find((one) => this.#mayRun(one));
+    if (!next) return;
+    this.#waiting.splice(this.#waiting.indexOf(next), 1);
+    this.#start(next);
+  }
+
+  #mayRun({ isAdd }: Waiting): boolean {
+    const adding = [...this.#running].filter((one) => one.isAdd).length;
+    return this.#running.size < this.#atOnce && (!isAdd || adding < this.#addsAtOnce);
+  }
+
+  #start(one: Waiting): void {
+    this.#running.add(one);
+    one.go();
+  }
+}
+
+/** Of the agent: its kernel threads, each of which runs the plugins of its own attachments, ask the main thread. */
+export const FOREIGN_IPAM = new FewAtOnce();
 
 /**
- * Runs few plugins at once; the others wait, those that are no ADD before those that are, else in their order. Waiting counts: who is
- * not run within his own time rejects as if the plugin had not answered (`ETIMEDOUT`), and with the signal's reason when
- * that is aborted.
+ * Runs plugins in their turn. Waiting counts: who is not run within his own time rejects as if the plugin had not answered
+ * (`ETIMEDOUT`), and with the signal's reason when that is aborted.
  */
-export function fewAtOnce(exec: Exec, atOnce = AT_ONCE, addsAtOnce = ADDS_AT_ONCE): Exec {
-  const waiting: Waiting[] = [];
-  let [running, adding] = [0, 0];
-  const mayRun = ({ isAdd }: Waiting) => running < atOnce && (!isAdd || adding < addsAtOnce);
-  const start = (one: Waiting) => {
-    running++;
-    if (one.isAdd) adding++;
-    one.go();
-  };
-  const ended = (one: Waiting) => {
-    running--;
-    if (one.isAdd) adding--;
-    const next = waiting.find((other) => !other.isAdd && mayRun(other)) ?? waiting.find(mayRun);
-    if (!next) return;
-    waiting.splice(waiting.indexOf(next), 1);
-    start(next);
-  };
-  return async (request): Promise<ExecReply> => {
-    const turn = Promise.withResolvers<void>();
-    const one: Waiting = { isAdd: request.env["CNI_COMMAND"] === "ADD", go: turn.resolve };
+export function inTurn(exec: Exec, take: Take): Exec {
+  return async (request) => {
     const beganMs = performance.now();
-    if (mayRun(one)) start(one);
-    else {
-      waiting.push(one);
-      await patience(request, turn, () => {
-        if (waiting.includes(one)) waiting.splice(waiting.indexOf(one), 1);
-      });
-    }
+    const turn = Promise.withResolvers<void>();
+    const end = take(request.env["CNI_COMMAND"] === "ADD", turn.resolve);
     try {
+      await patience(request, turn);
       return await exec({ ...request, timeoutMs: leftOf(request.timeoutMs, performance.now() - beganMs) });
     } finally {
-      ended(one);
+      end();
     }
   };
 }
 
-/** All of it for who did not wait, and never less than a plugin needs, or than was given. */
+/** All of it for who did hardly wait, and never less than a plugin needs, or than was given. */
 const leftOf = (timeoutMs: number, waitedMs: number): number =>
   Math.min(timeoutMs, Math.max(Math.round(timeoutMs - waitedMs), LEAST_MS));
 
-async function patience(
-  { binary, timeoutMs, signal }: ExecRequest,
-  turn: PromiseWithResolvers<void>,
-  giveUp: () => void,
-): Promise<void> {
-  const stop = (why: unknown) => {
-    giveUp();
-    turn.reject(why);
-  };
+async function patience({ binary, timeoutMs, signal }: ExecRequest, turn: PromiseWithResolvers<void>): Promise<void> {
   const late = `other IPAM plugins ran for ${timeoutMs / 1000} s, and ${binary} had no turn (ETIMEDOUT)`;
-  const timer = setTimeout(() => stop(Object.assign(new Error(late), { code: "ETIMEDOUT" })), timeoutMs);
-  const abort = () => stop(signal?.reason);
+  const timer = setTimeout(() => turn.reject(Object.assign(new Error(late), { code: "ETIMEDOUT" })), timeoutMs);
+  const abort = () => turn.reject(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
   try {
     if (signal?.aborted) abort();

@@ -16,25 +16,27 @@ import { attachmentKey } from "../cni/records/record-files.ts";
 import type { Step } from "../cni/steps.ts";
 import { factsOf } from "./calls/facts.ts";
 import { type Course, logCall } from "./calls/log-call.ts";
-import { fewAtOnce } from "./few-at-once.ts";
+import { inTurn } from "./few-at-once.ts";
 import { IpamQuestions } from "./ipam-questions.ts";
-import type { Answer, HostUses, Job, Question } from "./lane.ts";
+import type { Answer, HostUses, Job, Question, TurnQuestion } from "./lane.ts";
 import { createLog } from "./log.ts";
 import { reconcile } from "./reconcile/reconcile.ts";
+import { TurnQuestions } from "./turn-questions.ts";
 
 declare const self: {
   onmessage: ((event: { data: Job }) => void) | null;
-  postMessage(answer: Answer | Question): void;
+  postMessage(answer: Answer | Question | TurnQuestion): void;
 };
 
 const log = createLog();
 void traceFrom(process.env);
 const paths = { ...PATHS, ...pathsFrom(process.env) };
 const questions = new IpamQuestions((question) => self.postMessage(question));
+const turns = new TurnQuestions((question) => self.postMessage(question));
 const { aliases = [] } = readNodePolicy(paths, process.env);
 const host = createHost({
   paths,
-  exec: withOwnIpam(fewAtOnce(execIn(paths.hostRoot)), aliases, questions.ask),
+  exec: withOwnIpam(inTurn(execIn(paths.hostRoot), turns.take), aliases, questions.ask),
   isOwnIpam: (type) => isOwnIpam(type, aliases),
   log,
   ...faultsFrom(process.env),
@@ -60,6 +62,7 @@ const running = new Set<Running>();
 self.onmessage = ({ data: job }) => {
   if (job.kind === "abort") stop((r) => r.id === job.id, "the caller is gone");
   else if (job.kind === "ipam") questions.answered(job.id, job.response);
+  else if (job.kind === "turn") turns.given(job.id);
   else if (job.kind === "log-level") log.level = job.level;
   else if (job.kind === "ping") self.postMessage({ id: job.id });
   else void answer(job).then((rest) => self.postMessage({ id: job.id, ...rest }));

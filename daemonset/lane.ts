@@ -1,4 +1,5 @@
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import { FOREIGN_IPAM } from "./few-at-once.ts";
 import type { LogLevel } from "./log.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Scope } from "./reconcile/scope.ts";
@@ -14,7 +15,8 @@ export type Job =
   | { readonly kind: "ping"; readonly id: number }
   | { readonly kind: "log-level"; readonly level: LogLevel }
   | { readonly kind: "abort"; readonly id: number }
-  | { readonly kind: "ipam"; readonly id: number; readonly response: CniResponse };
+  | { readonly kind: "ipam"; readonly id: number; readonly response: CniResponse }
+  | { readonly kind: "turn"; readonly id: number };
 
 /** The thread's answer to one job. */
 export interface Answer {
@@ -31,6 +33,12 @@ export interface Question {
   readonly request?: CniRequest;
 }
 
+/** A turn for a foreign IPAM plugin is wanted; without `isAdd` it has ended, or is not waited for any more. */
+export interface TurnQuestion {
+  readonly turn: number;
+  readonly isAdd?: boolean;
+}
+
 export type AnswerQuestion = (request: CniRequest, signal: AbortSignal) => Promise<CniResponse>;
 
 /** A worker thread for everything that blocks in the kernel: a netns move takes 20 to 100 ms, firmware seconds. */
@@ -38,6 +46,7 @@ export class Lane {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   readonly #asking = new Map<number, AbortController>();
+  readonly #turns = new Map<number, () => void>();
   readonly #ipam: AnswerQuestion;
   #next = 1;
   #pingedMs: number | undefined;
@@ -49,7 +58,8 @@ export class Lane {
   constructor(worker: Worker, ipam: AnswerQuestion, onEnd: (why: string) => void) {
     this.#worker = worker;
     this.#ipam = ipam;
-    worker.onmessage = ({ data }: MessageEvent<Answer | Question>) => {
+    worker.onmessage = ({ data }: MessageEvent<Answer | Question | TurnQuestion>) => {
+      if ("turn" in data) return this.#turn(data);
       if ("ipam" in data) return void this.#answer(data);
       this.#waiting.get(data.id)?.(data);
       this.#waiting.delete(data.id);
@@ -101,6 +111,13 @@ export class Lane {
     const response = await this.#ipam(request, abort.signal);
     this.#asking.delete(id);
     this.#worker.postMessage({ kind: "ipam", id, response } satisfies Job);
+  }
+
+  #turn({ turn: id, isAdd }: TurnQuestion): void {
+    const go = () => this.#worker.postMessage({ kind: "turn", id } satisfies Job);
+    if (isAdd !== undefined) return void this.#turns.set(id, FOREIGN_IPAM.take(isAdd, go));
+    this.#turns.get(id)?.();
+    this.#turns.delete(id);
   }
 
   async #run(job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "ping" }>): Promise<Answer> {

@@ -118,7 +118,7 @@ make_vm() {
 
 setup_peers() { # [GROUP...]: default all of test/peers
   local group
-  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus crictl promlint kubernetes
+  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus multus-oldest crictl promlint kubernetes
   [ -e "$cache/peers/bin" ] || rm -f "$cache"/stamp.peers.*
   for group in "$@"; do
     once "peers.$group" "$project"/test/peers/{build.sh,"$group"/*} -- make_peer "$group"

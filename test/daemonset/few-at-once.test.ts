@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Exec, ExecRequest } from "../../cni/protocol/delegate.ts";
-import { fewAtOnce } from "../../daemonset/few-at-once.ts";
+import { FewAtOnce, inTurn } from "../../daemonset/few-at-once.ts";
 
 const SEED = 20261130;
 
@@ -35,25 +35,27 @@ const request = (verb: string, rest: Partial<ExecRequest> = {}): ExecRequest => 
   ...rest,
 });
 
-t.test("fewAtOnce() runs no more than eight of 300 at once, all in the end, in whatever order they end", async (t) => {
+t.test("inTurn() runs no more than eight of 300 at once, all in the end, in whatever order they end", async (t) => {
   const plugins = new Plugins();
-  const exec = fewAtOnce(plugins.exec);
+  const exec = inTurn(plugins.exec, new FewAtOnce().take);
   let seed = SEED;
   const random = (n: number) => {
     seed = (seed * 48271) % (2 ** 31 - 1);
     return seed % n;
   };
   const all = Array.from({ length: 300 }, () => exec(request(["ADD", "DEL", "CHECK"][random(3)]!)));
+  await new Promise(setImmediate);
   for (let left = 300; left > 0; left--) await plugins.end(random(plugins.running.length));
   t.equal((await Promise.all(all)).length, 300, `seed ${SEED}`);
   t.same([plugins.most, plugins.mostAdds], [8, 6]);
 });
 
-t.test("fewAtOnce() keeps turns for DELs while ADDs hang, and gives them the first", async (t) => {
+t.test("inTurn() keeps turns for DELs while ADDs hang, and gives them the first", async (t) => {
   const plugins = new Plugins();
-  const exec = fewAtOnce(plugins.exec);
+  const exec = inTurn(plugins.exec, new FewAtOnce().take);
   for (let i = 0; i < 60; i++) void exec(request("ADD"));
   void exec(request("DEL"));
+  await new Promise(setImmediate);
   t.equal(plugins.running.at(-1)!.request.env["CNI_COMMAND"], "DEL", "at once");
   for (let i = 0; i < 3; i++) void exec(request("DEL"));
   await plugins.end(0);
@@ -61,9 +63,9 @@ t.test("fewAtOnce() keeps turns for DELs while ADDs hang, and gives them the fir
   while (plugins.running.length > 0) await plugins.end();
 });
 
-t.test("fewAtOnce() counts waiting as time, and ends it when that is up or the caller is gone", async (t) => {
+t.test("inTurn() counts waiting as time, and ends it when that is up or the caller is gone", async (t) => {
   const plugins = new Plugins();
-  const exec = fewAtOnce(plugins.exec, 1, 1);
+  const exec = inTurn(plugins.exec, new FewAtOnce(1, 1).take);
   void exec(request("ADD"));
   await t.rejects(exec(request("ADD", { timeoutMs: 20 })), { code: "ETIMEDOUT", message: /no turn/ });
   const caller = new AbortController();
@@ -72,6 +74,7 @@ t.test("fewAtOnce() counts waiting as time, and ends it when that is up or the c
   await t.rejects(gone, { message: "the caller is gone" });
   await t.rejects(exec(request("ADD", { signal: caller.signal })), { message: "the caller is gone" }, "also before");
   const next = exec(request("ADD", { timeoutMs: 30_000 }));
+  await new Promise(setImmediate);
   await plugins.end();
   t.equal(plugins.running.length, 1, "nobody who gave up was run");
   t.ok(plugins.running[0]!.request.timeoutMs <= 30_000);
@@ -79,7 +82,7 @@ t.test("fewAtOnce() counts waiting as time, and ends it when that is up or the c
   t.match(await next, { exit: 0 });
 });
 
-t.test("fewAtOnce() goes on after a plugin that could not be run", async (t) => {
-  const exec = fewAtOnce(async () => Promise.reject(new Error("no such file")), 1, 1);
+t.test("inTurn() goes on after a plugin that could not be run", async (t) => {
+  const exec = inTurn(async () => Promise.reject(new Error("no such file")), new FewAtOnce(1, 1).take);
   for (let i = 0; i < 3; i++) await t.rejects(exec(request("ADD")), { message: "no such file" });
 });
