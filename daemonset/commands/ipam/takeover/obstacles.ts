@@ -1,3 +1,4 @@
+import { MAX_RECORDS } from "../../../addresses/view.ts";
 import { count } from "../../table.ts";
 import type { AgentStanding, TakeoverState } from "./state.ts";
 
@@ -33,23 +34,29 @@ function whyUnknown({ node, isHeard, mode, renewed }: AgentStanding): string[] {
 
 /** What forbids to go back beside a live Whereabouts. Pure. */
 export const obstaclesToBack = ({ pools }: TakeoverState): string[] =>
-  pools
-    .filter(({ stuck }) => stuck > 0)
-    .map(
-      ({ pool, stuck }) =>
-        `pool ${pool}: ${count(stuck, "reservation has", "reservations have")} no record for a minute; see whether an agent leads, or the pool is too large`,
-    );
+  pools.flatMap(({ pool, stuck, reservations }) => {
+    if (reservations > MAX_RECORDS)
+      return [
+        `pool ${pool} has ${reservations} addresses given out, and an IPPool holds ${MAX_RECORDS} records, of which Whereabouts lives: ` +
+          "end pods until they fit, or give networks smaller ranges or node_slice_size first",
+      ];
+    if (stuck === 0) return [];
+    return [`pool ${pool}: ${count(stuck, "reservation has", "reservations have")} no record for a minute; see whether an agent leads`]; // biome-ignore format: one line
+  });
 
 /** What to do next. Pure. */
 export function next(state: TakeoverState): string {
   return state.mode === "absent" ? nextWhenAbsent(state) : nextWhenCoexisting(state);
 }
 
-function nextWhenAbsent({ agents, whereabouts }: TakeoverState): string {
+function nextWhenAbsent(state: TakeoverState): string {
+  const { agents, whereabouts } = state;
   const late = agents.filter(({ isHeard, mode }) => isHeard && mode !== "absent").map(({ node }) => node);
   if (agents.length === 0) return "install Railnet on the nodes: no agent has reported";
   if (late.length > 0) return `wait: these agents do not act so yet: ${late.join(", ")}`;
   if (whereabouts.isLive) return "stop Whereabouts: while it lives the agents switch back to coexist";
+  const [shut] = obstaclesToBack(state);
+  if (shut) return `nothing: the takeover is done; the way back is shut: ${shut}`;
   return "nothing: the takeover is done; the way back is railnet ipam takeover back";
 }
 

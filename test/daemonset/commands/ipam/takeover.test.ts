@@ -41,6 +41,22 @@ for (const { when, change, want } of ROWS)
     if (want) t.match(obstacles[0], want);
   });
 
+t.test(
+  "obstaclesToBack() are pools of more addresses than an IPPool holds, and next() says so before anybody starts",
+  async (t) => {
+    const agents = [{ ...AGENT, mode: "absent" as const }];
+    const state = { ...READY, agents, mode: "absent" as const, pools: [{ ...POOL, reservations: 9_000, unrecorded: 1_000, stuck: 1_000 }] }; // biome-ignore format: one line
+    t.match(obstaclesToBack(state), [
+      /^pool p has 9000 addresses given out, and an IPPool holds 8000 records.*node_slice_size/,
+    ]);
+    t.match(next(state), "the way back is shut");
+    t.match(
+      next({ ...state, pools: [{ ...POOL, reservations: 8_000 }] }),
+      "the way back is railnet ipam takeover back",
+    );
+  },
+);
+
 t.test("obstaclesToBack() are records that stay away, not those on their way", async (t) => {
   t.same(obstaclesToBack({ ...READY, mode: "absent", pools: [{ ...POOL, unrecorded: 3 }] }), []);
   t.match(obstaclesToBack({ ...READY, mode: "absent", pools: [{ ...POOL, unrecorded: 3, stuck: 3 }] })[0], /^pool p: 3 reservations have no record/); // biome-ignore format: one line
