@@ -9,6 +9,7 @@ import type { Context } from "./context.ts";
 import type { Counters } from "./counters.ts";
 import { Disputes } from "./disputes.ts";
 import type { Events } from "./events.ts";
+import type { Fleet } from "./fleet.ts";
 import { follow } from "./follow.ts";
 import { FreedHistory } from "./freed.ts";
 import { NodeGc } from "./gc-node.ts";
@@ -18,6 +19,7 @@ import { type LeaderOptions, lead } from "./leader.ts";
 import { Election, LEADER_LEASE, type LeaseOptions } from "./lease.ts";
 import { mayLead } from "./may-lead.ts";
 import type { ModeWatch } from "./mode-watch.ts";
+import { NodeRecords } from "./records-node.ts";
 import type { Refusals } from "./refusals.ts";
 import { compactor, type Reserved } from "./reserved.ts";
 import type { Sandboxes } from "./sandboxes.ts";
@@ -37,8 +39,10 @@ export interface BackgroundOptions extends LeaderOptions, Pick<LeaseOptions, "du
   /** Counted up. */
   readonly counters: Counters;
   readonly refusals?: Refusals;
+  /** Default: a small one. */
+  readonly fleet?: Fleet;
   readonly signal: AbortSignal;
-  /** Beside a live Whereabouts: between two looks whether the pools have the records of this node's claims. Default 10 min. */
+  /** Between two looks whether the pools have the records of this node's claims, where these are part of them. Default 10 min. */
   readonly recordsMs?: number;
 }
 
@@ -50,6 +54,9 @@ export interface Background {
   /** Fulfilled when all has ended, after `signal`. */
   readonly done: Promise<void>;
 }
+
+/** Once in so long the watch of this node's is renewed by a list: a floor under all that a watch may miss. */
+const RELIST_MS = 1_800_000;
 
 /** How often a node that may not lead asks whether it may now. */
 const ASK_MS = 1_800_000;
@@ -63,10 +70,11 @@ const ASK_MS = 1_800_000;
  * not know (Whereabouts' pods after a takeover) lists its pods once a minute.
  */
 export function startBackground(options: BackgroundOptions): Background {
-  const { cluster, store, modes, node, log, events, counters, refusals } = options;
+  const { cluster, store, modes, node, log, events, counters, refusals, fleet } = options;
   const disputes = new Disputes(log, events, counters);
   const freed = new FreedHistory();
-  const shared = { cluster, store, node, log, events, counters, ...(refusals && { refusals }) };
+  const optional = { ...(refusals && { refusals }), ...(fleet && { fleet }) };
+  const shared = { cluster, store, node, log, events, counters, ...optional };
   const context: Context = { ...shared, mode: () => modes.mode, disputes, freed };
   const looked = Promise.withResolvers<void>();
   const work = [elect(context, options), lookAfterNode(context, options, looked.resolve)];
@@ -99,9 +107,11 @@ async function lookAfterNode(context: Context, options: BackgroundOptions, onLoo
   const gc = new NodeGc(context, sandboxes, graceMs);
   const { period = new HealPeriod({ cluster, node, log, signal }) } = options;
   const healing = new NodeHeal(context, sandboxes, (why) => period.notice(why));
+  const unreserved = new NodeRecords(context, sandboxes, graceMs);
   const own = follow<Reserved>(context, RESERVATIONS, {
     labelSelector: `${LABEL.node}=${labelValue(node)}`,
     keep: compactor() as (object: KubeObject) => Reserved,
+    relistMs: RELIST_MS,
     signal,
     onChange: (change, reserved) => healing.saw(change, reserved, signal),
     onRestored: (was, is) => period.notice(restored(was, is)),
@@ -114,10 +124,13 @@ async function lookAfterNode(context: Context, options: BackgroundOptions, onLoo
   period.onBegin(() => void healing.putAllBack(signal));
   if (!(await beforeAbort(modes.synced, signal))) return;
   const time = { everyMs: lookMs, signal, log };
+  const byRecords = { ...time, everyMs: recordsMs };
   await Promise.all([
     repeat("node heal", time, () => healing.sweep(has, signal)),
     repeat("node gc", time, () => gc.look([...own.objects.values()], signal)),
-    repeat("node records", { ...time, everyMs: recordsMs }, async () => {
+    repeat("node gc of records", time, () => unreserved.collect(signal)),
+    repeat("node heal of records", byRecords, () => unreserved.heal(signal)),
+    repeat("node records", byRecords, async () => {
       if (mode() === "coexist") await healing.sweepRecords(signal);
     }),
   ]);

@@ -5,6 +5,7 @@ import type { Store } from "../../ipam/store/store.ts";
 import type { Counters } from "./counters.ts";
 import type { Disputes } from "./disputes.ts";
 import type { Events } from "./events.ts";
+import type { Fleet } from "./fleet.ts";
 import type { FreedHistory } from "./freed.ts";
 import type { Refusals } from "./refusals.ts";
 
@@ -22,4 +23,6 @@ export interface Context {
   readonly counters: Counters;
   readonly freed: FreedHistory;
   readonly refusals?: Refusals;
+  /** Default: a small one. */
+  readonly fleet?: Fleet;
 }

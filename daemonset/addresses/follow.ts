@@ -7,6 +7,7 @@ import {
   type WatchEvent,
 } from "../../ipam/kubernetes/cluster.ts";
 import { Informer, type InformerOptions } from "../../ipam/kubernetes/informer.ts";
+import { Fleet } from "./fleet.ts";
 import type { Refusals } from "./refusals.ts";
 
 export interface FollowOptions<T> extends Omit<InformerOptions<T>, "onError"> {
@@ -21,6 +22,7 @@ export interface FollowContext {
   readonly cluster: Cluster;
   readonly log: Log;
   readonly refusals?: Refusals;
+  readonly fleet?: Fleet;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface FollowContext {
  * agent's: that is a warning, once, and stands in `refusals` until it is over.
  */
 export function follow<T extends KubeObject>(
-  { cluster, log, refusals }: FollowContext,
+  { cluster, log, refusals, fleet = new Fleet() }: FollowContext,
   resource: Resource,
   { keep = (object) => object as T, onVerified = () => {}, ...options }: FollowOptions<T>,
 ): Informer<T> {
@@ -43,7 +45,7 @@ export function follow<T extends KubeObject>(
     if (refusals?.over(what)) log.info({ resource: resource.plural }, "the API server lets this agent follow again");
   };
   signal.addEventListener("abort", () => refusals?.over(what), { once: true });
-  return Informer.start<T>(keeping(verifying(cluster, onVerified), keep), resource, { onError, onWell, ...options });
+  return Informer.start<T>(keeping(verifying(cluster, onVerified), keep), resource, { onError, onWell, spreadMs: () => fleet.spreadMs, ...options }); // biome-ignore format: one line
 }
 
 /** Only somebody's doing changes these: 404 is of a resource that is not served. */

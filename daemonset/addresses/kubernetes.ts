@@ -10,6 +10,7 @@ import type { EventRecorder } from "../events/recorder.ts";
 import { repeat } from "../loop.ts";
 import { type BackgroundOptions, startBackground } from "./background.ts";
 import { Events } from "./events.ts";
+import { Fleet } from "./fleet.ts";
 import { HealPeriod } from "./heal-period.ts";
 import { ModeWatch } from "./mode-watch.ts";
 import { REPORT_MS, reportMode } from "./report.ts";
@@ -42,7 +43,8 @@ export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
   const cluster = await connect({ ...(kubeconfig && { kubeconfig }), ...(countRequest && { count: countRequest }) });
   recorder.connect(cluster, node);
   const period = new HealPeriod({ cluster, node, log, signal });
-  const follows = { cluster, log, ...(refusals && { refusals }) };
+  const fleet = Fleet.of(cluster, log, signal);
+  const follows = { cluster, log, fleet, ...(refusals && { refusals }) };
   const modes = new ModeWatch(follows, signal, (settings) => period.saw(settings));
   const store = new KubernetesStore({
     cluster,
@@ -57,7 +59,7 @@ export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
   });
   const events = new Events(recorder, cluster.namespace);
   const sandboxes = sandboxesOf(service.host);
-  const { looked } = startBackground({ ...options, cluster, store, modes, period, node, events, sandboxes });
+  const { looked } = startBackground({ ...options, cluster, fleet, store, modes, period, node, events, sandboxes });
   await Promise.race([Promise.all([modes.synced, looked]), sleep(WAIT_MS, undefined, { ref: false })]);
   keepReporting(cluster, node, modes, options);
   return store;

@@ -11,6 +11,7 @@ import { LeaderHeal } from "./heal-leader.ts";
 import type { ModeWatch } from "./mode-watch.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
 import { Pools, type PoolsOptions } from "./pools.ts";
+import { LeaderRecords } from "./records-leader.ts";
 import { compactor, type Reserved } from "./reserved.ts";
 import { LeaderSlices } from "./slices.ts";
 
@@ -19,6 +20,8 @@ export interface LeaderOptions extends PoolsOptions {
   readonly graceMs?: number;
   /** Between two looks. Default 60 s. */
   readonly lookMs?: number;
+  /** Between two looks at pools whose records decide. Default 10 min. */
+  readonly recordsMs?: number;
 }
 
 /** What a node is to the leader: a thousand objects of 15 KB are not kept. */
@@ -28,7 +31,7 @@ interface NodeSeen extends KubeObject, NodeMemory {}
 export async function lead(
   context: Context,
   modes: ModeWatch,
-  { graceMs = 60_000, lookMs = 60_000, ...options }: LeaderOptions,
+  { graceMs = 60_000, lookMs = 60_000, recordsMs = 600_000, ...options }: LeaderOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { log } = context;
@@ -36,6 +39,7 @@ export async function lead(
   const stateOf = (name: string): NodeState => nodes.objects.get(name)?.state ?? "gone";
   const gc = new LeaderGc(context, (name) => nodes.objects.get(name), graceMs);
   const healing = new LeaderHeal(context, stateOf, graceMs);
+  const records = new LeaderRecords(context, graceMs);
   const slicing = new LeaderSlices(context, stateOf, graceMs);
   const slices = follow<NodeSlicePool>(context, NODE_SLICE_POOLS, { signal });
   const pools = new Pools(context, options, signal);
@@ -66,6 +70,7 @@ export async function lead(
   await Promise.all([
     pools.run(),
     repeat("gc", time, () => gc.look(reservations.objects.values(), signal)),
+    repeat("gc of records", { ...time, everyMs: recordsMs }, () => records.look(seen.objects.values(), signal)),
     repeat("slices", time, () => slicing.look(slices.objects.values(), reservations.objects.values(), signal)),
     repeat("heal", { ...time, everyMs: lookMs / 4 }, () => healing.look(signal)),
   ]);

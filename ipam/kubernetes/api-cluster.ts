@@ -14,7 +14,12 @@ const KEPT_PAGE = 500;
 type ListOptions = Selection & { readonly fromCache?: boolean };
 interface Page<T> {
   readonly items?: readonly T[];
-  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly metadata: {
+    readonly resourceVersion: string;
+    readonly continue?: string;
+    /** Behind this page; of a list without selector. */
+    readonly remainingItemCount?: number;
+  };
 }
 
 /**
@@ -52,6 +57,12 @@ export class ApiCluster implements Cluster {
       next = page.metadata.continue;
       if (!next) return { items, resourceVersion: page.metadata.resourceVersion };
     }
+  }
+
+  async count(resource: Resource, at: At = {}): Promise<number> {
+    const selection = { ...at, metadataOnly: true };
+    const { items = [], metadata } = await this.#page<KubeObject>(resource, selection, 1, undefined);
+    return items.length + (metadata.remainingItemCount ?? 0);
   }
 
   async create<T extends KubeObject>(

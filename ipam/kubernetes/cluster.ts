@@ -68,6 +68,8 @@ export interface Cluster {
     resource: Resource,
     selection?: Selection & { readonly fromCache?: boolean; readonly keep?: (object: KubeObject) => T },
   ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }>;
+  /** How many there are, by a list of one. */
+  count(resource: Resource, at?: At): Promise<number>;
   /** Fails with status 409 and reason `AlreadyExists` when there is one of this name. A dry run makes none, and answers as if. */
   create<T extends KubeObject>(resource: Resource, object: T, at?: At & { readonly isDryRun?: boolean }): Promise<T>;
   /** With `at.metadataOnly` the answer is small also for a large object. */

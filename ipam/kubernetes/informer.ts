@@ -185,8 +185,12 @@ export class Informer<T extends KubeObject> {
       this.#failures++ === 0
         ? first * Math.random()
         : Math.min(LONGEST_MS, 200 * 2 ** (this.#failures - 1)) * (0.5 + Math.random());
-    await sleep(ms, undefined, { signal: this.#options.signal }).catch(() => {});
+    await pause(ms, this.#options.signal);
   }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
 /** Ends a watch that does not speak any more. */

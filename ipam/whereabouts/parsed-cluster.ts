@@ -29,6 +29,10 @@ export class ParsedCluster implements Cluster {
     return { items: items.map((object) => parsed(resource, object, selection)), resourceVersion };
   }
 
+  count(...args: Parameters<Cluster["count"]>): Promise<number> {
+    return this.#cluster.count(...args);
+  }
+
   async create<T extends KubeObject>(resource: Resource, object: T, at?: Parameters<Cluster["create"]>[2]): Promise<T> {
     return parsed(resource, await this.#cluster.create(resource, object, at), at);
   }

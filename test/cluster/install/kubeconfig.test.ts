@@ -142,6 +142,8 @@ t.test("railnet agent --install in a pod writes a kubeconfig that is bound to th
     user: { username: "system:serviceaccount:kube-system:railnet-node" },
   });
   t.match(JSON.parse(readFileSync(here.env["RAILNET_NODE_CONFIG"]!, "utf8")), { node: NODE, kubeconfig: "/etc/railnet/kubeconfig" }); // biome-ignore format: one line
+  const byPod = () => requests("watch", "configmaps");
+  await waitFor("the agent itself acts by its pod's account", () => byPod() > 0);
   await agent.stop();
   t.equal(tokenIn(here.kubeconfig), token, "it stays when the agent stops");
 });

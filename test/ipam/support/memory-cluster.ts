@@ -41,6 +41,11 @@ export class MemoryCluster implements Cluster {
     return { items: items.map((object) => keep(structuredClone(object)) as T), resourceVersion: String(this.#version) };
   }
 
+  async count({ plural }: Resource): Promise<number> {
+    await this.#asked("LIST", plural, "");
+    return this.#of(plural).size;
+  }
+
   async create<T extends KubeObject>({ plural }: Resource, object: T): Promise<T> {
     const { name } = object.metadata;
     await this.#asked("POST", plural, name);
