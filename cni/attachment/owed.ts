@@ -31,7 +31,7 @@ const LINK_PARTS: Readonly<Record<string, readonly (keyof Original)[]>> = {
   altnames: ["name", "altnames"],
   up: ["name", "up"],
   state: ["name", "settings", "ethtool"],
-  rdma: ["rdma"],
+  rdma: ["rdma", "rdmaIndices"],
 };
 
 /**

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ATTACH_CODE } from "../codes.ts";
 import type { RdmaMode } from "../config.ts";
 import type { Host } from "../host.ts";
@@ -65,11 +64,11 @@ export async function planRdma(pci: string, mode: RdmaMode, host: Host): Promise
 }
 
 async function comeHome(pci: string, host: Host): Promise<readonly RdmaDevice[]> {
-  for (const endMs = performance.now() + HOME_MS; ; await sleep(POLL_MS)) {
+  for (const endMs = host.clock.nowMs() + HOME_MS; ; await host.clock.sleep(POLL_MS)) {
     host.signal.throwIfAborted();
     const devices = rdmaAtHome(host.paths.sysfs, pci, KERNEL);
     if (devices) return devices;
-    if (performance.now() > endMs)
+    if (host.clock.nowMs() > endMs)
       throw unusable(
         `the RDMA device of VF ${pci} is not in the host's network namespace, and did not come in ${HOME_MS / 1000} s; ` +
           "in which one it is, `rdma dev` says in there",
@@ -122,9 +121,9 @@ export async function returnRdma({ original, device }: Attachment, netns: Fd | u
     using _lock = await lockRdma("DEL", host);
     return bringRdmaHome(vf, device.pci, netns, host.paths.sysfs, KERNEL);
   };
-  for (const endMs = performance.now() + RETURN_MS; ; await sleep(POLL_MS)) {
+  for (const endMs = host.clock.nowMs() + RETURN_MS; ; await host.clock.sleep(POLL_MS)) {
     if (await bring()) return;
-    if (performance.now() > endMs)
+    if (host.clock.nowMs() > endMs)
       throw new Error(
         `cannot bring the RDMA device ${names.join(", ")} of VF ${device.pci} home: it is neither in the pod's network namespace nor in the host's`,
       );

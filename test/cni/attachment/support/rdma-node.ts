@@ -1,7 +1,7 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RdmaKernel } from "../../../../cni/attachment/rdma-devices.ts";
-import { attributes, readText, readU32, text, u32 } from "../../../../cni/kernel/netlink/attribute.ts";
+import { attribute, attributes, readText, readU32, text, u32 } from "../../../../cni/kernel/netlink/attribute.ts";
 import { type Message, type NetlinkConnection, NetlinkError } from "../../../../cni/kernel/netlink/message.ts";
 import type { Fd } from "../../../../cni/kernel/syscall.ts";
 import { SysfsTree } from "../../../netns/support/sysfs-tree.ts";
@@ -21,27 +21,37 @@ interface Device {
 }
 
 const HOME = 3;
+const RDMA_NL_NLDEV = 5 << 10;
+const GET = RDMA_NL_NLDEV + 1;
+const SET = RDMA_NL_NLDEV + 2;
+const SYS_GET = RDMA_NL_NLDEV + 6;
+const EXCLUSIVE = Buffer.from([0]);
+const SYS_ATTR_NETNS_MODE = 66;
 
 /**
  * The RDMA devices of a node as the kernel keeps them: `uverbsN` is the lowest free number at each move (`ib_uverbs_add_one`);
  * names are the node's, or with `namesPerNetns` (7.3, `rdma_dev_pick_netns_name`) a namespace's.
  */
 export class RdmaNode implements RdmaKernel {
-  readonly home = { n: HOME } as Fd;
+  readonly home: Fd;
   readonly tree: SysfsTree;
   readonly #namesPerNetns: boolean;
+  readonly #keyOf: (fd: number) => number;
   readonly #devices: Device[] = [];
   #nextIndex = 0;
 
-  constructor(dir: string, namesPerNetns: boolean) {
-    this.tree = new SysfsTree(dir);
+  /** @param keyOf what a namespace is known by, of its descriptor. */
+  constructor(tree: string | SysfsTree, namesPerNetns: boolean, { home = HOME, keyOf = (fd: number) => fd } = {}) {
+    this.tree = typeof tree === "string" ? new SysfsTree(tree) : tree;
+    this.home = { n: home } as Fd;
     this.#namesPerNetns = namesPerNetns;
+    this.#keyOf = keyOf;
   }
 
-  /** A VF with its device. */
+  /** A VF's device, and the VF where there is none. */
   add(pci: string, name: string): Device {
-    this.tree.add({ pci });
-    const device = { index: this.#nextIndex++, pci, name, netns: HOME, uverbs: this.#lowestFree() };
+    if (!existsSync(this.tree.path(pci))) this.tree.add({ pci });
+    const device = { index: this.#nextIndex++, pci, name, netns: this.home.n, uverbs: this.#lowestFree() };
     this.#devices.push(device);
     this.#show(device);
     return device;
@@ -55,7 +65,7 @@ export class RdmaNode implements RdmaKernel {
   }
 
   within<T>(netns: Fd | undefined, work: (rdma: NetlinkConnection) => T): T {
-    return work(new Namespace(this, netns?.n ?? HOME));
+    return work(new Namespace(this, netns?.n ?? this.home.n));
   }
 
   list(netns: number): Device[] {
@@ -86,7 +96,7 @@ export class RdmaNode implements RdmaKernel {
   /** A namespace dies: its devices fall back, under a name of the kernel's if it gives names by namespace. */
   die(netns: number): void {
     for (const device of this.list(netns))
-      this.move(device, HOME, this.#namesPerNetns ? `ibdev${device.index}` : device.name);
+      this.move(device, this.home.n, this.#namesPerNetns ? `ibdev${device.index}` : device.name);
   }
 
   set(netns: number, body: Buffer): undefined {
@@ -96,7 +106,14 @@ export class RdmaNode implements RdmaKernel {
     if (!device || device.netns !== netns) throw new NetlinkError("change", device ? "EINVAL" : "ENODEV", "");
     const [name, to] = [find(DEV_NAME), find(NET_NS_FD)];
     if (name && (!to || !this.#namesPerNetns)) this.rename(device, readText(name));
-    else if (to) this.move(device, readU32(to), name && readText(name));
+    else if (to) this.move(device, this.#keyOf(readU32(to)), name && readText(name));
+  }
+
+  /** One message of a thread in a namespace. */
+  answer(netns: number, { type, body }: { readonly type: number; readonly body: Buffer }): Buffer[] {
+    if (type === SYS_GET) return [attribute(SYS_ATTR_NETNS_MODE, EXCLUSIVE)];
+    if (type === SET) this.set(netns, body);
+    return type === GET ? this.within({ n: netns } as Fd, (rdma) => rdma.dump({ what: "", type, body })) : [];
   }
 
   #lowestFree(): number {
@@ -107,7 +124,7 @@ export class RdmaNode implements RdmaKernel {
   #show({ pci, name, netns, uverbs }: Device): void {
     const dir = this.tree.path(pci);
     for (const kind of ["infiniband", "infiniband_verbs"]) rmSync(join(dir, kind), { recursive: true, force: true });
-    if (netns === HOME) mkdirSync(join(dir, "infiniband", name), { recursive: true });
+    if (netns === this.home.n) mkdirSync(join(dir, "infiniband", name), { recursive: true });
     mkdirSync(join(dir, "infiniband_verbs", `uverbs${uverbs}`), { recursive: true });
     writeFileSync(join(dir, "infiniband_verbs", `uverbs${uverbs}`, "ibdev"), `${name}\n`);
   }

@@ -7,6 +7,7 @@ import { macBytes } from "../../../../cni/kernel/netlink/mac-bytes.ts";
 import { decodeReplies, type Reply } from "../../../../cni/kernel/netlink/message.ts";
 import { parseVfs, setVf, type VfState } from "../../../../cni/kernel/vf.ts";
 import type { SysfsTree } from "../../../netns/support/sysfs-tree.ts";
+import type { RdmaNode } from "../../attachment/support/rdma-node.ts";
 import { type DoubleLink, Errno, type Nic, type Vf, VirtualClock } from "./nic.ts";
 
 /** include/uapi/asm-generic/errno-base.h, errno.h, and ENOTSUPP. */
@@ -61,6 +62,8 @@ export class DoubleKernel {
   readonly #namespaces = new Map<number, Namespace>();
   readonly #sysfs: SysfsTree;
   #nextIndex = 100;
+  /** RDMA devices, in exclusive mode; absent: shared mode, none. */
+  rdma: RdmaNode | undefined;
   /** Called before a link is moved: what a pod does at that moment. */
   onMove: (from: Namespace) => void = () => {};
 
@@ -145,13 +148,23 @@ export class DoubleKernel {
     try {
       const isDump = (request.flags & NLM_F_DUMP) === NLM_F_DUMP && (protocol !== 0 || isGet(request.type));
       if (protocol === NETLINK_GENERIC) throw new Errno("ENOENT"); // an old kernel: no ethtool family
-      const bodies = protocol === 0 ? this.#route(ns, request, isDump) : rdma(request);
+      const bodies = protocol === 0 ? this.#route(ns, request, isDump) : this.#askRdma(ns, request);
       if (isDump) return [...bodies.map((b) => reply(request, b.type, b.body)), reply(request, NLMSG_DONE, ok())];
       if (bodies.length > 0) return bodies.map((b) => reply(request, b.type, b.body));
       return [acknowledge(request, 0)];
     } catch (error) {
       if (!(error instanceof Errno)) throw error;
       return [acknowledge(request, NUMBERS[error.code]!)];
+    }
+  }
+
+  #askRdma(ns: Namespace, request: Reply): { type: number; body: Buffer }[] {
+    const { type } = request;
+    if (!this.rdma) return rdma(request);
+    try {
+      return this.rdma.answer(ns.inode, request).map((body) => ({ type, body }));
+    } catch (error) {
+      throw new Errno((error as { code: keyof typeof NUMBERS }).code);
     }
   }
 
