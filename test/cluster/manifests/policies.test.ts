@@ -237,6 +237,9 @@ t.test("an agent's token of a node that may not lead reaches its own node's addr
   const body = tokenRequest({ boundObjectRef: await nodeRef(MINE), expirationSeconds: 86_400 });
   const asked = await api.raw.request("POST", `${SYSTEM}/serviceaccounts/railnet-node/token`, { body, token: agents[MINE] }); // biome-ignore format: one line
   t.equal(asked.status, 201, "and keeps the kubeconfig of its node");
+  const settings = (metadata: object) => api.raw.request("PATCH", `${SYSTEM}/configmaps/railnet-config`, { body: { metadata }, contentType: "application/merge-patch+json", token: agents[MINE] }); // biome-ignore format: one line
+  t.equal((await settings({ annotations: { "railnet.io/healing": "2026-01-01T00:00:00Z node-a: why" } })).status, 200);
+  t.equal((await settings({ labels: { a: "b" } })).status, 403, "nothing else is said by a node");
 });
 
 t.test("an agent of a node that may lead frees, records and says whether Whereabouts is there", async (t) => {
