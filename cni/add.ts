@@ -8,7 +8,15 @@ import { noteOrigin } from "./attachment/home.ts";
 import { refuseHostUse } from "./attachment/host-use.ts";
 import { Journal } from "./attachment/journal.ts";
 import { configurePf, type Snapshot, snapshot } from "./attachment/pf.ts";
-import { checkNameFree, configureInPod, moveIntoPod, openTarget, type Pod, prepareForIpam } from "./attachment/pod.ts";
+import {
+  checkNameFree,
+  configureInPod,
+  isProbed,
+  moveIntoPod,
+  openTarget,
+  type Pod,
+  prepareForIpam,
+} from "./attachment/pod.ts";
 import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
 import type { Attachment, LinkAtAdd } from "./attachment/record.ts";
 import { type AttachConfig, ignoredKeys, readConfig, withOwnKeys } from "./config.ts";
@@ -112,13 +120,14 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
   note({ phase: "attached", addresses, ...movedAs(link, record) });
   undo.move();
   host.step("add-committed");
-  if (!reserving || !isAnnounced(link, config)) announceAfterwards(pod.netns, call.ifname, addresses, host);
+  const isSaid = reserving && isAnnounced(link, isProbed(config, addresses));
+  if (!isSaid) announceAfterwards(pod.netns, call.ifname, addresses, host);
   return result;
 }
 
 /** With carrier the kernel has told the neighbours when the link came up; a probe and foreign IPAM bring it up before its addresses. */
-const isAnnounced = (link: Link | undefined, { duplicateAddressProbe }: AttachConfig): boolean =>
-  link === undefined || (link.carrier && !duplicateAddressProbe);
+const isAnnounced = (link: Link | undefined, isProbed: boolean): boolean =>
+  link === undefined || (link.carrier && !isProbed);
 
 /** MAC and MTU for the result; of a VF without a link, what the PF will give it. */
 function shown({ config, was: { original } }: Plan, link: Link | undefined): { mac?: string; mtu?: number } {

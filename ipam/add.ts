@@ -32,7 +32,7 @@ export async function add(call: Call, host: IpamHost): Promise<Result> {
   const ranges = config.slices ? await sliced(config, store, host).catch(rethrow) : config.ranges;
   const ips = await claimer.claimAll(ranges, wish(config, leftover)).catch(rethrow);
   host.signal.throwIfAborted();
-  const result = toResult(config, ips);
+  const result = toResult(config, ips, claimer.suspect);
   claimer.hold();
   undo.move();
   host.step("ipam-add-held");

@@ -1,12 +1,12 @@
 import { CniError, CODE } from "../cni/protocol/error.ts";
-import { toNumber, toText } from "./address.ts";
+import { findSpan, inSpan, toNumber, toText } from "./address.ts";
 import { AddressSet } from "./address-set.ts";
 import { candidates, hashedStart, type IsTaken, type Order } from "./allocate.ts";
 import { contentionOf } from "./contention.ts";
 import { ExhaustedError } from "./exhausted.ts";
 import type { PoolRange } from "./pool-range.ts";
 import { cidrOf, type Range } from "./range.ts";
-import type { Holder, Owner, Pool, Store, Taken } from "./store/store.ts";
+import type { Claim, Holder, Owner, Pool, Store, Taken } from "./store/store.ts";
 
 /** What a caller wants besides "any address". All canonical. */
 export interface Preference {
@@ -26,6 +26,8 @@ export interface AllocatorOptions {
   readonly signal?: AbortSignal;
   /** Before the store is asked: from here on the address may be the owner's, whatever happens. */
   readonly beforeClaim?: (pool: Pool, ip: string) => void;
+  /** Told of an address that was in quarantine: its user must ask the rail for it first. Absent: such are never taken. */
+  readonly onQuarantined?: (ip: string) => void;
   /** {@link Claim.isOver} */
   readonly isOver?: (holder: Owner) => boolean;
   /** @param holder who has it; undefined: it is the owner's now. */
@@ -77,7 +79,10 @@ export class Allocator {
       const kept = { pool: taken.pool ?? pool, range };
       const ip = await this.#claimAny(kept, owner, firstOf(wish, owner, taken, known), taken, known);
       if (ip) return ip;
-      if (isFull && this.#isSeen(source, wish, known, look)) throw new ExhaustedError(range);
+      if (!isFull) continue;
+      const last = await this.#claimLast(kept, owner, taken, known);
+      if (last) return last;
+      if (this.#isSeen(source, wish, known, look)) throw new ExhaustedError(range);
     }
     throw busy(source);
   }
@@ -141,15 +146,32 @@ export class Allocator {
     return undefined;
   }
 
+  /** What is in quarantine, when nothing else is left. */
+  async #claimLast({ pool, range }: PoolRange, owner: Owner, { quarantined = [] }: Taken, { barred }: Known) {
+    const { onQuarantined } = this.#options;
+    if (!onQuarantined) return undefined;
+    for (const ip of quarantined) {
+      const address = toNumber(ip);
+      if (!inSpan(address, range) || findSpan(range.excluded, address) || barred.has(address)) continue;
+      if (!(await this.#try(pool, ip, owner, { onQuarantined: () => onQuarantined(ip) }))) return ip;
+    }
+    return undefined;
+  }
+
   /** @returns the holder when it is somebody else's. */
-  async #try(pool: Pool, ip: string, owner: Owner): Promise<Holder | undefined> {
+  async #try(
+    pool: Pool,
+    ip: string,
+    owner: Owner,
+    more: Pick<Claim, "onQuarantined"> = {},
+  ): Promise<Holder | undefined> {
     const { beforeClaim, afterClaim, isOver, signal } = this.#options;
     const address = toNumber(ip);
     const { busy } = contentionOf(this.#store, pool);
     busy.add(address);
     try {
       beforeClaim?.(pool, ip);
-      const holder = await this.#store.claim({ pool, ip, owner, ...(isOver && { isOver }) }, signal);
+      const holder = await this.#store.claim({ pool, ip, owner, ...(isOver && { isOver }), ...more }, signal);
       afterClaim?.(pool, ip, holder);
       return holder;
     } finally {

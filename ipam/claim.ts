@@ -34,6 +34,8 @@ export class Claimer {
   #isWritten = false;
   /** A claim was begun, and its answer has not come. */
   #isOpen = false;
+  /** Addresses that came out of quarantine: somebody may still use them. */
+  readonly suspect = new Set<string>();
   readonly #allocator: Allocator;
   readonly #journal: ClaimJournal;
   readonly #host: IpamHost;
@@ -47,6 +49,7 @@ export class Claimer {
       beforeClaim: (pool, ip) => this.#note(pool, ip),
       afterClaim: (_pool, _ip, holder) => this.#settle(holder),
       isOver: (holder) => this.#isOver(holder),
+      onQuarantined: (ip) => this.suspect.add(ip),
     });
   }
 

@@ -144,7 +144,7 @@ export async function configureInPod(
   const hasV6 = addresses.ips.some((ip) => isIPv6(ip.address));
   inNetns(netns, () => writeSysctls(config, call.ifname, hasV6));
   const up = setLink(link.index, { up: true }, `set ${call.ifname} up`);
-  if (config.duplicateAddressProbe) {
+  if (isProbed(config, addresses)) {
     await patiently(() => pod.request(up), host);
     await refuseDuplicates(netns, link, addresses);
   }
@@ -156,6 +156,10 @@ export async function configureInPod(
   const afterUp = [...routeMessages(link.index, addresses, config), getLink({ index: link.index })];
   return parseLink((await whenUp(pod, [...addressMessages(link, addresses), up], afterUp, host)).at(-1)!);
 }
+
+/** Whether the rail is asked before an address is used: the configuration wants it, or the address was in quarantine. */
+export const isProbed = ({ duplicateAddressProbe }: AttachConfig, { ips }: Result): boolean =>
+  duplicateAddressProbe || ips.some(({ probe }) => probe);
 
 /**
  * All in one go. A VF in reset refuses to come up (iavf: EBUSY), and then the kernel refuses routes too: those follow once it

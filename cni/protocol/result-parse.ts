@@ -21,7 +21,10 @@ const readInterface = record<Interface>({
   pciID: text,
 });
 
-const readIp = record<IpConfig>({ address: required(cidr), gateway: ip, interface: natural });
+/** Only our own IPAM plugin says it. */
+const isTrue: Read<boolean> = (value) => (value === true ? true : undefined);
+
+const readIp = record<IpConfig>({ address: required(cidr), gateway: ip, interface: natural, probe: isTrue });
 
 /** Table and scope 0 mean something; the other zeros mean "not set", as in libcni. */
 const readRoute = record<Route>({

@@ -16,6 +16,8 @@ export interface IpConfig {
   readonly gateway?: string;
   /** Index into the interfaces of the same result. */
   readonly interface?: number;
+  /** Our IPAM's own word to our attach plugin, in no specification: the rail is to be asked whether somebody has it. */
+  readonly probe?: boolean;
 }
 export interface Route {
   readonly dst: string;
@@ -57,7 +59,7 @@ export function mergeResult(
   const index = before.interfaces.length;
   return {
     interfaces: [...before.interfaces, ours],
-    ips: [...before.ips, ...added.ips.map((ip) => ({ ...ip, interface: index }))],
+    ips: [...before.ips, ...added.ips.map(({ probe: _, ...ip }) => ({ ...ip, interface: index }))],
     routes: [...before.routes, ...added.routes],
     dns: [dns, added.dns].find((d) => d && Object.keys(d).length > 0) ?? before.dns,
   };

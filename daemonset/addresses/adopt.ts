@@ -13,6 +13,7 @@ import {
   type Reservation,
   toReservation,
 } from "../../ipam/whereabouts/objects.ts";
+import { isNobody } from "../../ipam/whereabouts/quarantine.ts";
 import type { Context } from "./context.ts";
 import { isPodref, readPod, uidOf } from "./evidence.ts";
 import { inParallel } from "./parallel.ts";
@@ -112,7 +113,7 @@ async function reserveAll(
   const pods = new PodOwners(context, signal);
   await inParallel(Object.entries(allocations ?? {}), async ([key, record]) => {
     const ip = place.ipOf(key);
-    if (ip === undefined || checked.get(key) === record.id) return;
+    if (ip === undefined || checked.get(key) === record.id || isNobody(record.podref)) return;
     const isDone = await reserve({ pool: place.pool, ip, record }, pods, context, signal).catch(unlessRefused(ip, context)); // biome-ignore format: one line
     if (isDone) checked.set(key, record.id);
     else conflicts++;

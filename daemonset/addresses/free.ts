@@ -2,6 +2,7 @@ import { ApiError, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
 import type { Claim } from "../../ipam/store/store.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import type { Reservation } from "../../ipam/whereabouts/objects.ts";
+import { toQuarantine } from "../../ipam/whereabouts/quarantine.ts";
 import { dateOf } from "../clock.ts";
 import type { Context } from "./context.ts";
 import type { GcPlan } from "./plan-gc.ts";
@@ -20,6 +21,32 @@ export async function free(due: GcPlan["due"][number], context: Context, signal:
     ? await release(claim, due.reserved, context, signal)
     : await remove(due.reserved, context, signal);
   if (isFreed) tell(due, context);
+}
+
+/**
+ * Puts an address into quarantine: its pod is gone, and nothing proves that its sandbox is. Beside a live Whereabouts,
+ * which knows no such thing, it is freed.
+ *
+ * @throws {ApiError | StoreError}
+ */
+export async function quarantine(due: GcPlan["due"][number], context: Context, signal: AbortSignal): Promise<void> {
+  if (context.mode() === "coexist") return free(due, context, signal);
+  const { cluster } = context;
+  const { metadata, quarantinedMs = Date.now() } = due.reserved;
+  try {
+    await cluster.mergePatch(RESERVATIONS, metadata.name, toQuarantine(metadata, quarantinedMs), { signal });
+  } catch (error) {
+    if (error instanceof ApiError && [404, 409, 422].includes(error.status)) return;
+    throw error;
+  }
+  tell(due, context);
+}
+
+/** Ends the quarantine of addresses that nobody took and whose time is over. @throws {ApiError} */
+export async function endQuarantine(reserved: Reserved, context: Context, signal: AbortSignal): Promise<void> {
+  const { pool, metadata } = reserved;
+  if (await remove(reserved, context, signal))
+    context.log.info({ reservation: metadata.name, pool }, "quarantine is over: address free");
 }
 
 /** Counts, keeps and logs what was seen, and when. */

@@ -1,6 +1,7 @@
+import { QUARANTINE_MS } from "../../ipam/whereabouts/quarantine.ts";
 import type { Context } from "./context.ts";
 import { isPodref, type Pod, podIsOver, readPod } from "./evidence.ts";
-import { free } from "./free.ts";
+import { endQuarantine, free, quarantine } from "./free.ts";
 import { GoneNodes, type NodeMemory } from "./gone-nodes.ts";
 import { inParallel } from "./parallel.ts";
 import { type Finding, planGc, type Suspicions } from "./plan-gc.ts";
@@ -15,6 +16,9 @@ const MAX_ASKED = 200;
  * rails it has.
  */
 const MAX_LEFT = 40_000;
+
+/** A quarantine is an hour: so many times the grace. */
+const QUARANTINE_GRACES = QUARANTINE_MS / 60_000;
 
 /** Looks between two at the leases of nodes that are gone: nobody waits for that. */
 const LEASE_LOOKS = 10;
@@ -47,13 +51,16 @@ export class LeaderGc {
     const holders = new Set<string>();
     const left: Reserved[] = [];
     const unknown: Reserved[] = [];
+    const over: Reserved[] = [];
     for (const one of all) {
       holders.add(one.node);
+      if (this.#isOver(one)) over.push(one);
       if (!isPodref(one.podref) || one.isEnding) continue;
       if (!one.node) unknown.push(one);
       else if (this.#nodes.mayHaveLeft(one)) left.push(one);
     }
     await this.#free(left, unknown, signal);
+    await this.#endQuarantines(over, signal);
     if (this.#looks++ % LEASE_LOOKS === 0) await this.#nodes.endLeases((node) => holders.has(node), signal);
   }
 
@@ -66,7 +73,17 @@ export class LeaderGc {
     const time = { nowMs: performance.now(), graceMs: this.#graceMs };
     const { suspicions, due } = planGc(this.#suspicions, findings, { ...time, unseen });
     this.#suspicions = suspicions;
-    await inParallel(due, (one) => free(one, this.#context, signal));
+    await inParallel(due, (one) => (one.isUnproven ? quarantine : free)(one, this.#context, signal));
+  }
+
+  async #endQuarantines(over: readonly Reserved[], signal: AbortSignal): Promise<void> {
+    await inParallel(over, (one) => endQuarantine(one, this.#context, signal));
+  }
+
+  /** Of one in quarantine that nobody has. */
+  #isOver({ podref, quarantinedMs }: Reserved): boolean {
+    if (quarantinedMs === undefined || isPodref(podref)) return false;
+    return Date.now() - quarantinedMs >= Math.min(QUARANTINE_MS, QUARANTINE_GRACES * this.#graceMs);
   }
 
   /** Those under suspicion first, then the others in turn. */
@@ -97,8 +114,8 @@ export class LeaderGc {
         return;
       }
       const evidence = podIsOver(pod, podUid);
-      const why = evidence && (await whyLeft(reserved));
-      if (why) findings.push({ reserved, evidence: `${why}; ${evidence}` });
+      const left = evidence && (await whyLeft(reserved));
+      if (left) findings.push({ reserved, evidence: `${left.why}; ${evidence}`, isUnproven: !left.isProven });
     });
     return findings;
   }

@@ -17,6 +17,13 @@ export interface NodeMemory {
   readonly bornMs?: number;
 }
 
+/** Why a node looks after an address no more. */
+export interface Left {
+  readonly why: string;
+  /** An operator says that nothing of the node runs. Silence alone is no proof: it may be cut off. */
+  readonly isProven: boolean;
+}
+
 /**
  * Nodes that nothing of runs any more, and what tells so. A node of the same name that was made anew (a machine that was
  * imaged again) has nothing of the one before; until it has an agent nobody else looks after what that one left.
@@ -54,7 +61,7 @@ export class GoneNodes {
   }
 
   /** @returns asks about each node once. A quorum read: what is remembered of the nodes may lag. */
-  inquiry(signal: AbortSignal): (reserved: Reserved) => Promise<string | undefined> {
+  inquiry(signal: AbortSignal): (reserved: Reserved) => Promise<Left | undefined> {
     const nodes = new Map<string, Promise<Node | undefined>>();
     return async (reserved) => {
       const { node: name } = reserved;
@@ -62,8 +69,10 @@ export class GoneNodes {
       nodes.set(name, asked);
       const node = await asked;
       const why = whyLeft(reserved, node);
-      if (!why || (node && nodeState(node) === "gone")) return why;
-      return this.#silent.has(name) ? `${why}, and its agent was not heard of for ${this.#silentMs / 1000} s` : undefined; // biome-ignore format: one line
+      if (!why) return undefined;
+      if (node && nodeState(node) === "gone") return { why, isProven: true };
+      if (!this.#silent.has(name)) return undefined;
+      return { why: `${why}, and its agent was not heard of for ${this.#silentMs / 1000} s`, isProven: false };
     };
   }
 

@@ -1,7 +1,9 @@
 import { ApiError, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
-import type { Claim, Owner } from "../../ipam/store/store.ts";
+import { handOver } from "../../ipam/store/kubernetes/reservations.ts";
+import type { Claim } from "../../ipam/store/store.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import { ownerOfReservation, type Reservation, toReservation } from "../../ipam/whereabouts/objects.ts";
+import { isQuarantined } from "../../ipam/whereabouts/quarantine.ts";
 import type { Context } from "./context.ts";
 import { healing } from "./plan-heal.ts";
 
@@ -22,7 +24,12 @@ export async function heal(
   signal: AbortSignal,
 ): Promise<void> {
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-    const holder = await holderOf(claim, context, signal);
+    const found = await reservationOf(claim, context, signal);
+    if (found && isQuarantined(found)) {
+      if (await takeBack(claim, found, context, signal)) return;
+      continue;
+    }
+    const holder = found && ownerOfReservation(found);
     const verdict = healing(claim, holder);
     if (verdict === "duplicate")
       return context.disputes.say({ ...claim, pool: claim.pool.name, user: claim.owner, holder: holder! });
@@ -33,9 +40,19 @@ export async function heal(
   }
 }
 
-async function holderOf({ pool, ip }: Claim, { cluster }: Context, signal: AbortSignal): Promise<Owner | undefined> {
-  const found = await cluster.get<Reservation>(RESERVATIONS, reservationName(pool.network, ip), { signal });
-  return found && ownerOfReservation(found);
+const reservationOf = ({ pool, ip }: Claim, { cluster }: Context, signal: AbortSignal) =>
+  cluster.get<Reservation>(RESERVATIONS, reservationName(pool.network, ip), { signal });
+
+/** The node was not heard of for long, and lives after all. @returns false when somebody was faster. */
+async function takeBack(claim: Claim, found: Reservation, context: Context, signal: AbortSignal): Promise<boolean> {
+  try {
+    await context.cluster.patch(RESERVATIONS, found.metadata.name, handOver(found, claim), { signal });
+  } catch (error) {
+    if (error instanceof ApiError && [404, 409, 422].includes(error.status)) return false;
+    throw error;
+  }
+  tell(claim, context);
+  return true;
 }
 
 /** @returns false when it is not there: somebody was faster, or nobody needs it any more. */

@@ -4,6 +4,8 @@ import type { Reserved } from "./reserved.ts";
 export interface Finding {
   readonly reserved: Reserved;
   readonly evidence: string;
+  /** Nothing proves that its sandbox is over: the address goes into quarantine. */
+  readonly isUnproven?: boolean;
 }
 
 /** When a reservation first looked abandoned, in this state of it. */
@@ -35,13 +37,14 @@ export function planGc(
 ): GcPlan {
   const suspicions = new Map([...before].filter(([name]) => unseen.has(name)));
   const due: (Finding & { sinceMs: number })[] = [];
-  for (const { reserved, evidence } of findings) {
+  for (const finding of findings) {
+    const { reserved } = finding;
     const { name, uid, resourceVersion } = reserved.metadata;
     const first = before.get(name);
     const isUnchanged = first?.uid === uid && first.resourceVersion === resourceVersion;
     const sinceMs = first && isUnchanged ? first.sinceMs : nowMs;
     suspicions.set(name, { uid, resourceVersion, sinceMs });
-    if (isUnchanged && nowMs - sinceMs >= graceMs) due.push({ reserved, evidence, sinceMs });
+    if (isUnchanged && nowMs - sinceMs >= graceMs) due.push({ ...finding, sinceMs });
   }
   return { suspicions, due };
 }

@@ -1,6 +1,8 @@
 import type { KubeObject } from "../../ipam/kubernetes/cluster.ts";
 import { LABEL, type Reservation, textOf } from "../../ipam/whereabouts/objects.ts";
 
+import { quarantinedMs } from "../../ipam/whereabouts/quarantine.ts";
+
 /** What is remembered of one reservation. Short: the leader holds all of a cluster, 100,000 and more. */
 export interface Reserved extends KubeObject {
   readonly metadata: {
@@ -12,6 +14,8 @@ export interface Reserved extends KubeObject {
   };
   /** It is deleted, and a finalizer of somebody's holds it: nothing is left to do, and nothing to count on. */
   readonly isEnding?: true;
+  /** When its address came into quarantine; it may have an owner again. */
+  readonly quarantinedMs?: number;
   readonly podref: string;
   readonly ifname: string;
   readonly containerId: string;
@@ -35,6 +39,7 @@ export function compactor(): (reservation: Reservation) => Reserved {
   };
   return ({ metadata, spec }) => {
     const { name, namespace, uid = "", resourceVersion = "", labels, creationTimestamp, deletionTimestamp } = metadata;
+    const sinceMs = quarantinedMs(metadata);
     const createdMs = Date.parse(creationTimestamp ?? "");
     return {
       ...(deletionTimestamp !== undefined && { isEnding: true as const }),
@@ -47,6 +52,7 @@ export function compactor(): (reservation: Reservation) => Reserved {
       pool: shared(textOf(metadata, LABEL.pool)),
       network: shared(labels?.[LABEL.network]),
       ...(!Number.isNaN(createdMs) && { createdMs }),
+      ...(sinceMs !== undefined && { quarantinedMs: sinceMs }),
     };
   };
 }

@@ -1,3 +1,4 @@
+import { isNobody } from "../../ipam/whereabouts/quarantine.ts";
 import { PodOwners, reserve } from "./adopt.ts";
 import type { Context } from "./context.ts";
 import { isPodref, podIsOver, readPod } from "./evidence.ts";
@@ -39,6 +40,7 @@ export class UnbackedRecords {
     await inParallel(this.#toAsk(records), async ({ key, from }) => {
       const record = from!;
       const ip = ipOf(key);
+      if (isNobody(record.podref)) return void over.add(key);
       const isMark = !isPodref(record.podref);
       const pod = isMark ? undefined : await readPod(cluster, record.podref, signal);
       if (!isMark && podIsOver(pod, "")) over.add(key);

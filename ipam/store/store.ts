@@ -45,6 +45,8 @@ export interface Claim {
    * is one of the same pod, by UID, its address goes over to this claim. Default: nothing is known.
    */
   readonly isOver?: (holder: Owner) => boolean;
+  /** The claim takes an address that is in quarantine, too; called when it got such a one: its user must ask the rail first. */
+  readonly onQuarantined?: () => void;
   /** A living sandbox has the address already: what is missing is put back, also while nobody may claim. */
   readonly isHeld?: boolean;
   /** Of a release: its ADD did not finish, so an earlier sandbox that still has the record is of this pod and node. */
@@ -71,6 +73,8 @@ export interface Taken {
   run?(address: bigint): Span | undefined;
   /** The canonical addresses that an interface (podref and ifname) holds in this pool, by whichever sandbox, of whichever pod of that name, in order. */
   of(podref: string, ifname: string): readonly string[];
+  /** Canonical addresses that are in quarantine, the oldest first: taken, but for a claim that says `onQuarantined`. */
+  readonly quarantined?: readonly string[];
   /**
    * The pool as it is kept, for claims and journal: in one where reservations decide, a claim is one, though its own
    * configuration says `enable_overlapping_ranges: false`. Absent: as asked.

@@ -6,11 +6,17 @@ import type { IpamConfig } from "./config.ts";
  * its family; then the fixed ones; routes and DNS as they are configured. No interfaces.
  *
  * @param ips canonical, in the order of `config.ranges`.
+ * @param suspect of these: somebody may use them, so the attach plugin is told to ask the rail first.
  */
-export function toResult({ ranges, gateway, fixed, routes, dns }: IpamConfig, ips: readonly string[]): Result {
+export function toResult(
+  { ranges, gateway, fixed, routes, dns }: IpamConfig,
+  ips: readonly string[],
+  suspect: ReadonlySet<string> = new Set(),
+): Result {
   const given = ips.map((ip, i) => ({
     address: `${ip}/${ranges[i]!.range.prefixBits}`,
     ...(gateway && { gateway }),
+    ...(suspect.has(ip) && { probe: true }),
   }));
   return { interfaces: [], ips: [...given, ...fixed], routes, dns };
 }

@@ -12,6 +12,7 @@ import {
   type Reservation,
   textOf,
 } from "../../whereabouts/objects.ts";
+import { isQuarantined, quarantinedMs } from "../../whereabouts/quarantine.ts";
 import { addressOf, baseOf, isCanonicalKey, keyOf } from "../../whereabouts/record-keys.ts";
 import { interfaceKey } from "../memory.ts";
 import type { Owner, Pool, Taken } from "../store.ts";
@@ -32,6 +33,8 @@ export class PoolView {
   /** Keys that are not written as Whereabouts writes them (`007`), by their address. */
   #oddKeys = new Map<bigint, string>();
   #reserved = new Map<string, Interface | undefined>();
+  /** When the addresses in quarantine came there, as the last look at the reservations showed it. */
+  #quarantined = new Map<string, number>();
   #taken = new AddressSet();
   /** Addresses by interface: what this pool gave to it. More than one where pods of one name are not all gone. */
   #own = new Map<string, Set<bigint>>();
@@ -69,6 +72,7 @@ export class PoolView {
     this.#reserved = new Map();
     this.#own = new Map();
     for (const [address, record] of this.#records) this.#give(keyOfRecord(record), address);
+    this.#quarantined = new Map();
     for (const [ip, owner] of this.#within(reservations)) this.add(ip, owner);
   }
 
@@ -76,6 +80,7 @@ export class PoolView {
     for (const { metadata, spec } of reservations) {
       const ip = ipOfReservation(this.pool.network, metadata.name);
       if (ip === undefined || !isInNetwork(ip, this.pool.cidr)) continue;
+      if (isQuarantined({ metadata, spec })) this.#quarantined.set(ip, quarantinedMs(metadata)!);
       const isThisPools = textOf(metadata, LABEL.pool) === this.pool.name;
       yield [ip, isThisPools ? { podref: spec.podref, ifname: spec.ifname ?? "" } : undefined];
     }
@@ -144,6 +149,7 @@ export class PoolView {
   taken(order: Taken["order"]): Taken {
     return {
       order,
+      quarantined: [...this.#quarantined].sort(([, a], [, b]) => a - b).map(([ip]) => ip),
       has: (address) => this.#taken.has(address),
       run: (address) => this.#taken.run(address),
       of: (podref, ifname) =>

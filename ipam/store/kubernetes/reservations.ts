@@ -9,6 +9,13 @@ import {
   textOf,
   toReservation,
 } from "../../whereabouts/objects.ts";
+import {
+  isQuarantined,
+  QUARANTINE_MS,
+  QUARANTINED,
+  quarantinedMs,
+  toQuarantine,
+} from "../../whereabouts/quarantine.ts";
 import { isSameInterface, takesOver } from "../holding.ts";
 import { isSandbox } from "../memory.ts";
 import { type Claim, type Owner, type Pool, type Released, type Sandbox, StoreError } from "../store.ts";
@@ -62,9 +69,12 @@ export class Reservations {
       if (!found) continue; // given back meanwhile, or an unclear answer meant no
       const from = holderFor(found, claim);
       if (found.metadata.deletionTimestamp) return heldBy(found); // a finalizer holds it: it goes under whoever takes it over
-      if (!isOfClaim(found, claim) || !takesOver(from, claim)) return heldBy(found);
-      if (found.spec.containerid === claim.owner.containerId) return {};
-      if (await this.#handOver(found, claim, signal)) return { from };
+      const isFree = claim.onQuarantined !== undefined && isQuarantined(found);
+      if (!isFree && (!isOfClaim(found, claim) || !takesOver(from, claim))) return heldBy(found);
+      if (!isFree && found.spec.containerid === claim.owner.containerId) return {};
+      if (!(await this.#handOver(found, claim, signal))) continue;
+      if (quarantinedMs(found.metadata) !== undefined) claim.onQuarantined?.();
+      return { from };
     }
     throw new StoreError("unclear", `cannot claim ${claim.ip}: ${MAX_TRIES} tries did not tell who has it; try again`);
   }
@@ -124,7 +134,13 @@ export class Reservations {
     const [key, text] = pool === undefined ? [LABEL.network, network] : [LABEL.pool, pool];
     const labelSelector = `${key}=${labelValue(text)}`;
     const keep = ({ metadata, ...rest }: KubeObject): Reservation => ({
-      metadata: { name: metadata.name, labels: { [LABEL.pool]: textOf(metadata, LABEL.pool) ?? "" } },
+      metadata: {
+        name: metadata.name,
+        labels: { [LABEL.pool]: textOf(metadata, LABEL.pool) ?? "" },
+        ...(metadata.annotations?.[QUARANTINED] && {
+          annotations: { [QUARANTINED]: metadata.annotations[QUARANTINED] },
+        }),
+      },
       spec: (rest as Reservation).spec,
     });
     const selection = { signal, keep, ...(isLabelled && { labelSelector }) };
@@ -190,20 +206,8 @@ export class Reservations {
 
   /** @returns false when it is not as it was found, or when nobody knows: look. */
   async #handOver(found: Reservation, claim: Claim, signal?: AbortSignal): Promise<boolean> {
-    const { metadata, spec } = toReservation(claim);
-    const patch: JsonPatch = [
-      { op: "test", path: "/metadata/resourceVersion", value: found.metadata.resourceVersion },
-      { op: "test", path: "/metadata/uid", value: found.metadata.uid },
-      { op: "add", path: "/metadata/labels", value: { ...foreign(found.metadata.labels), ...metadata.labels } },
-      {
-        op: "add",
-        path: "/metadata/annotations",
-        value: { ...foreign(found.metadata.annotations), ...metadata.annotations },
-      },
-      { op: "add", path: "/spec", value: spec },
-    ];
     try {
-      await this.#cluster.patch(RESERVATIONS, metadata.name, patch, { signal });
+      await this.#cluster.patch(RESERVATIONS, found.metadata.name, handOver(found, claim), { signal });
     } catch (error) {
       if (isOutdated(error) || isUnclear(error) || isGone(error)) return false;
       throw error;
@@ -213,12 +217,20 @@ export class Reservations {
   }
 
   /** Only as it was found: a new sandbox of the interface may just take it over. @returns as #create(). */
-  async #delete({ metadata: { name, uid, resourceVersion } }: Reservation, signal?: AbortSignal): Promise<boolean> {
+  async #delete(found: Reservation, signal?: AbortSignal): Promise<boolean> {
+    const { name, uid, resourceVersion } = found.metadata;
+    const nowMs = Date.now();
     try {
       const asFound = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
-      await this.#cluster.delete(RESERVATIONS, name, asFound, { signal });
+      // What came from the quarantine goes back there: perhaps because somebody answered for it.
+      const sinceMs = quarantinedMs(found.metadata);
+      if (sinceMs !== undefined && nowMs - sinceMs < QUARANTINE_MS)
+        await this.#cluster.mergePatch(RESERVATIONS, name, toQuarantine(found.metadata, sinceMs, { keepsNode: true }), {
+          signal,
+        });
+      else await this.#cluster.delete(RESERVATIONS, name, asFound, { signal });
     } catch (error) {
-      if (isOutdated(error) || isUnclear(error)) return false;
+      if (isOutdated(error) || isUnclear(error) || isGone(error)) return false;
       throw error;
     }
     this.#step("store-reservation-deleted");
@@ -229,6 +241,20 @@ export class Reservations {
 /** A create was sent and never answered, and then the look failed: it may still arrive. */
 const unanswered = ({ ip }: Claim, cause: unknown): StoreError =>
   new StoreError("unclear", `cannot claim ${ip}: ${(cause as Error).message}`, { cause });
+
+/** A reservation becomes a claim's, if it is still as it was found. That it was in quarantine stays known. */
+export function handOver(found: Reservation, claim: Claim): JsonPatch {
+  const { metadata, spec } = toReservation(claim);
+  const since = found.metadata.annotations?.[QUARANTINED];
+  const annotations = { ...foreign(found.metadata.annotations), ...(since && { [QUARANTINED]: since }) };
+  return [
+    { op: "test", path: "/metadata/resourceVersion", value: found.metadata.resourceVersion },
+    { op: "test", path: "/metadata/uid", value: found.metadata.uid },
+    { op: "add", path: "/metadata/labels", value: { ...foreign(found.metadata.labels), ...metadata.labels } },
+    { op: "add", path: "/metadata/annotations", value: { ...annotations, ...metadata.annotations } },
+    { op: "add", path: "/spec", value: spec },
+  ];
+}
 
 /** Keys that are not ours: they stay when an address changes its owner. */
 const foreign = (keys: Readonly<Record<string, string>> = {}): Record<string, string> =>

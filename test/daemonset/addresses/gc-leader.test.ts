@@ -15,6 +15,7 @@ const { signal } = new AbortController();
 function worldOf(...there: readonly string[]) {
   const objects = new Map<string, object>(there.map((name) => [name, {}]));
   const deleted: string[] = [];
+  const quarantined: object[] = [];
   const asked: string[] = [];
   const cluster = {
     get: async ({ plural }: Resource, name: string) => {
@@ -27,6 +28,10 @@ function worldOf(...there: readonly string[]) {
         key.startsWith(`${plural}/`) ? [{ metadata: { name: key.slice(plural.length + 1), uid: "u", resourceVersion: "1" } }] : [],
       ), // biome-ignore format: one expression
     }),
+    mergePatch: async (_: Resource, name: string, patch: object) => {
+      quarantined.push(patch);
+      deleted.push(name);
+    },
     delete: async (_: Resource, name: string) => {
       deleted.push(name);
       objects.delete(`leases/${name}`);
@@ -42,7 +47,7 @@ function worldOf(...there: readonly string[]) {
     return found && { state: "ready", ...(bornMs !== undefined && { bornMs }) };
   };
   const gc = new LeaderGc(context as unknown as Context, memory, GRACE_MS);
-  return { objects, deleted, asked, look: (all = [reservation]) => gc.look(all, signal) };
+  return { objects, deleted, quarantined, asked, look: (all = [reservation]) => gc.look(all, signal) };
 }
 
 const reservation = {
@@ -66,6 +71,29 @@ t.test("LeaderGc frees what a node left that is gone, with its agent and the pod
   t.same(deleted, [], "not at the first look");
   await looks(look);
   t.equal(deleted[0], "10.0.0.1");
+});
+
+t.test(
+  "LeaderGc puts into quarantine what a silent node left, and frees what is left of one that is out of service",
+  async (t) => {
+    const silent = worldOf();
+    await looks(silent.look, 4);
+    t.match(silent.quarantined[0], { metadata: { resourceVersion: "7" }, spec: { podref: "quarantined" } });
+    const tainted = worldOf();
+    tainted.objects.set("nodes/node-a", { spec: { taints: [{ key: "node.kubernetes.io/out-of-service" }] } });
+    await looks(() => tainted.look([{ ...reservation, node: "node-a" }]), 4);
+    t.same(tainted.quarantined, []);
+  },
+);
+
+t.test("LeaderGc ends a quarantine after its time, when nobody took the address", async (t) => {
+  const since = (ms: number) => ({ ...reservation, node: "", podref: "quarantined", quarantinedMs: Date.now() - ms });
+  const { look, deleted } = worldOf();
+  await look([since(0)]);
+  await look([{ ...since(60 * GRACE_MS), podref: "default/p", node: "node-b" }]);
+  t.same(deleted, []);
+  await look([since(60 * GRACE_MS)]);
+  t.same(deleted, ["10.0.0.1"]);
 });
 
 t.test("LeaderGc frees nothing of a pod that is there, whatever is known of its node", async (t) => {
