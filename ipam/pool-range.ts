@@ -8,16 +8,18 @@ export interface PoolRange {
 }
 
 /**
- * The order in which the ranges of one interface take their addresses, as indices: ranges may overlap, and what a narrow
- * one needs must not go to a wide one that has others. Equal ones stay in the order of the configuration.
+ * The order in which the ranges of one interface take their addresses, as indices: that of the configuration, but where
+ * ranges overlap the narrow ones come first, for what they need must not go to a wide one that has others.
  */
 export function claimOrder(ranges: readonly PoolRange[]): number[] {
-  const width = ({ range: { first, last } }: PoolRange): bigint => last - first;
-  return ranges
-    .map((source, i) => ({ i, width: width(source) }))
-    .sort((a, b) => (a.width === b.width ? a.i - b.i : a.width < b.width ? -1 : 1))
-    .map(({ i }) => i);
+  const order = ranges.map((_, i) => i);
+  const width = (i: number): bigint => ranges[i]!.range.last - ranges[i]!.range.first;
+  const doOverlap = order.some((i) => order.some((other) => other > i && overlap(ranges[i]!, ranges[other]!)));
+  return doOverlap ? order.sort((a, b) => (width(a) === width(b) ? a - b : width(a) < width(b) ? -1 : 1)) : order;
 }
+
+const overlap = ({ range: a }: PoolRange, { range: b }: PoolRange): boolean =>
+  a.isV6 === b.isV6 && a.first <= b.last && b.first <= a.last;
 
 /**
  * Whether an address that an interface holds through the pool of one of its ranges may be this range's: anywhere in the

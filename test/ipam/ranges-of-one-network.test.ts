@@ -8,7 +8,7 @@ import { explain } from "../../daemonset/commands/ipam/explain/plan-explain.ts";
 import { add } from "../../ipam/add.ts";
 import { parseIp, toNumber } from "../../ipam/address.ts";
 import type { IpamHost } from "../../ipam/host.ts";
-import type { PoolRange } from "../../ipam/pool-range.ts";
+import { claimOrder, type PoolRange } from "../../ipam/pool-range.ts";
 import { MemoryStore } from "../../ipam/store/memory.ts";
 import type { Claim, Owner } from "../../ipam/store/store.ts";
 import { callOf, type Given, read } from "./whereabouts/support.ts";
@@ -106,6 +106,15 @@ t.test(
     t.same(await add({ ipRanges: [bound(10, 19)] }, "a"), ["10.0.0.10"]);
     t.same(await add({ ipRanges: [bound(20, 29)] }, "a"), ["10.0.0.10"], "as Whereabouts does");
     t.same(await add({ ipRanges: [bound(20, 29), bound(10, 19)] }, "a"), ["10.0.0.20", "10.0.0.10"]);
+  },
+);
+
+t.test(
+  "claimOrder() is that of the configuration where ranges have nothing in common, else the narrow ones come first",
+  async (t) => {
+    const order = (...texts: string[]) => claimOrder(read(given({ ipRanges: texts.map((range) => ({ range })) }, "x")).ranges); // biome-ignore format: one line
+    t.same(order("10.0.0.0/16", "10.1.0.0/24", "fd00::/64"), [0, 1, 2]);
+    t.same(order("10.0.0.0/16", "10.0.1.0/24", "10.0.0.5-10.0.0.9/16"), [2, 1, 0]);
   },
 );
 
