@@ -3,6 +3,7 @@ import type { Link } from "../kernel/link.ts";
 import { traitsOfPf } from "./drivers.ts";
 import { clearAdminMac, NO_MAC, setAdminMac, setLinkMac } from "./mac.ts";
 import type { Attachment } from "./record.ts";
+import { restoreLeftMac } from "./restore-left-mac.ts";
 import { isCutOff, lookAtOwnPf, type PfView } from "./vf-at-pf.ts";
 
 /**
@@ -14,6 +15,7 @@ import { isCutOff, lookAtOwnPf, type PfView } from "./vf-at-pf.ts";
  */
 export async function restoreMacs(a: Attachment, link: Link | undefined, host: Host): Promise<void> {
   const { original, applied } = a;
+  if (original.name === undefined && applied.mac === undefined) return await restoreLeftMac(a, host);
   const own = original.mac;
   const isLinkWrong = link !== undefined && own !== undefined && link.mac !== own;
   const wasAdmin = applied.mac === undefined || applied.mac === original.vf?.mac ? undefined : original.vf?.mac;
