@@ -8,9 +8,13 @@ import type { NetlinkConnection } from "../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { inNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
+import { isIPv6 } from "../protocol/ip.ts";
 import type { Result } from "../protocol/result.ts";
 
 const CARRIER_WAIT_MS = 200;
+
+/** Addresses of a pod that are looked at, which may have as many as it likes. */
+const MOST = 100_000;
 
 /**
  * Tells the neighbours of the new addresses, once the caller has its answer: waits for the carrier as sriov-cni does
@@ -29,7 +33,7 @@ export function announceAfterwards(netns: Fd, ifname: string, { ips }: Result, h
       using pod = inNetns(own, () => new NetlinkSocket());
       const { index, mac } = await withCarrier(pod, ifname);
       const addresses = ips.map((ip) => asKernelSays(ip.address));
-      const unsure = unsureAddresses(pod, index);
+      const unsure = addresses.some(isIPv6) ? unsureAddresses(pod, index) : [];
       const sure = addresses.filter((address) => !unsure.includes(address));
       for (const socket of inNetns(own, () => announce(index, mac, sure))) socket.closeLater();
     } catch (err) {
@@ -39,7 +43,7 @@ export function announceAfterwards(netns: Fd, ifname: string, { ips }: Result, h
 }
 
 function unsureAddresses(pod: NetlinkConnection, index: number): string[] {
-  const there = pod.dump(listAddresses()).map(parseAddress);
+  const there = pod.dump(listAddresses(), { most: MOST }).map(parseAddress);
   return there.filter((a) => a.index === index && a.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)).map((a) => a.cidr);
 }
 
