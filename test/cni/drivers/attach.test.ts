@@ -124,6 +124,20 @@ for (const [name, profile] of Object.entries(PROFILES) as [string, Profile][]) {
     }
   });
 
+  t.test(`${name}: CHECK and DEL find the PF under a name that it got meanwhile`, async (t) => {
+    using node = new DoubleNode(profile);
+    const before = node.picture();
+    const config = { mac: MAC, vlan: 100 };
+    const pod = node.pod();
+    const result = await node.add(pod, config);
+    node.renamePf("ens9f0np0");
+    await node.check(pod, config, result);
+    node.vf().state = { ...node.vf().state, vlan: 7 };
+    await t.rejects(node.check(pod, config, result), { code: 106, message: /vlan of VF \d+ at ens9f0np0 is 7/ });
+    await node.del(pod, config);
+    t.same(node.picture(), asBefore(node, before, config));
+  });
+
   t.test(`${name}: what a pod did to its MAC is undone`, async (t) => {
     for (const config of [{}, { trust: "on" }, { mac: MAC, trust: "on" }]) {
       using node = new DoubleNode(profile);

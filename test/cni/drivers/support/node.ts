@@ -65,6 +65,14 @@ export class DoubleNode implements Disposable {
     this.host = this.#createHost();
   }
 
+  /** `ip link set ens1 name …`, as udev and people do. */
+  renamePf(name: string): void {
+    const { pf } = this.nic;
+    this.sysfs.removeNetdev(PF_PCI, pf.name);
+    this.sysfs.addNetdev(PF_PCI, name);
+    pf.name = name;
+  }
+
   vf(index = 0): Vf {
     return this.nic.vfs[index]!;
   }
