@@ -91,7 +91,10 @@ async function elect(context: Context, options: BackgroundOptions): Promise<void
     onChange: (change, lease) => election.saw(change === "DELETED" ? undefined : lease),
   });
   if (!(await beforeAbort(informer.synced, signal))) return;
-  while (!(await mayLead(context.cluster, node, signal))) await pause(ASK_MS, signal);
+  for (let isSaid = false; !(await mayLead(context.cluster, node, signal)); isSaid = true) {
+    if (!isSaid) context.log.info({ node }, "this node's agent may not lead: see the rule `leaders` in manifests/rbac.yaml"); // biome-ignore format: one line
+    await pause(ASK_MS, signal);
+  }
   await election.run(signal, async (term) => {
     counters.terms++;
     await lead(context, modes, options, term);
