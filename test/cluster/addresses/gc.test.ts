@@ -98,6 +98,7 @@ async function make(one: Case, network: string, agent: Agent): Promise<void> {
 const names = async (network: string): Promise<Set<string>> =>
   new Set(
     (await raw.list(RESERVATIONS))
+      .filter(({ spec }) => spec.podref !== "quarantined") // nobody's: what silent nodes left
       .map(({ metadata }) => metadata.name)
       .filter((name) => name.startsWith(`${network}-`)),
   );
