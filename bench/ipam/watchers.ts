@@ -1,0 +1,88 @@
+// What a watch per node costs the API server: its processor time for a reservation that is created and deleted again, while
+// so many watchers look for the reservations of their own node, or for one object by name. Also what a node's list of its
+// own reservations costs among many, and its GETs. RAILNET_WATCHERS: how many (default 5000). Needs root.
+import { readFileSync } from "node:fs";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiServer } from "../../test/cluster/support/api-server.ts";
+import { installCrds } from "../../test/cluster/support/install.ts";
+import { useOf } from "../../test/netns/support/process-use.ts";
+
+const WATCHERS = Number(process.env["RAILNET_WATCHERS"] ?? 5000);
+const [EVENTS, OBJECTS, STREAMS] = [200, 4000, 50];
+const PATH = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/overlappingrangeipreservations";
+const say = (what: string) => console.error(`[watchers] ${what}`);
+
+const api = await ApiServer.start();
+try {
+  await installCrds(api.raw);
+  const pki = (file: string) => readFileSync(api.pki.path(file));
+  const session = (): ClientHttp2Session =>
+    connect(api.url, { ca: pki("ca.crt"), cert: pki("admin.crt"), key: pki("admin.key") });
+  const cpu = () => useOf(api.pids.server).cpuSeconds * 1000;
+  const reservation = (name: string, node: string) => ({
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "OverlappingRangeIPReservation",
+    metadata: {
+      name,
+      labels: { "railnet.io/node": node, "railnet.io/network": "rail0", "railnet.io/pool": "rail0-10.0.0.0-8" },
+    },
+    spec: { podref: "team/job", ifname: "net1", containerid: "c".repeat(64) },
+  });
+  /** Milliseconds of processor time for one reservation, made and taken away. */
+  const churn = async (what: string): Promise<number> => {
+    await sleep(2000);
+    const before = cpu();
+    for (let i = 0; i < EVENTS; i++) {
+      await api.raw.post(PATH, reservation(`churn-${i}`, `sim-${i}`));
+      await api.raw.delete(`${PATH}/churn-${i}`);
+    }
+    const each = (cpu() - before) / EVENTS;
+    say(`${what}: ${each.toFixed(2)} ms for a reservation made and taken away`);
+    return each;
+  };
+
+  const version = (await api.raw.get(PATH)).metadata.resourceVersion;
+  const alone = await churn("no watchers");
+  for (const [kind, selector] of [
+    ["by label", (i: number) => `labelSelector=railnet.io%2Fnode%3Dsim-${10_000 + i}`],
+    ["by name", (i: number) => `fieldSelector=metadata.name%3Dlease-${i}`],
+  ] as const) {
+    const sessions: ClientHttp2Session[] = [];
+    const streams: ClientHttp2Stream[] = [];
+    let [answered, failed, why] = [0, 0, ""];
+    for (let i = 0; i < WATCHERS; i++) {
+      if (i % STREAMS === 0) sessions.push(session());
+      const path = `${PATH}?watch=1&allowWatchBookmarks=false&resourceVersion=${version}&${selector(i)}`;
+      const stream = sessions.at(-1)!.request({ ":path": path, accept: "application/json" });
+      stream
+        .on("response", () => answered++)
+        .on("error", (error) => {
+          failed++;
+          why = error.message;
+        });
+      stream.resume();
+      streams.push(stream);
+      if (i % STREAMS === 0) await sleep(20);
+    }
+    for (let i = 0; answered < WATCHERS && i < 100; i++) await sleep(200);
+    say(`${answered} of ${WATCHERS} watches ${kind} are open, ${failed} failed ${why}`);
+    const each = await churn(`${WATCHERS} watchers ${kind}`);
+    say(`${kind}: ${(((each - alone) * 1000) / answered / 2).toFixed(2)} µs for each watcher and event`);
+    for (const one of sessions) one.destroy();
+    await sleep(5000);
+  }
+
+  for (let i = 0; i < OBJECTS; i += 50)
+    await Promise.all(Array.from({ length: 50 }, (_, k) => api.raw.post(PATH, reservation(`held-${i + k}`, `sim-${(i + k) % 250}`)))); // biome-ignore format: one line
+  const reads = async (what: string, count: number, path: (i: number) => string) => {
+    const before = cpu();
+    for (let i = 0; i < count; i++) await api.raw.get(path(i));
+    say(`${what}: ${((cpu() - before) / count).toFixed(2)} ms`);
+  };
+  await reads(`a list of one node's among ${OBJECTS}, from the cache`, 100, (i) => `${PATH}?labelSelector=railnet.io%2Fnode%3Dsim-${i}&resourceVersion=0`); // biome-ignore format: one line
+  await reads(`the same, consistent`, 100, (i) => `${PATH}?labelSelector=railnet.io%2Fnode%3Dsim-${i}`);
+  await reads("a GET", 1000, (i) => `${PATH}/held-${i}`);
+} finally {
+  await api.stop();
+}
