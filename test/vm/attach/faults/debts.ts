@@ -21,9 +21,10 @@ export async function debtTests(t: Test, node: Node): Promise<void> {
       t.same(failures(await shim(node, "DEL", [wanted])), [], "DEL");
       t.same(await node.journal(), [], "the attachment has ended");
       t.equal(await owed(node), `${vf.pci}.json`, "and the VF is owed something");
-      const { vlan_list, rate, trust } = await atPf(node, vf);
-      t.match({ trust, vlan: vlan_list?.[0]?.vlan }, { trust: false, vlan: 0 }, "its trust and VLAN are restored");
-      t.equal(rate.max_tx, 200, "its rate could not be");
+      const now = await atPf(node, vf);
+      t.match(now, "trust off", "its trust is restored");
+      t.notMatch(now, "vlan", "and its VLAN");
+      t.match(now, "max_tx_rate 200Mbps", "its rate could not be");
       const [refused] = await shim(node, "ADD", [next]);
       t.match(refused!.json, { code: 101, msg: /it is owed PF minTxRate,maxTxRate .*EINVAL/ });
       t.match(await node.ask("/opt/railnet/bin/railnet doctor || true"), new RegExp(`VF ${vf.pci} of .* gets no pod`));
@@ -64,8 +65,6 @@ const until = (node: Node, condition: string): Promise<string> =>
     `for ((i = 0; i < 600; i++)); do ${condition} && exit 0; sleep 0.1; done; echo 'not so: ${condition.replaceAll("'", "")}' >&2; exit 1`,
   );
 
-// biome-ignore lint/suspicious/noExplicitAny: what ip(8) prints
-async function atPf(node: Node, { pf, index }: Vf): Promise<any> {
-  const [link] = JSON.parse(await node.ask(`ip -j -d link show ${pf}`));
-  return link.vfinfo_list.find(({ vf }: { vf: number }) => vf === index);
-}
+/** As ip(8) prints it. */
+const atPf = (node: Node, { pf, index }: Vf): Promise<string> =>
+  node.ask(`ip -d link show ${pf} | grep -E '^ +vf ${index} '`);

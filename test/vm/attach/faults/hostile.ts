@@ -10,6 +10,7 @@ const STEPS = 50;
 
 /** A pod may do with its links what NET_ADMIN in its namespaces lets it: neither a PF nor another VF nor the host may show it. */
 export async function hostileTests(t: Test, node: Node): Promise<void> {
+  await node.ask("modprobe dummy numdummies=0"); // else it makes a dummy0 in the host's namespace
   const isAtRest = await takeRest(node);
   const mine: Wanted = { pod: "evil", vf: node.vf(0, 1) };
   const second: Wanted = { pod: "evil", ifname: "net2", vf: node.vf(1, 1) };
@@ -157,7 +158,7 @@ function mischief(random: Random, node: Node): string[] {
   ];
   return Array.from({ length: STEPS }, () =>
     random.oneIn(25)
-      ? `ip netns del inner${random.below(2)}; sleep 0.2`
+      ? `{ ip netns del inner${random.below(2)} && sleep 0.2; }`
       : `ip -n ${random.of(spaces)} ${random.of(things)()}`,
   );
 }
