@@ -24,14 +24,14 @@ const PARTS = [
   { name: "two pods on four rails", test: podTests },
   { name: "RDMA", test: rdmaTests },
   { name: "network namespace gone", test: netnsTests },
-  { name: "hostile pod", test: hostileTests },
-  { name: "owed", test: debtTests },
   { name: "VF at vfio-pci", test: vfioTests },
   { name: "attachment of sriov-cni", test: adoptTests },
   { name: "a step fails", test: failTests },
   { name: "reboot", test: rebootTests },
   { name: "kill -9", test: killTests },
   { name: "records of sriov-cni", test: differentialTests },
+  { name: "hostile pod", test: hostileTests },
+  { name: "owed", test: debtTests },
 ];
 
 /** While one works on some parts: what their names match. */
