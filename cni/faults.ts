@@ -10,7 +10,8 @@ interface Faults extends Pick<HostOptions, "ipamTimeoutMs"> {
 
 /**
  * Test builds read the file named by `RAILNET_FAULT_FILE` after every step. A line `STEP ACTION` there makes it happen:
- * `kill` (SIGKILL to the own process), `fail` (throw), `hang MS` (block the thread, as a stuck kernel call does).
+ * `kill` (SIGKILL to the own process), `fail` (throw), `hang MS` (block the thread, as a stuck kernel call does), `hold` (the same
+ * until the line is gone).
  * `RAILNET_IPAM_TIMEOUT_MS` shortens the patience with IPAM plugins.
  */
 export function faultsFrom(env: Readonly<Record<string, string | undefined>>): Faults {
@@ -24,10 +25,13 @@ function inject(step: string, file: string): void {
     const [at, action, ms] = line.trim().split(" ");
     if (at !== step) continue;
     if (action === "kill") process.kill(process.pid, "SIGKILL");
-    if (action === "hang") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(ms));
+    if (action === "hang") block(Number(ms));
+    if (action === "hold") while (read(file).includes(line)) block(10);
     if (action === "fail") throw new Error(`cannot go on after ${step}: injected fault`);
   }
 }
+
+const block = (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 function read(file: string): string {
   try {

@@ -62,7 +62,7 @@ t.test("railnet agent undoes an ADD whose caller is killed while the kernel work
 t.test("railnet agent answers VERSION, /healthz and an ADD's caller's end while a kernel call is stuck", (t) =>
   unchanged(t, world, "shim", async () => {
     const agent = await world.agent();
-    world.faults("add-moved hang 2000");
+    world.faults("add-moved hold");
     const a = world.attachment(pod);
     const adding = world.call("shim", "ADD", a);
     await until("the kernel thread hangs", async () => (await inside(pod)).links.includes("net1"));
@@ -71,10 +71,8 @@ t.test("railnet agent answers VERSION, /healthz and an ADD's caller's end while 
       t.same([await agent.get("/healthz"), await agent.get("/readyz")], ["200", "200"]);
     }
     t.ok(await isPending(adding), "all of it before the stuck call returned");
-    const { exit, ms } = await adding;
-    t.equal(exit, 0);
-    t.ok(ms > 1900, "which hung as it was told");
     world.faults();
+    t.equal((await adding).exit, 0);
     t.equal((await world.call("shim", "DEL", a)).exit, 0);
   }),
 );

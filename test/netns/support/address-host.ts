@@ -92,7 +92,7 @@ export class AddressHost implements Disposable {
     const parts = ["disk/state", "run"].map((part) => [join(this.#dir, part), join(kept, part)] as const);
     const copy = (from: string, to: string) => {
       rmSync(to, { recursive: true, force: true });
-      cpSync(from, to, { recursive: true });
+      if (existsSync(from)) cpSync(from, to, { recursive: true });
     };
     for (const [at, there] of parts) copy(at, there);
     return () => {
@@ -102,7 +102,7 @@ export class AddressHost implements Disposable {
 
   /** Every file with its text, but for the times in it: equal for equal disks. */
   picture(): string {
-    return ["disk/state", "run"]
+    return ["disk", "run"]
       .flatMap((part) => readdirSync(join(this.#dir, part), { recursive: true, withFileTypes: true }))
       .map(
         (one) =>
