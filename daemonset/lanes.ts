@@ -1,5 +1,5 @@
 import type { Log } from "../cni/host.ts";
-import { pfPciOf } from "../cni/kernel/sysfs.ts";
+import { listPfs, pfPciOf } from "../cni/kernel/sysfs.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { attachmentKey } from "../cni/records/record-files.ts";
 import { factsOf } from "./calls/facts.ts";
@@ -22,8 +22,8 @@ const PATIENCE_MS = 20_000;
 const SILENT_MS = 30_000;
 
 /**
- * A lane for each PF, made with its first VF that is asked for, and one for all else: a NIC whose firmware takes a minute for
- * a command, or never answers, keeps no other rail waiting.
+ * A lane for each PF that has VFs, made with the first of them that is asked for where it got them later, and one for all
+ * else: a NIC whose firmware takes a minute for a command, or never answers, keeps no other rail waiting.
  */
 export class Lanes {
   readonly #options: LanesOptions;
@@ -39,6 +39,7 @@ export class Lanes {
   constructor(options: LanesOptions) {
     this.#options = options;
     this.#common = options.open();
+    for (const { pci } of listPfs(options.sysfs).filter(({ numVfs }) => numVfs > 0)) this.#open(pci); // no pod waits for it
   }
 
   /** @throws {Error} only for a defect of the thread; what a verb throws is in the response. */
@@ -96,8 +97,10 @@ export class Lanes {
   #laneOf(pci: string): Lane {
     const pf = pci === "" ? undefined : pfPciOf(this.#options.sysfs, pci);
     if (pf === undefined) return this.#common;
-    const known = this.#ofPf.get(pf);
-    if (known) return known;
+    return this.#ofPf.get(pf) ?? this.#open(pf);
+  }
+
+  #open(pf: string): Lane {
     const lane = this.#options.open();
     if (this.#level) lane.setLogLevel(this.#level);
     this.#ofPf.set(pf, lane);

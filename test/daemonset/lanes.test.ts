@@ -76,11 +76,20 @@ t.test("Lanes sends a DEL to the lane where the ADD runs that it ends, whatever 
   const adding = threads.ask("ADD", a);
   void threads.ask("DEL", b);
   void threads.ask("DEL", undefined);
-  t.same(threads.jobs.map(kinds), [[], ["request", "request", "request"]]);
+  t.same(threads.jobs.map(kinds), [[], ["request", "request", "request"], []]);
   threads.answer(1, { response: {} });
   await adding;
   void threads.ask("DEL", b);
   t.same(threads.jobs.map(kinds), [[], [], ["request"]], "afterwards by its VF again");
+});
+
+t.test("Lanes makes one for a PF that gets its VFs later", async (t) => {
+  const threads = new Threads(t);
+  threads.tree.addPf({ pci: "0000:c0:00.0", netdev: "ens3" });
+  threads.tree.writeNumVfs("0000:c0:00.0", 1);
+  t.equal(threads.jobs.length, 3, "the common one, and one for each PF");
+  void threads.ask("ADD", threads.tree.vfs("0000:c0:00.0")[0]);
+  t.same(threads.jobs.map(kinds), [[], [], [], ["request"]]);
 });
 
 t.test("reconcile() has each lane look at its own, and waits for none that is stuck", async (t) => {
