@@ -18,7 +18,7 @@ export async function restoreMacs(a: Attachment, link: Link | undefined, host: H
   if (original.name === undefined && applied.mac === undefined) return await restoreLeftMac(a, host);
   const own = original.mac;
   const isLinkWrong = link !== undefined && own !== undefined && link.mac !== own;
-  const wasAdmin = applied.mac === undefined || applied.mac === original.vf?.mac ? undefined : original.vf?.mac;
+  const wasAdmin = applied.mac === undefined ? undefined : original.vf?.mac;
   if (!isLinkWrong && wasAdmin === undefined) return;
   const waiter = { clock: host.clock }; // also of an ADD that was given up
   const view = await lookAtOwnPf(a, host, waiter);

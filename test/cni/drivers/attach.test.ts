@@ -138,6 +138,21 @@ for (const [name, profile] of Object.entries(PROFILES) as [string, Profile][]) {
     t.same(node.picture(), asBefore(node, before, config));
   });
 
+  t.test(`${name}: an administrator's MAC is taken away that sriov-cni's record says was none`, async (t) => {
+    using node = new DoubleNode(profile);
+    const pod = node.pod();
+    await node.add(pod, { mac: MAC });
+    // As findForeign() makes it of sriov-cni's files: what was applied is what was there.
+    node.editRecord((a) => ({
+      ...a,
+      applied: { mac: NO_MAC },
+      original: { ...a.original, vf: { ...a.original.vf, mac: NO_MAC } },
+    }));
+    await node.del(pod, { mac: MAC });
+    t.equal(node.vf().link.mac, node.vf().link.permMac);
+    t.equal(node.vf().pinned, profile.guidFromAdminMac, "only where a node GUID hangs on it there is one");
+  });
+
   t.test(`${name}: what a pod did to its MAC is undone`, async (t) => {
     for (const config of [{}, { trust: "on" }, { mac: MAC, trust: "on" }]) {
       using node = new DoubleNode(profile);

@@ -1,7 +1,8 @@
 import "./redirect.ts";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Attachment } from "../../../../cni/attachment/record.ts";
 import type { Host } from "../../../../cni/host.ts";
 import type { CniRequest, CniResponse } from "../../../../cni/protocol/request.ts";
 import type { Step } from "../../../../cni/steps.ts";
@@ -106,6 +107,15 @@ export class DoubleNode implements Disposable {
     const isHome = this.kernel.host.links.get(link.index) === link;
     const { name, mac, mtu, alias, altnames, up } = link;
     return { isHome, name, mac, mtu, alias, altnames: [...altnames], up, state: { ...state }, pinned };
+  }
+
+  /** Changes the one record behind the product's back. */
+  editRecord(change: (a: Attachment) => Attachment): void {
+    const dir = join(this.dir, "state/attachments");
+    const [name] = readdirSync(dir).filter((file) => file.endsWith(".json"));
+    const lines = readFileSync(join(dir, name!), "utf8").trim().split("\n");
+    const whole = Object.assign({}, ...lines.map((line) => JSON.parse(line))) as Attachment;
+    writeFileSync(join(dir, name!), JSON.stringify(change(whole)));
   }
 
   /** The runtime takes the namespace away without DEL. */
