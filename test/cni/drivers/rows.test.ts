@@ -65,6 +65,15 @@ const pinnedBefore: Life = async (node) => {
   ok(seen.includes(`link mac: ${node.expected.pinned}`), `${seen}`);
   equal(node.vf().link.mac, MAC);
 };
+/** The pod asks for the MAC that an administrator gave, and the VF does not have it yet. */
+const asGiven =
+  (isRefused: boolean): Life =>
+  async (node) => {
+    node.nic.set(0, { mac: ADMIN });
+    const seen = await seenIn(node, () => node.add(node.pod(), { mac: ADMIN }));
+    equal(seen.includes(`link mac: ${node.expected.pinned}`), isRefused, `${seen}`);
+    equal(node.vf().link.mac, ADMIN);
+  };
 const ownMacAgain: Life = async (node) => {
   await live(node, { mac: MAC });
   equal(node.vf().state.mac, node.vf().link.permMac);
@@ -164,6 +173,8 @@ const EACH_PINS: Name[] = ["i40e", "ixgbe", "bnxt", "igb"];
 const ROWS: readonly Row[] = [
   ...each(EACH_PINS, "pinned: a MAC of its own is refused, and the VF given free", pinnedBefore, () => ({ pinned: undefined as never })),
   ...each(["ice"], "pinned: likewise at DEL", adminWhileInPod, () => ({ pinned: undefined as never })),
+  ...each(["ixgbe", "bnxt"], "pinnedTakesEqual: the administrator's MAC itself is taken", asGiven(false), () => ({ pinnedTakesEqual: false })),
+  ...each(["igb"], "pinnedTakesEqual: not even that", asGiven(true), () => ({ pinnedTakesEqual: true })),
   ...each(EACH_PINS, "pinsOnEqualMac: the pod's MAC pins the VF", pinsThePod, () => ({ pinsOnEqualMac: false })),
   ...each(["ice", ...EACH_PINS], "showsOwnMac: the VF shows its own MAC again, and is free", ownMacAgain, () => ({ showsOwnMac: false })),
   ...each(["mlx5"], "showsOwnMac: no MAC is shown, so spoof check needs one", mute, () => ({ showsOwnMac: true })),

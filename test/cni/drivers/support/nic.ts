@@ -118,11 +118,13 @@ export class Nic {
   setLinkMac(vf: Vf, mac: string): void {
     if (mac === vf.link.mac) return; // does not reach the driver
     this.#note("link mac", () => {
-      const { inReset, pinned, closesMailbox } = this.profile;
+      const { inReset, pinned, pinnedTakesEqual, closesMailbox } = this.profile;
+      const isGiven = pinnedTakesEqual && mac === vf.state.mac;
       if (this.#isInReset(vf) && inReset.linkMac) this.#refuse(inReset.linkMac);
       if (!vf.mailboxOpen && closesMailbox.length > 0) throw new Errno("EPERM");
-      if (pinned && vf.pinned && !vf.state.trust && mac !== vf.state.mac) throw new Errno(pinned);
+      if (pinned && vf.pinned && !vf.state.trust && !isGiven) throw new Errno(pinned);
       vf.link.mac = mac;
+      if (this.profile.showsOwnMac && vf.state.trust) vf.state = { ...vf.state, mac }; // it may choose, and stays pinned
       this.#tellOwnMac(vf);
     });
   }
@@ -142,7 +144,6 @@ export class Nic {
       if (up && this.#isInReset(vf) && inReset.up) this.#refuse(inReset.up);
       vf.link.up = up;
       if (!up) this.#reset(vf);
-      if (up) this.#tellOwnMac(vf);
     });
   }
 
@@ -222,6 +223,7 @@ export class Nic {
   #reset(vf: Vf): void {
     vf.mailboxOpen = true;
     if (vf.pinned && this.profile.macReachesVf === "next reset") vf.link.mac = vf.state.mac;
+    this.#tellOwnMac(vf);
   }
 
   /** The VF's driver tells the PF its MAC; what an administrator gave stays. */

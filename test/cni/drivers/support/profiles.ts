@@ -23,6 +23,8 @@ export interface Profile {
   readonly showsOwnMac: boolean;
   /** What an untrusted VF gets that sets a MAC of its own while an administrator's is set; absent: it may. */
   readonly pinned?: string;
+  /** It may set the very MAC that the administrator gave. */
+  readonly pinnedTakesEqual: boolean;
   /** An administrator's MAC that is the VF's own is set all the same. */
   readonly pinsOnEqualMac: boolean;
   /** When the VF takes an administrator's MAC over. */
@@ -58,6 +60,7 @@ const IAVF = {
   spoofchk: true,
   showsOwnMac: true,
   pinned: "EACCES",
+  pinnedTakesEqual: true,
   macReachesVf: "reset",
   resetMs: 300,
   closesMailbox: [],
@@ -74,6 +77,7 @@ export const PROFILES = {
     vfDriver: "mlx5_core",
     spoofchk: false,
     showsOwnMac: false,
+    pinnedTakesEqual: true,
     pinsOnEqualMac: false,
     macReachesVf: "rebind",
     resetsVf: [],
@@ -120,6 +124,7 @@ export const PROFILES = {
     spoofchk: true,
     showsOwnMac: true,
     pinned: "EPERM",
+    pinnedTakesEqual: true,
     pinsOnEqualMac: true,
     macReachesVf: "next reset",
     resetsVf: [],
@@ -139,6 +144,7 @@ export const PROFILES = {
     spoofchk: false,
     showsOwnMac: true,
     pinned: "EADDRNOTAVAIL",
+    pinnedTakesEqual: true,
     pinsOnEqualMac: true,
     macReachesVf: "rebind",
     resetsVf: [],
@@ -158,6 +164,7 @@ export const PROFILES = {
     spoofchk: true,
     showsOwnMac: true,
     pinned: "EADDRNOTAVAIL",
+    pinnedTakesEqual: false,
     pinsOnEqualMac: true,
     macReachesVf: "rebind",
     resetsVf: [],
