@@ -23,7 +23,7 @@ export function rdmaPromisedTo(pod: string, runDir: string, pci: string, now: re
   const before = read(runDir, pci);
   if (before?.pod === pod) return before.devices;
   const devices = before && before.pod === undefined ? before.devices : now;
-  write(runDir, pci, { devices, pod });
+  if (devices.length > 0) write(runDir, pci, { devices, pod }); // none is no promise: its driver's part was not loaded then
   return devices;
 }
 
@@ -32,7 +32,7 @@ const fileOf = (runDir: string, pci: string): string => join(runDir, "rdma", pci
 function read(runDir: string, pci: string): RdmaPromise | undefined {
   try {
     const found: RdmaPromise = JSON.parse(readFileSync(fileOf(runDir, pci), "utf8"));
-    return Array.isArray(found?.devices) ? found : undefined;
+    return Array.isArray(found?.devices) && found.devices.length > 0 ? found : undefined;
   } catch {
     return undefined; // none, or half of one
   }

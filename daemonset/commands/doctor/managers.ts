@@ -24,7 +24,7 @@ const FIX = "install the files of manifests/host on the node (its README)";
 const LEFT_ALONE = ["unmanaged", "initialized", "pending", ""];
 
 /** Settings of a `.link` file that change a link, beside its name. */
-const CHANGES = /^\s*(MACAddress|MTUBytes|MACAddressPolicy\s*=\s*(persistent|random))/m;
+const CHANGES = ["MACAddress=", "MTUBytes=", "MACAddressPolicy=persistent", "MACAddressPolicy=random"];
 /** `NET_ADDR_SET`, include/uapi/linux/netdevice.h: somebody has set the MAC. */
 const MAC_SET = "3";
 
@@ -53,20 +53,22 @@ const finding = <F>(links: readonly HomeLink[], say: (all: string) => F): F[] =>
 const byNetworkManager =
   (root: string) =>
   ({ index }: HomeLink): boolean =>
-    /^managed=(true|1)$/m.test(text(join(root, "run/NetworkManager/devices", index)));
+    ["true", "1"].includes(settingOf("managed", join(root, "run/NetworkManager/devices", index)));
 
 /** `link_save()`, src/network/networkd-state-file.c: `ADMIN_STATE` of each link. */
 const byNetworkd =
   (root: string) =>
   ({ index }: HomeLink): boolean =>
-    !LEFT_ALONE.includes(/^ADMIN_STATE=(\w*)$/m.exec(text(join(root, "run/systemd/netif/links", index)))?.[1] ?? "");
+    !LEFT_ALONE.includes(settingOf("ADMIN_STATE", join(root, "run/systemd/netif/links", index)));
 
 /** udev's database says which `.link` file it followed; the kernel, whether somebody set the MAC. */
 const byUdev =
   (root: string, sysfs: string) =>
   ({ name, index }: HomeLink): boolean => {
-    const file = /^E:ID_NET_LINK_FILE=(.*)$/m.exec(text(join(root, "run/udev/data", `n${index}`)))?.[1];
-    if (!file || !CHANGES.test(text(join(root, file)))) return false;
+    const file = settingOf("E:ID_NET_LINK_FILE", join(root, "run/udev/data", `n${index}`));
+    const settings = file ? linesOf(join(root, file)) : [];
+    if (!settings.some((setting) => CHANGES.some((change) => setting.replaceAll(" ", "").startsWith(change))))
+      return false;
     return line(join(sysfs, "class/net", name, "addr_assign_type")) === MAC_SET;
   };
 
@@ -78,5 +80,14 @@ function text(file: string): string {
     return "";
   }
 }
+
+const linesOf = (file: string): string[] => text(file).split("\n");
+
+/** Of a line `KEY=VALUE`; empty without one. */
+const settingOf = (key: string, file: string): string =>
+  linesOf(file)
+    .find((one) => one.startsWith(`${key}=`))
+    ?.slice(key.length + 1)
+    .trim() ?? "";
 
 const line = (file: string): string => text(file).trim();

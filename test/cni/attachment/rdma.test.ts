@@ -75,6 +75,17 @@ t.test("ADD compares with what the device plugin has allocated, also when nothin
   t.equal(all[1]!.uverbs, 1, "without gaps the kernel gives back the number that it took");
 });
 
+t.test("a VF whose devices appeared later is compared from then on, also for the same pod", async (t) => {
+  const { node, rdma } = nodeOf(t, { devices: 0 });
+  const pod = node.pod();
+  await node.add(pod, {});
+  await node.del(pod, {});
+  const gap = rdma.add(node.vf(1).link.pci, "mlx5_1");
+  rdma.add(node.vf(0).link.pci, "mlx5_2");
+  rdma.remove(gap);
+  await t.rejects(node.add(pod, {}), { code: 11, msg: /was given uverbs1/ });
+});
+
 t.test("ADD waits for an RDMA device that is not home, and goes without it under no circumstances", async (t) => {
   const { node, rdma, all, names } = nodeOf(t);
   const last = node.pod();
