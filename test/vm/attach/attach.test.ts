@@ -1,8 +1,6 @@
 import t from "tap";
 import { adoptTests } from "./faults/adopt.ts";
-import { debtTests } from "./faults/debts.ts";
 import { failTests } from "./faults/fail.ts";
-import { hostileTests } from "./faults/hostile.ts";
 import { killTests } from "./faults/kill.ts";
 import { netnsTests } from "./faults/netns.ts";
 import { podTests } from "./faults/pods.ts";
@@ -30,8 +28,6 @@ const PARTS = [
   { name: "reboot", test: rebootTests },
   { name: "kill -9", test: killTests },
   { name: "records of sriov-cni", test: differentialTests },
-  { name: "hostile pod", test: hostileTests },
-  { name: "owed", test: debtTests },
 ];
 
 /** While one works on some parts: what their names match. */
