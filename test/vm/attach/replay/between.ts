@@ -33,8 +33,8 @@ function namespaces(record: GoldRecord, i: number, netns: string): string[] {
     other && other !== netns && !record.steps.slice(0, i).some((s) => s.env?.["CNI_NETNS"]?.endsWith(other));
   return [
     ...(isHere(before) && !isHere(step) ? [`ip netns del ${netns}`, "until_home"] : []),
-    ...(!isHere(before) && isHere(step) ? [`ip netns add ${netns}`] : []),
-    ...(isNew && !step.stdout?.includes("failed to open netns") ? [`ip netns add ${other}`] : []),
+    ...(!isHere(before) && isHere(step) ? [`command ip netns add ${netns}`] : []),
+    ...(isNew && !step.stdout?.includes("failed to open netns") ? [`command ip netns add ${other}`] : []),
   ];
 }
 

@@ -77,7 +77,7 @@ const untilHome = ({ pci }: Vf): string =>
   `until_home() { for ((i = 0; i < 250; i++)); do at=(/sys/bus/pci/devices/${pci}/net/*); [ ! -e "\${at[0]}" ] || return 0; sleep 0.02; done; }`;
 
 /** VF, PF settings and namespaces as the records begin; no plugin remembers anything. */
-export const beginRecord = (scene: Scene): string => `${resetVf(scene)}; ip netns add ${netnsOf(scene.record)}`;
+export const beginRecord = (scene: Scene): string => `${resetVf(scene)}; command ip netns add ${netnsOf(scene.record)}`;
 
 /** VF and PF settings as the records begin, no namespaces; no plugin remembers anything. */
 export const resetVf = ({ record, vf }: Scene): string => {

@@ -1,5 +1,5 @@
 # In the guest, before what a test asks: every namespace made by `ip netns add` is a pod with an eth0 of its cluster's network, default
-# routes and some more, to where rails have routes, too. It ends with the namespace.
+# routes and some more, to where rails have routes, too. It ends with the namespace. Recorded runs of others had none: `command ip`.
 ip() {
   command ip "$@" || return
   [ "${1-} ${2-}" = "netns add" ] || return 0
