@@ -1,7 +1,7 @@
-import { ApiError, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
+import { ApiError, IP_POOLS, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
 import type { Claim } from "../../ipam/store/store.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
-import type { Reservation } from "../../ipam/whereabouts/objects.ts";
+import { ADOPTED, type Reservation } from "../../ipam/whereabouts/objects.ts";
 import { toQuarantine } from "../../ipam/whereabouts/quarantine.ts";
 import { dateOf } from "../clock.ts";
 import type { Context } from "./context.ts";
@@ -10,14 +10,21 @@ import { ipOf, rangeOfName } from "./pool-place.ts";
 import type { Reserved } from "./reserved.ts";
 
 /**
- * Frees an address whose pod is gone, if its reservation is still the one that was judged; says what was seen. Beside a
- * live Whereabouts its record goes too, if the claim is ours.
+ * Frees an address whose pod is gone, if its reservation is still the one that was judged; says what was seen. Where
+ * records count (beside a live Whereabouts, and in pools that are not adopted) its record goes too, if the claim is ours.
  *
+ * @param isAdopted what is known of pools; for many addresses at once the same one.
  * @throws {ApiError | StoreError}
  */
-export async function free(due: GcPlan["due"][number], context: Context, signal: AbortSignal): Promise<void> {
-  const claim = context.mode() === "coexist" ? claimOf(due.reserved) : undefined;
-  const isFreed = claim
+export async function free(
+  due: GcPlan["due"][number],
+  context: Context,
+  signal: AbortSignal,
+  isAdopted = adoptions(context, signal),
+): Promise<void> {
+  const claim = claimOf(due.reserved);
+  const isByRecord = claim && (context.mode() === "coexist" || !(await isAdopted(claim.pool.name)));
+  const isFreed = isByRecord
     ? await release(claim, due.reserved, context, signal)
     : await remove(due.reserved, context, signal);
   if (isFreed) tell(due, context);
@@ -40,6 +47,20 @@ export async function quarantine(due: GcPlan["due"][number], context: Context, s
     throw error;
   }
   tell(due, context);
+}
+
+/** A function that asks about each pool once: whether a reservation is all that stands for an address of it. */
+export function adoptions({ cluster }: Context, signal: AbortSignal): (pool: string) => Promise<boolean> {
+  const asked = new Map<string, Promise<boolean>>();
+  const ask = async (pool: string) => {
+    const found = await cluster.get(IP_POOLS, pool, { signal, metadataOnly: true });
+    return !found || found.metadata.annotations?.[ADOPTED] !== undefined; // what is gone has no records
+  };
+  return (pool) => {
+    const known = asked.get(pool) ?? ask(pool);
+    asked.set(pool, known);
+    return known;
+  };
 }
 
 /** Ends the quarantine of addresses that nobody took and whose time is over. @throws {ApiError} */

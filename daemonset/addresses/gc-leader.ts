@@ -1,7 +1,7 @@
 import { QUARANTINE_MS } from "../../ipam/whereabouts/quarantine.ts";
 import type { Context } from "./context.ts";
 import { isPodref, type Pod, podIsOver, readPod } from "./evidence.ts";
-import { endQuarantine, free, quarantine } from "./free.ts";
+import { adoptions, endQuarantine, free, quarantine } from "./free.ts";
 import { GoneNodes, type NodeMemory } from "./gone-nodes.ts";
 import { inParallel } from "./parallel.ts";
 import { type Finding, planGc, type Suspicions } from "./plan-gc.ts";
@@ -73,7 +73,8 @@ export class LeaderGc {
     const time = { nowMs: performance.now(), graceMs: this.#graceMs };
     const { suspicions, due } = planGc(this.#suspicions, findings, { ...time, unseen });
     this.#suspicions = suspicions;
-    await inParallel(due, (one) => (one.isUnproven ? quarantine : free)(one, this.#context, signal));
+    const isAdopted = adoptions(this.#context, signal);
+    await inParallel(due, (one) => (one.isUnproven ? quarantine : free)(one, this.#context, signal, isAdopted));
   }
 
   async #endQuarantines(over: readonly Reserved[], signal: AbortSignal): Promise<void> {
