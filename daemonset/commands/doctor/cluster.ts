@@ -2,6 +2,7 @@ import { type Cluster, IP_POOLS, LEASES, RESERVATIONS } from "../../../ipam/kube
 import { connect } from "../../../ipam/kubernetes/connect.ts";
 import type { Lease } from "../../../ipam/kubernetes/lease.ts";
 import { readMode } from "../../../ipam/kubernetes/mode.ts";
+import { definitionFindings } from "./definitions.ts";
 import { type Finding, named, note, wrong } from "./finding.ts";
 
 const TIME_LIMIT_MS = 5_000;
@@ -22,6 +23,9 @@ export async function clusterFindings(kubeconfig: string | undefined, directory:
     const mode = await readMode(cluster);
     return [
       ...named("API server", [], `answers; ${kubeconfig} is good; whereabouts: ${mode}`),
+      ...(await definitionFindings(cluster).catch((error) =>
+        named("definitions", [wrong(`cannot look: ${(error as Error).message}`)], ""),
+      )),
       ...named("Whereabouts", mode === "coexist" ? await beside(cluster) : [], "is not beside us"),
     ];
   } catch (error) {

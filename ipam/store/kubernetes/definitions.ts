@@ -9,13 +9,20 @@ const PROBE: Claim = {
   owner: { podref: "railnet/check", ifname: "check", containerId: "railnet-check" },
 };
 
+/** A definition that does not keep what is sent. */
+export interface Pruning {
+  readonly plural: string;
+  /** What it drops, by name. */
+  readonly fields: readonly string[];
+}
+
 /**
- * Whether the cluster's definitions keep what a claim says. Those of an old Whereabouts prune fields that came later, and
- * a claim without them is never found again by whom it belongs to. Two dry runs: nothing is made.
+ * The definitions of the cluster that do not keep what a claim says. Those of an old Whereabouts prune fields that came
+ * later, and a claim without them is never found again by whom it belongs to. Two dry runs: nothing is made.
  *
- * @throws {StoreError} `refused`, with the manifest that mends it. {ApiError}
+ * @throws {ApiError}
  */
-export async function requireDefinitions(cluster: Cluster, signal?: AbortSignal): Promise<void> {
+export async function pruningDefinitions(cluster: Pick<Cluster, "create">, signal?: AbortSignal): Promise<Pruning[]> {
   const at = { signal, isDryRun: true };
   const record = toRecord(PROBE.owner);
   const pool = toIpPool(PROBE.pool.name, PROBE.pool.cidr, { allocations: { 1: record } });
@@ -23,18 +30,32 @@ export async function requireDefinitions(cluster: Cluster, signal?: AbortSignal)
     cluster.create(RESERVATIONS, toReservation(PROBE), at),
     cluster.create(IP_POOLS, pool, at),
   ]);
-  requireKept("overlappingrangeipreservations", toReservation(PROBE).spec, reservation.spec);
-  requireKept("ippools", record, made.spec.allocations["1"] ?? {});
+  return [
+    pruning("overlappingrangeipreservations", toReservation(PROBE).spec, reservation.spec),
+    pruning("ippools", record, made.spec.allocations?.["1"] ?? {}),
+  ].filter(({ fields }) => fields.length > 0);
+}
+
+/** @throws {StoreError} `refused`, with the manifest that mends it. {ApiError} */
+export async function requireDefinitions(cluster: Cluster, signal?: AbortSignal): Promise<void> {
+  for (const one of await pruningDefinitions(cluster, signal)) throw refusal(one);
 }
 
 /** @throws {StoreError} naming the fields that are not as they were sent. */
 export function requireKept(plural: string, sent: object, kept: object): void {
+  const found = pruning(plural, sent, kept);
+  if (found.fields.length > 0) throw refusal(found);
+}
+
+function pruning(plural: string, sent: object, kept: object): Pruning {
   const had = new Map(Object.entries(kept));
   const dropped = Object.entries(sent).filter(([name, value]) => value !== "" && had.get(name) !== value);
-  if (dropped.length === 0) return;
-  throw new StoreError(
-    "refused",
-    `cannot keep addresses here: the definition of ${plural} drops ${dropped.map(([name]) => name).join(", ")}, as that ` +
-      "of an old Whereabouts does, so nobody could find a claim again; kubectl apply -f manifests/crds",
-  );
+  return { plural, fields: dropped.map(([name]) => name) };
 }
+
+const refusal = (one: Pruning): StoreError => new StoreError("refused", `cannot keep addresses here: ${inWords(one)}`);
+
+/** With what mends it. */
+export const inWords = ({ plural, fields }: Pruning): string =>
+  `the definition of ${plural} drops ${fields.join(", ")}, as that of an old Whereabouts does, so nobody could find a ` +
+  "claim again; kubectl apply -f manifests/crds";
