@@ -1,5 +1,6 @@
 import t from "tap";
 import { adoptTests } from "./faults/adopt.ts";
+import { debtTests } from "./faults/debts.ts";
 import { failTests } from "./faults/fail.ts";
 import { killTests } from "./faults/kill.ts";
 import { netnsTests } from "./faults/netns.ts";
@@ -23,6 +24,7 @@ const PARTS = [
   { name: "RDMA", test: rdmaTests },
   { name: "network namespace gone", test: netnsTests },
   { name: "VF at vfio-pci", test: vfioTests },
+  { name: "owed", test: debtTests },
   { name: "attachment of sriov-cni", test: adoptTests },
   { name: "a step fails", test: failTests },
   { name: "reboot", test: rebootTests },
