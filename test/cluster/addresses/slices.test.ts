@@ -24,7 +24,7 @@ const listed = async (name: string): Promise<string[]> =>
   (await raw.get(`${SLICES}/${name}`)).status.allocations.map((one: Json) => `${one.nodeName}@${one.sliceRange}`);
 
 await makeNode(raw, "node-lead");
-const lead = await Agent.start("node-lead", kubeconfig, { graceMs: 300 });
+const lead = await Agent.start("node-lead", kubeconfig, { graceMs: 100, lookMs: 300 });
 t.teardown(async () => {
   await lead.stop();
   await api.stop();

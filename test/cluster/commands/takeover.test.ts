@@ -30,7 +30,7 @@ t.test("railnet ipam takeover says what is true and what is next, and changes no
   const { exit, json } = await takeover();
   t.equal(exit, 0);
   t.match(json, { mode: "coexist", whereabouts: { isLive: false, leaseRenewed: "" }, agents: [], next: "railnet ipam takeover adopt" }); // biome-ignore format: one line
-  t.same(json.pools, [{ pool: POOL, isAdopted: false, records: 3, reservations: 2, unreserved: 1, unrecorded: 0, stuck: 0, disputed: 0 }]); // biome-ignore format: one line
+  t.same(json.pools, [{ pool: POOL, isAdopted: false, isNamed: true, records: 3, reservations: 2, unreserved: 1, unrecorded: 0, stuck: 0, disputed: 0 }]); // biome-ignore format: one line
   t.same(json.nodesWithoutAgent, ["node-a", "node-b"]);
   t.equal(json.obstacles.length, 2);
   t.equal(await setting(), "none");

@@ -163,6 +163,8 @@ const GOLDEN: readonly Scenario[] = [
     seed: { pools: { "10.0.0.0-24": ["10.0.0.0/24", { 3: "resv:node-a  ", 5: "c1 default/p1 ", abc: "x y " }] } },
     steps: [del("p1"), add("p1", "10.0.0.1/24"), add("p2", "10.0.0.2/24"), add("p3", "10.0.0.4/24")],
     after: { pools: { "10.0.0.0-24": ["10.0.0.0/24", { 1: "c1 default/p1 net1", 2: "c2 default/p2 net1", 3: "resv:node-a  ", 4: "c3 default/p3 net1", 5: "c1 default/p1 ", abc: "x y " }] }, reservations: { "10.0.0.1": "default/p1 net1", "10.0.0.2": "default/p2 net1", "10.0.0.4": "default/p3 net1" } },
+    // Its leader adopts the pool: what is somebody's, if nobody knows whose, is reserved too.
+    afterAgent: { pools: { "10.0.0.0-24": ["10.0.0.0/24", { 1: "c1 default/p1 net1", 2: "c2 default/p2 net1", 3: "resv:node-a  ", 4: "c3 default/p3 net1", 5: "c1 default/p1 ", abc: "x y " }] }, reservations: { "10.0.0.1": "default/p1 net1", "10.0.0.2": "default/p2 net1", "10.0.0.3": " ", "10.0.0.4": "default/p3 net1", "10.0.0.5": "default/p1 " } },
     fix: "keys of a pool that are no number",
     theirs: { after: { pools: { "10.0.0.0-24": ["10.0.0.0/24", { 1: "c1 default/p1 net1", 2: "c2 default/p2 net1", 3: "resv:node-a  ", 4: "c3 default/p3 net1", 5: "c1 default/p1 " }] }, reservations: { "10.0.0.1": "default/p1 net1", "10.0.0.2": "default/p2 net1", "10.0.0.4": "default/p3 net1" } } },
   },
