@@ -1,6 +1,7 @@
 import type { JsonPatch } from "../../ipam/kubernetes/cluster.ts";
 import type { Owner } from "../../ipam/store/store.ts";
 import { type PoolRecord, toRecord } from "../../ipam/whereabouts/objects.ts";
+import { isNobody } from "../../ipam/whereabouts/quarantine.ts";
 import { isKey } from "../../ipam/whereabouts/record-keys.ts";
 import { addition, removal, replacement } from "../../ipam/whereabouts/record-patch.ts";
 
@@ -23,9 +24,9 @@ export interface ViewPlan {
 /**
  * What has to change for the records of a pool to be those of its reservations. Pure.
  *
- * @param wanted owners of the reservations, by key.
  * A record goes without a question where its interface has another reservation: it moved on, whoever has the address now.
  *
+ * @param wanted owners of the reservations, by key.
  * @param mayGo whether a record that is there is known to be over: its reservation was seen and is gone, or its pod is.
  */
 export function planView(
@@ -41,9 +42,12 @@ export function planView(
   for (const [key, from] of orphans) {
     const owner = wanted.get(key);
     const change: Change = { key, from, ...(owner && { to: toRecord(owner) }) };
-    // Whose it is the reservation knows, where the record does not.
+    // Whose it is the reservation knows, where the record does not; one in quarantine is nobody's without it.
     const isOver =
-      (owner && !from.podref) || owner?.podref === from.podref || (from.ifname && held.has(interfaceOf(from)));
+      (owner && !from.podref) ||
+      owner?.podref === from.podref ||
+      isNobody(from.podref) ||
+      (from.ifname && held.has(interfaceOf(from)));
     if (!isKey(key) || !(from.podref || owner)) junk.push(key);
     else if (isOver || mayGo(key, from)) changes.push(change);
     else doubtful.push(change);

@@ -41,6 +41,14 @@ const rows: Row[] = [
     ],
   },
   {
+    when: "the quarantine of an address is over, and the leader that saw it leads no more",
+    actual: { 1: { id: "", ifname: "", podref: "quarantined" } },
+    patch: [
+      { op: "test", path: "/spec/allocations/1/id", value: "" },
+      { op: "remove", path: "/spec/allocations/1" },
+    ],
+  },
+  {
     when: "the interface has a newer sandbox at this address",
     wanted: { 1: { ...a, containerId: "a2" } },
     actual: { 1: recordA },
