@@ -32,8 +32,8 @@ export const removal = (key: string, from: PoolRecord, tested: Tested): JsonPatc
 
 /** What is empty may be missing in what is stored, where a test of a text would fail. */
 function tests(key: string, { id, podref, ifname = "" }: PoolRecord, tested: Tested): JsonPatch {
-  const members = tested === "all" ? { podref, ifname, id } : { id };
-  const said = Object.entries(members).filter(([, value]) => value !== "");
-  const all = said.length > 0 ? said : [["podref", null] as const]; // of a record that says nothing: that it still does
-  return all.map(([name, value]) => ({ op: "test", path: `${at(key)}/${name}`, value }) as const);
+  const all = Object.entries({ podref, ifname, id }).filter(([, value]) => value !== "");
+  const said = tested === "sandbox" && id !== "" ? ([["id", id]] as const) : all;
+  const known = said.length > 0 ? said : ([["podref", null]] as const); // of a record that says nothing: that it still does
+  return known.map(([name, value]) => ({ op: "test", path: `${at(key)}/${name}`, value }) as const);
 }

@@ -44,7 +44,7 @@ const rows: Row[] = [
     when: "the quarantine of an address is over, and the leader that saw it leads no more",
     actual: { 1: { id: "", ifname: "", podref: "quarantined" } },
     patch: [
-      { op: "test", path: "/spec/allocations/1/id", value: "" },
+      { op: "test", path: "/spec/allocations/1/podref", value: "quarantined" },
       { op: "remove", path: "/spec/allocations/1" },
     ],
   },
