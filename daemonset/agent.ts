@@ -11,6 +11,8 @@ import { CODE } from "../cni/protocol/error.ts";
 import { rdmaAlias } from "../cni/rdma-alias.ts";
 import type { NodePolicy } from "../ipam/host.ts";
 import { PODS } from "../ipam/kubernetes/cluster.ts";
+import { keepFenced } from "./addresses/fence.ts";
+import { fenceSetting } from "./addresses/fence-setting.ts";
 import { startAddresses } from "./addresses/start.ts";
 import { CONTROL } from "./control.ts";
 import type { EventRecorder } from "./events/recorder.ts";
@@ -111,6 +113,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const control = observation.watch({ lane, addresses, node: policy.node ?? hostname() });
   const reconcile = async () => observation.repaired(await lane.reconcile());
   const stopReconciling = await keepReconciling(reconcile, () => signsOfChange(paths), reconcileSeconds, log);
+  const fencing = new AbortController();
+  const isOn = fenceSetting(join(configDir, "fence"), log);
+  void keepFenced({ ...addresses.fencing, isOn, lane, recorder, log }, fencing.signal);
   const kernel = observation.of(onLane(lane), { log: false });
   const ipam = observation.of(addresses.answer, { log: true });
   const server = new AgentServer(byName({ kernel, ipam, control }), log);
@@ -125,6 +130,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   health.notReady = "the agent stops";
   log.info({}, "agent stops: answering what is in flight");
   stopReconciling();
+  fencing.abort();
   await server.close();
   await devices.stop();
   observation.stop();

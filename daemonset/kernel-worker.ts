@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { obey } from "../cni/attachment/fence.ts";
 import { hostUseOfVf } from "../cni/attachment/host-use.ts";
 import { faultsFrom } from "../cni/faults.ts";
 import { PATHS } from "../cni/host.ts";
@@ -68,8 +69,11 @@ self.onmessage = ({ data: job }) => {
   else void answer(job).then((rest) => self.postMessage({ id: job.id, ...rest }));
 };
 
-async function answer(job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" }>): Promise<Omit<Answer, "id">> {
+async function answer(
+  job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "fence" }>,
+): Promise<Omit<Answer, "id">> {
   try {
+    if (job.kind === "fence") return { fence: await obey(job.order, host) };
     if (job.kind === "host-uses") return { hostUses: hostUses(job.vfs) };
     return job.kind === "request"
       ? { response: await handle(job.id, job.request) }

@@ -1,3 +1,4 @@
+import type { FenceOrder, FenceOutcome } from "../cni/attachment/fence.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { FOREIGN_IPAM } from "./few-at-once.ts";
 import type { LogLevel } from "./log.ts";
@@ -12,6 +13,7 @@ export type Job =
   | { readonly kind: "request"; readonly id: number; readonly request: CniRequest }
   | { readonly kind: "reconcile"; readonly id: number; readonly scope: Scope }
   | { readonly kind: "host-uses"; readonly id: number; readonly vfs: readonly string[] }
+  | { readonly kind: "fence"; readonly id: number; readonly order: FenceOrder }
   | { readonly kind: "ping"; readonly id: number }
   | { readonly kind: "log-level"; readonly level: LogLevel }
   | { readonly kind: "abort"; readonly id: number }
@@ -24,6 +26,7 @@ export interface Answer {
   readonly response?: CniResponse;
   readonly repairs?: readonly Repair[];
   readonly hostUses?: HostUses;
+  readonly fence?: FenceOutcome;
   readonly error?: string;
 }
 
@@ -88,6 +91,11 @@ export class Lane {
     return (await this.#run({ kind: "host-uses", id: this.#next++, vfs })).hostUses ?? {};
   }
 
+  /** @throws {Error} why it cannot be done now. */
+  async fence(order: FenceOrder): Promise<FenceOutcome> {
+    return (await this.#run({ kind: "fence", id: this.#next++, order })).fence!;
+  }
+
   /** How long the thread has owed a sign of life; asks it for one, unless it does. */
   silentMs(): number {
     if (this.#pingedMs !== undefined) return performance.now() - this.#pingedMs;
@@ -120,7 +128,7 @@ export class Lane {
     this.#turns.delete(id);
   }
 
-  async #run(job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "ping" }>): Promise<Answer> {
+  async #run(job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "fence" | "ping" }>): Promise<Answer> {
     const answer = await new Promise<Answer>((resolve) => {
       this.#waiting.set(job.id, resolve);
       this.#worker.postMessage(job);

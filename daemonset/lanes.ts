@@ -1,3 +1,4 @@
+import type { FenceOrder, FenceOutcome } from "../cni/attachment/fence.ts";
 import type { Log } from "../cni/host.ts";
 import { listPfs, pfPciOf } from "../cni/kernel/sysfs.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
@@ -75,6 +76,11 @@ export class Lanes {
   /** Of these VFs those that the host uses: of links, addresses and routes alone, so that no firmware is asked. */
   hostUses(vfs: readonly string[]): Promise<HostUses> {
     return this.#common.hostUses(vfs);
+  }
+
+  /** By the lane of the VF's PF: one that is stuck keeps no other from being fenced. */
+  fence(pci: string, order: FenceOrder): Promise<FenceOutcome> {
+    return this.#laneOf(pci).fence(order);
   }
 
   /** Of the common lane: a PF that is stuck does not make the agent unhealthy, since another agent could do no more. */

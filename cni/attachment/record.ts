@@ -43,6 +43,13 @@ export interface LinkAtAdd {
   readonly kind: string;
 }
 
+/** Where a VF's link was taken down: at the PF (`ip link set PF vf N state disable`), or the link in the pod. */
+export interface Fenced {
+  readonly at: "PF" | "pod";
+  /** `linkState` of `applied` is there for DEL to restore: ADD did not set it. */
+  readonly addsLinkState?: true;
+}
+
 /** A part of a VF's restoration that could not be done, by the name of what it restores, and why. */
 export interface Owed {
   readonly part: string;
@@ -83,6 +90,8 @@ export interface Attachment {
   readonly request: { readonly path: readonly string[]; readonly args: string; readonly stdin: string };
   /** `namespace/name` when the runtime said so: for people. */
   readonly pod?: string;
+  /** It was taken down by its node, which nobody hears; null: that is over. */
+  readonly fenced?: Fenced | null;
   /** What is still to be restored when all else has ended: of a debt only. */
   readonly owed?: readonly Owed[];
 }

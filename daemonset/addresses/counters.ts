@@ -11,6 +11,10 @@ export interface Counters {
   /** Patches of the pools' view, and those that the server refused because somebody else had written. */
   viewPatches: number;
   viewRefusals: number;
+  /** VFs that this agent has taken down since nobody heard of its node. */
+  fences: number;
+  /** Those that are down now. */
+  fenced: number;
   /** Times that this node became the leader. */
   terms: number;
   /** How long the oldest change has waited for its pool to show it; 0 where another node leads. */
@@ -24,6 +28,8 @@ export const noCounts = (): Counters => ({
   adopted: 0,
   viewPatches: 0,
   viewRefusals: 0,
+  fences: 0,
+  fenced: 0,
   terms: 0,
   viewLagMs: () => 0,
 });

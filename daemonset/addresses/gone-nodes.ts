@@ -7,6 +7,9 @@ import type { Reserved } from "./reserved.ts";
 /** An agent of a node without a Node object is given up after so many times the grace: it says every 2 minutes that it runs. */
 const SILENT_GRACES = 6;
 
+/** How long a node must not have been heard of before another one gives its addresses out. */
+export const patienceMs = (graceMs = 60_000): number => SILENT_GRACES * graceMs;
+
 /** The clocks of two API servers: a reservation that is younger than its node by less says nothing. */
 const SKEW_MS = 60_000;
 
@@ -38,7 +41,7 @@ export class GoneNodes {
   constructor(cluster: Cluster, memory: (node: string) => NodeMemory | undefined, graceMs: number) {
     this.#cluster = cluster;
     this.#memory = memory;
-    this.#silentMs = SILENT_GRACES * graceMs;
+    this.#silentMs = patienceMs(graceMs);
   }
 
   /** By what is remembered: whether it is worth asking. */

@@ -10,12 +10,14 @@ import type { EventRecorder } from "../events/recorder.ts";
 import { repeat } from "../loop.ts";
 import { type BackgroundOptions, startBackground } from "./background.ts";
 import { Events } from "./events.ts";
+import type { FenceCluster } from "./fence.ts";
 import { Fleet } from "./fleet.ts";
 import { HealPeriod } from "./heal-period.ts";
 import { ModeWatch } from "./mode-watch.ts";
 import { REPORT_MS, reportMode } from "./report.ts";
 import { sandboxesOf } from "./sandboxes.ts";
 import type { AddressService } from "./service.ts";
+import type { Standing } from "./standing.ts";
 
 /**
  * A first ADD waits this long to learn the cluster's mode, and whether this node's reservations are all there; then it
@@ -34,6 +36,10 @@ export interface AgentStoreOptions
   /** Told of every request to the API server. */
   readonly countRequest?: CallerOptions["count"];
   readonly step?: (step: IpamStep) => void;
+  /** Renewed by every report. */
+  readonly standing?: Standing;
+  /** Told once the cluster can be asked, if it answers or not. */
+  readonly onOpen?: (cluster: FenceCluster) => void;
 }
 
 /** The store of a resident process, with all the work that goes on behind it. @throws {ApiError} when the configuration cannot be used. */
@@ -61,14 +67,30 @@ export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
   const sandboxes = sandboxesOf(service.host);
   const { looked } = startBackground({ ...options, cluster, fleet, store, modes, period, node, events, sandboxes });
   await Promise.race([Promise.all([modes.synced, looked]), sleep(WAIT_MS, undefined, { ref: false })]);
-  keepReporting(cluster, node, modes, options);
+  const report = reporter(cluster, node, modes, options);
+  options.onOpen?.({ store, renew: report });
+  keepReporting(modes, options, report);
   return store;
 }
 
+/** A report, which renews the node's standing. */
+const reporter =
+  (cluster: Cluster, node: string, modes: ModeWatch, { standing }: AgentStoreOptions) =>
+  async (signal: AbortSignal): Promise<void> => {
+    const sinceMs = standing?.nowMs() ?? 0;
+    await reportMode(cluster, node, modes.mode, signal);
+    standing?.renewed(sinceMs);
+  };
+
 /** A takeover waits until every node says by which mode it acts. */
-function keepReporting(cluster: Cluster, node: string, modes: ModeWatch, { log, signal }: AgentStoreOptions): void {
-  const report = () => reportMode(cluster, node, modes.mode, signal);
+function keepReporting(
+  modes: ModeWatch,
+  { log, signal }: AgentStoreOptions,
+  report: (signal: AbortSignal) => Promise<void>,
+): void {
   const time = { everyMs: REPORT_MS, signal, log };
-  void modes.synced.then(() => repeat("mode report", time, report));
-  modes.onChange(() => void report().catch((err) => log.warn({ err }, "mode not reported; the next report will")));
+  void modes.synced.then(() => repeat("mode report", time, () => report(signal)));
+  modes.onChange(
+    () => void report(signal).catch((err) => log.warn({ err }, "mode not reported; the next report will")),
+  );
 }

@@ -1,5 +1,6 @@
 import type { Log, Paths } from "../../cni/host.ts";
 import { lockIn } from "../../cni/ipam-host.ts";
+import { readBootId } from "../../cni/node-host.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import type { NodePolicy } from "../../ipam/host.ts";
 import type { CallerOptions } from "../../ipam/kubernetes/caller.ts";
@@ -13,8 +14,11 @@ import type { EventRecorder } from "../events/recorder.ts";
 import { KUBECONFIG } from "../install/places.ts";
 import { repeat } from "../loop.ts";
 import { type Counters, noCounts } from "./counters.ts";
+import type { FenceCluster, FenceOptions } from "./fence.ts";
+import { patienceMs } from "./gone-nodes.ts";
 import { Refusals } from "./refusals.ts";
 import { AddressService } from "./service.ts";
+import { Standing } from "./standing.ts";
 
 /** The agent's half of IPAM. */
 export interface Addresses {
@@ -24,6 +28,8 @@ export interface Addresses {
   refused(): readonly string[];
   /** Attachments whose addresses are not given back yet. */
   pending(): number;
+  /** What the fence by lease needs of this half. */
+  readonly fencing: Pick<FenceOptions, "standing" | "stateDir" | "bootId" | "patienceMs" | "cluster" | "counters">;
   stop(): void;
 }
 
@@ -52,6 +58,10 @@ export function startAddresses(options: AddressesOptions): Addresses {
   const counters = noCounts();
   const refusals = new Refusals();
   const faults = step && { step };
+  const bootId = readBootId();
+  const standing = new Standing({ stateDir: paths.stateDir, bootId, log });
+  let heardBy: FenceCluster | undefined;
+  let of: string | undefined; // what another cluster hears says nothing of this one
   const open = async (storage: Storage): Promise<Store> => {
     if (storage.kind === "directory") return openStore(storage, { log, lockIn, ...faults });
     const { openInAgent } = await import("./kubernetes.ts");
@@ -59,9 +69,16 @@ export function startAddresses(options: AddressesOptions): Addresses {
     // The pod's own token has the agent's rights, and does not end with the Node object.
     const kubeconfig = options.hasAccount && storage.kubeconfig === KUBECONFIG ? undefined : storage.kubeconfig;
     const shared = { service, log, recorder, ...(countRequest && { countRequest }), counters, refusals, signal };
-    return openInAgent({ ...(kubeconfig && { kubeconfig }), ...shared, ...faults, ...grace }).catch((error) => {
-      throw toStoreError("reach the API server", error);
-    });
+    of ??= storage.kubeconfig;
+    const onOpen = (cluster: FenceCluster) => {
+      heardBy = cluster;
+    };
+    const fencing = of === storage.kubeconfig && { standing, onOpen };
+    return openInAgent({ ...(kubeconfig && { kubeconfig }), ...shared, ...faults, ...grace, ...fencing }).catch(
+      (error) => {
+        throw toStoreError("reach the API server", error);
+      },
+    );
   };
   const settle = graceMs !== undefined && { settleMs: graceMs };
   const service = new AddressService({ paths, policy, log, ...faults, ...settle, open });
@@ -72,6 +89,14 @@ export function startAddresses(options: AddressesOptions): Addresses {
     counters,
     refused: () => refusals.all(),
     pending: () => service.releases.pending,
+    fencing: {
+      standing,
+      stateDir: paths.stateDir,
+      bootId,
+      patienceMs: patienceMs(graceMs),
+      cluster: () => heardBy,
+      counters,
+    },
     stop() {
       stopping.abort();
       service.releases.stop();

@@ -1,7 +1,9 @@
 import type { Counters } from "../addresses/counters.ts";
 import { type Family, single } from "./family.ts";
 
-const COUNTERS: Readonly<Record<Exclude<keyof Counters, "viewLagMs">, readonly [name: string, help: string]>> = {
+const COUNTERS: Readonly<
+  Record<Exclude<keyof Counters, "viewLagMs" | "fenced">, readonly [name: string, help: string]>
+> = {
   freed: ["railnet_addresses_freed_total", "Addresses of pods that are gone, freed because no DEL came"],
   putBack: ["railnet_addresses_put_back_total", "Reservations of living pods that somebody had removed"],
   duplicates: ["railnet_address_duplicates_total", "Addresses that a living pod uses and another one has reserved"],
@@ -11,6 +13,7 @@ const COUNTERS: Readonly<Record<Exclude<keyof Counters, "viewLagMs">, readonly [
     "railnet_pool_view_refusals_total",
     "Such patches that were refused because somebody else had written",
   ],
+  fences: ["railnet_vf_fences_total", "VFs taken down because nobody heard of this node (fence by lease)"],
   terms: ["railnet_leader_terms_total", "Times that this node became the leader"],
 };
 
@@ -22,6 +25,7 @@ export function addressFamilies(counters: Counters, pendingReleases: number): Fa
       single("counter", name, help, counters[key as keyof typeof COUNTERS]),
     ),
     single("gauge", "railnet_address_releases_pending", help, pendingReleases),
+    single("gauge", "railnet_vfs_fenced", "VFs that are down because nobody heard of this node", counters.fenced),
     single(
       "gauge",
       "railnet_pool_view_lag_seconds",

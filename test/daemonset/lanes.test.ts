@@ -69,6 +69,17 @@ t.test("Lanes gives each PF a lane of its own, so that one that is stuck delays 
   t.same(threads.jobs.map(kinds), [["request", "request"], ["request"], ["request"]]);
 });
 
+t.test("Lanes fences by the lane of the VF's PF", async (t) => {
+  const threads = new Threads(t);
+  const [a] = threads.tree.vfs(A) as [string];
+  const [b] = threads.tree.vfs(B) as [string];
+  void threads.ask("ADD", a, "stuck");
+  const fenced = threads.lanes.fence(b, { containerId: "x", ifname: "net1", to: "fenced" });
+  t.match(threads.jobs[2], [{ kind: "fence", order: { containerId: "x", to: "fenced" } }]);
+  threads.answer(2, { fence: "done" });
+  t.equal(await fenced, "done");
+});
+
 t.test("Lanes sends a DEL to the lane where the ADD runs that it ends, whatever VF it names", async (t) => {
   const threads = new Threads(t);
   const [a] = threads.tree.vfs(A) as [string];

@@ -128,6 +128,13 @@ for (const { when, status, want } of [
     ],
   },
   {
+    when: "a VF that the fence took down",
+    status: { ...well, attachments: [{ ...well.attachments[0]!, isFenced: true as const }] },
+    want: [
+      "VF 0000:18:00.1 of ns/trainer-0 (net1): it is down by the fence, since the API server did not hear of this node: it comes back when it does, unless another pod has its address by then (an event at the pod says so: delete the pod)",
+    ],
+  },
+  {
     when: "running work, which is none",
     status: { ...well, attachments: [{ ...well.attachments[0]!, state: "claimed" as const }] },
     want: [],

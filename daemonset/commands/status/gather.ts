@@ -107,6 +107,7 @@ function attachmentStatus(a: Attachment, railOf: RailOf, host: Host): Attachment
     vf: a.device.pci,
     addresses: (a.addresses?.ips ?? []).map(({ address }) => address),
     containerId: a.containerId,
+    ...(a.fenced && { isFenced: true as const }),
     state: stateOf(a, host),
   };
 }

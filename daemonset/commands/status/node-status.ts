@@ -60,6 +60,8 @@ export interface AttachmentStatus {
   readonly vf: string;
   readonly addresses: readonly string[];
   readonly containerId: string;
+  /** Its VF was taken down, since nobody heard of the node. */
+  readonly isFenced?: true;
   /**
    * `attached`: the pod has its VF. `claimed`: its ADD goes on, or has died. `returned`: only its addresses are to be
    * released. `astray`: the pod lives without it. `orphaned`: the pod is gone. `rebooted`: of before the reboot.

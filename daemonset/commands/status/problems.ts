@@ -37,7 +37,11 @@ const STATES: Readonly<Partial<Record<AttachmentStatus["state"], string>>> = {
   rebooted: "it is of before the reboot: the agent ends it, or `railnet reconcile`",
 };
 
-function attachmentProblems({ pod, containerId, ifname, vf, state }: AttachmentStatus): string[] {
-  const why = STATES[state];
+const FENCED =
+  "it is down by the fence, since the API server did not hear of this node: it comes back when it does, unless another pod " +
+  "has its address by then (an event at the pod says so: delete the pod)";
+
+function attachmentProblems({ pod, containerId, ifname, vf, state, isFenced }: AttachmentStatus): string[] {
+  const why = STATES[state] ?? (isFenced && FENCED);
   return why ? [`VF ${vf} of ${pod || `container ${containerId}`} (${ifname}): ${why}`] : [];
 }
