@@ -94,7 +94,10 @@ export function startAddresses(options: AddressesOptions): Addresses {
       stateDir: paths.stateDir,
       bootId,
       patienceMs: patienceMs(graceMs),
-      cluster: () => heardBy,
+      cluster() {
+        if (!heardBy) void openClusterOf(service, log); // no ADD may come while all waits for it
+        return heardBy;
+      },
       counters,
     },
     stop() {
