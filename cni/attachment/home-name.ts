@@ -5,6 +5,7 @@ import { Debts } from "./debts.ts";
 import { tryLockDevice } from "./exclusion.ts";
 import { Journal } from "./journal.ts";
 import { linkNamed } from "./link-at.ts";
+import { awaitAnswer } from "./patience.ts";
 import type { Attachment } from "./record.ts";
 
 /** At most 15 bytes, as the kernel wants it: `vf0000af060`. */
@@ -26,14 +27,34 @@ export function homeName({ device, original }: Attachment, self: Link | undefine
 }
 
 /**
+ * Takes the VF's own name as soon as another VF that fell out of a pod with it has been put back, too: many are put
+ * back at the same time. The caller has given this one another name before, so that none waits for a name that it holds.
+ *
+ * @param self the VF's link at home.
+ * @throws {Error} when the other one is in somebody's hands for long.
+ */
+export async function takeOwnName({ original, device }: Attachment, self: Link, host: Host): Promise<void> {
+  const name = original.name!;
+  const take = () => host.rtnl.request(setLink(self.index, { name, up: false }, `name VF ${device.pci} ${name} again`));
+  const tryIt = (): true | undefined => {
+    const holder = linkNamed(host.rtnl, name);
+    if (!holder || stepsAside(holder, name, host)) take();
+    else if (isFallenVf(holder, name, host)) return undefined;
+    return true;
+  };
+  if (!(await awaitAnswer(tryIt, { clock: host.clock })))
+    throw new Error(`cannot name VF ${device.pci} ${name} again: another VF has that name, and is in use`);
+}
+
+/**
  * Takes a name from another VF that has fallen out of a pod, where it was given that name. What it shall be called its
  * own record says, or its debt.
  */
 function stepsAside(holder: Link, name: string, host: Host): boolean {
+  if (!isFallenVf(holder, name, host)) return false;
   const pci = holder.parent;
-  if (!pci || !isVf(host.paths.sysfs, pci)) return false;
   using lock = tryLockDevice(pci, host);
-  if (!lock || !isOutOfPlace(pci, name, host)) return false;
+  if (!lock || !isFallenVf(holder, name, host)) return false;
   const isAltname = holder.name !== name;
   const change = isAltname
     ? deleteAltname(holder.index, name)
@@ -48,7 +69,8 @@ function stepsAside(holder: Link, name: string, host: Host): boolean {
 }
 
 /** Its record, or what it is owed, says that it has another name. */
-function isOutOfPlace(pci: string, name: string, { paths, bootId }: Host): boolean {
+function isFallenVf({ parent: pci }: Link, name: string, { paths, bootId }: Host): boolean {
+  if (!pci || !isVf(paths.sysfs, pci)) return false;
   const debt = new Debts(paths.stateDir).of(pci);
   const known = [...new Journal(paths.stateDir).activeOwners(pci, bootId), ...(debt?.bootId === bootId ? [debt] : [])];
   return known.some(({ original }) => original.name !== undefined && original.name !== name);

@@ -7,7 +7,7 @@ import { hostNetns, inNetns, isOwnNetns } from "../kernel/netns.ts";
 import type { Fd } from "../kernel/syscall.ts";
 import { driverOf, isForUserspace, netdevOf } from "../kernel/sysfs.ts";
 import { findAtHome, findInPod } from "./find-link.ts";
-import { homeName } from "./home-name.ts";
+import { homeName, takeOwnName } from "./home-name.ts";
 import { type Identity, identityOf, isTheVfAtHome } from "./identity.ts";
 import { linkNamed } from "./link-at.ts";
 import { removeUppers } from "./link-state/uppers.ts";
@@ -37,9 +37,11 @@ export async function restoreLink(
   const set = (change: LinkChange) =>
     host.rtnl.request(setLink(link.index, { ...change, up: false }, `restore ${link.name} as ${original.name}`));
   await attempts.try("altnames", () => dropAltnames(host.rtnl, link, original)); // one might be the name that is wanted
-  const change = linkChange({ ...original, name: homeName(a, link, host) }, link);
+  const name = homeName(a, link, host);
+  const change = linkChange({ ...original, name }, link);
   const isChanged = Object.keys(change).length > 0;
   if (isChanged) await setAllOrEach(change, set, attempts);
+  if (name !== original.name) await attempts.try("name", () => takeOwnName(a, link, host));
   await attempts.try("altnames", () => addAltnames(host.rtnl, link, original));
   return { ...link, up: link.up && !isChanged };
 }

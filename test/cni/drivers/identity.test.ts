@@ -1,12 +1,17 @@
 // A pod may put another link in the VF's place at any moment, also between our look and our request: nothing that the
 // kernel offers looks and changes in one.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { DoubleNode } from "./support/node.ts";
 import { PROFILES } from "./support/profiles.ts";
 
-const owed = (node: DoubleNode) => readdirSync(join(node.dir, "state/owed"));
+const { Locks } = await import("../../../cni/attachment/lock.ts"); // after the redirection
+
+const owed = (node: DoubleNode) => {
+  const dir = join(node.dir, "state/owed");
+  return existsSync(dir) ? readdirSync(dir) : [];
+};
 const hostLinks = (node: DoubleNode) => [...node.kernel.host.links.values()].map(({ name }) => name).sort();
 
 for (const times of [1, 2, 9])
@@ -59,6 +64,40 @@ t.test("a VF that falls back under another one's name, or altname, steps aside f
     await node.del(evil, {}, 0);
     t.same([node.picture(0), node.picture(1)], before, `${how}: and so has it`);
   }
+});
+
+for (const how of ["name", "altname"])
+  t.test(`VFs that fell back under each other's names, as ${how}, and are put back at the same time`, async (t) => {
+    using node = new DoubleNode(PROFILES.igb);
+    const before = [node.picture(0), node.picture(1)];
+    const pods = [node.pod(), node.pod()];
+    for (const [i, pod] of pods.entries()) await node.add(pod, {}, i);
+    for (const [i, pod] of pods.entries()) {
+      const { link } = node.vf(i);
+      if (how === "name") link.name = `ens1v${1 - i}`;
+      else link.altnames.push(`ens1v${1 - i}`);
+      node.removePod(pod);
+    }
+    await Promise.all(pods.map((pod, i) => node.del(pod, {}, i)));
+    t.same([node.picture(0), node.picture(1)], before);
+    t.same(owed(node), []);
+  });
+
+t.test("a VF whose name another one has, which is in somebody's hands, is owed it", async (t) => {
+  using node = new DoubleNode(PROFILES.igb);
+  const before = [node.picture(0), node.picture(1)];
+  const [evil, good] = [node.pod(), node.pod()];
+  await node.add(evil, {}, 0);
+  await node.add(good, {}, 1);
+  node.vf(0).link.name = "ens1v1";
+  node.removePod(evil);
+  const held = new Locks(join(node.dir, "run")).tryAcquire(`vf-${node.vf(0).link.pci}`);
+  await node.del(good, {}, 1);
+  t.same(owed(node), [`${node.vf(1).link.pci}.json`], "DEL does not wait for ever");
+  held![Symbol.dispose]();
+  await node.reconcile();
+  t.same([node.picture(0), node.picture(1)], before, "then both have their own");
+  t.same(owed(node), []);
 });
 
 for (const alias of [
