@@ -2,6 +2,7 @@ import t from "tap";
 import { adoptTests } from "./faults/adopt.ts";
 import { debtTests } from "./faults/debts.ts";
 import { failTests } from "./faults/fail.ts";
+import { hostileTests } from "./faults/hostile.ts";
 import { killTests } from "./faults/kill.ts";
 import { netnsTests } from "./faults/netns.ts";
 import { podTests } from "./faults/pods.ts";
@@ -22,6 +23,7 @@ const PARTS = [
   { name: "random walk", test: walkTests },
   { name: "two pods on four rails", test: podTests },
   { name: "RDMA", test: rdmaTests },
+  { name: "hostile pod", test: hostileTests },
   { name: "network namespace gone", test: netnsTests },
   { name: "VF at vfio-pci", test: vfioTests },
   { name: "owed", test: debtTests },
