@@ -21,7 +21,7 @@ import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
 import type { Attachment, LinkAtAdd } from "./attachment/record.ts";
 import { type AttachConfig, ignoredKeys, readConfig, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
-import { callIpam, isForeign, keepsState } from "./ipam.ts";
+import { callIpam, isForeign, keepsState, requireIpam } from "./ipam.ts";
 import type { Link } from "./kernel/link.ts";
 import { NetlinkSocket } from "./kernel/netlink/socket.ts";
 import { inNetns, netnsInode } from "./kernel/netns.ts";
@@ -44,6 +44,7 @@ export async function add(call: Call, host: Host): Promise<Result> {
   const config = readConfig(call);
   checkDeviceInfoPath(config, host);
   checkSayable(call.config.cniVersion, config.ipamType !== undefined || (call.prevResult?.ips.length ?? 0) > 0);
+  requireIpam(config.ipamType, call, host);
   warnOfIgnored(call, host);
   using netns = openTarget(call, host);
   using rtnl = inNetns(netns, () => new NetlinkSocket());

@@ -2,7 +2,7 @@ import { addStatic, checkStatic } from "../ipam/static.ts";
 import { isAttachName, NESTED, notIpam } from "./attach-names.ts";
 import type { Host } from "./host.ts";
 import { onHost } from "./host-root.ts";
-import { type DelegateOptions, delegate, hasPlugin, isRegularFile } from "./protocol/delegate.ts";
+import { type DelegateOptions, delegate, findPlugin, hasPlugin, isRegularFile } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
 import type { Result } from "./protocol/result.ts";
 import type { Verb } from "./protocol/version.ts";
@@ -20,6 +20,13 @@ export const isForeign = (type: string, host: Pick<Host, "isOwnIpam">): boolean 
 /** Whether addresses can have been reserved at all: a misspelt type must not keep a pod from being deleted. */
 export const canRelease = (type: string, { path }: Call, host: Host): boolean =>
   !keepsState(type) || hasPlugin(type, path, isOnHost(host));
+
+/** Before an ADD changes anything: another process's type is asked late. @throws {CniError} 7, 100 when it cannot be asked. */
+export function requireIpam(type: string | undefined, call: Call, host: Host): void {
+  if (type === undefined || !isForeign(type, host)) return;
+  if (isAttachName(type, call.request.name)) throw notIpam(type);
+  findPlugin(type, call.path, isOnHost(host));
+}
 
 /** CNI_PATH names directories of the host. */
 const isOnHost =

@@ -84,7 +84,11 @@ export async function delegate(
 export const hasPlugin = (type: string, path: readonly string[], isFile = isRegularFile): boolean =>
   lookUp(type, path, isFile) !== undefined;
 
-function findPlugin(type: string, path: readonly string[], isFile: (path: string) => boolean): string {
+/**
+ * @returns the path of a plugin's executable.
+ * @throws {CniError} 7 for what is no name of one, 100 when there is none.
+ */
+export function findPlugin(type: string, path: readonly string[], isFile = isRegularFile): string {
   const found = lookUp(type, path, isFile);
   if (found !== undefined) return found;
   if (!isFileName(type))

@@ -49,7 +49,7 @@ export async function netnsTests(t: Test, node: Node): Promise<void> {
     await begin(t);
     await end();
     await node.ask("ip netns add new");
-    const next = wanted.map(({ vf }, i): Wanted => ({ pod: "new", ifname: `eth${i}`, vf }));
+    const next = wanted.map(({ vf }, i): Wanted => ({ pod: "new", ifname: `rail${i}`, vf }));
     t.same(failures(await shim(node, "ADD", next)), [], "the next ADD of all");
     const before = await node.steady("ip -n new -d -j addr; ip -d -j link");
     t.same(failures([...(await del(own)), ...(await del(together, ""))]), [], "late DEL");
