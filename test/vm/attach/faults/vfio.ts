@@ -36,6 +36,16 @@ export async function vfioTests(t: Test, node: Node): Promise<void> {
     t.same(await node.journal(), [], "nothing is remembered");
   });
 
+  await t.test("DEL gives a VF at vfio-pci the MAC again that its application changed", async (t) => {
+    await node.ask(`ip link set ${vf.pf} vf ${vf.index} mac 02:00:00:00:03:0a`);
+    const plain: Wanted = { pod: "vfio", vf, settings: {} };
+    t.same(failures(await shim(node, "ADD", [plain])), [], "ADD");
+    await node.ask(`ip link set ${vf.pf} vf ${vf.index} mac 02:00:00:00:03:0b`); // as the PF does when the VF's mailbox says so
+    t.same(failures(await shim(node, "DEL", [plain])), [], "DEL");
+    t.match(await atPf(), "02:00:00:00:03:0a");
+    await node.ask(`ip link set ${vf.pf} vf ${vf.index} mac 00:00:00:00:00:00`);
+  });
+
   await t.test("a VF at vfio-pci is in one pod only, and free again when the namespace is gone", async (t) => {
     const before = await atPf();
     await node.ask("ip netns add second");
