@@ -3,7 +3,9 @@ import { adoptTests } from "./faults/adopt.ts";
 import { debtTests } from "./faults/debts.ts";
 import { failTests } from "./faults/fail.ts";
 import { hostileTests } from "./faults/hostile.ts";
+import { randomHostileTests } from "./faults/hostile-random.ts";
 import { killTests } from "./faults/kill.ts";
+import { linkStateTests } from "./faults/link-state.ts";
 import { netnsTests } from "./faults/netns.ts";
 import { podTests } from "./faults/pods.ts";
 import { rdmaTests } from "./faults/rdma.ts";
@@ -23,7 +25,9 @@ const PARTS = [
   { name: "random walk", test: walkTests },
   { name: "two pods on four rails", test: podTests },
   { name: "RDMA", test: rdmaTests },
+  { name: "state of the link", test: linkStateTests },
   { name: "hostile pod", test: hostileTests },
+  { name: "random hostile pod", test: randomHostileTests },
   { name: "network namespace gone", test: netnsTests },
   { name: "VF at vfio-pci", test: vfioTests },
   { name: "owed", test: debtTests },
