@@ -196,7 +196,12 @@ const STOP_TURN_MS = 20;
 const MAX_STATE_PATH = 107 - "/qmp".length;
 let pushes = 0;
 
-export const stateRoot = (): string => process.env["RAILNET_VM_STATE"] ?? join(IMAGES, "run");
+/** One name for it, whatever links lead there: checkouts may share a cache, and a machine that runs must be seen from each. */
+export function stateRoot(): string {
+  const root = process.env["RAILNET_VM_STATE"] ?? join(IMAGES, "run");
+  mkdirSync(root, { recursive: true });
+  return realpathSync(root);
+}
 
 /** Starts QEMU in the background, bound to this process unless it `outlives` it, and to its time limit in any case. */
 function launch(options: MachineOptions, state: string, accelerator: Accelerator): ChildProcess {

@@ -1,6 +1,8 @@
-import { chmodSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { Machine } from "./machine.ts";
 import { chooseAccelerator, type MachineSpec, qemuArguments } from "./qemu.ts";
 
 const SPEC: MachineSpec = {
@@ -78,4 +80,17 @@ t.test("qemuArguments() refuses memory with which VFs do not work", async (t) =>
   t.throws(() => values({ ...SPEC, memoryMiB: 4096 }, "-m"), {
     message: "cannot give n0 4096 MiB of memory: with more than 2815 its VFs get no carrier (EINVAL)",
   });
+});
+
+t.test("a machine is seen to run by every name of the folder that it is in", async (t) => {
+  const dir = t.testdir({ real: { n9: {} }, link: t.fixture("symlink", "real") });
+  const qemu = spawn("sleep", ["60"], { argv0: `${dir}/real/n9/c0` });
+  t.teardown(() => qemu.kill());
+  writeFileSync(join(dir, "real/n9/pid"), `${qemu.pid}\n`);
+  t.teardown(() => delete process.env["RAILNET_VM_STATE"]);
+  for (const name of ["real", "link"]) {
+    process.env["RAILNET_VM_STATE"] = join(dir, name);
+    t.equal(Machine.isRunning("n9"), true, name);
+    t.equal(Machine.isRunning("n8"), false, `${name}: another`);
+  }
 });
