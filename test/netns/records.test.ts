@@ -17,7 +17,7 @@ t.test(`version 1 of an attachment's record is as it was released; ${NEEDS}`, (t
     const a = world.attachment(pod, { sourceRules: true, ipam: { type: world.ipam.name } });
     t.equal((await world.call("alone", "ADD", a)).exit, 0);
     const record = world.record();
-    t.same(Object.keys(record).sort(), ["addresses", "applied", "bootId", "containerId", "device", "hasRules", "ifname", "link", "netns", "netnsInode", "network", "original", "phase", "request", "version"]); // biome-ignore format: one row
+    t.same(Object.keys(record).sort(), ["addresses", "applied", "bootId", "containerId", "device", "hasRules", "ifname", "link", "netns", "netnsInode", "network", "original", "phase", "request", "rules", "version"]); // biome-ignore format: one row
     t.match(record, { version: 1, phase: "attached", netns: pod.path, netnsInode: pod.inode });
     t.same(Object.keys(record["device"] as object).sort(), ["pci", "pf"]);
     t.same(Object.keys(record["request"] as object).sort(), ["args", "path", "stdin"]);

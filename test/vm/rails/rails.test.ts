@@ -89,7 +89,7 @@ t.test("the agent makes the VFs that the list of rails asks for", async (t) => {
     await configure(node, rails([6, 5]));
     await saysWhy(
       node,
-      `VF ${first!.pci} (${mine}) has an address of the host; the link of VF ${second!.pci} is in another network namespace`,
+      `VF ${first!.pci}: the host uses its link ${mine}: it has address 10.9.9.9/24 of the host; the link of VF ${second!.pci} is in another network namespace`,
     );
     t.equal(await counts(node), "6 3 0 0 ");
     await node.ask(`ip -n other link set ${away} netns 1; ip netns del other; ip addr flush dev ${mine}`);
