@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Agent, createServer, request, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { randomFrom } from "../../random.ts";
 import type { ApiServer } from "./api-server.ts";
 
 /** What happens to a request. `after`: the server has done it all the same, and the client does not learn what it said. */
@@ -60,7 +61,7 @@ export class FaultProxy implements AsyncDisposable {
 
   private constructor(api: ApiServer, seed: number) {
     this.#target = api.url;
-    this.#random = randomOf(seed);
+    this.#random = randomFrom(seed);
     const [ca, cert, key] = ["ca.crt", "proxy.crt", "proxy.key"].map((file) => readFileSync(api.pki.path(file)));
     this.#tls = { cert: cert!, key: key! };
     this.#agent = new Agent({ ca: ca!, keepAlive: true });
@@ -249,15 +250,4 @@ function answer(response: ServerResponse, code: number, retryAfter: number | und
     ...(retryAfter !== undefined && { "Retry-After": `${retryAfter}` }),
   });
   response.end(JSON.stringify(status));
-}
-
-/** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
