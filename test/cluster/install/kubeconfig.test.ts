@@ -77,21 +77,11 @@ function place(env: Record<string, string> = {}): Place {
   };
 }
 
+/** An agent that installs, and listens nowhere. */
+const agentCommand = (root: string): string[] => [join(DIST, "railnet"), "agent", "--health", "", "--metrics", "", "--install", "--root", root, "--from", from]; // biome-ignore format: one command
+
 async function agentIn({ root, env }: Place, log = join(root, "agent.log")): Promise<Daemon & { text(): string }> {
-  const command = [
-    inPod,
-    join(DIST, "railnet"),
-    "agent",
-    "--health",
-    "",
-    "--metrics",
-    "",
-    "--install",
-    "--root",
-    root,
-    "--from",
-    from,
-  ];
+  const command = [inPod, ...agentCommand(root)];
   const agent = Daemon.start(command, log, env);
   const text = () => readFileSync(log, "utf8");
   await waitFor("the agent is ready", () => {
@@ -254,19 +244,7 @@ for (const step of ["install-kubeconfig-written", "install-kubeconfig-placed"])
     age(here.kubeconfig, 13 * 3600);
     const old = tokenIn(here.kubeconfig);
     writeFileSync(join(here.root, "faults"), `${step} kill`);
-    const command = [
-      join(DIST, "railnet"),
-      "agent",
-      "--health",
-      "",
-      "--metrics",
-      "",
-      "--install",
-      "--root",
-      here.root,
-      "--from",
-      from,
-    ];
+    const command = agentCommand(here.root);
     const env = { PATH: process.env["PATH"]!, ...here.env, RAILNET_FAULT_FILE: join(here.root, "faults") };
     const child = spawn(inPod, command, { env, stdio: "ignore" });
     t.equal(await new Promise((resolve) => child.on("close", (_, signal) => resolve(signal))), "SIGKILL");
