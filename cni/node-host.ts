@@ -1,5 +1,6 @@
-import { readFileSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { readBootId } from "./boot-id.ts";
 import { type Clock, type Host, type Log, PATHS, type Paths } from "./host.ts";
 import { readNodePolicy } from "./ipam-host.ts";
 import { detachTcx, detachXdpLink } from "./kernel/bpf.ts";
@@ -98,9 +99,6 @@ const VARIABLES: Record<keyof Paths, string> = {
 export function pathsFrom(env: Readonly<Record<string, string | undefined>>): Partial<Paths> {
   return Object.fromEntries(Object.entries(VARIABLES).flatMap(([key, name]) => (env[name] ? [[key, env[name]]] : [])));
 }
-
-/** Another one after each reboot. */
-export const readBootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 
 const STDERR = 2;
 

@@ -128,7 +128,7 @@ t.test("the attach plugin's verbs and attachments know no IPAM: where they meet 
   const users = sources.filter((s) => zoneOf(s.path) === "cni" && ours(s).some((x) => zoneOf(x) === "ipam"));
   t.same(
     users.map(({ path }) => path),
-    ["cni/ipam-host.ts", "cni/ipam.ts", "cni/run-ipam.ts"],
+    ["cni/ipam-host.ts", "cni/ipam.ts", "cni/run-ipam.ts", "cni/stand-alone-ipam.ts"],
   );
 });
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../../cni/host.ts";
 import type { CallerOptions } from "../../ipam/kubernetes/caller.ts";
 import type { Cluster } from "../../ipam/kubernetes/cluster.ts";
-import { connect } from "../../ipam/kubernetes/connect.ts";
+import { connect, type Network } from "../../ipam/kubernetes/connect.ts";
 import type { IpamStep } from "../../ipam/steps.ts";
 import { KubernetesStore } from "../../ipam/store/kubernetes.ts";
 import type { Store } from "../../ipam/store/store.ts";
@@ -35,6 +35,7 @@ export interface AgentStoreOptions
   readonly recorder: EventRecorder;
   /** Told of every request to the API server. */
   readonly countRequest?: CallerOptions["count"];
+  readonly network?: Network;
   readonly step?: (step: IpamStep) => void;
   /** Renewed by every report. */
   readonly standing?: Standing;
@@ -44,9 +45,10 @@ export interface AgentStoreOptions
 
 /** The store of a resident process, with all the work that goes on behind it. @throws {ApiError} when the configuration cannot be used. */
 export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
-  const { kubeconfig, service, log, recorder, countRequest, step, refusals, signal } = options;
+  const { kubeconfig, service, log, recorder, countRequest, network, step, refusals, signal } = options;
   const { node } = service.host;
-  const cluster = await connect({ ...(kubeconfig && { kubeconfig }), ...(countRequest && { count: countRequest }) });
+  const access = { ...(kubeconfig && { kubeconfig }), ...(network && { network }) };
+  const cluster = await connect({ ...access, ...(countRequest && { count: countRequest }) });
   recorder.connect(cluster, node);
   const period = new HealPeriod({ cluster, node, log, signal });
   const fleet = Fleet.of(cluster, log, signal);

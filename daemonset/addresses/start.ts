@@ -1,9 +1,10 @@
+import { readBootId } from "../../cni/boot-id.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { lockIn } from "../../cni/ipam-host.ts";
-import { readBootId } from "../../cni/node-host.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import type { NodePolicy } from "../../ipam/host.ts";
 import type { CallerOptions } from "../../ipam/kubernetes/caller.ts";
+import type { Network } from "../../ipam/kubernetes/connect.ts";
 import type { IpamStep } from "../../ipam/steps.ts";
 import type { Storage } from "../../ipam/storage.ts";
 import { toStoreError } from "../../ipam/store/kubernetes/failure.ts";
@@ -45,6 +46,8 @@ export interface AddressesOptions {
   readonly graceMs?: number;
   /** This agent's pod brings a service account: then the node's own kubeconfig, which others use, is not this agent's. */
   readonly hasAccount?: boolean;
+  /** Default: the machine's. */
+  readonly network?: Network;
 }
 
 /** What stand-alone executables leave in the journal is taken in after at most this time. */
@@ -52,7 +55,7 @@ const SCAN_MS = 15_000;
 
 /** Starts the IPAM plugin of the agent: answers calls, works off what earlier processes left, looks after the cluster's addresses. */
 export function startAddresses(options: AddressesOptions): Addresses {
-  const { paths, policy, log, recorder, countRequest, step, graceMs } = options;
+  const { paths, policy, log, recorder, countRequest, step, graceMs, network } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const counters = noCounts();
@@ -68,7 +71,8 @@ export function startAddresses(options: AddressesOptions): Addresses {
     const grace = graceMs !== undefined && { graceMs, lookMs: Math.min(graceMs, 60_000) };
     // The pod's own token has the agent's rights, and does not end with the Node object.
     const kubeconfig = options.hasAccount && storage.kubeconfig === KUBECONFIG ? undefined : storage.kubeconfig;
-    const shared = { service, log, recorder, ...(countRequest && { countRequest }), counters, refusals, signal };
+    const optional = { ...(countRequest && { countRequest }), ...(network && { network }) };
+    const shared = { service, log, recorder, ...optional, counters, refusals, signal };
     of ??= storage.kubeconfig;
     const onOpen = (cluster: FenceCluster) => {
       heardBy = cluster;

@@ -1,9 +1,19 @@
 import { ParsedCluster } from "../whereabouts/parsed-cluster.ts";
-import { accessBy } from "./access.ts";
+import { accessBy, type ReadAccess } from "./access.ts";
 import { ApiCluster } from "./api-cluster.ts";
 import { Caller, type CallerOptions } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
+import { openTransport } from "./open-transport.ts";
 import { Session } from "./session.ts";
+
+/** Where configuration is read, and connections are opened. */
+export interface Network {
+  /** @param kubeconfig path; undefined: the service account of the pod that this runs in. */
+  accessBy(kubeconfig: string | undefined): ReadAccess;
+  readonly openTransport: typeof openTransport;
+}
+
+const OF_MACHINE: Network = { accessBy, openTransport };
 
 export interface ConnectOptions extends CallerOptions {
   /** Path. Default: the service account of the pod that this runs in. */
@@ -12,6 +22,8 @@ export interface ConnectOptions extends CallerOptions {
   readonly namespace?: string;
   /** Objects that list() gets with one request, which the time limit is for. Default 5000. */
   readonly pageSize?: number;
+  /** Default: the machine's. */
+  readonly network?: Network;
 }
 
 /**
@@ -20,8 +32,8 @@ export interface ConnectOptions extends CallerOptions {
  * @throws {ApiError} when the configuration cannot be used.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Cluster> {
-  const { kubeconfig, namespace, pageSize = 5000, ...limits } = options;
-  const session = new Session(accessBy(kubeconfig));
+  const { kubeconfig, namespace, pageSize = 5000, network = OF_MACHINE, ...limits } = options;
+  const session = new Session(network.accessBy(kubeconfig), network.openTransport);
   const { access } = await session.open();
   const api = new ApiCluster(new Caller(session, limits), namespace ?? access.namespace ?? "kube-system", pageSize);
   return new ParsedCluster(api);

@@ -1,5 +1,5 @@
 import type { Access, ReadAccess } from "./access.ts";
-import { openTransport } from "./open-transport.ts";
+import type { openTransport } from "./open-transport.ts";
 import type { Transport } from "./transport.ts";
 
 /** As client-go: a token file is looked at once a minute. */
@@ -13,12 +13,14 @@ export interface Open {
 /** Keeps access and connections until they are old or refused. */
 export class Session {
   readonly #read: ReadAccess;
+  readonly #openTransport: typeof openTransport;
   #open: Open | undefined;
   #readAt = 0;
   #reading: Promise<Open> | undefined;
 
-  constructor(read: ReadAccess) {
+  constructor(read: ReadAccess, open: typeof openTransport) {
     this.#read = read;
+    this.#openTransport = open;
   }
 
   /** For messages. */
@@ -38,7 +40,7 @@ export class Session {
     try {
       const access = await this.#read(isFresh);
       const isSame = this.#open && transportKey(this.#open.access) === transportKey(access);
-      const send = isSame ? this.#open!.send : await openTransport(access.server, access.tls, access.headers);
+      const send = isSame ? this.#open!.send : await this.#openTransport(access.server, access.tls, access.headers);
       this.#open = { access, send };
     } catch (error) {
       // A file that is being replaced: what was read last may still do.

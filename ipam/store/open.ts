@@ -1,4 +1,5 @@
 import type { IpamLog } from "../host.ts";
+import type { Network } from "../kubernetes/connect.ts";
 import type { IpamStep } from "../steps.ts";
 import type { Storage } from "../storage.ts";
 import type { AddressLock } from "./address-lock.ts";
@@ -9,6 +10,8 @@ export interface OpenOptions {
   readonly step?: (step: IpamStep) => void;
   /** Locks between all processes that use a directory. */
   lockIn(dir: string): AddressLock;
+  /** Default: the machine's. */
+  readonly network?: Network;
 }
 
 /**
@@ -22,6 +25,7 @@ export async function openStore(storage: Storage, options: OpenOptions): Promise
     return new DirectoryStore(storage.path, options.lockIn(storage.path));
   }
   const { openKubernetesStore } = await import("./open-kubernetes.ts");
-  const { log, step } = options;
-  return await openKubernetesStore({ kubeconfig: storage.kubeconfig, log, ...(step && { step }) });
+  const { log, step, network } = options;
+  const optional = { ...(step && { step }), ...(network && { network }) };
+  return await openKubernetesStore({ kubeconfig: storage.kubeconfig, log, ...optional });
 }
