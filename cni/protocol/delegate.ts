@@ -50,7 +50,7 @@ const BUSY_RETRIES = 5;
 
 /**
  * Has an IPAM plugin do its part, SPEC.md 1.1.0 section 4: the same stdin to the byte, the same `CNI_*` but for the
- * verb. GC and STATUS succeed when the plugin is older than these verbs.
+ * verb, and the same trace. GC and STATUS succeed when the plugin is older than these verbs.
  *
  * @param type file name of the plugin: the first regular file of this name in CNI_PATH. Empty parts of CNI_PATH, which
  *   elsewhere mean the working directory, are left out.

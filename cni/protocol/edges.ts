@@ -1,6 +1,7 @@
 import { fstatSync, readSync, writeSync } from "node:fs";
 import { ExecError, followChild } from "./child.ts";
 import type { Exec, ExecReply, ExecRequest } from "./delegate.ts";
+import { isCallVariable } from "./environment.ts";
 import type { CniRequest, CniResponse } from "./request.ts";
 
 const PIECE_BYTES = 64 << 10;
@@ -15,7 +16,7 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 export function readRequestFromProcess(name: string): CniRequest {
   const env: Record<string, string> = {};
   for (const [key, value] of Object.entries(process.env))
-    if (key.startsWith("CNI_") && value !== undefined) env[key] = value;
+    if (isCallVariable(key) && value !== undefined) env[key] = value;
   return { name, env, ...(env.CNI_COMMAND ? readStdin(env.CNI_COMMAND) : { stdin: "" }) };
 }
 

@@ -39,6 +39,21 @@ const VARIABLES: readonly Variable[] = [
   { name: "CNI_PATH", requiredBy: ["ADD", "CHECK", "DEL", "GC", "STATUS"], checkedBy: [], check: asIs },
 ];
 
+/** What libcni names its caller's trace in: W3C Trace Context and Baggage, as OpenTelemetry has them in an environment. */
+const TRACE_VARIABLES: readonly string[] = ["TRACEPARENT", "TRACESTATE", "BAGGAGE"];
+
+/** Whether a variable is a part of a call: others of the process that calls are nobody's business. */
+export const isCallVariable = (name: string): boolean => name.startsWith("CNI_") || TRACE_VARIABLES.includes(name);
+
+/** W3C Trace Context, "traceparent Header": version, trace id, parent id, flags; later versions may go on after another dash. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?<rest>-.*)?$/;
+
+/** @returns the trace to which a call belongs, 32 hexadecimal digits; undefined when it says none. */
+export function traceIdOf({ TRACEPARENT: text = "" }: Readonly<Record<string, string>>): string | undefined {
+  const found = TRACEPARENT.exec(text);
+  return found?.groups?.rest && text.startsWith("00") ? undefined : found?.[1];
+}
+
 /** Container IDs and network names, SPEC.md 1.1.0: no limit on the length, so never a file name as they are. */
 export const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 

@@ -10,7 +10,7 @@ import type { Verb } from "./version.ts";
 export interface CniRequest {
   /** Of the executable that was called. */
   readonly name: string;
-  /** CNI_* only. */
+  /** CNI_*, and what names the caller's trace. */
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: string;
   /** Why stdin could not be read to its end; absent when it was. */

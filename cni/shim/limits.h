@@ -36,7 +36,8 @@
 
 enum {
   NAME_LIMIT = 255,          /* bytes of the plugin's name, without its NUL */
-  ENVIRONMENT_LIMIT = 1 << 20, /* bytes of name and CNI_* variables with their NULs */
+  ENVIRONMENT_LIMIT = 1 << 20, /* bytes of name and variables with their NULs */
+  TRACE_LIMIT = 8192,        /* bytes of the value of a tracing variable: what W3C's baggage may be */
   STDIN_LIMIT = 16 << 20,
   REPLY_LIMIT = 16 << 20,
   RETRY_PAUSE_MS = 20,

@@ -8,10 +8,22 @@
 
 static int is_cni(const char *variable) { return !strncmp(variable, "CNI_", 4) && strchr(variable, '='); }
 
+/* A trace must not break a call: what is too long stays here. */
+static int is_trace(const char *variable) {
+  static const char *const names[] = {"TRACEPARENT=", "TRACESTATE=", "BAGGAGE="};
+  for (int i = 0; i < 3; i++) {
+    size_t n = strlen(names[i]);
+    if (!strncmp(variable, names[i], n)) return strlen(variable + n) <= TRACE_LIMIT;
+  }
+  return 0;
+}
+
+static int is_sent(const char *variable) { return is_cni(variable) || is_trace(variable); }
+
 static size_t environment_length(const char *name, char *const *environment) {
   size_t length = strlen(name) + 1;
   for (; *environment; environment++)
-    if (is_cni(*environment)) length += strlen(*environment) + 1;
+    if (is_sent(*environment)) length += strlen(*environment) + 1;
   return length;
 }
 
@@ -39,6 +51,6 @@ struct buffer request_encode(const char *name, char *const *environment, size_t 
   at = put_u32(at, length);
   at = put_string(at, name);
   for (; *environment; environment++)
-    if (is_cni(*environment)) at = put_string(at, *environment);
+    if (is_sent(*environment)) at = put_string(at, *environment);
   return (struct buffer){data, FRAME_HEADER + length};
 }

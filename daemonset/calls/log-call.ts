@@ -1,4 +1,5 @@
 import type { Log } from "../../cni/host.ts";
+import { traceIdOf } from "../../cni/protocol/environment.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import { factsOf, outcomeOf, podText } from "./facts.ts";
 import { reasonOf } from "./failures.ts";
@@ -16,14 +17,23 @@ export interface Course {
 
 /**
  * One line for one call: failures as warnings, ADD and DEL at `info`, what runtimes ask all the time, and what is part
- * of another call, at `debug`. The network configuration is not in it: it may name secrets.
+ * of another call, at `debug`. OpenTelemetry calls a trace `trace_id` in logs that are not its own. The network configuration is not in it: it may name secrets.
  */
 export function logCall(log: Log, request: CniRequest, response: CniResponse, course: Course): void {
   const { plugin, verb, pod, containerID, ifname, network, pci } = factsOf(request);
   const { code, message } = outcomeOf(response);
   const { step, rail, isPart } = course;
+  const trace = traceIdOf(request.env);
   const who = { pod: podText(pod), containerID, ifname, network, rail, pci };
-  const fields = { plugin, verb, ...filled(who), ...(step && { step }), ms: Math.round(course.ms * 10) / 10, code };
+  const fields = {
+    plugin,
+    verb,
+    ...filled(who),
+    ...(trace && { trace_id: trace }),
+    ...(step && { step }),
+    ms: Math.round(course.ms * 10) / 10,
+    code,
+  };
   if (code !== 0 && !isPart) log.warn({ ...fields, reason: reasonOf(code), error: message }, "failed");
   else if (code === 0 && !isPart && (verb === "ADD" || verb === "DEL")) log.info(fields, "done");
   else log.debug(code === 0 ? fields : { ...fields, error: message }, code === 0 ? "done" : "failed");

@@ -59,9 +59,14 @@ const ROWS: readonly Row[] = [
     want: { ...good(""), isQuick: true },
   },
   {
-    what: "21, 144: sees CNI_* of the environment alone",
+    what: "21, 144: sees CNI_* alone where no trace is named",
     env: { ...ADD, CNI_FOO: "", CNI: "1", SECRET: "x" },
     want: good("", { env: { ...ADD, CNI_FOO: "" } }),
+  },
+  {
+    what: "144: sees the caller's trace",
+    env: { ...ADD, TRACEPARENT: "00-1", TRACESTATE: "", BAGGAGE: "a=b", TRACE: "x" },
+    want: good("", { env: { ...ADD, TRACEPARENT: "00-1", TRACESTATE: "", BAGGAGE: "a=b" } }),
   },
   { what: "64: prints megabytes", env: { ...ADD, PAD: "3000000" }, want: good("", { pad: /^x{3000000}$/ }) },
   {
@@ -113,6 +118,7 @@ async function run(engine: string, { env = {}, shell = '"$@"', stdin = [], readA
 }
 
 t.jobs = 2;
+t.setTimeout(120_000); // a busy machine
 
 for (const [name, engine] of Object.entries(ENGINES))
   for (const row of ROWS)

@@ -1,5 +1,6 @@
 // Numbers are those of the conformance checklist in README.md.
 import t from "tap";
+import { traceIdOf } from "../../../cni/protocol/environment.ts";
 import { readRequest } from "../../../cni/protocol/request.ts";
 import { ask, BASE, CONFIG, call, without } from "./support/plugin.ts";
 
@@ -52,6 +53,27 @@ for (const [row, verb, env] of [
     t.match({ exit, stderr, verb: call?.verb }, { exit: 0, stderr: "", verb });
     t.equal(call?.netns, (env as Record<string, string>).CNI_NETNS ?? "");
   });
+
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+for (const [traceparent, want] of [
+  [`00-${TRACE}-b7ad6b7169203331-01`, TRACE],
+  [`00-${TRACE}-b7ad6b7169203331-00`, TRACE],
+  [`cc-${TRACE}-b7ad6b7169203331-01`, TRACE],
+  [`cc-${TRACE}-b7ad6b7169203331-01-what-comes`, TRACE],
+  [`00-${TRACE}-b7ad6b7169203331-01-more`, undefined],
+  [`ff-${TRACE}-b7ad6b7169203331-01`, undefined],
+  [`00-${TRACE.toUpperCase()}-b7ad6b7169203331-01`, undefined],
+  [`00-${"0".repeat(32)}-b7ad6b7169203331-01`, undefined],
+  [`00-${TRACE}-${"0".repeat(16)}-01`, undefined],
+  [`00-${TRACE}-b7ad6b7169203331-1`, undefined],
+  [`00-${TRACE}\n-b7ad6b7169203331-01`, undefined],
+  [` 00-${TRACE}-b7ad6b7169203331-01`, undefined],
+  ["", undefined],
+] as const)
+  t.test(`traceIdOf() of ${JSON.stringify(traceparent)} is ${want}`, async (t) =>
+    t.equal(traceIdOf({ TRACEPARENT: traceparent }), want),
+  );
+t.test("traceIdOf() of a call without a trace is undefined", async (t) => t.equal(traceIdOf(BASE), undefined));
 
 for (const id of ["-c", ".c", "_c", "c/1", "c 1", "c\n", "ä", "c1;"])
   t.test(`readRequest() 16: container ${JSON.stringify(id)} is error 4 with the ID as its details`, async (t) => {

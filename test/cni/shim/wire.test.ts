@@ -33,6 +33,18 @@ t.test("shim sends its own name, the CNI_ variables in order, and stdin", async 
   );
 });
 
+t.test("shim sends the caller's trace, of which what is too long stays here and breaks no call", async (t) => {
+  await using agent = await FakeAgent.listen(shim.socket, (socket) => socket.end(reply(0, "")));
+  const traced = async (env: Record<string, string>) => {
+    t.equal((await shim.run({ env })).exit, 0);
+    return agent.requests.at(-1)?.env.map((line) => line.slice(0, 20));
+  };
+  const all = { TRACEPARENT: "00-1-2-01", CNI_COMMAND: "ADD", TRACESTATE: "", BAGGAGE: "a=b", TRACEPARENTS: "x", traceparent: "x", BAGGAG: "x" }; // biome-ignore format: one call
+  t.same(await traced(all), ["TRACEPARENT=00-1-2-01".slice(0, 20), "CNI_COMMAND=ADD", "TRACESTATE=", "BAGGAGE=a=b"]);
+  const long = { CNI_COMMAND: "ADD", TRACEPARENT: "x".repeat(8193), TRACESTATE: "x".repeat(8192), BAGGAGE: "x".repeat(100_000) }; // biome-ignore format: one call
+  t.same(await traced(long), ["CNI_COMMAND=ADD", `TRACESTATE=${"x".repeat(9)}`]);
+});
+
 for (const name of ["railnet-sriov", "railnet-ipam", "sriov", "whereabouts", "rdma"])
   t.test(`shim called as ${name} says so to the agent and to the full binary`, async (t) => {
     const call = { name, env: { CNI_COMMAND: "VERSION" } };

@@ -62,6 +62,21 @@ t.test("factsOf() reads what a call says of itself, and nothing of what is broke
   t.equal(verbOf(request("BREW")), "other", "nobody makes counters at will");
 });
 
+t.test("logCall() names the caller's trace, when it is one", async (t) => {
+  const trace = "0af7651916cd43dd8448eb211c80319c";
+  for (const [text, want] of [
+    [`00-${trace}-b7ad6b7169203331-01`, trace],
+    ["00-1-2-01", undefined],
+  ] as const) {
+    // biome-ignore format: rows
+    const { log, lines } = logger();
+    const { env, ...rest } = request("ADD");
+    logCall(log, { ...rest, env: { ...env, TRACEPARENT: text, BAGGAGE: "key=s3cret" } }, ok, { ms: 1 });
+    t.equal(lines[0]!.fields.trace_id, want);
+    t.notMatch(JSON.stringify(lines), /s3cret/, "what comes with it is not logged");
+  }
+});
+
 t.test("outcomeOf() is a code and a message for whatever comes", async (t) => {
   t.same(outcomeOf(ok), { code: 0, message: "" });
   t.same(outcomeOf(bad), { code: 102, message: "in use; undo failed too" });

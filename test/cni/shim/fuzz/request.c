@@ -1,5 +1,5 @@
 /* Name and environment: NUL-separated strings. What is encoded must decode, by the words of README.md, to just the
- * name and the CNI_ variables; and a limit must say no for a reason. */
+ * name, the CNI_ variables and those of a trace; and a limit must say no for a reason. */
 #include "../../../../cni/shim/request.h"
 
 #include <string.h>
@@ -27,13 +27,23 @@ static const char *expect(const char *at, const char *string) {
   return at + strlen(string) + 1;
 }
 
+static int is_for_agent(const char *string) {
+  const char *value = strchr(string, '=');
+  if (!value) return 0;
+  if (!strncmp(string, "CNI_", 4)) return 1;
+  size_t n = (size_t)(value - string);
+  int is_trace = (n == 11 && !memcmp(string, "TRACEPARENT", n)) || (n == 10 && !memcmp(string, "TRACESTATE", n)) ||
+                 (n == 7 && !memcmp(string, "BAGGAGE", n));
+  return is_trace && strlen(value + 1) <= 8192;
+}
+
 static void check_frame(struct buffer frame, char **strings, size_t stdin_length) {
   CHECK(frame.data[0] == FRAME_VERSION);
   CHECK(u32(frame.data + 5) == frame.length - FRAME_HEADER);
   CHECK(u32(frame.data + 1) == frame.length - FRAME_HEADER + stdin_length);
   const char *at = expect(frame.data + FRAME_HEADER, strings[0]);
   for (strings++; *strings; strings++)
-    if (!strncmp(*strings, "CNI_", 4) && strchr(*strings, '=')) at = expect(at, *strings);
+    if (is_for_agent(*strings)) at = expect(at, *strings);
   CHECK(at == frame.data + frame.length);
 }
 

@@ -14,6 +14,8 @@ mkdir -p "$corpus" "$work/seeds"
   -o "$work/fuzz" "$here"/*.c "$shim"/{request,error,io,agent,deadline}.c
 seed() { printf "$2" > "$work/seeds/$1"; }
 seed request '\0railnet-sriov\0CNI_COMMAND=ADD\0PATH=/bin\0CNI_ARGS=a=b;c\0CNI_X'
+seed request-trace '\0n\0TRACEPARENT=00-1-2-01\0CNI_COMMAND=ADD\0BAGGAGE=\0TRACESTATE=a=b\0BAGGAGE\0TRACEPARENTS=x'
+printf '\0n\0BAGGAGE=%08193d\0TRACESTATE=%08192d' 0 0 > "$work/seeds/request-trace-limit"
 seed error '\1read "that"\\\n\351'
 seed stdin-closed '\2\1{"name":"n"}'
 seed stdin-open '\2\0{"name":"n"}'
