@@ -24,6 +24,7 @@ import { Lanes } from "./lanes.ts";
 import type { LevelledLog } from "./log.ts";
 import { Observation } from "./observation.ts";
 import { takePriority } from "./priority.ts";
+import { Altnames } from "./rails/altname.ts";
 import { debtSigns } from "./reconcile/debt-signs.ts";
 import { AgentServer, type Handler } from "./server.ts";
 
@@ -110,7 +111,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       },
     );
   const lane = new Lanes({ sysfs: paths.sysfs, open, log });
-  const control = observation.watch({ lane, addresses, node: policy.node ?? hostname() });
+  const altnames = new Altnames(lane.carryOut);
+  const control = observation.watch({ lane, addresses, altnames, node: policy.node ?? hostname() });
   const reconcile = async () => observation.repaired(await lane.reconcile());
   const stopReconciling = await keepReconciling(reconcile, () => signsOfChange(paths), reconcileSeconds, log);
   const fencing = new AbortController();
@@ -122,7 +124,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const socket = join(runDir, "agent.sock");
   await server.listen(socket);
   const { startDevices } = await import("./devices.ts");
-  const devices = startDevices({ ...options, paths, hostUses: (vfs) => lane.hostUses(vfs) });
+  const { carryOut } = lane;
+  const devices = startDevices({ ...options, paths, hostUses: (vfs) => lane.hostUses(vfs), carryOut, altnames });
   health.notReady = "";
   log.info({ socket, health: address }, "agent ready");
 

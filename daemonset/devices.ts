@@ -3,6 +3,8 @@ import type { Log, Paths } from "../cni/host.ts";
 import { deviceInfoDirOf, isPromised } from "./device-plugin/device-info.ts";
 import { startDevicePlugin } from "./device-plugin/start.ts";
 import type { HostUses } from "./lane.ts";
+import type { Altnames } from "./rails/altname.ts";
+import type { CarryOut } from "./rails/orders.ts";
 import { startRails } from "./rails/start.ts";
 
 export interface DevicesOptions {
@@ -14,6 +16,8 @@ export interface DevicesOptions {
   readonly paths: Paths;
   /** Of these VFs those that the host uses, and how. Netlink, so not in this thread. */
   readonly hostUses: (vfs: readonly string[]) => Promise<HostUses>;
+  readonly carryOut: CarryOut;
+  readonly altnames: Altnames;
   readonly step?: (step: string) => void;
   readonly log: Log;
 }

@@ -4,6 +4,7 @@ import { hostUseOfVf } from "../cni/attachment/host-use.ts";
 import { faultsFrom } from "../cni/faults.ts";
 import { PATHS } from "../cni/host.ts";
 import { readNodePolicy } from "../cni/ipam-host.ts";
+import { codeOf } from "../cni/kernel/errno.ts";
 import { pfOf } from "../cni/kernel/sysfs.ts";
 import { createHost, pathsFrom, traceFrom } from "../cni/node-host.ts";
 import { isOwnIpam, withOwnIpam } from "../cni/own-ipam.ts";
@@ -21,6 +22,7 @@ import { inTurn } from "./few-at-once.ts";
 import { IpamQuestions } from "./ipam-questions.ts";
 import type { Answer, HostUses, Job, Question, TurnQuestion } from "./lane.ts";
 import { createLog } from "./log.ts";
+import { carryOut, type RailOrder } from "./rails/orders.ts";
 import { reconcile } from "./reconcile/reconcile.ts";
 import { TurnQuestions } from "./turn-questions.ts";
 
@@ -70,10 +72,11 @@ self.onmessage = ({ data: job }) => {
 };
 
 async function answer(
-  job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "fence" }>,
+  job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "fence" | "rail" }>,
 ): Promise<Omit<Answer, "id">> {
   try {
     if (job.kind === "fence") return { fence: await obey(job.order, host) };
+    if (job.kind === "rail") return await answerRail(job.order);
     if (job.kind === "host-uses") return { hostUses: hostUses(job.vfs) };
     return job.kind === "request"
       ? { response: await handle(job.id, job.request) }
@@ -83,18 +86,26 @@ async function answer(
   }
 }
 
+/** Whoever gave the order says what it was about. */
+const answerRail = (order: RailOrder): Promise<Omit<Answer, "id">> =>
+  carryOut(order, host).then(
+    (rail) => ({ rail }),
+    (error: Error) => ({ error: error.message }),
+  );
+
 function hostUses(vfs: readonly string[]): HostUses {
   const uses = vfs.map((vf) => [vf, useOf(vf)] as const).filter(([, use]) => use !== undefined);
   return Object.fromEntries(uses) as HostUses;
 }
 
-/** One that vanishes while it is looked at is nobody's. */
+/** One that vanishes while it is looked at is nobody's; one that cannot be looked at may be somebody's. */
 function useOf(vf: string): string | undefined {
   try {
     return hostUseOfVf(vf, host.paths.sysfs, host.rtnl);
   } catch (err) {
-    log.debug({ vf, err }, "a VF could not be looked at");
-    return undefined;
+    if (codeOf(err) === "ENODEV") return undefined;
+    log.warn({ vf, err }, "a VF could not be looked at");
+    return `it could not be looked at: ${(err as Error).message}`;
   }
 }
 

@@ -2,6 +2,7 @@ import type { FenceOrder, FenceOutcome } from "../cni/attachment/fence.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { FOREIGN_IPAM } from "./few-at-once.ts";
 import type { LogLevel } from "./log.ts";
+import type { RailAnswers, RailOrder } from "./rails/orders.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Scope } from "./reconcile/scope.ts";
 
@@ -14,6 +15,7 @@ export type Job =
   | { readonly kind: "reconcile"; readonly id: number; readonly scope: Scope }
   | { readonly kind: "host-uses"; readonly id: number; readonly vfs: readonly string[] }
   | { readonly kind: "fence"; readonly id: number; readonly order: FenceOrder }
+  | { readonly kind: "rail"; readonly id: number; readonly order: RailOrder }
   | { readonly kind: "ping"; readonly id: number }
   | { readonly kind: "log-level"; readonly level: LogLevel }
   | { readonly kind: "abort"; readonly id: number }
@@ -27,6 +29,7 @@ export interface Answer {
   readonly repairs?: readonly Repair[];
   readonly hostUses?: HostUses;
   readonly fence?: FenceOutcome;
+  readonly rail?: RailAnswers[RailOrder["do"]];
   readonly error?: string;
 }
 
@@ -96,6 +99,11 @@ export class Lane {
     return (await this.#run({ kind: "fence", id: this.#next++, order })).fence!;
   }
 
+  /** @throws {Error} as the order's. */
+  async rail<O extends RailOrder>(order: O): Promise<RailAnswers[O["do"]]> {
+    return (await this.#run({ kind: "rail", id: this.#next++, order })).rail as RailAnswers[O["do"]];
+  }
+
   /** How long the thread has owed a sign of life; asks it for one, unless it does. */
   silentMs(): number {
     if (this.#pingedMs !== undefined) return performance.now() - this.#pingedMs;
@@ -128,7 +136,9 @@ export class Lane {
     this.#turns.delete(id);
   }
 
-  async #run(job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "fence" | "ping" }>): Promise<Answer> {
+  async #run(
+    job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "fence" | "rail" | "ping" }>,
+  ): Promise<Answer> {
     const answer = await new Promise<Answer>((resolve) => {
       this.#waiting.set(job.id, resolve);
       this.#worker.postMessage(job);

@@ -6,6 +6,7 @@ import { attachmentKey } from "../cni/records/record-files.ts";
 import { factsOf } from "./calls/facts.ts";
 import type { HostUses, Lane } from "./lane.ts";
 import type { LogLevel } from "./log.ts";
+import type { CarryOut } from "./rails/orders.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Scope } from "./reconcile/scope.ts";
 
@@ -82,6 +83,12 @@ export class Lanes {
   fence(pci: string, order: FenceOrder): Promise<FenceOutcome> {
     return this.#laneOf(pci).fence(order);
   }
+
+  /** By the lane of its PF, which is made for a PF that gets its VFs now; else the common way. */
+  readonly carryOut: CarryOut = (order) => {
+    const pf = "pf" in order ? order.pf : undefined;
+    return (pf === undefined ? this.#common : (this.#ofPf.get(pf) ?? this.#open(pf))).rail(order);
+  };
 
   /** Of the common lane: a PF that is stuck does not make the agent unhealthy, since another agent could do no more. */
   silentMs(): number {

@@ -13,6 +13,7 @@ import type { LevelledLog, LogLevel } from "./log.ts";
 import { followLogLevel } from "./log-level.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { Notes } from "./notes.ts";
+import type { Altnames } from "./rails/altname.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Handler } from "./server.ts";
 import { VERSION } from "./version.ts";
@@ -28,6 +29,7 @@ export interface ObservationOptions {
 export interface Observed {
   readonly lane: Pick<Lanes, "silentMs" | "setLogLevel">;
   readonly addresses: Pick<Addresses, "counters" | "pending" | "refused">;
+  readonly altnames: Altnames;
   /** Name of this node in the cluster. */
   readonly node: string;
 }
@@ -53,7 +55,7 @@ export class Observation {
   }
 
   /** From now on metrics, probes and the command line know of these. @returns what answers the command line. */
-  watch({ lane, addresses, node }: Observed): Handler {
+  watch({ lane, addresses, altnames, node }: Observed): Handler {
     const { paths, configDir, log } = this.#options;
     const { health, recorder } = this;
     const firstLevel = log.level as LogLevel;
@@ -64,11 +66,11 @@ export class Observation {
     health.refused = () => addresses.refused();
     health.notAlive = () => (lane.silentMs() > STUCK_MS ? "the kernel thread shows no sign of life" : "");
     health.metrics = async () => {
-      const { byPf } = await this.#rails();
+      const { byPf } = await this.#rails(altnames);
       return this.#metrics.render({ paths, railOf: (pf) => byPf[pf] ?? pf, addresses, events: recorder });
     };
     void followLogLevel({ file: join(configDir, "logLevel"), log, signal: this.#stop.signal }, setLogLevel);
-    return (request) => control(request, { setLogLevel, state: () => this.#state(addresses, node) });
+    return (request) => control(request, { setLogLevel, state: () => this.#state(addresses, altnames, node) });
   }
 
   /** A handler of calls that are parts of others. */
@@ -109,14 +111,13 @@ export class Observation {
   }
 
   /** As the list and sysfs say at the moment when somebody asks. */
-  async #rails(): Promise<RailNames> {
+  async #rails({ nameOf }: Altnames): Promise<RailNames> {
     const { readRailNames } = await import("./inventory/rails.ts");
     const { configDir, paths } = this.#options;
-    const { nameOfAltname } = await import("./rails/altname.ts");
-    return readRailNames(join(configDir, "rails"), paths.sysfs, nameOfAltname);
+    return readRailNames(join(configDir, "rails"), paths.sysfs, nameOf);
   }
 
-  async #state(addresses: Observed["addresses"], node: string): Promise<AgentState> {
+  async #state(addresses: Observed["addresses"], altnames: Altnames, node: string): Promise<AgentState> {
     const { log } = this.#options;
     return {
       version: VERSION,
@@ -128,7 +129,7 @@ export class Observation {
       node,
       pendingReleases: addresses.pending(),
       events: this.recorder.counts,
-      rails: await this.#rails(),
+      rails: await this.#rails(altnames),
       notes: this.#notes.all(),
     };
   }

@@ -137,6 +137,22 @@ t.test("bun:ffi is imported by cni/kernel/syscall.ts alone", async (t) => {
   t.same(users, ["cni/kernel/syscall.ts"]);
 });
 
+t.test("the agent's main thread, which answers probes, never waits for netlink", async (t) => {
+  const users = filesWith(/\bnew NetlinkSocket\b|\bopenRtnl\b/).filter((path) => zoneOf(path) === "daemonset");
+  t.same(
+    users.filter((path) => !path.includes("/commands/")),
+    ["daemonset/rails/orders.ts"],
+    "what a kernel thread carries out",
+  );
+  const callers = sources.filter(
+    ({ path, text }) => zoneOf(path) === "daemonset" && /\bcarryOut\(order, host\)/.test(text),
+  );
+  t.same(
+    callers.map(({ path }) => path),
+    ["daemonset/kernel-worker.ts"],
+  );
+});
+
 t.test("the environment, stdin and stdout of the process are used at its edges alone", async (t) => {
   const users = filesWith(/\bprocess\s*\.\s*(env|stdin|stdout)\b|\bBun\s*\.\s*(env|stdin|stdout)\b|\bconsole\.log\b/);
   t.same(

@@ -2,23 +2,23 @@ import { traitsOf } from "../../cni/attachment/drivers.ts";
 import { NO_MAC } from "../../cni/attachment/mac.ts";
 import type { Log } from "../../cni/host.ts";
 import { driverOf, isForUserspace, nodeGuidsOf, vfsOf } from "../../cni/kernel/sysfs.ts";
+import type { CarryOut, RailOrder } from "./orders.ts";
 import type { PfFacts } from "./select.ts";
 
 /** The edges: where VFs get their MACs. */
 export interface MacHost {
   readonly sysfs: string;
-  /** Administrative MACs by index, as the PF lists them; those that it hides just now are missing. */
-  readonly adminMacs: (pf: PfFacts) => ReadonlyMap<number, string>;
-  /** Gives a VF its own MAC as the administrative one. @throws {NetlinkError} */
-  readonly giveOwnMac: (pf: PfFacts, index: number, vf: string) => Promise<void>;
+  readonly carryOut: CarryOut;
   /** Unbinds the VF's driver, binds it again, and waits for its link. */
   readonly rebind: (vf: string) => Promise<void>;
-  readonly userOf: (vf: string) => string | undefined;
+  readonly userOf: (vf: string) => Promise<string | undefined>;
   readonly lock: (vf: string) => Disposable | undefined;
   readonly log: Log;
   /** Monotonic. */
   readonly nowMs: () => number;
 }
+
+type GiveOwnMac = Extract<RailOrder, { do: "give-own-mac" }>;
 
 /** The same VFs are looked at again after this time. */
 const RETRY_MS = 60_000;
@@ -49,8 +49,9 @@ export class AdminMacs {
 
   /** @returns a sentence for each VF that still has none. */
   async give(pf: PfFacts): Promise<string[]> {
-    const { sysfs, adminMacs, nowMs } = this.#host;
-    if (pf.name === undefined || !traitsOf(pf.driver).needsAdminMac) return [];
+    const { sysfs, carryOut, nowMs } = this.#host;
+    const { pci, name: netdev } = pf;
+    if (netdev === undefined || !traitsOf(pf.driver).needsAdminMac) return [];
     const vfs = vfsOf(sysfs, pf.pci).map((vf, index) => ({ vf, index }));
     for (const { vf } of vfs) if (lacksNodeGuid(sysfs, vf)) this.#have.delete(vf);
     const unsure = vfs.filter(({ vf }) => !this.#have.has(vf));
@@ -58,9 +59,10 @@ export class AdminMacs {
     const key = unsure.map(({ vf }) => vf).join();
     const last = this.#last.get(pf.pci);
     if (last?.key === key && nowMs() - last.atMs < RETRY_MS) return last.left;
-    const macs = adminMacs(pf);
+    const macs = await carryOut({ do: "list-admin-macs", pf: pci, netdev });
     const left: string[] = [];
-    for (const { vf, index } of unsure) left.push(...(await this.#look(pf, vf, index, macs.get(index))));
+    for (const { vf, index } of unsure)
+      left.push(...(await this.#look({ do: "give-own-mac", pf: pci, netdev, index, vf }, macs.get(index))));
     this.#last.set(pf.pci, { key, atMs: nowMs(), left });
     return left;
   }
@@ -71,30 +73,32 @@ export class AdminMacs {
     this.#last.delete(pf.pci);
   }
 
-  async #look(pf: PfFacts, vf: string, index: number, mac: string | undefined): Promise<string[]> {
+  async #look(order: GiveOwnMac, mac: string | undefined): Promise<string[]> {
     const { sysfs } = this.#host;
+    const { vf } = order;
     const hasMac = mac !== undefined && mac !== NO_MAC;
     if (!lacksNodeGuid(sysfs, vf)) {
       if (hasMac) this.#have.add(vf);
       if (hasMac || mac === undefined) return []; // undefined: hidden just now, or beyond the list
     }
     try {
-      return await this.#giveOne(pf, vf, index, hasMac);
+      return await this.#giveOne(order, hasMac);
     } catch (error) {
       return [`VF ${vf}: ${(error as Error).message}`];
     }
   }
 
-  async #giveOne(pf: PfFacts, vf: string, index: number, hasMac: boolean): Promise<string[]> {
-    const { lock, userOf, giveOwnMac, rebind, log, sysfs } = this.#host;
+  async #giveOne(order: GiveOwnMac, hasMac: boolean): Promise<string[]> {
+    const { lock, userOf, carryOut, rebind, log, sysfs } = this.#host;
+    const { vf } = order;
     using held = lock(vf);
-    const user = held ? userOf(vf) : `VF ${vf} is being attached or detached`;
+    const user = held ? await userOf(vf) : `VF ${vf} is being attached or detached`;
     if (user) return [user];
     if (!driverOf(sysfs, vf) || isForUserspace(sysfs, vf)) return [];
-    if (!hasMac) await giveOwnMac(pf, index, vf);
+    if (!hasMac) await carryOut(order);
     await rebind(vf);
     this.#have.add(vf);
-    log.info({ pf: pf.name, vf }, "a new VF has its MAC and node GUID");
+    log.info({ pf: order.netdev, vf }, "a new VF has its MAC and node GUID");
     return [];
   }
 }

@@ -1,26 +1,49 @@
-import { linkCalled } from "../../cni/kernel/link.ts";
-import { NetlinkSocket } from "../../cni/kernel/netlink/socket.ts";
+import type { CarryOut } from "./orders.ts";
 
 /** An answer is asked for anew after this time: whoever asks waits for rtnl. */
 const KEPT_MS = 60_000;
+/** Whoever waits goes on without an answer after this time. */
+const PATIENCE_MS = 5_000;
 
-const known = new Map<string, { readonly name: string | undefined; readonly atMs: number }>();
+/** Names of links by alternative name, which sysfs does not tell. What the kernel is slow to say is taken as last known. */
+export class Altnames {
+  readonly #carryOut: CarryOut;
+  readonly #nowMs: () => number;
+  readonly #askedMs = new Map<string, number>();
+  readonly #known = new Map<string, string>();
+  #asking: Promise<void> | undefined;
 
-/** Name of the link that has this alternative name; sysfs does not tell these. Never throws. */
-export function nameOfAltname(altname: string): string | undefined {
-  const nowMs = performance.now();
-  const last = known.get(altname);
-  if (last && nowMs - last.atMs < KEPT_MS) return last.name;
-  const name = ask(altname);
-  known.set(altname, { name, atMs: nowMs });
-  return name;
-}
+  constructor(carryOut: CarryOut, nowMs: () => number = () => performance.now()) {
+    this.#carryOut = carryOut;
+    this.#nowMs = nowMs;
+  }
 
-function ask(altname: string): string | undefined {
-  try {
-    using rtnl = new NetlinkSocket();
-    return linkCalled(altname, rtnl)?.name;
-  } catch {
-    return undefined; // as if there were none, until it is asked again
+  readonly nameOf = (altname: string): string | undefined => this.#known.get(altname);
+
+  /** Asks for those whose answer is old. Never rejects. */
+  async learn(altnames: readonly string[]): Promise<void> {
+    const old = altnames.filter(
+      (one) => this.#nowMs() - (this.#askedMs.get(one) ?? Number.NEGATIVE_INFINITY) >= KEPT_MS,
+    );
+    if (old.length > 0) this.#asking ??= this.#ask(old).finally(() => (this.#asking = undefined));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, PATIENCE_MS);
+    await Promise.race([this.#asking, late]);
+    clearTimeout(timer);
+  }
+
+  async #ask(altnames: readonly string[]): Promise<void> {
+    let found: ReadonlyMap<string, string> = new Map();
+    try {
+      found = await this.#carryOut({ do: "find-altnames", altnames });
+    } catch {
+      // as if there were none, until it is asked again
+    }
+    for (const one of altnames) {
+      this.#askedMs.set(one, this.#nowMs());
+      const name = found.get(one);
+      if (name === undefined) this.#known.delete(one);
+      else this.#known.set(one, name);
+    }
   }
 }

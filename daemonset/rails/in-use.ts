@@ -10,16 +10,17 @@ export interface Signs {
   /** Whether the kubelet gave it to a pod a moment ago, whose ADD is still to come. */
   readonly isPromised: (vf: string) => boolean;
   /** What the host does with a VF's link, in words. */
-  readonly hostUse: (vf: string) => string | undefined;
+  readonly hostUse: (vf: string) => Promise<string | undefined>;
 }
 
 /** @returns who has a VF, in a sentence; undefined when it is free. */
-export function userOf(vf: string, { sysfs, stateDir, bootId, isPromised, hostUse }: Signs): string | undefined {
+export async function userOf(vf: string, signs: Signs): Promise<string | undefined> {
+  const { sysfs, stateDir, bootId, isPromised, hostUse } = signs;
   const [owner] = new Journal(stateDir).activeOwners(vf, bootId);
   if (owner) return `VF ${vf} is in use by ${describe(owner)}`;
   if (isPromised(vf)) return `VF ${vf} was given to a pod that is just being made`;
   if (isForUserspace(sysfs, vf)) return `VF ${vf} has driver ${driverOf(sysfs, vf)}, for userspace`;
   if (!netdevOf(sysfs, vf)) return driverOf(sysfs, vf) && `the link of VF ${vf} is in another network namespace`;
-  const use = hostUse(vf);
+  const use = await hostUse(vf);
   return use && `VF ${vf}: ${use}`;
 }

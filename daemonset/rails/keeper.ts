@@ -1,16 +1,16 @@
 import { ARPHRD_ETHER } from "../../cni/kernel/link.ts";
-import type { NetlinkConnection } from "../../cni/kernel/netlink/message.ts";
 import { hasRepresentors, linkTypeOf } from "../../cni/kernel/sysfs.ts";
 import { AdminMacs, type MacHost } from "./admin-mac.ts";
+import type { Altnames } from "./altname.ts";
 import { type Rail, readRails } from "./config.ts";
-import { ensureRdmaMode } from "./rdma-mode.ts";
-import { listPfFacts, type NameOfAltname, nameOf, type RailHere, selectPfs } from "./select.ts";
+import type { CarryOut } from "./orders.ts";
+import { listPfFacts, nameOf, type RailHere, selectPfs, unknownNames } from "./select.ts";
 import { awaitLinks, ensureVfs, type VfHost } from "./vfs.ts";
 
 export interface KeeperHost extends VfHost, MacHost {
   readonly railsFile: string;
-  readonly openRdma: () => NetlinkConnection & Disposable;
-  readonly nameOfAltname: NameOfAltname;
+  readonly carryOut: CarryOut;
+  readonly altnames: Altnames;
 }
 
 /** What the kernel refused is tried again after this time, or at once when something else is asked for. */
@@ -42,13 +42,15 @@ export class RailKeeper {
 
   async look(): Promise<void> {
     this.#read();
-    const { here, absent } = selectPfs(this.#rails, listPfFacts(this.#host.sysfs), this.#host.nameOfAltname);
+    const { sysfs, altnames } = this.#host;
+    await altnames.learn(unknownNames(this.#rails, listPfFacts(sysfs)));
+    const { here, absent } = selectPfs(this.#rails, listPfFacts(sysfs), altnames.nameOf);
     for (const { rail, pf } of here)
       this.#say("info", rail.name, "rail is on this node", { rail: rail.name, pf: pf.name, pci: pf.pci });
     for (const { rail, why } of absent) this.#say("info", rail, "rail is not on this node", { rail, why });
     this.#here = here;
     const mode = here.find(({ rail }) => rail.rdma)?.rail.rdma;
-    if (mode) await this.#try("the RDMA namespace mode", mode, async () => this.#setRdmaMode(mode));
+    if (mode) await this.#try("the RDMA namespace mode", mode, () => this.#setRdmaMode(mode));
     for (const one of firstOfEachPf(here)) if (!this.#busy.has(one.pf.pci)) this.#startPf(one);
     await this.#settled();
   }
@@ -109,8 +111,9 @@ export class RailKeeper {
     }
   }
 
-  #setRdmaMode(mode: NonNullable<Rail["rdma"]>): void {
-    if (ensureRdmaMode(mode, this.#host.openRdma)) this.#host.log.info({ mode }, "RDMA namespace mode set");
+  async #setRdmaMode(mode: NonNullable<Rail["rdma"]>): Promise<void> {
+    const { carryOut, log } = this.#host;
+    if (await carryOut({ do: "set-rdma-mode", mode })) log.info({ mode }, "RDMA namespace mode set");
   }
 
   async #makeVfs(one: RailHere): Promise<void> {

@@ -88,6 +88,12 @@ function rangesOf({ names, pciAddresses }: PfSelector, pf: PfFacts): readonly Vf
   );
 }
 
+/** Names of selectors that no PF has: they may be alternative ones. */
+export const unknownNames = (rails: readonly Rail[], pfs: readonly PfFacts[]): string[] =>
+  rails
+    .flatMap(({ pf: { names } }) => names.map((word) => splitWord(word).pf))
+    .filter((name) => !pfs.some((pf) => pf.name === name));
+
 /** Only what is no PF's name is asked about. */
 function withRealNames(selector: PfSelector, pfs: readonly PfFacts[], nameOfAltname: NameOfAltname): PfSelector {
   const real = (word: string) => {

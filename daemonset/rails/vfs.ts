@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../../cni/host.ts";
 import { codeOf } from "../../cni/kernel/errno.ts";
 import { isForUserspace, netdevOf, probesVfs, totalVfsOf, vfsOf } from "../../cni/kernel/sysfs.ts";
+import type { CarryOut } from "./orders.ts";
 import { nameOf, type PfFacts, type RailHere } from "./select.ts";
 
 /** What is to be written to `sriov_numvfs`, in this order, or why nothing is. */
@@ -28,10 +29,9 @@ export interface VfHost {
   readonly sysfs: string;
   /** Writes `sriov_numvfs`; rejects with the kernel's errno. */
   readonly setNumVfs: (pf: PfFacts, count: number) => Promise<void>;
-  /** A VF of a PF that is down cannot do anything. Idempotent. */
-  readonly setUp: (netdev: string) => void;
+  readonly carryOut: CarryOut;
   /** Who has a VF, in words; undefined when it is free. */
-  readonly userOf: (vf: string) => string | undefined;
+  readonly userOf: (vf: string) => Promise<string | undefined>;
   /** Keeps ADD and DEL off a VF; undefined when one of them is at work. */
   readonly lock: (vf: string) => Disposable | undefined;
   readonly log: Log;
@@ -68,15 +68,15 @@ export async function ensureVfs({ rail, pf }: RailHere, host: VfHost): Promise<V
   const idle = planVfs(rail.vfs, { numVfs, totalVfs, inUse: [] });
   if (idle.kind !== "write") return idle;
   using locks = new DisposableStack();
-  const inUse = vfsOf(host.sysfs, pf.pci).flatMap((vf) => {
-    const lock = host.lock(vf);
-    if (!lock) return `VF ${vf} is being attached or detached`;
-    locks.use(lock);
-    return host.userOf(vf) ?? [];
-  });
+  const inUse: string[] = [];
+  for (const vf of vfsOf(host.sysfs, pf.pci)) {
+    const lock = locks.use(host.lock(vf));
+    const user = lock ? await host.userOf(vf) : `VF ${vf} is being attached or detached`;
+    if (user) inUse.push(user);
+  }
   const plan = planVfs(rail.vfs, { numVfs, totalVfs, inUse });
   if (plan.kind !== "write") return plan;
-  if (pf.name) host.setUp(pf.name); // first: whoever dies after the VFs are made finds nothing more to do
+  if (pf.name) await host.carryOut({ do: "set-up", pf: pf.pci, netdev: pf.name }); // first: whoever dies after the VFs are made finds nothing more to do
   for (const count of plan.values) await setNumVfs(pf, count, host);
   return plan;
 }

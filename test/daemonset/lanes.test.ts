@@ -80,6 +80,26 @@ t.test("Lanes fences by the lane of the VF's PF", async (t) => {
   t.equal(await fenced, "done");
 });
 
+t.test("Lanes has what is asked for a rail done by the lane of its PF, also before that has VFs", async (t) => {
+  const threads = new Threads(t);
+  const [a] = threads.tree.vfs(A) as [string];
+  void threads.ask("ADD", a, "stuck");
+  const [c, netdev] = ["0000:c0:00.0", "ens3"];
+  void threads.lanes.carryOut({ do: "set-up", pf: A, netdev: "ens1" });
+  const orders = [
+    threads.lanes.carryOut({ do: "list-admin-macs", pf: B, netdev: "ens2" }),
+    threads.lanes.carryOut({ do: "set-up", pf: c, netdev }),
+    threads.lanes.carryOut({ do: "find-altnames", altnames: ["fast0"] }),
+  ];
+  t.same(threads.jobs.map(kinds), [["rail"], ["request", "rail"], ["rail"], ["rail"]]);
+  threads.answer(2, { rail: new Map([[0, "02:00:00:00:00:01"]]) });
+  threads.answer(3, { error: "cannot set ens3 up: refused (EIO)" });
+  threads.answer(0, { rail: new Map() });
+  const [macs, setUp] = await Promise.allSettled(orders);
+  t.match(macs, { status: "fulfilled", value: new Map([[0, "02:00:00:00:00:01"]]) });
+  t.match(setUp, { status: "rejected", reason: { message: "cannot set ens3 up: refused (EIO)" } });
+});
+
 t.test("Lanes sends a DEL to the lane where the ADD runs that it ends, whatever VF it names", async (t) => {
   const threads = new Threads(t);
   const [a] = threads.tree.vfs(A) as [string];

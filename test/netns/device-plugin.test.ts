@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -5,7 +7,7 @@ import { join } from "node:path";
 import t from "tap";
 import { FakeKubelet, until } from "../daemonset/device-plugin/support/kubelet.ts";
 import type { Agent } from "./support/agent.ts";
-import { VFIO } from "./support/devices.ts";
+import { BARE, VFIO } from "./support/devices.ts";
 import { World } from "./support/world.ts";
 
 const RAIL0 = "railnet.io/rail0";
@@ -151,6 +153,29 @@ t.test("a second agent waits, and then takes the place of the first", async (t) 
   agent = await second.ready();
   await listed();
   t.same(kubelet.devices(RAIL1), before);
+});
+
+t.test("VFs are neither made nor allocated while another process moves an RDMA device", async (t) => {
+  const rails = readFileSync(join(configDir, "rails"), "utf8");
+  const numVfs = () => readFileSync(join(world.sysfs.path(BARE.pci), "sriov_numvfs"), "utf8").trim();
+  mkdirSync(join(world.sysfs.path(vfs[0]!), "infiniband_verbs/uverbs7"), { recursive: true });
+  const file = join(world.runDir, "locks/rdma");
+  const holder = spawn("flock", [file, "sh", "-c", "echo held; cat"], { stdio: ["pipe", "pipe", "inherit"] });
+  t.teardown(() => holder.kill("SIGKILL"));
+  await once(holder.stdout, "data");
+  writeFileSync(join(configDir, "rails"), `${rails}- { name: bare, vfs: 2, pf: { names: [${BARE.netdev}] } }\n`);
+  const begunMs = performance.now();
+  const request = { container_requests: [{ devices_ids: [vfs[0]] }] };
+  const { container_responses } = await kubelet.call(RAIL1, "Allocate", request);
+  t.ok(performance.now() - begunMs >= 4_900, "it has waited, and leaves what comes of that to ADD");
+  t.equal(container_responses[0].devices[0].host_path, "/dev/infiniband/uverbs7");
+  await until("the agent has seen the new rail", () =>
+    /rail is on this node.*"bare"|"bare".*rail is on this node/.test(agent.log),
+  );
+  t.equal(numVfs(), "0");
+  holder.stdin.end();
+  await until("the VFs are made", () => numVfs() === "2", 30_000);
+  writeFileSync(join(configDir, "rails"), rails);
 });
 
 t.test("the list of rails is followed", async (t) => {

@@ -6,14 +6,13 @@ import { Journal } from "../../../cni/attachment/journal.ts";
 import { openOwnNetns } from "../../../cni/attachment/own-netns.ts";
 import type { Attachment } from "../../../cni/attachment/record.ts";
 import type { Host } from "../../../cni/host.ts";
-import { getLink, type Link, parseLink } from "../../../cni/kernel/link.ts";
+import { getLink, type Link, linkCalled, parseLink } from "../../../cni/kernel/link.ts";
 import { NetlinkSocket } from "../../../cni/kernel/netlink/socket.ts";
 import { NETLINK_RDMA, rdmaNetnsMode } from "../../../cni/kernel/rdma.ts";
 import { driverOf, numaNodeOf, rdmaDevicesOf, speedOf } from "../../../cni/kernel/sysfs.ts";
 import type { NodePolicy } from "../../../ipam/host.ts";
 import { readRailNames } from "../../inventory/rails.ts";
 import { listPfsWithVfs, type PfWithVfs } from "../../inventory/vfs.ts";
-import { nameOfAltname } from "../../rails/altname.ts";
 import { AgentSilentError, askAgent } from "../ask-agent.ts";
 import type { AgentAnswer, AttachmentStatus, DebtStatus, NodeStatus, RailStatus } from "./node-status.ts";
 import { problemsOf } from "./problems.ts";
@@ -36,7 +35,7 @@ export async function gatherStatus({ host, policy, configDir }: GatherOptions): 
   const owed = new Set(debts.map(({ device }) => device.pci));
   const used = new Set(attachments.filter(({ phase }) => phase !== "returned").map(({ device }) => device.pci));
   const agent = await ask(runDir);
-  const names = agent.answers ? agent.rails : readRailNames(join(configDir, "rails"), sysfs, nameOfAltname);
+  const names = agent.answers ? agent.rails : readRailNames(join(configDir, "rails"), sysfs, nameOfAltname(host));
   const railOf: RailOf = (pf) => names.byPf[pf];
   const pfs = listPfsWithVfs(sysfs, { used, owed }).filter(({ name, vfs }) => vfs.length > 0 || railOf(name));
   const known = {
@@ -52,6 +51,17 @@ export async function gatherStatus({ host, policy, configDir }: GatherOptions): 
   };
   return { ...known, problems: problemsOf(known) };
 }
+
+/** One that cannot be asked for is as if there were none. */
+const nameOfAltname =
+  ({ rtnl }: Host) =>
+  (altname: string): string | undefined => {
+    try {
+      return linkCalled(altname, rtnl)?.name;
+    } catch {
+      return undefined;
+    }
+  };
 
 async function ask(runDir: string): Promise<AgentAnswer> {
   try {

@@ -2,6 +2,7 @@ import { fstatSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { promiseRdma } from "../../../cni/attachment/rdma-promise.ts";
+import { pause } from "../../netns/support/run.ts";
 import { DoubleNode } from "../drivers/support/node.ts";
 import { PROFILES } from "../drivers/support/profiles.ts";
 import { RdmaNode } from "./support/rdma-node.ts";
@@ -114,6 +115,29 @@ t.test("ADD takes an RDMA device along that udev renames meanwhile, and fails wh
   isHome(t, world);
   node.onStep = (step) => step === "add-moved" && rdma.remove(all.shift()!);
   await t.rejects(node.add(node.pod(), {}), { code: 104, msg: /0 of the 1 RDMA devices of VF .* could be moved/ });
+  isHome(t, world);
+});
+
+t.test("ADD and DEL move no RDMA device while somebody else holds the lock of the node's", async (t) => {
+  const world = nodeOf(t);
+  const { node, names } = world;
+  const { Locks } = await import("../../../cni/attachment/lock.ts"); // the double's
+  const pod = node.pod();
+  for (const [verb, before, here] of [
+    ["ADD", "add-moved", "mlx5_2"],
+    ["DEL", "del-locked", ""],
+  ] as const) {
+    const begun = Promise.withResolvers<void>();
+    node.onStep = (step) => step === before && begun.resolve();
+    const held = new Locks(join(node.dir, "run")).tryAcquire("rdma")!;
+    const calling = verb === "ADD" ? node.add(pod, { rdma: "required" }) : node.del(pod, {});
+    await begun.promise;
+    for (let turns = 0; turns < 20; turns++) await pause(5);
+    t.equal(names(pod).join(), verb === "ADD" ? "" : "mlx5_2", `${verb} waits`);
+    held[Symbol.dispose]();
+    await calling;
+    t.equal(names(pod).join(), here, verb);
+  }
   isHome(t, world);
 });
 

@@ -5,7 +5,10 @@ import { NO_MAC } from "../../../cni/attachment/mac.ts";
 import { u8 } from "../../../cni/kernel/netlink/attribute.ts";
 import { type Message, type NetlinkConnection, NetlinkError } from "../../../cni/kernel/netlink/message.ts";
 import { getRdmaNetnsMode } from "../../../cni/kernel/rdma.ts";
+import { Altnames } from "../../../daemonset/rails/altname.ts";
 import { type KeeperHost, RailKeeper } from "../../../daemonset/rails/keeper.ts";
+import type { CarryOut, RailOrder } from "../../../daemonset/rails/orders.ts";
+import { ensureRdmaMode } from "../../../daemonset/rails/rdma-mode.ts";
 import { KeptLog } from "../support/log.ts";
 import { PfTree } from "../support/pf-tree.ts";
 
@@ -22,6 +25,7 @@ class Node {
   /** Administrative MACs of VFs. */
   readonly macs = new Map<string, string>();
   readonly rebound: string[] = [];
+  readonly orders: RailOrder[] = [];
   nowMs = 0;
   refuse: string | undefined;
   readonly rdma = { mode: 1, refuse: "" };
@@ -40,15 +44,12 @@ class Node {
       railsFile: join(this.#config, "rails"),
       sysfs: this.tree.root,
       log: this.log,
-      setUp: () => {},
       setNumVfs: async ({ pci }, count) => this.#write(pci, count),
-      adminMacs: () => new Map(this.tree.vfs(A).map((vf, i) => [i, this.macs.get(vf) ?? NO_MAC])),
-      giveOwnMac: async (_pf, _index, vf) => void this.macs.set(vf, "02:00:00:00:00:01"),
+      carryOut: this.#carryOut,
       rebind: async (vf) => this.#rebind(vf),
-      nameOfAltname: (name) => (name === "fast0" ? "ens1" : undefined),
-      userOf: (vf) => this.users.get(vf),
+      altnames: new Altnames(this.#carryOut, () => this.nowMs),
+      userOf: async (vf) => this.users.get(vf),
       lock: () => ({ [Symbol.dispose]: () => {} }),
-      openRdma: () => this.#rdma(),
       nowMs: () => this.nowMs,
       step: () => {},
       ...change,
@@ -73,6 +74,17 @@ class Node {
   here(): string[] {
     return this.keeper.here.map(({ rail, pf }) => `${rail.name} ${pf.name}`);
   }
+
+  readonly #carryOut = (async (order: RailOrder) => {
+    this.orders.push(order);
+    if (order.do === "list-admin-macs")
+      return new Map(this.tree.vfs(order.pf).map((vf, i) => [i, this.macs.get(vf) ?? NO_MAC]));
+    if (order.do === "give-own-mac")
+      return void this.macs.set(this.tree.vfs(order.pf)[order.index]!, "02:00:00:00:00:01");
+    if (order.do === "set-rdma-mode") return ensureRdmaMode(order.mode, () => this.#rdma());
+    if (order.do === "find-altnames") return new Map(order.altnames.includes("fast0") ? [["fast0", "ens1"]] : []);
+    return undefined;
+  }) as CarryOut;
 
   /** As mlx5 does: the node GUID is made of the MAC when the driver binds. */
   #rebind(vf: string): void {

@@ -1,6 +1,7 @@
 import t, { type Test } from "tap";
 import { parseRails } from "../../../daemonset/rails/config.ts";
 import { userOf } from "../../../daemonset/rails/in-use.ts";
+import type { CarryOut, RailOrder } from "../../../daemonset/rails/orders.ts";
 import { listPfFacts, type PfFacts, selectPfs } from "../../../daemonset/rails/select.ts";
 import { awaitLinks, ensureVfs, planVfs, type VfHost } from "../../../daemonset/rails/vfs.ts";
 import { KeptLog } from "../support/log.ts";
@@ -32,12 +33,13 @@ function node(t: Test, vfs: number) {
   const host: VfHost = {
     sysfs: tree.root,
     log,
-    setUp: (netdev) => void done.push(`up ${netdev}`),
+    carryOut: (async (order: RailOrder) =>
+      void done.push(`${order.do} ${"netdev" in order && order.netdev}`)) as CarryOut,
     setNumVfs: async ({ pci }: PfFacts, count: number) => {
       tree.writeNumVfs(pci, count);
       done.push(`${count}`);
     },
-    userOf: (vf) => users.get(vf),
+    userOf: async (vf) => users.get(vf),
     step: () => {},
     lock: (vf) => {
       done.push(`lock ${vf}`);
@@ -52,7 +54,7 @@ function node(t: Test, vfs: number) {
 t.test("ensureVfs() sets the PF up, makes its VFs, and then finds nothing to do", async (t) => {
   const { tree, done, host, one, log } = node(t, 4);
   t.same(await ensureVfs(one, host), { kind: "write", values: [4] });
-  t.same(done, ["up ens1", "4"]);
+  t.same(done, ["set-up ens1", "4"]);
   t.same(log.take(), ["info VFs made"]);
   t.equal(tree.numVfs(PF), "4");
   t.same(await ensureVfs(one, host), { kind: "keep" });
@@ -63,7 +65,7 @@ t.test("ensureVfs() holds every VF while it makes others in their place", async 
   const { tree, done, host, one, log } = node(t, 4);
   tree.writeNumVfs(PF, 2);
   t.same(await ensureVfs(one, host), { kind: "write", values: [0, 4] });
-  t.same(done.slice(0, 5), ["lock 0000:a0:02.0", "lock 0000:a0:02.1", "up ens1", "0", "4"]);
+  t.same(done.slice(0, 5), ["lock 0000:a0:02.0", "lock 0000:a0:02.1", "set-up ens1", "0", "4"]);
   t.same(done.slice(5).sort(), ["unlock 0000:a0:02.0", "unlock 0000:a0:02.1"]);
   t.same(log.take(), ["info VFs removed, to make others", "info VFs made"]);
 });
@@ -86,7 +88,7 @@ t.test("ensureVfs() finishes what a killed process left half done", async (t) =>
   tree.writeNumVfs(PF, 2);
   tree.writeNumVfs(PF, 0);
   t.same(await ensureVfs(one, host), { kind: "write", values: [4] });
-  t.same(done, ["up ens1", "4"]);
+  t.same(done, ["set-up ens1", "4"]);
 });
 
 for (const { code, fix } of [
@@ -130,7 +132,7 @@ t.test("userOf() says who has a VF", async (t) => {
     stateDir: t.testdirName,
     bootId: "b",
     isPromised: (vf: string) => vf === promised,
-    hostUse: (vf: string) => (vf === used ? "the host uses its link ens1v4: it belongs to br0" : undefined),
+    hostUse: async (vf: string) => (vf === used ? "the host uses its link ens1v4: it belongs to br0" : undefined),
   };
   for (const [vf, want] of [
     [free, undefined],
@@ -140,5 +142,5 @@ t.test("userOf() says who has a VF", async (t) => {
     [used, `VF ${used}: the host uses its link ens1v4: it belongs to br0`],
     [bare, undefined],
   ] as const)
-    t.equal(userOf(vf!, signs), want);
+    t.equal(await userOf(vf!, signs), want);
 });

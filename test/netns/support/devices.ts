@@ -15,7 +15,7 @@ const RAILS = [
 ];
 
 /** A PF without VFs. */
-const BARE = { pci: "0000:f0:00.0", netdev: "bare" };
+export const BARE = { pci: "0000:f0:00.0", netdev: "bare" };
 
 /** A VF of rail0 that vfio-pci drives. */
 export const VFIO = "0000:a0:1f.0";

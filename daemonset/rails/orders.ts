@@ -1,0 +1,79 @@
+import { setAdminMac } from "../../cni/attachment/mac.ts";
+import type { Host } from "../../cni/host.ts";
+import { getLink, linkCalled, parseLink, setLink } from "../../cni/kernel/link.ts";
+import { NetlinkSocket } from "../../cni/kernel/netlink/socket.ts";
+import { NETLINK_RDMA, type RdmaNetnsMode } from "../../cni/kernel/rdma.ts";
+import { netdevOf } from "../../cni/kernel/sysfs.ts";
+import { parseVfs } from "../../cni/kernel/vf.ts";
+import { ensureRdmaMode } from "./rdma-mode.ts";
+
+/**
+ * What keeping the rails asks of the kernel by netlink: the work of a kernel thread, of the PF's where there is one. The agent's
+ * main thread would answer nobody, its probes neither, while a driver or whoever holds rtnl thinks.
+ */
+export type RailOrder =
+  /** A VF of a PF that is down cannot do anything. Idempotent. */
+  | { readonly do: "set-up"; readonly pf: string; readonly netdev: string }
+  /** Administrative MACs by index, as the PF lists them; those that it hides just now are missing. */
+  | { readonly do: "list-admin-macs"; readonly pf: string; readonly netdev: string }
+  /** Gives a VF its own MAC as the administrative one. */
+  | {
+      readonly do: "give-own-mac";
+      readonly pf: string;
+      readonly netdev: string;
+      readonly index: number;
+      readonly vf: string;
+    }
+  | { readonly do: "set-rdma-mode"; readonly mode: RdmaNetnsMode }
+  /** The names of links that have these alternative ones; sysfs does not tell these. */
+  | { readonly do: "find-altnames"; readonly altnames: readonly string[] };
+
+/** What each is answered. */
+export interface RailAnswers {
+  readonly "set-up": undefined;
+  readonly "list-admin-macs": ReadonlyMap<number, string>;
+  readonly "give-own-mac": undefined;
+  /** Whether it was another one before. */
+  readonly "set-rdma-mode": boolean;
+  readonly "find-altnames": ReadonlyMap<string, string>;
+}
+
+/** Carries out orders. @throws {Error} naming what to do. */
+export type CarryOut = <O extends RailOrder>(order: O) => Promise<RailAnswers[O["do"]]>;
+
+type KernelHost = Pick<Host, "rtnl" | "clock"> & { readonly paths: Pick<Host["paths"], "sysfs"> };
+
+/** In the thread that talks to the kernel. */
+export async function carryOut(order: RailOrder, host: KernelHost): Promise<RailAnswers[RailOrder["do"]]> {
+  if (order.do === "set-up") return setUp(order.netdev, host);
+  if (order.do === "list-admin-macs") return adminMacs(order.netdev, host);
+  if (order.do === "give-own-mac") return giveOwnMac(order, host);
+  if (order.do === "find-altnames") return findAltnames(order.altnames, host);
+  return ensureRdmaMode(order.mode, () => new NetlinkSocket({ protocol: NETLINK_RDMA }));
+}
+
+function setUp(netdev: string, { rtnl }: KernelHost): undefined {
+  const { index, up } = parseLink(rtnl.request(getLink({ name: netdev }))!);
+  if (!up) rtnl.request(setLink(index, { up: true }, `set ${netdev} up`));
+}
+
+function adminMacs(netdev: string, { rtnl }: KernelHost): ReadonlyMap<number, string> {
+  const body = rtnl.request(getLink({ name: netdev }, { vfs: true }))!;
+  return new Map([...parseVfs(body)].map(([index, { mac }]) => [index, mac]));
+}
+
+async function giveOwnMac(
+  { netdev: pf, index: vf, vf: pci }: Extract<RailOrder, { do: "give-own-mac" }>,
+  { rtnl, clock, paths }: KernelHost,
+): Promise<undefined> {
+  const netdev = netdevOf(paths.sysfs, pci);
+  if (netdev === undefined) throw new Error("it has no link here whose MAC it could keep");
+  const { index: pfIndex } = parseLink(rtnl.request(getLink({ name: pf }))!);
+  const { mac } = parseLink(rtnl.request(getLink({ name: netdev }))!);
+  await setAdminMac(rtnl, { pfIndex, vf }, mac, { clock });
+}
+
+function findAltnames(altnames: readonly string[], { rtnl }: KernelHost): ReadonlyMap<string, string> {
+  const found = altnames.map((altname) => [altname, linkCalled(altname, rtnl)?.name] as const);
+  return new Map(found.filter((one): one is readonly [string, string] => one[1] !== undefined));
+}
