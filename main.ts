@@ -7,7 +7,7 @@ if (process.env.CNI_COMMAND !== undefined || name.startsWith("railnet-")) {
   const { runPlugin } = await import("./cni/run.ts");
   await runPlugin(name);
 } else {
-  const { runCommandLine } = await import("./daemonset/commands/cli.ts");
+  const { runCommandLine } = await import("./cli/cli.ts");
   await runCommandLine(process.argv.slice(2)).catch((error) => {
     console.error(`railnet: ${error instanceof Error ? error.message : error}`);
     process.exit(1);

@@ -1,3 +1,6 @@
+import type { Link } from "../kernel/link.ts";
+import { NetlinkSocket } from "../kernel/netlink/socket.ts";
+import { inNetns, netnsInode } from "../kernel/netns.ts";
 import { announceAfterwards } from "./attachment/announce.ts";
 import { finishLeftover, freeDevice, putStrayRight } from "./attachment/claim.ts";
 import { detach } from "./attachment/detach.ts";
@@ -22,9 +25,6 @@ import type { Attachment, LinkAtAdd } from "./attachment/record.ts";
 import { type AttachConfig, ignoredKeys, readConfig, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
 import { callIpam, isForeign, keepsState, requireIpam } from "./ipam.ts";
-import type { Link } from "./kernel/link.ts";
-import { NetlinkSocket } from "./kernel/netlink/socket.ts";
-import { inNetns, netnsInode } from "./kernel/netns.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Call } from "./protocol/request.ts";
 import { checkSayable, emptyResult, formatResult, mergeResult, type Result } from "./protocol/result.ts";

@@ -1,6 +1,6 @@
+import type { VfState } from "../kernel/vf.ts";
 import { isAttachName, isSriovName, notIpam } from "./attach-names.ts";
 import { boolean, integer, invalid, oneOf, text } from "./fields.ts";
-import type { VfState } from "./kernel/vf.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import { withKnownKeys } from "./protocol/keys.ts";
 import type { NetworkConfig } from "./protocol/network-config.ts";

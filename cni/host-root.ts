@@ -1,6 +1,6 @@
 import { readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { codeOf } from "./kernel/errno.ts";
+import { codeOf } from "../kernel/errno.ts";
 
 /** As the kernel, path_resolution(7). */
 const MOST_LINKS = 40;

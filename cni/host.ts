@@ -1,7 +1,7 @@
-import type { Ethtool } from "./kernel/ethtool.ts";
-import type { XdpProgram } from "./kernel/link-settings.ts";
-import type { NetlinkSocket } from "./kernel/netlink/socket.ts";
-import type { RxRules } from "./kernel/rx-rules.ts";
+import type { Ethtool } from "../kernel/ethtool.ts";
+import type { XdpProgram } from "../kernel/link-settings.ts";
+import type { NetlinkSocket } from "../kernel/netlink/socket.ts";
+import type { RxRules } from "../kernel/rx-rules.ts";
 import type { Exec } from "./protocol/delegate.ts";
 import type { Step } from "./steps.ts";
 

@@ -7,7 +7,7 @@ import type { Storage } from "../ipam/storage.ts";
 import type { AddressLock } from "../ipam/store/address-lock.ts";
 import type { Store } from "../ipam/store/store.ts";
 import { presentStorage, readNodeName } from "../ipam/whereabouts/flat-file.ts";
-import { Locks } from "./attachment/lock.ts";
+import { Locks } from "../records/lock.ts";
 import type { Paths } from "./host.ts";
 import { onHost } from "./host-root.ts";
 import { CniError, CODE } from "./protocol/error.ts";

@@ -1,11 +1,11 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
+import { codeOf } from "../kernel/errno.ts";
+import { getLink, parseLink } from "../kernel/link.ts";
+import { findPf, listPfs, type PfInfo } from "../kernel/sysfs.ts";
 import { readRail, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
 import { callIpam } from "./ipam.ts";
-import { codeOf } from "./kernel/errno.ts";
-import { getLink, parseLink } from "./kernel/link.ts";
-import { findPf, listPfs, type PfInfo } from "./kernel/sysfs.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 

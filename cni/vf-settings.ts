@@ -1,5 +1,5 @@
+import type { VfState } from "../kernel/vf.ts";
 import { integer, invalid, oneOf } from "./fields.ts";
-import type { VfState } from "./kernel/vf.ts";
 import type { NetworkConfig } from "./protocol/network-config.ts";
 
 const ETH_P_8021Q = 0x8100;

@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from "node:http";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../cni/host.ts";
-import { codeOf } from "../cni/kernel/errno.ts";
+import { codeOf } from "../kernel/errno.ts";
 
 /** What the probes of a kubelet ask. */
 export interface Health {

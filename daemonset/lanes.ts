@@ -1,8 +1,8 @@
 import type { FenceOrder, FenceOutcome } from "../cni/attachment/fence.ts";
 import type { Log } from "../cni/host.ts";
-import { listPfs, pfPciOf } from "../cni/kernel/sysfs.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
-import { attachmentKey } from "../cni/records/record-files.ts";
+import { listPfs, pfPciOf } from "../kernel/sysfs.ts";
+import { attachmentKey } from "../records/record-files.ts";
 import { factsOf } from "./calls/facts.ts";
 import type { HostUses, Lane } from "./lane.ts";
 import type { LogLevel } from "./log.ts";

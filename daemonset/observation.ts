@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import type { Paths } from "../cni/host.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
-import type { Addresses } from "./addresses/start.ts";
+import { EventRecorder } from "../kubernetes/events/recorder.ts";
+import type { Addresses } from "./addresses/service/start.ts";
+import { failedAdd } from "./calls/failed-add.ts";
 import { type Observers, observed } from "./calls/observed.ts";
 import { type AgentState, control } from "./control.ts";
-import { failedAdd } from "./events/failed-add.ts";
-import { EventRecorder } from "./events/recorder.ts";
 import type { Health } from "./health.ts";
 import type { RailNames } from "./inventory/rails.ts";
 import type { Lanes } from "./lanes.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { attachmentKey, RecordFiles, type Torn } from "../cni/records/record-files.ts";
-import { parseRecord } from "../cni/records/record-text.ts";
+import { attachmentKey, RecordFiles, type Torn } from "../records/record-files.ts";
+import { parseRecord } from "../records/record-text.ts";
 import type { Storage } from "./storage.ts";
 import type { Owner, Pool } from "./store/store.ts";
 

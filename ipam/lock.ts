@@ -1,4 +1,4 @@
-import { attachmentKey } from "../cni/records/record-files.ts";
+import { attachmentKey } from "../records/record-files.ts";
 import type { IpamHost } from "./host.ts";
 
 /** Excludes ADD, DEL, GC and the release queue of one attachment from each other. */

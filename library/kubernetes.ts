@@ -1,6 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // railnet/kubernetes: addresses in the objects of a cluster, Whereabouts' resources.
 
+export { type ConnectOptions, connect } from "../ipam/connect.ts";
+export { type Mode, readMode } from "../ipam/mode.ts";
+export { KubernetesStore, type KubernetesStoreOptions } from "../ipam/store/kubernetes.ts";
+export { type KubernetesOptions, openKubernetesStore } from "../ipam/store/open-kubernetes.ts";
 export {
   ApiError,
   type At,
@@ -11,8 +15,4 @@ export {
   type Resource,
   type Selection,
   type WatchEvent,
-} from "../ipam/kubernetes/cluster.ts";
-export { type ConnectOptions, connect } from "../ipam/kubernetes/connect.ts";
-export { type Mode, readMode } from "../ipam/kubernetes/mode.ts";
-export { KubernetesStore, type KubernetesStoreOptions } from "../ipam/store/kubernetes.ts";
-export { type KubernetesOptions, openKubernetesStore } from "../ipam/store/open-kubernetes.ts";
+} from "../kubernetes/cluster.ts";

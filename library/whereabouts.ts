@@ -1,6 +1,5 @@
 // railnet/whereabouts: names, objects and slices of Whereabouts v0.9, for programs that read or write them.
 
-export type { KubeObject, ObjectMeta } from "../ipam/kubernetes/cluster.ts";
 export {
   expandedReservationName,
   ipOfReservation,
@@ -24,3 +23,4 @@ export {
 export { parseStored } from "../ipam/whereabouts/parse.ts";
 export { addressOf, baseOf, type KeyBase, keyOf, MAX_OFFSET } from "../ipam/whereabouts/record-keys.ts";
 export { divideRange } from "../ipam/whereabouts/slices.ts";
+export type { KubeObject, ObjectMeta } from "../kubernetes/cluster.ts";

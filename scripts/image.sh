@@ -12,5 +12,5 @@ for flag in "$@"; do case $flag in
 esac; done
 [ -x dist/railnet ] && [ -x dist/railnet-shim-x86_64 ] || { echo "image: no executables in dist/; run scripts/build.sh first" >&2; exit 1; }
 out=dist/railnet-image.tar
-node_modules/.bin/node daemonset/image/build.ts dist "$out" "${architectures[@]}"
+node_modules/.bin/node scripts/image/build.ts dist "$out" "${architectures[@]}"
 echo "$out  $(cat "$out.digest")  ${architectures[*]}  $(du -m "$out" | cut -f1) MB" >&2

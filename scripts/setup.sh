@@ -4,7 +4,7 @@
 # npm     node_modules as package-lock.json says, tap without its TypeScript plugin
 # debian  Debian packages: QEMU (from backports), compilers, ip, RDMA tools
 # vm      kernel and initramfs of the test machines, in .cache/vm (implies debian)
-# peers   the plugins to compare with, built from Go modules, in .cache/peers/bin; a GROUP is a folder of test/peers
+# peers   the plugins to compare with, built from Go modules, in .cache/peers/bin; a GROUP is a folder of lab/peers
 # Can also be sourced for its functions. Touches only the project's folder, its .cache, Debian packages and,
 # where bookworm-backports is not among the apt sources, one file in /etc/apt/sources.list.d.
 set -euo pipefail
@@ -108,27 +108,27 @@ setup_vm() {
   [ "$(uname -m)" = x86_64 ] || die "cannot make the test machines: they are x86-64, this host is $(uname -m)"
   setup_debian
   [ -e "$cache/vm/initramfs.gz" ] || rm -f "$cache/stamp.vm"
-  once vm "$project"/test/vm/{prepare.sh,guest-init.sh,guest-hot-programs,channel.c} -- make_vm
+  once vm "$project"/lab/vm/{prepare.sh,guest-init.sh,guest-hot-programs,channel.c} -- make_vm
 }
 
 make_vm() {
   [ -e "$cache/vm/vmlinuz" ] && say "making the test machines' initramfs …" || say "fetching the test machines' kernel (Debian backports, 110 MB) …"
-  quietly "$project/test/vm/prepare.sh" "$cache/vm" "$(mirror)"
+  quietly "$project/lab/vm/prepare.sh" "$cache/vm" "$(mirror)"
 }
 
-setup_peers() { # [GROUP...]: default all of test/peers
+setup_peers() { # [GROUP...]: default all of lab/peers
   local group
   [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus multus-oldest crictl promlint kubernetes
   [ -e "$cache/peers/bin" ] || rm -f "$cache"/stamp.peers.*
   for group in "$@"; do
-    once "peers.$group" "$project"/test/peers/{build.sh,"$group"/*} -- make_peer "$group"
+    once "peers.$group" "$project"/lab/peers/{build.sh,"$group"/*} -- make_peer "$group"
   done
 }
 
 make_peer() {
   command -v go > /dev/null || die "cannot build the peer plugins: no go in PATH; install Go 1.26 or newer (https://go.dev/dl)"
   say "building $1 (Go modules) …"
-  quietly "$project/test/peers/build.sh" "$cache/peers" "$1"
+  quietly "$project/lab/peers/build.sh" "$cache/peers" "$1"
 }
 
 setup() {

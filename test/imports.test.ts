@@ -4,14 +4,16 @@ import t from "tap";
 
 /** Parts of the product, the innermost first, and what each may import besides itself. */
 const MAY_IMPORT = {
-  "cni/kernel": [],
+  kernel: [],
+  records: ["kernel", "cni/protocol"],
+  kubernetes: [],
   "cni/protocol": [],
-  "cni/records": ["cni/protocol"],
-  ipam: ["cni/protocol", "cni/records"],
-  cni: ["cni/kernel", "cni/protocol", "cni/records", "ipam"],
-  daemonset: ["cni/kernel", "cni/protocol", "cni/records", "ipam", "cni"],
-  library: ["cni/protocol", "ipam"],
-  main: ["cni", "ipam", "daemonset"],
+  cni: ["kernel", "records", "cni/protocol", "ipam"],
+  ipam: ["records", "kubernetes", "cni/protocol"],
+  daemonset: ["kernel", "records", "kubernetes", "cni/protocol", "cni", "ipam"],
+  cli: ["kernel", "records", "kubernetes", "cni/protocol", "cni", "ipam", "daemonset"],
+  library: ["cni/protocol", "ipam", "kubernetes"],
+  main: ["cni", "ipam", "daemonset", "cli"],
 } as const satisfies Record<string, readonly string[]>;
 type Zone = keyof typeof MAY_IMPORT;
 const ZONES = Object.keys(MAY_IMPORT) as Zone[];
@@ -22,9 +24,9 @@ const EDGES = [
   "cni/run.ts",
   "cni/protocol/edges.ts",
   "daemonset/kernel-worker.ts",
-  "ipam/kubernetes/environment.ts",
+  "kubernetes/environment.ts",
   "daemonset/log.ts",
-  /^daemonset\/commands\//,
+  /^cli\//,
 ];
 
 interface Source {
@@ -34,7 +36,7 @@ interface Source {
   readonly imports: readonly string[];
 }
 
-const sources: Source[] = globSync(["main.ts", "{cni,ipam,daemonset,library}/**/*.ts"])
+const sources: Source[] = globSync(["main.ts", "{kernel,records,kubernetes,cni,ipam,daemonset,cli,library}/**/*.ts"])
   .sort()
   .map((path) => {
     const text = withoutComments(readFileSync(path, "utf8"));
@@ -128,29 +130,13 @@ t.test("the attach plugin's verbs and attachments know no IPAM: where they meet 
   const users = sources.filter((s) => zoneOf(s.path) === "cni" && ours(s).some((x) => zoneOf(x) === "ipam"));
   t.same(
     users.map(({ path }) => path),
-    ["cni/ipam-host.ts", "cni/ipam.ts", "cni/run-ipam.ts", "cni/stand-alone-ipam.ts"],
+    ["cni/ipam-host.ts", "cni/ipam.ts", "cni/run-ipam.ts"],
   );
 });
 
-t.test("bun:ffi is imported by cni/kernel/syscall.ts alone", async (t) => {
+t.test("bun:ffi is imported by kernel/syscall.ts alone", async (t) => {
   const users = sources.filter(({ imports }) => imports.includes("bun:ffi")).map(({ path }) => path);
-  t.same(users, ["cni/kernel/syscall.ts"]);
-});
-
-t.test("the agent's main thread, which answers probes, never waits for netlink", async (t) => {
-  const users = filesWith(/\bnew NetlinkSocket\b|\bopenRtnl\b/).filter((path) => zoneOf(path) === "daemonset");
-  t.same(
-    users.filter((path) => !path.includes("/commands/")),
-    ["daemonset/rails/orders.ts"],
-    "what a kernel thread carries out",
-  );
-  const callers = sources.filter(
-    ({ path, text }) => zoneOf(path) === "daemonset" && /\bcarryOut\(order, host\)/.test(text),
-  );
-  t.same(
-    callers.map(({ path }) => path),
-    ["daemonset/kernel-worker.ts"],
-  );
+  t.same(users, ["kernel/syscall.ts"]);
 });
 
 t.test("the environment, stdin and stdout of the process are used at its edges alone", async (t) => {

@@ -28,7 +28,7 @@ const ALLOWED: Record<string, string> = {
   "\\(NEEDED\\)\\s+Shared library: \\[([^\\]]+)\\]": "of readelf(1), when an image is built",
 };
 
-const product = globSync(["main.ts", "{cni,ipam,daemonset,library}/**/*.ts"]);
+const product = globSync(["main.ts", "{kernel,records,kubernetes,cni,ipam,daemonset,cli,library}/**/*.ts"]);
 const rest = globSync("{bench,scripts,test}/**/*.ts");
 const at = ({ path, line, source, flags }: Literal) => `${path}:${line}: /${source}/${flags}`;
 const growing = (files: readonly string[], ...growths: Growth[]): string[] =>

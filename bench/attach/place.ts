@@ -29,7 +29,7 @@ const devices = (make: (rail: number, vf: number) => Pick<Device, "pci" | "link"
     return { ...make(rail, vf), pod: `pod${i}`, address: `10.20.${rail}.${vf + 5}/24` };
   });
 
-/** The real VFs of this machine: rails `rail0` to `rail3`, set up by test/vm/node.sh. */
+/** The real VFs of this machine: rails `rail0` to `rail3`, set up by lab/vm/node.sh. */
 export function vmPlace(): Place {
   const place: Place = {
     name: "vm",

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { Machine } from "../../test/vm/machine.ts";
+import { Machine } from "../../lab/vm/machine.ts";
 import { collect } from "./executables.ts";
 import type { Timing } from "./interleave.ts";
 import type { Task } from "./measure.ts";

@@ -1,4 +1,4 @@
-import type { Json } from "../../test/cluster/support/raw.ts";
+import type { Json } from "../../lab/cluster/raw.ts";
 
 /** `railnet`: shim and agent, addresses in process. `peer`: host-device, which executes the real Whereabouts. */
 export type Contestant = "railnet" | "peer";

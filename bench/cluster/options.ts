@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { MultusForm } from "../../test/cluster/kubelet/support/multus.ts";
+import type { MultusForm } from "../../lab/kubelet/multus.ts";
 
 export const USAGE = `usage: npm run bench cluster -- [option...]
 

@@ -1,15 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Cluster } from "../../test/cluster/kubelet/support/cluster.ts";
-import { kubeconfigFor } from "../../test/cluster/kubelet/support/kubeconfig.ts";
-import { Multus, type MultusForm } from "../../test/cluster/kubelet/support/multus.ts";
-import { applyRailNad } from "../../test/cluster/kubelet/support/rail-nad.ts";
-import { Railnet } from "../../test/cluster/kubelet/support/railnet.ts";
-import { peer } from "../../test/cluster/support/api-server.ts";
-import { installWhereabouts } from "../../test/cluster/support/install.ts";
-import { makeNamespace } from "../../test/cluster/support/objects.ts";
-import type { Json } from "../../test/cluster/support/raw.ts";
+import { peer } from "../../lab/cluster/api-server.ts";
+import { installWhereabouts } from "../../lab/cluster/install.ts";
+import { makeNamespace } from "../../lab/cluster/objects.ts";
+import type { Json } from "../../lab/cluster/raw.ts";
+import { Cluster } from "../../lab/kubelet/cluster.ts";
+import { kubeconfigFor } from "../../lab/kubelet/kubeconfig.ts";
+import { Multus, type MultusForm } from "../../lab/kubelet/multus.ts";
+import { applyRailNad } from "../../lab/kubelet/rail-nad.ts";
+import { Railnet } from "../../lab/kubelet/railnet.ts";
 import { CONTESTANTS, type Contestant, networkConfig, networkName, PEER_FILES, PEER_NAMESPACE, PLUGINS } from "./contestants.ts"; // biome-ignore format: one line
 import { buildTimed, type Call, parseCalls } from "./timed.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ClusterNode } from "../../test/cluster/support/cluster-node.ts";
+import type { ClusterNode } from "../../lab/cluster/cluster-node.ts";
 import type { Place } from "./place.ts";
 import { type Storm, storm } from "./storm.ts";
 

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiServer } from "../../test/cluster/support/api-server.ts";
-import { ClusterNode } from "../../test/cluster/support/cluster-node.ts";
-import { settingsOfEngine } from "../../test/cluster/support/engine.ts";
-import { installAgent, installCrds } from "../../test/cluster/support/install.ts";
-import { Whereabouts } from "../../test/cluster/support/whereabouts.ts";
+import { ApiServer } from "../../lab/cluster/api-server.ts";
+import { ClusterNode } from "../../lab/cluster/cluster-node.ts";
+import { settingsOfEngine } from "../../lab/cluster/engine.ts";
+import { installAgent, installCrds } from "../../lab/cluster/install.ts";
+import { Whereabouts } from "../../lab/cluster/whereabouts.ts";
 
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Requests, requestsBetween, total } from "../../test/cluster/support/requests.ts";
-import { useOf } from "../../test/netns/support/process-use.ts";
+import { type Requests, requestsBetween, total } from "../../lab/cluster/requests.ts";
+import { useOf } from "../../lab/netns/process-use.ts";
 import type { Place } from "./place.ts";
 
 /** One ADD or DEL: true when it gave what it should. */

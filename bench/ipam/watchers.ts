@@ -4,9 +4,9 @@
 import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiServer } from "../../test/cluster/support/api-server.ts";
-import { installCrds } from "../../test/cluster/support/install.ts";
-import { useOf } from "../../test/netns/support/process-use.ts";
+import { ApiServer } from "../../lab/cluster/api-server.ts";
+import { installCrds } from "../../lab/cluster/install.ts";
+import { useOf } from "../../lab/netns/process-use.ts";
 
 const WATCHERS = Number(process.env["RAILNET_WATCHERS"] ?? 5000);
 const [EVENTS, OBJECTS, STREAMS] = [200, 4000, 50];

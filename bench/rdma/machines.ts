@@ -1,5 +1,5 @@
-import { Machine } from "../../test/vm/machine.ts";
-import { NODES, startNodes } from "../../test/vm/nodes.ts";
+import { Machine } from "../../lab/vm/machine.ts";
+import { NODES, startNodes } from "../../lab/vm/nodes.ts";
 import type { Task } from "./measure.ts";
 import type { Place, Side } from "./place.ts";
 

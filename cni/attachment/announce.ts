@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { IFA_F_DADFAILED, IFA_F_TENTATIVE, listAddresses, parseAddress } from "../../kernel/address.ts";
+import { getLink, type Link, parseLink } from "../../kernel/link.ts";
+import { announce } from "../../kernel/neighbour.ts";
+import { ipText, splitCidr } from "../../kernel/netlink/ip-bytes.ts";
+import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { inNetns } from "../../kernel/netns.ts";
+import type { Fd } from "../../kernel/syscall.ts";
 import type { Host } from "../host.ts";
-import { IFA_F_DADFAILED, IFA_F_TENTATIVE, listAddresses, parseAddress } from "../kernel/address.ts";
-import { getLink, type Link, parseLink } from "../kernel/link.ts";
-import { announce } from "../kernel/neighbour.ts";
-import { ipText, splitCidr } from "../kernel/netlink/ip-bytes.ts";
-import type { NetlinkConnection } from "../kernel/netlink/message.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { inNetns } from "../kernel/netns.ts";
-import type { Fd } from "../kernel/syscall.ts";
 import { isIPv6 } from "../protocol/ip.ts";
 import type { Result } from "../protocol/result.ts";
 

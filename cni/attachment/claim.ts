@@ -1,6 +1,6 @@
+import type { Link } from "../../kernel/link.ts";
 import { ATTACH_CODE } from "../codes.ts";
 import type { Host } from "../host.ts";
-import type { Link } from "../kernel/link.ts";
 import { CniError, CODE } from "../protocol/error.ts";
 import { detach, giveBackDevice } from "./detach.ts";
 import { lockDevice, tryLockAttachment } from "./exclusion.ts";

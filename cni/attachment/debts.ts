@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { RecordFiles, type Torn } from "../records/record-files.ts";
+import { RecordFiles, type Torn } from "../../records/record-files.ts";
 import { type Attachment, parseAttachment } from "./record.ts";
 
 /** What is left of an attachment that ended without its VF being as before. */

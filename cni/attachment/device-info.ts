@@ -10,10 +10,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, normalize } from "node:path";
+import { codeOf } from "../../kernel/errno.ts";
 import type { AttachConfig } from "../config.ts";
 import { invalid } from "../fields.ts";
 import type { Host, Log } from "../host.ts";
-import { codeOf } from "../kernel/errno.ts";
 import type { CniError } from "../protocol/error.ts";
 import type { Device } from "./device.ts";
 

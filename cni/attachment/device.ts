@@ -1,12 +1,8 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ATTACH_CODE } from "../codes.ts";
-import type { AttachConfig } from "../config.ts";
-import type { Host } from "../host.ts";
-import { onHost } from "../host-root.ts";
-import { linkCalled, listLinks, parseLink } from "../kernel/link.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { inNetns, openNetns } from "../kernel/netns.ts";
+import { linkCalled, listLinks, parseLink } from "../../kernel/link.ts";
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { inNetns, openNetns } from "../../kernel/netns.ts";
 import {
   driverOf,
   exists,
@@ -19,7 +15,11 @@ import {
   netdevOf,
   type Pf,
   pfOf,
-} from "../kernel/sysfs.ts";
+} from "../../kernel/sysfs.ts";
+import { ATTACH_CODE } from "../codes.ts";
+import type { AttachConfig } from "../config.ts";
+import type { Host } from "../host.ts";
+import { onHost } from "../host-root.ts";
 import { CniError } from "../protocol/error.ts";
 import type { DeviceIdentity } from "./record.ts";
 

@@ -1,6 +1,6 @@
+import { driverOf } from "../../kernel/sysfs.ts";
+import type { VfState } from "../../kernel/vf.ts";
 import type { Host } from "../host.ts";
-import { driverOf } from "../kernel/sysfs.ts";
-import type { VfState } from "../kernel/vf.ts";
 import type { DeviceIdentity } from "./record.ts";
 
 /** What no answer of a driver tells; of a PF's driver, as in the sources of Linux 6.12 and 7.3. */

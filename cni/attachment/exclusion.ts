@@ -1,6 +1,6 @@
+import { type Lock, Locks } from "../../records/lock.ts";
+import { attachmentKey } from "../../records/record-files.ts";
 import type { Host } from "../host.ts";
-import { attachmentKey } from "../records/record-files.ts";
-import { type Lock, Locks } from "./lock.ts";
 
 /** Bounded, below every runtime's own limit. */
 const ADD_WAIT_MS = 20_000;

@@ -1,10 +1,10 @@
+import { type Link, setLink } from "../../kernel/link.ts";
+import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { inNetns } from "../../kernel/netns.ts";
+import { setVf, type VfState } from "../../kernel/vf.ts";
 import { readConfig } from "../config.ts";
 import type { Host } from "../host.ts";
-import { type Link, setLink } from "../kernel/link.ts";
-import type { NetlinkConnection } from "../kernel/netlink/message.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { inNetns } from "../kernel/netns.ts";
-import { setVf, type VfState } from "../kernel/vf.ts";
 import { emptyResult } from "../protocol/result.ts";
 import { callOf } from "./detach.ts";
 import { traitsOfPf } from "./drivers.ts";

@@ -1,10 +1,10 @@
+import { type Link, type LinkSelector, listLinks, parseLink } from "../../kernel/link.ts";
+import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { inNetns } from "../../kernel/netns.ts";
+import type { Fd } from "../../kernel/syscall.ts";
+import { netdevOf } from "../../kernel/sysfs.ts";
 import type { Host } from "../host.ts";
-import { type Link, type LinkSelector, listLinks, parseLink } from "../kernel/link.ts";
-import type { NetlinkConnection } from "../kernel/netlink/message.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { inNetns } from "../kernel/netns.ts";
-import type { Fd } from "../kernel/syscall.ts";
-import { netdevOf } from "../kernel/sysfs.ts";
 import { type Identity, identityOf, isTheVf, isTheVfAtHome } from "./identity.ts";
 import { linkAt, linkNamed } from "./link-at.ts";
 import type { Attachment } from "./record.ts";

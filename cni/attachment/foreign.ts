@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { codeOf } from "../../kernel/errno.ts";
+import { openNetns } from "../../kernel/netns.ts";
+import { isVf, pfOf } from "../../kernel/sysfs.ts";
+import type { VfState } from "../../kernel/vf.ts";
 import type { Host } from "../host.ts";
 import { onHost } from "../host-root.ts";
-import { codeOf } from "../kernel/errno.ts";
-import { openNetns } from "../kernel/netns.ts";
-import { isVf, pfOf } from "../kernel/sysfs.ts";
-import type { VfState } from "../kernel/vf.ts";
 import type { Call } from "../protocol/request.ts";
 import { Journal } from "./journal.ts";
 import type { Attachment } from "./record.ts";

@@ -1,6 +1,6 @@
+import { deleteAltname, type Link, setLink } from "../../kernel/link.ts";
+import { isVf } from "../../kernel/sysfs.ts";
 import type { Host } from "../host.ts";
-import { deleteAltname, type Link, setLink } from "../kernel/link.ts";
-import { isVf } from "../kernel/sysfs.ts";
 import { Debts } from "./debts.ts";
 import { tryLockDevice } from "./exclusion.ts";
 import { Journal } from "./journal.ts";

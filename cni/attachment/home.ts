@@ -1,7 +1,7 @@
+import { getLink, type Link } from "../../kernel/link.ts";
+import { netdevOf } from "../../kernel/sysfs.ts";
+import { parseVfs, type VfState } from "../../kernel/vf.ts";
 import type { Host } from "../host.ts";
-import { getLink, type Link } from "../kernel/link.ts";
-import { netdevOf } from "../kernel/sysfs.ts";
-import { parseVfs, type VfState } from "../kernel/vf.ts";
 import { linkNamed } from "./link-at.ts";
 import { linkState } from "./link-state/snapshot.ts";
 import { type Origin, Origins } from "./origins.ts";

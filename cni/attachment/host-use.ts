@@ -1,13 +1,13 @@
 import { closeSync, openSync } from "node:fs";
+import { listAddresses, parseAddress } from "../../kernel/address.ts";
+import { codeOf } from "../../kernel/errno.ts";
+import { getLink, type Link, parseLink } from "../../kernel/link.ts";
+import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
+import { listRoutesBy, parseRoute } from "../../kernel/route.ts";
+import { iommuGroupOf, masterOf, netdevOf, uppersOf } from "../../kernel/sysfs.ts";
 import { ATTACH_CODE } from "../codes.ts";
 import type { Paths } from "../host.ts";
 import { onHost } from "../host-root.ts";
-import { listAddresses, parseAddress } from "../kernel/address.ts";
-import { codeOf } from "../kernel/errno.ts";
-import { getLink, type Link, parseLink } from "../kernel/link.ts";
-import type { NetlinkConnection } from "../kernel/netlink/message.ts";
-import { listRoutesBy, parseRoute } from "../kernel/route.ts";
-import { iommuGroupOf, masterOf, netdevOf, uppersOf } from "../kernel/sysfs.ts";
 import { CniError } from "../protocol/error.ts";
 
 /** `IFA_F_PERMANENT`, include/uapi/linux/if_addr.h: without it an IPv6 address came from a router's advertisement. */

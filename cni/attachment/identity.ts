@@ -1,5 +1,5 @@
+import type { Link } from "../../kernel/link.ts";
 import type { Host } from "../host.ts";
-import type { Link } from "../kernel/link.ts";
 import { linkNamed } from "./link-at.ts";
 import type { Attachment } from "./record.ts";
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { attachmentKey, RecordFiles, type Torn } from "../records/record-files.ts";
+import { attachmentKey, RecordFiles, type Torn } from "../../records/record-files.ts";
 import { type Attachment, parseAttachment } from "./record.ts";
 
 /**

@@ -1,6 +1,6 @@
-import { codeOf } from "../kernel/errno.ts";
-import { getLink, type Link, type LinkSelector, parseLink } from "../kernel/link.ts";
-import type { NetlinkConnection } from "../kernel/netlink/message.ts";
+import { codeOf } from "../../kernel/errno.ts";
+import { getLink, type Link, type LinkSelector, parseLink } from "../../kernel/link.ts";
+import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
 
 /** Also by an alternative name. @returns undefined when there is none. */
 export const linkNamed = (rtnl: NetlinkConnection, name: string): Link | undefined => linkAt(rtnl, { name });

@@ -1,5 +1,5 @@
+import { type Lock, Locks } from "../../records/lock.ts";
 import type { Host } from "../host.ts";
-import { type Lock, Locks } from "./lock.ts";
 
 /** Bounded, below every runtime's own limit. */
 const WAIT_MS = { ADD: 20_000, DEL: 40_000, VFS: 60_000, ALLOCATE: 5_000 };

@@ -1,7 +1,7 @@
-import { codeOf } from "../kernel/errno.ts";
-import { getLink, parseLink, setLink } from "../kernel/link.ts";
-import { type NetlinkConnection, NetlinkError } from "../kernel/netlink/message.ts";
-import { parseVfs, setVf } from "../kernel/vf.ts";
+import { codeOf } from "../../kernel/errno.ts";
+import { getLink, parseLink, setLink } from "../../kernel/link.ts";
+import { type NetlinkConnection, NetlinkError } from "../../kernel/netlink/message.ts";
+import { parseVfs, setVf } from "../../kernel/vf.ts";
 import { awaitAnswer, isBusy, patiently, type Waiter } from "./patience.ts";
 import type { VfAtPf } from "./vf-at-pf.ts";
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { RecordFiles } from "../records/record-files.ts";
-import { parseRecord } from "../records/record-text.ts";
+import { RecordFiles } from "../../records/record-files.ts";
+import { parseRecord } from "../../records/record-text.ts";
 import type { LinkAtAdd, Original } from "./record.ts";
 
 /** What a VF was when it was last seen at home, in nobody's hands. */

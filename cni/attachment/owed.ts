@@ -1,4 +1,4 @@
-import type { VfState } from "../kernel/vf.ts";
+import type { VfState } from "../../kernel/vf.ts";
 import { toCniError } from "../protocol/error.ts";
 import type { Attachment, Original, Owed } from "./record.ts";
 

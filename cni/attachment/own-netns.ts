@@ -1,8 +1,8 @@
+import { codeOf } from "../../kernel/errno.ts";
+import { netnsInode, openNetns } from "../../kernel/netns.ts";
+import type { Fd } from "../../kernel/syscall.ts";
 import type { Host } from "../host.ts";
 import { onHost } from "../host-root.ts";
-import { codeOf } from "../kernel/errno.ts";
-import { netnsInode, openNetns } from "../kernel/netns.ts";
-import type { Fd } from "../kernel/syscall.ts";
 import type { Attachment } from "./record.ts";
 
 /** The pod's namespace if it still is the one that ADD saw. */

@@ -1,5 +1,5 @@
+import { codeOf } from "../../kernel/errno.ts";
 import type { Host } from "../host.ts";
-import { codeOf } from "../kernel/errno.ts";
 
 /** How long one request is tried again: a VF's reset takes 100 to 300 ms, in the worst case iavf gives itself 5 s to begin it. */
 export const PATIENCE_MS = 8_000;

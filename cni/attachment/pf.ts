@@ -1,10 +1,10 @@
+import { ARPHRD_ETHER, type Link } from "../../kernel/link.ts";
+import { driverOf } from "../../kernel/sysfs.ts";
+import { setVf, type VfState } from "../../kernel/vf.ts";
 import { ATTACH_CODE } from "../codes.ts";
 import type { AttachConfig } from "../config.ts";
 import { invalid } from "../fields.ts";
 import type { Host } from "../host.ts";
-import { ARPHRD_ETHER, type Link } from "../kernel/link.ts";
-import { driverOf } from "../kernel/sysfs.ts";
-import { setVf, type VfState } from "../kernel/vf.ts";
 import { CniError, CODE } from "../protocol/error.ts";
 import type { Device } from "./device.ts";
 import { type DriverTraits, freshState, traitsOfPf } from "./drivers.ts";

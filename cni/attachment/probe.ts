@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Link } from "../../kernel/link.ts";
+import { probe } from "../../kernel/neighbour.ts";
+import { inNetns } from "../../kernel/netns.ts";
+import type { Fd } from "../../kernel/syscall.ts";
 import { ATTACH_CODE } from "../codes.ts";
-import type { Link } from "../kernel/link.ts";
-import { probe } from "../kernel/neighbour.ts";
-import { inNetns } from "../kernel/netns.ts";
-import type { Fd } from "../kernel/syscall.ts";
 import { CniError } from "../protocol/error.ts";
 import type { Result } from "../protocol/result.ts";
 

@@ -1,8 +1,8 @@
-import { codeOf } from "../kernel/errno.ts";
-import type { NetlinkConnection } from "../kernel/netlink/message.ts";
-import { listRdmaDevices, moveRdmaDevice, type RdmaDevice, renameRdmaDevice } from "../kernel/rdma.ts";
-import type { Fd } from "../kernel/syscall.ts";
-import { rdmaCharDevicesOf, rdmaDeviceBehind, rdmaDevicesOf } from "../kernel/sysfs.ts";
+import { codeOf } from "../../kernel/errno.ts";
+import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
+import { listRdmaDevices, moveRdmaDevice, type RdmaDevice, renameRdmaDevice } from "../../kernel/rdma.ts";
+import type { Fd } from "../../kernel/syscall.ts";
+import { rdmaCharDevicesOf, rdmaDeviceBehind, rdmaDevicesOf } from "../../kernel/sysfs.ts";
 
 /** Where RDMA devices are asked for and moved; the kernel's is in `rdma.ts`. */
 export interface RdmaKernel {

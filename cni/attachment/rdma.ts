@@ -1,11 +1,11 @@
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { hostNetns, inNetns } from "../../kernel/netns.ts";
+import { NETLINK_RDMA, type RdmaDevice, rdmaNetnsMode } from "../../kernel/rdma.ts";
+import type { Fd } from "../../kernel/syscall.ts";
+import { rdmaCharDevicesOf, rdmaDevicesOf } from "../../kernel/sysfs.ts";
 import { ATTACH_CODE } from "../codes.ts";
 import type { RdmaMode } from "../config.ts";
 import type { Host } from "../host.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { hostNetns, inNetns } from "../kernel/netns.ts";
-import { NETLINK_RDMA, type RdmaDevice, rdmaNetnsMode } from "../kernel/rdma.ts";
-import type { Fd } from "../kernel/syscall.ts";
-import { rdmaCharDevicesOf, rdmaDevicesOf } from "../kernel/sysfs.ts";
 import { CniError, CODE } from "../protocol/error.ts";
 import type { Call } from "../protocol/request.ts";
 import { lockRdma } from "./lock-rdma.ts";

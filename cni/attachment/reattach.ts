@@ -1,8 +1,8 @@
+import type { Link } from "../../kernel/link.ts";
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { inNetns } from "../../kernel/netns.ts";
 import { readConfig } from "../config.ts";
 import type { Host } from "../host.ts";
-import type { Link } from "../kernel/link.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { inNetns } from "../kernel/netns.ts";
 import { emptyResult } from "../protocol/result.ts";
 import { callOf } from "./detach.ts";
 import { linkAtHome } from "./home.ts";

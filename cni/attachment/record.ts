@@ -1,7 +1,7 @@
-import type { Rule } from "../kernel/rule.ts";
-import type { VfState } from "../kernel/vf.ts";
+import type { Rule } from "../../kernel/rule.ts";
+import type { VfState } from "../../kernel/vf.ts";
+import { parseRecord } from "../../records/record-text.ts";
 import type { Result } from "../protocol/result.ts";
-import { parseRecord } from "../records/record-text.ts";
 import type { LinkState } from "./link-state/snapshot.ts";
 
 /** A VF as it was before the attachment: what DEL restores. */

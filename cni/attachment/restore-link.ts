@@ -1,11 +1,11 @@
+import { deleteAddress, listAddresses, parseAddress } from "../../kernel/address.ts";
+import { addAltname, deleteAltname, deleteLink, type Link, type LinkChange, setLink } from "../../kernel/link.ts";
+import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { hostNetns, inNetns, isOwnNetns } from "../../kernel/netns.ts";
+import type { Fd } from "../../kernel/syscall.ts";
+import { driverOf, isForUserspace, netdevOf } from "../../kernel/sysfs.ts";
 import type { Host } from "../host.ts";
-import { deleteAddress, listAddresses, parseAddress } from "../kernel/address.ts";
-import { addAltname, deleteAltname, deleteLink, type Link, type LinkChange, setLink } from "../kernel/link.ts";
-import type { NetlinkConnection } from "../kernel/netlink/message.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { hostNetns, inNetns, isOwnNetns } from "../kernel/netns.ts";
-import type { Fd } from "../kernel/syscall.ts";
-import { driverOf, isForUserspace, netdevOf } from "../kernel/sysfs.ts";
 import { findAtHome, findInPod } from "./find-link.ts";
 import { homeName, takeOwnName } from "./home-name.ts";
 import { type Identity, identityOf, isTheVfAtHome } from "./identity.ts";

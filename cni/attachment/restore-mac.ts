@@ -1,5 +1,5 @@
+import type { Link } from "../../kernel/link.ts";
 import type { Host } from "../host.ts";
-import type { Link } from "../kernel/link.ts";
 import { traitsOfPf } from "./drivers.ts";
 import { clearAdminMac, NO_MAC, setAdminMac, setLinkMac } from "./mac.ts";
 import type { Attachment } from "./record.ts";

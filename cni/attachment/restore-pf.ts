@@ -1,5 +1,5 @@
+import { setVf, type VfState } from "../../kernel/vf.ts";
 import type { Host } from "../host.ts";
-import { setVf, type VfState } from "../kernel/vf.ts";
 import { traitsOfPf } from "./drivers.ts";
 import { linkNamed } from "./link-at.ts";
 import { resetByCycle } from "./mac.ts";

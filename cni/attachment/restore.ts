@@ -1,8 +1,8 @@
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { inNetns } from "../../kernel/netns.ts";
+import type { Fd } from "../../kernel/syscall.ts";
+import { exists, isVf } from "../../kernel/sysfs.ts";
 import type { Host } from "../host.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { inNetns } from "../kernel/netns.ts";
-import type { Fd } from "../kernel/syscall.ts";
-import { exists, isVf } from "../kernel/sysfs.ts";
 import { findInPod } from "./find-link.ts";
 import { identityOf } from "./identity.ts";
 import { restoreState } from "./link-state/restore.ts";

@@ -1,9 +1,9 @@
+import { listAddresses, parseAddress } from "../../kernel/address.ts";
+import { networkOf } from "../../kernel/netlink/ip-bytes.ts";
+import type { Message, NetlinkConnection } from "../../kernel/netlink/message.ts";
+import { prependRoute, type RouteSpec, RT_SCOPE_LINK } from "../../kernel/route.ts";
+import { deleteRule, listRules, parseRule, type Rule } from "../../kernel/rule.ts";
 import type { AttachConfig, SourceRules } from "../config.ts";
-import { listAddresses, parseAddress } from "../kernel/address.ts";
-import { networkOf } from "../kernel/netlink/ip-bytes.ts";
-import type { Message, NetlinkConnection } from "../kernel/netlink/message.ts";
-import { prependRoute, type RouteSpec, RT_SCOPE_LINK } from "../kernel/route.ts";
-import { deleteRule, listRules, parseRule, type Rule } from "../kernel/rule.ts";
 import { isIPv6 } from "../protocol/ip.ts";
 import type { IpConfig, Result, Route } from "../protocol/result.ts";
 import type { Attachment } from "./record.ts";

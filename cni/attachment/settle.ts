@@ -1,5 +1,5 @@
+import { isVf } from "../../kernel/sysfs.ts";
 import type { Host } from "../host.ts";
-import { isVf } from "../kernel/sysfs.ts";
 import { type Debt, Debts } from "./debts.ts";
 import { Journal } from "./journal.ts";
 import { inWords, narrow } from "./owed.ts";

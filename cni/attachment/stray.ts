@@ -1,12 +1,12 @@
+import { codeOf } from "../../kernel/errno.ts";
+import type { Link } from "../../kernel/link.ts";
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { inNetns, netnsInode, openNetns } from "../../kernel/netns.ts";
+import type { Fd } from "../../kernel/syscall.ts";
+import { driverOf, isVf, pfOf } from "../../kernel/sysfs.ts";
 import { readConfig } from "../config.ts";
 import type { Host } from "../host.ts";
 import { onHost } from "../host-root.ts";
-import { codeOf } from "../kernel/errno.ts";
-import type { Link } from "../kernel/link.ts";
-import { NetlinkSocket } from "../kernel/netlink/socket.ts";
-import { inNetns, netnsInode, openNetns } from "../kernel/netns.ts";
-import type { Fd } from "../kernel/syscall.ts";
-import { driverOf, isVf, pfOf } from "../kernel/sysfs.ts";
 import type { Call } from "../protocol/request.ts";
 import { Debts } from "./debts.ts";
 import { freshState } from "./drivers.ts";

@@ -1,8 +1,8 @@
+import { codeOf } from "../../kernel/errno.ts";
+import { getLink, type Link, parseLink } from "../../kernel/link.ts";
+import { pfOf } from "../../kernel/sysfs.ts";
+import { parseNumVfs, parseVfs, type VfState } from "../../kernel/vf.ts";
 import type { Host } from "../host.ts";
-import { codeOf } from "../kernel/errno.ts";
-import { getLink, type Link, parseLink } from "../kernel/link.ts";
-import { pfOf } from "../kernel/sysfs.ts";
-import { parseNumVfs, parseVfs, type VfState } from "../kernel/vf.ts";
 import { awaitAnswer, type Waiter } from "./patience.ts";
 import type { Attachment } from "./record.ts";
 

@@ -1,7 +1,7 @@
 import type { Log } from "../../cni/host.ts";
-import type { Cluster } from "../../ipam/kubernetes/cluster.ts";
-import type { Mode } from "../../ipam/kubernetes/mode.ts";
+import type { Mode } from "../../ipam/mode.ts";
 import type { Store } from "../../ipam/store/store.ts";
+import type { Cluster } from "../../kubernetes/cluster.ts";
 import type { Counters } from "./counters.ts";
 import type { Disputes } from "./disputes.ts";
 import type { Events } from "./events.ts";

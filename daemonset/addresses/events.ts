@@ -1,6 +1,6 @@
-import { CONFIG_MAPS, IP_POOLS } from "../../ipam/kubernetes/cluster.ts";
-import type { Happening } from "../events/kube-event.ts";
-import type { EventRecorder } from "../events/recorder.ts";
+import { CONFIG_MAPS, IP_POOLS } from "../../kubernetes/cluster.ts";
+import type { Happening } from "../../kubernetes/events/kube-event.ts";
+import type { EventRecorder } from "../../kubernetes/events/recorder.ts";
 
 /** Events about pools and about the cluster's settings. Best effort: the log has everything. */
 export class Events {

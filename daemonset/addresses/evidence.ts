@@ -1,4 +1,4 @@
-import { type Cluster, type KubeObject, PODS } from "../../ipam/kubernetes/cluster.ts";
+import { type Cluster, type KubeObject, PODS } from "../../kubernetes/cluster.ts";
 
 export interface Pod extends KubeObject {
   readonly spec?: { readonly nodeName?: string };

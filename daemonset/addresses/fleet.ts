@@ -1,5 +1,5 @@
 import type { Log } from "../../cni/host.ts";
-import { type Cluster, NODES } from "../../ipam/kubernetes/cluster.ts";
+import { type Cluster, NODES } from "../../kubernetes/cluster.ts";
 
 /** After an API server's restart so many nodes come back in a second at most: each asks for all that it follows. */
 const BACK_PER_SECOND = 1000;

@@ -1,12 +1,6 @@
 import type { Log } from "../../cni/host.ts";
-import {
-  ApiError,
-  type Cluster,
-  type KubeObject,
-  type Resource,
-  type WatchEvent,
-} from "../../ipam/kubernetes/cluster.ts";
-import { Informer, type InformerOptions } from "../../ipam/kubernetes/informer.ts";
+import { ApiError, type Cluster, type KubeObject, type Resource, type WatchEvent } from "../../kubernetes/cluster.ts";
+import { Informer, type InformerOptions } from "../../kubernetes/informer.ts";
 import { Fleet } from "./fleet.ts";
 import type { Refusals } from "./refusals.ts";
 

@@ -1,9 +1,9 @@
-import { ApiError, IP_POOLS, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
 import type { Claim } from "../../ipam/store/store.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import { ADOPTED, type Reservation } from "../../ipam/whereabouts/objects.ts";
 import { toQuarantine } from "../../ipam/whereabouts/quarantine.ts";
-import { dateOf } from "../clock.ts";
+import { dateOf } from "../../kubernetes/clock.ts";
+import { ApiError, IP_POOLS, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { Context } from "./context.ts";
 import type { GcPlan } from "./plan-gc.ts";
 import { ipOf, rangeOfName } from "./pool-place.ts";

@@ -1,11 +1,11 @@
-import { ApiError, RESERVATIONS } from "../../ipam/kubernetes/cluster.ts";
 import { handOver } from "../../ipam/store/kubernetes/reservations.ts";
 import type { Claim } from "../../ipam/store/store.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import { ownerOfReservation, type Reservation, toReservation } from "../../ipam/whereabouts/objects.ts";
 import { isQuarantined } from "../../ipam/whereabouts/quarantine.ts";
+import { ApiError, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { Context } from "./context.ts";
-import { healing } from "./plan-heal.ts";
+import { healing } from "./node/plan-heal.ts";
 
 /** Somebody makes and deletes the reservation at the same time; the next look sees how that ended. */
 const MAX_TRIES = 3;

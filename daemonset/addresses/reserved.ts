@@ -1,7 +1,6 @@
-import type { KubeObject } from "../../ipam/kubernetes/cluster.ts";
 import { LABEL, type Reservation, textOf } from "../../ipam/whereabouts/objects.ts";
-
 import { quarantinedMs } from "../../ipam/whereabouts/quarantine.ts";
+import type { KubeObject } from "../../kubernetes/cluster.ts";
 
 /** What is remembered of one reservation. Short: the leader holds all of a cluster, 100,000 and more. */
 export interface Reserved extends KubeObject {

@@ -1,4 +1,4 @@
-import { hasRdmaCm, rdmaCharDevicesOf, rdmaDeviceBehind } from "../../cni/kernel/sysfs.ts";
+import { hasRdmaCm, rdmaCharDevicesOf, rdmaDeviceBehind } from "../../kernel/sysfs.ts";
 import type { ContainerAllocation, DeviceSpec } from "./api.ts";
 
 /** What a VF brings for RDMA. The paths are those of /dev, the same on the host and in the container. */

@@ -2,7 +2,7 @@ import { readdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { writePciDeviceInfo } from "../../cni/attachment/device-info.ts";
 import type { Paths } from "../../cni/host.ts";
-import { exists } from "../../cni/kernel/sysfs.ts";
+import { exists } from "../../kernel/sysfs.ts";
 
 /** From Allocate to the pod's ADD. */
 const PROMISE_MS = 120_000;

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Log } from "../../cni/host.ts";
-import { exists, rdmaCharDevicesOf } from "../../cni/kernel/sysfs.ts";
+import { exists, rdmaCharDevicesOf } from "../../kernel/sysfs.ts";
 import type { RailHere } from "../rails/select.ts";
 import { allocation, rdmaOf } from "./allocate.ts";
 import {

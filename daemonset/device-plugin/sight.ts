@@ -10,7 +10,7 @@ import {
   rdmaCharDevicesOf,
   rdmaDevicesOf,
   vfsOf,
-} from "../../cni/kernel/sysfs.ts";
+} from "../../kernel/sysfs.ts";
 import { lacksNodeGuid } from "../rails/admin-mac.ts";
 import { nameOf, type RailHere } from "../rails/select.ts";
 import { isIn } from "../rails/vf-range.ts";

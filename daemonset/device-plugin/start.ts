@@ -4,7 +4,7 @@ import { Journal } from "../../cni/attachment/journal.ts";
 import { lockRdma } from "../../cni/attachment/lock-rdma.ts";
 import { promiseRdma } from "../../cni/attachment/rdma-promise.ts";
 import type { Log, Paths } from "../../cni/host.ts";
-import { vfsOf } from "../../cni/kernel/sysfs.ts";
+import { vfsOf } from "../../kernel/sysfs.ts";
 import type { HostUses } from "../lane.ts";
 import { repeat } from "../loop.ts";
 import type { RailHere } from "../rails/select.ts";

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { syncFile } from "../../cni/records/durable.ts";
+import { syncFile } from "../../records/durable.ts";
 import { placeExecutable, type Step, sweepTemporaries } from "./place.ts";
 import { ALIASES, type Alias, isShim, PLUGINS, type Places } from "./places.ts";
 

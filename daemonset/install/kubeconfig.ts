@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
-import { type Access, accessBy } from "../../ipam/kubernetes/access.ts";
-import type { Cluster, KubeObject, Resource } from "../../ipam/kubernetes/cluster.ts";
-import { NODES } from "../../ipam/kubernetes/cluster.ts";
-import { connect } from "../../ipam/kubernetes/connect.ts";
+import { connect } from "../../ipam/connect.ts";
+import { type Access, accessBy } from "../../kubernetes/access.ts";
+import type { Cluster, KubeObject, Resource } from "../../kubernetes/cluster.ts";
+import { NODES } from "../../kubernetes/cluster.ts";
 import { placeText, readIfThere, type Step } from "./place.ts";
 
 /** Whose rights the node's own executables have, which are less than the agent's: manifests/rbac.yaml. */

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { codeOf } from "../../cni/kernel/errno.ts";
-import { makeDirectory, syncFile } from "../../cni/records/durable.ts";
+import { codeOf } from "../../kernel/errno.ts";
+import { makeDirectory, syncFile } from "../../records/durable.ts";
 
 /** Called before a temporary file takes its name and after: where tests inject faults. */
 export type Step = (step: string) => void;

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, statSync } from "node:fs";
-import { Locks } from "../../cni/attachment/lock.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { onHost } from "../../cni/host-root.ts";
+import { Locks } from "../../records/lock.ts";
 import { pause, repeat } from "../loop.ts";
 import { type InstallOptions, install } from "./install.ts";
 import { renewKubeconfig } from "./kubeconfig.ts";

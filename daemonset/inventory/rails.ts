@@ -1,4 +1,4 @@
-import type { RdmaNetnsMode } from "../../cni/kernel/rdma.ts";
+import type { RdmaNetnsMode } from "../../kernel/rdma.ts";
 import { readRails } from "../rails/config.ts";
 import { listPfFacts, type NameOfAltname, selectPfs } from "../rails/select.ts";
 

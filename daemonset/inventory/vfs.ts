@@ -1,4 +1,4 @@
-import { driverOf, isForUserspace, listPfs, netdevOf, type Pf, vfsOf } from "../../cni/kernel/sysfs.ts";
+import { driverOf, isForUserspace, listPfs, netdevOf, type Pf, vfsOf } from "../../kernel/sysfs.ts";
 
 /**
  * Where a VF is: `used` by one of our attachments, `free` in the host's namespace (or with a userspace driver, waiting),

@@ -1,7 +1,7 @@
 import { traitsOf } from "../../cni/attachment/drivers.ts";
 import { NO_MAC } from "../../cni/attachment/mac.ts";
 import type { Log } from "../../cni/host.ts";
-import { driverOf, isForUserspace, nodeGuidsOf, vfsOf } from "../../cni/kernel/sysfs.ts";
+import { driverOf, isForUserspace, nodeGuidsOf, vfsOf } from "../../kernel/sysfs.ts";
 import type { CarryOut, RailOrder } from "./orders.ts";
 import type { PfFacts } from "./select.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { FAILSAFE_SCHEMA, load } from "js-yaml";
-import { codeOf } from "../../cni/kernel/errno.ts";
-import type { RdmaNetnsMode } from "../../cni/kernel/rdma.ts";
+import { codeOf } from "../../kernel/errno.ts";
+import type { RdmaNetnsMode } from "../../kernel/rdma.ts";
 import { readResourceName } from "./resource-name.ts";
 import { splitWord } from "./vf-range.ts";
 

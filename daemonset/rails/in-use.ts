@@ -1,6 +1,6 @@
 import { Journal } from "../../cni/attachment/journal.ts";
 import { describe } from "../../cni/attachment/record.ts";
-import { driverOf, isForUserspace, netdevOf } from "../../cni/kernel/sysfs.ts";
+import { driverOf, isForUserspace, netdevOf } from "../../kernel/sysfs.ts";
 
 /** Where one sees that somebody has a VF. */
 export interface Signs {

@@ -1,5 +1,5 @@
-import { ARPHRD_ETHER } from "../../cni/kernel/link.ts";
-import { hasRepresentors, linkTypeOf } from "../../cni/kernel/sysfs.ts";
+import { ARPHRD_ETHER } from "../../kernel/link.ts";
+import { hasRepresentors, linkTypeOf } from "../../kernel/sysfs.ts";
 import { AdminMacs, type MacHost } from "./admin-mac.ts";
 import type { Altnames } from "./altname.ts";
 import { type Rail, readRails } from "./config.ts";

@@ -1,10 +1,10 @@
 import { setAdminMac } from "../../cni/attachment/mac.ts";
 import type { Host } from "../../cni/host.ts";
-import { getLink, linkCalled, parseLink, setLink } from "../../cni/kernel/link.ts";
-import { NetlinkSocket } from "../../cni/kernel/netlink/socket.ts";
-import { NETLINK_RDMA, type RdmaNetnsMode } from "../../cni/kernel/rdma.ts";
-import { netdevOf } from "../../cni/kernel/sysfs.ts";
-import { parseVfs } from "../../cni/kernel/vf.ts";
+import { getLink, linkCalled, parseLink, setLink } from "../../kernel/link.ts";
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { NETLINK_RDMA, type RdmaNetnsMode } from "../../kernel/rdma.ts";
+import { netdevOf } from "../../kernel/sysfs.ts";
+import { parseVfs } from "../../kernel/vf.ts";
 import { ensureRdmaMode } from "./rdma-mode.ts";
 
 /**

@@ -1,6 +1,6 @@
-import { codeOf } from "../../cni/kernel/errno.ts";
-import type { NetlinkConnection } from "../../cni/kernel/netlink/message.ts";
-import { type RdmaNetnsMode, rdmaNetnsMode, setRdmaNetnsMode } from "../../cni/kernel/rdma.ts";
+import { codeOf } from "../../kernel/errno.ts";
+import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
+import { type RdmaNetnsMode, rdmaNetnsMode, setRdmaNetnsMode } from "../../kernel/rdma.ts";
 
 /**
  * Sets the RDMA namespace mode of the node. Idempotent. The kernel lets it be changed only while the host's network

@@ -2,8 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lockRdma } from "../../cni/attachment/lock-rdma.ts";
 import type { Paths } from "../../cni/host.ts";
-import { driverOf, netdevOf } from "../../cni/kernel/sysfs.ts";
 import { CLOCK } from "../../cni/node-host.ts";
+import { driverOf, netdevOf } from "../../kernel/sysfs.ts";
 
 // Each of these frees numbers of RDMA character devices and takes others: under the node's lock, so that no ADD, DEL or Allocate
 // of whatever process compares numbers meanwhile.

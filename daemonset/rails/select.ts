@@ -1,4 +1,4 @@
-import { driverOf, isPf, listPciDevices, netdevOf, vendorOf } from "../../cni/kernel/sysfs.ts";
+import { driverOf, isPf, listPciDevices, netdevOf, vendorOf } from "../../kernel/sysfs.ts";
 import type { PfSelector, Rail } from "./config.ts";
 import { overlap, rangesText, splitWord, type VfRange } from "./vf-range.ts";
 

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../../cni/host.ts";
-import { codeOf } from "../../cni/kernel/errno.ts";
-import { isForUserspace, netdevOf, probesVfs, totalVfsOf, vfsOf } from "../../cni/kernel/sysfs.ts";
+import { codeOf } from "../../kernel/errno.ts";
+import { isForUserspace, netdevOf, probesVfs, totalVfsOf, vfsOf } from "../../kernel/sysfs.ts";
 import type { CarryOut } from "./orders.ts";
 import { nameOf, type PfFacts, type RailHere } from "./select.ts";
 

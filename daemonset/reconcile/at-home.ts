@@ -6,7 +6,7 @@ import { Journal } from "../../cni/attachment/journal.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
 import { strayAtHome } from "../../cni/attachment/stray.ts";
 import type { Host } from "../../cni/host.ts";
-import { listPfs, vfsOf } from "../../cni/kernel/sysfs.ts";
+import { listPfs, vfsOf } from "../../kernel/sysfs.ts";
 
 /**
  * Looks at every VF that is in the host's namespace and nobody's: notes what it is, and finds those that came back from

@@ -1,6 +1,6 @@
 import { Debts } from "../../cni/attachment/debts.ts";
 import type { Paths } from "../../cni/host.ts";
-import { driverOf, hasCarrier, netdevOf, pfOf } from "../../cni/kernel/sysfs.ts";
+import { driverOf, hasCarrier, netdevOf, pfOf } from "../../kernel/sysfs.ts";
 
 /**
  * What may let a debt be settled: a driver, a link, the PF's carrier. Another text is a reason to try again. A directory

@@ -10,7 +10,7 @@ import { reattach } from "../../cni/attachment/reattach.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
 import { giveBack, settle } from "../../cni/attachment/settle.ts";
 import type { Host } from "../../cni/host.ts";
-import type { Torn } from "../../cni/records/record-files.ts";
+import type { Torn } from "../../records/record-files.ts";
 import { lookAtHome } from "./at-home.ts";
 import { type Action, type Observation, plan, REASONS, type Repair } from "./plan.ts";
 import { isPfWithin, isVfWithin, type Scope } from "./scope.ts";

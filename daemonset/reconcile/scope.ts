@@ -1,4 +1,4 @@
-import { vfsOf } from "../../cni/kernel/sysfs.ts";
+import { vfsOf } from "../../kernel/sysfs.ts";
 
 /** Whose VFs a run of the reconciler is about, by PCI addresses of PFs: those of one, or all but those of some. */
 export type Scope = { readonly pf: string } | { readonly except: readonly string[] };

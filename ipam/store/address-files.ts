@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { makeDirectory, syncFile, writeWhole } from "../../cni/records/durable.ts";
+import { makeDirectory, syncFile, writeWhole } from "../../records/durable.ts";
 import type { Holding } from "./holding.ts";
 
 /**

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { makeDirectory } from "../../cni/records/durable.ts";
+import { makeDirectory } from "../../records/durable.ts";
 import { AddressFiles } from "./address-files.ts";
 import type { AddressLock } from "./address-lock.ts";
 import { flockIn } from "./flock.ts";

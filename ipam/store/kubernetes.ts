@@ -1,6 +1,6 @@
+import { type Cluster, IP_POOLS, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { IpamLog } from "../host.ts";
-import { type Cluster, IP_POOLS, RESERVATIONS } from "../kubernetes/cluster.ts";
-import type { Mode } from "../kubernetes/mode.ts";
+import type { Mode } from "../mode.ts";
 import type { IpamStep } from "../steps.ts";
 import { poolName } from "../whereabouts/names.ts";
 import { type IpPool, ownerOfRecord, ownerOfReservation } from "../whereabouts/objects.ts";

@@ -1,5 +1,5 @@
-import { type ConnectOptions, connect } from "../kubernetes/connect.ts";
-import { healingOf, modeOf, readSettings } from "../kubernetes/mode.ts";
+import { type ConnectOptions, connect } from "../connect.ts";
+import { healingOf, modeOf, readSettings } from "../mode.ts";
 import { toStoreError } from "./kubernetes/failure.ts";
 import { KubernetesStore, type KubernetesStoreOptions } from "./kubernetes.ts";
 import type { Store } from "./store.ts";

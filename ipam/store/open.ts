@@ -1,5 +1,5 @@
+import type { Network } from "../connect.ts";
 import type { IpamLog } from "../host.ts";
-import type { Network } from "../kubernetes/connect.ts";
 import type { IpamStep } from "../steps.ts";
 import type { Storage } from "../storage.ts";
 import type { AddressLock } from "./address-lock.ts";

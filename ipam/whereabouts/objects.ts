@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { KubeObject } from "../kubernetes/cluster.ts";
+import type { KubeObject } from "../../kubernetes/cluster.ts";
 import type { Claim, Owner } from "../store/store.ts";
 import { reservationName } from "./names.ts";
 

@@ -1,4 +1,4 @@
-import { IP_POOLS, type KubeObject, NODE_SLICE_POOLS, RESERVATIONS, type Resource } from "../kubernetes/cluster.ts";
+import { IP_POOLS, type KubeObject, NODE_SLICE_POOLS, RESERVATIONS, type Resource } from "../../kubernetes/cluster.ts";
 import type { IpPool, NodeSlicePool, PoolRecord, Reservation } from "./objects.ts";
 
 // Stored objects are input: written by Whereabouts 0.3 to 0.9, pruned by old definitions, by hand, out of a backup. What

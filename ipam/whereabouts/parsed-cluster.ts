@@ -1,4 +1,4 @@
-import type { At, Cluster, JsonPatch, KubeObject, Resource, Selection, WatchEvent } from "../kubernetes/cluster.ts";
+import type { At, Cluster, JsonPatch, KubeObject, Resource, Selection, WatchEvent } from "../../kubernetes/cluster.ts";
 import { parseStored } from "./parse.ts";
 
 type Whole = { readonly metadataOnly?: boolean };

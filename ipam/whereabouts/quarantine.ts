@@ -1,4 +1,4 @@
-import type { KubeObject } from "../kubernetes/cluster.ts";
+import type { KubeObject } from "../../kubernetes/cluster.ts";
 import { LABEL, type Reservation } from "./objects.ts";
 
 /**

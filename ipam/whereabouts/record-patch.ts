@@ -1,4 +1,4 @@
-import type { JsonPatch } from "../kubernetes/cluster.ts";
+import type { JsonPatch } from "../../kubernetes/cluster.ts";
 import type { PoolRecord } from "./objects.ts";
 
 // Patches of single records, which fail whole (422) where one is not as it was. The resourceVersion is never tested.

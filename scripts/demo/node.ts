@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Machine } from "../../test/vm/machine.ts";
+import type { Machine } from "../../lab/vm/machine.ts";
 
 const START_LIMIT_MS = 300_000;
 export const RAILS = [0, 1, 2, 3];

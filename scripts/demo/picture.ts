@@ -1,4 +1,4 @@
-import type { Machine } from "../../test/vm/machine.ts";
+import type { Machine } from "../../lab/vm/machine.ts";
 
 /** What changes by itself. */
 const VOLATILE = ["ifindex", "operstate", "permaddr", "qdisc"];

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
-import { ApiServer, peer } from "../../test/cluster/support/api-server.ts";
-import { installAgent, installCrds } from "../../test/cluster/support/install.ts";
-import { makeNode, makePod } from "../../test/cluster/support/objects.ts";
-import { Machine, type MachineOptions } from "../../test/vm/machine.ts";
+import { ApiServer, peer } from "../../lab/cluster/api-server.ts";
+import { installAgent, installCrds } from "../../lab/cluster/install.ts";
+import { makeNode, makePod } from "../../lab/cluster/objects.ts";
+import { Machine, type MachineOptions } from "../../lab/vm/machine.ts";
 import { DemoNode, type Pod } from "./node.ts";
 
 /** Two nodes, and the one place where their pods' addresses are kept. */

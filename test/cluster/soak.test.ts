@@ -5,10 +5,10 @@ import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import t from "tap";
+import type { ClusterNode } from "../../lab/cluster/cluster-node.ts";
+import { installAgent } from "../../lab/cluster/install.ts";
 import { configOf, type PodSandbox } from "./faults/support/runtime.ts";
 import { startStage } from "./faults/support/stage.ts";
-import type { ClusterNode } from "./support/cluster-node.ts";
-import { installAgent } from "./support/install.ts";
 
 const SECONDS = Number(process.env["RAILNET_SOAK_SECONDS"] ?? 90);
 const SEED = Number(process.env["RAILNET_SOAK_SEED"] ?? Date.now() % 100_000);

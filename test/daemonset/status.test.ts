@@ -1,7 +1,7 @@
 import t from "tap";
-import type { NodeStatus } from "../../daemonset/commands/status/node-status.ts";
-import { problemsOf } from "../../daemonset/commands/status/problems.ts";
-import { reportStatus, speedText } from "../../daemonset/commands/status/report.ts";
+import type { NodeStatus } from "../../cli/status/node-status.ts";
+import { problemsOf } from "../../cli/status/problems.ts";
+import { reportStatus, speedText } from "../../cli/status/report.ts";
 import { NO_RAILS } from "../../daemonset/inventory/rails.ts";
 
 const NOW = Date.parse("2026-01-02T03:04:05Z");

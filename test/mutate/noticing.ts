@@ -6,15 +6,15 @@ const PURE = (file: string) => !/^test\/(netns|vm|cluster|bench|mutate)\/|\/live
 
 /** Which tests run the executables, for a change below a folder: the first row that fits. Quick ones first. */
 const BY_EXECUTABLE: readonly (readonly [prefix: string, tests: readonly string[]])[] = [
-  ["cni/records/", ["power-cut", "journal", "addresses"]],
+  ["records/", ["power-cut", "journal", "addresses"]],
   ["cni/protocol/", ["bad-input", "process", "results", "add"]],
   ["cni/attachment/", ["add", "del", "check", "journal", "exclusion", "faults"]],
-  ["cni/kernel/", ["add", "del", "check", "ipam"]],
+  ["kernel/", ["add", "del", "check", "ipam"]],
   ["cni/", ["add", "del", "check", "gc-status", "bad-input", "exclusion", "faults"]],
   ["ipam/", ["addresses", "power-cut"]],
   ["daemonset/install/", ["install", "power-cut", "upgrade"]],
   ["daemonset/device-plugin/", ["device-plugin"]],
-  ["daemonset/commands/", ["status", "doctor"]],
+  ["cli/", ["status", "doctor"]],
   ["daemonset/", ["agent", "observation", "status"]],
 ];
 

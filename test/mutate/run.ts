@@ -35,7 +35,9 @@ const equivalent = new Set(
 const areaOf = ({ file }: Mutation) => file.split("/").slice(0, -1).slice(0, 2).join("/") || file;
 
 using checkout = new Checkout(project);
-const files = globSync("{main.ts,{cni,ipam,daemonset,library}/**/*.ts}", { cwd: checkout.dir })
+const files = globSync("{main.ts,{kernel,records,kubernetes,cni,ipam,daemonset,cli,library}/**/*.ts}", {
+  cwd: checkout.dir,
+})
   .filter((file) => paths.length === 0 || paths.some((path) => file.startsWith(`${path}`)))
   .sort();
 const all = files

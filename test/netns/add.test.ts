@@ -1,8 +1,8 @@
 import t, { type Test } from "tap";
-import { type Attachment, type Reply, WAYS } from "./support/call.ts";
-import { type Inside, inside } from "./support/inside.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, type Reply, WAYS } from "../../lab/netns/call.ts";
+import { type Inside, inside } from "../../lab/netns/inside.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { AddressHost } from "./support/address-host.ts";
-import { judge, SCENES } from "./support/address-scenes.ts";
-import { type Death, Killer } from "./support/die-at.ts";
+import { AddressHost } from "../../lab/netns/address-host.ts";
+import { judge, SCENES } from "../../lab/netns/address-scenes.ts";
+import { type Death, Killer } from "../../lab/netns/die-at.ts";
 
 const root = mkdtempSync(join(tmpdir(), "railnet-walk-"));
 t.teardown(() => rmSync(root, { recursive: true }));

@@ -1,12 +1,12 @@
 import { connect } from "node:net";
 import { join } from "node:path";
 import t from "tap";
-import { VFIO } from "./support/devices.ts";
-import { holdIpam } from "./support/hold-ipam.ts";
-import { inside } from "./support/inside.ts";
-import { must, pause, until } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { VFIO } from "../../lab/netns/devices.ts";
+import { holdIpam } from "../../lab/netns/hold-ipam.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { must, pause, until } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create({ vfs: 4 });
 t.teardown(() => world.close());

@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { must, start, until } from "./support/run.ts";
-import { World } from "./support/world.ts";
+import { must, start, until } from "../../lab/netns/run.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create({ vfs: 2 });
 t.teardown(() => world.close());

@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t, { type Test } from "tap";
-import { type Attachment, cniEnv, type Verb, type Via, WAYS, withReply } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { start } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, cniEnv, type Verb, type Via, WAYS, withReply } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { start } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 type Json = Record<string, unknown>;
 

@@ -1,9 +1,9 @@
 // Numbers are those of the checklist in test/cni/protocol/README.md.
 import t from "tap";
-import { type Attachment, type Reply, WAYS } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, type Reply, WAYS } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

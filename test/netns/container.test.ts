@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { Agent } from "./support/agent.ts";
-import { containerOf } from "./support/container.ts";
-import { VFIO } from "./support/devices.ts";
-import { inside } from "./support/inside.ts";
-import { until } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { Agent } from "../../lab/netns/agent.ts";
+import { containerOf } from "../../lab/netns/container.ts";
+import { VFIO } from "../../lab/netns/devices.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { until } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create({ vfs: 2, agent: (world) => containerOf(world) });
 t.teardown(() => world.close());

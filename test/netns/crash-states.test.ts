@@ -1,6 +1,6 @@
 // The model of a disk that power-cut.test.ts believes: what POSIX promises, by cases whose states are written down by hand.
 import t from "tap";
-import { type Change, crashStates, parseTrace, type Tree } from "./support/crash-states.ts";
+import { type Change, crashStates, parseTrace, type Tree } from "../../lab/netns/crash-states.ts";
 
 const old: Tree = {
   names: new Map([["/d", "1"], ["/d/f", "2"]]),

@@ -2,11 +2,11 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { type Attachment, type Via, WAYS } from "./support/call.ts";
-import type { Netns } from "./support/netns.ts";
-import { until } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, type Via, WAYS } from "../../lab/netns/call.ts";
+import type { Netns } from "../../lab/netns/netns.ts";
+import { until } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

@@ -1,6 +1,6 @@
 import t from "tap";
-import type { Verb } from "./support/call.ts";
-import { World } from "./support/world.ts";
+import type { Verb } from "../../lab/netns/call.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

@@ -2,11 +2,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { type Attachment, WAYS } from "./support/call.ts";
-import { renamePf, unplug } from "./support/devices.ts";
-import { inside } from "./support/inside.ts";
-import { picture, unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, WAYS } from "../../lab/netns/call.ts";
+import { renamePf, unplug } from "../../lab/netns/devices.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { picture, unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

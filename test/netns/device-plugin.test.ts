@@ -5,10 +5,10 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
+import type { Agent } from "../../lab/netns/agent.ts";
+import { BARE, VFIO } from "../../lab/netns/devices.ts";
+import { World } from "../../lab/netns/world.ts";
 import { FakeKubelet, until } from "../daemonset/device-plugin/support/kubelet.ts";
-import type { Agent } from "./support/agent.ts";
-import { BARE, VFIO } from "./support/devices.ts";
-import { World } from "./support/world.ts";
 
 const RAIL0 = "railnet.io/rail0";
 const RAIL1 = "railnet.io/rail1";

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { World } from "./support/world.ts";
+import { World } from "../../lab/netns/world.ts";
 
 interface Finding {
   readonly check: string;

@@ -2,12 +2,12 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { type Attachment, type Reply, type Via, WAYS } from "./support/call.ts";
-import { holdIpam } from "./support/hold-ipam.ts";
-import { inside } from "./support/inside.ts";
-import { pause } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, type Reply, type Via, WAYS } from "../../lab/netns/call.ts";
+import { holdIpam } from "../../lab/netns/hold-ipam.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { pause } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create({ vfs: 8 });
 t.teardown(() => world.close());

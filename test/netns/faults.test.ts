@@ -1,10 +1,10 @@
 import t, { type Test } from "tap";
 import { ADD_STEPS, DEL_STEPS, type Step } from "../../cni/steps.ts";
-import { type Attachment, type Reply, type Via, WAYS } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import type { Netns } from "./support/netns.ts";
-import { reusable, unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, type Reply, type Via, WAYS } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import type { Netns } from "../../lab/netns/netns.ts";
+import { reusable, unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 // A refused connection, that of a killed agent, is soon taken as the absence of one.
 const world = await World.create({ shimMs: { REFUSED: 20 } });

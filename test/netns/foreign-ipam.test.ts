@@ -2,11 +2,11 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
-import { WAYS } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { type Running, start, until } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { WAYS } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { type Running, start, until } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const PEERS = resolve(import.meta.dirname, "../../.cache/peers/bin");
 const VFS = 10;

@@ -1,10 +1,10 @@
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { WAYS } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { WAYS } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create({ vfs: 2 });
 t.teardown(() => world.close());

@@ -2,14 +2,14 @@
 // RAILNET_HOSTILE_SEED=N repeats one seed, RAILNET_HOSTILE_SEEDS=N tries so many.
 import { readlinkSync } from "node:fs";
 import t, { type Test } from "tap";
+import type { Via } from "../../lab/netns/call.ts";
+import { linkPicture } from "../../lab/netns/link-picture.ts";
+import type { Netns } from "../../lab/netns/netns.ts";
+import { start, until } from "../../lab/netns/run.ts";
+import { leftovers, unreleased } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 import { hostileActions, type Surroundings } from "../hostile/actions.ts";
 import { AS_POD, scriptOf } from "../hostile/script.ts";
-import type { Via } from "./support/call.ts";
-import { linkPicture } from "./support/link-picture.ts";
-import type { Netns } from "./support/netns.ts";
-import { start, until } from "./support/run.ts";
-import { leftovers, unreleased } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
 
 type Json = Record<string, unknown>;
 

@@ -1,10 +1,10 @@
 // A pod may do to its namespace what it likes, with the rights that NET_ADMIN gives there. What a VF was, and which link
 // it is, is not the pod's to say.
 import t, { type Test } from "tap";
-import { type Attachment, type Via, WAYS } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, type Via, WAYS } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { arch, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import t from "tap";
-import { Daemon } from "../cluster/support/daemon.ts";
-import { must, start, until } from "./support/run.ts";
+import { Daemon } from "../../lab/cluster/daemon.ts";
+import { must, start, until } from "../../lab/netns/run.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 const dist = join(project, "dist");
@@ -18,7 +18,7 @@ type Json = any;
 
 /** Builds an image as scripts/image.sh does. @returns its digest. */
 async function build(out: string, architectures: readonly string[], umask = "022"): Promise<string> {
-  const command = `umask ${umask}; exec "$0" daemonset/image/build.ts "$@"`;
+  const command = `umask ${umask}; exec "$0" scripts/image/build.ts "$@"`;
   await must("sh", ["-c", `cd ${project}; ${command}`, process.execPath, dist, out, ...architectures]);
   return readFileSync(`${out}.digest`, "utf8").trim();
 }
@@ -110,7 +110,7 @@ t.test("a build without executables names what is missing and leaves nothing", a
   const empty = mkdtempSync(join(work, "empty-"));
   const out = join(empty, "image.tar");
   const { exit, stderr } = await start(process.execPath, [
-    join(project, "daemonset/image/build.ts"),
+    join(project, "scripts/image/build.ts"),
     empty,
     out,
     "amd64",

@@ -1,8 +1,8 @@
 import t from "tap";
-import { WAYS } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { picture, reusable, unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { WAYS } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { picture, reusable, unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create({ env: { RAILNET_IPAM_TIMEOUT_MS: "1000" } });
 t.teardown(() => world.close());

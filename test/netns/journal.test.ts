@@ -10,11 +10,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { type Attachment, type Via, WAYS } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { must } from "./support/run.ts";
-import { picture, reusable, unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, type Via, WAYS } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { must } from "../../lab/netns/run.ts";
+import { picture, reusable, unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

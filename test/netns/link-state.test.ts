@@ -2,12 +2,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import t from "tap";
-import { WAYS } from "./support/call.ts";
-import { bpf, linkPicture } from "./support/link-picture.ts";
-import type { Netns } from "./support/netns.ts";
-import { start } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { WAYS } from "../../lab/netns/call.ts";
+import { bpf, linkPicture } from "../../lab/netns/link-picture.ts";
+import type { Netns } from "../../lab/netns/netns.ts";
+import { start } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

@@ -1,12 +1,12 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { attachmentKey } from "../../cni/records/record-files.ts";
-import { type Attachment, cniEnv, type Verb } from "./support/call.ts";
-import { type AgentReply, ask } from "./support/client.ts";
-import { VFIO } from "./support/devices.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, cniEnv, type Verb } from "../../lab/netns/call.ts";
+import { type AgentReply, ask } from "../../lab/netns/client.ts";
+import { VFIO } from "../../lab/netns/devices.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
+import { attachmentKey } from "../../records/record-files.ts";
 
 const world = await World.create({ vfs: 8 });
 t.teardown(() => world.close());

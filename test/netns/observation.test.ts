@@ -1,12 +1,12 @@
 import { rmSync, writeFileSync } from "node:fs";
 import t from "tap";
-import { peer } from "../cluster/support/api-server.ts";
+import { peer } from "../../lab/cluster/api-server.ts";
+import type { Agent } from "../../lab/netns/agent.ts";
+import type { Verb } from "../../lab/netns/call.ts";
+import { VFIO } from "../../lab/netns/devices.ts";
+import { start, until } from "../../lab/netns/run.ts";
+import { World } from "../../lab/netns/world.ts";
 import { readExposition, type Scrape } from "../daemonset/support/exposition.ts";
-import type { Agent } from "./support/agent.ts";
-import type { Verb } from "./support/call.ts";
-import { VFIO } from "./support/devices.ts";
-import { start, until } from "./support/run.ts";
-import { World } from "./support/world.ts";
 
 type Json = Record<string, unknown>;
 const world = await World.create({ vfs: 2 });

@@ -4,11 +4,11 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { AddressHost } from "./support/address-host.ts";
-import { judge, SCENES } from "./support/address-scenes.ts";
-import { writeTree } from "./support/crash-states.ts";
-import { DiskTracer } from "./support/disk-trace.ts";
-import { World } from "./support/world.ts";
+import { AddressHost } from "../../lab/netns/address-host.ts";
+import { judge, SCENES } from "../../lab/netns/address-scenes.ts";
+import { writeTree } from "../../lab/netns/crash-states.ts";
+import { DiskTracer } from "../../lab/netns/disk-trace.ts";
+import { World } from "../../lab/netns/world.ts";
 
 t.setTimeout(1_200_000);
 const root = mkdtempSync(join(tmpdir(), "railnet-cut-"));

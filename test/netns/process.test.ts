@@ -3,10 +3,10 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
-import { type CallOptions, WAYS } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type CallOptions, WAYS } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

@@ -1,11 +1,11 @@
 import { linkSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { cniEnv, type Reply, type Verb, type Via, WAYS, withReply } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { start } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { cniEnv, type Reply, type Verb, type Via, WAYS, withReply } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { start } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

@@ -1,11 +1,11 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { attachmentKey } from "../../cni/records/record-files.ts";
-import { WAYS } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { WAYS } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
+import { attachmentKey } from "../../records/record-files.ts";
 
 const world = await World.create({ vfs: 1 });
 t.teardown(() => world.close());

@@ -2,12 +2,12 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
-import { WAYS } from "./support/call.ts";
-import { VFIO } from "./support/devices.ts";
-import { inside } from "./support/inside.ts";
-import { start } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { WAYS } from "../../lab/netns/call.ts";
+import { VFIO } from "../../lab/netns/devices.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { start } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

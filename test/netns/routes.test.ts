@@ -2,12 +2,12 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
-import { type Attachment, cniEnv, type Via, WAYS, withReply } from "./support/call.ts";
-import { inside } from "./support/inside.ts";
-import type { Netns } from "./support/netns.ts";
-import { start, until } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import { type Attachment, cniEnv, type Via, WAYS, withReply } from "../../lab/netns/call.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import type { Netns } from "../../lab/netns/netns.ts";
+import { start, until } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 type Json = Record<string, unknown>;
 

@@ -1,10 +1,10 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { VFIO } from "./support/devices.ts";
-import { inside } from "./support/inside.ts";
-import { until } from "./support/run.ts";
-import { World } from "./support/world.ts";
+import { VFIO } from "../../lab/netns/devices.ts";
+import { inside } from "../../lab/netns/inside.ts";
+import { until } from "../../lab/netns/run.ts";
+import { World } from "../../lab/netns/world.ts";
 
 type Json = Record<string, unknown>;
 interface Status {

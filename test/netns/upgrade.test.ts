@@ -2,11 +2,11 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, linkSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
-import type { Agent } from "./support/agent.ts";
-import { cniEnv, type Reply, type Verb, withReply } from "./support/call.ts";
-import { start, until } from "./support/run.ts";
-import { unchanged } from "./support/unchanged.ts";
-import { World } from "./support/world.ts";
+import type { Agent } from "../../lab/netns/agent.ts";
+import { cniEnv, type Reply, type Verb, withReply } from "../../lab/netns/call.ts";
+import { start, until } from "../../lab/netns/run.ts";
+import { unchanged } from "../../lab/netns/unchanged.ts";
+import { World } from "../../lab/netns/world.ts";
 
 t.setTimeout(300_000);
 const project = resolve(import.meta.dirname, "../..");

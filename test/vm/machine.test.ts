@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import type { Machine } from "./machine.ts";
-import { nodesFor } from "./nodes.ts";
+import type { Machine } from "../../lab/vm/machine.ts";
+import { nodesFor } from "../../lab/vm/nodes.ts";
 
 const POD_SCRIPT = readFileSync(join(import.meta.dirname, "pod.sh"));
 const RAILS = [0, 1, 2, 3];

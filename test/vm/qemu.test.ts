@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { Machine } from "./machine.ts";
-import { chooseAccelerator, type MachineSpec, qemuArguments } from "./qemu.ts";
+import { Machine } from "../../lab/vm/machine.ts";
+import { chooseAccelerator, type MachineSpec, qemuArguments } from "../../lab/vm/qemu.ts";
 
 const SPEC: MachineSpec = {
   name: "n0",

@@ -5,8 +5,8 @@ import { Machines } from "../../bench/rdma/machines.ts";
 import { measureSide, type Task } from "../../bench/rdma/measure.ts";
 import type { Side } from "../../bench/rdma/place.ts";
 import { judge, type Row } from "../../bench/rdma/report.ts";
-import { type Running, start, until } from "../netns/support/run.ts";
-import { nodesFor } from "./nodes.ts";
+import { type Running, start, until } from "../../lab/netns/run.ts";
+import { nodesFor } from "../../lab/vm/nodes.ts";
 
 const BENCH = resolve(import.meta.dirname, "../../bench");
 /** Small and few, and patient: under load an emulated processor is ten times slower, and still far above the broken rail. */

@@ -1,7 +1,7 @@
+import { codeOf } from "../../../kernel/errno.ts";
+import { type Link, setLink } from "../../../kernel/link.ts";
+import type { NetlinkConnection } from "../../../kernel/netlink/message.ts";
 import type { Host } from "../../host.ts";
-import { codeOf } from "../../kernel/errno.ts";
-import { type Link, setLink } from "../../kernel/link.ts";
-import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
 import { CLEAN, COMPARED, settingsToChange } from "./table.ts";
 
 type Kernel = Pick<Host, "bpf" | "log"> & { readonly rtnl: NetlinkConnection };

@@ -1,7 +1,7 @@
+import { ETHTOOL_GROUPS } from "../../../kernel/ethtool.ts";
+import { getLink, type Link, parseLink, setLink } from "../../../kernel/link.ts";
+import type { LinkSettings } from "../../../kernel/link-settings.ts";
 import type { Host } from "../../host.ts";
-import { ETHTOOL_GROUPS } from "../../kernel/ethtool.ts";
-import { getLink, type Link, parseLink, setLink } from "../../kernel/link.ts";
-import type { LinkSettings } from "../../kernel/link-settings.ts";
 import { takeProgramsOff } from "./clean.ts";
 import { type LinkState, readGroup } from "./snapshot.ts";
 import { CLEAN, settingsToChange } from "./table.ts";

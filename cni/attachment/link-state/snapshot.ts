@@ -1,8 +1,8 @@
+import { codeOf } from "../../../kernel/errno.ts";
+import { ETHTOOL_GROUPS, type EthtoolGroup, type EthtoolSettings } from "../../../kernel/ethtool.ts";
+import type { Link } from "../../../kernel/link.ts";
+import type { LinkSettings } from "../../../kernel/link-settings.ts";
 import type { Host } from "../../host.ts";
-import { codeOf } from "../../kernel/errno.ts";
-import { ETHTOOL_GROUPS, type EthtoolGroup, type EthtoolSettings } from "../../kernel/ethtool.ts";
-import type { Link } from "../../kernel/link.ts";
-import type { LinkSettings } from "../../kernel/link-settings.ts";
 
 /** A link's state besides its names, MAC, MTU and up or down, as the record keeps it. */
 export interface LinkState {

@@ -1,4 +1,4 @@
-import type { LinkSetting, LinkSettings } from "../../kernel/link-settings.ts";
+import type { LinkSetting, LinkSettings } from "../../../kernel/link-settings.ts";
 
 /** What one more fact of a link's state means to an attachment. cni/attachment/README.md has the whole table, with reasons. */
 interface Row {

@@ -1,7 +1,15 @@
-import { codeOf } from "../../kernel/errno.ts";
-import { deleteLink, getNetnsId, type Link, listLinks, lowerOf, parseLink, parseNetnsId } from "../../kernel/link.ts";
-import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
-import type { Fd } from "../../kernel/syscall.ts";
+import { codeOf } from "../../../kernel/errno.ts";
+import {
+  deleteLink,
+  getNetnsId,
+  type Link,
+  listLinks,
+  lowerOf,
+  parseLink,
+  parseNetnsId,
+} from "../../../kernel/link.ts";
+import type { NetlinkConnection } from "../../../kernel/netlink/message.ts";
+import type { Fd } from "../../../kernel/syscall.ts";
 
 /**
  * Removes a pod's links that stand on a link (macvlan, ipvlan, VLAN, MACsec): a move leaves them behind, and they go on receiving

@@ -1,4 +1,4 @@
-import { type Cluster, IP_POOLS, RESERVATIONS } from "../../kubernetes/cluster.ts";
+import { type Cluster, IP_POOLS, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { toIpPool, toRecord, toReservation } from "../../whereabouts/objects.ts";
 import { type Claim, StoreError } from "../store.ts";
 

@@ -1,5 +1,5 @@
 import { CniError } from "../../../cni/protocol/error.ts";
-import { ApiError } from "../../kubernetes/cluster.ts";
+import { ApiError } from "../../../kubernetes/cluster.ts";
 import { StoreError, type StoreFailure } from "../store.ts";
 
 /** The API server's own trouble, over by itself. */

@@ -1,6 +1,6 @@
+import type { Cluster } from "../../../kubernetes/cluster.ts";
+import { IP_POOLS } from "../../../kubernetes/cluster.ts";
 import { toNumber } from "../../address.ts";
-import type { Cluster } from "../../kubernetes/cluster.ts";
-import { IP_POOLS } from "../../kubernetes/cluster.ts";
 import { ownerOfRecord, RECORDS_DECIDE } from "../../whereabouts/objects.ts";
 import type { Owner, Pool } from "../store.ts";
 import { cidrOfPool, isIn, sharesAddresses } from "./pool-span.ts";

@@ -1,5 +1,5 @@
-import { type Cluster, IP_POOLS, type KubeObject, RESERVATIONS } from "../../kubernetes/cluster.ts";
-import type { Mode } from "../../kubernetes/mode.ts";
+import { type Cluster, IP_POOLS, type KubeObject, RESERVATIONS } from "../../../kubernetes/cluster.ts";
+import type { Mode } from "../../mode.ts";
 import { poolName } from "../../whereabouts/names.ts";
 import { ADOPTED, type IpPool, LABEL, labelValue, MIXED, RECORDS_DECIDE, toIpPool } from "../../whereabouts/objects.ts";
 import type { Pool } from "../store.ts";

@@ -1,4 +1,4 @@
-import type { JsonPatch } from "../../kubernetes/cluster.ts";
+import type { JsonPatch } from "../../../kubernetes/cluster.ts";
 import { ownerOfRecord, type PoolRecord, toRecord } from "../../whereabouts/objects.ts";
 import { addition, handOver, removal } from "../../whereabouts/record-patch.ts";
 import { isSameInterface, takesOver } from "../holding.ts";

@@ -1,4 +1,4 @@
-import { ApiError, type Cluster, IP_POOLS } from "../../kubernetes/cluster.ts";
+import { ApiError, type Cluster, IP_POOLS } from "../../../kubernetes/cluster.ts";
 import type { IpamStep } from "../../steps.ts";
 import { toRecord } from "../../whereabouts/objects.ts";
 import { type Claim, type Owner, type Released, StoreError } from "../store.ts";

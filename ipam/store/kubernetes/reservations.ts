@@ -1,4 +1,4 @@
-import { type Cluster, type JsonPatch, type KubeObject, RESERVATIONS } from "../../kubernetes/cluster.ts";
+import { type Cluster, type JsonPatch, type KubeObject, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import type { IpamStep } from "../../steps.ts";
 import { ipOfReservation, reservationName } from "../../whereabouts/names.ts";
 import {

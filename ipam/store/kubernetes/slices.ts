@@ -1,5 +1,5 @@
+import { type Cluster, IP_POOLS, type JsonPatch, NODE_SLICE_POOLS } from "../../../kubernetes/cluster.ts";
 import { networkText } from "../../address.ts";
-import { type Cluster, IP_POOLS, type JsonPatch, NODE_SLICE_POOLS } from "../../kubernetes/cluster.ts";
 import { rangeOfPool } from "../../whereabouts/names.ts";
 import { type NodeSlicePool, toNodeSlicePool } from "../../whereabouts/objects.ts";
 import { assignSlices, type NodeSlice, sliceOfNode } from "../../whereabouts/slice-nodes.ts";

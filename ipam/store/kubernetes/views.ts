@@ -1,4 +1,4 @@
-import type { Mode } from "../../kubernetes/mode.ts";
+import type { Mode } from "../../mode.ts";
 import type { IpPool } from "../../whereabouts/objects.ts";
 import type { Pool } from "../store.ts";
 import { PoolView } from "./pool-view.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Cluster, LEASES } from "../../kubernetes/cluster.ts";
-import { type Lease, WHEREABOUTS_LEASE } from "../../kubernetes/lease.ts";
-import { Unchanged } from "../../kubernetes/unchanged.ts";
+import { type Cluster, LEASES } from "../../../kubernetes/cluster.ts";
+import { type Lease, WHEREABOUTS_LEASE } from "../../../kubernetes/lease.ts";
+import { Unchanged } from "../../../kubernetes/unchanged.ts";
 import { isOutdated } from "./failure.ts";
 
 /** Nobody's podref, which is what Whereabouts writes here. */

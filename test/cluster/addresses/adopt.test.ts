@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { makePod } from "../support/objects.ts";
-import type { Json } from "../support/raw.ts";
-import { Whereabouts } from "../support/whereabouts.ts";
+import { makePod } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { dice, POOLS, RESERVATIONS, recorded, reserved, setMode, startWorld, until } from "./support/world.ts";
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { makeNamespace } from "../support/objects.ts";
-import { type Json, pathOf } from "../support/raw.ts";
-import { Whereabouts } from "../support/whereabouts.ts";
+import { makeNamespace } from "../../../lab/cluster/objects.ts";
+import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
+import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { POOLS, RESERVATIONS, SETTINGS, setMode, startWorld, until } from "./support/world.ts";
 

@@ -1,6 +1,6 @@
 import t from "tap";
 import type { ClaimRecord } from "../../../ipam/journal.ts";
-import { deletePod, makeNode, makePod } from "../support/objects.ts";
+import { deletePod, makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import { Agent, heldRecord, pool } from "./support/agent.ts";
 import { dice, RESERVATIONS, recorded, setMode, startWorld, until } from "./support/world.ts";
 

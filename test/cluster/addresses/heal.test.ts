@@ -1,7 +1,7 @@
 import t from "tap";
-import { deletePod, makeNode, makePod } from "../support/objects.ts";
-import type { Json } from "../support/raw.ts";
-import { Whereabouts } from "../support/whereabouts.ts";
+import { deletePod, makeNode, makePod } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { POOLS, RESERVATIONS, recorded, reserved, setMode, startWorld, until } from "./support/world.ts";
 

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { ApiServer } from "../support/api-server.ts";
-import { installAgent, installCrds } from "../support/install.ts";
-import { makeNode } from "../support/objects.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
+import { makeNode } from "../../../lab/cluster/objects.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { recorded, setMode, until } from "./support/world.ts";
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { Election } from "../../../daemonset/addresses/lease.ts";
-import { LEASES as LEASE_KIND } from "../../../ipam/kubernetes/cluster.ts";
-import { connect } from "../../../ipam/kubernetes/connect.ts";
-import { Informer } from "../../../ipam/kubernetes/informer.ts";
-import type { Lease } from "../../../ipam/kubernetes/lease.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Election } from "../../../daemonset/addresses/leader/lease.ts";
+import { connect } from "../../../ipam/connect.ts";
+import { LEASES as LEASE_KIND } from "../../../kubernetes/cluster.ts";
+import { Informer } from "../../../kubernetes/informer.ts";
+import type { Lease } from "../../../kubernetes/lease.ts";
+import { Daemon } from "../../../lab/cluster/daemon.ts";
 import { pool } from "./support/agent.ts";
 import { dice, POOLS, recorded, reserved, startWorld, until } from "./support/world.ts";
 

@@ -1,5 +1,5 @@
 import t from "tap";
-import { Whereabouts } from "../support/whereabouts.ts";
+import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { SETTINGS, setMode, startWorld, until } from "./support/world.ts";
 

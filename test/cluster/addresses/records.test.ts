@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Pool } from "../../../ipam/store/store.ts";
-import { makeNode, makePod } from "../support/objects.ts";
+import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import { Agent, heldRecord, pool } from "./support/agent.ts";
 import { POOLS, recorded, startWorld, until } from "./support/world.ts";
 

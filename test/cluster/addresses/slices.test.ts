@@ -1,8 +1,8 @@
 import t from "tap";
 import { parseCidr } from "../../../ipam/address.ts";
 import { rangeOf } from "../../../ipam/range.ts";
-import { deletePod, makeNode, makePod } from "../support/objects.ts";
-import type { Json } from "../support/raw.ts";
+import { deletePod, makeNode, makePod } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { setMode, startWorld, until } from "./support/world.ts";
 

@@ -1,15 +1,15 @@
 // What an old Whereabouts, an old definition or a hand may have stored, against a real API server.
 import t from "tap";
 import { Allocator } from "../../../ipam/allocator.ts";
-import { connect } from "../../../ipam/kubernetes/connect.ts";
+import { connect } from "../../../ipam/connect.ts";
 import { rangeFrom } from "../../../ipam/range.ts";
 import { KubernetesStore } from "../../../ipam/store/kubernetes.ts";
 import { openKubernetesStore } from "../../../ipam/store/open-kubernetes.ts";
 import { StoreError } from "../../../ipam/store/store.ts";
+import { crds } from "../../../lab/cluster/install.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 import { makePool, makeReservation } from "../commands/support/objects.ts";
 import { ipam } from "../commands/support/railnet.ts";
-import { crds } from "../support/install.ts";
-import type { Json } from "../support/raw.ts";
 import { pool } from "./support/agent.ts";
 import { RESERVATIONS, reserved, setMode, startWorld, until } from "./support/world.ts";
 

@@ -1,5 +1,5 @@
 import t from "tap";
-import type { Answer } from "../support/raw.ts";
+import type { Answer } from "../../../lab/cluster/raw.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { dice, POOLS, RESERVATIONS, recorded, reserved, startWorld, until } from "./support/world.ts";
 
@@ -115,7 +115,7 @@ t.test(
 
 t.test("PoolView adopts the record of a living pod that has no reservation, instead of removing it", async (t) => {
   const rail = pool("rail4", "10.5.0.0/24");
-  const { makePod } = await import("../support/objects.ts");
+  const { makePod } = await import("../../../lab/cluster/objects.ts");
   await raw.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "default" } });
   await makePod(raw, "living", { node: "node-c" });
   const allocations = {
@@ -138,7 +138,7 @@ t.test("PoolView adopts the record of a living pod that has no reservation, inst
 
 t.test("PoolView of a new leader: what a pod that is ending has given back is not reserved again", async (t) => {
   const rail = pool("rail5", "10.6.0.0/24");
-  const { makePod } = await import("../support/objects.ts");
+  const { makePod } = await import("../../../lab/cluster/objects.ts");
   await makePod(raw, "ending", { node: "node-c" });
   const path = "/api/v1/namespaces/default/pods/ending";
   await raw.merge(path, { metadata: { finalizers: ["example.com/hold"] } });

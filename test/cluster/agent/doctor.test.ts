@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
 import t from "tap";
-import { ApiServer } from "../support/api-server.ts";
-import { ClusterNode } from "../support/cluster-node.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { installAgent, installCrds } from "../support/install.ts";
-import type { Json } from "../support/raw.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 
 t.setTimeout(240_000);
 const EXECUTABLE = new URL("../../../dist/test/railnet", import.meta.url).pathname;

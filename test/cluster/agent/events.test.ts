@@ -1,11 +1,11 @@
 import t from "tap";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
+import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 import { readExposition } from "../../daemonset/support/exposition.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { ClusterNode } from "../support/cluster-node.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { installAgent, installCrds, waitFor } from "../support/install.ts";
-import { makeNode, makePod } from "../support/objects.ts";
-import type { Json } from "../support/raw.ts";
 
 t.setTimeout(300_000);
 const api = await ApiServer.start();

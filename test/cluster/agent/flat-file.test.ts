@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import t from "tap";
-import { ApiServer, freePorts } from "../support/api-server.ts";
-import { ClusterNode } from "../support/cluster-node.ts";
-import { installAgent, installCrds, installWhereabouts, waitFor } from "../support/install.ts";
-import { makeNode } from "../support/objects.ts";
+import { ApiServer, freePorts } from "../../../lab/cluster/api-server.ts";
+import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { installAgent, installCrds, installWhereabouts, waitFor } from "../../../lab/cluster/install.ts";
+import { makeNode } from "../../../lab/cluster/objects.ts";
 
 // A node with Whereabouts as its own manifest installs it: its role, its flat file, and in its kubeconfig a token that ends
 // with its pod. Then the takeover: node.json is written, and Whereabouts' pod goes.

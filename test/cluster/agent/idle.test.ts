@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { useOf } from "../../netns/support/process-use.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { ClusterNode } from "../support/cluster-node.ts";
-import { settingsOfEngine } from "../support/engine.ts";
-import { installAgent, installCrds, waitFor } from "../support/install.ts";
-import { makeNode, makePod } from "../support/objects.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { settingsOfEngine } from "../../../lab/cluster/engine.ts";
+import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
+import { useOf } from "../../../lab/netns/process-use.ts";
 
 t.setTimeout(300_000);
 const MINUTES = Number(process.env["RAILNET_IDLE_MINUTES"] ?? 0.7);

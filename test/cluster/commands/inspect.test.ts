@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import t from "tap";
-import { ApiServer } from "../support/api-server.ts";
-import { installCrds } from "../support/install.ts";
-import { deletePod, makeNode, makePod } from "../support/objects.ts";
-import type { Json } from "../support/raw.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { installCrds } from "../../../lab/cluster/install.ts";
+import { deletePod, makeNode, makePod } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 import { makePool, makeReservation, recordsOf, reservationNames, setMode } from "./support/objects.ts";
 import { ipam } from "./support/railnet.ts";
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { reportMode } from "../../../daemonset/addresses/report.ts";
-import { connect } from "../../../ipam/kubernetes/connect.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { installAgent, installCrds } from "../support/install.ts";
-import { makeNode, makePod } from "../support/objects.ts";
-import type { Json } from "../support/raw.ts";
+import { reportMode } from "../../../daemonset/addresses/node/report.ts";
+import { connect } from "../../../ipam/connect.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
+import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 import { makePool, makeReservation, OBJECTS, recordsOf, reservationNames } from "./support/objects.ts";
 import { ipam } from "./support/railnet.ts";
 

@@ -1,9 +1,9 @@
 import t from "tap";
-import { ApiServer } from "../support/api-server.ts";
-import { installCrds } from "../support/install.ts";
-import { makePod } from "../support/objects.ts";
-import type { Json } from "../support/raw.ts";
-import { Whereabouts } from "../support/whereabouts.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { installCrds } from "../../../lab/cluster/install.ts";
+import { makePod } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
 import { ipam } from "./support/railnet.ts";
 
 const api = await ApiServer.start();

@@ -1,11 +1,11 @@
 // Every request of an ADD and of a DEL by an agent fails in every way, one at a time: the calls are counted in a clean run,
 // then each is met in turn. A judge that shares no code with the product looks at what is left.
 import t from "tap";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import type { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { type Effect, FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import { setMode } from "../addresses/support/world.ts";
-import { ApiServer } from "../support/api-server.ts";
-import type { ClusterNode } from "../support/cluster-node.ts";
-import { type Effect, FaultProxy } from "../support/fault-proxy.ts";
-import { installAgent, installCrds } from "../support/install.ts";
 import { configOf, inLanes, Runtime } from "./support/runtime.ts";
 
 t.setTimeout(600_000);

@@ -3,12 +3,12 @@
 // whose certificates begin to be valid when the test does.
 import { rmSync } from "node:fs";
 import t from "tap";
+import { Clock } from "../../../lab/cluster/clock.ts";
+import type { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { Daemon } from "../../../lab/cluster/daemon.ts";
+import { installAgent, waitFor } from "../../../lab/cluster/install.ts";
+import { deletePod } from "../../../lab/cluster/objects.ts";
 import { setMode, until } from "../addresses/support/world.ts";
-import { Clock } from "../support/clock.ts";
-import type { ClusterNode } from "../support/cluster-node.ts";
-import { Daemon } from "../support/daemon.ts";
-import { installAgent, waitFor } from "../support/install.ts";
-import { deletePod } from "../support/objects.ts";
 import { configOf } from "./support/runtime.ts";
 import { startStage } from "./support/stage.ts";
 

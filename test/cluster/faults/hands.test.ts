@@ -3,10 +3,10 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import t from "tap";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import type { Answer } from "../../../lab/cluster/cluster-node.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import { POOLS, RESERVATIONS, setMode, until } from "../addresses/support/world.ts";
-import { ApiServer } from "../support/api-server.ts";
-import type { Answer } from "../support/cluster-node.ts";
-import { installAgent, installCrds } from "../support/install.ts";
 import { configOf, Runtime } from "./support/runtime.ts";
 
 t.setTimeout(600_000);

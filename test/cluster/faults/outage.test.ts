@@ -2,9 +2,9 @@
 // it is away (default 100).
 import { writeFileSync } from "node:fs";
 import t from "tap";
+import { installAgent } from "../../../lab/cluster/install.ts";
+import { deletePod } from "../../../lab/cluster/objects.ts";
 import { RESERVATIONS, setMode, until } from "../addresses/support/world.ts";
-import { installAgent } from "../support/install.ts";
-import { deletePod } from "../support/objects.ts";
 import { configOf, inLanes, type PodSandbox } from "./support/runtime.ts";
 import { startStage } from "./support/stage.ts";
 

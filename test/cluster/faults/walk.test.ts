@@ -2,9 +2,9 @@
 // the product looks at what is left when everything has settled.
 import t from "tap";
 import { IPAM_ADD_STEPS, IPAM_DEL_STEPS, IPAM_RELEASE_STEPS, IPAM_STORE_STEPS } from "../../../ipam/steps.ts";
-import { ApiServer } from "../support/api-server.ts";
-import type { ClusterNode } from "../support/cluster-node.ts";
-import { installAgent, installCrds, waitFor } from "../support/install.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import type { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
 import { configOf, inLanes, type PodSandbox, Runtime, type Way } from "./support/runtime.ts";
 
 t.setTimeout(600_000);

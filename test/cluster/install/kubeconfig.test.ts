@@ -3,12 +3,12 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, st
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import t from "tap";
-import { start } from "../../netns/support/run.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { ClusterNode } from "../support/cluster-node.ts";
-import { Daemon } from "../support/daemon.ts";
-import { installAgent, installCrds, waitFor } from "../support/install.ts";
-import type { Json } from "../support/raw.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { Daemon } from "../../../lab/cluster/daemon.ts";
+import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { start } from "../../../lab/netns/run.ts";
 
 const api = await ApiServer.start({ audit: true });
 const work = mkdtempSync(join(tmpdir(), "railnet-install-"));

@@ -5,16 +5,16 @@
 // (default 10): it serves one at a time, and 50 processes that wait for its lease take a minute to end.
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { readAudit } from "../../../lab/cluster/audit.ts";
+import { takePicture, whatIsWrong } from "../../../lab/cluster/checker.ts";
+import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
+import { makeNode } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
 import { dice, POOLS, setMode, until } from "../addresses/support/world.ts";
 import { ipam } from "../commands/support/railnet.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { readAudit } from "../support/audit.ts";
-import { takePicture, whatIsWrong } from "../support/checker.ts";
-import { ClusterNode } from "../support/cluster-node.ts";
-import { installAgent, installCrds } from "../support/install.ts";
-import { makeNode } from "../support/objects.ts";
-import type { Json } from "../support/raw.ts";
-import { Whereabouts } from "../support/whereabouts.ts";
 import { type InteropPod, Pods, type Tally, type Who } from "./support/pods.ts";
 
 const SECONDS = Number(process.env["RAILNET_INTEROP_SECONDS"] ?? 20);

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import t, { type Test } from "tap";
-import { until } from "../../netns/support/run.ts";
-import { checkRails } from "../kubelet/support/four-rails.ts";
-import { podObject } from "../kubelet/support/pods.ts";
-import { applyRailNad } from "../kubelet/support/rail-nad.ts";
-import { becomes, look, type State } from "../kubelet/support/state.ts";
-import type { Json } from "../support/raw.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { checkRails } from "../../../lab/kubelet/four-rails.ts";
+import { podObject } from "../../../lab/kubelet/pods.ts";
+import { applyRailNad } from "../../../lab/kubelet/rail-nad.ts";
+import { becomes, look, type State } from "../../../lab/kubelet/state.ts";
+import { until } from "../../../lab/netns/run.ts";
 import { OFFERED, RAILS, VFS } from "./support/rails.ts";
 import { checkVfs, vfsAtPfs } from "./support/vfs.ts";
 import { Worker } from "./support/worker.ts";

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import t from "tap";
-import { until } from "../../netns/support/run.ts";
-import { Cluster } from "./support/cluster.ts";
-import { RailnetDaemonSet } from "./support/daemon-set.ts";
-import { applyFixedNads, fixedNetworks, fourRails } from "./support/four-rails.ts";
-import { makeImage } from "./support/image.ts";
-import { Multus } from "./support/multus.ts";
-import { networkStatus } from "./support/pods.ts";
-import { becomes, look } from "./support/state.ts";
+import { Cluster } from "../../../lab/kubelet/cluster.ts";
+import { RailnetDaemonSet } from "../../../lab/kubelet/daemon-set.ts";
+import { applyFixedNads, fixedNetworks, fourRails } from "../../../lab/kubelet/four-rails.ts";
+import { makeImage } from "../../../lab/kubelet/image.ts";
+import { Multus } from "../../../lab/kubelet/multus.ts";
+import { networkStatus } from "../../../lab/kubelet/pods.ts";
+import { becomes, look } from "../../../lab/kubelet/state.ts";
+import { until } from "../../../lab/netns/run.ts";
 
 /** Of each rail. */
 const VFS = 8;

@@ -1,9 +1,9 @@
 import t from "tap";
-import { Cluster } from "./support/cluster.ts";
-import { RailnetDaemonSet } from "./support/daemon-set.ts";
-import { applyFixedNads, fixedNetworks, fourRails } from "./support/four-rails.ts";
-import { Multus } from "./support/multus.ts";
-import { becomes, look } from "./support/state.ts";
+import { Cluster } from "../../../lab/kubelet/cluster.ts";
+import { RailnetDaemonSet } from "../../../lab/kubelet/daemon-set.ts";
+import { applyFixedNads, fixedNetworks, fourRails } from "../../../lab/kubelet/four-rails.ts";
+import { Multus } from "../../../lab/kubelet/multus.ts";
+import { becomes, look } from "../../../lab/kubelet/state.ts";
 
 const cluster = await Cluster.start();
 t.teardown(() => cluster.stop());

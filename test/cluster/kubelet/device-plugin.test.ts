@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import t from "tap";
-import { until } from "../../netns/support/run.ts";
-import type { Json } from "../support/raw.ts";
-import { Cluster } from "./support/cluster.ts";
-import { RailnetDaemonSet } from "./support/daemon-set.ts";
-import { fourRails } from "./support/four-rails.ts";
-import { Multus } from "./support/multus.ts";
-import { networkStatus } from "./support/pods.ts";
-import { becomes, look } from "./support/state.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { Cluster } from "../../../lab/kubelet/cluster.ts";
+import { RailnetDaemonSet } from "../../../lab/kubelet/daemon-set.ts";
+import { fourRails } from "../../../lab/kubelet/four-rails.ts";
+import { Multus } from "../../../lab/kubelet/multus.ts";
+import { networkStatus } from "../../../lab/kubelet/pods.ts";
+import { becomes, look } from "../../../lab/kubelet/state.ts";
+import { until } from "../../../lab/netns/run.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../../../manifests/examples");
 /** Of each rail. */

@@ -1,7 +1,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import t from "tap";
-import { Node } from "./support/node.ts";
+import { Node } from "../../../lab/kubelet/node.ts";
 
 t.setTimeout(120_000);
 

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { until } from "../../netns/support/run.ts";
-import type { Json } from "../support/raw.ts";
-import { askedAddresses } from "./support/asked.ts";
-import { Cluster } from "./support/cluster.ts";
-import { RailnetDaemonSet } from "./support/daemon-set.ts";
-import { applyFixedNads, fixedNetworks, fourRails } from "./support/four-rails.ts";
-import { Multus } from "./support/multus.ts";
-import { becomes, look } from "./support/state.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { askedAddresses } from "../../../lab/kubelet/asked.ts";
+import { Cluster } from "../../../lab/kubelet/cluster.ts";
+import { RailnetDaemonSet } from "../../../lab/kubelet/daemon-set.ts";
+import { applyFixedNads, fixedNetworks, fourRails } from "../../../lab/kubelet/four-rails.ts";
+import { Multus } from "../../../lab/kubelet/multus.ts";
+import { becomes, look } from "../../../lab/kubelet/state.ts";
+import { until } from "../../../lab/netns/run.ts";
 
 const VFS = 6;
 const cluster = await Cluster.start({ vfs: VFS });

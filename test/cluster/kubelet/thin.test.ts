@@ -1,9 +1,9 @@
 import t from "tap";
-import { askedAddresses } from "./support/asked.ts";
-import { Cluster } from "./support/cluster.ts";
-import { applyFixedNads, fixedNetworks, fourRails } from "./support/four-rails.ts";
-import { Multus } from "./support/multus.ts";
-import { Railnet } from "./support/railnet.ts";
+import { askedAddresses } from "../../../lab/kubelet/asked.ts";
+import { Cluster } from "../../../lab/kubelet/cluster.ts";
+import { applyFixedNads, fixedNetworks, fourRails } from "../../../lab/kubelet/four-rails.ts";
+import { Multus } from "../../../lab/kubelet/multus.ts";
+import { Railnet } from "../../../lab/kubelet/railnet.ts";
 import { rdmaTests } from "./thin/rdma.ts";
 
 const cluster = await Cluster.start();

@@ -1,9 +1,9 @@
 import t from "tap";
-import { CONFIG_MAPS, IP_POOLS, NODES, PODS, RESERVATIONS, type Resource } from "../../../ipam/kubernetes/cluster.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { installAgent, installCrds } from "../support/install.ts";
-import { makeNode, makePod } from "../support/objects.ts";
-import type { Json } from "../support/raw.ts";
+import { CONFIG_MAPS, IP_POOLS, NODES, PODS, RESERVATIONS, type Resource } from "../../../kubernetes/cluster.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
+import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 import { Remote, RUNTIMES } from "./support/remote.ts";
 import { OBJECTS, RESERVATION_PATH, reservation } from "./support/reservation.ts";
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { RESERVATIONS } from "../../../ipam/kubernetes/cluster.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { installAgent, installCrds, waitFor } from "../support/install.ts";
-import type { Json } from "../support/raw.ts";
+import { RESERVATIONS } from "../../../kubernetes/cluster.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
+import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 import { type Call, Remote, RUNTIMES } from "./support/remote.ts";
 import { RESERVATION_PATH, reservation } from "./support/reservation.ts";
 

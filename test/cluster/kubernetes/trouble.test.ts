@@ -1,12 +1,12 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { CONFIG_MAPS, RESERVATIONS } from "../../../ipam/kubernetes/cluster.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { type Effect, FaultProxy } from "../support/fault-proxy.ts";
-import { installAgent, installCrds, waitFor } from "../support/install.ts";
-import { Pki } from "../support/pki.ts";
-import type { Json } from "../support/raw.ts";
+import { CONFIG_MAPS, RESERVATIONS } from "../../../kubernetes/cluster.ts";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { type Effect, FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
+import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { Pki } from "../../../lab/cluster/pki.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 import { Remote, RUNTIMES } from "./support/remote.ts";
 import { RESERVATION_PATH, reservation } from "./support/reservation.ts";
 

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { parseRails } from "../../../daemonset/rails/config.ts";
-import { start } from "../../netns/support/run.ts";
-import { ApiServer, peer } from "../support/api-server.ts";
-import { type Document, installNads, readYaml, waitFor } from "../support/install.ts";
-import { type Json, pathOf } from "../support/raw.ts";
+import { ApiServer, peer } from "../../../lab/cluster/api-server.ts";
+import { type Document, installNads, readYaml, waitFor } from "../../../lab/cluster/install.ts";
+import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
+import { start } from "../../../lab/netns/run.ts";
 
 const api = await ApiServer.start({ small: false });
 t.teardown(() => api.stop());

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { crds, installAgent, installCrds } from "../../../lab/cluster/install.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
 import { OBJECTS, reservation } from "../kubernetes/support/reservation.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { crds, installAgent, installCrds } from "../support/install.ts";
-import type { Json } from "../support/raw.ts";
-import { Whereabouts } from "../support/whereabouts.ts";
 
 const api = await ApiServer.start();
 t.teardown(() => api.stop());

@@ -1,9 +1,9 @@
 import t, { type Test } from "tap";
+import { ApiServer } from "../../../lab/cluster/api-server.ts";
+import { installAgent, installCrds, installPolicies, waitFor } from "../../../lab/cluster/install.ts";
+import { makeNode } from "../../../lab/cluster/objects.ts";
+import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
 import { OBJECTS } from "../kubernetes/support/reservation.ts";
-import { ApiServer } from "../support/api-server.ts";
-import { installAgent, installCrds, installPolicies, waitFor } from "../support/install.ts";
-import { makeNode } from "../support/objects.ts";
-import { type Json, pathOf } from "../support/raw.ts";
 
 // What somebody can do who has stolen all credentials of node-a: every right that the rules give them is tried, on what is
 // another node's and the control plane's.

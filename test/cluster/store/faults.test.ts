@@ -1,11 +1,11 @@
 // What a store makes of answers that are lost, late or wrong: every request of a claim and a release, in both modes.
 import t from "tap";
-import { ApiError } from "../../../ipam/kubernetes/cluster.ts";
-import type { Mode } from "../../../ipam/kubernetes/mode.ts";
+import type { Mode } from "../../../ipam/mode.ts";
 import { IPAM_STORE_STEPS } from "../../../ipam/steps.ts";
 import { type Claim, StoreError } from "../../../ipam/store/store.ts";
+import { ApiError } from "../../../kubernetes/cluster.ts";
+import { type Effect, type Fault, FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
 import { newNetwork, ownerOf, poolOf } from "../../ipam/store/names.ts";
-import { type Effect, type Fault, FaultProxy } from "../support/fault-proxy.ts";
 import { OBJECTS, StorePlace } from "./support/place.ts";
 
 const place = await StorePlace.start();
@@ -221,7 +221,7 @@ t.test("KubernetesStore names the right that is missing, and the definitions tha
   const pool = poolOf(newNetwork(), "10.20.0.0/24");
   const claim = { pool, ip: "10.20.0.5", owner: ownerOf("p") };
   await api.raw.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "nobody", namespace: "kube-system" } }); // biome-ignore format: one line
-  const { connect } = await import("../../../ipam/kubernetes/connect.ts");
+  const { connect } = await import("../../../ipam/connect.ts");
   const kubeconfig = api.kubeconfig({ token: await api.token("nobody"), namespace: "kube-system" });
   const powerless = await place.open("absent", { cluster: await connect({ kubeconfig }) });
   for (const call of [() => powerless.check(), () => powerless.claim(claim), () => powerless.find(pool, claim.owner)]) {

@@ -2,11 +2,11 @@
 import t from "tap";
 import { parseCidr } from "../../../ipam/address.ts";
 import { Allocator } from "../../../ipam/allocator.ts";
-import type { Mode } from "../../../ipam/kubernetes/mode.ts";
+import type { Mode } from "../../../ipam/mode.ts";
 import { rangeOf } from "../../../ipam/range.ts";
 import type { Pool } from "../../../ipam/store/store.ts";
+import { requestsBetween, total } from "../../../lab/cluster/requests.ts";
 import { newNetwork, ownerOf, poolOf } from "../../ipam/store/names.ts";
-import { requestsBetween, total } from "../support/requests.ts";
 import { OBJECTS, StorePlace } from "./support/place.ts";
 
 const place = await StorePlace.start();

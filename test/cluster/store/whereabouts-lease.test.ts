@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { WhereaboutsLease, type WhereaboutsLeaseOptions } from "../../../ipam/store/kubernetes/whereabouts-lease.ts";
-import { waitFor } from "../support/install.ts";
-import type { Json } from "../support/raw.ts";
+import { waitFor } from "../../../lab/cluster/install.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
 import { StorePlace } from "./support/place.ts";
 
 const PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";

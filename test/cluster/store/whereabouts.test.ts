@@ -4,9 +4,9 @@ import { parseCidr } from "../../../ipam/address.ts";
 import { Allocator } from "../../../ipam/allocator.ts";
 import { rangeOf } from "../../../ipam/range.ts";
 import type { Pool } from "../../../ipam/store/store.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { type Sandbox, Whereabouts } from "../../../lab/cluster/whereabouts.ts";
 import { newNetwork, ownerOf, poolOf } from "../../ipam/store/names.ts";
-import type { Json } from "../support/raw.ts";
-import { type Sandbox, Whereabouts } from "../support/whereabouts.ts";
 import { OBJECTS, StorePlace } from "./support/place.ts";
 
 const place = await StorePlace.start();

@@ -4,10 +4,10 @@ import { restoreState } from "../../../cni/attachment/link-state/restore.ts";
 import { type LinkState, linkState } from "../../../cni/attachment/link-state/snapshot.ts";
 import { settingsToChange } from "../../../cni/attachment/link-state/table.ts";
 import type { Host } from "../../../cni/host.ts";
-import type { EthtoolGroup, EthtoolSettings } from "../../../cni/kernel/ethtool.ts";
-import { type Link, parseLink, setLink } from "../../../cni/kernel/link.ts";
-import type { LinkSettings } from "../../../cni/kernel/link-settings.ts";
-import { type Message, NetlinkError } from "../../../cni/kernel/netlink/message.ts";
+import type { EthtoolGroup, EthtoolSettings } from "../../../kernel/ethtool.ts";
+import { type Link, parseLink, setLink } from "../../../kernel/link.ts";
+import type { LinkSettings } from "../../../kernel/link-settings.ts";
+import { type Message, NetlinkError } from "../../../kernel/netlink/message.ts";
 
 const FRESH: Partial<LinkSettings> = {
   arp: true,

@@ -3,7 +3,7 @@ import { Attempts, narrow } from "../../../cni/attachment/owed.ts";
 import type { Attachment, Owed } from "../../../cni/attachment/record.ts";
 import { restorePf } from "../../../cni/attachment/restore-pf.ts";
 import type { Host } from "../../../cni/host.ts";
-import { type Message, NetlinkError } from "../../../cni/kernel/netlink/message.ts";
+import { type Message, NetlinkError } from "../../../kernel/netlink/message.ts";
 import { Nic } from "./support/nic.ts";
 
 const WAS = {

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import t, { type Test } from "tap";
 import { bringRdmaHome, countRdma, moveIn, rdmaAtHome } from "../../../cni/attachment/rdma-devices.ts";
-import type { Fd } from "../../../cni/kernel/syscall.ts";
-import { rdmaCharDevicesOf } from "../../../cni/kernel/sysfs.ts";
+import type { Fd } from "../../../kernel/syscall.ts";
+import { rdmaCharDevicesOf } from "../../../kernel/sysfs.ts";
 import { RdmaNode } from "./support/rdma-node.ts";
 
 const [A, B] = ["0000:a0:02.0", "0000:a0:02.1"] as const;

@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { promiseRdma } from "../../../cni/attachment/rdma-promise.ts";
-import { pause } from "../../netns/support/run.ts";
+import { pause } from "../../../lab/netns/run.ts";
 import { DoubleNode } from "../drivers/support/node.ts";
 import { PROFILES } from "../drivers/support/profiles.ts";
 import { RdmaNode } from "./support/rdma-node.ts";
@@ -121,7 +121,7 @@ t.test("ADD takes an RDMA device along that udev renames meanwhile, and fails wh
 t.test("ADD and DEL move no RDMA device while somebody else holds the lock of the node's", async (t) => {
   const world = nodeOf(t);
   const { node, names } = world;
-  const { Locks } = await import("../../../cni/attachment/lock.ts"); // the double's
+  const { Locks } = await import("../../../records/lock.ts"); // the double's
   const pod = node.pod();
   for (const [verb, before, here] of [
     ["ADD", "add-moved", "mlx5_2"],

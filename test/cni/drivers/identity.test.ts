@@ -6,7 +6,7 @@ import t from "tap";
 import { DoubleNode } from "./support/node.ts";
 import { PROFILES } from "./support/profiles.ts";
 
-const { Locks } = await import("../../../cni/attachment/lock.ts"); // after the redirection
+const { Locks } = await import("../../../records/lock.ts"); // after the redirection
 
 const owed = (node: DoubleNode) => {
   const dir = join(node.dir, "state/owed");

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { fenceSetting } from "../../../daemonset/addresses/fence-setting.ts";
+import { fenceSetting } from "../../../daemonset/addresses/node/fence-setting.ts";
 import { KeptLog } from "../support/log.ts";
 
 t.test("the fence is on where the settings say lease, and nowhere else", async (t) => {

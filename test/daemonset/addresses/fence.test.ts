@@ -1,10 +1,10 @@
 // A node that nobody hears takes its VFs down, and lets up again what is still its own. On a kernel, an API server and a
 // clock that are none.
 import t from "tap";
-import type { FenceCluster } from "../../../daemonset/addresses/fence.ts";
-import type { Happening } from "../../../daemonset/events/kube-event.ts";
+import type { FenceCluster } from "../../../daemonset/addresses/node/fence.ts";
 import type { ClaimRecord } from "../../../ipam/journal.ts";
 import type { Owner } from "../../../ipam/store/store.ts";
+import type { Happening } from "../../../kubernetes/events/kube-event.ts";
 import { DoubleNode, type Pod } from "../../cni/drivers/support/node.ts";
 import { PROFILES } from "../../cni/drivers/support/profiles.ts";
 import { ownerOf, poolOf } from "../../ipam/store/names.ts";
@@ -13,11 +13,11 @@ import { KeptLog } from "../support/log.ts";
 
 // After the redirection of the double.
 const { noCounts } = await import("../../../daemonset/addresses/counters.ts");
-const { Fence } = await import("../../../daemonset/addresses/fence.ts");
-const { patienceMs } = await import("../../../daemonset/addresses/gone-nodes.ts");
-const { fenceAfterMs } = await import("../../../daemonset/addresses/plan-fence.ts");
-const { REPORT_MS } = await import("../../../daemonset/addresses/report.ts");
-const { Standing } = await import("../../../daemonset/addresses/standing.ts");
+const { Fence } = await import("../../../daemonset/addresses/node/fence.ts");
+const { patienceMs } = await import("../../../daemonset/addresses/leader/gone-nodes.ts");
+const { fenceAfterMs } = await import("../../../daemonset/addresses/node/plan-fence.ts");
+const { REPORT_MS } = await import("../../../daemonset/addresses/node/report.ts");
+const { Standing } = await import("../../../daemonset/addresses/node/standing.ts");
 const { tryLockAttachment } = await import("../../../cni/attachment/exclusion.ts");
 const { obey } = await import("../../../cni/attachment/fence.ts");
 const { ClaimJournal } = await import("../../../ipam/journal.ts");

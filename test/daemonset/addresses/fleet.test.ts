@@ -1,6 +1,6 @@
 import t from "tap";
 import { Fleet } from "../../../daemonset/addresses/fleet.ts";
-import { ApiError, type Cluster } from "../../../ipam/kubernetes/cluster.ts";
+import { ApiError, type Cluster } from "../../../kubernetes/cluster.ts";
 
 const log = { debug() {}, info() {}, warn() {} };
 const { signal } = new AbortController();

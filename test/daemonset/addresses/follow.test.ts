@@ -1,7 +1,7 @@
 import t from "tap";
 import { follow } from "../../../daemonset/addresses/follow.ts";
 import { Refusals } from "../../../daemonset/addresses/refusals.ts";
-import { ApiError, type Cluster, RESERVATIONS } from "../../../ipam/kubernetes/cluster.ts";
+import { ApiError, type Cluster, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 
 /** A server that refuses until it is told otherwise. */
 function stage(status: number) {

@@ -5,7 +5,7 @@ import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { free } from "../../../daemonset/addresses/free.ts";
 import { FreedHistory } from "../../../daemonset/addresses/freed.ts";
 import { compactor } from "../../../daemonset/addresses/reserved.ts";
-import type { Mode } from "../../../ipam/kubernetes/mode.ts";
+import type { Mode } from "../../../ipam/mode.ts";
 import { KubernetesStore } from "../../../ipam/store/kubernetes.ts";
 import { ownerOf, poolOf } from "../../ipam/store/names.ts";
 import { MemoryCluster } from "../../ipam/support/memory-cluster.ts";

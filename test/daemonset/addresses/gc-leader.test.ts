@@ -3,10 +3,10 @@ import t from "tap";
 import type { Context } from "../../../daemonset/addresses/context.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { FreedHistory } from "../../../daemonset/addresses/freed.ts";
-import { LeaderGc } from "../../../daemonset/addresses/gc-leader.ts";
-import { bornMsOf, type NodeMemory } from "../../../daemonset/addresses/gone-nodes.ts";
+import { LeaderGc } from "../../../daemonset/addresses/leader/gc-leader.ts";
+import { bornMsOf, type NodeMemory } from "../../../daemonset/addresses/leader/gone-nodes.ts";
 import type { Reserved } from "../../../daemonset/addresses/reserved.ts";
-import type { KubeObject, Resource } from "../../../ipam/kubernetes/cluster.ts";
+import type { KubeObject, Resource } from "../../../kubernetes/cluster.ts";
 
 const GRACE_MS = 20;
 const { signal } = new AbortController();

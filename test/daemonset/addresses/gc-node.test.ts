@@ -4,11 +4,11 @@ import type { Context } from "../../../daemonset/addresses/context.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import type { Pod } from "../../../daemonset/addresses/evidence.ts";
 import { FreedHistory } from "../../../daemonset/addresses/freed.ts";
-import { NodeGc } from "../../../daemonset/addresses/gc-node.ts";
+import { NodeGc } from "../../../daemonset/addresses/node/gc-node.ts";
+import type { Sandboxes } from "../../../daemonset/addresses/node/sandboxes.ts";
 import type { Reserved } from "../../../daemonset/addresses/reserved.ts";
-import type { Sandboxes } from "../../../daemonset/addresses/sandboxes.ts";
 import type { ClaimRecord } from "../../../ipam/journal.ts";
-import type { KubeObject, Resource } from "../../../ipam/kubernetes/cluster.ts";
+import type { KubeObject, Resource } from "../../../kubernetes/cluster.ts";
 
 const GRACE_MS = 20;
 const MIRROR = "kubernetes.io/config.mirror";

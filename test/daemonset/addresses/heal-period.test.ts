@@ -1,19 +1,19 @@
 // What becomes of addresses when the API server forgets who has them: agents of several nodes over one server in memory.
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
-import { startBackground } from "../../../daemonset/addresses/background.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import type { Events } from "../../../daemonset/addresses/events.ts";
-import { HealPeriod } from "../../../daemonset/addresses/heal-period.ts";
-import { ModeWatch } from "../../../daemonset/addresses/mode-watch.ts";
-import { sandboxesOf } from "../../../daemonset/addresses/sandboxes.ts";
+import { HealPeriod } from "../../../daemonset/addresses/node/heal-period.ts";
+import { ModeWatch } from "../../../daemonset/addresses/node/mode-watch.ts";
+import { sandboxesOf } from "../../../daemonset/addresses/node/sandboxes.ts";
+import { startBackground } from "../../../daemonset/addresses/service/background.ts";
 import { Allocator } from "../../../ipam/allocator.ts";
 import type { IpamHost } from "../../../ipam/host.ts";
 import { ClaimJournal } from "../../../ipam/journal.ts";
-import { ApiError } from "../../../ipam/kubernetes/cluster.ts";
-import { healingOf } from "../../../ipam/kubernetes/mode.ts";
+import { healingOf } from "../../../ipam/mode.ts";
 import { parseRange, rangeOf } from "../../../ipam/range.ts";
 import { KubernetesStore } from "../../../ipam/store/kubernetes.ts";
+import { ApiError } from "../../../kubernetes/cluster.ts";
 import { MemoryCluster } from "../../ipam/support/memory-cluster.ts";
 
 const HEAL_MS = 1_500;

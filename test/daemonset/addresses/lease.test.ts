@@ -1,7 +1,7 @@
 import t from "tap";
-import { Election } from "../../../daemonset/addresses/lease.ts";
-import type { Cluster } from "../../../ipam/kubernetes/cluster.ts";
-import type { Lease } from "../../../ipam/kubernetes/lease.ts";
+import { Election } from "../../../daemonset/addresses/leader/lease.ts";
+import type { Cluster } from "../../../kubernetes/cluster.ts";
+import type { Lease } from "../../../kubernetes/lease.ts";
 
 /** Longer than any test: who waits for it never leads here. */
 const HOUR_MS = 3_600_000;

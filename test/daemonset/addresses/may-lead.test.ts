@@ -1,6 +1,6 @@
 import t from "tap";
-import { mayLead } from "../../../daemonset/addresses/may-lead.ts";
-import { ApiError, type Cluster } from "../../../ipam/kubernetes/cluster.ts";
+import { mayLead } from "../../../daemonset/addresses/leader/may-lead.ts";
+import { ApiError, type Cluster } from "../../../kubernetes/cluster.ts";
 
 const clusterOf = (answer: () => unknown) => {
   const asked: unknown[] = [];

@@ -1,5 +1,5 @@
 import t from "tap";
-import { nodeState } from "../../../daemonset/addresses/nodes.ts";
+import { nodeState } from "../../../daemonset/addresses/leader/nodes.ts";
 
 const ready = (status: string) => ({
   conditions: [

@@ -1,5 +1,5 @@
 import t from "tap";
-import { filling, judge } from "../../../daemonset/addresses/plan-adopt.ts";
+import { filling, judge } from "../../../daemonset/addresses/leader/plan-adopt.ts";
 import type { Reservation } from "../../../ipam/whereabouts/objects.ts";
 
 const record = { id: "a1", ifname: "net1", podref: "default/a" };

@@ -1,7 +1,7 @@
 import t from "tap";
-import { patienceMs } from "../../../daemonset/addresses/gone-nodes.ts";
-import { fenceAfterMs, isLate, planFence } from "../../../daemonset/addresses/plan-fence.ts";
-import { REPORT_MS } from "../../../daemonset/addresses/report.ts";
+import { patienceMs } from "../../../daemonset/addresses/leader/gone-nodes.ts";
+import { fenceAfterMs, isLate, planFence } from "../../../daemonset/addresses/node/plan-fence.ts";
+import { REPORT_MS } from "../../../daemonset/addresses/node/report.ts";
 
 const PATIENCE_MS = patienceMs();
 const up = { name: "up", isOfCluster: true, isFenced: false };

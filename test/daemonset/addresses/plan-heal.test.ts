@@ -1,5 +1,5 @@
 import t from "tap";
-import { claimsToKeep, healing, missing } from "../../../daemonset/addresses/plan-heal.ts";
+import { claimsToKeep, healing, missing } from "../../../daemonset/addresses/node/plan-heal.ts";
 import type { ClaimRecord } from "../../../ipam/journal.ts";
 import type { Owner } from "../../../ipam/store/store.ts";
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { Releases } from "../../../daemonset/addresses/releases.ts";
+import { Releases } from "../../../daemonset/addresses/service/releases.ts";
 import { Claimer } from "../../../ipam/claim.ts";
 import type { IpamHost } from "../../../ipam/host.ts";
 import { ClaimJournal, type ClaimRecord } from "../../../ipam/journal.ts";

@@ -1,5 +1,5 @@
 import t from "tap";
-import { sandboxesOf } from "../../../daemonset/addresses/sandboxes.ts";
+import { sandboxesOf } from "../../../daemonset/addresses/node/sandboxes.ts";
 import type { IpamHost } from "../../../ipam/host.ts";
 import { ClaimJournal, type ClaimRecord } from "../../../ipam/journal.ts";
 

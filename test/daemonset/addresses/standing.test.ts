@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { Standing, sinceBootMs } from "../../../daemonset/addresses/standing.ts";
+import { Standing, sinceBootMs } from "../../../daemonset/addresses/node/standing.ts";
 import { KeptLog } from "../support/log.ts";
 
 const at = (stateDir: string, nowMs: number, bootId = "a") => {

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { PATHS } from "../../../cni/host.ts";
-import type { EventRecorder } from "../../../daemonset/events/recorder.ts";
+import type { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import "../../cni/drivers/support/redirect.ts";
 import { KeptLog } from "../support/log.ts";
 
 // After the redirection: locks are Bun's.
-const { startAddresses } = await import("../../../daemonset/addresses/start.ts");
+const { startAddresses } = await import("../../../daemonset/addresses/service/start.ts");
 
 /** Nobody listens there. */
 const KUBECONFIG = JSON.stringify({

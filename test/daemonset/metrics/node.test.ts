@@ -4,7 +4,7 @@ import t from "tap";
 import { PATHS } from "../../../cni/host.ts";
 import { renderFamilies } from "../../../daemonset/metrics/family.ts";
 import { nodeFamilies } from "../../../daemonset/metrics/node.ts";
-import { SysfsTree } from "../../netns/support/sysfs-tree.ts";
+import { SysfsTree } from "../../../lab/netns/sysfs-tree.ts";
 import { readExposition } from "../support/exposition.ts";
 
 const dir = mkdtempSync(`${tmpdir()}/railnet-metrics-`);

@@ -2,13 +2,13 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { NO_MAC } from "../../../cni/attachment/mac.ts";
-import { u8 } from "../../../cni/kernel/netlink/attribute.ts";
-import { type Message, type NetlinkConnection, NetlinkError } from "../../../cni/kernel/netlink/message.ts";
-import { getRdmaNetnsMode } from "../../../cni/kernel/rdma.ts";
 import { Altnames } from "../../../daemonset/rails/altname.ts";
 import { type KeeperHost, RailKeeper } from "../../../daemonset/rails/keeper.ts";
 import type { CarryOut, RailOrder } from "../../../daemonset/rails/orders.ts";
 import { ensureRdmaMode } from "../../../daemonset/rails/rdma-mode.ts";
+import { u8 } from "../../../kernel/netlink/attribute.ts";
+import { type Message, type NetlinkConnection, NetlinkError } from "../../../kernel/netlink/message.ts";
+import { getRdmaNetnsMode } from "../../../kernel/rdma.ts";
 import { KeptLog } from "../support/log.ts";
 import { PfTree } from "../support/pf-tree.ts";
 

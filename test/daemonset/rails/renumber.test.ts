@@ -5,7 +5,7 @@ import t, { type Test } from "tap";
 import { PfTree } from "../support/pf-tree.ts";
 
 // After the redirection: locks are those of the double.
-const { Locks } = await import("../../../cni/attachment/lock.ts");
+const { Locks } = await import("../../../records/lock.ts");
 const { rebind, writeNumVfs } = await import("../../../daemonset/rails/renumber.ts");
 
 const PF = "0000:a0:00.0";

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { SysfsTree } from "../../netns/support/sysfs-tree.ts";
+import { SysfsTree } from "../../../lab/netns/sysfs-tree.ts";
 
 export interface FakePf {
   readonly pci: string;

@@ -5,7 +5,7 @@ import t from "tap";
 import { DirectoryStore } from "../../../ipam/store/directory.ts";
 import type { Owner, Pool } from "../../../ipam/store/store.ts";
 import { StoreError } from "../../../ipam/store/store.ts";
-import { must, start } from "../../netns/support/run.ts";
+import { must, start } from "../../../lab/netns/run.ts";
 import { testStore } from "./contract.ts";
 import { newNetwork, ownerOf, poolOf } from "./names.ts";
 import { inTurns } from "./support/in-turns.ts";

@@ -1,6 +1,5 @@
 // The parts of the Kubernetes store that need no server.
 import t from "tap";
-import { ApiError } from "../../../ipam/kubernetes/cluster.ts";
 import { isOutdated, isTaken, toStoreError } from "../../../ipam/store/kubernetes/failure.ts";
 import { cidrOfPool } from "../../../ipam/store/kubernetes/pool-span.ts";
 import { PoolView } from "../../../ipam/store/kubernetes/pool-view.ts";
@@ -8,6 +7,7 @@ import { type Change, operations, settled } from "../../../ipam/store/kubernetes
 import { Shared } from "../../../ipam/store/kubernetes/shared.ts";
 import { type Owner, StoreError } from "../../../ipam/store/store.ts";
 import type { IpPool, PoolRecord, Reservation } from "../../../ipam/whereabouts/objects.ts";
+import { ApiError } from "../../../kubernetes/cluster.ts";
 import { ownerOf, poolOf } from "./names.ts";
 
 const OWNER = ownerOf("p", "new");

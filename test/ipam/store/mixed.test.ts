@@ -1,7 +1,7 @@
 // Configurations of one range that say true and false of enable_overlapping_ranges, on every way to a claim.
 import t from "tap";
 import { Allocator } from "../../../ipam/allocator.ts";
-import type { Mode } from "../../../ipam/kubernetes/mode.ts";
+import type { Mode } from "../../../ipam/mode.ts";
 import { parseRange, rangeOf } from "../../../ipam/range.ts";
 import { KubernetesStore } from "../../../ipam/store/kubernetes.ts";
 import { MemoryCluster } from "../support/memory-cluster.ts";

@@ -1,7 +1,7 @@
 import t from "tap";
-import type { Cluster } from "../../../ipam/kubernetes/cluster.ts";
 import { Overlaps } from "../../../ipam/store/kubernetes/overlaps.ts";
 import { Pools } from "../../../ipam/store/kubernetes/pools.ts";
+import type { Cluster } from "../../../kubernetes/cluster.ts";
 
 const overlapsOf = (...names: readonly string[]) => {
   const cluster = {

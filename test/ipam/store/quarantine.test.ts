@@ -6,12 +6,12 @@ import type { Context } from "../../../daemonset/addresses/context.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { heal } from "../../../daemonset/addresses/heal.ts";
 import { Allocator } from "../../../ipam/allocator.ts";
-import { RESERVATIONS } from "../../../ipam/kubernetes/cluster.ts";
 import { parseRange, rangeOf } from "../../../ipam/range.ts";
 import { KubernetesStore } from "../../../ipam/store/kubernetes.ts";
 import type { IpamConfig } from "../../../ipam/whereabouts/config.ts";
 import { toQuarantine } from "../../../ipam/whereabouts/quarantine.ts";
 import { toResult } from "../../../ipam/whereabouts/result.ts";
+import { RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { MemoryCluster } from "../support/memory-cluster.ts";
 import { ownerOf, poolOf } from "./names.ts";
 

@@ -8,7 +8,7 @@ import {
   type Resource,
   type Selection,
   type WatchEvent,
-} from "../../../ipam/kubernetes/cluster.ts";
+} from "../../../kubernetes/cluster.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of any kind
 type Json = any;

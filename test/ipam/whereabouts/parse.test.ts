@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import t from "tap";
-import { judge } from "../../../daemonset/addresses/plan-adopt.ts";
-import { planView } from "../../../daemonset/addresses/plan-view.ts";
-import { addressesOf } from "../../../daemonset/commands/ipam/addresses.ts";
-import { locate } from "../../../daemonset/commands/ipam/snapshot.ts";
-import { IP_POOLS, type KubeObject, NODE_SLICE_POOLS, PODS, RESERVATIONS } from "../../../ipam/kubernetes/cluster.ts";
+import { addressesOf } from "../../../cli/ipam/addresses.ts";
+import { locate } from "../../../cli/ipam/snapshot.ts";
+import { judge } from "../../../daemonset/addresses/leader/plan-adopt.ts";
+import { planView } from "../../../daemonset/addresses/leader/plan-view.ts";
 import { PoolView } from "../../../ipam/store/kubernetes/pool-view.ts";
 import type { IpPool, NodeSlicePool, Reservation } from "../../../ipam/whereabouts/objects.ts";
 import { ownerOfReservation } from "../../../ipam/whereabouts/objects.ts";
 import { parseStored } from "../../../ipam/whereabouts/parse.ts";
+import { IP_POOLS, type KubeObject, NODE_SLICE_POOLS, PODS, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 
 const metadata = { name: "10.0.0.0-24", namespace: "kube-system" };
 const stored = (more: object): KubeObject => ({ metadata, ...more });

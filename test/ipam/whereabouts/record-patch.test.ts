@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import t from "tap";
-import { toPatch } from "../../../daemonset/addresses/plan-view.ts";
-import type { JsonPatch } from "../../../ipam/kubernetes/cluster.ts";
+import { toPatch } from "../../../daemonset/addresses/leader/plan-view.ts";
 import { operations } from "../../../ipam/store/kubernetes/record-change.ts";
 import { toRecord } from "../../../ipam/whereabouts/objects.ts";
 import { parseRecord } from "../../../ipam/whereabouts/parse.ts";
 import { addition, handOver, removal, replacement } from "../../../ipam/whereabouts/record-patch.ts";
+import type { JsonPatch } from "../../../kubernetes/cluster.ts";
 
 type Stored = Record<string, Record<string, unknown>>;
 

@@ -1,8 +1,8 @@
 // The double of igb is honest: the same requests, one after the other, to it and to the kernel's own driver.
 import t from "tap";
+import { Machine } from "../../../lab/vm/machine.ts";
 import { type DoubleLink, type Errno, Nic, VirtualClock } from "../../cni/drivers/support/nic.ts";
 import { PROFILES } from "../../cni/drivers/support/profiles.ts";
-import { Machine } from "../machine.ts";
 
 t.setTimeout(900_000);
 

@@ -1,19 +1,19 @@
 import { mkdtempSync } from "node:fs";
 import { dirname } from "node:path";
+import { type Counters, noCounts } from "../../../../daemonset/addresses/counters.ts";
+import { Events } from "../../../../daemonset/addresses/events.ts";
+import { ModeWatch } from "../../../../daemonset/addresses/node/mode-watch.ts";
 import {
   type Background,
   type BackgroundOptions,
   startBackground,
-} from "../../../../daemonset/addresses/background.ts";
-import { type Counters, noCounts } from "../../../../daemonset/addresses/counters.ts";
-import { Events } from "../../../../daemonset/addresses/events.ts";
-import { ModeWatch } from "../../../../daemonset/addresses/mode-watch.ts";
-import { EventRecorder } from "../../../../daemonset/events/recorder.ts";
+} from "../../../../daemonset/addresses/service/background.ts";
 import { Notes } from "../../../../daemonset/notes.ts";
+import { connect } from "../../../../ipam/connect.ts";
 import { ClaimJournal, type ClaimRecord } from "../../../../ipam/journal.ts";
-import { connect } from "../../../../ipam/kubernetes/connect.ts";
 import { KubernetesStore } from "../../../../ipam/store/kubernetes.ts";
 import type { Owner, Pool } from "../../../../ipam/store/store.ts";
+import { EventRecorder } from "../../../../kubernetes/events/recorder.ts";
 
 /** A line that an agent logged. */
 export interface Line {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiServer } from "../../support/api-server.ts";
-import { installAgent, installCrds } from "../../support/install.ts";
-import type { Json, RawClient } from "../../support/raw.ts";
+import { ApiServer } from "../../../../lab/cluster/api-server.ts";
+import { installAgent, installCrds } from "../../../../lab/cluster/install.ts";
+import type { Json, RawClient } from "../../../../lab/cluster/raw.ts";
 
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
 export const POOLS = `${OBJECTS}/ippools`;

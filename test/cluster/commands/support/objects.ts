@@ -1,4 +1,4 @@
-import type { Json, RawClient } from "../../support/raw.ts";
+import type { Json, RawClient } from "../../../../lab/cluster/raw.ts";
 
 const API_VERSION = "whereabouts.cni.cncf.io/v1alpha1";
 export const OBJECTS = `/apis/${API_VERSION}/namespaces/kube-system`;

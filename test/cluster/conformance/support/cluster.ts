@@ -1,8 +1,8 @@
-import { ApiServer } from "../../support/api-server.ts";
-import { type Answer, ClusterNode } from "../../support/cluster-node.ts";
-import { installCrds, waitFor } from "../../support/install.ts";
-import type { Json, RawClient } from "../../support/raw.ts";
-import { Whereabouts } from "../../support/whereabouts.ts";
+import { ApiServer } from "../../../../lab/cluster/api-server.ts";
+import { type Answer, ClusterNode } from "../../../../lab/cluster/cluster-node.ts";
+import { installCrds, waitFor } from "../../../../lab/cluster/install.ts";
+import type { Json, RawClient } from "../../../../lab/cluster/raw.ts";
+import { Whereabouts } from "../../../../lab/cluster/whereabouts.ts";
 import type { Objects, PoolShown, Scenario, Step } from "./scenario.ts";
 
 const GROUP = "whereabouts.cni.cncf.io/v1alpha1";

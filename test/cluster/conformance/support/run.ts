@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Test } from "tap";
-import type { Answer } from "../../support/cluster-node.ts";
-import type { Json } from "../../support/raw.ts";
+import type { Answer } from "../../../../lab/cluster/cluster-node.ts";
+import type { Json } from "../../../../lab/cluster/raw.ts";
 import { type Cluster, canonical, EVERYONE, type Outcome } from "./cluster.ts";
 import type { Objects, Scenario, Step } from "./scenario.ts";
 

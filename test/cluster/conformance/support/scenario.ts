@@ -1,4 +1,4 @@
-import type { Json } from "../../support/raw.ts";
+import type { Json } from "../../../../lab/cluster/raw.ts";
 
 /** One call of a runtime, and what comes of it. */
 export interface Step {

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ApiServer } from "../../support/api-server.ts";
-import { type Living, takePicture, whatIsWrong } from "../../support/checker.ts";
-import { type Answer, ClusterNode, type NodeOptions } from "../../support/cluster-node.ts";
-import { deletePod, makeNode, makePod } from "../../support/objects.ts";
-import type { Json } from "../../support/raw.ts";
+import type { ApiServer } from "../../../../lab/cluster/api-server.ts";
+import { type Living, takePicture, whatIsWrong } from "../../../../lab/cluster/checker.ts";
+import { type Answer, ClusterNode, type NodeOptions } from "../../../../lab/cluster/cluster-node.ts";
+import { deletePod, makeNode, makePod } from "../../../../lab/cluster/objects.ts";
+import type { Json } from "../../../../lab/cluster/raw.ts";
 
 /** `alone`: the executable does it by itself; `agent`: asked over its socket. */
 export type Way = "agent" | "alone";

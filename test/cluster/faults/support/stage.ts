@@ -1,7 +1,7 @@
 import t from "tap";
-import { ApiServer } from "../../support/api-server.ts";
-import { FaultProxy } from "../../support/fault-proxy.ts";
-import { installCrds } from "../../support/install.ts";
+import { ApiServer } from "../../../../lab/cluster/api-server.ts";
+import { FaultProxy } from "../../../../lab/cluster/fault-proxy.ts";
+import { installCrds } from "../../../../lab/cluster/install.ts";
 import { Runtime } from "./runtime.ts";
 
 export interface Stage {

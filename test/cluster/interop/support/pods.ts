@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import type { ApiServer } from "../../support/api-server.ts";
-import type { Living } from "../../support/checker.ts";
-import type { ClusterNode } from "../../support/cluster-node.ts";
-import { deletePod, makePod } from "../../support/objects.ts";
-import type { Json } from "../../support/raw.ts";
-import type { Sandbox, Whereabouts } from "../../support/whereabouts.ts";
+import type { ApiServer } from "../../../../lab/cluster/api-server.ts";
+import type { Living } from "../../../../lab/cluster/checker.ts";
+import type { ClusterNode } from "../../../../lab/cluster/cluster-node.ts";
+import { deletePod, makePod } from "../../../../lab/cluster/objects.ts";
+import type { Json } from "../../../../lab/cluster/raw.ts";
+import type { Sandbox, Whereabouts } from "../../../../lab/cluster/whereabouts.ts";
 
 export type Who = "railnet" | "whereabouts";
 

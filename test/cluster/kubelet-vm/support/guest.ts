@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Reply } from "../../../vm/channel.ts";
-import { Machine, stateRoot } from "../../../vm/machine.ts";
-import type { Computer, Program } from "../../kubelet/support/computer.ts";
+import type { Computer, Program } from "../../../../lab/kubelet/computer.ts";
+import type { Reply } from "../../../../lab/vm/channel.ts";
+import { Machine, stateRoot } from "../../../../lab/vm/machine.ts";
 
 const INIT = join(import.meta.dirname, "guest-init.sh");
 const COMMAND_MS = 600_000;

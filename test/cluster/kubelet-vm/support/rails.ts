@@ -1,4 +1,4 @@
-import type { Rail } from "../../kubelet/support/rails.ts";
+import type { Rail } from "../../../../lab/kubelet/rails.ts";
 import type { Guest } from "./guest.ts";
 
 /** PFs and, behind `railnet.io/`, resources. */

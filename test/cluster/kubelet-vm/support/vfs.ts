@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Test } from "tap";
-import { until } from "../../../netns/support/run.ts";
-import { networkStatus } from "../../kubelet/support/pods.ts";
-import { look } from "../../kubelet/support/state.ts";
-import type { Json } from "../../support/raw.ts";
+import type { Json } from "../../../../lab/cluster/raw.ts";
+import { networkStatus } from "../../../../lab/kubelet/pods.ts";
+import { look } from "../../../../lab/kubelet/state.ts";
+import { until } from "../../../../lab/netns/run.ts";
 import { RAILS } from "./rails.ts";
 import type { Worker } from "./worker.ts";
 

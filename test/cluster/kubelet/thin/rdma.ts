@@ -2,12 +2,12 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";
-import { type Running, start, until } from "../../../netns/support/run.ts";
-import { peer } from "../../support/api-server.ts";
-import type { Cluster } from "../support/cluster.ts";
-import { Containerd } from "../support/containerd.ts";
-import { makeImage } from "../support/image.ts";
-import { podObject } from "../support/pods.ts";
+import { peer } from "../../../../lab/cluster/api-server.ts";
+import type { Cluster } from "../../../../lab/kubelet/cluster.ts";
+import { Containerd } from "../../../../lab/kubelet/containerd.ts";
+import { makeImage } from "../../../../lab/kubelet/image.ts";
+import { podObject } from "../../../../lab/kubelet/pods.ts";
+import { type Running, start, until } from "../../../../lab/netns/run.ts";
 
 const BENCH = join(import.meta.dirname, "../../../../bench/rdma/run.ts");
 const IMAGE = "registry.local/perftest:1";

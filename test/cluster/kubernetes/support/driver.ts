@@ -1,8 +1,8 @@
 // Drives the product's Cluster in a process of its own, under Node or Bun: requests and replies are lines of JSON.
 import { createInterface } from "node:readline";
-import type { Cluster, KubeObject, Resource, Selection } from "../../../../ipam/kubernetes/cluster.ts";
-import { type ConnectOptions, connect } from "../../../../ipam/kubernetes/connect.ts";
-import { Informer } from "../../../../ipam/kubernetes/informer.ts";
+import { type ConnectOptions, connect } from "../../../../ipam/connect.ts";
+import type { Cluster, KubeObject, Resource, Selection } from "../../../../kubernetes/cluster.ts";
+import { Informer } from "../../../../kubernetes/informer.ts";
 import type { Order, Said } from "./remote.ts";
 
 const clusters = new Map<string, Promise<Cluster>>();

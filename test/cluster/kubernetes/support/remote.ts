@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import type { Resource } from "../../../../ipam/kubernetes/cluster.ts";
-import type { ConnectOptions } from "../../../../ipam/kubernetes/connect.ts";
-import type { Json } from "../../support/raw.ts";
+import type { ConnectOptions } from "../../../../ipam/connect.ts";
+import type { Resource } from "../../../../kubernetes/cluster.ts";
+import type { Json } from "../../../../lab/cluster/raw.ts";
 
 export type Runtime = "node" | "bun";
 export const RUNTIMES: readonly Runtime[] = ["node", "bun"];

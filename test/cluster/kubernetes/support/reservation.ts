@@ -1,4 +1,4 @@
-import type { Json } from "../../support/raw.ts";
+import type { Json } from "../../../../lab/cluster/raw.ts";
 
 export const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
 export const RESERVATION_PATH = `${OBJECTS}/overlappingrangeipreservations`;

@@ -1,12 +1,13 @@
 // Kubernetes stores over a real API server, and what is in it as an administrator sees it.
-import type { Cluster } from "../../../../ipam/kubernetes/cluster.ts";
-import { connect } from "../../../../ipam/kubernetes/connect.ts";
-import type { Mode } from "../../../../ipam/kubernetes/mode.ts";
+
+import { connect } from "../../../../ipam/connect.ts";
+import type { Mode } from "../../../../ipam/mode.ts";
 import { KubernetesStore, type KubernetesStoreOptions } from "../../../../ipam/store/kubernetes.ts";
 import type { Pool } from "../../../../ipam/store/store.ts";
-import { ApiServer } from "../../support/api-server.ts";
-import { installAgent, installCrds } from "../../support/install.ts";
-import type { Json } from "../../support/raw.ts";
+import type { Cluster } from "../../../../kubernetes/cluster.ts";
+import { ApiServer } from "../../../../lab/cluster/api-server.ts";
+import { installAgent, installCrds } from "../../../../lab/cluster/install.ts";
+import type { Json } from "../../../../lab/cluster/raw.ts";
 
 export const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
 const SILENT = { info: () => {}, warn: () => {} };

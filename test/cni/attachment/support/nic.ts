@@ -1,8 +1,8 @@
-import { ifinfomsg, parseLink, RTM_SETLINK } from "../../../../cni/kernel/link.ts";
-import { attribute, text } from "../../../../cni/kernel/netlink/attribute.ts";
-import { macBytes } from "../../../../cni/kernel/netlink/mac-bytes.ts";
-import { type Message, type NetlinkConnection, NetlinkError } from "../../../../cni/kernel/netlink/message.ts";
-import { parseVfs, setVf, type VfState } from "../../../../cni/kernel/vf.ts";
+import { ifinfomsg, parseLink, RTM_SETLINK } from "../../../../kernel/link.ts";
+import { attribute, text } from "../../../../kernel/netlink/attribute.ts";
+import { macBytes } from "../../../../kernel/netlink/mac-bytes.ts";
+import { type Message, type NetlinkConnection, NetlinkError } from "../../../../kernel/netlink/message.ts";
+import { parseVfs, setVf, type VfState } from "../../../../kernel/vf.ts";
 
 const PF = 2;
 const VF_LINK = 7;

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RdmaKernel } from "../../../../cni/attachment/rdma-devices.ts";
-import { attribute, attributes, readText, readU32, text, u32 } from "../../../../cni/kernel/netlink/attribute.ts";
-import { type Message, type NetlinkConnection, NetlinkError } from "../../../../cni/kernel/netlink/message.ts";
-import type { Fd } from "../../../../cni/kernel/syscall.ts";
-import { SysfsTree } from "../../../netns/support/sysfs-tree.ts";
+import { attribute, attributes, readText, readU32, text, u32 } from "../../../../kernel/netlink/attribute.ts";
+import { type Message, type NetlinkConnection, NetlinkError } from "../../../../kernel/netlink/message.ts";
+import type { Fd } from "../../../../kernel/syscall.ts";
+import { SysfsTree } from "../../../../lab/netns/sysfs-tree.ts";
 
 /** `RDMA_NLDEV_*`, include/uapi/rdma/rdma_netlink.h. */
 const DEV_INDEX = 1;

@@ -1,3 +1,3 @@
-// In the place of cni/kernel/bpf.ts: the double's links have no programs.
+// In the place of kernel/bpf.ts: the double's links have no programs.
 export function detachTcx(): void {}
 export function detachXdpLink(): void {}

@@ -1,12 +1,12 @@
 import { fstatSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { ifinfomsg, parseLink } from "../../../../cni/kernel/link.ts";
-import { attribute, attributes, nested, text, u32 } from "../../../../cni/kernel/netlink/attribute.ts";
-import { macBytes } from "../../../../cni/kernel/netlink/mac-bytes.ts";
-import { decodeReplies, type Reply } from "../../../../cni/kernel/netlink/message.ts";
-import { parseVfs, setVf, type VfState } from "../../../../cni/kernel/vf.ts";
-import type { SysfsTree } from "../../../netns/support/sysfs-tree.ts";
+import { ifinfomsg, parseLink } from "../../../../kernel/link.ts";
+import { attribute, attributes, nested, text, u32 } from "../../../../kernel/netlink/attribute.ts";
+import { macBytes } from "../../../../kernel/netlink/mac-bytes.ts";
+import { decodeReplies, type Reply } from "../../../../kernel/netlink/message.ts";
+import { parseVfs, setVf, type VfState } from "../../../../kernel/vf.ts";
+import type { SysfsTree } from "../../../../lab/netns/sysfs-tree.ts";
 import type { RdmaNode } from "../../attachment/support/rdma-node.ts";
 import { type DoubleLink, Errno, type Nic, type Vf, VirtualClock } from "./nic.ts";
 

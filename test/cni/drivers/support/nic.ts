@@ -1,4 +1,4 @@
-import type { VfState } from "../../../../cni/kernel/vf.ts";
+import type { VfState } from "../../../../kernel/vf.ts";
 import { freshVf, NO_MAC, type Op, type Profile, type Refusal } from "./profiles.ts";
 
 /** An errno that the kernel answers. */

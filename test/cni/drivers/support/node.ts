@@ -7,7 +7,7 @@ import type { Host } from "../../../../cni/host.ts";
 import type { CniRequest, CniResponse } from "../../../../cni/protocol/request.ts";
 import type { Step } from "../../../../cni/steps.ts";
 import type { Repair } from "../../../../daemonset/reconcile/plan.ts";
-import { SysfsTree } from "../../../netns/support/sysfs-tree.ts";
+import { SysfsTree } from "../../../../lab/netns/sysfs-tree.ts";
 import { DoubleKernel } from "./kernel.ts";
 import { Nic, type Vf } from "./nic.ts";
 import type { Profile } from "./profiles.ts";

@@ -1,4 +1,4 @@
-import type { VfState } from "../../../../cni/kernel/vf.ts";
+import type { VfState } from "../../../../kernel/vf.ts";
 
 /** A request to the PF about one VF, in the kernel's order (`do_setvfinfo()`, net/core/rtnetlink.c). */
 export type Op = "mac" | "vlan" | "rate" | "spoofchk" | "linkState" | "trust";

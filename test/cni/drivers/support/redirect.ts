@@ -2,9 +2,9 @@
 import { registerHooks } from "node:module";
 
 const DOUBLES: Record<string, string> = {
-  "/cni/kernel/syscall.ts": new URL("syscall-double.ts", import.meta.url).href,
-  "/cni/kernel/bpf.ts": new URL("bpf-double.ts", import.meta.url).href,
-  "/cni/kernel/sysctl.ts": new URL("sysctl-double.ts", import.meta.url).href,
+  "/kernel/syscall.ts": new URL("syscall-double.ts", import.meta.url).href,
+  "/kernel/bpf.ts": new URL("bpf-double.ts", import.meta.url).href,
+  "/kernel/sysctl.ts": new URL("sysctl-double.ts", import.meta.url).href,
 };
 
 registerHooks({

@@ -1,4 +1,4 @@
-// In the place of cni/kernel/syscall.ts: descriptors of files, of the double's namespaces, and of sockets in them.
+// In the place of kernel/syscall.ts: descriptors of files, of the double's namespaces, and of sockets in them.
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { kernel } from "./kernel.ts";
 

@@ -1,3 +1,3 @@
-// In the place of cni/kernel/sysctl.ts: the double has no files of sysctls.
+// In the place of kernel/sysctl.ts: the double has no files of sysctls.
 export function writeSysctl(): void {}
 export const readSysctl = (): string => "";

@@ -6,7 +6,7 @@ import { takeRest } from "../support/picture.ts";
 
 type Json = Record<string, unknown>;
 
-const BPF = resolve(import.meta.dirname, "../../../netns/support/bpf.py");
+const BPF = resolve(import.meta.dirname, "../../../../lab/netns/bpf.py");
 
 /** What a pod does to its link: the rows of cni/attachment/README.md that a real VF has. */
 const CHANGES = `

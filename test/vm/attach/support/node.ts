@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { Machine, type MachineOptions } from "../../machine.ts";
+import { Machine, type MachineOptions } from "../../../../lab/vm/machine.ts";
 import { cniCall, type Wanted } from "./attachment.ts";
 
 /** One VF of the node, as it was after boot. */

@@ -1,4 +1,4 @@
-import { randomFrom } from "../../../random.ts";
+import { randomFrom } from "../../../../lab/random.ts";
 
 /** The same everywhere for the same seed. */
 export class Random {

@@ -1,0 +1,97 @@
+import type { Argv } from "yargs";
+import { readNodePolicy } from "../cni/ipam-host.ts";
+import { createHost, pathsFrom } from "../cni/node-host.ts";
+import { execCommand } from "../cni/protocol/edges.ts";
+import { placesBelow } from "../daemonset/install/places.ts";
+import { createLog } from "../daemonset/log.ts";
+import { kubeconfigOfNode } from "../ipam/whereabouts/flat-file.ts";
+import { clusterFindings } from "./doctor/cluster.ts";
+import { diskFindings } from "./doctor/disk.ts";
+import { executableFindings } from "./doctor/executables.ts";
+import { type Check, type Finding, named, wrong } from "./doctor/finding.ts";
+import { foreignFindings } from "./doctor/foreign.ts";
+import { managerFindings } from "./doctor/managers.ts";
+import { railFindings } from "./doctor/rails.ts";
+import { type ExitCode, running } from "./ipam/options.ts";
+import { readText } from "./ipam/read-text.ts";
+import { outputFor } from "./output.ts";
+import { gatherStatus } from "./status/gather.ts";
+import { count, table } from "./table.ts";
+
+interface DoctorOptions {
+  readonly json: boolean;
+  readonly root: string | undefined;
+  readonly configDir: string;
+}
+
+export const registerDoctor = (y: Argv): Argv =>
+  y.command(
+    "doctor",
+    "what is wrong on this node, and how to mend it, one line each",
+    (y) =>
+      y
+        .option("json", { type: "boolean", default: false, describe: "for scripts" })
+        .option("root", {
+          type: "string",
+          defaultDescription: "RAILNET_HOST_ROOT, else /",
+          describe: "root directory of the node: below it is what install put there",
+        })
+        .option("config-dir", {
+          type: "string",
+          default: "/etc/railnet/config",
+          describe: "where the ConfigMap railnet-config is mounted, for when no agent can be asked",
+        })
+        .example("$0 doctor", "also from the agent's pod: kubectl -n kube-system exec POD -- railnet doctor")
+        .epilogue(
+          'With --json: [{"check", "is", "says"}]; is: ok, note (may be as it is meant) or wrong. Changes nothing. ' +
+            "Exit codes: 0 nothing is wrong; 1 something is.",
+        ),
+    running(doctor),
+  );
+
+async function doctor({ json, root, configDir }: DoctorOptions): Promise<ExitCode> {
+  const host = createHost({ paths: pathsFrom(process.env), exec: execCommand, log: createLog("silent") });
+  const { paths } = host;
+  const policy = readNodePolicy(paths, process.env);
+  const status = await gatherStatus({ host, policy, configDir });
+  const { directory = `${paths.stateDir}/addresses` } = policy;
+  const checks: Record<string, Check> = {
+    rails: () => railFindings(status, paths.sysfs),
+    "VFs' managers": () =>
+      managerFindings({
+        vfs: status.rails.flatMap(({ vfs }) => vfs.map(({ pci }) => pci)),
+        sysfs: paths.sysfs,
+        root: root ?? paths.hostRoot,
+      }),
+    executables: () => executableFindings(placesBelow(root ?? paths.hostRoot), status.agent),
+    journal: () => diskFindings(paths.stateDir),
+    "sriov-cni": () => foreignFindings(paths),
+    "API server": () => clusterFindings(kubeconfigOfNode({ policy, readText }), directory),
+  };
+  const findings = (await Promise.all(Object.entries(checks).map(([name, check]) => look(name, check)))).flat();
+  outputFor({ json }).answer(findings, () => report(findings));
+  return findings.some(({ is }) => is === "wrong") ? 1 : 0;
+}
+
+/** A check that cannot look has found something, too. */
+async function look(name: string, check: Check): Promise<readonly Finding[]> {
+  try {
+    return await check();
+  } catch (error) {
+    return named(name, [wrong(`cannot look: ${(error as Error).message}`)], "");
+  }
+}
+
+/** Pure. */
+function report(findings: readonly Finding[]): string {
+  const wrongs = findings.filter(({ is }) => is === "wrong").length;
+  const lines = table(
+    [
+      { title: "IS", of: ({ is }) => (is === "wrong" ? "WRONG" : is) },
+      { title: "CHECK", of: ({ check }) => check },
+      { title: "WHAT, AND WHAT TO DO", of: ({ says }) => says },
+    ],
+    findings,
+  );
+  return `${lines}${wrongs === 0 ? "nothing is wrong" : `${count(wrongs, "thing is", "things are")} wrong`}\n`;
+}

@@ -1,0 +1,40 @@
+import { connect } from "../../ipam/connect.ts";
+import { readMode } from "../../ipam/mode.ts";
+import { type Cluster, IP_POOLS, LEASES, RESERVATIONS } from "../../kubernetes/cluster.ts";
+import type { Lease } from "../../kubernetes/lease.ts";
+import { definitionFindings } from "./definitions.ts";
+import { type Finding, named, note, wrong } from "./finding.ts";
+
+const TIME_LIMIT_MS = 5_000;
+const RECONCILER =
+  "lives beside us: keep its reconciler from running, since it removes what it does not know: scale the Deployment " +
+  "whereabouts-reconciler to zero (since 0.9.4); before, it runs in the DaemonSet: put it off by the cron-expression of the " +
+  'ConfigMap whereabouts-config ("0 0 1 1 *": once a year), or suspend the CronJob where it is one';
+
+/** As `railnet ipam takeover`. */
+const LIVE_MS = 60_000;
+
+/** Whether this node can get and give back addresses, as the stand-alone executable and the agent would. */
+export async function clusterFindings(kubeconfig: string | undefined, directory: string): Promise<Finding[]> {
+  if (!kubeconfig) return named("API server", [], `none is configured: addresses are kept in ${directory}`);
+  try {
+    const cluster = await connect({ kubeconfig, timeLimitMs: TIME_LIMIT_MS });
+    for (const resource of [IP_POOLS, RESERVATIONS]) await cluster.get(resource, "railnet-doctor");
+    const mode = await readMode(cluster);
+    return [
+      ...named("API server", [], `answers; ${kubeconfig} is good; whereabouts: ${mode}`),
+      ...(await definitionFindings(cluster).catch((error) =>
+        named("definitions", [wrong(`cannot look: ${(error as Error).message}`)], ""),
+      )),
+      ...named("Whereabouts", mode === "coexist" ? await beside(cluster) : [], "is not beside us"),
+    ];
+  } catch (error) {
+    return named("API server", [wrong((error as Error).message)], "");
+  }
+}
+
+async function beside(cluster: Cluster) {
+  const renewed = (await cluster.get<Lease>(LEASES, "whereabouts"))?.spec.renewTime ?? "";
+  if (!(Date.now() - Date.parse(renewed) < LIVE_MS)) return [];
+  return [note(RECONCILER)];
+}

@@ -1,0 +1,32 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isShim, PLUGINS, type Places } from "../../daemonset/install/places.ts";
+import { VERSION } from "../../daemonset/version.ts";
+import type { AgentAnswer } from "../status/node-status.ts";
+import { type Finding, named, wrong } from "./finding.ts";
+
+/** Whether what the runtime calls is of one version with what runs. */
+export function executableFindings({ plugins, executables }: Places, agent: AgentAnswer): Finding[] {
+  const shim = read(join(executables, "railnet-shim"));
+  const findings = PLUGINS.flatMap((name) => {
+    const path = join(plugins, name);
+    const bytes = read(path);
+    if (!bytes) return [wrong(`${path} is missing: railnet install`)];
+    if (!isShim(path)) return [wrong(`${path} is not Railnet's: another package put it there; railnet install`)];
+    return shim && !bytes.equals(shim) ? [wrong(`${path} is of another version than ${executables}: railnet install`)] : []; // biome-ignore format: one line
+  });
+  if (!shim) findings.push(wrong(`${executables} is not complete, so nothing works while the agent is down: railnet install`)); // biome-ignore format: one line
+  if (agent.answers && agent.version !== VERSION)
+    findings.push(
+      wrong(`the agent is ${agent.version}, this executable ${VERSION}: an upgrade has not reached this node`),
+    );
+  return named("executables", findings, `${plugins} and ${executables} are of one version`);
+}
+
+function read(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}

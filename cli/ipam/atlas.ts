@@ -1,0 +1,97 @@
+import { ipOf, type Place } from "../../daemonset/addresses/pool-place.ts";
+import type { Reserved } from "../../daemonset/addresses/reserved.ts";
+import { type Address, parseCidr, parseIp, widthOf } from "../../ipam/address.ts";
+import { ipOfReservation } from "../../ipam/whereabouts/names.ts";
+
+/** The address that a reservation is for. */
+export interface ReservedAddress {
+  /** Canonical; empty when the object's name tells none. */
+  readonly ip: string;
+  /** In full, where the label may be a hash. */
+  readonly networkName: string;
+  /** Of the pool that the address is in: as the reservation says, else as its address says; empty when there is none. */
+  readonly poolName: string;
+}
+
+/** The pools of a network that are of one size, by their numbers without host bits. */
+interface Sheet {
+  readonly isV6: boolean;
+  readonly hostBits: bigint;
+  readonly places: Map<bigint, Place>;
+}
+
+/** What names and addresses mean, given the pools that there are. With node slices these are thousands. */
+export class Atlas {
+  readonly #byName = new Map<string, Place>();
+  /** The narrowest pools first. */
+  readonly #byNetwork = new Map<string, Sheet[]>();
+
+  constructor(places: readonly Place[]) {
+    for (const place of places) {
+      const { name, network, cidr: text } = place.pool;
+      const cidr = parseCidr(text);
+      if (!cidr) continue;
+      this.#byName.set(name, place);
+      const hostBits = BigInt(widthOf(cidr.isV6) - cidr.prefixBits);
+      this.#sheet(network, cidr.isV6, hostBits).places.set(cidr.value >> hostBits, place);
+    }
+    for (const sheets of this.#byNetwork.values()) sheets.sort((a, b) => Number(a.hostBits - b.hostBits));
+  }
+
+  addressOf(reserved: Reserved): ReservedAddress {
+    const place = this.#byName.get(reserved.pool);
+    const ip = place && ipOf(reserved, place.pool);
+    if (ip) return { ip, networkName: place.pool.network, poolName: place.pool.name };
+    return this.#ofPools(reserved) ?? ofName(reserved);
+  }
+
+  /** Networks that have an address in one of their pools. */
+  networksOf(ip: string): string[] {
+    const address = parseIp(ip);
+    return address ? [...this.#byNetwork.keys()].filter((network) => this.#find(network, address)) : [];
+  }
+
+  /** The narrowest pool of a network that has an address. */
+  placeOf(network: string, ip: string): Place | undefined {
+    const address = parseIp(ip);
+    return address && this.#find(network, address);
+  }
+
+  #find(network: string, { isV6, value }: Address): Place | undefined {
+    for (const sheet of this.#byNetwork.get(network) ?? []) {
+      const found = sheet.isV6 === isV6 ? sheet.places.get(value >> sheet.hostBits) : undefined;
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  #sheet(network: string, isV6: boolean, hostBits: bigint): Sheet {
+    const sheets = this.#byNetwork.get(network) ?? [];
+    this.#byNetwork.set(network, sheets);
+    const known = sheets.find((one) => one.isV6 === isV6 && one.hostBits === hostBits);
+    if (known) return known;
+    const sheet = { isV6, hostBits, places: new Map<bigint, Place>() };
+    sheets.push(sheet);
+    return sheet;
+  }
+
+  /** Whereabouts writes no labels: the network is the one that makes the name an address of one of its pools. */
+  #ofPools({ metadata: { name } }: Reserved): ReservedAddress | undefined {
+    for (const networkName of this.#byNetwork.keys()) {
+      const ip = ipOfReservation(networkName, name);
+      const place = ip === undefined ? undefined : this.placeOf(networkName, ip);
+      if (ip && place) return { ip, networkName, poolName: place.pool.name };
+    }
+    return undefined;
+  }
+}
+
+/** No pool has it. */
+function ofName({ metadata: { name }, network, pool: poolName }: Reserved): ReservedAddress {
+  const [, given = ""] = /^(?:(.*)-)?\d+\.\d+\.\d+\.\d+$/.exec(name) ?? [];
+  for (const networkName of [network, given]) {
+    const ip = ipOfReservation(networkName, name);
+    if (ip) return { ip, networkName, poolName };
+  }
+  return { ip: "", networkName: network, poolName };
+}

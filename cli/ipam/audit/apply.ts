@@ -1,0 +1,96 @@
+import { type Pod, podIsOver, readPod, uidOf } from "../../../daemonset/addresses/evidence.ts";
+import type { Owner } from "../../../ipam/store/store.ts";
+import { ownerOfRecord, toReservation } from "../../../ipam/whereabouts/objects.ts";
+import { ApiError, type Cluster, RESERVATIONS } from "../../../kubernetes/cluster.ts";
+import { addRecord, remove } from "../changes.ts";
+import type { Snapshot } from "../snapshot.ts";
+import { nodeOf } from "./decide.ts";
+import type { Finding } from "./finding.ts";
+
+/** What became of a finding: `done`, or why it was left. */
+export type Outcome = "done" | `left: ${string}`;
+
+/**
+ * Puts one finding right, as its `fix` says, if its pods are still what they were: each is asked for anew just before.
+ *
+ * @throws {ApiError}
+ */
+export async function apply(finding: Finding, snapshot: Snapshot, cluster: Cluster): Promise<Outcome> {
+  switch (finding.fix) {
+    case "free":
+      return await free(finding, snapshot, cluster);
+    case "reserve":
+      return await reserve(finding, snapshot, cluster);
+    case "record":
+      return await writeRecord(finding, snapshot, cluster);
+    case "none":
+      return `left: ${finding.advice}`;
+  }
+}
+
+async function free(finding: Finding, { mode }: Snapshot, cluster: Cluster): Promise<Outcome> {
+  const { owners, reservation, records } = finding;
+  for (const podref of new Set(owners.map(({ podref }) => podref))) {
+    const pod = await readPod(cluster, podref);
+    const uid = reservation?.podref === podref ? reservation.podUid : "";
+    const isProof = nodeOf(finding) ? podIsOver(pod, uid) !== undefined : pod === undefined;
+    if (!isProof) return `left: pod ${podref} is there again`;
+  }
+  return outcomeOf(await remove(cluster, mode, { reservation, records }));
+}
+
+const CHANGED = "left: somebody has changed it meanwhile";
+const outcomeOf = (change: Awaited<ReturnType<typeof remove>>): Outcome => (change === "changed" ? CHANGED : "done");
+
+/** As the owner's agent would: of the pod's record, else as Whereabouts writes it. Create succeeds for one alone. */
+async function reserve(
+  { ip, network, owners, records }: Finding,
+  { atlas }: Snapshot,
+  cluster: Cluster,
+): Promise<Outcome> {
+  const { podref, ifname } = owners.find(({ by }) => by === "pod") ?? owners[0]!;
+  const pod = await readPod(cluster, podref);
+  const why = whyNotLiving(pod);
+  if (why) return `left: ${why}`;
+  const pool = atlas.placeOf(network, ip)?.pool;
+  if (!pool) return "left: its pool is gone";
+  const record = records.find((one) => one.record.podref === podref)?.record;
+  const owner: Owner = {
+    ...(record ? ownerOfRecord(record) : { podref, containerId: "" }),
+    ifname,
+    ...placeOfPod(pod),
+  };
+  try {
+    await cluster.create(RESERVATIONS, toReservation({ pool, ip, owner }));
+    return "done";
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 409) return "left: somebody has reserved it meanwhile";
+    throw error;
+  }
+}
+
+async function writeRecord(
+  { ip, network, reservation }: Finding,
+  { atlas }: Snapshot,
+  cluster: Cluster,
+): Promise<Outcome> {
+  const place = atlas.placeOf(network, ip);
+  const key = place?.keyOf(ip);
+  if (!reservation || !place || key === undefined) return "left: its pool is gone";
+  const { podref, ifname, containerId } = reservation;
+  const why = whyNotLiving(await readPod(cluster, podref));
+  if (why) return `left: ${why}`;
+  const change = await addRecord(cluster, place.pool.name, key, { podref, ifname, containerId });
+  return change === "done" ? "done" : CHANGED;
+}
+
+/** A pod that terminates gives its addresses back by itself. */
+function whyNotLiving(pod: Pod | undefined): string | undefined {
+  return podIsOver(pod, "") ?? (pod?.metadata.deletionTimestamp ? "its pod is terminating" : undefined);
+}
+
+function placeOfPod(pod: Pod | undefined): Partial<Owner> {
+  const uid = pod && uidOf(pod);
+  const node = pod?.spec?.nodeName;
+  return { ...(uid && { podUid: uid }), ...(node && { node }) };
+}

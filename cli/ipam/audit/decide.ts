@@ -1,0 +1,29 @@
+import type { NodeState } from "../../../daemonset/addresses/leader/nodes.ts";
+import type { Finding } from "./finding.ts";
+
+/**
+ * Whether an orphan may be freed from here, by the rules of the agents' own garbage collection. Pure. Where a node is
+ * there, its agent alone sees whether a sandbox still uses the address; what says no node (Whereabouts made it) is free
+ * only when no pod of that name exists.
+ *
+ * @param stateOf of a node, by a quorum read.
+ */
+export function decide(finding: Finding, stateOf: (node: string) => NodeState): Finding {
+  if (finding.kind !== "orphan") return finding;
+  const node = nodeOf(finding);
+  if (node && stateOf(node) === "gone") return { ...finding, advice: `it is freed: node ${node} is gone for good` };
+  if (node) {
+    const advice = `the agent of ${node} frees it when no sandbox there uses it; where no agent runs: ${byHand(finding)}`;
+    return { ...finding, fix: "none", advice };
+  }
+  if (finding.owners.every(({ podExists }) => !podExists))
+    return { ...finding, advice: "it is freed: no such pod exists, and nothing names a node" };
+  const advice = `nothing names its node, so only a pod that does not exist is proof; to free it all the same: ${byHand(finding)}`;
+  return { ...finding, fix: "none", advice };
+}
+
+/** Of an orphan; empty when nobody said it. */
+export const nodeOf = ({ owners }: Finding): string => owners.find(({ node }) => node)?.node ?? "";
+
+const byHand = ({ ip, network }: Finding): string =>
+  `railnet ipam release ${ip}${network ? ` --network ${network}` : ""}`;

@@ -1,0 +1,66 @@
+import { type Pod, podIsOver } from "../../../daemonset/addresses/evidence.ts";
+import { addressKey, type Located, recordsByAddress } from "../addresses.ts";
+import type { Reserving, Snapshot } from "../snapshot.ts";
+
+/** An address that a pod says it has, in Multus' annotation. */
+export interface Used {
+  readonly podref: string;
+  readonly ifname: string;
+  /** Canonical. */
+  readonly ip: string;
+}
+
+/** What is known of pods. */
+export interface PodsState {
+  /** By podref; without what is gone. */
+  readonly pods: ReadonlyMap<string, Pod>;
+  readonly used: readonly Used[];
+}
+
+/** All that is known of one address of one network. */
+export interface Entry {
+  readonly ip: string;
+  readonly network: string;
+  readonly reservation?: Reserving;
+  readonly records: readonly Located[];
+  /** By living pods. */
+  readonly used: readonly Used[];
+}
+
+/** Brings together what pools, reservations and pods say of each address. Pure. */
+export function entriesOf(snapshot: Snapshot, { pods, used }: PodsState): Entry[] {
+  const records = recordsByAddress(snapshot.pools);
+  const located = snapshot.reservations.filter(({ ip }) => ip);
+  const reservations = new Map(located.map((one) => [addressKey(one.networkName, one.ip), one]));
+  const users = new Map<string, Used[]>();
+  for (const one of used) {
+    if (podIsOver(pods.get(one.podref), "")) continue;
+    const key = keyOfUse(one, snapshot, (key) => [
+      reservations.get(key),
+      ...(records.get(key) ?? []).map((r) => r.record),
+    ]);
+    if (key) users.set(key, [...(users.get(key) ?? []), one]);
+  }
+  const keys = new Set([...reservations.keys(), ...records.keys(), ...users.keys()]);
+  return [...keys].map((key) => {
+    const [network = "", ip = ""] = key.split(" ");
+    const reservation = reservations.get(key);
+    const about = { records: records.get(key) ?? [], used: users.get(key) ?? [] };
+    return { network, ip, ...(reservation && { reservation }), ...about };
+  });
+}
+
+/**
+ * Which network's address a pod uses. Undefined for addresses of other networks than ours, and where equal addresses of
+ * several could be meant: no finding is better than a wrong one.
+ */
+function keyOfUse(
+  { ip, podref }: Used,
+  { atlas }: Snapshot,
+  ownersOf: (key: string) => readonly ({ readonly podref: string } | undefined)[],
+): string | undefined {
+  const keys = atlas.networksOf(ip).map((network) => addressKey(network, ip));
+  return (
+    keys.find((key) => ownersOf(key).some((one) => one?.podref === podref)) ?? (keys.length === 1 ? keys[0] : undefined)
+  );
+}

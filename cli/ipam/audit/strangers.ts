@@ -1,0 +1,68 @@
+import { isPodref } from "../../../daemonset/addresses/evidence.ts";
+import type { PoolRecord } from "../../../ipam/whereabouts/objects.ts";
+import type { PoolState, Reserving, Snapshot } from "../snapshot.ts";
+import type { Finding } from "./finding.ts";
+
+/** What stands in pools and reservations and is no pod's address. Left alone for good. Pure. */
+export const strangers = ({ pools, reservations }: Snapshot): Finding[] => [
+  ...pools.flatMap(strangersOf),
+  ...reservations.flatMap(strangerOf),
+];
+
+function strangersOf({ name, range, place, records }: PoolState): Finding[] {
+  if (!place) {
+    const why = `pool ${name} has range ${range}, ${records.size} records, and a name that does not tell its network`;
+    const advice = "an old Whereabouts named IPv6 pools so, or somebody made it by hand: nobody looks after its addresses; " + "recreate the pods that have them, so that they get others, then delete the pool"; // biome-ignore format: one line
+    return [stranger({ pools: [name], why, advice })];
+  }
+  const { network } = place.pool;
+  return [...records].flatMap(([key, record]) => {
+    const ip = place.ipOf(key) ?? "";
+    const found = whyStrange(key, record, ip);
+    return found ? [stranger({ ...found, ip, network, pools: [name] })] : [];
+  });
+}
+
+/** Written without a podref, by an old Whereabouts or under an old definition that prunes it. */
+const UNKNOWN =
+  "it is somebody unknown's, and never given out; when no pod has it any more: railnet ipam release, or delete it by hand";
+
+function whyStrange(key: string, { podref, ifname }: PoolRecord, ip: string) {
+  if (!ip) {
+    const why = `key ${JSON.stringify(key)} is no offset in its pool`;
+    return { why, advice: "it is nobody's address; remove the key by hand" };
+  }
+  if (!podref) return { why: "its record does not say whose it is", advice: UNKNOWN };
+  if (!isPodref(podref)) {
+    const why = `its record is of ${JSON.stringify(podref)}, which is no pod`;
+    return { why, advice: "somebody's mark; the address stays taken; remove it by hand" };
+  }
+  const why = `its record, of ${podref}, says no interface`;
+  return ifname
+    ? undefined
+    : { why, advice: "Whereabouts before 0.8 wrote it; the address stays taken until its pod ends" };
+}
+
+function strangerOf(reservation: Reserving): Finding[] {
+  const { ip, networkName: network, podref, poolName } = reservation;
+  const at = { ip, network, pools: poolName ? [poolName] : [], reservation };
+  if (!ip)
+    return [
+      stranger({
+        ...at,
+        why: `reservation ${reservation.metadata.name} is of no address`,
+        advice: "delete it by hand",
+      }),
+    ];
+  if (isPodref(podref)) return [];
+  if (!podref) return [stranger({ ...at, why: "its reservation does not say whose it is", advice: UNKNOWN })];
+  const why = `its reservation is of ${JSON.stringify(podref)}, which is no pod`;
+  return [stranger({ ...at, why, advice: "somebody's mark; the address stays taken; delete it by hand" })];
+}
+
+const stranger = (what: Partial<Finding> & Pick<Finding, "why" | "advice">): Finding => ({
+  ...{ ip: "", network: "", pools: [], owners: [], records: [] },
+  ...what,
+  kind: "stranger",
+  fix: "none",
+});

@@ -1,0 +1,23 @@
+import { readdirSync } from "node:fs";
+import { AddressFiles } from "../../ipam/store/address-files.ts";
+import { type Address, sorted } from "./addresses.ts";
+
+/** Every address of a directory store, sorted. @throws {Error} when the directory cannot be read. */
+export function addressesIn(path: string): Address[] {
+  return sorted(networksIn(path).flatMap((network) => addressesOfNetwork(path, network)));
+}
+
+/** What stands in the directory's name; a name too long for that is left out: its files say no network either. */
+function networksIn(path: string): string[] {
+  const names = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return names.flatMap(({ name }) => (name.startsWith(PREFIX) ? [decodeURIComponent(name.slice(PREFIX.length))] : []));
+}
+const PREFIX = "network-";
+
+function addressesOfNetwork(path: string, network: string): Address[] {
+  return [...new AddressFiles(path, network).all()].flatMap(([ip, holdings]) =>
+    holdings.map(({ pool, owner: { podref, ifname, containerId, node = "", podUid = "" } }) => {
+      return { ip, network, pool, podref, ifname, node, podUid, containerId, since: "", by: "file" as const };
+    }),
+  );
+}

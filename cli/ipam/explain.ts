@@ -1,0 +1,119 @@
+import { readFileSync } from "node:fs";
+import type { Argv } from "yargs";
+import { createLog } from "../../daemonset/log.ts";
+import { type IpamConfig, readIpamConfig } from "../../ipam/whereabouts/config.ts";
+import type { NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
+import { sliceOfNode } from "../../ipam/whereabouts/slice-nodes.ts";
+import { sliceRange } from "../../ipam/whereabouts/slices.ts";
+import { type Cluster, NODE_SLICE_POOLS } from "../../kubernetes/cluster.ts";
+import { outputFor } from "../output.ts";
+import { type Address, addressesOf } from "./addresses.ts";
+import { addressesIn } from "./directory.ts";
+import { toCall } from "./explain/call.ts";
+import { type Explanation, explain as explainRanges, type Question } from "./explain/plan-explain.ts";
+import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
+import { connectTo, findPlace, fromCaller, type Place, type Surroundings, surroundingsOf } from "./place.ts";
+import { Progress } from "./progress.ts";
+import { readText } from "./read-text.ts";
+import { readSnapshot } from "./snapshot.ts";
+import { requirePodref } from "./who.ts";
+
+interface ExplainOptions extends CommonOptions {
+  readonly config: string;
+  readonly pod: string;
+  readonly ifname: string;
+  readonly node?: string | undefined;
+}
+
+export const registerExplain = (y: Argv): Argv =>
+  y.command(
+    "explain",
+    "which address an ADD would get and why, or why none; changes nothing",
+    (y) =>
+      withCommon(y)
+        .option("config", {
+          type: "string",
+          demandOption: true,
+          nargs: 1, // else "-" is an argument of its own
+          describe:
+            "file with a network configuration or a NetworkAttachmentDefinition, JSON or YAML; - for standard input",
+        })
+        .option("pod", { type: "string", default: "default/explain", describe: "namespace/name of the pod" })
+        .option("ifname", { type: "string", default: "net1", describe: "its interface" })
+        .option("node", { type: "string", describe: "with node_slice_size: the pod's node; default: this one" })
+        .example("kubectl get net-attach-def rail0 -o yaml | $0 ipam explain --config -", "")
+        .example("$0 ipam explain --config rail0.conf --pod default/worker-0 --ifname net2", "")
+        .epilogue(
+          'With --json: [{"pool", "network", "range", "ip", "why", "taken", "skipped": [{"ip", "why"}], "order"}], one for ' +
+            "each range; ip is null when the ADD would fail. Exit code 1 then. Others may be faster: only ADD decides.",
+        ),
+    running(explain),
+  );
+
+async function explain(options: ExplainOptions): Promise<ExitCode> {
+  requirePodref(options.pod);
+  const surroundings = surroundingsOf(process.env);
+  const text = readFileSync(options.config === "-" ? 0 : fromCaller(options.config, process.env), "utf8");
+  const call = await toCall(text, options);
+  const place = findPlace(options, surroundings);
+  const config = readIpamConfig(call, hostFor(place, surroundings));
+  using progress = new Progress();
+  const { addresses, order, ranges } = await readAll(config, place, options, progress);
+  const { podref, asked } = config;
+  const fixed = config.fixed.map(({ address }) => address.split("/")[0]!);
+  const answers = explainRanges(ranges, addresses, { podref, ifname: options.ifname, asked, fixed, order });
+  outputFor(options).answer(answers, () => answers.map(sheet).join("\n"));
+  return answers.every(({ ip }) => ip !== null) ? 0 : 1;
+}
+
+/** Addresses are looked up where the options say, whatever a configuration names. */
+function hostFor(place: Place, { policy, paths }: Surroundings): Parameters<typeof readIpamConfig>[1] {
+  const here =
+    place.kind === "directory" ? { directory: place.path } : { kubeconfig: place.kubeconfig ?? "the pod's own" };
+  return { readText, policy: { ...policy, ...here }, stateDir: paths.stateDir, log: createLog("silent") };
+}
+
+async function readAll(config: IpamConfig, place: Place, options: ExplainOptions, progress: Progress) {
+  const order = (value: Question["order"]) => value;
+  if (place.kind === "directory")
+    return { addresses: directoryAddresses(place.path), order: order("lowest"), ranges: config.ranges };
+  const cluster = await connectTo(place, options, "explain an ADD");
+  const snapshot = await readSnapshot(cluster, progress);
+  const node = options.node ?? surroundingsOf(process.env).policy.node ?? (await import("node:os")).hostname();
+  return {
+    addresses: addressesOf(snapshot),
+    order: order(snapshot.mode === "coexist" ? "highest" : "lowest"),
+    ranges: config.slices ? await inSlice(config, config.slices.name, node, cluster) : config.ranges,
+  };
+}
+
+/** None yet is an empty one. */
+function directoryAddresses(path: string): Address[] {
+  try {
+    return addressesIn(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** With the slice that the node has; an ADD would take one for it. */
+async function inSlice({ ranges }: IpamConfig, name: string, node: string, cluster: Cluster) {
+  const pool = await cluster.get<NodeSlicePool>(NODE_SLICE_POOLS, name);
+  const [first, ...others] = ranges;
+  const slice = first && sliceOfNode(pool?.status?.allocations ?? [], node, first.range);
+  if (!slice)
+    throw new Error(
+      `cannot explain: node ${node} has no slice of ${name} yet, and an ADD would take a free one; name another with --node`,
+    );
+  return [sliceRange(first, slice, node), ...others];
+}
+
+function sheet({ pool, network, range, ip, why, taken, skipped }: Explanation): string {
+  const lines = [
+    `${ip ?? "no address"}: ${why}`,
+    `  pool     ${pool}${network && ` of network ${network}`}, gives out ${range}, ${taken} taken`,
+    ...skipped.map((one) => `  skipped  ${one.ip}: ${one.why}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}

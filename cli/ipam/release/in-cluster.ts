@@ -1,0 +1,59 @@
+import { isPodref, type Pod, podIsOver, readPod } from "../../../daemonset/addresses/evidence.ts";
+import type { Cluster } from "../../../kubernetes/cluster.ts";
+import { type Address, addressesOf, addressKey, isSameOwner, recordsByAddress } from "../addresses.ts";
+import { remove } from "../changes.ts";
+import type { PlaceOptions } from "../options.ts";
+import { connectTo, type Place } from "../place.ts";
+import type { Progress } from "../progress.ts";
+import { readSnapshot, type Snapshot } from "../snapshot.ts";
+import { meant, type Outcome, outcomeOf, type Which } from "./which.ts";
+
+/** Gives back addresses of a cluster, each if it is still what was looked at. @throws {ApiError} */
+export async function releaseInCluster(
+  which: Which,
+  place: Place,
+  options: PlaceOptions,
+  progress: Progress,
+): Promise<Outcome[]> {
+  const cluster = await connectTo(place, options, "release an address");
+  const snapshot = await readSnapshot(cluster, progress);
+  const outcomes: Outcome[] = [];
+  for (const address of meant(addressesOf(snapshot), which)) {
+    progress.at("releasing", outcomes.length);
+    outcomes.push(await release(address, which, snapshot, cluster));
+  }
+  return outcomes;
+}
+
+async function release(address: Address, { force }: Which, snapshot: Snapshot, cluster: Cluster): Promise<Outcome> {
+  const { podref, podUid } = address;
+  const pod = isPodref(podref) ? await readPod(cluster, podref) : undefined;
+  const over = isPodref(podref) ? podIsOver(pod, podUid) : undefined;
+  if (!over && !force) return outcomeOf(address, "refused", whyRefused(podref, pod));
+  const { reservation, records } = partsOf(address, snapshot);
+  const change = await remove(cluster, snapshot.mode, { reservation, records });
+  if (change === "changed")
+    return outcomeOf(address, "changed", "it is no more what was looked at, and was left alone");
+  return outcomeOf(address, "released", over ?? forced(pod));
+}
+
+function whyRefused(podref: string, pod: Pod | undefined): string {
+  if (!pod)
+    return `${JSON.stringify(podref)} is no pod: somebody has marked the address as taken; give --force to remove that`;
+  const { status, spec } = pod;
+  const where = spec?.nodeName ? ` on ${spec.nodeName}` : "";
+  return `its pod lives (${status?.phase ?? "phase not known"}${where}); delete the pod, or give --force`;
+}
+
+const forced = (pod: Pod | undefined): string =>
+  pod ? "by force: its pod lives, and an agent on its node puts the reservation back" : "by force";
+
+/** The reservation and the records of one owner of an address. */
+function partsOf(address: Address, { reservations, pools }: Snapshot) {
+  const { ip, network } = address;
+  const reservation = reservations.find(
+    (one) => one.networkName === network && one.ip === ip && isSameOwner(one, address),
+  );
+  const records = recordsByAddress(pools).get(addressKey(network, ip)) ?? [];
+  return { reservation, records: records.filter(({ record }) => isSameOwner(record, address)) };
+}

@@ -1,0 +1,37 @@
+import { statSync } from "node:fs";
+import { lockIn } from "../../../cni/ipam-host.ts";
+import { ClaimJournal } from "../../../ipam/journal.ts";
+import { DirectoryStore } from "../../../ipam/store/directory.ts";
+import type { Address } from "../addresses.ts";
+import { addressesIn } from "../directory.ts";
+import { meant, type Outcome, outcomeOf, type Which } from "./which.ts";
+
+/** Gives back addresses of a single host. A sandbox lives while its network namespace is the one that its ADD saw. @throws {StoreError} */
+export async function releaseInDirectory(which: Which, path: string, stateDir: string): Promise<Outcome[]> {
+  const store = new DirectoryStore(path, lockIn(path));
+  const journal = new ClaimJournal(stateDir);
+  const outcomes: Outcome[] = [];
+  for (const address of meant(addressesIn(path), which)) {
+    const sandbox = which.force ? undefined : livingSandbox(journal, address);
+    if (sandbox)
+      outcomes.push(outcomeOf(address, "refused", `its sandbox lives in ${sandbox}; end it first, or give --force`));
+    else outcomes.push(await release(store, address));
+  }
+  return outcomes;
+}
+
+/** @returns path of its namespace. */
+function livingSandbox(journal: ClaimJournal, { containerId, ifname }: Address): string | undefined {
+  const record = journal.find(containerId, ifname);
+  if (record?.phase !== "held" || !record.netnsInode) return undefined;
+  return statSync(record.netns, { throwIfNoEntry: false })?.ino === record.netnsInode ? record.netns : undefined;
+}
+
+async function release(store: DirectoryStore, address: Address): Promise<Outcome> {
+  const { ip, network, pool: name, podref, ifname, containerId } = address;
+  const pool = { name, cidr: "", network, overlapping: false };
+  const released = await store.release({ pool, ip, owner: { podref, ifname, containerId } });
+  return released === "foreign"
+    ? outcomeOf(address, "changed", "somebody else has it now")
+    : outcomeOf(address, "released");
+}

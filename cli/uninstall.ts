@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import type { Argv } from "yargs";
+import { PATHS } from "../cni/host.ts";
+import { pathsFrom } from "../cni/node-host.ts";
+import { lockInstaller } from "../daemonset/install/start.ts";
+import { obstacles, uninstall } from "../daemonset/install/uninstall.ts";
+
+/** `railnet uninstall`: nothing else ever takes an executable off a node. */
+export const registerUninstall = (y: Argv): Argv =>
+  y.command(
+    "uninstall",
+    "take off this node what install put there; refuses while pods need it",
+    (y) =>
+      y
+        .option("root", { type: "string", default: "/", describe: "root directory of the node" })
+        .option("force", {
+          type: "boolean",
+          default: false,
+          describe: "also while pods have VFs: their deletion then fails, and VFs and addresses stay with them",
+        })
+        .example("kubectl -n kube-system delete daemonset railnet", "first: its agents would install again")
+        .example("/opt/railnet/bin/railnet uninstall", "then on each node"),
+    async ({ root, force }) => {
+      const paths = { ...PATHS, ...pathsFrom(process.env) };
+      using _lock = await lockInstaller(paths.runDir);
+      const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+      const why = force ? [] : obstacles(paths, bootId);
+      if (why.length > 0) throw new Error(`cannot uninstall: ${why.join("\n  ")}\nor give --force`);
+      const removed = uninstall(root, paths);
+      for (const path of removed) console.log(`removed  ${path}`);
+      if (removed.length === 0) console.log("nothing to do: Railnet is not installed");
+    },
+  );

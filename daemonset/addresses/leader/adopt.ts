@@ -1,0 +1,210 @@
+import { cidrOfPool, sharesAddresses } from "../../../ipam/store/kubernetes/pool-span.ts";
+import type { Claim, Owner } from "../../../ipam/store/store.ts";
+import { reservationName } from "../../../ipam/whereabouts/names.ts";
+import {
+  ADOPTED,
+  type IpPool,
+  type NodeSlicePool,
+  ownerOfRecord,
+  ownerOfReservation,
+  type PoolRecord,
+  RECORDS_DECIDE,
+  type Reservation,
+  toReservation,
+} from "../../../ipam/whereabouts/objects.ts";
+import { isNobody } from "../../../ipam/whereabouts/quarantine.ts";
+import { ApiError, IP_POOLS, type KubeObject, RESERVATIONS } from "../../../kubernetes/cluster.ts";
+import type { Context } from "../context.ts";
+import { isPodref, readPod, uidOf } from "../evidence.ts";
+import { inParallel } from "../parallel.ts";
+import { type Place, placeOf } from "../pool-place.ts";
+import { filling, judge } from "./plan-adopt.ts";
+
+/** Somebody writes to the pool all the time: the next run goes on. What was checked in a try is not checked again in the next. */
+const MAX_TRIES = 20;
+
+/**
+ * Makes a reservation for every record of a pool, then says so on the pool, which from then on may be claimed from by
+ * reservation alone. The last step tests the resourceVersion, so no record that came meanwhile is missed. May end
+ * anywhere and be run again.
+ *
+ * @param others what is known of all pools: records of those that share addresses with this one get their reservations
+ * before, for nobody will look at them any more.
+ * @returns whether the pool is adopted; false when an address of it has two owners, or nobody knows its network.
+ * @throws {ApiError}
+ */
+export async function adopt(
+  name: string,
+  slices: readonly NodeSlicePool[],
+  others: Iterable<KubeObject["metadata"]>,
+  context: Context,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const checked = new Map<string, string>();
+  let isBesideDone = false;
+  for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+    const pool = await context.cluster.get<IpPool>(IP_POOLS, name, { signal });
+    if (!pool || pool.metadata.annotations?.[ADOPTED]) return pool !== undefined;
+    if (pool.metadata.annotations?.[RECORDS_DECIDE]) return true; // the watch will say so too
+    const place = placeOf(pool, slices);
+    if (!place) return notOurs(pool, context);
+    if (!isBesideDone) await reserveBeside(place, others, slices, context, signal);
+    isBesideDone = true;
+    const conflicts = await reserveAll(pool, place, checked, context, signal);
+    if (conflicts > 0) return disputed(name, conflicts, context);
+    if (await mark(pool, context, signal)) return true;
+  }
+  return false;
+}
+
+/** What is in conflict there is somebody's by a reservation, so nobody else gets it. */
+async function reserveBeside(
+  { pool }: Place,
+  others: Iterable<KubeObject["metadata"]>,
+  slices: readonly NodeSlicePool[],
+  context: Context,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { name, annotations } of others) {
+    if (name === pool.name || annotations?.[ADOPTED] || annotations?.[RECORDS_DECIDE]) continue;
+    const cidr = cidrOfPool(pool.network, name);
+    if (!cidr || !sharesAddresses(cidr, pool.cidr)) continue;
+    const object = await context.cluster.get<IpPool>(IP_POOLS, name, { signal });
+    const place = object && placeOf(object, slices);
+    if (place?.pool.network === pool.network) await reserveAll(object!, place, new Map(), context, signal);
+  }
+}
+
+function disputed(pool: string, conflicts: number, context: Context): false {
+  const message =
+    "pool cannot be adopted: addresses of it have two owners, or the server refuses their reservations; it is tried again";
+  sayOnce({ pool, conflicts }, message, context);
+  return false;
+}
+
+function notOurs({ metadata: { name }, spec: { range, allocations } }: IpPool, context: Context): false {
+  const message =
+    "pool cannot be adopted: its name does not tell its network, so its addresses are looked after by nobody; " +
+    "delete it when no pod has one of them any more (railnet ipam audit)";
+  sayOnce({ pool: name, range, records: Object.keys(allocations).length }, message, context);
+  return false;
+}
+
+const SAID = new WeakMap<Context, Set<string>>();
+
+/** What does not change is said once, however often it is tried. */
+function sayOnce(fields: object, message: string, context: Context): void {
+  const said = SAID.get(context) ?? new Set<string>();
+  SAID.set(context, said);
+  const text = `${message} ${JSON.stringify(fields)}`;
+  if (!said.has(text)) context.log.warn(fields, message);
+  said.add(text);
+}
+
+/** @returns how many records are in conflict with a reservation. */
+async function reserveAll(
+  { spec: { allocations } }: IpPool,
+  place: Place,
+  checked: Map<string, string>,
+  context: Context,
+  signal: AbortSignal,
+): Promise<number> {
+  let conflicts = 0;
+  const pods = new PodOwners(context, signal);
+  await inParallel(Object.entries(allocations ?? {}), async ([key, record]) => {
+    const ip = place.ipOf(key);
+    if (ip === undefined || checked.get(key) === record.id || isNobody(record.podref)) return;
+    const isDone = await reserve({ pool: place.pool, ip, record }, pods, context, signal).catch(unlessRefused(ip, context)); // biome-ignore format: one line
+    if (isDone) checked.set(key, record.id);
+    else conflicts++;
+  });
+  return conflicts;
+}
+
+/** One record that the server refuses for what it says never stops the others. */
+export const unlessRefused =
+  (ip: string, { log }: Pick<Context, "log">) =>
+  (error: unknown): false => {
+    if (!(error instanceof ApiError && (error.status === 400 || error.status === 422))) throw error;
+    log.debug({ err: error, ip }, "a record's reservation was refused");
+    return false;
+  };
+
+/** @returns false when another interface has the address. */
+export async function reserve(
+  { pool, ip, record }: Omit<Claim, "owner"> & { record: PoolRecord },
+  pods: PodOwners,
+  { cluster, disputes }: Context,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const name = reservationName(pool.network, ip);
+  for (;;) {
+    const existing = await cluster.get<Reservation>(RESERVATIONS, name, { signal });
+    const judgement = existing ? judge(record, existing) : "make";
+    if (judgement === "fine") return true;
+    if (judgement === "conflict") {
+      disputes.say({ ip, pool: pool.name, user: ownerOfRecord(record), holder: ownerOfReservation(existing!) });
+      return false;
+    }
+    const claim = { pool, ip, owner: await pods.ownerOf(record) };
+    const write = existing
+      ? cluster.mergePatch(RESERVATIONS, name, filling(claim, existing), { signal })
+      : cluster.create(RESERVATIONS, toReservation(claim), { signal });
+    if (await unlessChanged(write)) return true;
+  }
+}
+
+/** Sets the mark on the pool as it was read. @returns false when it has changed since. */
+async function mark({ metadata }: IpPool, { cluster, log, counters }: Context, signal: AbortSignal): Promise<boolean> {
+  const { name, resourceVersion } = metadata;
+  const patch = { metadata: { resourceVersion, annotations: { [ADOPTED]: new Date().toISOString() } } };
+  if (!(await unlessChanged(cluster.mergePatch(IP_POOLS, name, patch, { signal, metadataOnly: true })))) return false;
+  counters.adopted++;
+  log.info({ pool: name }, "pool adopted: its addresses are claimed by reservation alone");
+  return true;
+}
+
+/** Takes the mark away: beside a live Whereabouts records come that have no reservation. Idempotent. */
+export async function disown(pool: string, { cluster }: Context, signal: AbortSignal): Promise<void> {
+  const patch = { metadata: { annotations: { [ADOPTED]: null } } };
+  await cluster.mergePatch(IP_POOLS, pool, patch, { signal, metadataOnly: true }).catch((error) => {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
+  });
+}
+
+/** @returns false when the object changed, appeared or vanished meanwhile. */
+async function unlessChanged(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 409 || error.status === 404)) return false;
+    throw error;
+  }
+}
+
+/** Who a record belongs to, with what only its pod knows: UID and node. A pod is read once for all its rails. */
+export class PodOwners {
+  readonly #context: Context;
+  readonly #signal: AbortSignal;
+  readonly #pods = new Map<string, Promise<Partial<Owner>>>();
+
+  constructor(context: Context, signal: AbortSignal) {
+    this.#context = context;
+    this.#signal = signal;
+  }
+
+  async ownerOf(record: PoolRecord): Promise<Owner> {
+    const { podref } = record;
+    const known = this.#pods.get(podref) ?? this.#read(podref);
+    this.#pods.set(podref, known);
+    return { ...ownerOfRecord(record), ...(await known) };
+  }
+
+  async #read(podref: string): Promise<Partial<Owner>> {
+    const pod = isPodref(podref) ? await readPod(this.#context.cluster, podref, this.#signal) : undefined;
+    const uid = pod && uidOf(pod);
+    const node = pod?.spec?.nodeName;
+    return { ...(uid && { podUid: uid }), ...(node && { node }) };
+  }
+}

@@ -1,0 +1,69 @@
+import { CONFIG_MAP, type ConfigMap } from "../../../ipam/mode.ts";
+import { ADOPTED, RECORDS_DECIDE } from "../../../ipam/whereabouts/objects.ts";
+import { ApiError, type Cluster, CONFIG_MAPS, IP_POOLS, type KubeObject, LEASES } from "../../../kubernetes/cluster.ts";
+import { WHEREABOUTS_LEASE } from "../../../kubernetes/lease.ts";
+import type { Context } from "../context.ts";
+import type { Reserved } from "../reserved.ts";
+
+/** What a leader sees of a cluster's addresses. */
+export interface Traces {
+  readonly pools: Iterable<KubeObject>;
+  readonly reservations: Iterable<Reserved>;
+}
+
+/**
+ * A new cluster's settings do not say whether a Whereabouts runs: where nothing but our own objects is there, none ever
+ * did, and `absent` is written once. What the settings say stands, whoever wrote it. A Whereabouts in another namespace
+ * (`openshift-multus`, say) gives the same addresses out without our knowing of each other: that is said.
+ */
+export async function chooseFirstMode(
+  { cluster, log, events }: Context,
+  traces: Traces,
+  signal: AbortSignal,
+): Promise<void> {
+  const settings = await cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal });
+  if (settings?.data?.["whereabouts"] !== undefined || isTraced(traces)) return;
+  if (await cluster.get(LEASES, WHEREABOUTS_LEASE, { signal })) return;
+  const elsewhere = await whereaboutsElsewhere(cluster, signal);
+  if (elsewhere !== undefined) {
+    const message = `a Whereabouts keeps its addresses in namespace ${elsewhere}, and we in ${cluster.namespace}: one does not know what the other gives out; install Railnet in ${elsewhere}, or say in the settings that whereabouts is absent`; // biome-ignore format: one text
+    log.warn({ namespace: elsewhere }, message);
+    return events.onSettings("Warning", CONFIG_MAP, "WhereaboutsElsewhere", message);
+  }
+  const data = { whereabouts: "absent" };
+  try {
+    if (!settings) await cluster.create(CONFIG_MAPS, { metadata: { name: CONFIG_MAP }, data } as ConfigMap, { signal });
+    else await cluster.mergePatch(CONFIG_MAPS, CONFIG_MAP, { metadata: versionOf(settings), data }, { signal });
+    log.info({ mode: "absent" }, "no trace of a Whereabouts in this cluster: its settings say so now");
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 409)) throw error; // somebody else has just written them
+  }
+}
+
+/** The namespace of a Whereabouts that is not in ours. */
+async function whereaboutsElsewhere(cluster: Cluster, signal: AbortSignal): Promise<string | undefined> {
+  const everywhere = { namespace: "", metadataOnly: true, signal };
+  const named = { ...everywhere, fieldSelector: `metadata.name=${WHEREABOUTS_LEASE}` };
+  const leases = await cluster.list(LEASES, named);
+  const pools = await cluster.list(IP_POOLS, { ...everywhere, fromCache: true, keep: markOf });
+  const theirs = [...leases.items, ...pools.items.filter(({ metadata }) => metadata.annotations === undefined)];
+  return theirs.find(({ metadata }) => metadata.namespace !== cluster.namespace)?.metadata.namespace;
+}
+
+/** Of a pool: whether it is one of another Railnet's. */
+const markOf = ({ metadata: { name, namespace = "", annotations = {} } }: KubeObject): KubeObject => ({
+  metadata: { name, namespace, ...((ADOPTED in annotations || RECORDS_DECIDE in annotations) && { annotations: {} }) },
+});
+
+const versionOf = ({ metadata: { resourceVersion } }: KubeObject) => ({ resourceVersion });
+
+/** An object that is not ours, or may not be. Pure. */
+function isTraced({ pools, reservations }: Traces): boolean {
+  const ours = new Set<string>();
+  for (const { node, pool } of reservations)
+    if (node === "") return true;
+    else ours.add(pool);
+  for (const { metadata } of pools)
+    if (metadata.annotations?.[ADOPTED] === undefined && !ours.has(metadata.name)) return true;
+  return false;
+}

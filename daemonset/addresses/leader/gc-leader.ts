@@ -1,0 +1,129 @@
+import { QUARANTINE_MS } from "../../../ipam/whereabouts/quarantine.ts";
+import type { Context } from "../context.ts";
+import { isPodref, type Pod, podIsOver, readPod } from "../evidence.ts";
+import { adoptions, endQuarantine, free, quarantine } from "../free.ts";
+import { inParallel } from "../parallel.ts";
+import { type Finding, planGc, type Suspicions } from "../plan-gc.ts";
+import type { Reserved } from "../reserved.ts";
+import { GoneNodes, type NodeMemory } from "./gone-nodes.ts";
+
+/** Beside a live Whereabouts every reservation of its own is asked about, so many in turn. */
+const MAX_ASKED = 200;
+
+/**
+ * What nodes that are gone have left is asked about by so many at a look, all of a node together: 32,000 addresses of a
+ * thousand machines go in one look, once the second of their silence is over. A pod is asked for once, whatever number of
+ * rails it has.
+ */
+const MAX_LEFT = 40_000;
+
+/** A quarantine is an hour: so many times the grace. */
+const QUARANTINE_GRACES = QUARANTINE_MS / 60_000;
+
+/** Looks between two at the leases of nodes that are gone: nobody waits for that. */
+const LEASE_LOOKS = 10;
+
+/**
+ * Frees addresses that no node's agent can: of nodes that are gone and whose agents are silent, and those that Whereabouts reserved, which say
+ * nothing of node or sandbox, so that only a pod that does not exist is evidence.
+ */
+export class LeaderGc {
+  readonly #context: Context;
+  readonly #nodes: GoneNodes;
+  readonly #graceMs: number;
+  #suspicions: Suspicions = new Map();
+  /** Names of those that had their turn, until all had it. */
+  readonly #asked = new Set<string>();
+  #looks = 0;
+
+  /** @param memory what is remembered of a node. */
+  constructor(context: Context, memory: (node: string) => NodeMemory | undefined, graceMs: number) {
+    this.#context = context;
+    this.#nodes = new GoneNodes(context.cluster, memory, graceMs);
+    this.#graceMs = graceMs;
+  }
+
+  /**
+   * @param all reservations of the cluster.
+   * @throws {ApiError | StoreError}
+   */
+  async look(all: Iterable<Reserved>, signal: AbortSignal): Promise<void> {
+    const holders = new Set<string>();
+    const left: Reserved[] = [];
+    const unknown: Reserved[] = [];
+    const over: Reserved[] = [];
+    for (const one of all) {
+      holders.add(one.node);
+      if (this.#isOver(one)) over.push(one);
+      if (!isPodref(one.podref) || one.isEnding) continue;
+      if (!one.node) unknown.push(one);
+      else if (this.#nodes.mayHaveLeft(one)) left.push(one);
+    }
+    await this.#free(left, unknown, signal);
+    await this.#endQuarantines(over, signal);
+    if (this.#looks++ % LEASE_LOOKS === 0) await this.#nodes.endLeases((node) => holders.has(node), signal);
+  }
+
+  async #free(left: readonly Reserved[], unknown: readonly Reserved[], signal: AbortSignal): Promise<void> {
+    await this.#nodes.listen(new Set(left.map(({ node }) => node)), signal);
+    const asked = [...byNode(left).slice(0, MAX_LEFT), ...this.#next(unknown)];
+    const findings = await this.#findings(asked, signal);
+    const names = new Set(asked.map(nameOf));
+    const unseen = new Set([...left, ...unknown].map(nameOf).filter((name) => !names.has(name)));
+    const time = { nowMs: performance.now(), graceMs: this.#graceMs };
+    const { suspicions, due } = planGc(this.#suspicions, findings, { ...time, unseen });
+    this.#suspicions = suspicions;
+    const isAdopted = adoptions(this.#context, signal);
+    await inParallel(due, (one) => (one.isUnproven ? quarantine : free)(one, this.#context, signal, isAdopted));
+  }
+
+  async #endQuarantines(over: readonly Reserved[], signal: AbortSignal): Promise<void> {
+    await inParallel(over, (one) => endQuarantine(one, this.#context, signal));
+  }
+
+  /** Of one in quarantine that nobody has. */
+  #isOver({ podref, quarantinedMs }: Reserved): boolean {
+    if (quarantinedMs === undefined || isPodref(podref)) return false;
+    return Date.now() - quarantinedMs >= Math.min(QUARANTINE_MS, QUARANTINE_GRACES * this.#graceMs);
+  }
+
+  /** Those under suspicion first, then the others in turn. */
+  #next(suspects: readonly Reserved[]): Reserved[] {
+    const isKnown = (one: Reserved) => this.#suspicions.has(nameOf(one));
+    const known = suspects.filter(isKnown).slice(0, MAX_ASKED / 2);
+    const others = suspects.filter((one) => !isKnown(one) && !this.#asked.has(nameOf(one)));
+    const asked = others.slice(0, MAX_ASKED - known.length);
+    if (asked.length === others.length) this.#asked.clear();
+    else for (const one of asked) this.#asked.add(nameOf(one));
+    return [...known, ...asked];
+  }
+
+  async #findings(asked: readonly Reserved[], signal: AbortSignal): Promise<Finding[]> {
+    const findings: Finding[] = [];
+    const pods = new Map<string, Promise<Pod | undefined>>();
+    const podOf = (podref: string) => {
+      const pod = pods.get(podref) ?? readPod(this.#context.cluster, podref, signal);
+      pods.set(podref, pod);
+      return pod;
+    };
+    const whyLeft = this.#nodes.inquiry(signal);
+    await inParallel(asked, async (reserved) => {
+      const { node, podref, podUid } = reserved;
+      const pod = await podOf(podref);
+      if (!node) {
+        if (!pod) findings.push({ reserved, evidence: "its pod does not exist" });
+        return;
+      }
+      const evidence = podIsOver(pod, podUid);
+      const left = evidence && (await whyLeft(reserved));
+      if (left) findings.push({ reserved, evidence: `${left.why}; ${evidence}`, isUnproven: !left.isProven });
+    });
+    return findings;
+  }
+}
+
+/** All of a node beside each other; in the same order at every look, so that what was found once is looked at again. */
+const byNode = (left: readonly Reserved[]): Reserved[] =>
+  left.toSorted((a, b) => (a.node === b.node ? 0 : a.node < b.node ? -1 : 1));
+
+const nameOf = ({ metadata: { name } }: Reserved): string => name;

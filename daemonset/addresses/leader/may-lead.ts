@@ -1,0 +1,36 @@
+import { ApiError, type Cluster, type KubeObject, type Resource } from "../../../kubernetes/cluster.ts";
+
+/** Any account may ask about itself. */
+const ACCESS_REVIEWS: Resource = {
+  group: "authorization.k8s.io",
+  version: "v1",
+  plural: "selfsubjectaccessreviews",
+  kind: "SelfSubjectAccessReview",
+  namespaced: false,
+};
+
+interface AccessReview extends KubeObject {
+  readonly spec: object;
+  readonly status?: { readonly allowed?: boolean };
+}
+
+/**
+ * Whether this node's agent may act for others: the right `lead` of `leaders` in group `railnet.io`, which is no resource
+ * but what manifests/policies.yaml goes by. A server that does not tell is taken for a yes: the policies decide.
+ */
+export async function mayLead(cluster: Cluster, node: string, signal?: AbortSignal): Promise<boolean> {
+  const resourceAttributes = { group: "railnet.io", resource: "leaders", verb: "lead", name: node, namespace: cluster.namespace }; // biome-ignore format: one line
+  const review = {
+    apiVersion: "authorization.k8s.io/v1",
+    kind: "SelfSubjectAccessReview",
+    metadata: {} as KubeObject["metadata"],
+    spec: { resourceAttributes },
+  };
+  try {
+    const { status } = await cluster.create<AccessReview>(ACCESS_REVIEWS, review, { signal });
+    return status?.allowed !== false;
+  } catch (error) {
+    if (error instanceof ApiError) return true;
+    throw error;
+  }
+}

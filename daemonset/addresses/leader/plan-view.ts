@@ -1,0 +1,85 @@
+import type { Owner } from "../../../ipam/store/store.ts";
+import { type PoolRecord, toRecord } from "../../../ipam/whereabouts/objects.ts";
+import { isNobody } from "../../../ipam/whereabouts/quarantine.ts";
+import { isKey } from "../../../ipam/whereabouts/record-keys.ts";
+import { addition, removal, replacement } from "../../../ipam/whereabouts/record-patch.ts";
+import type { JsonPatch } from "../../../kubernetes/cluster.ts";
+
+/** One record that changes: `from` is there now, `to` shall be. One of them may be missing. */
+export interface Change {
+  readonly key: string;
+  readonly from?: PoolRecord;
+  readonly to?: PoolRecord;
+}
+
+export interface ViewPlan {
+  /** What goes comes first: it makes room. */
+  readonly changes: readonly Change[];
+  /** Records that no reservation stands behind and that nobody vouches for: their pod may live, so it is asked first. */
+  readonly doubtful: readonly Change[];
+  /** Keys that are no offset, or records that belong to no pod: somebody else's, left alone. */
+  readonly junk: readonly string[];
+}
+
+/**
+ * What has to change for the records of a pool to be those of its reservations. Pure.
+ *
+ * A record goes without a question where its interface has another reservation: it moved on, whoever has the address now.
+ *
+ * @param wanted owners of the reservations, by key.
+ * @param mayGo whether a record that is there is known to be over: its reservation was seen and is gone, or its pod is.
+ */
+export function planView(
+  wanted: ReadonlyMap<string, Owner>,
+  actual: ReadonlyMap<string, PoolRecord>,
+  mayGo: (key: string, record: PoolRecord) => boolean,
+): ViewPlan {
+  const orphans = [...actual].filter(([key, record]) => !isOf(record, wanted.get(key)));
+  const held = orphans.length > 0 ? new Set([...wanted.values()].map(interfaceOf)) : new Set();
+  const changes: Change[] = [];
+  const doubtful: Change[] = [];
+  const junk: string[] = [];
+  for (const [key, from] of orphans) {
+    const owner = wanted.get(key);
+    const change: Change = { key, from, ...(owner && { to: toRecord(owner) }) };
+    // Whose it is the reservation knows, where the record does not; one in quarantine is nobody's without it.
+    const isOver =
+      (owner && !from.podref) ||
+      owner?.podref === from.podref ||
+      isNobody(from.podref) ||
+      (from.ifname && held.has(interfaceOf(from)));
+    if (!isKey(key) || !(from.podref || owner)) junk.push(key);
+    else if (isOver || mayGo(key, from)) changes.push(change);
+    else doubtful.push(change);
+  }
+  for (const [key, owner] of wanted) if (!actual.has(key)) changes.push({ key, to: toRecord(owner) });
+  return { changes, doubtful, junk };
+}
+
+/** A record of Whereabouts before 0.8 has no ifname and stays as it is. */
+const isOf = ({ id, podref, ifname = "" }: PoolRecord, owner: Owner | undefined): boolean =>
+  id === owner?.containerId && podref === owner.podref && ifname === owner.ifname;
+
+const interfaceOf = ({ podref, ifname = "" }: { podref: string; ifname?: string }): string => `${podref}\0${ifname}`;
+
+/** As many of the changes as leave a pool with at most `room` more records than it has. */
+export function withinRoom(changes: readonly Change[], room: number): Change[] {
+  let left = room + changes.filter(({ to }) => !to).length;
+  return changes.filter(({ from }) => from || left-- > 0);
+}
+
+/** The changes as one patch of two operations each, which fails whole when one record is not as it was. */
+export const toPatch = (changes: readonly Change[]): JsonPatch => changes.flatMap(operations);
+
+function operations({ key, from, to }: Change): JsonPatch {
+  if (!from) return addition(key, to!);
+  return to ? replacement(key, from, to, "sandbox") : removal(key, from, "sandbox");
+}
+
+/** The records after a patch went through. */
+export function applyChanges(records: Map<string, PoolRecord>, changes: readonly Change[]): void {
+  for (const { key, to } of changes) {
+    if (to) records.set(key, to);
+    else records.delete(key);
+  }
+}

@@ -1,0 +1,75 @@
+import type { Pool } from "../../../ipam/store/store.ts";
+import { reservationName } from "../../../ipam/whereabouts/names.ts";
+import { type IpPool, ownerOfRecord, type PoolRecord, RECORDS_DECIDE } from "../../../ipam/whereabouts/objects.ts";
+import { IP_POOLS, type KubeObject } from "../../../kubernetes/cluster.ts";
+import type { Context } from "../context.ts";
+import { isPodref, readPod } from "../evidence.ts";
+import { tell } from "../free.ts";
+import { inParallel } from "../parallel.ts";
+import { type Finding, planGc, type Suspicions } from "../plan-gc.ts";
+import { placeOf } from "../pool-place.ts";
+import type { Reserved } from "../reserved.ts";
+
+/** Pods that one look asks for. */
+const MAX_ASKED = 1_000;
+
+/**
+ * Frees records of pools where they decide (`enable_overlapping_ranges: false`) and that no node's journal may know of: its
+ * disk was made anew. A record says nothing of node or sandbox, so only a pod that does not exist is evidence.
+ */
+export class LeaderRecords {
+  readonly #context: Context;
+  readonly #graceMs: number;
+  #suspicions: Suspicions = new Map();
+
+  constructor(context: Context, graceMs: number) {
+    this.#context = context;
+    this.#graceMs = graceMs;
+  }
+
+  /**
+   * @param pools of the cluster, their metadata.
+   * @throws {ApiError | StoreError}
+   */
+  async look(pools: Iterable<KubeObject>, signal: AbortSignal): Promise<void> {
+    const findings: Finding[] = [];
+    const places = new Map<string, { readonly pool: Pool; readonly ip: string; readonly record: PoolRecord }>();
+    for (const { metadata } of pools) {
+      if (metadata.annotations?.[RECORDS_DECIDE] === undefined) continue;
+      for (const one of await this.#records(metadata.name, signal)) {
+        const reserved = toReserved(one, metadata);
+        places.set(reserved.metadata.name, one);
+        if (places.size <= MAX_ASKED && !(await readPod(this.#context.cluster, one.record.podref, signal)))
+          findings.push({ reserved, evidence: "its pod does not exist" });
+      }
+    }
+    const time = { nowMs: performance.now(), graceMs: this.#graceMs };
+    const { suspicions, due } = planGc(this.#suspicions, findings, time);
+    this.#suspicions = suspicions;
+    await inParallel(due, async (one) => {
+      const { pool, ip, record } = places.get(one.reserved.metadata.name)!;
+      const outcome = await this.#context.store.release({ pool, ip, owner: ownerOfRecord(record) }, signal);
+      if (outcome === "released") tell(one, this.#context);
+    });
+  }
+
+  async #records(name: string, signal: AbortSignal) {
+    const pool = await this.#context.cluster.get<IpPool>(IP_POOLS, name, { signal });
+    const place = pool && placeOf(pool, []);
+    return Object.entries((place && pool?.spec.allocations) ?? {}).flatMap(([key, record]) => {
+      const ip = place!.ipOf(key);
+      return ip && record.podref && isPodref(record.podref) ? [{ pool: { ...place!.pool, overlapping: false }, ip, record }] : []; // biome-ignore format: one line
+    });
+  }
+}
+
+/** What planGc() and the log need of a record; another sandbox of it is another one. */
+function toReserved(
+  { pool, ip, record }: { readonly pool: Pool; readonly ip: string; readonly record: PoolRecord },
+  { namespace = "" }: KubeObject["metadata"],
+): Reserved {
+  const { podref, ifname = "", id } = record;
+  const name = `${pool.name} ${reservationName(pool.network, ip)}`;
+  const metadata = { name, namespace, uid: id, resourceVersion: `${podref} ${ifname}` };
+  return { metadata, podref, ifname, containerId: id, podUid: "", node: "", pool: pool.name, network: pool.network };
+}

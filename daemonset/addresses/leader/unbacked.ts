@@ -1,0 +1,62 @@
+import { isNobody } from "../../../ipam/whereabouts/quarantine.ts";
+import type { Context } from "../context.ts";
+import { isPodref, podIsOver, readPod } from "../evidence.ts";
+import { inParallel } from "../parallel.ts";
+import type { Place } from "../pool-place.ts";
+import { PodOwners, reserve } from "./adopt.ts";
+import type { Change } from "./plan-view.ts";
+
+/** A living pod with a record that is nobody's is looked at again after this time. */
+const ASK_AGAIN_MS = 60_000;
+
+/** Keys of records that no reservation backs. */
+export interface Settled {
+  /** Their pods are gone. */
+  readonly over: ReadonlySet<string>;
+  /** Their pods are ending. */
+  readonly ending: ReadonlySet<string>;
+}
+
+/** What becomes of a pool's records that no reservation backs: their pods decide. */
+export class UnbackedRecords {
+  readonly #context: Context;
+  /** Records whose pod was found alive, and when. */
+  readonly #asked = new Map<string, number>();
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /**
+   * Where the pod lives, or where it is no pod but somebody's mark, the address gets the reservation that it lacks. Not
+   * where the pod is ending: its DEL may have given the address back a moment ago, which a new leader did not see.
+   *
+   * @param records changes that would remove them.
+   */
+  async settle(records: readonly Change[], { pool, ipOf }: Place, signal: AbortSignal): Promise<Settled> {
+    const [over, ending] = [new Set<string>(), new Set<string>()];
+    const { cluster } = this.#context;
+    const pods = new PodOwners(this.#context, signal);
+    await inParallel(this.#toAsk(records), async ({ key, from }) => {
+      const record = from!;
+      const ip = ipOf(key);
+      if (isNobody(record.podref)) return void over.add(key);
+      const isMark = !isPodref(record.podref);
+      const pod = isMark ? undefined : await readPod(cluster, record.podref, signal);
+      if (!isMark && podIsOver(pod, "")) over.add(key);
+      else if (pod?.metadata.deletionTimestamp) ending.add(key);
+      else if (ip !== undefined) await reserve({ pool, ip, record }, pods, this.#context, signal);
+    });
+    for (const { key, from } of records) if (ending.has(key)) this.#asked.delete(`${key} ${from!.id}`);
+    return { over, ending };
+  }
+
+  /** Nobody is asked about again within a minute. */
+  #toAsk(records: readonly Change[]): Change[] {
+    const nowMs = performance.now();
+    for (const [record, askedMs] of this.#asked) if (nowMs - askedMs > ASK_AGAIN_MS) this.#asked.delete(record);
+    const toAsk = records.filter(({ key, from }) => !this.#asked.has(`${key} ${from!.id}`));
+    for (const { key, from } of toAsk) this.#asked.set(`${key} ${from!.id}`, nowMs);
+    return toAsk;
+  }
+}

@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Journal } from "../../../cni/attachment/journal.ts";
+import type { Attachment } from "../../../cni/attachment/record.ts";
+import type { Log } from "../../../cni/host.ts";
+import { ClaimJournal, type ClaimRecord } from "../../../ipam/journal.ts";
+import type { Store } from "../../../ipam/store/store.ts";
+import { PODS } from "../../../kubernetes/cluster.ts";
+import type { EventRecorder } from "../../../kubernetes/events/recorder.ts";
+import { attachmentKey } from "../../../records/record-files.ts";
+import type { Lanes } from "../../lanes.ts";
+import { pause, repeat } from "../../loop.ts";
+import type { Counters } from "../counters.ts";
+import { inParallel } from "../parallel.ts";
+import { type Circumstances, type Fenceable, isLapsed, isLate, planFence } from "./plan-fence.ts";
+import type { Standing } from "./standing.ts";
+import { type Lost, lostOf } from "./still-own.ts";
+
+const LOOK_MS = 10_000;
+/** A report, and an answer of a PF, that takes longer is not waited for: the next look sees how it ended. */
+const WAIT_MS = 10_000;
+
+/** The cluster that hears this node, and has its addresses. */
+export interface FenceCluster {
+  readonly store: Store;
+  /** Reports, so that the node's standing is renewed. @throws {ApiError} */
+  renew(signal: AbortSignal): Promise<void>;
+}
+
+export interface FenceOptions {
+  readonly standing: Standing;
+  readonly stateDir: string;
+  readonly bootId: string;
+  /** Of the leader, {@link patienceMs}. */
+  readonly patienceMs: number;
+  /** As the cluster's settings say now. */
+  isOn(): boolean;
+  /** Undefined before it was reached. */
+  cluster(): FenceCluster | undefined;
+  readonly lane: Pick<Lanes, "fence">;
+  readonly recorder: Pick<EventRecorder, "record">;
+  readonly counters: Counters;
+  readonly log: Log;
+}
+
+interface Fenced extends Fenceable {
+  readonly attachment: Attachment;
+  readonly claim: ClaimRecord | undefined;
+}
+
+/**
+ * A fence by lease. What a node holds is given to others when nobody has heard of it for the leader's patience; a node that
+ * cannot say that it lives takes the VFs with such addresses down itself before that. When it is heard again, those come
+ * back whose addresses are still their own.
+ */
+export class Fence {
+  readonly #options: FenceOptions;
+  readonly #attachments: Journal;
+  readonly #claims: ClaimJournal;
+  /** Attachments that a lane has not answered for. */
+  readonly #running = new Set<string>();
+  /** Those whose address is another one's: said once. */
+  readonly #lost = new Set<string>();
+  /** Nothing is on record as fenced: then a look that has nothing to fence reads no record. */
+  #isIdle = false;
+
+  constructor(options: FenceOptions) {
+    this.#options = options;
+    this.#attachments = new Journal(options.stateDir);
+    this.#claims = new ClaimJournal(options.stateDir);
+  }
+
+  /** One look at the node's standing, and what follows from it. Never rejects for a single attachment. */
+  async look(signal: AbortSignal): Promise<void> {
+    const { standing, patienceMs } = this.#options;
+    const isOn = this.#options.isOn();
+    if (isOn && isLate(standing.silentMs, patienceMs)) await this.#renew(signal);
+    const now = { isOn, silentMs: standing.silentMs, patienceMs };
+    if (this.#isIdle && !isLapsed(now)) return;
+    const { fence, lift } = planFence(this.#observe(), now);
+    await inParallel(fence, (one) => this.#each(one, () => this.#fence(one, now)));
+    await inParallel(lift, (one) => this.#each(one, () => this.#lift(one, signal)));
+    const left = this.#observe().filter(({ isFenced }) => isFenced).length;
+    this.#options.counters.fenced = left;
+    this.#isIdle = left === 0;
+  }
+
+  async #renew(signal: AbortSignal): Promise<void> {
+    const { log, standing } = this.#options;
+    try {
+      await this.#options.cluster()?.renew(AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]));
+    } catch (err) {
+      const silentSeconds = Math.round(standing.silentMs / 1000);
+      log.warn({ err, silentSeconds }, "this node is not heard of; it is tried again");
+    }
+  }
+
+  #observe(): Fenced[] {
+    return this.#attachments.all().flatMap((attachment): Fenced[] => {
+      const { phase, bootId, containerId, ifname, fenced } = attachment;
+      if (phase !== "attached" || bootId !== this.#options.bootId) return [];
+      const claim = this.#claims.find(containerId, ifname);
+      const isOfCluster = claim?.phase === "held" && claim.storage.kind === "kubernetes" && claim.addresses.length > 0;
+      return [{ attachment, claim, isOfCluster, isFenced: Boolean(fenced) }];
+    });
+  }
+
+  async #each({ attachment }: Fenced, act: () => Promise<void>): Promise<void> {
+    const { containerId, ifname } = attachment;
+    const key = attachmentKey(containerId, ifname);
+    if (this.#running.has(key)) return;
+    this.#running.add(key);
+    const work = act()
+      .catch((err) => this.#options.log.warn({ ...whoOf(attachment), err }, "the fence is not as it should be; it is tried again")) // biome-ignore format: one line
+      .finally(() => this.#running.delete(key));
+    await Promise.race([work, sleep(WAIT_MS, undefined, { ref: false })]);
+  }
+
+  async #fence({ attachment, claim, isFenced }: Fenced, { silentMs }: Circumstances): Promise<void> {
+    const { lane, log, counters } = this.#options;
+    const { containerId, ifname, device } = attachment;
+    const outcome = await lane.fence(device.pci, { containerId, ifname, to: "fenced" });
+    if (outcome !== "done" || isFenced) return;
+    const silentSeconds = Math.round(silentMs / 1000);
+    counters.fences++;
+    log.warn({ ...whoOf(attachment), silentSeconds }, "VF taken down: this node is not heard of, and its addresses may be given to others"); // biome-ignore format: one line
+    this.#tell(claim, "Warning", "RailFenced", `${ifname} is down: its node could not report for ${silentSeconds} s, so its addresses may be given to other pods`); // biome-ignore format: one line
+  }
+
+  async #lift({ attachment, claim }: Fenced, signal: AbortSignal): Promise<void> {
+    const { lane, log } = this.#options;
+    const { containerId, ifname, device } = attachment;
+    const cluster = this.#options.cluster();
+    if (claim?.phase !== "held" || !cluster) return; // its DEL does the rest, or nobody can be asked
+    const lost = await lostOf(claim, cluster.store, this.#claims, signal);
+    if (lost) {
+      this.#sayLost(claim, attachment, lost);
+      await lane.fence(device.pci, { containerId, ifname, to: "fenced" }); // whatever its pod has done since
+      return;
+    }
+    if ((await lane.fence(device.pci, { containerId, ifname, to: "lifted" })) !== "done") return;
+    this.#lost.delete(attachmentKey(containerId, ifname));
+    log.info(whoOf(attachment), "VF is up again: its addresses are still its own");
+    this.#tell(claim, "Normal", "RailUnfenced", `${ifname} is up again: its node is heard of, and its addresses are its own`); // biome-ignore format: one line
+  }
+
+  #sayLost(claim: ClaimRecord, attachment: Attachment, { ip, pool, holder }: Lost): void {
+    const key = attachmentKey(attachment.containerId, attachment.ifname);
+    if (this.#lost.has(key)) return;
+    this.#lost.add(key);
+    this.#options.log.warn({ ...whoOf(attachment), ip, pool, holder }, "VF stays down: its address was given to another pod"); // biome-ignore format: one line
+    const to = `${holder.podref}${holder.ifname && ` (${holder.ifname})`}`;
+    this.#tell(claim, "Warning", "FencedAddressTaken", `${attachment.ifname} stays down: ${ip} is ${to}'s by now; delete this pod`); // biome-ignore format: one line
+  }
+
+  #tell(claim: ClaimRecord | undefined, type: "Normal" | "Warning", reason: string, message: string): void {
+    const [namespace = "", name = ""] = claim?.owner.podref.split("/") ?? [];
+    const { podUid: uid } = claim?.owner ?? {};
+    const about = { resource: PODS, namespace, name, ...(uid && { uid }) };
+    if (name) this.#options.recorder.record({ about, type, reason, message });
+  }
+}
+
+const whoOf = ({ device, pod, containerId: containerID, ifname }: Attachment) => ({ pci: device.pci, ...(pod && { pod }), containerID, ifname }); // biome-ignore format: one line
+
+/**
+ * Looks every 10 s until `signal`, also with the fence off: what is down comes back. An agent that starts reports before
+ * the first look.
+ */
+export async function keepFenced(options: FenceOptions, signal: AbortSignal): Promise<void> {
+  const fence = new Fence(options);
+  await pause(LOOK_MS, signal);
+  await repeat("fence", { everyMs: LOOK_MS, signal, log: options.log }, () => fence.look(signal));
+}

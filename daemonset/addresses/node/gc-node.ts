@@ -1,0 +1,164 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { ClaimRecord } from "../../../ipam/journal.ts";
+import { reservationName } from "../../../ipam/whereabouts/names.ts";
+import { PODS } from "../../../kubernetes/cluster.ts";
+import { attachmentKey } from "../../../records/record-files.ts";
+import type { Context } from "../context.ts";
+import { isPodref, type Pod, podIsOver, readPod, uidOf } from "../evidence.ts";
+import { free, tell } from "../free.ts";
+import { inParallel } from "../parallel.ts";
+import { type Finding, type GcPlan, planGc, type Suspicions } from "../plan-gc.ts";
+import type { Reserved } from "../reserved.ts";
+import type { Sandboxes } from "./sandboxes.ts";
+
+/** What the journal says, all of one moment. */
+interface Journalled {
+  readonly records: readonly ClaimRecord[];
+  /** By name of the reservation. */
+  readonly claims: ReadonlyMap<string, ClaimRecord>;
+  /** Container IDs of sandboxes that run, by any of their attachments. */
+  readonly alive: ReadonlySet<string>;
+}
+
+/** A new leader makes a reservation of the record of a living pod that has none, also where a DEL came while nobody led. */
+const RELEASED = "its DEL was done here; then a leader reserved it by its record in the pool";
+
+/** Its pod lives on in another sandbox: a DEL of the first one that never came, and that nobody here remembers. */
+const MOVED = "another sandbox of its interface runs here, with another address";
+
+/** By its sandbox, or by a release that has begun. */
+function isInUse({ metadata: { name }, containerId }: Reserved, { claims, alive }: Journalled): boolean {
+  const record = claims.get(name);
+  return alive.has(containerId) || (record?.owner.containerId === containerId && record.phase === "releasing");
+}
+
+/** Whether a later sandbox of the interface runs, through the same pool, with another address. */
+function hasMoved(
+  { metadata: { name }, podref, ifname, containerId, pool: through }: Reserved,
+  { records, alive }: Journalled,
+) {
+  return records.some(
+    ({ phase, owner, addresses }) =>
+      phase === "held" &&
+      owner.podref === podref &&
+      (ifname === "" || owner.ifname === ifname) && // Whereabouts before 0.8 wrote none; a pod has one sandbox at a time
+      owner.containerId !== containerId &&
+      alive.has(owner.containerId) &&
+      addresses.some(({ pool }) => pool.name === through) &&
+      !addresses.some(({ pool, ip }) => reservationName(pool.network, ip) === name),
+  );
+}
+
+/**
+ * Frees this node's addresses that nobody needs any more: the journal does not know them, or their sandbox is gone; and
+ * their pod is over; and both was so `graceMs` ago already. Of a pod that lives on those go whose DEL this agent has
+ * done, and those of an earlier sandbox when a later one runs with another address. Without such a suspicion a look asks the API server nothing.
+ */
+export class NodeGc {
+  readonly #context: Context;
+  readonly #sandboxes: Sandboxes;
+  readonly #graceMs: number;
+  #suspicions: Suspicions = new Map();
+  /** Journal records that nothing is left of, and since when. */
+  #forgotten = new Map<string, number>();
+
+  constructor(context: Context, sandboxes: Sandboxes, graceMs: number) {
+    this.#context = context;
+    this.#sandboxes = sandboxes;
+    this.#graceMs = graceMs;
+  }
+
+  /**
+   * @param own reservations of this node, as of before the call: a claim is in the journal before it is one.
+   * @throws {ApiError | StoreError}
+   */
+  async look(own: readonly Reserved[], signal: AbortSignal): Promise<void> {
+    const journal = await this.#readJournal();
+    await this.#endForgotten(
+      journal,
+      new Set(own.map(({ metadata: { name }, containerId }) => `${name} ${containerId}`)),
+    );
+    const suspects = own.filter(
+      (one) => isPodref(one.podref) && !one.isEnding && (this.#sandboxes.isReleased(one) || !isInUse(one, journal)),
+    );
+    const findings = suspects.length > 0 ? await this.#findings(suspects, journal, signal) : [];
+    const { suspicions, due } = planGc(this.#suspicions, findings, {
+      nowMs: performance.now(),
+      graceMs: this.#graceMs,
+    });
+    this.#suspicions = suspicions;
+    for (const one of due) await this.#end(one, journal.claims.get(one.reserved.metadata.name), signal);
+  }
+
+  /**
+   * Records that nothing is left of, neither sandbox nor reservation: their DEL never came. Nobody needs to be asked,
+   * since there is no address to free. A candidate of an ADD that died may be another pod's by now.
+   *
+   * @param own name and container ID of each reservation.
+   */
+  async #endForgotten({ records, alive }: Journalled, own: ReadonlySet<string>): Promise<void> {
+    const nowMs = performance.now();
+    const before = this.#forgotten;
+    this.#forgotten = new Map();
+    for (const record of records) {
+      const { owner, addresses } = record;
+      if (record.phase === "releasing" || alive.has(owner.containerId)) continue;
+      if (
+        addresses.some(
+          ({ pool, ip }) => !pool.overlapping || own.has(`${reservationName(pool.network, ip)} ${owner.containerId}`),
+        )
+      )
+        continue;
+      const key = attachmentKey(owner.containerId, owner.ifname);
+      const sinceMs = before.get(key) ?? nowMs;
+      if (before.has(key) && nowMs - sinceMs >= this.#graceMs) await this.#sandboxes.end(record);
+      else this.#forgotten.set(key, sinceMs);
+    }
+  }
+
+  async #readJournal(): Promise<Journalled> {
+    const records: ClaimRecord[] = [];
+    const claims = new Map<string, ClaimRecord>();
+    const alive = new Set<string>();
+    for (const record of this.#sandboxes.journal.all()) {
+      records.push(record);
+      for (const { pool, ip } of record.addresses) claims.set(reservationName(pool.network, ip), record);
+      if (this.#sandboxes.isAlive(record)) alive.add(record.owner.containerId);
+      await nextTurn();
+    }
+    return { records, claims, alive };
+  }
+
+  async #findings(suspects: readonly Reserved[], journal: Journalled, signal: AbortSignal): Promise<Finding[]> {
+    const running = await this.#running(signal);
+    const findings: Finding[] = [];
+    await inParallel(suspects, async (reserved) => {
+      const { podref, podUid } = reserved;
+      if (this.#sandboxes.isReleased(reserved)) return void findings.push({ reserved, evidence: RELEASED });
+      if (hasMoved(reserved, journal)) return void findings.push({ reserved, evidence: MOVED });
+      const uid = running.get(podref);
+      if (uid && (!podUid || podUid === uid)) return;
+      const evidence = podIsOver(await readPod(this.#context.cluster, podref, signal), podUid);
+      if (evidence) findings.push({ reserved, evidence: `no sandbox on ${this.#context.node}; ${evidence}` });
+    });
+    return findings;
+  }
+
+  /** UIDs of the pods on this node that have not finished, in one request. */
+  async #running(signal: AbortSignal): Promise<Map<string, string>> {
+    const fieldSelector = `spec.nodeName=${this.#context.node},status.phase!=Succeeded,status.phase!=Failed`;
+    const selection = { fieldSelector, metadataOnly: true, namespace: "", fromCache: true, signal };
+    const { items } = await this.#context.cluster.list<Pod>(PODS, selection);
+    return new Map(items.map((pod) => [`${pod.metadata.namespace}/${pod.metadata.name}`, uidOf(pod)]));
+  }
+
+  async #end(due: GcPlan["due"][number], record: ClaimRecord | undefined, signal: AbortSignal): Promise<void> {
+    const { containerId, ifname } = due.reserved;
+    if (record?.owner.containerId === containerId) {
+      await this.#sandboxes.end(record);
+      return tell(due, this.#context);
+    }
+    using _lock = await this.#sandboxes.lock(due.reserved);
+    if (!this.#sandboxes.journal.find(containerId, ifname)) await free(due, this.#context, signal);
+  }
+}

@@ -1,0 +1,53 @@
+import type { Log } from "../../../cni/host.ts";
+import { CONFIG_MAP, type ConfigMap, type Mode, modeOf } from "../../../ipam/mode.ts";
+import { CONFIG_MAPS } from "../../../kubernetes/cluster.ts";
+import { type FollowContext, follow } from "../follow.ts";
+
+/** How addresses are claimed, as the cluster's settings say it now. `coexist` until they are known. */
+export class ModeWatch {
+  /** The settings were read once. */
+  readonly synced: Promise<void>;
+  readonly #log: Log;
+  readonly #listeners = new Set<(mode: Mode) => void>();
+  readonly #onSettings: (settings: ConfigMap | undefined) => void;
+  #mode: Mode = "coexist";
+  #epoch = "";
+
+  /** @param onSettings told of all settings, after every write. */
+  constructor(context: FollowContext, signal: AbortSignal, onSettings = (_: ConfigMap | undefined) => {}) {
+    this.#onSettings = onSettings;
+    this.#log = context.log;
+    const informer = follow<ConfigMap>(context, CONFIG_MAPS, {
+      fieldSelector: `metadata.name=${CONFIG_MAP}`,
+      signal,
+      onChange: (change, settings) => this.#saw(change === "DELETED" ? undefined : settings),
+    });
+    this.synced = informer.synced;
+  }
+
+  get mode(): Mode {
+    return this.#mode;
+  }
+
+  /** Another one after every write of the settings: two changes of the mode may come as none. */
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  /** @returns a function that ends it. */
+  onChange(listener: (mode: Mode) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #saw(settings: ConfigMap | undefined): void {
+    const { uid = "", resourceVersion = "" } = settings?.metadata ?? {};
+    this.#epoch = `${uid} ${resourceVersion}`;
+    this.#onSettings(settings);
+    const mode = modeOf(settings);
+    if (mode === this.#mode) return;
+    this.#mode = mode;
+    this.#log.info({ mode }, "mode of the cluster's addresses");
+    for (const listener of this.#listeners) listener(mode);
+  }
+}

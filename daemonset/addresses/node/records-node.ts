@@ -1,0 +1,100 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { ClaimRecord } from "../../../ipam/journal.ts";
+import type { Claim } from "../../../ipam/store/store.ts";
+import type { IpPool } from "../../../ipam/whereabouts/objects.ts";
+import { IP_POOLS } from "../../../kubernetes/cluster.ts";
+import { attachmentKey } from "../../../records/record-files.ts";
+import type { Context } from "../context.ts";
+import { isPodref, podIsOver, readPod } from "../evidence.ts";
+import { placeOf } from "../pool-place.ts";
+import type { Sandboxes } from "./sandboxes.ts";
+
+/**
+ * This node's claims with `enable_overlapping_ranges: false`: a record in the pool alone stands for each, so nobody sees them
+ * among the reservations. What has no DEL is ended, by the rules of NodeGc; what somebody removed is put back.
+ */
+export class NodeRecords {
+  readonly #context: Context;
+  readonly #sandboxes: Sandboxes;
+  readonly #graceMs: number;
+  /** Attachments that looked abandoned, and since when. */
+  #suspects = new Map<string, number>();
+
+  constructor(context: Context, sandboxes: Sandboxes, graceMs: number) {
+    this.#context = context;
+    this.#sandboxes = sandboxes;
+    this.#graceMs = graceMs;
+  }
+
+  /** Asks about the pods of dead sandboxes, and nothing where there are none. @throws {ApiError} */
+  async collect(signal: AbortSignal): Promise<void> {
+    const before = this.#suspects;
+    const nowMs = performance.now();
+    this.#suspects = new Map();
+    for (const record of this.#sandboxes.journal.all()) {
+      await nextTurn();
+      const { owner, phase } = record;
+      if (phase === "releasing" || claimsOf(record).length === 0 || this.#sandboxes.isAlive(record)) continue;
+      const evidence = await this.#whyOver(record, signal);
+      if (!evidence) continue;
+      const key = attachmentKey(owner.containerId, owner.ifname);
+      const sinceMs = before.get(key) ?? nowMs;
+      if (!before.has(key) || nowMs - sinceMs < this.#graceMs) {
+        this.#suspects.set(key, sinceMs);
+        continue;
+      }
+      await this.#sandboxes.end(record);
+      const { podref, ifname, containerId: containerID } = owner;
+      this.#context.log.info({ podref, ifname, containerID, evidence }, "addresses without reservation freed: nobody has them any more"); // biome-ignore format: one line
+    }
+  }
+
+  async #whyOver({ owner: { podref, podUid = "" } }: ClaimRecord, signal: AbortSignal): Promise<string | undefined> {
+    if (!isPodref(podref)) return undefined;
+    return podIsOver(await readPod(this.#context.cluster, podref, signal), podUid);
+  }
+
+  /** Reads each pool once. @throws {ApiError | StoreError} */
+  async heal(signal: AbortSignal): Promise<void> {
+    const byPool = new Map<string, { readonly claim: Claim; readonly record: ClaimRecord }[]>();
+    for (const record of this.#sandboxes.journal.all()) {
+      for (const claim of record.phase === "held" ? claimsOf(record) : [])
+        byPool.set(claim.pool.name, [...(byPool.get(claim.pool.name) ?? []), { claim, record }]);
+      await nextTurn();
+    }
+    for (const [name, claims] of byPool) {
+      const pool = await this.#context.cluster.get<IpPool>(IP_POOLS, name, { signal });
+      const place = pool && placeOf(pool, []);
+      if (pool && !place) continue; // nobody can tell its keys by its name: an ADD or CHECK says so
+      for (const { claim, record } of claims) {
+        const key = place?.keyOf(claim.ip);
+        if (pool?.spec.allocations?.[key ?? ""]?.podref === claim.owner.podref) continue;
+        if (this.#sandboxes.isAlive(record)) await this.#putBack(claim, signal);
+      }
+    }
+  }
+
+  async #putBack(claim: Claim, signal: AbortSignal): Promise<void> {
+    const { store, disputes, counters, log } = this.#context;
+    const { pool, ip, owner } = claim;
+    if (!this.#isHeld(claim)) return;
+    const holder = await store.claim(claim, signal);
+    if (holder) return disputes.say({ ip, pool: pool.name, user: owner, holder });
+    if (!this.#isHeld(claim)) return void (await store.release(claim, signal)); // its DEL came meanwhile
+    const { podref, ifname, containerId: containerID } = owner;
+    counters.putBack++;
+    log.warn({ ip, pool: pool.name, podref, ifname, containerID }, "record of a living pod was removed by somebody: put back"); // biome-ignore format: one line
+  }
+
+  /** By the journal as it is now. */
+  #isHeld({ ip, owner: { containerId, ifname } }: Claim): boolean {
+    const record = this.#sandboxes.journal.find(containerId, ifname);
+    return record?.phase === "held" && record.addresses.some((one) => one.ip === ip);
+  }
+}
+
+/** Those that a record in the pool alone stands for. */
+const claimsOf = ({ storage, owner, addresses }: ClaimRecord): Claim[] =>
+  storage.kind === "kubernetes"
+    ? addresses.filter(({ pool }) => !pool.overlapping).map((address) => ({ ...address, owner }))
+    : [];

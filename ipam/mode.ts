@@ -1,0 +1,36 @@
+import { type Cluster, CONFIG_MAPS, type KubeObject } from "../kubernetes/cluster.ts";
+
+/**
+ * How addresses are claimed. `absent`: no Whereabouts runs, a reservation alone decides. `coexist`: a live Whereabouts
+ * takes addresses too, so a record in the pool is part of every claim.
+ */
+export type Mode = "absent" | "coexist";
+
+/** The cluster's settings, key `whereabouts`. In the namespace of the Whereabouts objects. */
+export const CONFIG_MAP = "railnet-config";
+
+export interface ConfigMap extends KubeObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+/** Whoever says nothing gets the mode that is right in both cases. */
+export const modeOf = (settings: ConfigMap | undefined): Mode =>
+  settings?.data?.["whereabouts"] === "absent" ? "absent" : "coexist";
+
+export const readSettings = (cluster: Cluster, signal?: AbortSignal): Promise<ConfigMap | undefined> =>
+  cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal });
+
+export const readMode = async (cluster: Cluster, signal?: AbortSignal): Promise<Mode> =>
+  modeOf(await readSettings(cluster, signal));
+
+/** On the settings: when a node noticed that reservations were lost, which node, and how. */
+export const HEALING = "railnet.io/healing";
+
+/** So long after a loss was noticed nobody claims, and every node puts back what it holds. */
+export const HEAL_MS = 60_000;
+
+/** What the settings say of a loss that was noticed less than `healMs` ago, by clocks that may be a little apart. */
+export function healingOf(settings: ConfigMap | undefined, nowMs: number, healMs = HEAL_MS): string | undefined {
+  const text = settings?.metadata.annotations?.[HEALING] ?? "";
+  return Math.abs(nowMs - Date.parse(text.split(" ")[0] ?? "")) < healMs ? text : undefined;
+}

@@ -1,0 +1,164 @@
+import { ApiError, type Cluster, EVENTS, PODS } from "../cluster.ts";
+import { again, type Happening, type KubeEvent, type Times, toKubeEvent } from "./kube-event.ts";
+import { EventQueue, type Waiting } from "./queue.ts";
+
+export interface RecorderOptions {
+  readonly log: { debug(fields: object, message: string): void; warn(fields: object, message: string): void };
+  /** Gets every happening too. */
+  readonly notes: { add(reason: string, about: string, message: string): void };
+  /** Default 100 kinds. */
+  readonly queueLength?: number;
+  /** Default 5 min. */
+  readonly queueAgeMs?: number;
+  /** Written at the most: what ends a thousand pods must not write a thousand objects. Default 20. */
+  readonly perMinute?: number;
+  /** The same event is not written more often. Default 10 s. */
+  readonly sameMs?: number;
+  /** After a failure, doubled up to 60 s. Default 1 s. */
+  readonly pauseMs?: number;
+}
+
+/** Events that were written, and can be counted up: an API server keeps them for an hour. */
+const MAX_WRITTEN = 256;
+const LONGEST_PAUSE_MS = 60_000;
+
+interface Written extends Times {
+  readonly name: string;
+  readonly namespace: string;
+  readonly atMs: number;
+}
+
+/**
+ * Writes events, one after the other, behind everything else: record() only notes them. Best effort: the log has
+ * everything; what cannot be written is dropped and counted.
+ */
+export class EventRecorder {
+  readonly #log: RecorderOptions["log"];
+  readonly #notes: RecorderOptions["notes"];
+  readonly #limits: Required<Omit<RecorderOptions, "log" | "notes">>;
+  readonly #queue: EventQueue;
+  readonly #written = new Map<string, Written>();
+  #place: { readonly cluster: Cluster; readonly node: string } | undefined;
+  #sent = 0;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isSending = false;
+  #isStopped = false;
+
+  constructor({ log, notes, ...limits }: RecorderOptions) {
+    this.#log = log;
+    this.#notes = notes;
+    this.#limits = { queueLength: 100, queueAgeMs: 300_000, perMinute: 20, sameMs: 10_000, pauseMs: 1_000, ...limits };
+    this.#queue = new EventQueue({ length: this.#limits.queueLength, ageMs: this.#limits.queueAgeMs });
+  }
+
+  /** `sent` counts writes, `dropped` happenings. */
+  get counts(): { readonly sent: number; readonly dropped: number; readonly waiting: number } {
+    return { sent: this.#sent, dropped: this.#queue.dropped, waiting: this.#queue.length };
+  }
+
+  /** Where to write, once that is known: on a host without a cluster nothing is written. */
+  connect(cluster: Cluster, node: string): void {
+    this.#place = { cluster, node };
+    this.#wake(0);
+  }
+
+  /** At once, and never fails. */
+  record(happening: Happening): void {
+    const { about, reason, message } = happening;
+    this.#notes.add(reason, `${about.resource.kind} ${about.namespace && `${about.namespace}/`}${about.name}`, message);
+    this.#queue.add(happening);
+    this.#wake(0);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #wake(ms: number): void {
+    if (this.#isStopped || this.#isSending || this.#timer || !this.#place) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.#send();
+    }, ms);
+    if (ms > 0) this.#timer.unref(); // a command that has done its work does not wait for the last of many
+  }
+
+  async #send(): Promise<void> {
+    const next = this.#queue.take((key) => this.#isDue(key));
+    if (!next) return this.#queue.length > 0 ? this.#wake(this.#limits.sameMs / 4) : undefined;
+    this.#isSending = true;
+    const pauseMs = await this.#write(next);
+    this.#isSending = false;
+    this.#wake(pauseMs);
+  }
+
+  #isDue(key: string): boolean {
+    const before = this.#written.get(key);
+    return !before || performance.now() >= before.atMs + this.#limits.sameMs;
+  }
+
+  /** @returns how long to wait before the next one. */
+  async #write(waiting: Waiting): Promise<number> {
+    try {
+      await this.#createOrCount(waiting);
+      this.#sent++;
+      this.#failures = 0;
+      return this.#restMs();
+    } catch (err) {
+      const { reason } = waiting.happening;
+      if (err instanceof ApiError && (err.status === 0 || err.status === 429 || err.status >= 500)) {
+        this.#log.debug({ err, reason }, "event could not be written; it is tried again");
+        this.#queue.putBack(waiting);
+        return Math.min(LONGEST_PAUSE_MS, this.#limits.pauseMs * 2 ** this.#failures++);
+      }
+      this.#log.warn({ err, reason }, "event was refused");
+      this.#queue.drop(waiting);
+      return 0;
+    }
+  }
+
+  /** A handful may go at once; then each waits for its turn. */
+  #restMs(): number {
+    const nowMs = performance.now();
+    const lately = [...this.#written.values()].filter(({ atMs }) => nowMs - atMs < 60_000).length;
+    return lately < this.#limits.perMinute / 2 ? 0 : 60_000 / (this.#limits.perMinute / 2);
+  }
+
+  async #createOrCount({ key, happening, ...times }: Waiting): Promise<void> {
+    const before = this.#written.get(key);
+    const all = before ? { ...times, count: before.count + times.count, firstMs: before.firstMs } : times;
+    const at = (before && (await this.#count(before, happening, all))) ?? (await this.#create(happening, all));
+    this.#written.delete(key); // the newest goes to the end
+    this.#written.set(key, { ...at, ...all, atMs: performance.now() });
+    if (this.#written.size > MAX_WRITTEN) this.#written.delete(this.#written.keys().next().value!);
+  }
+
+  /** @returns undefined when the event is too old to be there. */
+  async #count({ name, namespace }: Written, { message }: Happening, times: Times) {
+    try {
+      await this.#place!.cluster.mergePatch<KubeEvent>(EVENTS, name, again(message, times) as object, { namespace });
+      return { name, namespace };
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  async #create(happening: Happening, times: Times) {
+    const { cluster, node } = this.#place!;
+    const event = toKubeEvent({ ...happening, about: await this.#known(happening.about) }, times, node);
+    const { name, namespace = "" } = event.metadata;
+    await cluster.create(EVENTS, event);
+    return { name, namespace };
+  }
+
+  /** Not every runtime says a pod's UID. */
+  async #known(about: Happening["about"]): Promise<Happening["about"]> {
+    if (about.uid || about.resource !== PODS) return about;
+    const { namespace, name } = about;
+    const uid = (await this.#place!.cluster.get(PODS, name, { namespace, metadataOnly: true }))?.metadata.uid;
+    return uid ? { ...about, uid } : about;
+  }
+}

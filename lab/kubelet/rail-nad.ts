@@ -1,0 +1,25 @@
+import type { Json, RawClient } from "../cluster/raw.ts";
+
+/** Makes a network of namespace `default` whose pods get a VF of a rail, and an address of `10.200.<rail>.0/24`. */
+export async function applyRailNad(
+  raw: RawClient,
+  name: string,
+  rail: string,
+  more: Json = {},
+  resource?: string,
+): Promise<void> {
+  const config = {
+    cniVersion: "1.0.0",
+    name,
+    type: "railnet-sriov",
+    rail,
+    ipam: { type: "railnet-ipam", range: `10.200.${rail.replace("rail", "")}.0/24` },
+    ...more,
+  };
+  await raw.apply({
+    apiVersion: "k8s.cni.cncf.io/v1",
+    kind: "NetworkAttachmentDefinition",
+    metadata: { name, namespace: "default", annotations: resource ? { "k8s.v1.cni.cncf.io/resourceName": resource } : {} }, // biome-ignore format: one line
+    spec: { config: JSON.stringify(config) },
+  });
+}

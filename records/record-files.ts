@@ -1,0 +1,193 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { CniError, CODE } from "../cni/protocol/error.ts";
+import { append, makeDirectory, syncFile, writeWhole } from "./durable.ts";
+import { LaterVersionError } from "./record-text.ts";
+
+/** No writer takes this long. */
+const LEFTOVER_MS = 60_000;
+
+/** A file that is no record: torn by a power cut, or somebody else's. */
+export interface Torn {
+  /** Where it lies now. */
+  readonly file: string;
+  readonly why: string;
+}
+
+let last = { of: "", key: "" };
+
+/** Stable short key of an attachment, (containerID, ifname): IDs may be longer than a file name. */
+export function attachmentKey(containerId: string, ifname: string): string {
+  const of = `${containerId}\0${ifname}`;
+  if (last.of !== of) last = { of, key: createHash("sha256").update(of).digest("hex").slice(0, 32) };
+  return last.key; // one call asks half a dozen times
+}
+
+export interface RecordKind<T> {
+  /** For messages: "the journal". */
+  readonly title: string;
+  /** Before the names of files that are set aside. */
+  readonly tornPrefix: string;
+  /** @throws {LaterVersionError} @throws {SyntaxError} when the text is not a whole record of that name. */
+  readonly parse: (text: string, name: string) => T;
+}
+
+/**
+ * A directory of records, one file each, shared by agent and stand-alone executables. Writers hold a lock of their own;
+ * readers need none, since a file is renamed into its place, and a line that is not whole yet does not count.
+ */
+export class RecordFiles<T> {
+  readonly #dir: string;
+  readonly #kind: RecordKind<T>;
+
+  /** @param dir made on the first write. */
+  constructor(dir: string, kind: RecordKind<T>) {
+    this.#dir = dir;
+    this.#kind = kind;
+  }
+
+  /** @throws {CniError} 5 */
+  names(ending = ".json"): string[] {
+    try {
+      return fs.readdirSync(this.#dir).filter((name) => name.endsWith(ending));
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw this.#failure("read", error);
+    }
+  }
+
+  /** Names of the files that sweep() set aside. */
+  tornNames(): string[] {
+    const { tornPrefix } = this.#kind;
+    const names = fs.existsSync(this.#torn) ? fs.readdirSync(this.#torn) : [];
+    return names.filter((name) => name.startsWith(tornPrefix)).map((name) => name.slice(tornPrefix.length));
+  }
+
+  /** Undefined when there is none, or none that is whole. */
+  read(name: string): T | undefined {
+    return this.#load(name).record;
+  }
+
+  /** Those whose names are wanted. */
+  select(wanted: (name: string) => boolean): T[] {
+    return this.names()
+      .filter(wanted)
+      .map((name) => this.read(name))
+      .filter((record) => record !== undefined);
+  }
+
+  /**
+   * Every record, one at a time: a node may have a thousand. What is not whole is moved to `torn/` beside the directory
+   * for a person to look at, and reported; never fatal. Temporary files of writers that were killed go.
+   */
+  *sweep(onTorn: (torn: Torn) => void, which: (name: string) => boolean = () => true): Generator<T> {
+    this.#removeLeftovers();
+    for (const name of this.names().filter(which)) {
+      const { record, why } = this.#load(name);
+      if (record !== undefined) yield record;
+      else if (why !== undefined) onTorn({ file: this.#setAside(name), why });
+    }
+  }
+
+  /**
+   * Writes a record whole: temporary file, then rename. That survives a kill; for a power cut it has to be synced too.
+   *
+   * @throws {CniError} 5 when the disk is full or read-only; the old record, if any, is still there.
+   */
+  write(name: string, text: string, { synced }: { synced: boolean }): void {
+    const file = join(this.#dir, name);
+    const temporary = `${file}.tmp`;
+    try {
+      this.#create(temporary, text, synced);
+      fs.renameSync(temporary, file);
+      if (synced) syncFile(this.#dir);
+    } catch (error) {
+      discard(temporary);
+      throw this.#failure("write", error);
+    }
+  }
+
+  /**
+   * Adds a change to a record, as a line of its own: a new file in the old one's place costs a millisecond on ext4.
+   *
+   * @returns whether there was one.
+   * @throws {CniError} 5 when the disk is full or read-only; the record is as before.
+   */
+  append(name: string, change: object, { synced }: { synced: boolean }): boolean {
+    try {
+      append(join(this.#dir, name), `\n${JSON.stringify(change)}`, synced);
+      return true;
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw this.#failure("write", error);
+    }
+  }
+
+  /** Puts a written record on the disk itself. */
+  sync(name: string): void {
+    try {
+      syncFile(join(this.#dir, name));
+      syncFile(this.#dir);
+    } catch (error) {
+      throw this.#failure("write", error);
+    }
+  }
+
+  /** Idempotent. Not synced: a power cut may bring it back. */
+  forget(name: string): void {
+    fs.rmSync(join(this.#dir, name), { force: true });
+  }
+
+  #create(file: string, text: string, synced: boolean): void {
+    try {
+      writeWhole(file, text, synced);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      makeDirectory(this.#dir);
+      writeWhole(file, text, synced);
+    }
+  }
+
+  /** Neither record nor reason when it is gone, or a later release's, which finds it again. */
+  #load(name: string): { record?: T; why?: string } {
+    try {
+      return { record: this.#kind.parse(fs.readFileSync(join(this.#dir, name), "utf8"), name) };
+    } catch (error) {
+      return isMissing(error) || error instanceof LaterVersionError ? {} : { why: (error as Error).message };
+    }
+  }
+
+  #removeLeftovers(): void {
+    for (const name of this.names(".tmp")) {
+      const file = join(this.#dir, name);
+      const age = Date.now() - (fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (age > LEFTOVER_MS) discard(file);
+    }
+  }
+
+  get #torn(): string {
+    return join(this.#dir, "..", "torn");
+  }
+
+  #setAside(name: string): string {
+    const torn = this.#torn;
+    const file = join(torn, `${this.#kind.tornPrefix}${name}`);
+    fs.mkdirSync(torn, { recursive: true, mode: 0o700 });
+    fs.renameSync(join(this.#dir, name), file);
+    return file;
+  }
+
+  #failure(verb: "read" | "write", cause: unknown): CniError {
+    const why = (cause as Error).message;
+    return new CniError(CODE.IO_FAILURE, `cannot ${verb} ${this.#kind.title} in ${this.#dir}: ${why}`, { cause });
+  }
+}
+
+function discard(file: string): void {
+  try {
+    fs.rmSync(file, { force: true });
+  } catch {} // a read-only file system: then it was never made
+}
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ENOENT";
