@@ -130,13 +130,25 @@ t.test("the attach plugin's verbs and attachments know no IPAM: where they meet 
   const users = sources.filter((s) => zoneOf(s.path) === "cni" && ours(s).some((x) => zoneOf(x) === "ipam"));
   t.same(
     users.map(({ path }) => path),
-    ["cni/ipam-host.ts", "cni/ipam.ts", "cni/run-ipam.ts"],
+    ["cni/ipam-host.ts", "cni/ipam.ts", "cni/run-ipam.ts", "cni/stand-alone-ipam.ts"],
   );
 });
 
 t.test("bun:ffi is imported by kernel/syscall.ts alone", async (t) => {
   const users = sources.filter(({ imports }) => imports.includes("bun:ffi")).map(({ path }) => path);
   t.same(users, ["kernel/syscall.ts"]);
+});
+
+t.test("the agent's main thread, which answers probes, never waits for netlink", async (t) => {
+  const users = filesWith(/\bnew NetlinkSocket\b|\bopenRtnl\b/).filter((path) => zoneOf(path) === "daemonset");
+  t.same(users, ["daemonset/rails/orders.ts"], "what a kernel thread carries out");
+  const callers = sources.filter(
+    ({ path, text }) => zoneOf(path) === "daemonset" && /\bcarryOut\(order, host\)/.test(text),
+  );
+  t.same(
+    callers.map(({ path }) => path),
+    ["daemonset/kernel-worker.ts"],
+  );
 });
 
 t.test("the environment, stdin and stdout of the process are used at its edges alone", async (t) => {
