@@ -20,10 +20,9 @@ export interface DriverTraits {
   readonly ignoresEnable?: true;
 }
 
-const TRAITS: Readonly<Record<string, DriverTraits>> = {
+export const TRAITS: Readonly<Record<string, DriverTraits>> = {
   mlx5_core: { spoofchk: false, needsAdminMac: true },
   bnxt_en: { spoofchk: false },
-  netdevsim: { spoofchk: false },
   ice: { spoofchk: true, pinsOnlyAnother: true },
   ixgbe: { spoofchk: true, closesMailbox: true, ignoresEnable: true },
 };

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
@@ -129,6 +132,36 @@ t.test("railnet agent, leading, says how long its pools are behind what they sho
   await proxy.heal();
   proxy.cutAll();
 });
+
+t.test(
+  "railnet agent serves though a stranger has its port for metrics, says so at its own pod, and takes it later",
+  async (t) => {
+    const stranger = createServer((_request, response) => response.end("a stranger's"));
+    await once(stranger.listen(0, "127.0.0.1"), "listening");
+    t.teardown(() => stranger.close());
+    const address = `127.0.0.1:${(stranger.address() as AddressInfo).port}`;
+    await makeNode(raw, "node-b");
+    const { uid } = (await makePod(raw, "railnet-b", { node: "node-b" })).metadata;
+    const env = { POD_NAMESPACE: "default", POD_NAME: "railnet-b" };
+    const other = new ClusterNode("node-b", { folder: api.folder, kubeconfig, env });
+    t.teardown(() => other.stop());
+    await other.start("--metrics", address);
+    t.equal((await other.call("ADD", config("10.7.0.0/24"), { id: "f1", pod: "f1" })).exit, 0, "it waits for nothing");
+    await waitFor("the event is there", async () => (await eventsOf(uid)).length === 1);
+    t.match((await eventsOf(uid))[0], {
+      type: "Warning",
+      reason: "MetricsAddressTaken",
+      message: `${address} is taken by another program: no metrics there until it is free; give the agent another --metrics`,
+      involvedObject: { kind: "Pod", namespace: "default", name: "railnet-b", uid },
+      source: { component: "railnet", host: "node-b" },
+    });
+    const ask = async () => (await fetch(`http://${address}/metrics`, { headers: { connection: "close" } })).text();
+    t.equal(await ask(), "a stranger's");
+    stranger.close();
+    await waitFor("the agent has the port", async () => /^railnet_/m.test(await ask().catch(() => "")));
+    t.equal((await eventsOf(uid)).length, 1);
+  },
+);
 
 t.test("railnet agent writes no secret into its log", async (t) => {
   t.ok(node.log().length > 1000);

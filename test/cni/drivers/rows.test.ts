@@ -5,6 +5,8 @@ import { guidOf } from "./support/nic.ts";
 import { DoubleNode } from "./support/node.ts";
 import { NO_MAC, PROFILES, type Profile } from "./support/profiles.ts";
 
+const { TRAITS } = await import("../../../cni/attachment/drivers.ts"); // the one that the double's node has
+
 t.setTimeout(300_000); // on a busy machine
 
 const MAC = "02:66:00:00:00:01";
@@ -227,6 +229,49 @@ t.test("every row of a profile is there", async (t) => {
     [...rows].filter((key) => !named.has(key)),
     [],
   );
+});
+
+/** The PF listens to the VF again whenever somebody could want to use it. */
+const listens: Life = async (node) => {
+  const pod = node.pod();
+  const config = { trust: "on", link_state: "disable" };
+  await node.add(pod, config);
+  equal(node.vf().mailboxOpen, true, "in the pod");
+  await node.del(pod, config);
+  equal(node.vf().mailboxOpen, true, "after DEL");
+};
+
+/** Lives that show what the product knows of a driver. */
+const TRAIT_LIVES: Readonly<Record<keyof (typeof TRAITS)[string], readonly Life[]>> = {
+  spoofchk: [freshSpoofCheck],
+  needsAdminMac: [mute, guid],
+  closesMailbox: [listens],
+  pinsOnlyAnother: [pinsThePod],
+  ignoresEnable: [ignoresEnable],
+};
+
+for (const profile of ALL)
+  for (const [trait, value] of Object.entries(TRAITS[PROFILES[profile].driver] ?? { spoofchk: true }))
+    t.test(`${profile}: the product's trait ${trait} is ${value}, and matters`, async (t) => {
+      const { driver } = PROFILES[profile];
+      const known = TRAITS as Record<string, object>;
+      for (const life of TRAIT_LIVES[trait as keyof typeof TRAIT_LIVES]) {
+        const row: Row = { profile, row: trait, life, off: {} };
+        await run(row, {});
+        const before = known[driver];
+        known[driver] = { ...before, [trait]: !value };
+        try {
+          await t.rejects(run(row, {}), "and without the trait this breaks");
+        } finally {
+          if (before) known[driver] = before;
+          else delete known[driver];
+        }
+      }
+    });
+
+t.test("every driver of which the product knows something has a profile", async (t) => {
+  const played = ALL.map((name) => PROFILES[name].driver as string);
+  t.same(Object.keys(TRAITS).filter((driver) => !played.includes(driver)), []); // biome-ignore format: one line
 });
 
 for (const profile of IAVF)
