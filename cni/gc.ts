@@ -17,12 +17,13 @@ export async function gc(call: Call, host: Host): Promise<void> {
   const valid = new Set(call.validAttachments.map((a) => `${a.containerID}\0${a.ifname}`));
   const stale = new Journal(host.paths.stateDir)
     .all()
-    .filter((a) => a.network === call.config.name && !valid.has(`${a.containerId}\0${a.ifname}`));
+    .filter((a) => a.network === call.config.name && !valid.has(`${a.containerId}\0${a.ifname}`))
+    .filter((a) => host.share?.has(a.device.pci) ?? true);
   const failures: string[] = [];
   for (const a of stale)
     await collect(a, host).catch((error) => failures.push(`${describe(a)}: ${toCniError(error).message}`));
   const type = call.config.ipam?.type;
-  if (type)
+  if (type && (host.share?.asksIpam ?? true))
     await callIpam(host, "GC", type, call).catch((error) => failures.push(`${type}: ${toCniError(error).message}`));
   if (failures.length > 0)
     throw new CniError(

@@ -42,6 +42,13 @@ export interface Clock {
   sleep(ms: number): Promise<void>;
 }
 
+/** A part of a GC: the attachments of some VFs. */
+export interface GcShare {
+  readonly has: (pci: string) => boolean;
+  /** Whether the IPAM plugin is asked, too. */
+  readonly asksIpam: boolean;
+}
+
 /** The edges of the attach plugin: all that a verb touches and that is not its argument. */
 export interface Host {
   readonly paths: Paths;
@@ -69,6 +76,8 @@ export interface Host {
   readonly signal: AbortSignal;
   /** Called after each named step: where tests inject faults. */
   step(step: Step): void;
+  /** What a GC is to do where several threads share the work; absent: all of it. */
+  readonly share?: GcShare;
   /** Work for after the answer (announcements). Never rejects. */
   afterwards(work: () => Promise<void>): void;
 }

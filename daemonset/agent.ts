@@ -110,7 +110,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
         process.exit(1);
       },
     );
-  const lane = new Lanes({ sysfs: paths.sysfs, open, log });
+  const lane = new Lanes({ sysfs: paths.sysfs, stateDir: paths.stateDir, open, log });
   const altnames = new Altnames(lane.carryOut);
   const control = observation.watch({ lane, addresses, altnames, node: policy.node ?? hostname() });
   const reconcile = async () => observation.repaired(await lane.reconcile());

@@ -24,6 +24,7 @@ import type { Answer, HostUses, Job, Question, TurnQuestion } from "./lane.ts";
 import { createLog } from "./log.ts";
 import { carryOut, type RailOrder } from "./rails/orders.ts";
 import { reconcile } from "./reconcile/reconcile.ts";
+import { isVfWithin, type Scope } from "./reconcile/scope.ts";
 import { TurnQuestions } from "./turn-questions.ts";
 
 declare const self: {
@@ -79,7 +80,7 @@ async function answer(
     if (job.kind === "rail") return await answerRail(job.order);
     if (job.kind === "host-uses") return { hostUses: hostUses(job.vfs) };
     return job.kind === "request"
-      ? { response: await handle(job.id, job.request) }
+      ? { response: await handle(job.id, job.request, job.scope) }
       : { repairs: await reconcile(host, job.scope) };
   } catch (error) {
     return { error: String(error) };
@@ -110,7 +111,7 @@ function useOf(vf: string): string | undefined {
 }
 
 /** DEL wins over a running ADD of the same attachment: it aborts it, then waits for its lock. */
-async function handle(id: number, request: CniRequest): Promise<CniResponse> {
+async function handle(id: number, request: CniRequest, scope: Scope | undefined): Promise<CniResponse> {
   const { CNI_COMMAND: verb, CNI_CONTAINERID: containerId = "", CNI_IFNAME: ifname = "" } = request.env;
   const key = attachmentKey(containerId, ifname);
   if (verb === "DEL") stop((r) => r.adding === key, "DEL of the same attachment came");
@@ -119,7 +120,13 @@ async function handle(id: number, request: CniRequest): Promise<CniResponse> {
   running.add(self);
   const course = new CourseOf(verb ?? "", containerId, ifname);
   try {
-    const response = await dispatch(sriov, request, { ...host, signal: abort.signal, step: course.step });
+    const share = scope && { has: isVfWithin(scope, paths.sysfs), asksIpam: "except" in scope };
+    const response = await dispatch(sriov, request, {
+      ...host,
+      signal: abort.signal,
+      step: course.step,
+      ...(share && { share }),
+    });
     setImmediate(report, request, response, course.end());
     return response;
   } finally {

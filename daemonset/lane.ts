@@ -11,7 +11,7 @@ export type HostUses = Readonly<Record<string, string>>;
 
 /** Work for the thread that talks to the kernel. `abort` names the job that its caller gave up. */
 export type Job =
-  | { readonly kind: "request"; readonly id: number; readonly request: CniRequest }
+  | { readonly kind: "request"; readonly id: number; readonly request: CniRequest; readonly scope?: Scope }
   | { readonly kind: "reconcile"; readonly id: number; readonly scope: Scope }
   | { readonly kind: "host-uses"; readonly id: number; readonly vfs: readonly string[] }
   | { readonly kind: "fence"; readonly id: number; readonly order: FenceOrder }
@@ -73,13 +73,16 @@ export class Lane {
     worker.onerror = (event: ErrorEvent) => onEnd(event.message);
   }
 
-  /** @throws {Error} only for a defect of the thread; what a verb throws is in the response. */
-  async request(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
+  /**
+   * @param scope of a GC: whose attachments; all by default.
+   * @throws {Error} only for a defect of the thread; what a verb throws is in the response.
+   */
+  async request(request: CniRequest, signal: AbortSignal, scope?: Scope): Promise<CniResponse> {
     const id = this.#next++;
     const abort = () => this.#worker.postMessage({ kind: "abort", id } satisfies Job);
     signal.addEventListener("abort", abort, { once: true });
     try {
-      return (await this.#run({ kind: "request", id, request })).response!;
+      return (await this.#run({ kind: "request", id, request, ...(scope && { scope }) })).response!;
     } finally {
       signal.removeEventListener("abort", abort);
     }

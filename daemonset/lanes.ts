@@ -1,5 +1,8 @@
 import type { FenceOrder, FenceOutcome } from "../cni/attachment/fence.ts";
+import { Journal } from "../cni/attachment/journal.ts";
 import type { Log } from "../cni/host.ts";
+import { failure } from "../cni/protocol/dispatch.ts";
+import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { listPfs, pfPciOf } from "../kernel/sysfs.ts";
 import { attachmentKey } from "../records/record-files.ts";
@@ -12,6 +15,7 @@ import type { Scope } from "./reconcile/scope.ts";
 
 export interface LanesOptions {
   readonly sysfs: string;
+  readonly stateDir: string;
   /** Starts a thread. */
   readonly open: () => Lane;
   readonly log: Log;
@@ -47,15 +51,41 @@ export class Lanes {
   /** @throws {Error} only for a defect of the thread; what a verb throws is in the response. */
   async request(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
     const { pci, verb, containerID, ifname } = factsOf(request);
+    if (verb === "GC") return this.#collect(request, signal);
     const key = attachmentKey(containerID, ifname);
-    const lane = this.#adding.get(key) ?? this.#laneOf(pci);
-    if (verb !== "ADD") return lane.request(request, signal);
+    const adding = this.#adding.get(key);
+    if (verb !== "ADD") return (adding ?? this.#laneOf(this.#recorded(containerID, ifname) ?? pci)).request(request, signal); // biome-ignore format: one line
+    const lane = adding ?? this.#laneOf(pci);
     this.#adding.set(key, lane);
     try {
       return await lane.request(request, signal);
     } finally {
       this.#adding.delete(key);
     }
+  }
+
+  /** A DEL may name no VF, or another one than its ADD. */
+  #recorded(containerId: string, ifname: string): string | undefined {
+    if (containerId === "") return undefined;
+    return new Journal(this.#options.stateDir).deviceOf(containerId, ifname);
+  }
+
+  /** Every lane ends its own attachments. One that is stuck is waited for only so long; the others have done their part. */
+  async #collect(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
+    const pfs = [...this.#ofPf.keys()];
+    const runs = [...this.#ofPf].map(([pf, lane]) => this.#within(lane.request(request, signal, { pf }), pf));
+    runs.push(this.#common.request(request, signal, { except: pfs }));
+    const responses = await Promise.all(runs);
+    const failed = responses.filter(({ exit }) => exit !== 0);
+    return failed.length > 1 ? merged(failed) : (failed[0] ?? responses.at(-1)!);
+  }
+
+  async #within(collecting: Promise<CniResponse>, pf: string): Promise<CniResponse> {
+    const late = Promise.withResolvers<CniResponse>();
+    const why = `the kernel does not answer for PF ${pf}: its attachments are collected later`;
+    const error = failure(new CniError(CODE.TRY_AGAIN_LATER, `cannot collect: ${why}`));
+    const timer = setTimeout(() => late.resolve(error), this.#options.patienceMs ?? PATIENCE_MS);
+    return Promise.race([collecting, late.promise]).finally(() => clearTimeout(timer));
   }
 
   /** Every lane puts its own attachments right. One that is stuck is not waited for, nor asked again meanwhile. */
@@ -140,4 +170,10 @@ export class Lanes {
         );
     }
   }
+}
+
+/** What several lanes could not do, as one answer: the code is that of the first. */
+function merged(failed: readonly CniResponse[]): CniResponse {
+  const errors = failed.map(({ stdout }) => JSON.parse(stdout) as { readonly msg: string });
+  return { ...failed[0]!, stdout: JSON.stringify({ ...errors[0], msg: errors.map(({ msg }) => msg).join("; ") }) };
 }

@@ -23,6 +23,13 @@ export class Journal {
     return this.#files.select((name) => name.startsWith(key)).at(0);
   }
 
+  /** The VF that an attachment has by its record, without reading that. */
+  deviceOf(containerId: string, ifname: string): string | undefined {
+    const key = `${attachmentKey(containerId, ifname)}@`;
+    const name = this.#files.names().find((one) => one.startsWith(key));
+    return name && pciOf(name);
+  }
+
   /** The VF of a record that is there, or was set aside, and is not whole: its name says that much. */
   lostDevice(containerId: string, ifname: string): string | undefined {
     const key = `${attachmentKey(containerId, ifname)}@`;

@@ -1,7 +1,10 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import t, { type Test } from "tap";
-import type { CniRequest } from "../../cni/protocol/request.ts";
+import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import { type Job, Lane } from "../../daemonset/lane.ts";
 import { Lanes } from "../../daemonset/lanes.ts";
+import { attachmentKey } from "../../records/record-files.ts";
 import { KeptLog } from "./support/log.ts";
 import { PfTree } from "./support/pf-tree.ts";
 
@@ -14,10 +17,13 @@ class Threads {
   readonly lanes: Lanes;
   readonly log = new KeptLog();
   readonly jobs: Job[][] = [];
+  readonly stateDir: string;
   readonly #workers: Worker[] = [];
 
   constructor(t: Test) {
-    this.tree = new PfTree(t.testdir());
+    const dir = t.testdir();
+    this.stateDir = join(dir, "state");
+    this.tree = new PfTree(join(dir, "sys"));
     for (const [pci, netdev] of [
       [A, "ens1"],
       [B, "ens2"],
@@ -25,7 +31,13 @@ class Threads {
       this.tree.addPf({ pci, netdev });
       this.tree.writeNumVfs(pci, 2);
     }
-    this.lanes = new Lanes({ sysfs: this.tree.root, open: () => this.#open(), log: this.log, patienceMs: 50 });
+    this.lanes = new Lanes({
+      sysfs: this.tree.root,
+      stateDir: this.stateDir,
+      open: () => this.#open(),
+      log: this.log,
+      patienceMs: 50,
+    });
   }
 
   /** Answers all that a thread was asked. */
@@ -38,6 +50,13 @@ class Threads {
     const env = { CNI_COMMAND: verb, CNI_CONTAINERID: containerId, CNI_IFNAME: "net1" };
     const request = { name: "railnet-sriov", env, stdin: JSON.stringify({ deviceID: vf }) } as CniRequest;
     return this.lanes.request(request, new AbortController().signal);
+  }
+
+  /** Writes a record, as far as its name goes. */
+  record(vf: string, containerId = "c"): void {
+    const dir = join(this.stateDir, "attachments");
+    mkdirSync(dir, { recursive: true });
+    writeFileSync(join(dir, `${attachmentKey(containerId, "net1")}@${vf}.json`), "");
   }
 
   #open(): Lane {
@@ -64,9 +83,45 @@ t.test("Lanes gives each PF a lane of its own, so that one that is stuck delays 
   threads.answer(2, { response: { exit: 0, stdout: "{}", stderr: "" } });
   t.match(await answered, { exit: 0 });
   void threads.ask("DEL", b1, "y");
-  void threads.ask("GC", undefined);
+  void threads.ask("STATUS", undefined);
   void threads.ask("ADD", "0000:ff:00.0", "none");
   t.same(threads.jobs.map(kinds), [["request", "request"], ["request"], ["request"]]);
+});
+
+t.test("Lanes has each PF's thread end its attachments at a GC, and answers without one that is stuck", async (t) => {
+  const threads = new Threads(t);
+  const collecting = threads.ask("GC", undefined);
+  void threads.ask("STATUS", undefined);
+  const scopes = threads.jobs.map((jobs) => jobs.map((job) => ("scope" in job ? job.scope : job.kind)));
+  t.same(scopes, [[{ except: [A, B] }, "request"], [{ pf: A }], [{ pf: B }]], "nothing of a PF is before the STATUS");
+  for (const thread of [0, 2]) threads.answer(thread, { response: { exit: 0, stdout: "", stderr: "" } });
+  const { exit, stdout } = (await collecting) as CniResponse;
+  t.equal(exit, 1);
+  t.match(JSON.parse(stdout), { code: 11, msg: `cannot collect: the kernel does not answer for PF ${A}: its attachments are collected later` }); // biome-ignore format: one line
+});
+
+t.test("Lanes answers a GC with all that failed", async (t) => {
+  const threads = new Threads(t);
+  const response = (code: number, msg: string) => ({
+    response: { exit: 1, stdout: JSON.stringify({ cniVersion: "1.1.0", code, msg }), stderr: "" },
+  });
+  const collecting = threads.ask("GC", undefined);
+  threads.answer(0, { response: { exit: 0, stdout: "", stderr: "" } });
+  threads.answer(1, response(105, "cannot collect 1 of 2: a"));
+  threads.answer(2, response(11, "cannot collect 1 of 1: b"));
+  const { exit, stdout } = (await collecting) as CniResponse;
+  t.equal(exit, 1);
+  t.same(JSON.parse(stdout), { cniVersion: "1.1.0", code: 105, msg: "cannot collect 1 of 2: a; cannot collect 1 of 1: b" }); // biome-ignore format: one line
+});
+
+t.test("Lanes sends a DEL to the lane of the PF that its record names, whatever it says itself", async (t) => {
+  const threads = new Threads(t);
+  const [a] = threads.tree.vfs(A) as [string];
+  const [b] = threads.tree.vfs(B) as [string];
+  threads.record(b);
+  for (const vf of [undefined, a, b]) void threads.ask("DEL", vf);
+  void threads.ask("DEL", undefined, "another");
+  t.same(threads.jobs.map(kinds), [["request"], [], ["request", "request", "request"]]);
 });
 
 t.test("Lanes fences by the lane of the VF's PF", async (t) => {
