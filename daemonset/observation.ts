@@ -89,7 +89,7 @@ export class Observation {
 
   repaired(repairs: readonly Repair[]): void {
     this.#metrics.repairs.add(repairs);
-    for (const { kind, pci, pod, containerID, ifname, why, error } of repairs) {
+    for (const { kind, pci, pod, containerID, ifname, why, error, but } of repairs) {
       const what = error
         ? "attachment could not be put right"
         : kind === "report"
@@ -97,7 +97,11 @@ export class Observation {
           : kind === "reattach"
             ? "a pod has its VF again"
             : "attachment ended";
-      this.#notes.add(what, `VF ${pci}`, `${pod || containerID} (${ifname}): ${why}${error ? `: ${error}` : ""}`);
+      this.#notes.add(
+        what,
+        `VF ${pci}`,
+        `${pod || containerID} (${ifname}): ${why}${error || but ? `: ${error ?? but}` : ""}`,
+      );
     }
   }
 

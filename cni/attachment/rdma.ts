@@ -85,7 +85,28 @@ async function comeHome(pci: string, host: Host): Promise<readonly RdmaDevice[]>
  * @throws {CniError} 104 when not all moved; 11 when the pod was given another VF's character device. The caller undoes.
  */
 export async function moveRdma(plan: RdmaPlan, pci: string, netns: Fd, call: Call, host: Host): Promise<string[]> {
-  if (!plan.move) return [...plan.devices];
+  const { names, renumbered } = await moveAndCompare(plan, pci, netns, call, host);
+  if (renumbered) throw new CniError(CODE.TRY_AGAIN_LATER, `cannot provide RDMA: ${renumbered}`);
+  return names;
+}
+
+/**
+ * As moveRdma(), for a pod that has its VF already: another character device than it was given is no reason to take that away.
+ *
+ * @returns what the pod has then to know, if anything.
+ */
+export async function moveRdmaAgain(plan: RdmaPlan, pci: string, netns: Fd, call: Call, host: Host): Promise<string> {
+  return (await moveAndCompare(plan, pci, netns, call, host)).renumbered;
+}
+
+async function moveAndCompare(
+  plan: RdmaPlan,
+  pci: string,
+  netns: Fd,
+  call: Call,
+  host: Host,
+): Promise<{ readonly names: string[]; readonly renumbered: string }> {
+  if (!plan.move) return { names: [...plan.devices], renumbered: "" };
   const { sysfs, runDir } = host.paths;
   using _lock = await lockRdma("ADD", host);
   const given = rdmaPromisedTo(podOf(call), runDir, pci, rdmaCharDevicesOf(sysfs, pci).sort());
@@ -96,13 +117,20 @@ export async function moveRdma(plan: RdmaPlan, pci: string, netns: Fd, call: Cal
       `${moved.length} of the ${wanted.length} RDMA devices of VF ${pci} could be moved: the rest is gone`,
     );
   const now = rdmaCharDevicesOf(sysfs, pci);
-  if (given.every((name) => now.includes(name))) return moved.map(({ name }) => name);
-  throw new CniError(
-    CODE.TRY_AGAIN_LATER,
-    `cannot provide RDMA: the pod was given ${given.join(", ")} with VF ${pci}, whose devices the kernel now calls ` +
-      `${now.sort().join(", ")}: delete the pod, so that the kubelet allocates anew`,
-  );
+  const names = moved.map(({ name }) => name);
+  if (given.every((name) => now.includes(name))) return { names, renumbered: "" };
+  const renumbered =
+    `the pod was given ${given.join(", ")} with VF ${pci}, whose devices the kernel now calls ` +
+    `${now.sort().join(", ")}: delete the pod, so that the kubelet allocates anew`;
+  return { names, renumbered };
 }
+
+/**
+ * Whether an RDMA device that ADD moved is in the host's namespace: its driver's RDMA part was loaded anew, or the agent died
+ * between the move of the link and its own. Reads sysfs alone.
+ */
+export const isRdmaAstray = ({ original, device }: Attachment, { paths }: Pick<Host, "paths">): boolean =>
+  (original.rdma ?? []).length > 0 && rdmaDevicesOf(paths.sysfs, device.pci).length > 0;
 
 const podOf = ({ args, containerId }: Call): string =>
   args["K8S_POD_UID"] || [args.K8S_POD_NAMESPACE, args.K8S_POD_NAME].filter(Boolean).join("/") || containerId;

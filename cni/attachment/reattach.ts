@@ -10,7 +10,7 @@ import { Journal } from "./journal.ts";
 import { setLinkMac } from "./mac.ts";
 import { openOwnNetns } from "./own-netns.ts";
 import { checkNameFree, configureInPod, moveIntoPod } from "./pod.ts";
-import { moveRdma, planRdma, type RdmaPlan } from "./rdma.ts";
+import { moveRdmaAgain, planRdma, type RdmaPlan } from "./rdma.ts";
 import type { Attachment, Original } from "./record.ts";
 import { removeRules } from "./routes.ts";
 import { lookAtOwnPf } from "./vf-at-pf.ts";
@@ -20,13 +20,14 @@ import { lookAtOwnPf } from "./vf-at-pf.ts";
  * reload`) takes link and RDMA device out of the pod and makes new ones in the host's namespace, with names, indices and a
  * MAC of their own. What the PF keeps stays. The caller holds the locks of attachment and VF.
  *
- * @throws {CniError} 102 when the pod has another link of that name meanwhile; 11 when the RDMA device's character device is
- *   another one than the kubelet gave the pod, which then has to be deleted; what the kernel refuses.
+ * @returns what the pod does not have again all the same: its RDMA device's character device may be another one than the
+ *   kubelet gave it, and then the pod has to be deleted. Empty: nothing.
+ * @throws {CniError} 102 when the pod has another link of that name meanwhile; what the kernel refuses.
  */
-export async function reattach(a: Attachment, host: Host): Promise<void> {
+export async function reattach(a: Attachment, host: Host): Promise<string> {
   using netns = openOwnNetns(a, host);
   const link = linkAtHome(a.device.pci, host);
-  if (!netns || !link) return;
+  if (!netns || !link) return "";
   using rtnl = inNetns(netns, () => new NetlinkSocket());
   const call = callOf(a, "ADD", host);
   const asked = readConfig({ ...call, config: { ...call.config, deviceID: a.device.pci } });
@@ -48,7 +49,17 @@ export async function reattach(a: Attachment, host: Host): Promise<void> {
     journal.update(a, {
       link: { index: link.index, hasParent: link.parent !== "", kind: link.kind, podIndex: now.index },
     });
-  await moveRdma(rdma, a.device.pci, netns, call, host);
+  return await moveRdmaAgain(rdma, a.device.pci, netns, call, host);
+}
+
+/** As reattach(), for a pod that has its link, and whose RDMA device alone is in the host's namespace. */
+export async function reattachRdma(a: Attachment, host: Host): Promise<string> {
+  using netns = openOwnNetns(a, host);
+  if (!netns) return "";
+  const rdma = await planRdma(a.device.pci, "auto", host);
+  if (!rdma.move) return "";
+  new Journal(host.paths.stateDir).update(a, { original: { ...a.original, ...rdmaOf(rdma) } });
+  return await moveRdmaAgain(rdma, a.device.pci, netns, callOf(a, "ADD", host), host);
 }
 
 const rdmaOf = ({ move, devices, indices }: RdmaPlan): Pick<Original, "rdma" | "rdmaIndices"> =>

@@ -10,6 +10,8 @@ export interface Observation {
   readonly hasLink: boolean;
   /** It is in the host's namespace. */
   readonly isAtHome: boolean;
+  /** Its RDMA device, which ADD moved into the pod, is there. */
+  readonly isRdmaAtHome: boolean;
 }
 
 /** Why something is done, in words for a log; the keys are for metrics. */
@@ -21,6 +23,7 @@ export const REASONS = {
   stray: "its VF fell back and its record is lost",
   owed: "its VF was owed a part of its restoration",
   remade: "its VF's driver recovered, and made link and RDMA device anew outside the pod",
+  rdmaRemade: "its VF's RDMA device is outside the pod: its driver made it anew, or ADD ended too early",
   astray: "the pod lives, but its VF is not in its namespace",
 } as const;
 export type Reason = keyof typeof REASONS;
@@ -43,6 +46,8 @@ export interface Repair {
   readonly reason: Reason;
   readonly why: string;
   readonly error?: string;
+  /** It is done, and the pod still lacks something. */
+  readonly but?: string;
 }
 
 /** Pure. Records whose lock somebody holds are not observed: they are running work. */
@@ -51,7 +56,7 @@ export function plan(observations: readonly Observation[]): Action[] {
     const { attachment } = o;
     const reason = reasonOf(o);
     if (reason) return [{ kind: "detach", attachment, reason }];
-    if (o.hasLink) return [];
+    if (o.hasLink) return o.isRdmaAtHome ? [{ kind: "reattach", attachment, reason: "rdmaRemade" }] : [];
     return [
       o.isAtHome
         ? { kind: "reattach", attachment, reason: "remade" }

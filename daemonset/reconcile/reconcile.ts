@@ -6,7 +6,8 @@ import { isInPod } from "../../cni/attachment/find-link.ts";
 import { linkAtHome } from "../../cni/attachment/home.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import { openOwnNetns } from "../../cni/attachment/own-netns.ts";
-import { reattach } from "../../cni/attachment/reattach.ts";
+import { isRdmaAstray } from "../../cni/attachment/rdma.ts";
+import { reattach, reattachRdma } from "../../cni/attachment/reattach.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
 import { giveBack, settle } from "../../cni/attachment/settle.ts";
 import type { Host } from "../../cni/host.ts";
@@ -49,7 +50,10 @@ const notNow =
 
 /** A VF without a record becomes what root's own note says that it was. */
 const bringBack = (stray: Attachment, host: Host): Promise<Repair> =>
-  attempt({ kind: "detach", attachment: stray, reason: "stray" }, host, () => giveBack(stray, host));
+  attempt({ kind: "detach", attachment: stray, reason: "stray" }, host, async () => {
+    await giveBack(stray, host);
+    return "";
+  });
 
 /** @returns nothing while a debt stands as before: it was said when it was made. */
 async function settleOne(debt: Debt, host: Host): Promise<Repair[]> {
@@ -57,7 +61,7 @@ async function settleOne(debt: Debt, host: Host): Promise<Repair[]> {
   using device = tryLockDevice(pci, host);
   const settlement = device && (await settle(pci, host));
   if (settlement?.is !== "settled") return [];
-  return [await attempt({ kind: "detach", attachment: debt, reason: "owed" }, host, async () => {})];
+  return [await attempt({ kind: "detach", attachment: debt, reason: "owed" }, host, async () => "")];
 }
 
 async function repair(seen: Attachment, host: Host, journal: Journal): Promise<Repair[]> {
@@ -76,15 +80,18 @@ function observe(attachment: Attachment, host: Host): Observation {
   const hasNetns = netns !== undefined;
   const hasLink = netns !== undefined && isInPod(attachment, netns, host);
   const isAtHome = hasNetns && !hasLink && linkAtHome(attachment.device.pci, host) !== undefined;
-  return { attachment, isThisBoot, hasNetns, hasLink, isAtHome };
+  const isRdmaAtHome = hasLink && isRdmaAstray(attachment, host);
+  return { attachment, isThisBoot, hasNetns, hasLink, isAtHome, isRdmaAtHome };
 }
 
 async function apply(action: Action, host: Host): Promise<Repair> {
-  const { attachment, kind } = action;
+  const { attachment, kind, reason } = action;
   return attempt(action, host, async () => {
-    if (kind === "report") return;
+    if (kind === "report") return "";
     using _device = await lockDevice(attachment.device.pci, "ADD", host);
-    await (kind === "detach" ? detach(attachment, host) : reattach(attachment, host));
+    if (kind !== "detach") return await (reason === "rdmaRemade" ? reattachRdma : reattach)(attachment, host);
+    await detach(attachment, host);
+    return "";
   });
 }
 
@@ -94,14 +101,16 @@ const DONE = {
   report: "attachment is not as it should be",
 } as const satisfies Record<Action["kind"], string>;
 
-async function attempt({ kind, attachment, reason }: Action, host: Host, act: () => Promise<void>): Promise<Repair> {
+/** @param act returns what is lacking all the same, if anything. */
+async function attempt({ kind, attachment, reason }: Action, host: Host, act: () => Promise<string>): Promise<Repair> {
   const { containerId: containerID, ifname, device, pod } = attachment;
   const who = { containerID, ifname, pci: device.pci, ...(pod && { pod }) };
   const repair = { kind, ...who, reason, why: REASONS[reason] };
   try {
-    await act();
-    host.log.info(repair, DONE[kind]);
-    return repair;
+    const but = await act();
+    if (!but) host.log.info(repair, DONE[kind]);
+    else host.log.warn({ ...repair, but }, DONE[kind]);
+    return { ...repair, ...(but && { but }) };
   } catch (error) {
     host.log.warn({ ...repair, err: error }, "attachment could not be put right; it is tried again");
     return { ...repair, error: String(error) };

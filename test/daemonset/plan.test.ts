@@ -3,7 +3,7 @@ import type { Attachment } from "../../cni/attachment/record.ts";
 import { type Observation, plan, REASONS } from "../../daemonset/reconcile/plan.ts";
 
 const record = (phase: Attachment["phase"]) => ({ phase }) as Attachment;
-const alive = { isThisBoot: true, hasNetns: true, hasLink: true, isAtHome: false };
+const alive = { isThisBoot: true, hasNetns: true, hasLink: true, isAtHome: false, isRdmaAtHome: false };
 
 for (const { when, seen, want } of [
   { when: "leaves a living attachment alone", seen: { ...alive, attachment: record("attached") }, want: [] },
@@ -31,6 +31,11 @@ for (const { when, seen, want } of [
     when: "gives a pod its VF again that the driver made anew",
     seen: { ...alive, hasLink: false, isAtHome: true, attachment: record("attached") },
     want: ["reattach: its VF's driver recovered, and made link and RDMA device anew outside the pod"],
+  },
+  {
+    when: "gives a pod its RDMA device again",
+    seen: { ...alive, isRdmaAtHome: true, attachment: record("attached") },
+    want: ["reattach: its VF's RDMA device is outside the pod: its driver made it anew, or ADD ended too early"],
   },
   {
     when: "only reports a pod that lost its VF",

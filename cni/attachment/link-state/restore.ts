@@ -1,7 +1,8 @@
-import { ETHTOOL_GROUPS } from "../../../kernel/ethtool.ts";
+import { ETHTOOL_GROUPS, type EthtoolGroup } from "../../../kernel/ethtool.ts";
 import { getLink, type Link, parseLink, setLink } from "../../../kernel/link.ts";
 import type { LinkSettings } from "../../../kernel/link-settings.ts";
 import type { Host } from "../../host.ts";
+import { isBusy } from "../patience.ts";
 import { takeProgramsOff } from "./clean.ts";
 import { type LinkState, readGroup } from "./snapshot.ts";
 import { CLEAN, settingsToChange } from "./table.ts";
@@ -25,7 +26,7 @@ export function restoreState(original: LinkState, link: Link, host: Host): void 
   attempt(() => takeProgramsOff(link, host));
   const changes = settingsToChange({ ...CLEAN, ...original.settings }, link.settings);
   for (const settings of together(changes, link, host)) attempt(() => set(settings, link, host));
-  attempt(() => restoreEthtool(original, link, host));
+  for (const group of ETHTOOL_GROUPS) attempt(() => restoreEthtool(group, original, link, host));
   attempt(() => removeRxRules(original, link, host));
   if (failures.length > 0) throw failures[0];
 }
@@ -52,10 +53,24 @@ function removeRxRules({ rxRules: wanted = [] }: LinkState, { index }: Link, { r
   for (const location of rxRules.list(name)) if (!wanted.includes(location)) rxRules.remove(name, location);
 }
 
-function restoreEthtool({ ethtool = {} }: LinkState, { index }: Link, host: Host): void {
-  for (const group of ETHTOOL_GROUPS) {
-    const wanted = ethtool[group];
-    const now = wanted && readGroup(index, group, host);
-    if (now) host.ethtool?.write(index, group, wanted, now);
+/** What changes how fast a link is, and nothing else. */
+const TUNING: readonly EthtoolGroup[] = ["rings", "channels", "coalescing"];
+
+/**
+ * A driver that is busy is asked again, so that is owed. What it refuses for good would be owed for ever, and the VF lost for
+ * a number: that is said.
+ */
+function restoreEthtool(group: EthtoolGroup, { ethtool = {} }: LinkState, { index, name }: Link, host: Host): void {
+  const wanted = ethtool[group];
+  const now = wanted && readGroup(index, group, host);
+  if (!now) return;
+  try {
+    host.ethtool?.write(index, group, wanted, now);
+  } catch (err) {
+    if (isBusy(err) || !TUNING.includes(group)) throw err;
+    host.log.warn(
+      { link: name, group, wanted, now, err },
+      "a VF's link keeps what its last pod set: its driver refuses",
+    );
   }
 }

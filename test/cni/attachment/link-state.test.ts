@@ -38,10 +38,12 @@ class Kernel {
   readonly ethtool: Record<string, EthtoolSettings> = {};
   readonly host: Host;
 
-  constructor(refuses: (what: string) => boolean = () => false) {
+  readonly warnings: object[] = [];
+
+  constructor(refuses: (what: string) => boolean = () => false, errno = "EINVAL") {
     const note = (what: string) => {
       this.asked.push(what);
-      if (refuses(what)) throw new NetlinkError(what, "EINVAL", "");
+      if (refuses(what)) throw new NetlinkError(what, errno, "");
     };
     this.host = {
       rtnl: { request: ({ what }: Message) => void note(what) },
@@ -54,7 +56,7 @@ class Kernel {
           if (JSON.stringify(wanted) !== JSON.stringify(now)) note(`set ${group}`);
         },
       },
-      log: { warn: () => {} },
+      log: { warn: (fields: object) => void this.warnings.push(fields) },
     } as unknown as Host;
   }
 }
@@ -95,6 +97,45 @@ t.test("restoreState() sets each for itself where one is refused, and says which
     "set rings",
   ]);
 });
+
+const TUNED = {
+  features: { bits: "1:01" },
+  rings: { rx: 80 },
+  channels: { combined: 1 },
+  coalescing: { "rx-usecs": 9 },
+};
+const asFound: LinkState = {
+  settings: FRESH,
+  ethtool: {
+    features: { bits: "1:00" },
+    rings: { rx: 1024 },
+    channels: { combined: 4 },
+    coalescing: { "rx-usecs": 3 },
+  },
+};
+
+t.test("restoreState() tries each group of the driver's, and owes no number that is refused for good", async (t) => {
+  const kernel = new Kernel((what) => /set (rings|channels|coalescing)/.test(what));
+  Object.assign(kernel.ethtool, TUNED);
+  restoreState(asFound, linkWith({}), kernel.host);
+  t.same(kernel.asked.toSorted(), ["set channels", "set coalescing", "set features", "set rings"]);
+  t.match(
+    kernel.warnings.map((one) => (one as { group: string }).group),
+    ["rings", "channels", "coalescing"].filter((group) => group in TUNED),
+  );
+});
+
+for (const [what, refused, errno] of [
+  ["owes what a busy driver refuses", /set rings/, "EBUSY"],
+  ["owes features, which change what works", /set features/, "EINVAL"],
+] as const)
+  t.test(`restoreState() ${what}`, async (t) => {
+    const kernel = new Kernel((asked) => refused.test(asked), errno);
+    Object.assign(kernel.ethtool, TUNED);
+    t.throws(() => restoreState(asFound, linkWith({}), kernel.host), { code: errno });
+    t.equal(kernel.asked.length, 4, "and tries the others");
+    t.same(kernel.warnings, []);
+  });
 
 t.test("restoreState() by a record that knows nothing makes a link hear and speak, and leaves the rest", async (t) => {
   const kernel = new Kernel();

@@ -87,6 +87,67 @@ t.test("a VF whose devices appeared later is compared from then on, also for the
   await t.rejects(node.add(pod, {}), { code: 11, msg: /was given uverbs1/ });
 });
 
+/** Health recovery of mlx5: link and RDMA device go, and others come in the host's namespace. */
+function recover({ node, rdma, all }: ReturnType<typeof nodeOf>, { link = true } = {}) {
+  if (link) node.kernel.remake(node.vf(1), "eth7", "02:77:00:00:00:07");
+  rdma.remove(all[1]!);
+  all[1] = rdma.add(node.vf(1).link.pci, "mlx5_9");
+}
+
+t.test("a pod has link and RDMA device again that the driver made anew", async (t) => {
+  const world = nodeOf(t);
+  const { node, names } = world;
+  const pod = node.pod();
+  const result = await node.add(pod, { rdma: "required" }, 1);
+  recover(world);
+  const [repair] = await node.reconcile();
+  t.match(repair, { kind: "reattach", reason: "remade", error: undefined, but: undefined });
+  t.same(names(pod), ["mlx5_9"]);
+  await node.check(pod, { rdma: "required" }, result, 1);
+  t.same(await node.reconcile(), []);
+  await node.del(pod, {}, 1);
+  t.same(names(), ["mlx5_2", "mlx5_4", "mlx5_5", "mlx5_9"]);
+});
+
+t.test(
+  "a pod has its VF again also when the RDMA device's files got other numbers, which is said with what to do",
+  async (t) => {
+    const world = nodeOf(t);
+    const { node, rdma, all, names } = world;
+    const pod = node.pod();
+    await node.add(pod, {}, 1);
+    rdma.remove(all.shift()!); // uverbs0 is free: the device that comes anew gets it
+    all.unshift(undefined as never);
+    recover(world);
+    const [repair] = await node.reconcile();
+    t.match(repair, {
+      kind: "reattach",
+      error: undefined,
+      but: /was given uverbs1 .* now calls uverbs0: delete the pod/,
+    });
+    t.same(names(pod), ["mlx5_9"]);
+    t.notOk(node.picture(1).isHome, "the pod keeps its link");
+    t.same(await node.reconcile(), [], "and that is said once");
+    await node.del(pod, {}, 1);
+    t.same([names(pod), node.picture(1).isHome], [[], true]);
+  },
+);
+
+t.test("a pod has its RDMA device again that alone was made anew, or that a killed agent had not moved", async (t) => {
+  const world = nodeOf(t);
+  const { node, names } = world;
+  const pod = node.pod();
+  await node.add(pod, {}, 1);
+  recover(world, { link: false });
+  const [repair] = await node.reconcile();
+  t.match(repair, { kind: "reattach", reason: "rdmaRemade", error: undefined, but: undefined });
+  t.same(names(pod), ["mlx5_9"]);
+  t.same(await node.reconcile(), []);
+  const off = node.pod();
+  await node.add(off, { rdma: "off" }, 2);
+  t.same(await node.reconcile(), [], "one that wanted none is left alone");
+});
+
 t.test("ADD waits for an RDMA device that is not home, and goes without it under no circumstances", async (t) => {
   const { node, rdma, all, names } = nodeOf(t);
   const last = node.pod();
