@@ -5,11 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh npm debian vm peers
 bash scripts/build.sh --test
-RAILNET_HOSTILE_SEEDS=${RAILNET_HOSTILE_SEEDS:-200} node_modules/.bin/node test/run.ts test/netns/hostile-random
+RAILNET_HOSTILE_SEEDS=${RAILNET_HOSTILE_SEEDS:-200} node_modules/.bin/node test/run.ts --limit 14400 test/netns/hostile-random
 bash test/cni/shim/fuzz/run.sh "${RAILNET_FUZZ_SECONDS:-600}"
 RAILNET_INTEROP_SECONDS=${RAILNET_INTEROP_SECONDS:-300} RAILNET_INTEROP_PEERS=${RAILNET_INTEROP_PEERS:-50} \
-  node_modules/.bin/node test/run.ts test/cluster/interop/
-RAILNET_OUTAGE_PODS=${RAILNET_OUTAGE_PODS:-1000} node_modules/.bin/node test/run.ts test/cluster/faults/outage
-RAILNET_SOAK_SECONDS=${RAILNET_SOAK_SECONDS:-600} node_modules/.bin/node test/run.ts test/cluster/soak
+  node_modules/.bin/node test/run.ts --limit 14400 test/cluster/interop/
+RAILNET_OUTAGE_PODS=${RAILNET_OUTAGE_PODS:-1000} node_modules/.bin/node test/run.ts --limit 14400 test/cluster/faults/outage
+RAILNET_SOAK_SECONDS=${RAILNET_SOAK_SECONDS:-600} node_modules/.bin/node test/run.ts --limit $((${RAILNET_SOAK_SECONDS:-600} + 3600)) test/cluster/soak
 node_modules/.bin/node bench/ipam/scale.ts
-RAILNET_PARTS=walk RAILNET_WALK_STEPS=${RAILNET_WALK_STEPS:-500} exec node_modules/.bin/node test/run.ts test/vm/attach/attach
+RAILNET_PARTS=walk RAILNET_WALK_STEPS=${RAILNET_WALK_STEPS:-500} exec node_modules/.bin/node test/run.ts --limit 14400 test/vm/attach/attach

@@ -1,0 +1,31 @@
+import { parseArgs } from "node:util";
+
+export interface Options {
+  /** Parts of paths: files that contain one of them run. None: all. */
+  readonly parts: readonly string[];
+  /** What every random test's numbers come from. */
+  readonly seed: number;
+  /** Loops that keep a processor busy, beside the run. */
+  readonly busy: number;
+  /** For each file, in place of its tier's. */
+  readonly limitSeconds?: number;
+}
+
+/** @throws {Error} with the usage, for what is not an option or not a number. */
+export function readOptions(args: readonly string[]): Options {
+  const options = { seed: { type: "string" }, busy: { type: "string" }, limit: { type: "string" } } as const;
+  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+  const number = (name: keyof typeof options, least: number) => {
+    const text = values[name];
+    if (text === undefined) return undefined;
+    if (!/^\d{1,10}$/.test(text) || Number(text) < least) throw new Error(`--${name} is "${text}": not a whole number from ${least}`); // biome-ignore format: one line
+    return Number(text);
+  };
+  const limitSeconds = number("limit", 1);
+  return {
+    parts: positionals,
+    seed: number("seed", 0) ?? Math.floor(Math.random() * 2 ** 31),
+    busy: number("busy", 0) ?? 0,
+    ...(limitSeconds && { limitSeconds }),
+  };
+}
