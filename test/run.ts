@@ -4,11 +4,11 @@
 // last lines and has failed all the same, unless it stands in test/flaky.tsv. A skipped test is a failure when CI is set.
 import { globSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { startBusyLoops } from "./run/busy.ts";
-import { endRunning, type Run, runFile } from "./run/file.ts";
-import { knownFlaky } from "./run/flaky.ts";
-import { readOptions } from "./run/options.ts";
-import type { Counts } from "./run/tap.ts";
+import { startBusyLoops } from "../lab/run/busy.ts";
+import { endRunning, type Run, runFile } from "../lab/run/file.ts";
+import { knownFlaky } from "../lab/run/flaky.ts";
+import { readOptions } from "../lab/run/options.ts";
+import type { Counts } from "../lab/run/tap.ts";
 
 interface Tier {
   readonly name: string;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import t from "tap";
-import { readOptions } from "./options.ts";
+import { readOptions } from "../../lab/run/options.ts";
 
 const RUNNER = resolve("test/run.ts");
 

@@ -1,5 +1,5 @@
 import t from "tap";
-import { TapReader } from "./tap.ts";
+import { TapReader } from "../../lab/run/tap.ts";
 
 /** @returns the counts of an output, and what is wrong with it. */
 function read(output: string): { counts: TapReader["counts"]; problems: string[]; shown: string[] } {
