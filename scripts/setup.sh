@@ -21,6 +21,7 @@ packages=(
   iproute2 ethtool iputils-ping procps util-linux python3 curl openssl  # namespaces and links, independent readers, certificates
   rdma-core ibverbs-utils perftest iperf3                       # RDMA, and what measures TCP where there is none
   containerd runc                                               # what the test cluster's kubelet starts pods with
+  udev systemd                                                  # what manifests/host is written for
 )
 # QEMU >= 8 has igb, the SR-IOV NIC; bookworm itself has 7.2. qemu-user-static runs the arm64 executables.
 backports=(qemu-system-x86 seabios ipxe-qemu qemu-user-static)

@@ -49,19 +49,19 @@ export function managerFindings({ vfs, sysfs, root }: ManagedNode): Finding[] {
 const finding = <F>(links: readonly HomeLink[], say: (all: string) => F): F[] =>
   links.length > 0 ? [say(links.map(({ name }) => name).join(", "))] : [];
 
-/** `nm_config_device_state_write()`, src/core/nm-config.c: a key file for each device. */
+/** `nm_config_device_state_write()`, NetworkManager's src/core/nm-config.c: a key file for each index, `managed` is a boolean of GKeyFile. */
 const byNetworkManager =
   (root: string) =>
   ({ index }: HomeLink): boolean =>
     ["true", "1"].includes(settingOf("managed", join(root, "run/NetworkManager/devices", index)));
 
-/** `link_save()`, src/network/networkd-state-file.c: `ADMIN_STATE` of each link. */
+/** `link_save()`, systemd's src/network/networkd-state-file.c: `ADMIN_STATE` of each link (`link_state_to_string()`); in older versions alike. */
 const byNetworkd =
   (root: string) =>
   ({ index }: HomeLink): boolean =>
     !LEFT_ALONE.includes(settingOf("ADMIN_STATE", join(root, "run/systemd/netif/links", index)));
 
-/** udev's database says which `.link` file it followed; the kernel, whether somebody set the MAC. */
+/** udev's database (`device_update_db()`, systemd's src/libsystemd/sd-device/device-private.c: `E:` and a property) says which `.link` file it followed; the kernel, whether somebody set the MAC. */
 const byUdev =
   (root: string, sysfs: string) =>
   ({ name, index }: HomeLink): boolean => {

@@ -9,7 +9,10 @@ export interface PfWord {
 
 const RANGES = /^\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*$/;
 
-/** As the SR-IOV device plugin writes it: `ens1f0np0#1-7`, `ens1f0np0#0,4-7`, `0000:18:00.0#0-3`. */
+/**
+ * As the SR-IOV device plugin writes it in `pfNames` and `rootDevices`: `ens1f0np0#1-7`, `ens1f0np0#0,4-7`, `0000:18:00.0#0-3`, both
+ * ends included (`isSelected()`, pkg/resources/deviceSelectors.go). There the part before `#` may be a regular expression, too; here not.
+ */
 export function splitWord(word: string): PfWord {
   const at = word.lastIndexOf("#");
   const list = at < 0 ? "" : word.slice(at + 1);
