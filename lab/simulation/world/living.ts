@@ -1,0 +1,103 @@
+import type { Change, Etcd } from "../api/etcd.ts";
+import type { Obj } from "../api/objects.ts";
+import { RESERVED } from "./kinds.ts";
+
+/** An interface of a sandbox: its ADD has succeeded, and its end has not begun. */
+export interface Living {
+  readonly node: string;
+  readonly podref: string;
+  readonly podUid: string;
+  readonly containerId: string;
+  readonly ifname: string;
+  readonly ip: string;
+  /** `network_name`. */
+  readonly network: string;
+  readonly sinceMs: number;
+  /** Its node took its VF down: it has the address, and does not use it. */
+  isFenced: boolean;
+  /** Somebody took its reservation away by hand, or with its definition, and it was not put back yet. */
+  isBared: boolean;
+}
+
+type Fail = (rule: string, detail: string) => void;
+
+/** The sandboxes that live, whatever anybody else knows of them, and what must hold of their addresses at any time. */
+export class LivingSandboxes {
+  readonly #all = new Set<Living>();
+  readonly #fail: Fail;
+  /** What the world does itself, as somebody's hand: no fault of the product. */
+  isByHand = false;
+
+  constructor(fail: Fail) {
+    this.#fail = fail;
+  }
+
+  [Symbol.iterator](): Iterator<Living> {
+    return this.#all.values();
+  }
+
+  /** Who uses an address on the rail. */
+  user(network: string, ip: string): Living | undefined {
+    return [...this.#all].find((one) => one.network === network && one.ip === ip && !one.isFenced);
+  }
+
+  begun(living: Living): void {
+    const other = this.user(living.network, living.ip);
+    this.#all.add(living);
+    if (other) this.#fail("one address, two living sandboxes", `${living.ip}: ${tellOf(other)} and ${tellOf(living)}`);
+  }
+
+  fenced(containerId: string, ifname: string, isFenced: boolean): void {
+    for (const one of this.#all) {
+      if (one.containerId !== containerId || one.ifname !== ifname || one.isFenced === isFenced) continue;
+      const other = isFenced ? undefined : this.user(one.network, one.ip);
+      one.isFenced = isFenced;
+      if (other)
+        this.#fail(
+          "one address, two living sandboxes",
+          `${one.ip}: ${tellOf(other)} and ${tellOf(one)}, which was fenced`,
+        );
+    }
+  }
+
+  ended(containerId: string): void {
+    for (const one of this.#all) if (one.containerId === containerId) this.#all.delete(one);
+  }
+
+  endedOn(node: string): void {
+    for (const one of this.#all) if (one.node === node) this.#all.delete(one);
+  }
+
+  /** Nobody of the product takes away what a living sandbox has, not even for a moment. */
+  saw({ plural, object, prev }: Change): void {
+    if (plural !== RESERVED) return;
+    const after = object && this.#holder(object["spec"].containerid, object.metadata.name);
+    if (after) after.isBared = false;
+    const before = prev && this.#holder(prev["spec"].containerid, prev.metadata.name);
+    if (!before || before === after) return;
+    if (this.isByHand) before.isBared = true;
+    else if (!before.isFenced && !isQuarantine(object))
+      this.#fail(
+        "a living sandbox loses its reservation",
+        `${tellOf(before)}: ${object ? `to ${object["spec"].podref}` : "deleted"}`,
+      );
+  }
+
+  /** After a restore: who has a reservation no more. */
+  compare(etcd: Etcd): void {
+    const all = [...etcd.all(RESERVED).values()];
+    const has = ({ containerId, ip }: Living) =>
+      all.some(({ metadata, spec }: Obj) => spec.containerid === containerId && metadata.name.endsWith(ip));
+    for (const one of this.#all) one.isBared = !has(one);
+  }
+
+  #holder(containerId: string, reservation: string): Living | undefined {
+    return [...this.#all].find((one) => one.containerId === containerId && reservation.endsWith(one.ip));
+  }
+}
+
+/** Whoever takes it out of there must ask the rail first. */
+const isQuarantine = (object: Change["object"]): boolean => object?.["spec"].podref === "quarantined";
+
+export const tellOf = ({ podref, containerId, ifname, node, sinceMs }: Living): string =>
+  `${podref} (${ifname}, ${containerId.slice(0, 8)}) on ${node} since ${(sinceMs / 1000).toFixed(0)} s`;
