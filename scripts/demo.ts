@@ -101,7 +101,7 @@ printTable(
     ["addresses left in the shared place", left.join(", ") || "none"],
   ],
 );
-console.log(`Where to go next: README.md has a NetworkAttachmentDefinition that works, every option and every error;
+console.log(`Where to go next: README.md has a NetworkAttachmentDefinition that works, docs/ every option and every error;
 \`npm test\` shows the same under kill -9 at every step, reboots and broken input; \`npm run bench\` compares with the Go plugins.`);
 process.exitCode = isRight ? 0 : 1;
 

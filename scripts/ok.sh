@@ -6,5 +6,5 @@ scripts/setup.sh npm
 export PATH="$PWD/node_modules/.bin:$PATH"
 tsc -p .
 biome check .
-mapfile -t pure < <(find test/cni/*.test.ts test/{kernel,records,kubernetes,cli} test/cni/protocol test/daemonset test/ipam test/imports.test.ts -name '*.test.ts' | grep -v /live-)
+mapfile -t pure < <(find test/cni/*.test.ts test/{kernel,records,kubernetes,cli} test/cni/protocol test/daemonset test/docs test/ipam test/imports.test.ts -name '*.test.ts' | grep -v /live-)
 exec node test/run.ts "${pure[@]}"

@@ -34,10 +34,10 @@ function hostNode(): string {
   return globSync(dirs.map((part) => join(part, "node")))[0] ?? process.execPath;
 }
 
-const readme = readFileSync("README.md", "utf8");
+const readme = readFileSync("docs/library.md", "utf8");
 const [, example = "", printed = ""] = /```ts\n([\s\S]*?)```\n\nprints\n\n```\n([\s\S]*?)```/.exec(readme) ?? [];
 
-t.test("README.md has an example with what it prints", async (t) => {
+t.test("docs/library.md has an example with what it prints", async (t) => {
   t.match(example, /railnet\/ipam[\s\S]*dispatch/);
   t.match(example, /DEL/);
   t.ok(example.split("\n").length <= 36, "and it is short");
@@ -52,13 +52,13 @@ async function compile(name: string, text: string, ...more: string[]): Promise<s
   return (await inConsumer(process.execPath, tsc, ...options, `${name}.ts`).catch((error) => error)).stdout;
 }
 
-t.test("README.md's example compiles as it stands, strictly", async (t) => {
+t.test("docs/library.md's example compiles as it stands, strictly", async (t) => {
   t.equal(await compile("example", example), "");
   t.equal(await compile("indexed", example, "--noUncheckedIndexedAccess", "--noPropertyAccessFromIndexSignature", "--exactOptionalPropertyTypes"), ""); // biome-ignore format: one line
 });
 
 for (const [engine, node] of Object.entries(ENGINES)) {
-  t.test(`README.md's example prints what it says under ${engine}`, async (t) => {
+  t.test(`docs/library.md's example prints what it says under ${engine}`, async (t) => {
     t.equal((await inConsumer(node, "example.js")).stdout, printed);
   });
 

@@ -6,7 +6,7 @@ export interface Failure {
   readonly advice: string;
 }
 
-/** By code: cni/protocol/error.ts and cni/codes.ts; the table of errors in README.md says the same. */
+/** By code: cni/protocol/error.ts and cni/codes.ts; docs/errors.md says the same. */
 const FAILURES: Readonly<Record<number, Failure>> = {
   1: { name: "incompatible_version", advice: "set cniVersion of the network to 1.1.0 or older" },
   3: { name: "unknown_container", advice: "recreate the pod" },

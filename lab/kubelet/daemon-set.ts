@@ -10,7 +10,7 @@ const PROJECT = join(import.meta.dirname, "../..");
 const PODS = "/api/v1/namespaces/kube-system/pods?labelSelector=app.kubernetes.io%2Fname%3Drailnet";
 const MANIFEST = join(PROJECT, "manifests/railnet.yaml");
 
-/** Railnet as README installs it in a cluster: the image, `kubectl apply`, and the DaemonSet does the rest. */
+/** Railnet as docs/operate.md installs it in a cluster: the image, `kubectl apply`, and the DaemonSet does the rest. */
 export class RailnetDaemonSet {
   readonly #cluster: Cluster;
   readonly #kubeconfig: string;

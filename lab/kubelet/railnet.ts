@@ -7,7 +7,7 @@ import { kubeconfigFor } from "./kubeconfig.ts";
 const HEALTH = "http://127.0.0.1:9808/readyz";
 const DIST = join(import.meta.dirname, "../../dist");
 
-/** Railnet on a cluster's node as README installs it by hand: executables, node.json, the agent as a process. */
+/** Railnet on a cluster's node, installed by hand: executables, node.json, the agent as a process. */
 export class Railnet {
   readonly #cluster: Place;
   #agent: Program | undefined;
