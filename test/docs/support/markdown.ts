@@ -41,7 +41,7 @@ function readPage(file: string): Page {
 }
 
 /** Code blocks of a page, also indented ones of a list; their indent is taken off. */
-function blocksOf(file: string, text: string): Block[] {
+export function blocksOf(file: string, text: string): Block[] {
   return [...text.matchAll(FENCE)].map(({ index, 1: indent = "", 2: language = "", 3: body = "" }) => ({
     file,
     line: text.slice(0, index).split("\n").length,
@@ -56,10 +56,10 @@ function withoutBlocks(text: string): string {
 
 /** Cells of the rows of all tables below a heading, up to the next heading of that level or above. */
 export function rowsBelow({ file, prose }: Page, heading: string): string[][] {
-  const from = prose.indexOf(`\n${heading}\n`);
+  const from = `\n${prose}`.indexOf(`\n${heading}\n`);
   if (from < 0) throw new Error(`cannot find the heading "${heading}" in ${file}`);
   const level = heading.indexOf(" ");
-  const rest = prose.slice(from + heading.length + 2);
+  const rest = prose.slice(from + heading.length + 1);
   const end = rest.search(new RegExp(`^#{1,${level}} `, "m"));
   return rowsOf(end < 0 ? rest : rest.slice(0, end));
 }

@@ -1,0 +1,110 @@
+import { globSync, readFileSync } from "node:fs";
+import { loadAll } from "js-yaml";
+import t, { type Test } from "tap";
+import { readConfig } from "../../cni/config.ts";
+import { readRequest } from "../../cni/protocol/request.ts";
+import { isLogLevel } from "../../daemonset/log.ts";
+import { parseRails } from "../../daemonset/rails/config.ts";
+import { readIpamConfig } from "../../ipam/whereabouts/config.ts";
+import type { Json } from "../../lab/cluster/raw.ts";
+import { type Block, blocksOf, codeIn, pageOf, pages, rowsBelow } from "./support/markdown.ts";
+
+const KNOWN = new Set(rowsBelow(pageOf("docs/configuration.md"), "## A network: railnet-sriov").flatMap(([first = ""]) => codeIn(first))); // biome-ignore format: one line
+const STANDARD = ["cniVersion", "name", "type", "capabilities"];
+const NODE = new Set(rowsBelow(pageOf("docs/configuration.md"), "## A node: node.json").flatMap(([first = ""]) => codeIn(first))); // biome-ignore format: one line
+const SETTINGS = new Set(["rails", "logLevel", "whereabouts", "fence"]);
+
+/** A network as a runtime hands it over, through both parsers; a warning is a fault of an example. */
+function readNetwork(t: Test, network: Json, where: string): void {
+  const unknown = Object.keys(network).filter((key) => !STANDARD.includes(key) && !KNOWN.has(key));
+  t.same(unknown, [], `${where}: keys`);
+  const stdin = JSON.stringify({ ...network, runtimeConfig: { deviceID: "0000:af:06.0" } });
+  const env = { CNI_COMMAND: "ADD", CNI_CONTAINERID: "c1", CNI_NETNS: "/run/netns/p1", CNI_IFNAME: "net1", CNI_PATH: "/opt/cni/bin", CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1" }; // biome-ignore format: one environment
+  const call = readRequest({ name: "railnet-sriov", env, stdin });
+  t.equal(readConfig(call).network, network["name"], `${where}: railnet-sriov takes it`);
+  if (network["ipam"]?.type !== "railnet-ipam") return;
+  const warnings: object[] = [];
+  const log = { info: () => {}, warn: (fields: object) => void warnings.push(fields) };
+  const host = { readText: () => undefined, policy: { kubeconfig: "/etc/railnet/kubeconfig" }, stateDir: "/s", log };
+  t.ok(readIpamConfig(call, host).ranges.length > 0, `${where}: railnet-ipam takes it`);
+  t.same(warnings, [], `${where}: and ignores nothing`);
+}
+
+function readNode(t: Test, node: Json, where: string): void {
+  t.same(Object.keys(node).filter((key) => !NODE.has(key)), [], `${where}: keys of node.json`); // biome-ignore format: one line
+}
+
+const isPod = ({ kind }: Json): boolean => kind === "Pod";
+
+function readObject(t: Test, object: Json, where: string): void {
+  const { kind, metadata, data, spec } = object;
+  if (kind === "NetworkAttachmentDefinition") {
+    const network = JSON.parse(spec.config);
+    readNetwork(t, network, where);
+    t.ok(metadata.annotations["k8s.v1.cni.cncf.io/resourceName"], `${where}: names a resource`);
+    t.equal(network.name, metadata.name, `${where}: one name`);
+  }
+  if (kind === "ConfigMap" && metadata.name === "railnet-config") {
+    t.same(Object.keys(data).filter((key) => !SETTINGS.has(key)), [], `${where}: keys`); // biome-ignore format: one line
+    if (data.rails !== undefined) t.ok(Array.isArray(parseRails(data.rails)), `${where}: rails`);
+    if (data.logLevel !== undefined) t.ok(isLogLevel(data.logLevel), `${where}: logLevel`);
+  }
+  if (isPod(object) && metadata.annotations?.["k8s.v1.cni.cncf.io/networks"]) readPod(t, object, where);
+}
+
+/** A network of a pod has its VF. */
+function readPod(t: Test, { metadata, spec }: Json, where: string): void {
+  const networks = metadata.annotations["k8s.v1.cni.cncf.io/networks"].split(",").map((one: string) => one.trim().split("/").pop()); // biome-ignore format: one line
+  const limits = spec.containers.flatMap(({ resources }: Json) => Object.keys(resources?.limits ?? {}));
+  t.same(limits, networks.map((name: string) => `railnet.io/${name}`), `${where}: a VF for each network`); // biome-ignore format: one line
+}
+
+const blocks: readonly Block[] = pages.filter(({ file }) => !file.startsWith("test/")).flatMap(({ blocks }) => blocks);
+const inLanguage = (language: string): Block[] => blocks.filter((block) => block.language === language);
+
+t.test("examples are found", async (t) => {
+  t.ok(inLanguage("json").length >= 6);
+  t.ok(inLanguage("yaml").length >= 6);
+  const [block] = blocksOf("x", "a\n\n  ```json run\n  {}\n   b\n  ```\n");
+  t.same(block, { file: "x", line: 3, language: "json", text: "{}\n b\n" }, "also in a list, without its indent");
+});
+
+for (const { file, line, text } of inLanguage("json"))
+  t.test(`example in ${file}:${line} is taken`, async (t) => {
+    const value: Json = JSON.parse(text);
+    const where = `${file}:${line}`;
+    if ("msg" in value) t.type(value["code"], "number", "an error");
+    else if ("cniVersion" in value) readNetwork(t, value, where);
+    else readNode(t, value, where);
+  });
+
+for (const { file, line, text } of inLanguage("yaml"))
+  t.test(`example in ${file}:${line} is taken`, async (t) => {
+    for (const object of loadAll(text) as Json[])
+      if (object["kind"]) readObject(t, object, `${file}:${line}`);
+      else t.same(Object.keys(object), ["args"], "else it is a part of the DaemonSet");
+  });
+
+t.test("manifests/examples are taken", async (t) => {
+  for (const file of globSync("manifests/examples/*.yaml"))
+    for (const object of loadAll(readFileSync(file, "utf8")) as Json[]) readObject(t, object, file);
+});
+
+t.test("README.md's pod, network and rail belong together", async (t) => {
+  const objects = pageOf("README.md").blocks.filter(({ language }) => language === "yaml").map(({ text }) => loadAll(text)[0] as Json); // biome-ignore format: one line
+  const [rails, network, pod] = ["ConfigMap", "NetworkAttachmentDefinition", "Pod"].map((kind) => objects.find((one) => one["kind"] === kind)!); // biome-ignore format: one line
+  const [rail] = parseRails(rails!["data"].rails);
+  const resource = network!["metadata"].annotations["k8s.v1.cni.cncf.io/resourceName"];
+  t.equal(rail!.resource, resource);
+  t.ok(resource in pod!["spec"].containers[0].resources.limits);
+  t.ok(rail!.pf.names.includes(JSON.parse(network!["spec"].config).rail));
+});
+
+t.test("TypeScript is compiled and run by another test, all of it", async (t) => {
+  t.same(inLanguage("ts").map(({ file }) => file).filter((file) => !file.startsWith("lab/")), ["docs/library.md"], "test/library.test.ts"); // biome-ignore format: one line
+});
+
+t.test("code blocks say what they are", async (t) => {
+  const known = ["", "json", "yaml", "ts", "sh", "mermaid"];
+  t.same(blocks.filter(({ language }) => !known.includes(language)).map(({ file, line, language }) => `${file}:${line}: ${language}`), []); // biome-ignore format: one line
+});
