@@ -4,7 +4,7 @@ import { basename } from "node:path";
 const name = basename(process.argv0);
 
 if (process.env.CNI_COMMAND !== undefined || name.startsWith("railnet-")) {
-  const { runPlugin } = await import("./cni/run.ts");
+  const { runPlugin } = await import("./stand-alone.ts");
   await runPlugin(name);
 } else {
   const { runCommandLine } = await import("./cli/cli.ts");

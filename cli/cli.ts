@@ -1,14 +1,14 @@
 import yargs from "yargs";
 import { faultsFrom } from "../cni/faults.ts";
 import { PATHS, type Paths } from "../cni/host.ts";
-import { readNodePolicy } from "../cni/ipam-host.ts";
 import { createHost, pathsFrom, traceFrom } from "../cni/node-host.ts";
-import { execCommand } from "../cni/protocol/edges.ts";
 import { type AgentOptions, runAgent } from "../daemonset/agent.ts";
 import type { InstallOptions } from "../daemonset/install/install.ts";
 import { createLog } from "../daemonset/log.ts";
 import { reconcile } from "../daemonset/reconcile/reconcile.ts";
 import { VERSION } from "../daemonset/version.ts";
+import { readNodePolicy } from "../ipam/node-host.ts";
+import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { registerDoctor } from "./doctor.ts";
 import { installOptions, registerInstall } from "./install.ts";
 import { registerLogLevel } from "./log-level.ts";
@@ -116,7 +116,8 @@ function nodeOf(env: Readonly<Record<string, string | undefined>>): { node?: str
 
 async function reconcileOnce(paths: Partial<Paths>): Promise<void> {
   await traceFrom(process.env);
-  const repairs = await reconcile(createHost({ paths, exec: execCommand, log: createLog("silent") }));
+  const quiet = createLog("silent");
+  const repairs = await reconcile(createHost({ paths, ipam: standAloneIpam(process.env, quiet), log: quiet }));
   if (repairs.length === 0)
     console.log(`nothing to do: every record in ${paths.stateDir ?? PATHS.stateDir} is as it should be`);
   for (const { pci, containerID, ifname, why, kind, error } of repairs) {

@@ -1,9 +1,9 @@
 import type { Argv } from "yargs";
-import { readNodePolicy } from "../cni/ipam-host.ts";
 import { createHost, pathsFrom } from "../cni/node-host.ts";
-import { execCommand } from "../cni/protocol/edges.ts";
 import { placesBelow } from "../daemonset/install/places.ts";
 import { createLog } from "../daemonset/log.ts";
+import { readNodePolicy } from "../ipam/node-host.ts";
+import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { kubeconfigOfNode } from "../ipam/whereabouts/flat-file.ts";
 import { clusterFindings } from "./doctor/cluster.ts";
 import { diskFindings } from "./doctor/disk.ts";
@@ -50,7 +50,8 @@ export const registerDoctor = (y: Argv): Argv =>
   );
 
 async function doctor({ json, root, configDir }: DoctorOptions): Promise<ExitCode> {
-  const host = createHost({ paths: pathsFrom(process.env), exec: execCommand, log: createLog("silent") });
+  const quiet = createLog("silent");
+  const host = createHost({ paths: pathsFrom(process.env), ipam: standAloneIpam(process.env, quiet), log: quiet });
   const { paths } = host;
   const policy = readNodePolicy(paths, process.env);
   const status = await gatherStatus({ host, policy, configDir });

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
 import type { Argv } from "yargs";
-import { readNodePolicy } from "../cni/ipam-host.ts";
 import { createHost, pathsFrom } from "../cni/node-host.ts";
-import { execCommand } from "../cni/protocol/edges.ts";
 import { createLog } from "../daemonset/log.ts";
+import { readNodePolicy } from "../ipam/node-host.ts";
+import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
 import { print } from "./output.ts";
 import { gatherStatus } from "./status/gather.ts";
@@ -41,7 +41,8 @@ export const registerStatus = (y: Argv): Argv =>
   );
 
 async function status({ json, watch, seconds, configDir }: StatusOptions): Promise<ExitCode> {
-  const host = createHost({ paths: pathsFrom(process.env), exec: execCommand, log: createLog("silent") });
+  const quiet = createLog("silent");
+  const host = createHost({ paths: pathsFrom(process.env), ipam: standAloneIpam(process.env, quiet), log: quiet });
   const policy = readNodePolicy(host.paths, process.env);
   for (;;) {
     const now = await gatherStatus({ host, policy, configDir });

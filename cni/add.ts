@@ -24,8 +24,7 @@ import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
 import type { Attachment, LinkAtAdd } from "./attachment/record.ts";
 import { type AttachConfig, ignoredKeys, readConfig, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
-import { callIpam, isForeign, keepsState, requireIpam } from "./ipam.ts";
-import type { Exec } from "./protocol/delegate.ts";
+import type { AskLimits } from "./ipam.ts";
 import type { Call } from "./protocol/request.ts";
 import { checkSayable, emptyResult, formatResult, mergeResult, type Result } from "./protocol/result.ts";
 import { Turns } from "./turns.ts";
@@ -44,7 +43,7 @@ export async function add(call: Call, host: Host): Promise<Result> {
   const config = readConfig(call);
   checkDeviceInfoPath(config, host);
   checkSayable(call.config.cniVersion, config.ipamType !== undefined || (call.prevResult?.ips.length ?? 0) > 0);
-  requireIpam(config.ipamType, call, host);
+  if (config.ipamType) host.ipam.require(config.ipamType, call);
   warnOfIgnored(call, host);
   using netns = openTarget(call, host);
   using rtnl = inNetns(netns, () => new NetlinkSocket());
@@ -81,18 +80,17 @@ async function attach(plan: Plan, call: Call, host: Host): Promise<Result> {
     record = { ...record, ...change };
   };
   let asked = false; // an IPAM plugin that never ran has nothing to release, and perhaps is not even there
-  const exec: Exec = (request) => {
-    asked = true;
-    return host.exec(request);
-  };
   undo.defer(() => detach(record, host, { release: asked }));
   journal.write(record);
 
   // The only step that leaves the node runs beside the disk's and the kernel's work, in this process; a failure of one undoes all.
-  const reserve = () => reserveAddresses(config, call, { ...host, exec });
+  const onAsk = () => {
+    asked = true;
+  };
+  const reserve = () => reserveAddresses(config, call, host, onAsk);
   const reserving = hasForeignIpam(config, host) ? undefined : reserve();
   undo.defer(() => reserving?.then(noop, noop));
-  if (config.ipamType && keepsState(config.ipamType)) await turns.take(call.containerId); // or the plugin gets its stdin only after the kernel's work
+  if (config.ipamType && host.ipam.keepsState(config.ipamType)) await turns.take(call.containerId); // or the plugin gets its stdin only after the kernel's work
   journal.sync(record);
   host.step("add-journalled");
   await configurePf(device, config, was, host, () => {
@@ -143,12 +141,17 @@ const turns = new Turns();
 const noop = () => {};
 
 const hasForeignIpam = ({ ipamType }: AttachConfig, host: Host): boolean =>
-  ipamType !== undefined && isForeign(ipamType, host);
+  ipamType !== undefined && host.ipam.isForeign(ipamType);
 
 /** Never an unhandled rejection: attach() awaits it later, or undoes. */
-function reserveAddresses({ ipamType }: AttachConfig, call: Call, host: Host): Promise<Result> {
+function reserveAddresses(
+  { ipamType }: AttachConfig,
+  call: Call,
+  { ipam, ipamTimeoutMs: timeoutMs, signal }: Host,
+  onAsk: AskLimits["onAsk"] & {},
+): Promise<Result> {
   if (!ipamType) return Promise.resolve(emptyResult());
-  const reserving = callIpam(host, "ADD", ipamType, call, { timeoutMs: host.ipamTimeoutMs, signal: host.signal });
+  const reserving = ipam.ask("ADD", ipamType, call, { timeoutMs, signal, onAsk });
   const addresses = reserving.then((result) => result ?? emptyResult());
   addresses.catch(noop);
   return addresses;

@@ -9,7 +9,6 @@ import { isCutOff, lookAtOwnPf } from "./attachment/vf-at-pf.ts";
 import { ATTACH_CODE } from "./codes.ts";
 import { readConfig } from "./config.ts";
 import type { Host } from "./host.ts";
-import { callIpam } from "./ipam.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 import type { Interface } from "./protocol/result.ts";
@@ -45,7 +44,7 @@ export async function check(call: Call, host: Host): Promise<void> {
   if (differences.length > 0)
     throw new CniError(ATTACH_CODE.DIFFERS, `cannot confirm ${call.ifname}: ${differences.join("; ")}`);
   const type = call.config.ipam?.type;
-  if (type) await callIpam(host, "CHECK", type, call);
+  if (type) await host.ipam.ask("CHECK", type, call);
 }
 
 /**

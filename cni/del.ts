@@ -4,7 +4,6 @@ import { findForeign, forgetForeign } from "./attachment/foreign.ts";
 import { Journal } from "./attachment/journal.ts";
 import { findStray } from "./attachment/stray.ts";
 import type { Host } from "./host.ts";
-import { callIpam, canRelease } from "./ipam.ts";
 import { CniError, toCniError } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -29,7 +28,7 @@ export async function del(call: Call, host: Host): Promise<void> {
 
 async function releaseUnknown(call: Call, host: Host): Promise<void> {
   const type = call.config.ipam?.type;
-  if (type && canRelease(type, call, host)) await callIpam(host, "DEL", type, call);
+  if (type && host.ipam.canRelease(type, call)) await host.ipam.ask("DEL", type, call);
 }
 
 /**

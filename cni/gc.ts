@@ -4,7 +4,6 @@ import { Journal } from "./attachment/journal.ts";
 import { type Attachment, describe } from "./attachment/record.ts";
 import { ATTACH_CODE } from "./codes.ts";
 import type { Host } from "./host.ts";
-import { callIpam } from "./ipam.ts";
 import { CniError, toCniError } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -24,7 +23,7 @@ export async function gc(call: Call, host: Host): Promise<void> {
     await collect(a, host).catch((error) => failures.push(`${describe(a)}: ${toCniError(error).message}`));
   const type = call.config.ipam?.type;
   if (type && (host.share?.asksIpam ?? true))
-    await callIpam(host, "GC", type, call).catch((error) => failures.push(`${type}: ${toCniError(error).message}`));
+    await host.ipam.ask("GC", type, call).catch((error) => failures.push(`${type}: ${toCniError(error).message}`));
   if (failures.length > 0)
     throw new CniError(
       ATTACH_CODE.FAILED,

@@ -2,7 +2,7 @@ import type { Ethtool } from "../kernel/ethtool.ts";
 import type { XdpProgram } from "../kernel/link-settings.ts";
 import type { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import type { RxRules } from "../kernel/rx-rules.ts";
-import type { Exec } from "./protocol/delegate.ts";
+import type { Ipam } from "./ipam.ts";
 import type { Step } from "./steps.ts";
 
 /** A log line is a constant message and fields, as in pino. Never written to stdout. */
@@ -65,9 +65,7 @@ export interface Host {
     detachTcx(index: number): number;
     detachXdpLink(index: number, program: XdpProgram): void;
   };
-  readonly exec: Exec;
-  /** Whether {@link exec} answers an IPAM plugin of this name without another process. */
-  isOwnIpam(type: string): boolean;
+  readonly ipam: Ipam;
   /** IPAM plugins get this long to answer an ADD. */
   readonly ipamTimeoutMs: number;
   readonly log: Log;

@@ -9,9 +9,7 @@ import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { RxRules } from "../kernel/rx-rules.ts";
 import { readBootId } from "./boot-id.ts";
 import { type Clock, type Host, type Log, PATHS, type Paths } from "./host.ts";
-import { readNodePolicy } from "./ipam-host.ts";
-import { isOwnIpam } from "./own-ipam.ts";
-import type { Exec } from "./protocol/delegate.ts";
+import type { Ipam } from "./ipam.ts";
 import type { Step } from "./steps.ts";
 
 /** The shim waits 110 s for the whole ADD. */
@@ -20,9 +18,7 @@ const IPAM_TIMEOUT_MS = 60_000;
 /** What differs between the agent, the stand-alone executable and tests. */
 export interface HostOptions {
   readonly paths?: Partial<Paths>;
-  readonly exec: Exec;
-  /** Default: `railnet-ipam`, and what node.json says. */
-  readonly isOwnIpam?: (type: string) => boolean;
+  readonly ipam: Ipam;
   readonly log: Log;
   readonly clock?: Clock;
   readonly step?: (step: Step) => void;
@@ -35,7 +31,7 @@ export interface HostOptions {
  * namespace that the thread is in.
  */
 export function createHost(options: HostOptions): Host {
-  const { exec, log, clock, step, ipamTimeoutMs, afterwards } = options;
+  const { ipam, log, clock, step, ipamTimeoutMs, afterwards } = options;
   const paths = { ...PATHS, ...options.paths };
   let ethtool: Ethtool | undefined;
   return {
@@ -48,8 +44,7 @@ export function createHost(options: HostOptions): Host {
     paths,
     bootId: readBootId(),
     rtnl: new NetlinkSocket(),
-    exec,
-    isOwnIpam: options.isOwnIpam ?? ((type) => isOwnIpam(type, []) || isOwnIpam(type, aliasesOf(paths))),
+    ipam,
     log,
     clock: clock ?? CLOCK,
     signal: new AbortController().signal,
@@ -61,15 +56,6 @@ export function createHost(options: HostOptions): Host {
 
 /** Real time. */
 export const CLOCK: Clock = { nowMs: () => performance.now(), sleep: async (ms) => void (await sleep(ms)) };
-
-/** None when node.json cannot be read: whoever runs the plugin says so. */
-function aliasesOf(paths: Paths): readonly string[] {
-  try {
-    return readNodePolicy(paths, {}).aliases ?? [];
-  } catch {
-    return [];
-  }
-}
 
 /** @returns undefined before kernel 5.6. */
 function openEthtool(): Ethtool | undefined {

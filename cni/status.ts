@@ -5,7 +5,6 @@ import { getLink, parseLink } from "../kernel/link.ts";
 import { findPf, listPfs, type PfInfo } from "../kernel/sysfs.ts";
 import { readRail, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
-import { callIpam } from "./ipam.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -14,7 +13,7 @@ export async function status(call: Call, host: Host): Promise<void> {
   checkState(host);
   checkRails(withOwnKeys(call).config.rail, host);
   const type = call.config.ipam?.type;
-  if (type) await callIpam(host, "STATUS", type, call, { timeoutMs: 5_000 });
+  if (type) await host.ipam.ask("STATUS", type, call, { timeoutMs: 5_000 });
 }
 
 function checkState({ paths }: Host): void {

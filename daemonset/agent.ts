@@ -5,8 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Log, PATHS, type Paths } from "../cni/host.ts";
 import { onHost } from "../cni/host-root.ts";
 import { isIpamName, isRdmaName, sriov } from "../cni/plugin.ts";
-import { dispatch } from "../cni/protocol/dispatch.ts";
-import { CODE } from "../cni/protocol/error.ts";
+import { aboutItself, dispatch, failure } from "../cni/protocol/dispatch.ts";
+import { CniError, CODE } from "../cni/protocol/error.ts";
 import { rdmaAlias } from "../cni/rdma-alias.ts";
 import type { NodePolicy } from "../ipam/host.ts";
 import { PODS } from "../kubernetes/cluster.ts";
@@ -104,7 +104,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const open = () =>
     new Lane(
       new Worker("./daemonset/kernel-worker.ts", { smol: true }),
-      observation.ofParts(addresses.answer),
+      observation.ofParts(addresses.reply),
       (why) => {
         log.warn({ why }, "a kernel thread ended: the agent ends too, and its successor reads the journal");
         process.exit(1);
@@ -157,16 +157,12 @@ const byName =
 const onLane =
   (lane: Lanes): Handler =>
   async (request, signal) => {
-    if (request.env.CNI_COMMAND === "VERSION") return dispatch(sriov, request, undefined as never);
-    if (isRdmaName(request.name)) return dispatch(rdmaAlias, request, undefined);
+    if (isRdmaName(request.name)) return dispatch(rdmaAlias, request);
     try {
-      return await lane.request(request, signal);
+      return aboutItself(sriov, request) ?? (await lane.request(request, signal));
     } catch (error) {
-      const stdout = JSON.stringify({
-        code: CODE.TRY_AGAIN_LATER,
-        msg: `cannot ${request.env.CNI_COMMAND}: ${(error as Error).message}`,
-      });
-      return { exit: 1, stdout, stderr: "" };
+      const why = `cannot ${request.env.CNI_COMMAND}: ${(error as Error).message}`;
+      return failure(new CniError(CODE.TRY_AGAIN_LATER, why), request);
     }
   };
 

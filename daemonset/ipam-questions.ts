@@ -1,20 +1,40 @@
-import type { AnswerIpam } from "../cni/own-ipam.ts";
-import { ExecError } from "../cni/protocol/child.ts";
-import type { CniResponse } from "../cni/protocol/request.ts";
+import { CniError, CODE } from "../cni/protocol/error.ts";
+import type { Call } from "../cni/protocol/request.ts";
+import type { AskOwn } from "../ipam/plugins.ts";
+import { errorOf, type IpamReply } from "./ipam-reply.ts";
 import type { Question } from "./lane.ts";
+
+/** No reply is waited for longer. */
+const TIMEOUT_MS = 60_000;
 
 /** The kernel thread's side of asking the IPAM plugin in the main thread. */
 export class IpamQuestions {
   readonly #send: (question: Question) => void;
-  readonly #open = new Map<number, (response: CniResponse) => void>();
+  readonly #open = new Map<number, (reply: IpamReply) => void>();
   #next = 1;
 
   constructor(send: (question: Question) => void) {
     this.#send = send;
   }
 
-  /** Rejects with ETIMEDOUT, or the signal's reason; the main thread is told then, and undoes what it did. */
-  readonly ask: AnswerIpam = (request, { timeoutMs, signal }) => {
+  /**
+   * Whoever gives up tells the main thread, which undoes what it did.
+   *
+   * @throws {CniError} 11 when the time is up, the signal's reason; what the plugin says.
+   */
+  readonly ask: AskOwn = async (call, { timeoutMs = TIMEOUT_MS, signal }) => {
+    const reply = await this.#reply(call, timeoutMs, signal);
+    const error = errorOf(reply);
+    if (error) throw error;
+    return reply.result;
+  };
+
+  /** A reply that nobody waits for any more is dropped. */
+  answered(id: number, reply: IpamReply): void {
+    this.#open.get(id)?.(reply);
+  }
+
+  #reply(call: Call, timeoutMs: number, signal?: AbortSignal): Promise<IpamReply> {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       const giveUp = (why: unknown) => {
@@ -22,8 +42,7 @@ export class IpamQuestions {
         this.#send({ ipam: id });
         reject(why);
       };
-      const late = () => giveUp(new ExecError(`no answer within ${timeoutMs} ms`, "ETIMEDOUT"));
-      const timer = setTimeout(late, timeoutMs);
+      const timer = setTimeout(() => giveUp(late(timeoutMs)), timeoutMs);
       const onAbort = () => giveUp(signal?.reason);
       const done = () => {
         clearTimeout(timer);
@@ -31,16 +50,14 @@ export class IpamQuestions {
         this.#open.delete(id);
       };
       signal?.addEventListener("abort", onAbort, { once: true });
-      this.#open.set(id, (response) => {
+      this.#open.set(id, (reply) => {
         done();
-        resolve(response);
+        resolve(reply);
       });
-      this.#send({ ipam: id, request });
+      this.#send({ ipam: id, call });
     });
-  };
-
-  /** An answer that nobody waits for any more is dropped. */
-  answered(id: number, response: CniResponse): void {
-    this.#open.get(id)?.(response);
   }
 }
+
+const late = (timeoutMs: number): CniError =>
+  new CniError(CODE.TRY_AGAIN_LATER, `cannot run plugin "railnet-ipam": no answer within ${timeoutMs} ms`);

@@ -3,16 +3,17 @@ import { obey } from "../cni/attachment/fence.ts";
 import { hostUseOfVf } from "../cni/attachment/host-use.ts";
 import { faultsFrom } from "../cni/faults.ts";
 import { PATHS } from "../cni/host.ts";
-import { readNodePolicy } from "../cni/ipam-host.ts";
+import { onHost } from "../cni/host-root.ts";
 import { createHost, pathsFrom, traceFrom } from "../cni/node-host.ts";
-import { isOwnIpam, withOwnIpam } from "../cni/own-ipam.ts";
 import { sriov } from "../cni/plugin.ts";
-import type { Exec } from "../cni/protocol/delegate.ts";
+import { type Exec, isRegularFile } from "../cni/protocol/delegate.ts";
 import { dispatch } from "../cni/protocol/dispatch.ts";
 import { execCommand, execOnHost } from "../cni/protocol/edges.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import type { Step } from "../cni/steps.ts";
+import { readNodePolicy } from "../ipam/node-host.ts";
+import { IpamPlugins } from "../ipam/plugins.ts";
 import { codeOf } from "../kernel/errno.ts";
 import { pfOf } from "../kernel/sysfs.ts";
 import { attachmentKey } from "../records/record-files.ts";
@@ -40,8 +41,12 @@ const turns = new TurnQuestions((question) => self.postMessage(question));
 const { aliases = [] } = readNodePolicy(paths, process.env);
 const host = createHost({
   paths,
-  exec: withOwnIpam(inTurn(execIn(paths.hostRoot), turns.take), aliases, questions.ask),
-  isOwnIpam: (type) => isOwnIpam(type, aliases),
+  ipam: new IpamPlugins({
+    exec: inTurn(execIn(paths.hostRoot), turns.take),
+    askOwn: questions.ask,
+    aliases: () => aliases,
+    isFile: (path) => isRegularFile(onHost(paths.hostRoot, path)),
+  }),
   log,
   ...faultsFrom(process.env),
   afterwards: (work) => void setImmediate(work),
@@ -65,7 +70,7 @@ const running = new Set<Running>();
 
 self.onmessage = ({ data: job }) => {
   if (job.kind === "abort") stop((r) => r.id === job.id, "the caller is gone");
-  else if (job.kind === "ipam") questions.answered(job.id, job.response);
+  else if (job.kind === "ipam") questions.answered(job.id, job.reply);
   else if (job.kind === "turn") turns.given(job.id);
   else if (job.kind === "log-level") log.level = job.level;
   else if (job.kind === "ping") self.postMessage({ id: job.id });
@@ -121,12 +126,8 @@ async function handle(id: number, request: CniRequest, scope: Scope | undefined)
   const course = new CourseOf(verb ?? "", containerId, ifname);
   try {
     const share = scope && { has: isVfWithin(scope, paths.sysfs), asksIpam: "except" in scope };
-    const response = await dispatch(sriov, request, {
-      ...host,
-      signal: abort.signal,
-      step: course.step,
-      ...(share && { share }),
-    });
+    const own = { ...host, signal: abort.signal, step: course.step, ...(share && { share }) };
+    const response = await dispatch(sriov, request, () => own);
     setImmediate(report, request, response, course.end());
     return response;
   } finally {

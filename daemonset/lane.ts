@@ -1,6 +1,7 @@
 import type { FenceOrder, FenceOutcome } from "../cni/attachment/fence.ts";
-import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import type { Call, CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { FOREIGN_IPAM } from "./few-at-once.ts";
+import type { IpamReply } from "./ipam-reply.ts";
 import type { LogLevel } from "./log.ts";
 import type { RailAnswers, RailOrder } from "./rails/orders.ts";
 import type { Repair } from "./reconcile/plan.ts";
@@ -19,7 +20,7 @@ export type Job =
   | { readonly kind: "ping"; readonly id: number }
   | { readonly kind: "log-level"; readonly level: LogLevel }
   | { readonly kind: "abort"; readonly id: number }
-  | { readonly kind: "ipam"; readonly id: number; readonly response: CniResponse }
+  | { readonly kind: "ipam"; readonly id: number; readonly reply: IpamReply }
   | { readonly kind: "turn"; readonly id: number };
 
 /** The thread's answer to one job. */
@@ -33,10 +34,10 @@ export interface Answer {
   readonly error?: string;
 }
 
-/** What the thread asks in the middle of a job: the IPAM plugin lives in the main thread. Without a request: it gave up. */
+/** What the thread asks in the middle of a job: the IPAM plugin lives in the main thread. Without a call: it gave up. */
 export interface Question {
   readonly ipam: number;
-  readonly request?: CniRequest;
+  readonly call?: Call;
 }
 
 /** A turn for a foreign IPAM plugin is wanted; without `isAdd` it has ended, or is not waited for any more. */
@@ -45,7 +46,7 @@ export interface TurnQuestion {
   readonly isAdd?: boolean;
 }
 
-export type AnswerQuestion = (request: CniRequest, signal: AbortSignal) => Promise<CniResponse>;
+export type AnswerQuestion = (call: Call, signal: AbortSignal) => Promise<IpamReply>;
 
 /** A worker thread for everything that blocks in the kernel: a netns move takes 20 to 100 ms, firmware seconds. */
 export class Lane {
@@ -123,13 +124,13 @@ export class Lane {
     this.#worker.terminate();
   }
 
-  async #answer({ ipam: id, request }: Question): Promise<void> {
-    if (!request) return this.#asking.get(id)?.abort(new Error("the attachment was given up"));
+  async #answer({ ipam: id, call }: Question): Promise<void> {
+    if (!call) return this.#asking.get(id)?.abort(new Error("the attachment was given up"));
     const abort = new AbortController();
     this.#asking.set(id, abort);
-    const response = await this.#ipam(request, abort.signal);
+    const reply = await this.#ipam(call, abort.signal);
     this.#asking.delete(id);
-    this.#worker.postMessage({ kind: "ipam", id, response } satisfies Job);
+    this.#worker.postMessage({ kind: "ipam", id, reply } satisfies Job);
   }
 
   #turn({ turn: id, isAdd }: TurnQuestion): void {

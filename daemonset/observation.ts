@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Paths } from "../cni/host.ts";
+import { failure } from "../cni/protocol/dispatch.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { EventRecorder } from "../kubernetes/events/recorder.ts";
 import type { Addresses } from "./addresses/service/start.ts";
@@ -8,6 +9,8 @@ import { type Observers, observed } from "./calls/observed.ts";
 import { type AgentState, control } from "./control.ts";
 import type { Health } from "./health.ts";
 import type { RailNames } from "./inventory/rails.ts";
+import { errorOf, type IpamReply } from "./ipam-reply.ts";
+import type { AnswerQuestion } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
 import type { LevelledLog, LogLevel } from "./log.ts";
 import { followLogLevel } from "./log-level.ts";
@@ -36,6 +39,8 @@ export interface Observed {
 
 /** A thread that shows no sign of life for so long is stuck for good: firmware takes seconds. */
 const STUCK_MS = 120_000;
+
+const DONE: CniResponse = { exit: 0, stdout: "", stderr: "" };
 
 /** All that watches the agent's work and is no part of it: counts, notes, events, probes, log level. */
 export class Observation {
@@ -73,9 +78,21 @@ export class Observation {
     return (request) => control(request, { setLogLevel, state: () => this.#state(addresses, altnames, node) });
   }
 
-  /** A handler of calls that are parts of others. */
-  ofParts(handler: Handler): Handler {
-    return this.#observed(handler, { log: { to: this.#options.log, isPart: true } });
+  /** What answers calls that are parts of others. */
+  ofParts(answer: AnswerQuestion): AnswerQuestion {
+    return async (call, signal) => {
+      let reply: IpamReply = {};
+      const handler: Handler = async (_, signal) => {
+        reply = await answer(call, signal);
+        const error = errorOf(reply);
+        return error ? failure(error) : DONE;
+      };
+      await this.#observed(handler, { log: { to: this.#options.log, isPart: true } })(
+        { ...call.request, name: "railnet-ipam" },
+        signal,
+      );
+      return reply;
+    };
   }
 
   /** A handler of whole calls. @param log false: who works them off writes the line of each. */

@@ -1,6 +1,6 @@
-import { CniError } from "../cni/protocol/error.ts";
 import type { Call } from "../cni/protocol/request.ts";
 import type { Result } from "../cni/protocol/result.ts";
+import { RecordError } from "../records/failure.ts";
 import { Claimer, type Wish } from "./claim.ts";
 import { ExhaustedError } from "./exhausted.ts";
 import { toCniFailure } from "./failure.ts";
@@ -90,7 +90,7 @@ async function giveUp(record: ClaimRecord, journal: ClaimJournal, host: IpamHost
   try {
     journal.update(record, change);
   } catch (error) {
-    if (!(error instanceof CniError)) throw error;
+    if (!(error instanceof RecordError)) throw error;
     host.log.warn({ err: error }, "the journal of addresses could not be updated");
   }
   await host.releaseSoon(releasing);

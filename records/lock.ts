@@ -1,10 +1,10 @@
 import { existsSync, fstatSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CniError, CODE } from "../cni/protocol/error.ts";
 import { codeOf } from "../kernel/errno.ts";
 import { Fd } from "../kernel/syscall.ts";
 import { makeDirectory } from "./durable.ts";
+import { LockTimeout } from "./failure.ts";
 
 /** A held lock. Disposing it deletes its file and lets the next one in. */
 export class Lock implements Disposable {
@@ -53,7 +53,7 @@ export class Locks {
   /**
    * Waits without blocking the thread.
    *
-   * @throws {CniError} 11 "try again later" after `timeoutMs`, or when `signal` aborts.
+   * @throws {LockTimeout} after `timeoutMs`; the reason of `signal` when that aborts.
    */
   async acquire(name: string, what: string, timeoutMs: number, signal?: AbortSignal): Promise<Lock> {
     const end = performance.now() + timeoutMs;
@@ -61,7 +61,7 @@ export class Locks {
       const lock = this.tryAcquire(name);
       if (lock) return lock;
       if (performance.now() > end)
-        throw new CniError(CODE.TRY_AGAIN_LATER, `cannot lock ${what}: another call has held it for ${timeoutMs} ms`);
+        throw new LockTimeout(`cannot lock ${what}: another call has held it for ${timeoutMs} ms`);
       await sleep(pauseMs);
       signal?.throwIfAborted();
     }

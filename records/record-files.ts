@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { CniError, CODE } from "../cni/protocol/error.ts";
 import { append, makeDirectory, syncFile, writeWhole } from "./durable.ts";
+import { RecordError } from "./failure.ts";
 import { LaterVersionError } from "./record-text.ts";
 
 /** No writer takes this long. */
@@ -47,7 +47,7 @@ export class RecordFiles<T> {
     this.#kind = kind;
   }
 
-  /** @throws {CniError} 5 */
+  /** @throws {RecordError} */
   names(ending = ".json"): string[] {
     try {
       return fs.readdirSync(this.#dir).filter((name) => name.endsWith(ending));
@@ -93,7 +93,7 @@ export class RecordFiles<T> {
   /**
    * Writes a record whole: temporary file, then rename. That survives a kill; for a power cut it has to be synced too.
    *
-   * @throws {CniError} 5 when the disk is full or read-only; the old record, if any, is still there.
+   * @throws {RecordError} when the disk is full or read-only; the old record, if any, is still there.
    */
   write(name: string, text: string, { synced }: { synced: boolean }): void {
     const file = join(this.#dir, name);
@@ -112,7 +112,7 @@ export class RecordFiles<T> {
    * Adds a change to a record, as a line of its own: a new file in the old one's place costs a millisecond on ext4.
    *
    * @returns whether there was one.
-   * @throws {CniError} 5 when the disk is full or read-only; the record is as before.
+   * @throws {RecordError} when the disk is full or read-only; the record is as before.
    */
   append(name: string, change: object, { synced }: { synced: boolean }): boolean {
     try {
@@ -178,9 +178,9 @@ export class RecordFiles<T> {
     return file;
   }
 
-  #failure(verb: "read" | "write", cause: unknown): CniError {
+  #failure(verb: "read" | "write", cause: unknown): RecordError {
     const why = (cause as Error).message;
-    return new CniError(CODE.IO_FAILURE, `cannot ${verb} ${this.#kind.title} in ${this.#dir}: ${why}`, { cause });
+    return new RecordError(`cannot ${verb} ${this.#kind.title} in ${this.#dir}: ${why}`, { cause });
   }
 }
 

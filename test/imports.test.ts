@@ -5,15 +5,16 @@ import t from "tap";
 /** Parts of the product, the innermost first, and what each may import besides itself. */
 const MAY_IMPORT = {
   kernel: [],
-  records: ["kernel", "cni/protocol"],
+  records: ["kernel"],
   kubernetes: [],
   "cni/protocol": [],
-  cni: ["kernel", "records", "cni/protocol", "ipam"],
-  ipam: ["records", "kubernetes", "cni/protocol"],
+  cni: ["kernel", "records", "cni/protocol"],
+  ipam: ["kernel", "records", "kubernetes", "cni/protocol", "cni"],
   daemonset: ["kernel", "records", "kubernetes", "cni/protocol", "cni", "ipam"],
   cli: ["kernel", "records", "kubernetes", "cni/protocol", "cni", "ipam", "daemonset"],
   library: ["cni/protocol", "ipam", "kubernetes"],
-  main: ["cni", "ipam", "daemonset", "cli"],
+  "stand-alone": ["cni/protocol", "cni", "ipam"],
+  main: ["stand-alone", "cli"],
 } as const satisfies Record<string, readonly string[]>;
 type Zone = keyof typeof MAY_IMPORT;
 const ZONES = Object.keys(MAY_IMPORT) as Zone[];
@@ -21,7 +22,8 @@ const ZONES = Object.keys(MAY_IMPORT) as Zone[];
 /** The edges of the process: who may look at its environment, standard input and output. */
 const EDGES = [
   "main.ts",
-  "cni/run.ts",
+  "stand-alone.ts",
+  "ipam/stand-alone.ts",
   "cni/protocol/edges.ts",
   "daemonset/kernel-worker.ts",
   "kubernetes/environment.ts",
@@ -36,7 +38,11 @@ interface Source {
   readonly imports: readonly string[];
 }
 
-const sources: Source[] = globSync(["main.ts", "{kernel,records,kubernetes,cni,ipam,daemonset,cli,library}/**/*.ts"])
+const sources: Source[] = globSync([
+  "main.ts",
+  "stand-alone.ts",
+  "{kernel,records,kubernetes,cni,ipam,daemonset,cli,library}/**/*.ts",
+])
   .sort()
   .map((path) => {
     const text = withoutComments(readFileSync(path, "utf8"));
@@ -126,14 +132,6 @@ t.test("each export of package.json is a file of the library, and the other way 
   );
 });
 
-t.test("the attach plugin's verbs and attachments know no IPAM: where they meet has files of its own", async (t) => {
-  const users = sources.filter((s) => zoneOf(s.path) === "cni" && ours(s).some((x) => zoneOf(x) === "ipam"));
-  t.same(
-    users.map(({ path }) => path),
-    ["cni/ipam-host.ts", "cni/ipam.ts", "cni/run-ipam.ts", "cni/stand-alone-ipam.ts"],
-  );
-});
-
 t.test("bun:ffi is imported by kernel/syscall.ts alone", async (t) => {
   const users = sources.filter(({ imports }) => imports.includes("bun:ffi")).map(({ path }) => path);
   t.same(users, ["kernel/syscall.ts"]);
@@ -160,8 +158,8 @@ t.test("the environment, stdin and stdout of the process are used at its edges a
 });
 
 t.test("a CNI call loads the protocol alone before its verb is known", async (t) => {
-  const loaded = loadedBy(["main.ts", "cni/run.ts"]);
-  const mayLoad = ["main.ts", "cni/run.ts", "cni/plugin.ts", "cni/attach-names.ts", /^cni\/protocol\//, /^node:/];
+  const loaded = loadedBy(["main.ts", "stand-alone.ts"]);
+  const mayLoad = ["main.ts", "stand-alone.ts", "cni/plugin.ts", "cni/attach-names.ts", /^cni\/protocol\//, /^node:/];
   t.same(
     loaded.filter((path) => !among(path, mayLoad)),
     [],

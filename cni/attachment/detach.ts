@@ -1,5 +1,4 @@
 import type { Host } from "../host.ts";
-import { callIpam, isForeign, keepsState } from "../ipam.ts";
 import { readArgs } from "../protocol/environment.ts";
 import { type NetworkConfig, readNetworkConfig } from "../protocol/network-config.ts";
 import type { Call } from "../protocol/request.ts";
@@ -22,9 +21,9 @@ const RELEASE_TIMEOUT_MS = 30_000;
  */
 export async function detach(a: Attachment, host: Host, { release = true } = {}): Promise<void> {
   const journal = new Journal(host.paths.stateDir);
-  const type = release ? ipamOf(a) : undefined;
+  const type = release ? ipamOf(a, host) : undefined;
   const isAttached = a.phase !== "returned";
-  const early = type && isAttached && isForeign(type, host) ? releaseAddresses(a, host) : undefined;
+  const early = type && isAttached && host.ipam.isForeign(type) ? releaseAddresses(a, host) : undefined;
   await early?.catch(() => {}); // thrown below
   const unwritten = isAttached ? await failureOf(giveBack(a, host)) : undefined;
   if (type && isAttached && !unwritten) noteReturned(a, journal, host);
@@ -56,17 +55,17 @@ function noteReturned(a: Attachment, journal: Journal, host: Host): void {
 }
 
 /** The IPAM plugin that has something to release, if any. */
-function ipamOf(a: Attachment): string | undefined {
+function ipamOf(a: Attachment, { ipam }: Host): string | undefined {
   const type = configOf(a).ipam?.type;
-  return type && keepsState(type) ? type : undefined;
+  return type && ipam.keepsState(type) ? type : undefined;
 }
 
 /** As the ADD read it: keys in any case. */
 const configOf = (a: Attachment): NetworkConfig => readNetworkConfig(a.request.stdin, "DEL");
 
 async function releaseAddresses(a: Attachment, host: Host): Promise<void> {
-  const type = ipamOf(a);
-  if (type) await callIpam(host, "DEL", type, callOf(a, "DEL", host), { timeoutMs: RELEASE_TIMEOUT_MS });
+  const type = ipamOf(a, host);
+  if (type) await host.ipam.ask("DEL", type, callOf(a, "DEL", host), { timeoutMs: RELEASE_TIMEOUT_MS });
 }
 
 /** The call that made an attachment, as another verb: with its recorded configuration, whatever the NAD says today. */

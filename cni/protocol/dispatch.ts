@@ -23,43 +23,55 @@ export interface Plugin<Host = void> {
   };
 }
 
+/** Opens what the verbs work on. */
+export type OpenHost<Host> = () => Host | Promise<Host>;
+
 /**
  * Answers one CNI call, SPEC.md 1.1.0. Never throws; stdout is one JSON object or nothing. Errors go to stdout, where
  * libcni reads them, although section 2 says stderr.
  *
- * @param host not touched without a command and for VERSION: runtimes ask that often, of plugins that they do not use.
- *   Plugins without one leave it out.
+ * @param openHost called when a verb is to be done, and only then: runtimes ask for VERSION often, of plugins that they do
+ *   not use, and what is wrong with a call is said without a host. Plugins that need none leave it out.
  */
 export async function dispatch<Host = void>(
   plugin: Plugin<Host>,
   request: CniRequest,
-  ...[host]: undefined extends Host ? [host?: Host] : [host: Host]
+  ...[openHost]: undefined extends Host ? [openHost?: OpenHost<Host>] : [openHost: OpenHost<Host>]
 ): Promise<CniResponse> {
-  const command = request.env.CNI_COMMAND;
-  if (!command) return { exit: 0, stdout: "", stderr: aboutText(plugin.about) };
-  if (command === "VERSION") return success(versionReply(request.stdin));
+  const told = aboutItself(plugin, request);
+  if (told) return told;
   try {
     const call = readRequest(request);
-    return success(await run(plugin, call, host as Host));
+    return success(await run(plugin, call, openHost as OpenHost<Host>));
   } catch (error) {
-    return failure(error, versionOf(request.stdin));
+    return failure(error, request);
   }
 }
 
-async function run<Host>({ name, verbs }: Plugin<Host>, call: Call, host: Host): Promise<object | undefined> {
+/** The answer to a call that is no verb's: without a command the about text, and VERSION. */
+export function aboutItself({ about }: Pick<Plugin, "about">, { env, stdin }: CniRequest): CniResponse | undefined {
+  if (!env.CNI_COMMAND) return { exit: 0, stdout: "", stderr: aboutText(about) };
+  return env.CNI_COMMAND === "VERSION" ? success(versionReply(stdin)) : undefined;
+}
+
+async function run<Host>(
+  { name, verbs }: Plugin<Host>,
+  call: Call,
+  openHost?: OpenHost<Host>,
+): Promise<object | undefined> {
   const { verb } = call;
-  if (verb === "ADD" && verbs.ADD) return formatResult(await verbs.ADD(call, host), call.config.cniVersion);
   if (!verbs[verb])
     throw new CniError(
       CODE.INVALID_ENVIRONMENT,
       `cannot do CNI_COMMAND ${verb}: plugin ${name} does not have it; it has ${Object.keys(verbs).join(", ") || "none"}`,
     );
-  await verbs[verb](call, host);
-  return undefined;
+  const result = await verbs[verb](call, (await openHost?.()) as Host);
+  return verb === "ADD" ? formatResult(result as Result, call.config.cniVersion) : undefined;
 }
 
-/** What a caller is answered for anything thrown. Never throws. */
-export function failure(thrown: unknown, cniVersion: CniVersion = LATEST_VERSION): CniResponse {
+/** What a caller is answered for anything thrown, in the version that its request names. Never throws. */
+export function failure(thrown: unknown, request?: Pick<CniRequest, "stdin">): CniResponse {
+  const cniVersion = request ? versionOf(request.stdin) : LATEST_VERSION;
   const { code, message: msg, details } = toCniError(thrown);
   return { exit: 1, stdout: JSON.stringify({ cniVersion, code, msg, ...(details && { details }) }), stderr: "" };
 }

@@ -29,13 +29,19 @@ export class CniError extends Error {
   }
 }
 
+/** Errors of the floors below, which know no protocol (records/failure.ts), by their names. */
+const CODES_BELOW: Readonly<Record<string, number>> = {
+  RecordError: CODE.IO_FAILURE,
+  LockTimeout: CODE.TRY_AGAIN_LATER,
+};
+
 /**
  * The one place where anything thrown becomes a protocol error. Never throws. A failed undo yields to what made it
  * necessary, and is told in the details.
  */
 export function toCniError(thrown: unknown): CniError {
   const [first, ...undo] = inOrder(thrown);
-  const error = first instanceof CniError ? first : new CniError(CODE.FAILED, messageOf(first), { cause: first });
+  const error = first instanceof CniError ? first : new CniError(codeOf(first), messageOf(first), { cause: first });
   if (undo.length === 0) return error;
   const failed = undo.map((one) => `undo failed too: ${messageOf(one)}`);
   return new CniError(error.code, error.message, {
@@ -49,6 +55,8 @@ function inOrder(thrown: unknown): unknown[] {
   const { name, suppressed, error } = Object(thrown) as SuppressedError; // Node.js 20 has no such class, and `using` makes one
   return name === "SuppressedError" ? [...inOrder(suppressed), ...inOrder(error)] : [thrown];
 }
+
+const codeOf = (thrown: unknown): number => (thrown instanceof Error && CODES_BELOW[thrown.name]) || CODE.FAILED;
 
 function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message || thrown.name;

@@ -13,7 +13,7 @@ t.test("Lane asks its thread for a sign of life once, and knows for how long it 
   const { worker, jobs, answer } = thread();
   const lane = new Lane(
     worker,
-    async () => ({ exit: 0, stdout: "", stderr: "" }),
+    async () => ({}),
     () => {},
   );
   t.equal(lane.silentMs(), 0, "it was not asked before");

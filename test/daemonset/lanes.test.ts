@@ -66,7 +66,7 @@ class Threads {
     this.#workers.push(worker);
     return new Lane(
       worker,
-      async () => ({ exit: 0, stdout: "", stderr: "" }),
+      async () => ({}),
       () => {},
     );
   }

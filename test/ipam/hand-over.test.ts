@@ -74,7 +74,7 @@ class Node {
     };
     const ipamConfig = { type: "railnet-ipam", range: RANGE };
     const stdin = JSON.stringify({ cniVersion: "1.0.0", name: "rail0", type: "railnet-sriov", ipam: ipamConfig });
-    const { exit, stdout } = await dispatch(ipam, { name: "railnet-ipam", env, stdin }, this.#host);
+    const { exit, stdout } = await dispatch(ipam, { name: "railnet-ipam", env, stdin }, () => this.#host);
     if (exit !== 0) throw new Error(stdout);
     return stdout ? JSON.parse(stdout) : undefined;
   }

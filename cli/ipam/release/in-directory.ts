@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
-import { lockIn } from "../../../cni/ipam-host.ts";
 import { ClaimJournal } from "../../../ipam/journal.ts";
+import { lockIn } from "../../../ipam/node-host.ts";
 import { DirectoryStore } from "../../../ipam/store/directory.ts";
 import type { Address } from "../addresses.ts";
 import { addressesIn } from "../directory.ts";

@@ -1,15 +1,17 @@
 import type { Log, Paths } from "../../../cni/host.ts";
-import { createIpamHost } from "../../../cni/ipam-host.ts";
 import { dispatch } from "../../../cni/protocol/dispatch.ts";
 import { CniError, CODE } from "../../../cni/protocol/error.ts";
-import type { CniRequest, CniResponse } from "../../../cni/protocol/request.ts";
+import type { Call, CniRequest, CniResponse } from "../../../cni/protocol/request.ts";
+import type { Result } from "../../../cni/protocol/result.ts";
 import type { IpamHost, NodePolicy } from "../../../ipam/host.ts";
 import { ClaimJournal } from "../../../ipam/journal.ts";
+import { createIpamHost } from "../../../ipam/node-host.ts";
 import { ipam } from "../../../ipam/plugin.ts";
 import type { IpamStep } from "../../../ipam/steps.ts";
 import type { Storage } from "../../../ipam/storage.ts";
 import type { Store } from "../../../ipam/store/store.ts";
 import { attachmentKey } from "../../../records/record-files.ts";
+import { type IpamReply, replyOf } from "../../ipam-reply.ts";
 import { Releases } from "./releases.ts";
 
 export interface AddressServiceOptions {
@@ -47,8 +49,18 @@ export class AddressService {
     this.releases = new Releases(this.journal, this.host, settleMs);
   }
 
-  /** One call of the IPAM plugin. DEL wins over a running ADD of the same attachment, as in the attach plugin. */
-  async answer(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
+  /** One call of the IPAM plugin. */
+  answer(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
+    return this.#inTurn(request, signal, (host) => dispatch(ipam, request, () => host));
+  }
+
+  /** One call of the IPAM plugin by the attach plugin. Never rejects. */
+  reply(call: Call, signal: AbortSignal): Promise<IpamReply> {
+    return this.#inTurn(call.request, signal, (host) => replyOf(run(call, host)));
+  }
+
+  /** DEL wins over a running ADD of the same attachment, as in the attach plugin. */
+  async #inTurn<T>(request: CniRequest, signal: AbortSignal, work: (host: IpamHost) => Promise<T>): Promise<T> {
     const { CNI_COMMAND: verb, CNI_CONTAINERID: containerId = "", CNI_IFNAME: ifname = "" } = request.env;
     const key = attachmentKey(containerId, ifname);
     if (verb === "DEL")
@@ -62,7 +74,7 @@ export class AddressService {
       this.host.step(done);
     };
     try {
-      return await dispatch(ipam, request, { ...this.host, step, signal: AbortSignal.any([signal, abort.signal]) });
+      return await work({ ...this.host, step, signal: AbortSignal.any([signal, abort.signal]) });
     } finally {
       if (this.#adding.get(key) === abort) this.#adding.delete(key);
     }
@@ -79,3 +91,6 @@ export class AddressService {
     return opening;
   }
 }
+
+const run = async (call: Call, host: IpamHost): Promise<Result | undefined> =>
+  (await ipam.verbs[call.verb]?.(call, host)) ?? undefined;

@@ -1,9 +1,9 @@
 import { readBootId } from "../../../cni/boot-id.ts";
 import type { Log, Paths } from "../../../cni/host.ts";
-import { lockIn } from "../../../cni/ipam-host.ts";
-import type { CniRequest, CniResponse } from "../../../cni/protocol/request.ts";
+import type { Call, CniRequest, CniResponse } from "../../../cni/protocol/request.ts";
 import type { Network } from "../../../ipam/connect.ts";
 import type { NodePolicy } from "../../../ipam/host.ts";
+import { lockIn } from "../../../ipam/node-host.ts";
 import type { IpamStep } from "../../../ipam/steps.ts";
 import type { Storage } from "../../../ipam/storage.ts";
 import { toStoreError } from "../../../ipam/store/kubernetes/failure.ts";
@@ -13,6 +13,7 @@ import { kubeconfigOfNode } from "../../../ipam/whereabouts/flat-file.ts";
 import type { CallerOptions } from "../../../kubernetes/caller.ts";
 import type { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import { KUBECONFIG } from "../../install/places.ts";
+import type { IpamReply } from "../../ipam-reply.ts";
 import { repeat } from "../../loop.ts";
 import { type Counters, noCounts } from "../counters.ts";
 import { patienceMs } from "../leader/gone-nodes.ts";
@@ -24,6 +25,8 @@ import { AddressService } from "./service.ts";
 /** The agent's half of IPAM. */
 export interface Addresses {
   readonly answer: (request: CniRequest, signal: AbortSignal) => Promise<CniResponse>;
+  /** The same for a call of the attach plugin, with values. */
+  readonly reply: (call: Call, signal: AbortSignal) => Promise<IpamReply>;
   readonly counters: Counters;
   /** What the API server refuses of what the agent must follow, one sentence each; none: all is well. */
   refused(): readonly string[];
@@ -90,6 +93,7 @@ export function startAddresses(options: AddressesOptions): Addresses {
   void openClusterOf(service, log);
   return {
     answer: (request, caller) => service.answer(request, caller),
+    reply: (call, caller) => service.reply(call, caller),
     counters,
     refused: () => refusals.all(),
     pending: () => service.releases.pending,

@@ -1,6 +1,6 @@
 import { dispatch } from "../../../cni/protocol/dispatch.ts";
-import { standAloneHost } from "../../../cni/stand-alone-ipam.ts";
 import { ipam } from "../../../ipam/plugin.ts";
+import { standAloneHost } from "../../../ipam/stand-alone-host.ts";
 import type { Obj } from "../api/objects.ts";
 import { type Actor, isKilled, runAs } from "../core/actor.ts";
 import { briefly } from "./agent.ts";
@@ -101,7 +101,7 @@ export class Runtime {
     };
     const log = { debug() {}, info: say("info"), warn: say("warn") };
     const options = { paths: PATHS, policy: policyOf(name), log, network: accessTo(world.network, this.#machine) };
-    const answering = runAs(process, () => dispatch(ipam, requestOf(verb, attachment), standAloneHost(options)));
+    const answering = runAs(process, () => dispatch(ipam, requestOf(verb, attachment), () => standAloneHost(options)));
     this.#tellWhenDone(answering, process, (answer) => {
       this.#end(process);
       resolve(answer);

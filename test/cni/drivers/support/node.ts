@@ -14,8 +14,10 @@ import type { Profile } from "./profiles.ts";
 
 // After the redirection: static imports of the product would come before it.
 const { createHost } = await import("../../../../cni/node-host.ts");
+const { isRegularFile } = await import("../../../../cni/protocol/delegate.ts");
 const { dispatch } = await import("../../../../cni/protocol/dispatch.ts");
 const { sriov } = await import("../../../../cni/plugin.ts");
+const { IpamPlugins } = await import("../../../../ipam/plugins.ts");
 const { reconcile } = await import("../../../../daemonset/reconcile/reconcile.ts");
 
 /** Records are synced to disk, which memory does at once. */
@@ -158,7 +160,7 @@ export class DoubleNode implements Disposable {
       }),
     };
     const step = (at: Step) => this.onStep(at);
-    const { exit, stdout }: CniResponse = await dispatch(sriov, request, { ...this.host, step });
+    const { exit, stdout }: CniResponse = await dispatch(sriov, request, () => ({ ...this.host, step }));
     const answer = stdout ? (JSON.parse(stdout) as Record<string, unknown>) : {};
     if (exit !== 0) throw Object.assign(new Error(String(answer["msg"])), answer);
     return answer;
@@ -171,11 +173,16 @@ export class DoubleNode implements Disposable {
     return createHost({
       paths,
       clock,
-      exec: async ({ env }) => {
-        const fails = this.failIpam && env["CNI_COMMAND"] === "ADD";
-        const error = { cniVersion: "1.1.0", code: 100, msg: "no addresses left" };
-        return { exit: fails ? 1 : 0, stdout: JSON.stringify(fails ? error : address), stderr: "" };
-      },
+      ipam: new IpamPlugins({
+        exec: async ({ env }) => {
+          const fails = this.failIpam && env["CNI_COMMAND"] === "ADD";
+          const error = { cniVersion: "1.1.0", code: 100, msg: "no addresses left" };
+          return { exit: fails ? 1 : 0, stdout: JSON.stringify(fails ? error : address), stderr: "" };
+        },
+        askOwn: () => Promise.reject(new Error("not here")),
+        aliases: () => [],
+        isFile: isRegularFile,
+      }),
       log: { debug() {}, info() {}, warn: (_fields, message) => void this.warnings.push(message) },
     });
   }

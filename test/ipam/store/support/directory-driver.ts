@@ -1,7 +1,7 @@
 // Uses ipam/store/directory.ts in a process of its own, with the product's locks, for directory.test.ts.
 import { spawn, spawnSync } from "node:child_process";
 import { appendFileSync, writeSync } from "node:fs";
-import { lockIn } from "../../../../cni/ipam-host.ts";
+import { lockIn } from "../../../../ipam/node-host.ts";
 import { DirectoryStore } from "../../../../ipam/store/directory.ts";
 import { ownerOf, poolOf } from "../names.ts";
 

@@ -1,16 +1,16 @@
 import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
-import type { IpamHost, IpamLog, NodePolicy } from "../ipam/host.ts";
-import type { ClaimRecord } from "../ipam/journal.ts";
-import type { IpamStep } from "../ipam/steps.ts";
-import type { Storage } from "../ipam/storage.ts";
-import type { AddressLock } from "../ipam/store/address-lock.ts";
-import type { Store } from "../ipam/store/store.ts";
-import { presentStorage, readNodeName } from "../ipam/whereabouts/flat-file.ts";
+import type { Paths } from "../cni/host.ts";
+import { onHost } from "../cni/host-root.ts";
+import { CniError, CODE } from "../cni/protocol/error.ts";
 import { Locks } from "../records/lock.ts";
-import type { Paths } from "./host.ts";
-import { onHost } from "./host-root.ts";
-import { CniError, CODE } from "./protocol/error.ts";
+import type { IpamHost, IpamLog, NodePolicy } from "./host.ts";
+import type { ClaimRecord } from "./journal.ts";
+import type { IpamStep } from "./steps.ts";
+import type { Storage } from "./storage.ts";
+import type { AddressLock } from "./store/address-lock.ts";
+import type { Store } from "./store/store.ts";
+import { presentStorage, readNodeName } from "./whereabouts/flat-file.ts";
 
 /** No ADD or DEL waits longer for another one of its own attachment. */
 const LOCK_WAIT_MS = 20_000;

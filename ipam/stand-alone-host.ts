@@ -1,8 +1,8 @@
-import type { IpamHost } from "../ipam/host.ts";
-import { ClaimJournal, type ClaimRecord } from "../ipam/journal.ts";
-import { release } from "../ipam/release.ts";
-import { type OpenOptions, openStore } from "../ipam/store/open.ts";
-import { createIpamHost, type IpamHostOptions, lockIn } from "./ipam-host.ts";
+import type { IpamHost } from "./host.ts";
+import { ClaimJournal, type ClaimRecord } from "./journal.ts";
+import { createIpamHost, type IpamHostOptions, lockIn } from "./node-host.ts";
+import { release } from "./release.ts";
+import { type OpenOptions, openStore } from "./store/open.ts";
 
 /** A DEL waits this long for the store; then the agent finds the record on disk. */
 const RELEASE_MS = 3_000;
