@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import type { Argv } from "yargs";
 import { PATHS } from "../cni/host.ts";
 import { pathsFrom } from "../cni/node-host.ts";
+import { obstacles } from "../daemonset/install/obstacles.ts";
 import { lockInstaller } from "../daemonset/install/start.ts";
-import { obstacles, uninstall } from "../daemonset/install/uninstall.ts";
+import { uninstall } from "../daemonset/install/uninstall.ts";
 
 /** `railnet uninstall`: nothing else ever takes an executable off a node. */
 export const registerUninstall = (y: Argv): Argv =>

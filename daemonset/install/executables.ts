@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { syncFile } from "../../records/durable.ts";
-import { placeExecutable, type Step, sweepTemporaries } from "./place.ts";
+import { isSameFile, placeExecutable, type Step, sweepTemporaries } from "./place.ts";
 import { ALIASES, type Alias, isShim, PLUGINS, type Places } from "./places.ts";
 
 /** What an installer or uninstaller did, for people: `/opt/cni/bin/railnet-sriov`. */
@@ -45,6 +45,7 @@ export function removeExecutables(places: Places): Changes {
   for (const dir of [places.executables, places.plugins]) sweepTemporaries(dir);
   for (const name of ALIASES) if (giveBack(name, places)) changes.removed.push(join(places.plugins, name));
   for (const name of PLUGINS) remove(join(places.plugins, name));
+  if (existsSync(places.plugins)) syncFile(places.plugins); // no power cut brings a shim back that finds nothing to start
   for (const name of ["railnet-shim", "railnet"]) remove(join(places.executables, name)); // the shim finds it to the last
   for (const dir of [places.replaced, places.executables, dirname(places.executables)]) removeIfEmpty(dir);
   return changes;
@@ -59,14 +60,16 @@ function requireFile(path: string): string {
 function keep(name: Alias, { plugins, replaced }: Places): void {
   const path = join(plugins, name);
   if (!existsSync(path) || isShim(path)) return;
-  mkdirSync(replaced, { recursive: true, mode: 0o755 });
   placeExecutable(path, join(replaced, name));
 }
 
 /** @returns false when the name is not ours. */
 function giveBack(name: Alias, { plugins, replaced }: Places): boolean {
   const [path, kept] = [join(plugins, name), join(replaced, name)];
-  if (!isShim(path)) return false;
+  if (!isShim(path)) {
+    if (existsSync(path) && existsSync(kept) && isSameFile(kept, path)) rmSync(kept); // given back before a power cut
+    return false;
+  }
   if (existsSync(kept)) placeExecutable(kept, path);
   else rmSync(path);
   syncFile(plugins);

@@ -94,7 +94,7 @@ function copy(from: number, to: number): void {
 }
 
 /** Whether `path` is a regular file, no link, of the same content. */
-function isSameFile(source: string, path: string): boolean {
+export function isSameFile(source: string, path: string): boolean {
   const there = fs.lstatSync(path, { throwIfNoEntry: false });
   if (!there?.isFile() || there.size !== fs.statSync(source).size) return false;
   const [a, b] = [fs.openSync(source, "r"), fs.openSync(path, "r")];

@@ -2,7 +2,7 @@
 // built (support/crash-states.ts) and started from. The files are read by the test alone.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import t from "tap";
 import { AddressHost } from "../../lab/netns/address-host.ts";
 import { judge, SCENES } from "../../lab/netns/address-scenes.ts";
@@ -102,7 +102,7 @@ t.test("an installed file is the old or the new one, whole, and the new one once
   ] as const) {
     const file = join(dir, name);
     if (text) writeFileSync(file, text);
-    const driver = join(import.meta.dirname, "support/place-executable.ts");
+    const driver = resolve("lab/netns/place-executable.ts");
     const { exit, stderr, states } = await tracer.run(dir, [process.execPath, driver, join(root, "source"), file]);
     t.equal(exit, 0, stderr);
     let answered = 0;

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import type { Machine } from "../../lab/vm/machine.ts";
 import { nodesFor } from "../../lab/vm/nodes.ts";
 
-const POD_SCRIPT = readFileSync(join(import.meta.dirname, "pod.sh"));
+const POD_SCRIPT = readFileSync("lab/vm/pod.sh");
 const RAILS = [0, 1, 2, 3];
 
 t.setTimeout(300_000);
@@ -53,7 +53,7 @@ t.test("exec() runs twenty commands at once on eight channels", async (t) => {
 });
 
 t.test("exec() serves several processes at once, and takes back the channel of one that is killed", async (t) => {
-  const other = spawn(process.execPath, [join(import.meta.dirname, "vm.ts"), "sh", n0.name, "exec sleep 765"], {
+  const other = spawn(process.execPath, [resolve("lab/vm/vm.ts"), "sh", n0.name, "exec sleep 765"], {
     stdio: "ignore",
   });
   const sleepers = () => n0.ask("pgrep -c -x -f '[s]leep 765' || true");
