@@ -66,7 +66,11 @@ t.test("examples are found", async (t) => {
   t.ok(inLanguage("json").length >= 6);
   t.ok(inLanguage("yaml").length >= 6);
   const [block] = blocksOf("x", "a\n\n  ```json run\n  {}\n   b\n  ```\n");
-  t.same(block, { file: "x", line: 3, language: "json", text: "{}\n b\n" }, "also in a list, without its indent");
+  t.same(
+    block,
+    { file: "x", line: 3, language: "json", isRun: true, text: "{}\n b\n" },
+    "also in a list, without its indent",
+  );
 });
 
 for (const { file, line, text } of inLanguage("json"))
