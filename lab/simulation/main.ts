@@ -2,7 +2,8 @@
 import { parseArgs } from "node:util";
 import { realNowMs } from "./core/globals.ts";
 import { KINDS, type Kind } from "./plan/operations.ts";
-import { PROFILES, type ProfileName, type Scenario, scenarioOf } from "./plan/scenario.ts";
+import { PROFILES, type ProfileName } from "./plan/profiles.ts";
+import { type Scenario, scenarioOf } from "./plan/scenario.ts";
 import { shrink } from "./plan/shrink.ts";
 import { readable } from "./readable.ts";
 import { run } from "./run.ts";
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     trace: { type: "boolean", default: false },
     shrink: { type: "boolean", default: false },
+    skip: { type: "string", default: "" },
     "first-only": { type: "boolean", default: false },
   },
 });
@@ -29,11 +31,13 @@ if (unknown) throw new Error(`--only: "${unknown}" is none of ${KINDS.join(", ")
 const seeds = values.seed
   ? values.seed.split(",")
   : Array.from({ length: Number(values.count) }, (_, i) => String(Number(values.from) + i));
+const skipped = values.skip.split(",");
 const started = realNowMs();
 const limitMs = Number(values.seconds) * 1000;
 const total = { seeds: 0, steps: 0, calls: 0, virtualMs: 0, adds: 0, failures: 0 };
 for (const seed of seeds) {
   if (realNowMs() - started > limitMs) break;
+  if (skipped.includes(seed)) continue;
   total.seeds++;
   const scenario = scenarioOf(seed, { profile, only });
   const { world, failure, hash, settledMs } = await run(scenario, { keepsTrace: values.trace });

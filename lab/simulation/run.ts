@@ -2,6 +2,7 @@ import { isKilled, runAs } from "./core/actor.ts";
 import { replaceGlobals } from "./core/globals.ts";
 import { Chaos } from "./plan/chaos.ts";
 import type { Scenario } from "./plan/scenario.ts";
+import { checkAdded } from "./rules/added.ts";
 import { brokenWhenQuiet } from "./rules/quiet.ts";
 import { Violation, World } from "./world/world.ts";
 // What the product loads when it first needs it: here before time stands still.
@@ -18,7 +19,7 @@ import "../../ipam/status.ts";
 export const QUIET_MS = 45 * 60_000;
 
 /** It stays so. */
-const CALM_MS = 15 * 60_000;
+const CALM_MS = 8 * 60_000;
 const LOOK_MS = 60_000;
 
 export interface Outcome {
@@ -41,6 +42,7 @@ export async function run(scenario: Scenario, { keepsTrace = false } = {}): Prom
   const world = new World(seed, settings, { keepsTrace });
   const { simulation } = world;
   const chaos = new Chaos(world, maxPods);
+  if (!scenario.isTampered) world.onAdded = (attachment, ips) => checkAdded(world, attachment, ips);
   const onRejection = (error: unknown) => {
     if (isKilled(error)) return;
     simulation.failure ??= new Violation("an error that nobody handled", String((error as Error)?.stack ?? error));

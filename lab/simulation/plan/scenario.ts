@@ -1,43 +1,23 @@
 import { Random } from "../core/random.ts";
-import type { Rail, Settings } from "../world/world.ts";
+import type { Settings } from "../world/world.ts";
 import { KINDS, type Kind, type Operation, WEIGHTS } from "./operations.ts";
+import { DEALT, PROFILES, type Profile, type ProfileName } from "./profiles.ts";
+import { RAILS } from "./rails.ts";
 
 /** What a seed stands for: a cluster, and what befalls it. A plan can be shortened; the rest stays. */
 export interface Scenario {
   readonly seed: string;
   readonly profile: ProfileName;
   readonly settings: Settings;
+  /** Somebody takes objects away that are in use. */
+  readonly isTampered: boolean;
   readonly maxPods: number;
   /** How long things happen. */
   readonly chaosMs: number;
   readonly plan: readonly Operation[];
 }
 
-interface Profile {
-  /** What does not happen. */
-  readonly without: readonly Kind[];
-  readonly isStrict?: boolean;
-  readonly mode?: Settings["mode"];
-  readonly minutes: number;
-}
-
-const HANDS = ["hand", "hand-pool", "crd"] as const;
-const RESTORES = ["restore", "restore-bumped"] as const;
-const NODES_GO = ["power", "reimage", "node-delete"] as const;
-
-export const PROFILES = {
-  /** Nothing but what a busy cluster has every day; and no net may catch anything. */
-  everyday: { without: [...HANDS, ...RESTORES, ...NODES_GO, "force", "cut", "disk-full", "mode", "clock", "kill", "server-restart", "alone"], isStrict: true, minutes: 5 }, // biome-ignore format: one row
-  /** Crashes, partitions and storms. */
-  rough: { without: [...HANDS, ...RESTORES, "mode"], minutes: 10 },
-  /** What people do to a cluster: restores, definitions and objects deleted by hand. */
-  hands: { without: ["mode", "reimage"], minutes: 10 },
-  /** Beside a live Whereabouts. */
-  coexist: { without: [...HANDS, ...RESTORES, "mode", "reimage", "node-delete"], mode: "coexist", minutes: 8 },
-} as const satisfies Record<string, Profile>;
-export type ProfileName = keyof typeof PROFILES;
-
-const DEALT: readonly ProfileName[] = ["rough", "hands", "everyday", "rough"];
+const TAMPERS: readonly Kind[] = ["hand", "hand-pool", "crd", "restore", "restore-bumped", "mode"];
 
 export interface Wishes {
   readonly profile?: ProfileName | undefined;
@@ -48,23 +28,21 @@ export function scenarioOf(seed: string, { profile: wanted, only }: Wishes = {})
   const random = new Random(`${seed} scenario`);
   const dealt = DEALT[random.int(DEALT.length)]!;
   const profile = wanted ?? dealt;
-  const { without, minutes, isStrict = false, mode = "absent" }: Profile = PROFILES[profile];
+  const { only: some = KINDS, without = [], minutes, isStrict = false, mode = "absent", hasFence = false, rails = "plain" }: Profile = PROFILES[profile]; // biome-ignore format: one line
   const nodes = Array.from({ length: 3 + Math.floor(6 * random.next() ** 2) }, (_, i) => `n${i + 1}`);
-  const rails = railsOf(1 + Math.floor(2 * random.next() ** 3));
-  const kinds = KINDS.filter((kind) => (only ? only.includes(kind) : !without.includes(kind)));
+  const railCount = 1 + Math.floor(2 * random.next() ** 3);
+  const kinds = KINDS.filter((kind) => (only ?? some).includes(kind) && !without.includes(kind));
   const chaosMs = minutes * 60_000;
   return {
     seed,
     profile,
-    settings: { nodes, mode, rails: () => rails, isStrict, hasFence: false },
+    settings: { nodes, mode, rails: RAILS[rails](railCount), isStrict, hasFence },
+    isTampered: kinds.some((kind) => TAMPERS.includes(kind)),
     maxPods: 4 * nodes.length + random.int(12),
     chaosMs,
     plan: makePlan(random, kinds, chaosMs),
   };
 }
-
-const railsOf = (n: number): Rail[] =>
-  Array.from({ length: n }, (_, i) => ({ name: `rail${i}`, ipam: { range: `10.${10 + i}.0.0/26` } }));
 
 function makePlan(random: Random, kinds: readonly Kind[], chaosMs: number): Operation[] {
   const total = kinds.reduce((sum, kind) => sum + WEIGHTS[kind], 0);

@@ -1,17 +1,11 @@
-import type { Obj } from "../api/objects.ts";
-import { POOLS, RESERVED } from "../world/kinds.ts";
 import type { Living } from "../world/living.ts";
 import type { World } from "../world/world.ts";
+import { Deciders } from "./deciders.ts";
 import { journalOf } from "./journal.ts";
 
 export interface Broken {
   readonly rule: string;
   readonly detail: string;
-}
-
-interface RecordOfPool {
-  readonly id: string;
-  readonly podref: string;
 }
 
 const idOf = (containerId: string | undefined): string => (containerId ?? "").slice(0, 8);
@@ -21,47 +15,34 @@ const QUARANTINED = "quarantined";
 
 /**
  * What must hold when nothing has happened for the stated time: reservations, records, journals and sandboxes say the same.
- * One network whose ranges do not overlap: an address names a living sandbox.
  */
 export function* brokenWhenQuiet(world: World): Generator<Broken> {
-  const { etcd } = world.server;
+  const deciders = new Deciders(world);
   const alive = new Map([...world.living].map((one) => [one.ip, one]));
-  const reserved = new Map([...etcd.all(RESERVED).values()].map((one) => [one.metadata.name, one]));
-  const records = recordsOf([...etcd.all(POOLS).values()]);
-  if (world.settings.mode === "absent") {
-    yield* ofSandboxes(alive, reserved);
-    yield* ofReservations(alive, reserved, records);
-    for (const [ip, record] of records)
-      if (!reserved.has(ip))
-        yield { rule: "the view has what is not reserved", detail: `${ip} of ${record.podref} (${idOf(record.id)})` };
-  } else yield* ofRecords(alive, records);
+  yield* ofSandboxes(alive, deciders);
+  yield* ofReservations(alive, deciders);
+  yield* ofRecords(alive, deciders);
   yield* ofJournals(world, alive);
   yield* ofPods(world);
 }
 
-function* ofSandboxes(alive: ReadonlyMap<string, Living>, reserved: ReadonlyMap<string, Obj>): Generator<Broken> {
+function* ofSandboxes(alive: ReadonlyMap<string, Living>, deciders: Deciders): Generator<Broken> {
   for (const [ip, living] of alive) {
-    const { podref, containerid } = reserved.get(ip)?.["spec"] ?? {};
-    if (containerid === undefined) yield { rule: "a living sandbox without reservation", detail: whoIs(living) };
-    else if (containerid !== living.containerId)
-      yield {
-        rule: "a living sandbox whose address is another one's",
-        detail: `${whoIs(living)}: ${podref} (${idOf(containerid)})`,
-      };
+    const what = deciders.isByRecord(ip) ? "record" : "reservation";
+    const holder = deciders.holder(ip);
+    if (holder === undefined) yield { rule: `a living sandbox without ${what}`, detail: whoIs(living) };
+    else if (holder !== living.containerId)
+      yield { rule: "a living sandbox whose address is another one's", detail: `${whoIs(living)}: ${idOf(holder)}'s` };
   }
 }
 
-function* ofReservations(
-  alive: ReadonlyMap<string, Living>,
-  reserved: ReadonlyMap<string, Obj>,
-  records: ReadonlyMap<string, RecordOfPool>,
-): Generator<Broken> {
-  for (const [ip, { spec, metadata }] of reserved) {
+function* ofReservations(alive: ReadonlyMap<string, Living>, deciders: Deciders): Generator<Broken> {
+  for (const [ip, { spec, metadata }] of deciders.reservations) {
     const who = `${ip} of ${spec.podref} (${idOf(spec.containerid)}) from ${metadata.labels?.["railnet.io/node"]}`;
-    if (!alive.has(ip))
-      yield { rule: spec.podref === QUARANTINED ? "a quarantine without end" : "a leaked reservation", detail: who };
-    const record = records.get(ip);
-    if (record?.id !== spec.containerid || record?.podref !== spec.podref)
+    const rule = spec.podref === QUARANTINED ? "a quarantine without end" : "a leaked reservation";
+    if (!alive.has(ip)) yield { rule, detail: who };
+    const record = deciders.records.get(ip);
+    if (!deciders.isByRecord(ip) && (record?.id !== spec.containerid || record?.podref !== spec.podref))
       yield {
         rule: "the view lacks a reservation",
         detail: `${who}; record of ${record?.podref} (${idOf(record?.id)})`,
@@ -69,45 +50,35 @@ function* ofReservations(
   }
 }
 
-function* ofRecords(alive: ReadonlyMap<string, Living>, records: ReadonlyMap<string, RecordOfPool>): Generator<Broken> {
-  for (const [ip, living] of alive)
-    if (records.get(ip)?.id !== living.containerId)
-      yield {
-        rule: "a living sandbox without record",
-        detail: `${whoIs(living)}; record of ${records.get(ip)?.podref}`,
-      };
-  for (const [ip, { podref, id }] of records)
-    if (!alive.has(ip)) yield { rule: "a leaked record", detail: `${ip} of ${podref} (${idOf(id)})` };
+function* ofRecords(alive: ReadonlyMap<string, Living>, deciders: Deciders): Generator<Broken> {
+  for (const [ip, { podref, id }] of deciders.records) {
+    const detail = `${ip} of ${podref} (${idOf(id)})`;
+    if (deciders.isByRecord(ip) && !alive.has(ip)) yield { rule: "a leaked record", detail };
+    if (!deciders.isByRecord(ip) && !deciders.reservations.has(ip))
+      yield { rule: "the view has what is not reserved", detail };
+  }
 }
 
 function* ofJournals(world: World, alive: ReadonlyMap<string, Living>): Generator<Broken> {
   const ids = new Set([...alive.values()].map(({ containerId }) => containerId));
   for (const machine of world.machines.values())
-    for (const { phase, owner } of journalOf(machine))
-      if (phase !== "held" || !ids.has(owner.containerId))
-        yield {
-          rule: "a journal record of nothing",
-          detail: `${machine.name}: ${phase} ${owner.podref} (${idOf(owner.containerId)})`,
-        };
+    for (const { phase, owner } of journalOf(machine)) {
+      const detail = `${machine.name}: ${phase} ${owner.podref} (${idOf(owner.containerId)})`;
+      if (phase !== "held" || !ids.has(owner.containerId)) yield { rule: "a journal record of nothing", detail };
+    }
 }
 
 function* ofPods(world: World): Generator<Broken> {
   const uids = new Set([...world.living].map(({ podUid }) => podUid));
-  for (const { metadata, status, spec } of world.pods.all())
-    if (status.phase !== "Succeeded" && !uids.has(metadata.uid))
-      yield {
-        rule: "a pod that does not come up",
-        detail: `${metadata.name} on ${spec.nodeName}, deleted ${metadata.deletionTimestamp}`,
-      };
+  const pods = world.pods.all().filter(({ status }) => status.phase !== "Succeeded");
+  for (const { metadata, spec } of pods) {
+    const detail = `${metadata.name} on ${spec.nodeName}, deleted ${metadata.deletionTimestamp}`;
+    if (!uids.has(metadata.uid) && !isFull(world, metadata.name)) yield { rule: "a pod that does not come up", detail };
+  }
 }
 
-/** By address. */
-function recordsOf(pools: readonly Obj[]): Map<string, RecordOfPool> {
-  const records = new Map<string, RecordOfPool>();
-  for (const { spec } of pools) {
-    const base = spec.range.split("/")[0].split(".").map(Number);
-    for (const [offset, record] of Object.entries<RecordOfPool>(spec.allocations ?? {}))
-      records.set([...base.slice(0, 3), base[3] + Number(offset)].join("."), record);
-  }
-  return records;
+/** Of each of its rails no address may be free. */
+function isFull({ settings, living }: World, pod: string): boolean {
+  const used = [...living].length;
+  return settings.rails(pod).some(({ ipam: { range } }) => range?.endsWith("/28") && used >= 13);
 }

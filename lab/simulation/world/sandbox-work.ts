@@ -13,6 +13,11 @@ export interface PodWork {
   wake: () => void;
 }
 
+interface Given {
+  readonly address: string;
+  readonly probe?: true;
+}
+
 /** Sandboxes of a pod, one after the other, until it is over. */
 export class SandboxWork {
   readonly #machine: Machine;
@@ -57,27 +62,30 @@ export class SandboxWork {
   async #addAll(attachments: readonly Attachment[]): Promise<boolean> {
     const { counts, living, simulation } = this.#machine.world;
     const ips = await Promise.all(attachments.map((attachment) => this.#add(attachment)));
-    const isUp = !this.#work.isOver && ips.every((ip) => ip !== undefined);
+    const isUp = !this.#work.isOver && ips.every((some) => some !== undefined);
     counts[isUp ? "adds" : "addFailures"]++;
     if (!isUp) return false;
     attachments.forEach(({ pod, containerId, ifname, rail }, i) => {
       const who = { node: this.#machine.name, podref: keyOf(pod), podUid: pod.metadata.uid, containerId, ifname };
       const network = rail.ipam.network_name ?? "";
-      living.begun({ ...who, ip: ips[i]!, network, sinceMs: simulation.nowMs, isFenced: false, isBared: false });
+      for (const ip of ips[i]!)
+        living.begun({ ...who, ip, network, sinceMs: simulation.nowMs, isFenced: false, isBared: false });
     });
     return true;
   }
 
   /** The attach plugin asks the rail for an address that came out of quarantine, and does not take what answers. */
-  async #add(attachment: Attachment): Promise<string | undefined> {
+  async #add(attachment: Attachment): Promise<string[] | undefined> {
     const { exit, stdout } = await this.#machine.runtime.call("ADD", attachment);
     if (exit !== 0) return undefined;
-    const { address, probe } = JSON.parse(stdout).ips[0];
-    const ip = address.split("/")[0] as string;
-    const { living, simulation } = this.#machine.world;
-    const other = probe && living.user(attachment.rail.ipam.network_name ?? "", ip);
-    if (!other) return ip;
-    simulation.note(`${this.#machine.name}: ${ip} answers on the rail: ${other.podref} has it`);
+    const { living, simulation, onAdded } = this.#machine.world;
+    const { network_name = "" } = attachment.rail.ipam;
+    const given: Given[] = JSON.parse(stdout).ips;
+    const ips = given.map(({ address }) => address.split("/")[0]!);
+    onAdded(attachment, ips);
+    const other = given.some(({ probe }) => probe) && ips.map((ip) => living.user(network_name, ip)).find(Boolean);
+    if (!other) return ips;
+    simulation.note(`${this.#machine.name}: ${other.ip} answers on the rail: ${other.podref} has it`);
     return undefined;
   }
 

@@ -10,15 +10,19 @@ import { Leaders } from "./leaders.ts";
 import { LivingSandboxes } from "./living.ts";
 import { Machine } from "./machine.ts";
 import { Pods } from "./pods.ts";
+import type { Attachment } from "./runtime.ts";
+
+interface Ipam {
+  readonly range?: string;
+  readonly ipRanges?: readonly { readonly range: string; readonly range_start: string; readonly range_end: string }[];
+  readonly network_name?: string;
+  readonly enable_overlapping_ranges?: boolean;
+}
 
 /** An attachment of each pod: a rail. */
 export interface Rail {
   readonly name: string;
-  readonly ipam: {
-    readonly range: string;
-    readonly network_name?: string;
-    readonly enable_overlapping_ranges?: boolean;
-  };
+  readonly ipam: Ipam;
 }
 
 export interface Settings {
@@ -56,6 +60,8 @@ export class World {
   readonly pods: Pods;
   readonly living: LivingSandboxes;
   readonly leaders: Leaders;
+  /** Told of each ADD that succeeded. */
+  onAdded: (attachment: Attachment, ips: readonly string[]) => void = () => {};
   readonly counts = { adds: 0, addFailures: 0, dels: 0, crashes: 0, warnings: 0, nets: 0, standAlone: 0 };
 
   constructor(seed: string, settings: Settings, { keepsTrace = false } = {}) {

@@ -1,0 +1,90 @@
+import type { Mutation } from "./mutation.ts";
+
+/** Of the way to the API server, and of claims and releases there. */
+export const CLAIMS: readonly Mutation[] = [
+  {
+    name: "a delete without preconditions",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: "const asFound = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };",
+    to: "const asFound = {};",
+  },
+  {
+    name: "a release takes whatever sandbox of the interface has it",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: 'if (containerid ? containerid !== owner.containerId : !(await isOurs())) return "foreign";',
+    to: "void containerid;",
+  },
+  {
+    name: "a release takes whatever interface has it",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: '      if (!isOfClaim(found, claim)) return "foreign";\n      const { containerid }',
+    to: "      const { containerid }",
+  },
+  {
+    name: "a hand-over tests no version",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: '    { op: "test", path: "/metadata/resourceVersion", value: found.metadata.resourceVersion },\n    { op: "test", path: "/metadata/uid", value: found.metadata.uid },\n',
+    to: "",
+  },
+  {
+    name: "an unclear create counts as done",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: 'if (isUnclear(error)) return "unclear";',
+    to: 'if (isUnclear(error)) return "made";',
+  },
+  {
+    name: "an address that is there counts as made",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: 'if (isTaken(error)) return "taken";',
+    to: 'if (isTaken(error)) return "made";',
+  },
+  {
+    name: "whoever holds an address loses it to a claim",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: "if (!isFree && (!isOfClaim(found, claim) || !takesOver(from, claim))) return heldBy(found);",
+    to: "",
+  },
+  {
+    name: "a hand-over that failed counts as done",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: 'if (isOutdated(error) || isUnclear(error) || isGone(error)) return false;\n      throw error;\n    }\n    this.#step("store-reservation-created");\n    return true;\n  }\n\n  /** Only as it was found',
+    to: 'if (isOutdated(error) || isUnclear(error) || isGone(error)) return true;\n      throw error;\n    }\n    this.#step("store-reservation-created");\n    return true;\n  }\n\n  /** Only as it was found',
+  },
+  {
+    name: "a delete that failed counts as done",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: 'if (isOutdated(error) || isUnclear(error) || isGone(error)) return false;\n      throw error;\n    }\n    this.#step("store-reservation-deleted");',
+    to: 'if (isOutdated(error) || isUnclear(error) || isGone(error)) return true;\n      throw error;\n    }\n    this.#step("store-reservation-deleted");',
+  },
+  {
+    name: "what was in quarantine is free as soon as it is given back",
+    file: "ipam/store/kubernetes/reservations.ts",
+    from: "if (sinceMs !== undefined && nowMs - sinceMs < QUARANTINE_MS)",
+    to: "if (sinceMs !== undefined && nowMs < 0)",
+    profiles: ["silence"],
+  },
+  {
+    name: "a 504 counts as not done",
+    file: "kubernetes/failure.ts",
+    from: "const isUnclear = isWrite(action) && status >= 500 && !(status === 503 && said);",
+    to: "const isUnclear = isWrite(action) && status < 0;",
+  },
+  {
+    name: "a broken connection counts as not done",
+    file: "kubernetes/failure.ts",
+    from: "  const isUnclear = isWrite(action) && error.wasSent;\n  const untrusted",
+    to: '  const isUnclear = isWrite(action) && error.wasSent && error.code === "";\n  const untrusted',
+  },
+  {
+    name: "a time limit counts as not done",
+    file: "kubernetes/failure.ts",
+    from: "const isUnclear = isWrite(action) && wasSent;",
+    to: 'const isUnclear = isWrite(action) && wasSent && why === "";',
+  },
+  {
+    name: "writes are repeated on a broken connection",
+    file: "kubernetes/caller.ts",
+    from: "if (error.wasSent && !isWrite(request) && !isReadAgain) {",
+    to: "if (error.wasSent && !isReadAgain) {",
+  },
+];

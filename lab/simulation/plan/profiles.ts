@@ -1,0 +1,58 @@
+import type { Settings } from "../world/world.ts";
+import type { Kind } from "./operations.ts";
+import type { RailsName } from "./rails.ts";
+
+export interface Profile {
+  /** What happens. Default: all but `without`. */
+  readonly only?: readonly Kind[];
+  readonly without?: readonly Kind[];
+  readonly isStrict?: boolean;
+  readonly mode?: Settings["mode"];
+  readonly rails?: RailsName;
+  readonly hasFence?: boolean;
+  readonly minutes: number;
+  /** Of ten seeds that name no profile. */
+  readonly share: number;
+}
+
+const PODS = ["make", "make-stateful", "delete", "restart", "finish"] as const;
+const HANDS = ["hand", "hand-pool", "crd"] as const;
+const RESTORES = ["restore", "restore-bumped"] as const;
+
+/** Kinds of weather: each finds what the others drown. */
+export const PROFILES = {
+  /** Crashes, partitions and storms. */
+  rough: { without: [...HANDS, ...RESTORES, "mode"], minutes: 10, share: 5 },
+  /** Nothing but what a busy cluster has every day; and no net may catch anything. */
+  everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze", "impatient"], isStrict: true, minutes: 5, share: 0 }, // biome-ignore format: one row
+  /** Nodes that nobody hears: cut off, their objects deleted, and back after their addresses were given away. */
+  silence: { only: [...PODS, "force", "cut", "node-delete", "kill", "lag", "reimage"], rails: "small", minutes: 20, share: 1 }, // biome-ignore format: one row
+  /** The same, where nodes take their VFs down themselves. */
+  fence: { only: [...PODS, "force", "cut", "node-delete", "kill", "power"], rails: "small", hasFence: true, minutes: 20, share: 0 }, // biome-ignore format: one row
+  /** etcd out of a backup: versions go back. */
+  restores: { only: [...PODS, "restore", "kill", "server-restart", "lag"], minutes: 10, share: 0 },
+  /** Requests that are done a minute later. */
+  late: { only: [...PODS, "storm", "kill", "impatient"], minutes: 6, share: 1 },
+  /** Machines that lose their power, disks that are full. */
+  power: { only: [...PODS, "power", "kill-at-write", "kill-at-call", "disk-full", "alone"], minutes: 6, share: 0 },
+  /** Reservations deleted by hand. */
+  hand: { only: [...PODS, "hand", "kill"], minutes: 6, share: 0 },
+  /** Some pods' configuration says `enable_overlapping_ranges: false`. */
+  mixed: { only: [...PODS, "kill-at-call", "storm", "lag"], rails: "mixed", minutes: 6, share: 1 },
+  /** Two ranges within one. */
+  ranges: { only: [...PODS, "kill-at-call", "storm", "lag"], rails: "ranges", minutes: 6, share: 1 },
+  /** A range that is full most of the time. */
+  small: { only: [...PODS, "kill-at-call", "storm", "lag", "power"], rails: "small", minutes: 6, share: 1 },
+  /** Between `absent` and `coexist`, back and forth. */
+  modes: { only: [...PODS, "mode", "lag", "kill"], minutes: 8, share: 0 },
+  /** Beside a live Whereabouts. */
+  coexist: { only: [...PODS, "kill-at-call", "storm", "lag", "force"], mode: "coexist", minutes: 8, share: 0 },
+  /** What people do to a cluster: restores, definitions and objects deleted by hand. */
+  hands: { without: ["mode", "reimage"], minutes: 10, share: 0 },
+} as const satisfies Record<string, Profile>;
+export type ProfileName = keyof typeof PROFILES;
+
+/** One for each tenth. */
+export const DEALT: readonly ProfileName[] = Object.entries(PROFILES).flatMap(([name, { share }]) =>
+  Array.from({ length: share }, () => name as ProfileName),
+);
