@@ -19,7 +19,7 @@ import "../../ipam/status.ts";
 export const QUIET_MS = 45 * 60_000;
 
 /** It stays so. */
-const CALM_MS = 8 * 60_000;
+const CALM_MS = 5 * 60_000;
 const LOOK_MS = 60_000;
 
 export interface Outcome {

@@ -3,12 +3,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import type { ProfileName } from "../plan/profiles.ts";
-import { CLAIMS } from "./claims.ts";
-import { FIXES } from "./fixes.ts";
-import { JOURNAL } from "./journal.ts";
-import { LEADER } from "./leader.ts";
+import { MUTATIONS } from "./all.ts";
 import type { Mutation } from "./mutation.ts";
-import { NETS } from "./nets.ts";
 
 const { values } = parseArgs({
   options: {
@@ -18,8 +14,6 @@ const { values } = parseArgs({
     jobs: { type: "string", default: "2" },
   },
 });
-
-export const MUTATIONS: readonly Mutation[] = [...FIXES, ...CLAIMS, ...JOURNAL, ...NETS, ...LEADER];
 
 /** Seeds that break a rule without a mutation. */
 const failing = new Map<ProfileName, Promise<string>>();

@@ -72,6 +72,7 @@ export class Chaos {
       const name = `web-${Math.floor(b * STATEFUL)}`;
       if (!this.#world.pods.find(name)) this.#world.pods.make(name, machine.name);
     },
+    static: ({ machine, dice: [, b = 0] }) => machine.kubelet.turnStatic(`static-${Math.floor(b * 2)}`),
     delete: ({ pod }) => pod && this.#world.pods.delete(pod),
     force: ({ pod, dice: [, , , d = 0] }) => pod && this.#force(pod, 200 * d),
     finish: ({ pod }) => pod && this.#world.pods.finish(pod),

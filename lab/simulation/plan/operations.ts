@@ -2,6 +2,7 @@
 export const WEIGHTS = {
   make: 8,
   "make-stateful": 5,
+  static: 0.7,
   delete: 7,
   force: 2,
   restart: 2,

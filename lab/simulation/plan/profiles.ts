@@ -15,40 +15,40 @@ export interface Profile {
   readonly share: number;
 }
 
-const PODS = ["make", "make-stateful", "delete", "restart", "finish"] as const;
+const PODS = ["make", "make-stateful", "static", "delete", "restart", "finish"] as const;
 const HANDS = ["hand", "hand-pool", "crd"] as const;
 const RESTORES = ["restore", "restore-bumped"] as const;
 
 /** Kinds of weather: each finds what the others drown. */
 export const PROFILES = {
   /** Crashes, partitions and storms. */
-  rough: { without: [...HANDS, ...RESTORES, "mode"], minutes: 10, share: 5 },
+  rough: { without: [...HANDS, ...RESTORES, "mode"], minutes: 6, share: 5 },
   /** Nothing but what a busy cluster has every day; and no net may catch anything. */
-  everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze", "impatient"], isStrict: true, minutes: 5, share: 0 }, // biome-ignore format: one row
+  everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze", "impatient"], isStrict: true, minutes: 3, share: 0 }, // biome-ignore format: one row
   /** Nodes that nobody hears: cut off, their objects deleted, and back after their addresses were given away. */
   silence: { only: [...PODS, "force", "cut", "node-delete", "kill", "lag", "reimage"], rails: "small", minutes: 20, share: 1 }, // biome-ignore format: one row
   /** The same, where nodes take their VFs down themselves. */
   fence: { only: [...PODS, "force", "cut", "node-delete", "kill", "power"], rails: "small", hasFence: true, minutes: 20, share: 0 }, // biome-ignore format: one row
   /** etcd out of a backup: versions go back. */
-  restores: { only: [...PODS, "restore", "kill", "server-restart", "lag"], minutes: 10, share: 0 },
+  restores: { only: [...PODS, "restore", "kill", "server-restart", "lag"], minutes: 5, share: 0 },
   /** Requests that are done a minute later. */
-  late: { only: [...PODS, "storm", "kill", "impatient"], minutes: 6, share: 1 },
+  late: { only: [...PODS, "storm", "kill", "impatient"], minutes: 4, share: 1 },
   /** Machines that lose their power, disks that are full. */
-  power: { only: [...PODS, "power", "kill-at-write", "kill-at-call", "disk-full", "alone"], minutes: 6, share: 0 },
+  power: { only: [...PODS, "power", "kill-at-write", "kill-at-call", "disk-full", "alone"], minutes: 4, share: 0 },
   /** Reservations deleted by hand. */
-  hand: { only: [...PODS, "hand", "kill"], minutes: 6, share: 0 },
+  hand: { only: [...PODS, "hand", "kill"], minutes: 4, share: 0 },
   /** Some pods' configuration says `enable_overlapping_ranges: false`. */
-  mixed: { only: [...PODS, "kill-at-call", "storm", "lag"], rails: "mixed", minutes: 6, share: 1 },
+  mixed: { only: [...PODS, "kill-at-call", "storm", "lag"], rails: "mixed", minutes: 4, share: 1 },
   /** Two ranges within one. */
-  ranges: { only: [...PODS, "kill-at-call", "storm", "lag"], rails: "ranges", minutes: 6, share: 1 },
+  ranges: { only: [...PODS, "kill-at-call", "storm", "lag"], rails: "ranges", minutes: 4, share: 1 },
   /** A range that is full most of the time. */
-  small: { only: [...PODS, "kill-at-call", "storm", "lag", "power"], rails: "small", minutes: 6, share: 1 },
+  small: { only: [...PODS, "kill-at-call", "storm", "lag", "power"], rails: "small", minutes: 4, share: 1 },
   /** Between `absent` and `coexist`, back and forth. */
-  modes: { only: [...PODS, "mode", "lag", "kill"], minutes: 8, share: 0 },
+  modes: { only: [...PODS, "mode", "lag", "kill"], minutes: 5, share: 0 },
   /** Beside a live Whereabouts. */
-  coexist: { only: [...PODS, "kill-at-call", "storm", "lag", "force"], mode: "coexist", minutes: 8, share: 0 },
+  coexist: { only: [...PODS, "kill-at-call", "storm", "lag", "force"], mode: "coexist", minutes: 5, share: 0 },
   /** What people do to a cluster: restores, definitions and objects deleted by hand. */
-  hands: { without: ["mode", "reimage"], minutes: 10, share: 0 },
+  hands: { without: ["mode", "reimage"], minutes: 6, share: 0 },
 } as const satisfies Record<string, Profile>;
 export type ProfileName = keyof typeof PROFILES;
 

@@ -38,7 +38,7 @@ export function scenarioOf(seed: string, { profile: wanted, only }: Wishes = {})
     profile,
     settings: { nodes, mode, rails: RAILS[rails](railCount), isStrict, hasFence },
     isTampered: kinds.some((kind) => TAMPERS.includes(kind)),
-    maxPods: 4 * nodes.length + random.int(12),
+    maxPods: rails === "small" ? 15 : 4 * nodes.length + random.int(12),
     chaosMs,
     plan: makePlan(random, kinds, chaosMs),
   };
@@ -47,8 +47,8 @@ export function scenarioOf(seed: string, { profile: wanted, only }: Wishes = {})
 function makePlan(random: Random, kinds: readonly Kind[], chaosMs: number): Operation[] {
   const total = kinds.reduce((sum, kind) => sum + WEIGHTS[kind], 0);
   const plan: Operation[] = [];
-  // Some runs are busy, some are slow: a gap of 0.3 to 20 s.
-  const gapMs = 300 * 2 ** random.between(0, 6);
+  // Some runs are busy, some are slow: a gap of 0.3 to 10 s.
+  const gapMs = 300 * 2 ** random.between(0, 5);
   for (let atMs = 3_000; atMs < chaosMs; atMs += random.between(0, 2 * gapMs)) {
     const kind = pick(kinds, random.next() * total);
     plan.push({

@@ -1,4 +1,5 @@
 import type { Living } from "../world/living.ts";
+import { uidOf } from "../world/pods.ts";
 import type { World } from "../world/world.ts";
 import { Deciders } from "./deciders.ts";
 import { journalOf } from "./journal.ts";
@@ -71,9 +72,10 @@ function* ofJournals(world: World, alive: ReadonlyMap<string, Living>): Generato
 function* ofPods(world: World): Generator<Broken> {
   const uids = new Set([...world.living].map(({ podUid }) => podUid));
   const pods = world.pods.all().filter(({ status }) => status.phase !== "Succeeded");
-  for (const { metadata, spec } of pods) {
+  for (const pod of pods) {
+    const { metadata, spec } = pod;
     const detail = `${metadata.name} on ${spec.nodeName}, deleted ${metadata.deletionTimestamp}`;
-    if (!uids.has(metadata.uid) && !isFull(world, metadata.name)) yield { rule: "a pod that does not come up", detail };
+    if (!uids.has(uidOf(pod)) && !isFull(world, metadata.name)) yield { rule: "a pod that does not come up", detail };
   }
 }
 

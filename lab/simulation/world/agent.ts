@@ -1,3 +1,4 @@
+import { keepFenced } from "../../../daemonset/addresses/node/fence.ts";
 import { type Addresses, startAddresses } from "../../../daemonset/addresses/service/start.ts";
 import { Notes } from "../../../daemonset/notes.ts";
 import { EventRecorder } from "../../../kubernetes/events/recorder.ts";
@@ -31,7 +32,7 @@ export class Agent {
   start(): void {
     if (this.isAlive) return;
     const machine = this.#machine;
-    const { simulation, network } = machine.world;
+    const { simulation, network, settings } = machine.world;
     const actor = machine.process(`agent.${++this.#starts}`);
     this.actor = actor;
     simulation.note(`${actor.name} starts`);
@@ -40,7 +41,10 @@ export class Agent {
     const options = { paths: PATHS, policy: policyOf(machine.name), log, network: accessTo(network, machine) };
     const recorder = new EventRecorder({ log, notes: new Notes() });
     runAs(actor, () => {
-      this.addresses = startAddresses({ ...options, recorder });
+      const addresses = startAddresses({ ...options, recorder });
+      this.addresses = addresses;
+      const fencing = { ...addresses.fencing, isOn: () => settings.hasFence, lane: machine.vfs, recorder, log };
+      void keepFenced(fencing, new AbortController().signal);
     });
   }
 

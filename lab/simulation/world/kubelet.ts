@@ -2,13 +2,15 @@ import { keyOf, type Obj } from "../api/objects.ts";
 import { runAs } from "../core/actor.ts";
 import { Line } from "../core/line.ts";
 import type { Machine } from "./machine.ts";
-import { nodeOf } from "./pods.ts";
+import { isMirror, mirrorOf, nodeOf, TEAM, uidOf } from "./pods.ts";
 import { type PodWork, SandboxWork } from "./sandbox-work.ts";
 
 /** Runs the pods of its node: a sandbox each, made anew when it ends before its pod. */
 export class Kubelet {
   readonly #machine: Machine;
   readonly #works = new Map<string, PodWork>();
+  /** Pods that it has from files, by name. */
+  readonly #statics = new Map<string, Obj>();
   /** What it hears from the API server, in order. */
   readonly #inbox: Line<() => void>;
 
@@ -21,7 +23,9 @@ export class Kubelet {
   /** It lists anew: what came while it was off is in there. */
   start(): void {
     this.#inbox.clear();
-    for (const pod of this.#machine.world.pods.all()) if (nodeOf(pod) === this.#machine.name) this.hear(pod);
+    for (const pod of this.#machine.world.pods.all())
+      if (nodeOf(pod) === this.#machine.name && !isMirror(pod)) this.hear(pod);
+    for (const pod of this.#statics.values()) this.#begin(pod);
   }
 
   die(): void {
@@ -54,9 +58,40 @@ export class Kubelet {
     });
   }
 
+  hearObjectGone(pod: Obj): void {
+    if (!isMirror(pod)) return void this.hearGone(pod.metadata.uid);
+    const known = this.#works.get(uidOf(pod));
+    if (known) this.#later(() => this.#showStatic(known.pod));
+  }
+
+  /** A file appears, or goes. */
+  turnStatic(name: string): void {
+    const { name: node, world, isOff } = this.#machine;
+    const known = this.#statics.get(name);
+    if (known) {
+      this.#statics.delete(name);
+      return void this.hearGone(known.metadata.uid);
+    }
+    const metadata = {
+      namespace: TEAM,
+      name: `${name}-${node}`,
+      uid: world.random.hex(32),
+      resourceVersion: "",
+      creationTimestamp: "",
+    };
+    const pod: Obj = { metadata, spec: { nodeName: node }, status: { phase: "Pending" } };
+    this.#statics.set(name, pod);
+    if (!isOff) this.#begin(pod);
+  }
+
+  /** The machine was made anew. */
+  forgetStatics(): void {
+    this.#statics.clear();
+  }
+
   /** Its sandbox died: it gets another one. */
   restartSandbox(pod: Obj): void {
-    const work = this.#works.get(pod.metadata.uid);
+    const work = this.#works.get(uidOf(pod));
     if (!work) return;
     this.#machine.world.simulation.note(`${this.#machine.name}: the sandbox of ${keyOf(pod)} starts again`);
     work.restarts = true;
@@ -68,13 +103,32 @@ export class Kubelet {
   }
 
   #begin(pod: Obj): void {
-    const work: PodWork = { pod, isOver: false, deletes: false, restarts: false, wake() {} };
+    const isStatic = [...this.#statics.values()].includes(pod);
+    const work: PodWork = { pod, isStatic, isOver: false, deletes: false, restarts: false, wake() {} };
+    if (isStatic) this.#showStatic(pod);
     this.#works.set(pod.metadata.uid, work);
     const done = () => {
       this.#works.delete(pod.metadata.uid);
       if (work.deletes) this.#removeObject(pod);
+      if (work.isStatic) this.#hideStatic(pod);
     };
     void runAs(this.#machine.actor, () => new SandboxWork(this.#machine, work).run().then(done));
+  }
+
+  /** Without an API server a static pod runs all the same. */
+  #showStatic(pod: Obj): void {
+    const { world, isCut } = this.#machine;
+    const work = this.#works.get(pod.metadata.uid);
+    if (!work || work.isOver || world.server.etcd.get("pods", keyOf(pod))) return;
+    if (isCut || world.network.isDown) return void this.#later(() => this.#showStatic(pod));
+    world.server.put("pods", mirrorOf(pod));
+  }
+
+  #hideStatic(pod: Obj): void {
+    const { world, isCut } = this.#machine;
+    if (isCut) return void this.#later(() => this.#hideStatic(pod));
+    const shown = world.server.etcd.get("pods", keyOf(pod));
+    if (shown && uidOf(shown) === pod.metadata.uid) world.server.remove("pods", keyOf(pod));
   }
 
   #removeObject(pod: Obj): void {

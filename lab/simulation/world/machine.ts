@@ -5,6 +5,7 @@ import { type Link, mend } from "../network/link.ts";
 import { Agent } from "./agent.ts";
 import { Kubelet } from "./kubelet.ts";
 import { Runtime } from "./runtime.ts";
+import { Vfs } from "./vfs.ts";
 import type { World } from "./world.ts";
 
 /** A node: its disk, its way to the API servers, and what runs on it. */
@@ -20,11 +21,12 @@ export class Machine implements Link, HasDisk {
   readonly agent: Agent;
   readonly kubelet: Kubelet;
   readonly runtime: Runtime;
+  readonly vfs: Vfs;
   /** Whose events those of kubelet and runtime are: until the machine stops. */
   actor: Actor;
   #boots = 0;
   #bootedMs = 0;
-  #isOff = true;
+  isOff = true;
 
   constructor(name: string, world: World) {
     this.name = name;
@@ -32,7 +34,13 @@ export class Machine implements Link, HasDisk {
     this.actor = this.process("off");
     this.agent = new Agent(this);
     this.runtime = new Runtime(this);
+    this.vfs = new Vfs(this);
     this.kubelet = new Kubelet(this);
+  }
+
+  /** Another one after each boot. */
+  get bootId(): string {
+    return `${this.name}-${this.#boots}`;
   }
 
   get isCut(): boolean {
@@ -45,7 +53,7 @@ export class Machine implements Link, HasDisk {
   }
 
   boot(): void {
-    this.#isOff = false;
+    this.isOff = false;
     this.#bootedMs = this.world.simulation.nowMs;
     this.actor = this.process(`kubelet.${++this.#boots}`);
     for (const dir of ["/run/netns", "/etc"]) this.disk.dirs.add(dir);
@@ -56,9 +64,9 @@ export class Machine implements Link, HasDisk {
 
   /** Power goes and comes back: nothing runs any more, /run is empty, what was not synced may be lost. */
   powerCut({ wipes = false } = {}): void {
-    if (this.#isOff) return;
+    if (this.isOff) return;
     const { simulation, random, living, actor } = this.world;
-    this.#isOff = true;
+    this.isOff = true;
     simulation.note(`${this.name} loses power${wipes ? " and is re-imaged" : ""}`);
     this.agent.die();
     this.runtime.die();
@@ -66,6 +74,7 @@ export class Machine implements Link, HasDisk {
     this.actor.isDead = true;
     living.endedOn(this.name);
     this.disk.powerCut(random);
+    if (wipes) this.kubelet.forgetStatics();
     if (wipes) this.disk.wipe();
     for (const stream of [...this.streams]) stream.close();
     simulation.after(random.between(5_000, 60_000), () => this.boot(), actor);
@@ -94,7 +103,7 @@ export class Machine implements Link, HasDisk {
 
   /** Files that the kernel makes up. */
   readonly virtual = (path: string): string | undefined => {
-    if (path === "/proc/sys/kernel/random/boot_id") return `${this.name}-${this.#boots}\n`;
+    if (path === "/proc/sys/kernel/random/boot_id") return `${this.bootId}\n`;
     if (path !== "/proc/uptime") return undefined;
     return `${(this.world.simulation.nowMs - this.#bootedMs) / 1000} 0`;
   };

@@ -3,7 +3,21 @@ import type { World } from "./world.ts";
 
 export const TEAM = "team";
 
-/** As its kubelet runs it; a static pod's UID is a hash of its file. */
+/** On the object that shows a static pod: the UID by which its kubelet runs it. */
+const MIRROR = "kubernetes.io/config.mirror";
+
+/** By which its kubelet runs it. */
+export const uidOf = ({ metadata: { uid, annotations } }: Obj): string => annotations?.[MIRROR] ?? uid;
+
+/** The object that a kubelet makes of a pod that it has from a file. */
+export const mirrorOf = ({ metadata: { name, namespace, uid }, spec, status }: Obj) => ({
+  metadata: { name, ...(namespace && { namespace }), annotations: { [MIRROR]: uid, "kubernetes.io/config.hash": uid } },
+  spec,
+  status,
+});
+
+export const isMirror = ({ metadata }: Obj): boolean => metadata.annotations?.[MIRROR] !== undefined;
+
 export const nodeOf = (pod: Obj): string => pod["spec"].nodeName;
 
 /** What people and controllers do to pods. */
@@ -35,7 +49,7 @@ export class Pods {
   /** Gracefully: its node ends it, then the object goes. */
   delete(pod: Obj): void {
     const { server, simulation, machines } = this.#world;
-    if (pod.metadata.deletionTimestamp) return;
+    if (pod.metadata.deletionTimestamp || isMirror(pod)) return;
     simulation.note(`pod ${pod.metadata.name} deleted`);
     const metadata = { ...pod.metadata, deletionTimestamp: new Date().toISOString() };
     machines.get(nodeOf(pod))!.kubelet.hear(server.put("pods", { ...pod, metadata }));
@@ -46,14 +60,14 @@ export class Pods {
     const { server, simulation, machines } = this.#world;
     simulation.note(`pod ${pod.metadata.name} deleted by force`);
     server.remove("pods", keyOf(pod));
-    machines.get(nodeOf(pod))!.kubelet.hearGone(pod.metadata.uid);
+    machines.get(nodeOf(pod))!.kubelet.hearObjectGone(pod);
   }
 
   /** Its containers end by themselves. */
   finish(pod: Obj): void {
     const { server, machines } = this.#world;
     const { kubelet, isCut } = machines.get(nodeOf(pod))!;
-    if (isCut || pod.metadata.deletionTimestamp) return; // its kubelet says so
+    if (isCut || pod.metadata.deletionTimestamp || isMirror(pod)) return; // its kubelet says so
     server.put("pods", { ...pod, status: { phase: "Succeeded" } });
     kubelet.hearGone(pod.metadata.uid);
   }

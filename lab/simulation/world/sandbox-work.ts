@@ -1,10 +1,13 @@
 import { keyOf, type Obj } from "../api/objects.ts";
 import type { Machine } from "./machine.ts";
+import { uidOf } from "./pods.ts";
 import type { Attachment } from "./runtime.ts";
 
 /** A pod on its node. */
 export interface PodWork {
   readonly pod: Obj;
+  /** From a file of its node. */
+  readonly isStatic: boolean;
   isOver: boolean;
   /** Its object goes when it is over. */
   deletes: boolean;
@@ -84,16 +87,21 @@ export class SandboxWork {
     const ips = given.map(({ address }) => address.split("/")[0]!);
     onAdded(attachment, ips);
     const other = given.some(({ probe }) => probe) && ips.map((ip) => living.user(network_name, ip)).find(Boolean);
-    if (!other) return ips;
+    if (!other) {
+      this.#machine.vfs.attached(attachment, stdout);
+      return ips;
+    }
     simulation.note(`${this.#machine.name}: ${other.ip} answers on the rail: ${other.podref} has it`);
     return undefined;
   }
 
   async #delAll(attachments: readonly Attachment[]): Promise<void> {
     const { counts, simulation, random } = this.#machine.world;
-    for (const attachment of attachments)
+    for (const attachment of attachments) {
+      this.#machine.vfs.detached(attachment);
       while ((await this.#machine.runtime.call("DEL", attachment)).exit !== 0)
         await simulation.sleep(random.between(500, 3_000));
+    }
     counts.dels++;
   }
 
@@ -108,7 +116,7 @@ export class SandboxWork {
     const { isCut, world } = this.#machine;
     const { pod } = this.#work;
     const now = world.server.etcd.get("pods", keyOf(pod));
-    if (!isCut && now?.metadata.uid === pod.metadata.uid && now["status"].phase === "Pending")
+    if (!isCut && now && uidOf(now) === pod.metadata.uid && now["status"].phase === "Pending")
       world.server.put("pods", { ...now, status: { phase: "Running" } });
   }
 }

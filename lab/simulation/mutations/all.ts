@@ -1,0 +1,8 @@
+import { CLAIMS } from "./claims.ts";
+import { FIXES } from "./fixes.ts";
+import { JOURNAL } from "./journal.ts";
+import { LEADER } from "./leader.ts";
+import type { Mutation } from "./mutation.ts";
+import { NETS } from "./nets.ts";
+
+export const MUTATIONS: readonly Mutation[] = [...FIXES, ...CLAIMS, ...JOURNAL, ...NETS, ...LEADER];
