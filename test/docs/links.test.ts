@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import t from "tap";
 import { anchorsOf, linksOf, type Page, pageOf, pages } from "./support/markdown.ts";
@@ -46,9 +46,13 @@ for (const page of pages)
   });
 
 t.test("every page of docs/ is reached from README.md", async (t) => {
-  const linked = linksOf(pageOf("README.md")).map(({ to }) => to.split("#")[0]);
-  const docs = pages.map(({ file }) => file).filter((file) => /^docs\/[^/]+\.md$/.test(file));
-  t.same(docs.filter((file) => !linked.includes(file)), []); // biome-ignore format: one line
+  const reached = new Set(["README.md"]);
+  for (const file of reached)
+    for (const { to } of linksOf(pageOf(file))) {
+      const target = normalize(join(dirname(file), to.split("#")[0]!));
+      if (pages.some((page) => page.file === target)) reached.add(target);
+    }
+  t.same(pages.map(({ file }) => file).filter((file) => file.startsWith("docs/") && !reached.has(file)), []); // biome-ignore format: one line
 });
 
 t.test("README.md is short, and README.md and docs/ fit a screen", async (t) => {
@@ -67,4 +71,20 @@ t.test("files that prose names are there", async (t) => {
     const missing = named.filter((code) => ![code, `${code}.ts`, `${code}.test.ts`].some((one) => existsSync(one)));
     t.same(missing, [], file);
   }
+});
+
+t.test("the three ways in name functions that are where they say", async (t) => {
+  const { file, prose } = pageOf("docs/architecture.md");
+  const named = [...prose.replaceAll("\n", " ").matchAll(/`(?:\w+\.)?(\w+)\(\)` \(\[[^\]]*\]\(\.\.\/([^)]+)\)\)/g)];
+  t.ok(named.length >= 6, "the pattern finds them");
+  const missing = named.filter(([, name, path]) => !new RegExp(`(function\\*?|async|const) ${name}\\b|^  ${name}\\(`, "m").test(readFileSync(path!, "utf8"))); // biome-ignore format: one line
+  t.same(missing.map(([, name, path]) => `${file}: ${name}() is not in ${path}`), []); // biome-ignore format: one line
+});
+
+t.test("figures of README.md are those of docs/performance.md", async (t) => {
+  const [, lines = ""] = pageOf("README.md").prose.split("## What makes it different");
+  const figures = [...lines.split("## ")[0]!.matchAll(/\d+ ms|\d+ MB|\d+,\d{3}|\b1\/\d+|\b\d+\.\d+\b|\b\d{3}\b(?! ms)/g)].map(([figure]) => figure); // biome-ignore format: one line
+  t.ok(figures.length >= 8, `${figures}`);
+  const measured = pageOf("docs/performance.md").prose;
+  t.same(figures.filter((figure) => !measured.includes(figure)), []); // biome-ignore format: one line
 });
