@@ -132,6 +132,7 @@ for (const netdev of ["..", ".", "", "../net/enp175s0f1", "enp175s0f1/."])
 for (const [what, ports, want] of [
   ["the uplink among representors", { a0: "pf0vf0", a1: "pf0vf1", b0: "p0", c0: "pf0sf88" }, "b0"],
   ["the uplink on a DPU", { a0: "c1pf0vf3", b0: "p1", c0: "pf0hpf" }, "b0"],
+  ["the uplink beside a link that came first, and is no port", { a0: "", b0: "p0" }, "b0"],
   ["what was made first where drivers name no port", { z0: "", a1: "" }, "z0"],
   ["no representor for lack of an uplink", { a0: "pf0vf0", a1: "pf0vf1" }, undefined],
 ] as const)

@@ -1,5 +1,6 @@
 import t from "tap";
 import { adoptTests } from "./faults/adopt.ts";
+import { chainTests } from "./faults/chain.ts";
 import { debtTests } from "./faults/debts.ts";
 import { failTests } from "./faults/fail.ts";
 import { hostileTests } from "./faults/hostile.ts";
@@ -26,6 +27,7 @@ const PARTS = [
   { name: "two pods on four rails", test: podTests },
   { name: "RDMA", test: rdmaTests },
   { name: "state of the link", test: linkStateTests },
+  { name: "chained plugins", test: chainTests },
   { name: "hostile pod", test: hostileTests },
   { name: "random hostile pod", test: randomHostileTests },
   { name: "network namespace gone", test: netnsTests },
