@@ -27,8 +27,6 @@ export async function restoreMacs(a: Attachment, link: Link | undefined, host: H
   const isFree = wasAdmin !== undefined && !original.pinned && [own, NO_MAC].includes(wasAdmin);
   let isCleared = false;
   if (at && isFree) await clearAdminMac(host.rtnl, at, waiter);
-  else if (at && wasAdmin !== undefined && traitsOfPf(a.device, host).pinsOnlyAnother)
-    await setAdminMac(host.rtnl, at, wasAdmin, waiter, { isListed: !isCutOff(at.vf) });
   if (isLinkWrong)
     await setLinkMac(host.rtnl, link.index, own, waiter, at, () => {
       isCleared = true;
@@ -49,5 +47,5 @@ function adminMacOf({ original, device }: Attachment, was: string, host: Host): 
 async function isAsFree(a: Attachment, wanted: string, host: Host): Promise<boolean> {
   const { needsAdminMac } = traitsOfPf(a.device, host);
   const shown: PfView | undefined = await lookAtOwnPf(a, host, { clock: host.clock });
-  return shown?.state?.mac === wanted || (!needsAdminMac && wanted !== NO_MAC);
+  return shown?.state?.mac === wanted || !needsAdminMac;
 }

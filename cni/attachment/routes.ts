@@ -11,6 +11,9 @@ import type { Attachment } from "./record.ts";
 /** Tables of source rules when none is given: this and the link's index, which is unique in a namespace. */
 const FIRST_TABLE = 1000;
 
+/** Entries of one list of the pod that are looked at; those that a longer one hides end with the pod's namespace. */
+const MOST = 100_000;
+
 /** The table that holds a rail's own routes. */
 export const tableOf = (rules: SourceRules, index: number): number => rules.table ?? FIRST_TABLE + index;
 
@@ -65,12 +68,12 @@ export function removeRules(pod: NetlinkConnection, { rules, addresses }: Attach
 }
 
 function rulesFor(pod: NetlinkConnection, index: number | undefined, set: readonly IpConfig[]): Rule[] {
-  const present = pod.dump(listAddresses()).map(parseAddress);
+  const present = pod.dump(listAddresses(), { most: MOST }).map(parseAddress);
   const own = new Set(
     [...present.filter((a) => a.index === index).map((a) => a.cidr), ...set.map((ip) => ip.address)].map(bare),
   );
   return pod
-    .dump(listRules())
+    .dump(listRules(), { most: MOST })
     .map(parseRule)
     .filter((rule) => rule !== undefined && own.has(bare(rule.from))) as Rule[];
 }

@@ -129,6 +129,36 @@ for (const via of WAYS) {
   );
 }
 
+t.test("DEL asks a pod with 20,000 rules for no more than one without, and reads no more", async (t) => {
+  await world.use("alone");
+  const counts = async (rules: number) => {
+    const crowded = await world.pod();
+    // The lowest preference last, so that the kernel need not walk to where it belongs.
+    await crowded.batch(Array.from({ length: rules }, (_, i) => `rule add from 10.77.${i >> 8}.${i & 255} table 77 pref ${30_000 - i}`)); // biome-ignore format: one line
+    const del = async (change?: Json) => {
+      const a = world.attachment(crowded, { sourceRules: { table: 99 } }, { env: { RAILNET_DEBUG: "netlink" } });
+      world.ipam.gives({ ips: [V4, V6] });
+      t.equal((await world.call("alone", "ADD", a)).exit, 0);
+      if (change) world.editRecord(change);
+      const { exit, stderr } = await world.call("alone", "DEL", a);
+      t.equal(exit, 0);
+      t.equal(await crowded.exec("ip", "rule", "show", "table", "99"), "", "ours are gone");
+      return {
+        asked: (stderr.match(/^netlink > /gm) ?? []).length,
+        read: (stderr.match(/^netlink < /gm) ?? []).length,
+      };
+    };
+    const [now, older] = [await del(), await del({ rules: undefined, hasRules: true })];
+    await world.removePod(crowded);
+    return { now, older };
+  };
+  const [few, many] = [await counts(10), await counts(20_000)];
+  t.ok(few.now.asked > 5 && few.now.read > 5, JSON.stringify(few));
+  t.same(many.now, few.now);
+  t.equal(many.older.asked, few.older.asked, "by a record of an older version they are listed, once");
+  t.equal(many.older.read - few.older.read, 19_990, "and each is looked at once");
+});
+
 for (const via of WAYS)
   t.test(`CNI_NETNS_OVERRIDE: in the host's own namespace, too, DEL takes ours alone away (${via})`, async (t) => {
     await world.use(via);

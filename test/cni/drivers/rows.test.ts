@@ -49,6 +49,8 @@ const refuses =
 const adminWhileInPod: Life = async (node) => {
   const seen = await seenIn(node, () => live(node, {}, () => node.nic.set(0, { mac: ADMIN })));
   ok(seen.includes(`link mac: ${node.expected.pinned}`), `${seen}`);
+  equal(node.vf().state.mac, ADMIN, "what the administrator gave meanwhile stays");
+  equal(node.vf().pinned, true);
 };
 const keepsOwnMac: Life = async (node) => {
   const seen = await seenIn(node, () => live(node, {}, () => node.nic.set(0, { mac: ADMIN })));

@@ -326,6 +326,9 @@ t.test(
     await node.look();
     t.same(asked(node), ["list-admin-macs", "give-own-mac"]);
     t.same(node.rebound, [second]);
+    node.nowMs = 240_000;
+    await node.look();
+    t.same(asked(node), [], "what was given needs no look");
   },
 );
 

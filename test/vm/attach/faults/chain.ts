@@ -30,7 +30,6 @@ export async function chainTests(t: Test, node: Node): Promise<void> {
         t.same(failures(await shim(node, "DEL", [wanted])), [], "DEL");
         await node.ask("ip netns del vrf");
       }); // biome-ignore format: rows
-  await node.ask("modprobe -r vrf");
   await isAtRest(t, "behind vrf");
 }
 
