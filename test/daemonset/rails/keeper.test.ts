@@ -322,7 +322,7 @@ t.test(
     await node.look();
     t.same(asked(node), []);
     node.macs.delete(second); // somebody has set it to none, and bound the VF anew
-    node.tree.file(second, "infiniband/mlx5_3/node_guid", "0000:00ff:fe00:0000\n");
+    node.tree.file(second, "infiniband/mlx5_2/node_guid", "0000:00ff:fe00:0000\n");
     await node.look();
     t.same(asked(node), ["list-admin-macs", "give-own-mac"]);
     t.same(node.rebound, [second]);
