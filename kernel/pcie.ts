@@ -1,0 +1,97 @@
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+
+// `root` is where sysfs is mounted. What is not there is undefined or empty; nothing here throws.
+
+/** The link between a function and the port above it, as the kernel writes it: `16.0 GT/s PCIe`. */
+export interface PcieLink {
+  readonly speed: string;
+  readonly width: number;
+  /** What the device could. */
+  readonly maxSpeed: string;
+  readonly maxWidth: number;
+}
+
+/** Undefined for a function that has none, a virtual one, say. */
+export function pcieLinkOf(root: string, pci: string): PcieLink | undefined {
+  const of = (name: string) => line(join(root, "bus/pci/devices", pci, name));
+  const [speed, width, maxSpeed, maxWidth] = ["current_link_speed", "current_link_width", "max_link_speed", "max_link_width"].map(of); // biome-ignore format: one line
+  if (!speed || !Number(width)) return undefined; // "Unknown" and 0 of what has no PCIe capability
+  return { speed, width: Number(width), maxSpeed: maxSpeed ?? speed, maxWidth: Number(maxWidth) || Number(width) };
+}
+
+/** `pci0000:17`: what Kubernetes calls `resource.kubernetes.io/pcieRoot`. */
+export const pcieRootOf = (root: string, pci: string): string | undefined => placeOf(root, pci)[0];
+
+/** Vendor and device, `15b3:1021`. */
+export function modelOf(root: string, pci: string): string | undefined {
+  const [vendor, device] = ["vendor", "device"].map((name) =>
+    /^0x([0-9a-f]{4})$/.exec(line(join(root, "bus/pci/devices", pci, name)) ?? ""),
+  );
+  return vendor && device ? `${vendor[1]}:${device[1]}` : undefined;
+}
+
+/** Class codes of pci_ids.h: 3D controllers and processing accelerators; VGA only of makers of GPUs, not a BMC's. */
+const isGpu = (pciClass: string, vendor: string): boolean =>
+  /^0x(0302|1200)/.test(pciClass) || (pciClass.startsWith("0x0300") && ["0x10de", "0x1002"].includes(vendor));
+
+/** PCI addresses of all GPUs, in order. */
+export const listGpus = (root: string): string[] =>
+  entries(join(root, "bus/pci/devices")).sort().filter((pci) => {
+    const of = (name: string) => line(join(root, "bus/pci/devices", pci, name)) ?? "";
+    return isGpu(of("class"), of("vendor"));
+  }); // biome-ignore format: one chain
+
+/** Of these GPUs those with the most bridges in common with a function; none when they hang from other roots. */
+export function nearestGpus(root: string, pci: string, gpus: readonly string[]): string[] {
+  const place = placeOf(root, pci);
+  const shared = gpus.map((gpu) => ({ gpu, depth: inCommon(place, placeOf(root, gpu)) }));
+  const most = Math.max(0, ...shared.map(({ depth }) => depth));
+  return most === 0 ? [] : shared.filter(({ depth }) => depth === most).map(({ gpu }) => gpu);
+}
+
+/** Root and bridges above a function, and itself: `pci0000:17`, `0000:17:01.0`, … */
+function placeOf(root: string, pci: string): string[] {
+  try {
+    const path = realpathSync(join(root, "bus/pci/devices", pci)).split("/");
+    const first = path.findIndex((name) => /^pci[0-9a-f]{4,}:[0-9a-f]{2}$/.test(name));
+    return first < 0 ? [] : path.slice(first);
+  } catch {
+    return [];
+  }
+}
+
+function inCommon(a: readonly string[], b: readonly string[]): number {
+  const differs = a.findIndex((name, i) => name !== b[i]);
+  return differs < 0 ? a.length : differs;
+}
+
+/** Priorities for which a port's RoCE congestion control is on, both ends of it; undefined where the driver does not tell (`ecn/`, NVIDIA's). */
+export function ecnOf(root: string, netdev: string): string | undefined {
+  const kinds = ["roce_np", "roce_rp"].map((kind) => {
+    const dir = join(root, "class/net", netdev, "ecn", kind, "enable");
+    return entries(dir).sort().filter((priority) => line(join(dir, priority)) === "1"); // biome-ignore format: one line
+  });
+  if (entries(join(root, "class/net", netdev, "ecn")).length === 0) return undefined;
+  return kinds[0]!.filter((priority) => kinds[1]!.includes(priority)).join(",");
+}
+
+/** How often a link lost or got its carrier since it was made; no lock is waited for. */
+export const carrierChangesOf = (root: string, netdev: string): number =>
+  Number(line(join(root, "class/net", netdev, "carrier_changes")) ?? 0) || 0;
+
+function line(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function entries(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
+}
