@@ -12,12 +12,20 @@ import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { registerDoctor } from "./doctor.ts";
 import { installOptions, registerInstall } from "./install.ts";
 import { registerLogLevel } from "./log-level.ts";
+import { registerNodes } from "./nodes.ts";
 import { registerStatus } from "./status.ts";
 import { registerUninstall } from "./uninstall.ts";
 
 /** `railnet`, the command line. */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
-  const registers = [registerStatus, registerDoctor, registerLogLevel, registerInstall, registerUninstall];
+  const registers = [
+    registerStatus,
+    registerDoctor,
+    registerNodes,
+    registerLogLevel,
+    registerInstall,
+    registerUninstall,
+  ];
   await registers
     .reduce((y, register) => register(y), yargs([...args]))
     .scriptName("railnet")
@@ -61,6 +69,11 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
             type: "number",
             default: 30,
             describe: "a PF must be without carrier so long before the kubelet gives out no more of its VFs",
+          })
+          .option("report-seconds", {
+            type: "number",
+            default: 60,
+            describe: "what changes on this node is in its RailNode after so long at most; 0: none is written",
           })
           .option("install", {
             type: "boolean",

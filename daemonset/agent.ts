@@ -24,6 +24,7 @@ import { Lanes } from "./lanes.ts";
 import type { LevelledLog } from "./log.ts";
 import { Observation } from "./observation.ts";
 import { takePriority } from "./priority.ts";
+import { keepReporting } from "./rail-node/start.ts";
 import { Altnames } from "./rails/altname.ts";
 import { debtSigns } from "./reconcile/debt-signs.ts";
 import { AgentServer, type Handler } from "./server.ts";
@@ -47,6 +48,8 @@ export interface AgentOptions {
   readonly devicePlugins: string;
   /** A PF must be without carrier so long before its VFs are unhealthy. */
   readonly carrierGraceSeconds: number;
+  /** A change is in this node's RailNode after so long at most; 0: there is none. */
+  readonly reportSeconds: number;
   /** Read after the installation, which may write it. */
   readonly policy: () => NodePolicy;
   /** What the DaemonSet's agent puts on its node first; absent: nothing. */
@@ -126,6 +129,23 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { startDevices } = await import("./devices.ts");
   const { carryOut } = lane;
   const devices = startDevices({ ...options, paths, hostUses: (vfs) => lane.hostUses(vfs), carryOut, altnames });
+  const reporting = new AbortController();
+  const { repairs } = observation;
+  void keepReporting(
+    {
+      ...{
+        cluster: addresses.cluster,
+        node: policy.node ?? hostname(),
+        rails: devices.rails,
+        paths,
+        carryOut,
+        repairs,
+        log,
+      },
+      seconds: options.reportSeconds,
+    },
+    reporting.signal,
+  );
   health.notReady = "";
   log.info({ socket, health: address }, "agent ready");
 
@@ -134,6 +154,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   log.info({}, "agent stops: answering what is in flight");
   stopReconciling();
   fencing.abort();
+  reporting.abort();
   await server.close();
   await devices.stop();
   observation.stop();

@@ -5,7 +5,7 @@ import { startDevicePlugin } from "./device-plugin/start.ts";
 import type { HostUses } from "./lane.ts";
 import type { Altnames } from "./rails/altname.ts";
 import type { CarryOut } from "./rails/orders.ts";
-import { startRails } from "./rails/start.ts";
+import { type Rails, startRails } from "./rails/start.ts";
 
 export interface DevicesOptions {
   /** Where the ConfigMap `railnet-config` is mounted: its key `rails` is the list of rails. */
@@ -22,8 +22,13 @@ export interface DevicesOptions {
   readonly log: Log;
 }
 
+export interface Devices {
+  readonly rails: Pick<Rails, "seen" | "looked">;
+  stop(): Promise<void>;
+}
+
 /** The VFs of this node: made as the list of rails says, and offered to the kubelet. */
-export function startDevices(options: DevicesOptions): { stop(): Promise<void> } {
+export function startDevices(options: DevicesOptions): Devices {
   const { configDir, devicePlugins: directory, carrierGraceSeconds, paths, hostUses, log } = options;
   const railsFile = join(configDir, "rails");
   const rails = startRails({ ...options, railsFile, isPromised: (vf) => isPromised(deviceInfoDirOf(paths), vf) });
@@ -32,6 +37,7 @@ export function startDevices(options: DevicesOptions): { stop(): Promise<void> }
     ? startDevicePlugin({ directory, rails: rails.here, hostUses, paths, graceMs, log })
     : undefined;
   return {
+    rails,
     async stop() {
       rails.stop();
       await plugin?.stop();

@@ -24,6 +24,12 @@ export class Notes {
     if (this.#kept.length > MAX_KEPT) this.#kept.shift();
   }
 
+  /** The same again is left as it was. */
+  addNew(what: string, about: string, message: string): void {
+    if (!this.#kept.some((n) => n.what === what && n.about === about && n.message === message))
+      this.add(what, about, message);
+  }
+
   all(): readonly Note[] {
     return [...this.#kept];
   }

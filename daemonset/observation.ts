@@ -15,7 +15,7 @@ import type { Lanes } from "./lanes.ts";
 import type { LevelledLog, LogLevel } from "./log.ts";
 import { followLogLevel } from "./log-level.ts";
 import { Metrics } from "./metrics/metrics.ts";
-import { Notes } from "./notes.ts";
+import { type Note, Notes } from "./notes.ts";
 import type { Altnames } from "./rails/altname.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Handler } from "./server.ts";
@@ -50,6 +50,7 @@ export class Observation {
   readonly #options: ObservationOptions;
   readonly #metrics = new Metrics();
   readonly #notes = new Notes();
+  readonly #repairs = new Notes();
   readonly #since = new Date().toISOString();
   readonly #stop = new AbortController();
 
@@ -114,13 +115,14 @@ export class Observation {
           : kind === "reattach"
             ? "a pod has its VF again"
             : "attachment ended";
-      this.#notes.add(
-        what,
-        `VF ${pci}`,
-        `${pod || containerID} (${ifname}): ${why}${error || but ? `: ${error ?? but}` : ""}`,
-      );
+      const message = `${pod || containerID} (${ifname}): ${why}${error || but ? `: ${error ?? but}` : ""}`;
+      this.#notes.add(what, `VF ${pci}`, message);
+      this.#repairs.addNew(what, `VF ${pci}`, message); // what fails, fails every minute
     }
   }
+
+  /** What the reconciler did, the newest last. */
+  readonly repairs = (): readonly Note[] => this.#repairs.all();
 
   stop(): void {
     this.#stop.abort();

@@ -17,6 +17,9 @@ export interface Counters {
   fenced: number;
   /** Times that this node became the leader. */
   terms: number;
+  /** Nodes with rails that the leader compared last, and those of them that are not like the others; 0 where another node leads. */
+  nodesCompared: number;
+  nodesOdd: number;
   /** How long the oldest change has waited for its pool to show it; 0 where another node leads. */
   viewLagMs: () => number;
 }
@@ -31,5 +34,7 @@ export const noCounts = (): Counters => ({
   fences: 0,
   fenced: 0,
   terms: 0,
+  nodesCompared: 0,
+  nodesOdd: 0,
   viewLagMs: () => 0,
 });

@@ -2,7 +2,10 @@ import type { Counters } from "../addresses/counters.ts";
 import { type Family, single } from "./family.ts";
 
 const COUNTERS: Readonly<
-  Record<Exclude<keyof Counters, "viewLagMs" | "fenced">, readonly [name: string, help: string]>
+  Record<
+    Exclude<keyof Counters, "viewLagMs" | "fenced" | "nodesCompared" | "nodesOdd">,
+    readonly [name: string, help: string]
+  >
 > = {
   freed: ["railnet_addresses_freed_total", "Addresses of pods that are gone, freed because no DEL came"],
   putBack: ["railnet_addresses_put_back_total", "Reservations of living pods that somebody had removed"],

@@ -6,6 +6,7 @@ import { CallCounts } from "./call-counts.ts";
 import { type Family, renderFamilies } from "./family.ts";
 import { nodeFamilies } from "./node.ts";
 import { processFamilies } from "./process.ts";
+import { railNodeFamilies } from "./rail-nodes.ts";
 import { RepairCounts } from "./repair-counts.ts";
 
 /** What metrics are read from, at the time of a scrape. */
@@ -34,6 +35,7 @@ export class Metrics {
       ...nodeFamilies(paths, railOf),
       ...this.repairs.families(),
       ...addressFamilies(addresses.counters, addresses.pending()),
+      ...railNodeFamilies(addresses.counters),
       ...this.api.families(),
       ...eventFamilies(events.counts),
       ...processFamilies(),

@@ -4,13 +4,21 @@ import { AdminMacs, type MacHost } from "./admin-mac.ts";
 import type { Altnames } from "./altname.ts";
 import { type Rail, readRails } from "./config.ts";
 import type { CarryOut } from "./orders.ts";
-import { listPfFacts, nameOf, type RailHere, selectPfs, unknownNames } from "./select.ts";
+import { listPfFacts, nameOf, type RailHere, type Selection, selectPfs, unknownNames } from "./select.ts";
 import { awaitLinks, ensureVfs, type VfHost } from "./vfs.ts";
 
 export interface KeeperHost extends VfHost, MacHost {
   readonly railsFile: string;
   readonly carryOut: CarryOut;
   readonly altnames: Altnames;
+}
+
+/** What the last look saw. */
+export interface RailsSeen extends Selection {
+  /** Why the list cannot be used, so that the last good one stays; empty when it can. */
+  readonly unusable: string;
+  /** Names of the RailNetworks that the list is of; none: it is the ConfigMap's. */
+  readonly networks: readonly string[];
 }
 
 /** What the kernel refused is tried again after this time, or at once when something else is asked for. */
@@ -24,6 +32,8 @@ export class RailKeeper {
   readonly #host: KeeperHost;
   #rails: readonly Rail[] = [];
   #here: readonly RailHere[] = [];
+  #absent: RailsSeen["absent"] = [];
+  #unusable = "";
   /** What was said last about a thing, so that it is said once. */
   readonly #said = new Map<string, string>();
   /** PFs that are being worked on: by PCI address. */
@@ -40,6 +50,11 @@ export class RailKeeper {
     return this.#here;
   }
 
+  /** As of the last look. */
+  get seen(): RailsSeen {
+    return { here: this.#here, absent: this.#absent, unusable: this.#unusable, networks: [] };
+  }
+
   async look(): Promise<void> {
     this.#read();
     const { sysfs, altnames } = this.#host;
@@ -48,7 +63,7 @@ export class RailKeeper {
     for (const { rail, pf } of here)
       this.#say("info", rail.name, "rail is on this node", { rail: rail.name, pf: pf.name, pci: pf.pci });
     for (const { rail, why } of absent) this.#say("info", rail, "rail is not on this node", { rail, why });
-    this.#here = here;
+    [this.#here, this.#absent] = [here, absent];
     const mode = here.find(({ rail }) => rail.rdma)?.rail.rdma;
     if (mode) await this.#try("the RDMA namespace mode", mode, () => this.#setRdmaMode(mode));
     for (const one of firstOfEachPf(here)) if (!this.#busy.has(one.pf.pci)) this.#startPf(one);
@@ -105,8 +120,10 @@ export class RailKeeper {
     try {
       this.#rails = readRails(file);
       this.#said.delete(file);
+      this.#unusable = "";
     } catch (error) {
       const why = (error as Error).message;
+      this.#unusable = why;
       this.#say("warn", file, "the list of rails is not usable: the last good one stays", { file, why });
     }
   }

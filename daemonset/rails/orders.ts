@@ -1,10 +1,12 @@
 import { setAdminMac } from "../../cni/attachment/mac.ts";
 import type { Host } from "../../cni/host.ts";
+import { askByIoctl } from "../../kernel/ethtool-ioctl.ts";
 import { getLink, linkCalled, parseLink, setLink } from "../../kernel/link.ts";
 import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
-import { NETLINK_RDMA, type RdmaNetnsMode } from "../../kernel/rdma.ts";
+import { NETLINK_RDMA, type RdmaNetnsMode, rdmaNetnsMode } from "../../kernel/rdma.ts";
 import { netdevOf } from "../../kernel/sysfs.ts";
 import { parseVfs } from "../../kernel/vf.ts";
+import { type KernelFacts, readKernelFacts } from "../rail-node/kernel-facts.ts";
 import { ensureRdmaMode } from "./rdma-mode.ts";
 
 /**
@@ -25,6 +27,9 @@ export type RailOrder =
       readonly vf: string;
     }
   | { readonly do: "set-rdma-mode"; readonly mode: RdmaNetnsMode }
+  | { readonly do: "read-rdma-mode" }
+  /** What only the kernel tells of a PF. */
+  | { readonly do: "read-facts"; readonly pf: string; readonly netdev: string }
   /** The names of links that have these alternative ones; sysfs does not tell these. */
   | { readonly do: "find-altnames"; readonly altnames: readonly string[] };
 
@@ -35,6 +40,9 @@ export interface RailAnswers {
   readonly "give-own-mac": undefined;
   /** Whether it was another one before. */
   readonly "set-rdma-mode": boolean;
+  /** Null where the kernel has no RDMA. */
+  readonly "read-rdma-mode": RdmaNetnsMode | null;
+  readonly "read-facts": KernelFacts;
   readonly "find-altnames": ReadonlyMap<string, string>;
 }
 
@@ -49,7 +57,18 @@ export async function carryOut(order: RailOrder, host: KernelHost): Promise<Rail
   if (order.do === "list-admin-macs") return adminMacs(order.netdev, host);
   if (order.do === "give-own-mac") return giveOwnMac(order, host);
   if (order.do === "find-altnames") return findAltnames(order.altnames, host);
+  if (order.do === "read-facts") return readKernelFacts(order.netdev, { ...host, ask: askByIoctl });
+  if (order.do === "read-rdma-mode") return readRdmaMode();
   return ensureRdmaMode(order.mode, () => new NetlinkSocket({ protocol: NETLINK_RDMA }));
+}
+
+function readRdmaMode(): RdmaNetnsMode | null {
+  try {
+    using rdma = new NetlinkSocket({ protocol: NETLINK_RDMA });
+    return rdmaNetnsMode(rdma);
+  } catch {
+    return null;
+  }
 }
 
 function setUp(netdev: string, { rtnl }: KernelHost): undefined {

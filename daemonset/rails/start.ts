@@ -5,7 +5,7 @@ import type { HostUses } from "../lane.ts";
 import { repeat } from "../loop.ts";
 import type { Altnames } from "./altname.ts";
 import { userOf } from "./in-use.ts";
-import { RailKeeper } from "./keeper.ts";
+import { RailKeeper, type RailsSeen } from "./keeper.ts";
 import type { CarryOut } from "./orders.ts";
 import { rebind, writeNumVfs } from "./renumber.ts";
 import type { RailHere } from "./select.ts";
@@ -28,6 +28,9 @@ export interface RailsOptions {
 /** The rails of this node. */
 export interface Rails {
   here(): readonly RailHere[];
+  seen(): RailsSeen;
+  /** Fulfilled after the first look. */
+  readonly looked: Promise<void>;
   stop(): void;
 }
 
@@ -57,6 +60,8 @@ export function startRails(options: RailsOptions): Rails {
     step,
     nowMs: () => performance.now(),
   });
-  void repeat("rails", { everyMs: LOOK_MS, signal: stopping.signal, log }, () => keeper.look());
-  return { here: () => keeper.here, stop: () => stopping.abort() };
+  const looked = Promise.withResolvers<void>();
+  const look = () => keeper.look().finally(looked.resolve);
+  void repeat("rails", { everyMs: LOOK_MS, signal: stopping.signal, log }, look);
+  return { here: () => keeper.here, seen: () => keeper.seen, looked: looked.promise, stop: () => stopping.abort() };
 }

@@ -28,9 +28,24 @@ export function whereaboutsModule(): string {
   }).trim();
 }
 
+/** The definitions of Railnet's own resources: RailNode and the like. */
+export async function installRailObjects(raw: RawClient): Promise<void> {
+  const definitions = (await Promise.all(globSync(`${PROJECT}manifests/crds/rail*.yaml`).map(readYaml))).flat();
+  for (const { object, text } of definitions) await raw.apply(object, text);
+  for (const { object } of definitions) {
+    const path = `/apis/railnet.io/v1alpha1/${object.spec.names.plural}`;
+    await waitFor(`${path} is served`, async () => (await raw.request("GET", path)).status === 200);
+    const tried = async () => (await raw.request("POST", `${path}?dryRun=All`, { body: {} })).status;
+    await waitFor(`${path} can be written`, async () => (await tried()) !== 429);
+  }
+}
+
 /** The definitions of the three Whereabouts resources: Railnet's, or the ones that Whereabouts ships. */
 export async function crds(whose: "ours" | "upstream"): Promise<Document[]> {
-  const pattern = whose === "ours" ? `${PROJECT}manifests/crds/*.yaml` : `${whereaboutsModule()}/doc/crds/*_*.yaml`;
+  const pattern =
+    whose === "ours"
+      ? `${PROJECT}manifests/crds/*{pools,reservations}.yaml`
+      : `${whereaboutsModule()}/doc/crds/*_*.yaml`;
   return (await Promise.all(globSync(pattern).map(readYaml))).flat();
 }
 

@@ -24,7 +24,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   ValidatingAdmissionPolicy: "validatingadmissionpolicies",
 };
 const CLUSTER_WIDE =
-  /^(Namespace|Node|ClusterRole|ClusterRoleBinding|CustomResourceDefinition|ValidatingAdmissionPolicy(Binding)?)$/;
+  /^(Namespace|Node|ClusterRole|ClusterRoleBinding|CustomResourceDefinition|ValidatingAdmissionPolicy(Binding)?|RailNode|RailNetwork)$/;
 
 /** `/api/v1/namespaces/default/pods/x` of an object. */
 export function pathOf({ apiVersion, kind, metadata }: Json): string {

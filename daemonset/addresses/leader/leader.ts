@@ -5,6 +5,7 @@ import type { Context } from "../context.ts";
 import { follow } from "../follow.ts";
 import type { ModeWatch } from "../node/mode-watch.ts";
 import { compactor, type Reserved } from "../reserved.ts";
+import { LeaderDrift } from "./drift.ts";
 import { chooseFirstMode } from "./first-mode.ts";
 import { LeaderGc } from "./gc-leader.ts";
 import { bornMsOf, type NodeMemory } from "./gone-nodes.ts";
@@ -22,6 +23,8 @@ export interface LeaderOptions extends PoolsOptions {
   readonly lookMs?: number;
   /** Between two looks at pools whose records decide. Default 10 min. */
   readonly recordsMs?: number;
+  /** Between two comparisons of the nodes. Default ten times `lookMs`. */
+  readonly driftMs?: number;
 }
 
 /** What a node is to the leader: a thousand objects of 15 KB are not kept. */
@@ -31,7 +34,7 @@ interface NodeSeen extends KubeObject, NodeMemory {}
 export async function lead(
   context: Context,
   modes: ModeWatch,
-  { graceMs = 60_000, lookMs = 60_000, recordsMs = 600_000, ...options }: LeaderOptions,
+  { graceMs = 60_000, lookMs = 60_000, recordsMs = 600_000, driftMs = 10 * lookMs, ...options }: LeaderOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { log } = context;
@@ -41,6 +44,8 @@ export async function lead(
   const healing = new LeaderHeal(context, stateOf, graceMs);
   const records = new LeaderRecords(context, graceMs);
   const slicing = new LeaderSlices(context, stateOf, graceMs);
+  const drift = new LeaderDrift(context);
+  using _drift = forgettingDrift(context);
   const slices = follow<NodeSlicePool>(context, NODE_SLICE_POOLS, { signal });
   const pools = new Pools(context, options, signal);
   const seen = follow<KubeObject>(context, IP_POOLS, {
@@ -72,6 +77,7 @@ export async function lead(
     repeat("gc", time, () => gc.look(reservations.objects.values(), signal)),
     repeat("gc of records", { ...time, everyMs: recordsMs }, () => records.look(seen.objects.values(), signal)),
     repeat("slices", time, () => slicing.look(slices.objects.values(), reservations.objects.values(), signal)),
+    repeat("drift", { ...time, everyMs: driftMs }, () => drift.look(signal)),
     repeat("heal", { ...time, everyMs: lookMs / 4 }, () => healing.look(signal)),
   ]);
 }
@@ -81,6 +87,14 @@ function showingLag({ counters }: Context, lagMs: () => number): Disposable {
   return {
     [Symbol.dispose]() {
       counters.viewLagMs = () => 0;
+    },
+  };
+}
+
+function forgettingDrift({ counters }: Context): Disposable {
+  return {
+    [Symbol.dispose]() {
+      [counters.nodesCompared, counters.nodesOdd] = [0, 0];
     },
   };
 }

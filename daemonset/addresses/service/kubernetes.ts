@@ -39,6 +39,8 @@ export interface AgentStoreOptions
   readonly step?: (step: IpamStep) => void;
   /** Renewed by every report. */
   readonly standing?: Standing;
+  /** Told once, before anything was asked. */
+  readonly onCluster?: (cluster: Cluster) => void;
   /** Told once the cluster can be asked, if it answers or not. */
   readonly onOpen?: (cluster: FenceCluster) => void;
 }
@@ -50,6 +52,7 @@ export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
   const access = { ...(kubeconfig && { kubeconfig }), ...(network && { network }) };
   const cluster = await connect({ ...access, ...(countRequest && { count: countRequest }) });
   recorder.connect(cluster, node);
+  options.onCluster?.(cluster);
   const period = new HealPeriod({ cluster, node, log, signal });
   const fleet = Fleet.of(cluster, log, signal);
   const follows = { cluster, log, fleet, ...(refusals && { refusals }) };

@@ -11,6 +11,7 @@ import { openStore } from "../../../ipam/store/open.ts";
 import type { Store } from "../../../ipam/store/store.ts";
 import { kubeconfigOfNode } from "../../../ipam/whereabouts/flat-file.ts";
 import type { CallerOptions } from "../../../kubernetes/caller.ts";
+import type { Cluster } from "../../../kubernetes/cluster.ts";
 import type { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import { KUBECONFIG } from "../../install/places.ts";
 import type { IpamReply } from "../../ipam-reply.ts";
@@ -28,6 +29,8 @@ export interface Addresses {
   /** The same for a call of the attach plugin, with values. */
   readonly reply: (call: Call, signal: AbortSignal) => Promise<IpamReply>;
   readonly counters: Counters;
+  /** The cluster that has this node's addresses, once it is known; it may not answer. Never fulfilled without one. */
+  readonly cluster: Promise<Cluster>;
   /** What the API server refuses of what the agent must follow, one sentence each; none: all is well. */
   refused(): readonly string[];
   /** Attachments whose addresses are not given back yet. */
@@ -66,6 +69,7 @@ export function startAddresses(options: AddressesOptions): Addresses {
   const faults = step && { step };
   const bootId = readBootId();
   const standing = new Standing({ stateDir: paths.stateDir, bootId, log });
+  const reached = Promise.withResolvers<Cluster>();
   let heardBy: FenceCluster | undefined;
   let of: string | undefined; // what another cluster hears says nothing of this one
   const open = async (storage: Storage): Promise<Store> => {
@@ -80,7 +84,7 @@ export function startAddresses(options: AddressesOptions): Addresses {
     const onOpen = (cluster: FenceCluster) => {
       heardBy = cluster;
     };
-    const fencing = of === storage.kubeconfig && { standing, onOpen };
+    const fencing = of === storage.kubeconfig && { standing, onOpen, onCluster: reached.resolve };
     return openInAgent({ ...(kubeconfig && { kubeconfig }), ...shared, ...faults, ...grace, ...fencing }).catch(
       (error) => {
         throw toStoreError("reach the API server", error);
@@ -95,6 +99,7 @@ export function startAddresses(options: AddressesOptions): Addresses {
     answer: (request, caller) => service.answer(request, caller),
     reply: (call, caller) => service.reply(call, caller),
     counters,
+    cluster: reached.promise,
     refused: () => refusals.all(),
     pending: () => service.releases.pending,
     fencing: {

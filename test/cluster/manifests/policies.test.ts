@@ -1,8 +1,15 @@
 import t, { type Test } from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
-import { installAgent, installCrds, installPolicies, waitFor } from "../../../lab/cluster/install.ts";
+import {
+  installAgent,
+  installCrds,
+  installPolicies,
+  installRailObjects,
+  waitFor,
+} from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
 import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
+import { nodeOf } from "../../daemonset/rail-node/support/rail-nodes.ts";
 import { OBJECTS } from "../kubernetes/support/reservation.ts";
 
 // What somebody can do who has stolen all credentials of node-a: every right that the rules give them is tried, on what is
@@ -12,6 +19,7 @@ t.setTimeout(120_000);
 const api = await ApiServer.start({ small: false });
 t.teardown(() => api.stop());
 await installCrds(api.raw);
+await installRailObjects(api.raw);
 await installAgent(api);
 await installPolicies(api);
 const SYSTEM = "/api/v1/namespaces/kube-system";
@@ -71,6 +79,13 @@ const event = (name: string, host: string): Json => ({
   source: { component: "railnet", host },
 });
 
+const railNode = (name: string, owner = name): Json => ({
+  apiVersion: "railnet.io/v1alpha1",
+  kind: "RailNode",
+  metadata: { name, ownerReferences: [{ apiVersion: "v1", kind: "Node", name: owner, uid: "u" }] },
+  status: { ...nodeOf(1).status },
+});
+
 /** What is not node-a's. */
 const foreign: readonly Json[] = [
   reservation("10.0.0.2", OTHER),
@@ -83,6 +98,7 @@ const foreign: readonly Json[] = [
   configMap("other", { key: "value" }),
   configMap("railnet-config", { rails: "[]", whereabouts: "absent" }),
   event("other", OTHER),
+  railNode(OTHER),
 ];
 for (const object of foreign) await api.raw.apply(object);
 
@@ -99,6 +115,9 @@ const forged: readonly Json[] = [
   lease("railnet-node-node-c", "node-c"),
   configMap("coredns", { Corefile: "mine" }),
   event("forged", OTHER),
+  railNode("node-c"),
+  railNode(MINE, OTHER),
+  { ...railNode(MINE), metadata: { name: MINE, finalizers: ["railnet.io/mine"] } },
 ];
 const isThere = async (object: Json) => (await api.raw.request("GET", pathOf(object))).status === 200;
 const version = async (object: Json): Promise<string> => {
@@ -129,6 +148,7 @@ const KNOWN: Readonly<Record<string, RegExp>> = {
   configmaps: /^(create|update|patch)$/,
   "serviceaccounts/token": /^create$/,
   events: /^(create|patch)$/,
+  railnodes: /^(create|patch)$/,
   leaders: /^lead$/,
 };
 const READS = /^(get|list|watch)$/;
@@ -148,6 +168,10 @@ async function tryEverything(t: Test, token: string): Promise<void> {
     ["application/json-patch+json", [{ op: "add", path: "/metadata/finalizers", value: ["railnet.io/mine"] }]],
     ["application/json-patch+json", [{ op: "replace", path: "/status/allocations/0/nodeName", value: MINE }]],
     ["application/merge-patch+json", { status: { allocations: [] } }],
+    ["application/merge-patch+json", { status: { rails: [] } }],
+    ["application/merge-patch+json", { status: { node: { kernel: "5.15" } } }],
+    ["application/merge-patch+json", { status: { conditions: [] } }],
+    ["application/merge-patch+json", { metadata: { ownerReferences: null } }],
   ]; // biome-ignore format: rows
   for (const object of foreign) {
     const before = await version(object);
@@ -240,7 +264,13 @@ t.test("an agent's token of a node that may not lead reaches its own node's addr
   const settings = (metadata: object) => api.raw.request("PATCH", `${SYSTEM}/configmaps/railnet-config`, { body: { metadata }, contentType: "application/merge-patch+json", token: agents[MINE] }); // biome-ignore format: one line
   t.equal((await settings({ annotations: { "railnet.io/healing": "2026-01-01T00:00:00Z node-a: why" } })).status, 200);
   t.equal((await settings({ labels: { a: "b" } })).status, 403, "nothing else is said by a node");
+  const made = await api.raw.request("POST", "/apis/railnet.io/v1alpha1/railnodes", { body: railNode(MINE), token: agents[MINE] }); // biome-ignore format: one line
+  t.equal(made.status, 201, "it says what its node has");
+  t.equal((await railNodeBy(agents[MINE], MINE, { status: { rails: [] } })).status, 200);
 });
+
+const railNodeBy = (token: string, name: string, body: Json) =>
+  api.raw.request("PATCH", `/apis/railnet.io/v1alpha1/railnodes/${name}`, { body, contentType: "application/merge-patch+json", token }); // biome-ignore format: one line
 
 t.test("an agent of a node that may lead frees, records and says whether Whereabouts is there", async (t) => {
   const token = agents[OTHER];
@@ -254,4 +284,10 @@ t.test("an agent of a node that may lead frees, records and says whether Whereab
   t.equal((await api.raw.request("PATCH", `${OBJECTS}/ippools/10.0.0.0-24`, { body: record, contentType, token })).status, 200);
   t.equal((await api.raw.request("DELETE", pathOf(lease(`railnet-node-${OTHER}`, OTHER)), { token })).status, 200);
   t.equal((await api.raw.request("DELETE", pathOf(lease("kube-controller-manager", "")), { token })).status, 403);
+  const { conditions: [ready] } = railNode(MINE).status;
+  const drift = { type: "Drift", status: "True", reason: "NotLikeOthers", message: "x", lastTransitionTime: ready.lastTransitionTime };
+  t.equal((await railNodeBy(token, MINE, { status: { conditions: [ready, drift] } })).status, 200, "it compares nodes");
+  t.equal((await railNodeBy(token, MINE, { status: { conditions: [{ ...ready, status: "False" }, drift] } })).status, 403);
+  t.equal((await railNodeBy(token, MINE, { status: { node: { kernel: "5.15" } } })).status, 403);
+  t.equal((await api.raw.request("DELETE", pathOf(railNode(MINE)), { token })).status, 403);
 }); // biome-ignore format: rows

@@ -1,0 +1,63 @@
+import { type Condition, type RailNodeStatus, toTime } from "./object.ts";
+
+/** What of a node decides whether its rails are ready. */
+export interface Readiness extends Pick<RailNodeStatus, "rails" | "absent" | "networks"> {
+  /** Why the list of rails cannot be used; empty when it can. */
+  readonly unusable: string;
+  /** VFs that each rail's PF has and shall have; 0: as many as there are. Rails may share a PF, and have some of them. */
+  readonly counts: readonly { readonly rail: string; readonly has: number; readonly shall: number }[];
+}
+
+type Verdict = Pick<Condition, "status" | "reason" | "message">;
+
+/** Messages are read in tables: so long at most. */
+const MESSAGE_MAX = 1000;
+
+/**
+ * `RailsReady`: every rail is there, has carrier and its VFs, and none of them is owed anything. A rail that this node does
+ * not have is a fault where a RailNetwork selects the node; in the ConfigMap's list, which is the same for all nodes, it is not. Pure.
+ */
+export function railsReady(now: Readiness): Verdict {
+  const { rails, absent, networks, unusable, counts } = now;
+  if (unusable) return verdict("False", "ListUnusable", [unusable]);
+  const missing = networks.length > 0 ? absent.map(({ rail, why }) => `${rail}: ${why}`) : [];
+  const faults = [
+    ["RailAbsent", missing],
+    ["NoCarrier", rails.filter(({ carrier }) => !carrier).map(({ name, pf }) => `${name} (${pf}) has no carrier`)],
+    ["VfsMissing", counts.filter(({ has, shall }) => shall > 0 && has !== shall).map(({ rail, has, shall }) => `${rail}: its PF has ${has} VFs and shall have ${shall}`)], // biome-ignore format: one row
+    ["VfsOwed", rails.filter(({ owed }) => owed > 0).map(({ name, owed }) => `${name}: ${owed} of its VFs are owed a part of their restoration`)], // biome-ignore format: one row
+  ] as const;
+  const found = faults.filter(([, messages]) => messages.length > 0);
+  if (found.length > 0)
+    return verdict(
+      "False",
+      found[0]![0],
+      found.flatMap(([, messages]) => messages),
+    );
+  if (rails.length === 0) return verdict("True", "NoRails", ["no rail is configured that this node has"]);
+  return verdict("True", "AllReady", []);
+}
+
+const verdict = (status: Verdict["status"], reason: string, messages: readonly string[]): Verdict => ({
+  status,
+  reason,
+  message: messages.join("; ").slice(0, MESSAGE_MAX),
+});
+
+/** The condition as it is to be written: its time is when the status last became another one. Pure. */
+export function toCondition(
+  type: Condition["type"],
+  now: Verdict,
+  before: Condition | undefined,
+  nowMs: number,
+): Condition {
+  const isSame = before?.type === type && before.status === now.status;
+  return { type, ...now, lastTransitionTime: isSame ? before.lastTransitionTime : toTime(nowMs) };
+}
+
+/** Before a leader has compared the nodes. */
+export const NOT_COMPARED: Verdict = {
+  status: "Unknown",
+  reason: "NotCompared",
+  message: "the leader compares all nodes once in ten minutes",
+};
