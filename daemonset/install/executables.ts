@@ -72,7 +72,6 @@ function giveBack(name: Alias, { plugins, replaced }: Places): boolean {
   }
   if (existsSync(kept)) placeExecutable(kept, path);
   else rmSync(path);
-  syncFile(plugins);
   rmSync(kept, { force: true });
   return true;
 }

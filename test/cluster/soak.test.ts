@@ -7,11 +7,12 @@ import { promisify } from "node:util";
 import t from "tap";
 import type { ClusterNode } from "../../lab/cluster/cluster-node.ts";
 import { installAgent } from "../../lab/cluster/install.ts";
+import { fileSeed } from "../../lab/seed.ts";
 import { configOf, type PodSandbox } from "./faults/support/runtime.ts";
 import { startStage } from "./faults/support/stage.ts";
 
 const SECONDS = Number(process.env["RAILNET_SOAK_SECONDS"] ?? 90);
-const SEED = Number(process.env["RAILNET_SOAK_SEED"] ?? Date.now() % 100_000);
+const SEED = Number(process.env["RAILNET_SOAK_SEED"] ?? fileSeed());
 const DIST = process.env["RAILNET_TEST_DIST"] ?? new URL("../../dist/test", import.meta.url).pathname;
 const LEADER = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/railnet-leader";
 const LANES = 8;

@@ -1,8 +1,10 @@
 import t from "tap";
 import type { Exec, ExecRequest } from "../../cni/protocol/delegate.ts";
 import { FewAtOnce, inTurn } from "../../daemonset/few-at-once.ts";
+import { randomFrom } from "../../lab/random.ts";
+import { fileSeed } from "../../lab/seed.ts";
 
-const SEED = 20261130;
+const SEED = fileSeed();
 
 /** A plugin that runs until its test ends it, and what it saw. */
 class Plugins {
@@ -38,11 +40,8 @@ const request = (verb: string, rest: Partial<ExecRequest> = {}): ExecRequest => 
 t.test("inTurn() runs no more than eight of 300 at once, all in the end, in whatever order they end", async (t) => {
   const plugins = new Plugins();
   const exec = inTurn(plugins.exec, new FewAtOnce().take);
-  let seed = SEED;
-  const random = (n: number) => {
-    seed = (seed * 48271) % (2 ** 31 - 1);
-    return seed % n;
-  };
+  const next = randomFrom(SEED);
+  const random = (n: number) => Math.floor(next() * n);
   const all = Array.from({ length: 300 }, () => exec(request(["ADD", "DEL", "CHECK"][random(3)]!)));
   await new Promise(setImmediate);
   for (let left = 300; left > 0; left--) await plugins.end(random(plugins.running.length));

@@ -1,6 +1,6 @@
-import * as fc from "fast-check";
 import t from "tap";
 import { encodeReply, encodeRequest, FrameError, RequestReader, readReply } from "../../daemonset/frames.ts";
+import * as fc from "../../lab/properties.ts";
 
 /** As the shim's README has it, written by hand: not our own encoder. */
 function frame(name: string, env: string[], stdin: string): Buffer {

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import t from "tap";
 import { AddressSet } from "../../ipam/address-set.ts";
+import * as fc from "../../lab/properties.ts";
 
 const address = fc.bigInt({ min: 0n, max: 40n });
 const change = fc.tuple(fc.constantFrom("add" as const, "add" as const, "delete" as const), address);

@@ -1,5 +1,4 @@
 import { isIPv4, isIPv6 as isNodeIPv6, SocketAddress } from "node:net";
-import fc from "fast-check";
 import IPCIDR from "ip-cidr";
 import t from "tap";
 import { canonicalIp } from "../../cni/protocol/ip.ts";
@@ -14,6 +13,7 @@ import {
   toNumber,
   toText,
 } from "../../ipam/address.ts";
+import * as fc from "../../lab/properties.ts";
 
 const v4 = fc.bigInt({ min: 0n, max: (1n << 32n) - 1n });
 /** Half of them with groups of zeros. */

@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import t from "tap";
 import { parseCidr, parseIp, toNumber, toText } from "../../ipam/address.ts";
 import { AddressSet } from "../../ipam/address-set.ts";
 import { candidates, hashedStart, type Order } from "../../ipam/allocate.ts";
 import { type Bounds, type Range, rangeOf } from "../../ipam/range.ts";
+import * as fc from "../../lab/properties.ts";
 
 function range(cidr: string, bounds: { start?: string; end?: string; exclude?: string[] } = {}): Range {
   const read = (ip?: string) => (ip === undefined ? undefined : parseIp(ip)!);

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import t from "tap";
 import { arpProbe, conflictIn, decodeArp, encodeArp, gratuitousArp } from "../../kernel/arp.ts";
+import * as fc from "../../lab/properties.ts";
 import { hex } from "./support/captures.ts";
 
 const mac = "02:00:00:00:00:07";

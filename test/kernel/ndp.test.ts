@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import t from "tap";
 import {
   decodeNeighbourMessage,
@@ -8,6 +7,7 @@ import {
   type NeighbourMessage,
   solicitedNode,
 } from "../../kernel/ndp.ts";
+import * as fc from "../../lab/properties.ts";
 import { hex } from "./support/captures.ts";
 
 const mac = "02:00:00:00:00:07";

@@ -1,6 +1,5 @@
 // The `netlink` package as second opinion: it reads in our bytes what we meant, and writes the same bytes again.
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import * as ifla from "netlink/dist/rt/ifla.js";
 import * as peer from "netlink/dist/rt/structs.js";
 import { AttrStream } from "netlink/dist/structs.js";
@@ -11,6 +10,7 @@ import { addRoute, type RouteSpec } from "../../kernel/route.ts";
 import { addRule } from "../../kernel/rule.ts";
 import type { Fd } from "../../kernel/syscall.ts";
 import { setVf } from "../../kernel/vf.ts";
+import * as fc from "../../lab/properties.ts";
 import { hex } from "./support/captures.ts";
 import { bodiesOf, replies } from "./support/replies.ts";
 

@@ -1,5 +1,5 @@
 // A pod with NET_ADMIN, NET_RAW and user namespaces does 200 seeded random things between ADD and DEL: nobody else notices.
-// RAILNET_HOSTILE_SEED=N repeats one seed, RAILNET_HOSTILE_SEEDS=N tries so many.
+// RAILNET_HOSTILE_SEED=N repeats one seed, RAILNET_HOSTILE_SEEDS=N tries so many: the run's, and those that failed once (test/seeds.tsv).
 import { readlinkSync } from "node:fs";
 import t, { type Test } from "tap";
 import type { Via } from "../../lab/netns/call.ts";
@@ -8,6 +8,7 @@ import type { Netns } from "../../lab/netns/netns.ts";
 import { start, until } from "../../lab/netns/run.ts";
 import { leftovers, unreleased } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
+import { howToKeep, seedsOf } from "../../lab/seed.ts";
 import { hostileActions, type Surroundings } from "../hostile/actions.ts";
 import { AS_POD, scriptOf } from "../hostile/script.ts";
 
@@ -15,7 +16,7 @@ type Json = Record<string, unknown>;
 
 const ACTIONS = Number(process.env["RAILNET_HOSTILE_ACTIONS"] ?? 200);
 const one = process.env["RAILNET_HOSTILE_SEED"];
-const SEEDS = one ? [Number(one)] : Array.from({ length: Number(process.env["RAILNET_HOSTILE_SEEDS"] ?? 4) }, (_, i) => i + 1); // biome-ignore format: one line
+const SEEDS = one ? [Number(one)] : seedsOf(Number(process.env["RAILNET_HOSTILE_SEEDS"] ?? 4));
 
 const world = await World.create();
 t.teardown(() => world.close());
@@ -156,7 +157,8 @@ async function attack(t: Test, seed: number, via: Via): Promise<void> {
   t.match(await world.call(via, "DEL", b), { exit: 0 }, "and its DEL");
   await world.removePod(next);
   t.same(unreleased(world), [], "no address is left");
-  if (!t.passing()) t.comment(`seed ${seed}:\n${actions.map(({ at, text }) => `${at}: ${text}`).join("\n")}`);
+  if (!t.passing())
+    t.comment(`${howToKeep(seed)}\nseed ${seed}:\n${actions.map(({ at, text }) => `${at}: ${text}`).join("\n")}`);
 }
 
 t.test(`hostile pods harm nobody: ${SEEDS.length} seeds, ${ACTIONS} things each`, async (t) => {

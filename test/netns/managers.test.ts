@@ -20,7 +20,7 @@ const CATCH_ALL = "[Match]\nType=ether\n\n[Network]\nAddress=10.99.0.1/24\nLinkL
 const NET_ADDR_RANDOM = "1\n";
 const NET_ADDR_SET = "3\n";
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 const world = await World.create({ vfs: 1 });
 t.teardown(() => world.close());
 const [{ pci, netdev: vf }] = world.vfs as [(typeof world.vfs)[0]];

@@ -8,7 +8,7 @@ import { start, until } from "../../lab/netns/run.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 const project = resolve(import.meta.dirname, "../..");
 const world = await World.create({ vfs: 2 });
 t.teardown(() => world.close());

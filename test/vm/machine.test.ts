@@ -9,7 +9,7 @@ import { nodesFor } from "../../lab/vm/nodes.ts";
 const POD_SCRIPT = readFileSync("lab/vm/pod.sh");
 const RAILS = [0, 1, 2, 3];
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 const nodes = await nodesFor(t);
 const [n0, n1] = nodes;
 

@@ -8,7 +8,7 @@ import { dice, POOLS, RESERVATIONS, recorded, reserved, setMode, startWorld, unt
 
 const { api, kubeconfig } = await startWorld("coexist");
 t.teardown(() => api.stop());
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { raw } = api;
 await raw.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "default" } });
 

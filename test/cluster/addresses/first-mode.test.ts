@@ -8,7 +8,7 @@ import { POOLS, RESERVATIONS, SETTINGS, setMode, startWorld, until } from "./sup
 
 const { api, kubeconfig } = await startWorld(undefined);
 t.teardown(() => api.stop());
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { raw } = api;
 const LEADER = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/railnet-leader";
 const NO_TRACE = /no trace of a Whereabouts/;

@@ -6,7 +6,7 @@ import { dice, RESERVATIONS, recorded, setMode, startWorld, until } from "./supp
 
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { raw } = api;
 await raw.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "default" } });
 

@@ -7,7 +7,7 @@ import { POOLS, RESERVATIONS, recorded, reserved, setMode, startWorld, until } f
 
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { raw } = api;
 await raw.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "default" } });
 

@@ -7,7 +7,7 @@ import { makeNode } from "../../../lab/cluster/objects.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { recorded, setMode, until } from "./support/world.ts";
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const api = await ApiServer.start({ audit: true });
 t.teardown(() => api.stop());
 await installCrds(api.raw);

@@ -11,7 +11,7 @@ import { dice, POOLS, recorded, reserved, startWorld, until } from "./support/wo
 
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { raw } = api;
 
 const LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/railnet-leader";

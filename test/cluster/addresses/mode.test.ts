@@ -5,7 +5,7 @@ import { SETTINGS, setMode, startWorld, until } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld(undefined);
 t.teardown(() => api.stop());
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { raw } = api;
 
 /** A trace of a Whereabouts: a pool that nobody has adopted. */

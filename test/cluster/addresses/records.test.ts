@@ -6,7 +6,7 @@ import { POOLS, recorded, startWorld, until } from "./support/world.ts";
 
 // Addresses that were claimed with enable_overlapping_ranges: false, of which only a record in the pool tells.
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());
 const { raw } = api;

@@ -7,7 +7,7 @@ import { Agent, pool } from "./support/agent.ts";
 import { setMode, startWorld, until } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld("absent");
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 const { raw } = api;
 const SLICES = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/nodeslicepools";
 const KIND = { apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "NodeSlicePool" };

@@ -15,7 +15,7 @@ import { RESERVATIONS, reserved, setMode, startWorld, until } from "./support/wo
 
 const { api, kubeconfig } = await startWorld("coexist");
 t.teardown(() => api.stop());
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { raw } = api;
 const SILENT = { info: () => {}, warn: () => {} };
 const owner = (name: string, containerId = `c-${name}`) => ({ podref: `default/${name}`, ifname: "net1", containerId });

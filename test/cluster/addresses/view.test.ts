@@ -5,7 +5,7 @@ import { dice, POOLS, RESERVATIONS, recorded, reserved, startWorld, until } from
 
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { raw } = api;
 
 const sameView = (network: string, name: string, what: string) =>

@@ -6,7 +6,7 @@ import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
 import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const EXECUTABLE = new URL("../../../dist/test/railnet", import.meta.url).pathname;
 const api = await ApiServer.start();
 t.teardown(() => api.stop());

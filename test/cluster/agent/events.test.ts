@@ -10,7 +10,7 @@ import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { readExposition } from "../../daemonset/support/exposition.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 const api = await ApiServer.start();
 t.teardown(() => api.stop());
 const { raw } = api;

@@ -8,7 +8,7 @@ import { makeNode } from "../../../lab/cluster/objects.ts";
 // A node with Whereabouts as its own manifest installs it: its role, its flat file, and in its kubeconfig a token that ends
 // with its pod. Then the takeover: node.json is written, and Whereabouts' pod goes.
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const api = await ApiServer.start();
 t.teardown(() => api.stop());
 await installCrds(api.raw);

@@ -8,7 +8,7 @@ import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install
 import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import { useOf } from "../../../lab/netns/process-use.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 const MINUTES = Number(process.env["RAILNET_IDLE_MINUTES"] ?? 0.7);
 
 const api = await ApiServer.start({ audit: true });

@@ -264,7 +264,7 @@ const VERSIONS: readonly Scenario[] = [
 ].map(({ version, result }) => ({ name: `a result in version ${version}`, version, ipam: R, steps: [add("p1", { cniVersion: version, ...result })], after: IN_10 })); // biome-ignore format: one line
 const UNVERSIONED: Scenario = { name: "a result without a version", version: "", ipam: R, steps: [add("p1", { cniVersion: "0.1.0", ...OLD })], after: IN_10 }; // biome-ignore format: one line
 
-t.setTimeout(420_000);
+t.setTimeout(600_000);
 const cluster = await Cluster.start("ours");
 t.teardown(() => cluster[Symbol.asyncDispose]());
 

@@ -206,7 +206,7 @@ const GOLDEN: readonly Scenario[] = [
   },
 ]; // biome-ignore format: rows
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 const cluster = await Cluster.start("upstream");
 t.teardown(() => cluster[Symbol.asyncDispose]());
 

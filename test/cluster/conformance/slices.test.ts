@@ -49,7 +49,7 @@ const SLICED: readonly Scenario[] = [
   { name: "35 slices of IPv6, the third node", ipam: { range: "fd00:20::/48", node_slice_size: "/64", network_name: "rail0" }, slices: { rail0: { ...list("/64", "node-b@fd00:20::/64", "node-c@fd00:20:0:1::/64", "@fd00:20:0:2::/64").rail0, spec: { range: "fd00:20::/48", sliceSize: "/64" } } }, steps: [add("p1", "fd00:20:0:2::1/48")], after: { pools: { "rail0-node-a-fd00-20-0-2---64": ["fd00:20:0:2::/64", { 1: P1 }] }, reservations: { "rail0-fd00-20-0-2--1": "default/p1 net1" } }, notTheirs },
 ]; // biome-ignore format: rows
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 const cluster = await Cluster.start("upstream");
 t.teardown(() => cluster[Symbol.asyncDispose]());
 

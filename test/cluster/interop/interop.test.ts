@@ -13,12 +13,13 @@ import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
+import { fileSeed } from "../../../lab/seed.ts";
 import { dice, POOLS, setMode, until } from "../addresses/support/world.ts";
 import { ipam } from "../commands/support/railnet.ts";
 import { type InteropPod, Pods, type Tally, type Who } from "./support/pods.ts";
 
 const SECONDS = Number(process.env["RAILNET_INTEROP_SECONDS"] ?? 20);
-const SEED = Number(process.env["RAILNET_INTEROP_SEED"] ?? Date.now() % 100_000);
+const SEED = Number(process.env["RAILNET_INTEROP_SEED"] ?? fileSeed());
 const CALLERS: Readonly<Record<Who, number>> = { railnet: 50, whereabouts: Number(process.env["RAILNET_INTEROP_PEERS"] ?? 10) }; // biome-ignore format: one line
 /**
  * Ours also uses a pool that lies in the common one. Theirs does not: while its reconciler runs, the real Whereabouts gave

@@ -3,7 +3,7 @@ import { measure } from "../../../bench/cluster/measure.ts";
 import { Place } from "../../../bench/cluster/place.ts";
 import { toRows } from "../../../bench/cluster/report.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 
 t.test("bench/cluster times a pod of each contestant, which gets four networks and gives them back", async (t) => {
   await using place = await Place.prepare({ pods: 1, multus: "thin", signal: new AbortController().signal });

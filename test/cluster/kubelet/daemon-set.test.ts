@@ -7,7 +7,7 @@ import { becomes, look } from "../../../lab/kubelet/state.ts";
 
 const cluster = await Cluster.start();
 t.teardown(() => cluster.stop());
-t.setTimeout(400_000);
+t.setTimeout(600_000);
 const { pods } = cluster;
 await Multus.start(cluster, "pod");
 const railnet = await RailnetDaemonSet.install(cluster);

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import t from "tap";
 import { Node } from "../../../lab/kubelet/node.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 /** Where this machine would show something of a node: processes, mounts, cgroups, its folder. */
 function traces({ folder }: Node): string[] {

@@ -15,7 +15,7 @@ import { OBJECTS } from "../kubernetes/support/reservation.ts";
 // What somebody can do who has stolen all credentials of node-a: every right that the rules give them is tried, on what is
 // another node's and the control plane's.
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 const api = await ApiServer.start({ small: false });
 t.teardown(() => api.stop());
 await installCrds(api.raw);

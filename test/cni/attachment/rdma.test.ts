@@ -7,7 +7,7 @@ import { DoubleNode } from "../drivers/support/node.ts";
 import { PROFILES } from "../drivers/support/profiles.ts";
 import { RdmaNode } from "./support/rdma-node.ts";
 
-t.setTimeout(120_000); // on a busy machine
+t.setTimeout(600_000); // on a busy machine
 
 /** A node with four mlx5 VFs, each with its RDMA device, in exclusive mode. */
 function nodeOf(t: Test, { devices = 4, namesPerNetns = true } = {}) {

@@ -5,7 +5,7 @@ import { NO_MAC, PROFILES, type Profile } from "./support/profiles.ts";
 const MAC = "02:66:00:00:00:01";
 const OTHER = "02:66:00:00:00:02";
 
-t.setTimeout(300_000); // on a busy machine
+t.setTimeout(600_000); // on a busy machine
 
 /** Every setting, alone and together, and why a driver may refuse it. */
 const SETTINGS: readonly { readonly config: object; readonly refusedBy?: (profile: Profile) => string | undefined }[] =

@@ -7,7 +7,7 @@ import { PROFILES, type Profile } from "./support/profiles.ts";
 const { obey } = await import("../../../cni/attachment/fence.ts");
 const { Journal } = await import("../../../cni/attachment/journal.ts");
 
-t.setTimeout(300_000); // on a busy machine
+t.setTimeout(600_000); // on a busy machine
 
 class Scene implements Disposable {
   readonly node: DoubleNode;

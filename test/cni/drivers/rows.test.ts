@@ -7,7 +7,7 @@ import { NO_MAC, PROFILES, type Profile } from "./support/profiles.ts";
 
 const { TRAITS } = await import("../../../cni/attachment/drivers.ts"); // the one that the double's node has
 
-t.setTimeout(300_000); // on a busy machine
+t.setTimeout(600_000); // on a busy machine
 
 const MAC = "02:66:00:00:00:01";
 const ADMIN = "02:ad:00:00:00:01";

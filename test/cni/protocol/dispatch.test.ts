@@ -1,10 +1,11 @@
 // Numbers are those of the conformance checklist in README.md.
-import fc from "fast-check";
+
 import t from "tap";
 import { dispatch, failure, type Plugin } from "../../../cni/protocol/dispatch.ts";
 import { CniError } from "../../../cni/protocol/error.ts";
 import { emptyResult } from "../../../cni/protocol/result.ts";
 import { SUPPORTED_VERSIONS } from "../../../cni/protocol/version.ts";
+import * as fc from "../../../lab/properties.ts";
 import { request } from "./support/arbitrary.ts";
 import { ask, BASE, CONFIG, call } from "./support/plugin.ts";
 

@@ -118,7 +118,7 @@ async function run(engine: string, { env = {}, shell = '"$@"', stdin = [], readA
 }
 
 t.jobs = 2;
-t.setTimeout(120_000); // a busy machine
+t.setTimeout(600_000); // a busy machine
 
 for (const [name, engine] of Object.entries(ENGINES))
   for (const row of ROWS)

@@ -1,8 +1,8 @@
 // The tests run under Node, the product under Bun: both must answer alike.
 import { spawnSync } from "node:child_process";
-import fc from "fast-check";
 import t from "tap";
 import type { CniRequest } from "../../../cni/protocol/request.ts";
+import * as fc from "../../../lab/properties.ts";
 import { answers } from "./support/answer.ts";
 import { request } from "./support/arbitrary.ts";
 import { BASE } from "./support/plugin.ts";

@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
-import fc from "fast-check";
 import t from "tap";
 import { canonicalCidr, canonicalIp, isIPv6 } from "../../../cni/protocol/ip.ts";
+import * as fc from "../../../lab/properties.ts";
 
 for (const [given, want] of [
   ["10.0.0.1", "10.0.0.1"],

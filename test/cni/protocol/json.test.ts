@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import t from "tap";
 import type { CniError } from "../../../cni/protocol/error.ts";
 import { parseJson } from "../../../cni/protocol/json.ts";
+import * as fc from "../../../lab/properties.ts";
 
 const parse = (text: string): unknown => parseJson(text, "it");
 

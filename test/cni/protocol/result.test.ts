@@ -1,10 +1,11 @@
 // Numbers are those of the conformance checklist in README.md.
-import fc from "fast-check";
+
 import t from "tap";
 import { isIPv6 } from "../../../cni/protocol/ip.ts";
 import { emptyResult, formatResult, mergeResult, type Result } from "../../../cni/protocol/result.ts";
 import { parseResult } from "../../../cni/protocol/result-parse.ts";
 import { SUPPORTED_VERSIONS } from "../../../cni/protocol/version.ts";
+import * as fc from "../../../lab/properties.ts";
 import * as any from "./support/arbitrary.ts";
 import { BASE, CONFIG, call } from "./support/plugin.ts";
 

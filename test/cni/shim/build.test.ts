@@ -6,7 +6,7 @@ import t from "tap";
 
 const dir = mkdtempSync(join(tmpdir(), "shim-build-"));
 const build = join(import.meta.dirname, "../../../cni/shim/build.sh");
-t.setTimeout(120_000); // a busy machine
+t.setTimeout(600_000); // a busy machine
 t.teardown(() => rmSync(dir, { recursive: true, force: true }));
 
 /** ELF64: e_machine, and the types of the program headers. */

@@ -5,7 +5,7 @@ import t from "tap";
 import { readError, readFull, Shim } from "./support/shim.ts";
 
 const shim = new Shim();
-t.setTimeout(120_000); // a busy machine
+t.setTimeout(600_000); // a busy machine
 t.teardown(() => shim[Symbol.dispose]());
 const name = "railnet-host-exec";
 const isRoot = process.getuid?.() === 0;

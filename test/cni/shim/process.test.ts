@@ -6,7 +6,7 @@ import { FakeAgent, reply } from "./support/fake-agent.ts";
 import { readFull, Shim } from "./support/shim.ts";
 
 const shim = new Shim({ addMs: 3000, otherMs: 3000, refusedMs: 300 });
-t.setTimeout(120_000); // a busy machine
+t.setTimeout(600_000); // a busy machine
 t.teardown(() => shim[Symbol.dispose]());
 const env = { CNI_COMMAND: "VERSION" };
 const needsRoot = process.getuid?.() === 0 || process.env["CI"] ? false : "needs root";

@@ -12,7 +12,7 @@ const shim = new Shim({ addMs: 3000, otherMs: 2000, refusedMs: REFUSED_MS });
 const log = join(shim.dir, "full.log");
 const call = (verb: string, env = {}) => ({ env: { CNI_COMMAND: verb, FULL_LOG: log, ...env }, stdin: "{}" });
 const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
-t.setTimeout(120_000); // a busy machine
+t.setTimeout(600_000); // a busy machine
 t.teardown(() => shim[Symbol.dispose]());
 t.afterEach(() => {
   for (const file of [shim.socket, shim.lock, log]) rmSync(file, { force: true });

@@ -8,7 +8,7 @@ import { readError, readFull, Shim } from "./support/shim.ts";
 
 const shim = new Shim({ addMs: 20_000, otherMs: 20_000, refusedMs: 10_000 });
 const call = (verb: string) => ({ env: { CNI_COMMAND: verb, FULL_LOG: join(shim.dir, "full.log") }, stdin: "{}" });
-t.setTimeout(120_000); // a busy machine
+t.setTimeout(600_000); // a busy machine
 t.teardown(() => shim[Symbol.dispose]());
 t.afterEach(() => rmSync(shim.socket, { force: true }));
 

@@ -6,7 +6,7 @@ import { FakeAgent, reply } from "./support/fake-agent.ts";
 import { type Run, readError, readFull, Shim } from "./support/shim.ts";
 
 const shim = new Shim({ addMs: 1500, otherMs: 800, refusedMs: 3000 });
-t.setTimeout(120_000); // a busy machine
+t.setTimeout(600_000); // a busy machine
 t.teardown(() => shim[Symbol.dispose]());
 
 const log = join(shim.dir, "full.log");

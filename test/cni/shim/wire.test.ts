@@ -4,7 +4,7 @@ import { FakeAgent, reply } from "./support/fake-agent.ts";
 import { readError, readFull, Shim } from "./support/shim.ts";
 
 const shim = new Shim({ addMs: 20_000, otherMs: 20_000, refusedMs: 300 });
-t.setTimeout(120_000); // a busy machine
+t.setTimeout(600_000); // a busy machine
 t.teardown(() => shim[Symbol.dispose]());
 
 const MiB = 1 << 20;

@@ -1,7 +1,7 @@
-import * as fc from "fast-check";
 import t from "tap";
 import { podIsOver } from "../../../daemonset/addresses/evidence.ts";
 import { type Finding, planGc, type Suspicions } from "../../../daemonset/addresses/plan-gc.ts";
+import * as fc from "../../../lab/properties.ts";
 
 const finding = (name: string, resourceVersion: string, uid = "u"): Finding => ({
   evidence: "its pod does not exist",

@@ -1,9 +1,9 @@
-import * as fc from "fast-check";
 import t from "tap";
 import { planView, toPatch, withinRoom } from "../../../daemonset/addresses/leader/plan-view.ts";
 import type { Owner } from "../../../ipam/store/store.ts";
 import type { PoolRecord } from "../../../ipam/whereabouts/objects.ts";
 import type { JsonPatch } from "../../../kubernetes/cluster.ts";
+import * as fc from "../../../lab/properties.ts";
 
 const a: Owner = { podref: "default/a", ifname: "net1", containerId: "a1" };
 const b: Owner = { podref: "default/b", ifname: "net1", containerId: "b1" };

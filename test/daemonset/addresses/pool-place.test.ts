@@ -1,8 +1,8 @@
-import * as fc from "fast-check";
 import t from "tap";
 import { placeOf, rangeOfName } from "../../../daemonset/addresses/pool-place.ts";
 import type { Reserved } from "../../../daemonset/addresses/reserved.ts";
 import type { NodeSlicePool } from "../../../ipam/whereabouts/objects.ts";
+import * as fc from "../../../lab/properties.ts";
 
 const slices: NodeSlicePool[] = [
   {

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import t from "tap";
 import {
   AllocateRequest,
@@ -11,6 +10,7 @@ import {
   RegisterRequest,
 } from "../../../daemonset/device-plugin/api.ts";
 import { integer, type Message, message, text, texts } from "../../../daemonset/device-plugin/grpc/message.ts";
+import * as fc from "../../../lab/properties.ts";
 import { DevicePluginMethods, RegistrationMethods } from "./support/api.ts";
 
 /** protobufjs' reading and writing of the published API. */

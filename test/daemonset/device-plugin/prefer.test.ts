@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import t from "tap";
 import { prefer } from "../../../daemonset/device-plugin/prefer.ts";
+import * as fc from "../../../lab/properties.ts";
 
 const vf = (pci: string, attached = false, numaNode = 0) => ({ pci, attached, numaNode });
 const VFS = [vf("a"), vf("b", true), vf("c", false, 1), vf("d"), vf("e", true)];

@@ -1,8 +1,8 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import t from "tap";
 import { parseRails, readRails } from "../../../daemonset/rails/config.ts";
+import * as fc from "../../../lab/properties.ts";
 
 const none = { names: [], pciAddresses: [], vendors: [], drivers: [] };
 

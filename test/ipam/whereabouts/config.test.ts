@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import t from "tap";
 import { CniError } from "../../../cni/protocol/error.ts";
 import { toText } from "../../../ipam/address.ts";
 import { candidates } from "../../../ipam/allocate.ts";
 import { kubeconfigOfNode, presentStorage, readNodeName } from "../../../ipam/whereabouts/flat-file.ts";
+import * as fc from "../../../lab/properties.ts";
 import { callOf, type Given, POD, read } from "./support.ts";
 
 const RANGE = "10.0.0.0/24";

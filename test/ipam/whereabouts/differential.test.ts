@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import fc from "fast-check";
 import t from "tap";
 import { toCniError } from "../../../cni/protocol/error.ts";
+import * as fc from "../../../lab/properties.ts";
 import { configuration, environment, type Given, POD, read } from "./support.ts";
 
 const PEER = ".cache/peers/bin/whereabouts";

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import t from "tap";
 import { attribute, attributes, nested, readText, readU32, text, u8, u32 } from "../../../kernel/netlink/attribute.ts";
+import * as fc from "../../../lab/properties.ts";
 import { bodiesOf, replies } from "../support/replies.ts";
 
 t.test("attributes() of any bytes ends, reads nothing beyond them, and advances by at least a header", async () => {

@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import t from "tap";
 import { getLink, listLinks, setLink } from "../../../kernel/link.ts";
 import { Connection } from "../../../kernel/netlink/connection.ts";
 import { type Message, NetlinkError, NLM_F_DUMP_INTR } from "../../../kernel/netlink/message.ts";
+import * as fc from "../../../lab/properties.ts";
 import { guest, last } from "../support/guest.ts";
 import { Kernel, withSeq } from "../support/kernel-double.ts";
 import { bodiesOf, replies } from "../support/replies.ts";

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
-import fc from "fast-check";
 import t from "tap";
 import { ipBytes, ipText, isIPv6, networkOf, splitCidr } from "../../../kernel/netlink/ip-bytes.ts";
+import * as fc from "../../../lab/properties.ts";
 
 /** Other implementations: the URL parser writes the canonical text, and node:net knows what is an address. */
 const canonical = (ip: string) => new URL(`http://${isIP(ip) === 6 ? `[${ip}]` : ip}/`).hostname.replace(/[[\]]/g, "");

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import t from "tap";
 import { macBytes, macText } from "../../../kernel/netlink/mac-bytes.ts";
+import * as fc from "../../../lab/properties.ts";
 
 t.test("macText() writes what macBytes() reads, in lower case", async () => {
   fc.assert(

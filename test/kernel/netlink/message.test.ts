@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import t from "tap";
 import {
   decodeReplies,
@@ -9,6 +8,7 @@ import {
   NLM_F_DUMP,
   NLM_F_REQUEST,
 } from "../../../kernel/netlink/message.ts";
+import * as fc from "../../../lab/properties.ts";
 import { all, guest, last } from "../support/guest.ts";
 
 /** The kernel's answer to our own socket, which asks for capped acknowledgements: an MTU of 99999999. */

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import t from "tap";
 import { struct } from "../../../kernel/netlink/struct.ts";
+import * as fc from "../../../lab/properties.ts";
 
 const everyKind = struct("every kind", 20, [
   ["a", 0, "u32"],

@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { canonicalIp } from "../../../../cni/protocol/ip.ts";
 import type { CniRequest } from "../../../../cni/protocol/request.ts";
 import type { Dns, Interface, IpConfig, Result, Route } from "../../../../cni/protocol/result.ts";
 import { SUPPORTED_VERSIONS } from "../../../../cni/protocol/version.ts";
+import * as fc from "../../../../lab/properties.ts";
 
 /** Addresses as the kernel prints them. */
 export const ip: fc.Arbitrary<string> = fc

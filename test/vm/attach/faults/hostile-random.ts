@@ -1,4 +1,5 @@
 import type { Test } from "tap";
+import { fileSeed } from "../../../../lab/seed.ts";
 import { hostileActions } from "../../../hostile/actions.ts";
 import { AS_POD, scriptOf } from "../../../hostile/script.ts";
 import { cniCall, type Wanted } from "../support/attachment.ts";
@@ -8,7 +9,7 @@ import { picture, takeRest } from "../support/picture.ts";
 type Json = Record<string, unknown>;
 
 const ACTIONS = 200;
-const seed = Number(process.env["RAILNET_HOSTILE_SEED"] ?? 2);
+const seed = Number(process.env["RAILNET_HOSTILE_SEED"] ?? fileSeed("test/vm/attach/faults/hostile-random.ts"));
 
 /** test/netns/hostile-random on a real VF, which really falls back from the namespaces that the pod nests. */
 export async function randomHostileTests(t: Test, node: Node): Promise<void> {

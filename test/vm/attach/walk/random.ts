@@ -1,11 +1,12 @@
 import type { Test } from "tap";
+import { fileSeed } from "../../../../lab/seed.ts";
 import type { Node, Vf } from "../support/node.ts";
 import { leftovers, picture } from "../support/picture.ts";
 import { Random } from "../support/random.ts";
 import { Walk } from "./walk.ts";
 
 const steps = Number(process.env["RAILNET_WALK_STEPS"] ?? 40);
-const seed = Number(process.env["RAILNET_WALK_SEED"] ?? Date.now() % 2 ** 31);
+const seed = Number(process.env["RAILNET_WALK_SEED"] ?? fileSeed("test/vm/attach/walk/random.ts"));
 
 /** ADD, CHECK, DEL, GC, kills and failures in any order, beside a model that says what must come. */
 export async function walkTests(t: Test, node: Node): Promise<void> {
