@@ -65,10 +65,10 @@ const inLanguage = (language: string): Block[] => blocks.filter((block) => block
 t.test("examples are found", async (t) => {
   t.ok(inLanguage("json").length >= 6);
   t.ok(inLanguage("yaml").length >= 6);
-  const [block] = blocksOf("x", "a\n\n  ```json run\n  {}\n   b\n  ```\n");
+  const [block] = blocksOf("x", "a\n\n  ```json node\n  {}\n   b\n  ```\n");
   t.same(
     block,
-    { file: "x", line: 3, language: "json", isRun: true, text: "{}\n b\n" },
+    { file: "x", line: 3, language: "json", runs: " node", text: "{}\n b\n" },
     "also in a list, without its indent",
   );
 });

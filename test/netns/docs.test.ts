@@ -38,7 +38,7 @@ t.test("README.md's network gives a pod its VF, with MTU, address and source rul
   t.equal(rules.length, 1, "a rule from its address");
 });
 
-for (const { file, line, text } of pages.flatMap(({ blocks }) => blocks).filter(({ isRun }) => isRun))
+for (const { file, line, text } of pages.flatMap(({ blocks }) => blocks).filter(({ runs }) => runs === " node"))
   t.test(`shell in ${file}:${line} runs`, async (t) => {
     for (const command of text
       .split("\n")
@@ -53,7 +53,7 @@ for (const { file, line, text } of pages.flatMap(({ blocks }) => blocks).filter(
   });
 
 t.test("pages have blocks that run", async (t) => {
-  const marked = pages.filter(({ blocks }) => blocks.some(({ isRun }) => isRun)).map(({ file }) => file);
+  const marked = pages.filter(({ blocks }) => blocks.some(({ runs }) => runs === " node")).map(({ file }) => file);
   t.same(marked, MARKED);
 });
 

@@ -4,6 +4,7 @@ import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { installCrds } from "../../../lab/cluster/install.ts";
 import { deletePod, makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
+import { pages } from "../../docs/support/markdown.ts";
 import { makePool, makeReservation, recordsOf, reservationNames, setMode } from "./support/objects.ts";
 import { ipam } from "./support/railnet.ts";
 
@@ -150,4 +151,18 @@ for (const { args, message } of [
     t.equal(exit, 2);
     t.match(stderr, message);
     t.equal(stdout, "");
+  });
+
+for (const { file, line, text } of pages.flatMap(({ blocks }) => blocks).filter(({ runs }) => runs === " cluster"))
+  t.test(`shell in ${file}:${line} runs beside an API server`, async (t) => {
+    for (const command of text
+      .split("\n")
+      .map((one) => one.replace(/ +#.*$/, "").trim())
+      .filter(Boolean)) {
+      const [program, group, ...args] = command.split(" ");
+      t.same([program, group], ["railnet", "ipam"], command);
+      const { exit, stdout, stderr } = await ipam(args, { env: { KUBECONFIG: kubeconfig } });
+      t.ok(exit === 0 || exit === 1, `${command}: ${exit} ${stderr}`); // 1: something is wrong here, or could not be done
+      t.ok(stdout.length > 0, `${command} answers: ${stderr}`);
+    }
   });

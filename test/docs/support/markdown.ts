@@ -8,8 +8,8 @@ export interface Block {
   readonly line: number;
   /** `json`, `yaml`, `ts`, `mermaid`, or empty. */
   readonly language: string;
-  /** Marked for a test to run it: `run` behind the language. */
-  readonly isRun: boolean;
+  /** Marked for a test to run it: on a node, or beside an API server. */
+  readonly runs: "" | " node" | " cluster";
   readonly text: string;
 }
 
@@ -22,7 +22,7 @@ export interface Page {
   readonly prose: string;
 }
 
-const FENCE = /^( *)```(\w*)( run)?\n([\s\S]*?)^\1```$/gm;
+const FENCE = /^( *)```(\w*)( node| cluster)?\n([\s\S]*?)^\1```$/gm;
 
 /** Every Markdown file of the project, as git has it or will have it. */
 export const pages: readonly Page[] =
@@ -44,11 +44,11 @@ function readPage(file: string): Page {
 
 /** Code blocks of a page, also indented ones of a list; their indent is taken off. */
 export function blocksOf(file: string, text: string): Block[] {
-  return [...text.matchAll(FENCE)].map(({ index, 1: indent = "", 2: language = "", 3: run, 4: body = "" }) => ({
+  return [...text.matchAll(FENCE)].map(({ index, 1: indent = "", 2: language = "", 3: runs = "", 4: body = "" }) => ({
     file,
     line: text.slice(0, index).split("\n").length,
     language,
-    isRun: run !== undefined,
+    runs: runs as Block["runs"],
     text: body.replaceAll(new RegExp(`^${indent}`, "gm"), ""),
   }));
 }
