@@ -5,4 +5,4 @@ import { LEADER } from "./leader.ts";
 import type { Mutation } from "./mutation.ts";
 import { NETS } from "./nets.ts";
 
-export const MUTATIONS: readonly Mutation[] = [...FIXES, ...CLAIMS, ...JOURNAL, ...NETS, ...LEADER];
+export const MUTATIONS: readonly Mutation[] = [...CLAIMS, ...JOURNAL, ...FIXES, ...NETS, ...LEADER];

@@ -111,7 +111,7 @@ export class Chaos {
     "restore-bumped": (target) => this.#restore(target, 1_000_000),
     crd: ({ lasting }) => {
       const { server } = this.#world;
-      this.#world.byHand(() => server.unserve(RESERVED));
+      this.#world.byHand("loss", () => server.unserve(RESERVED));
       this.#later(lasting(500, 60_000), () => server.serve(RESERVED));
     },
     hand: ({ dice: [, b = 0] }) => this.#removeByHand(RESERVED, b),
@@ -124,8 +124,10 @@ export class Chaos {
       const { data } = this.#world.server.etcd.get("configmaps", `${NAMESPACE}/railnet-config`)!;
       this.#world.setMode(data.whereabouts === "absent" ? "coexist" : "absent");
     },
-    freeze: ({ machine: { agent }, lasting }) => {
-      if (agent.actor) agent.actor.frozenUntilMs = this.#world.simulation.nowMs + lasting(1_000, 400_000);
+    freeze: ({ machine, lasting }) => {
+      const untilMs = this.#world.simulation.nowMs + lasting(1_000, 400_000);
+      if (machine.agent.actor) machine.agent.actor.frozenUntilMs = untilMs;
+      machine.awayUntilMs = Math.max(machine.awayUntilMs, untilMs);
     },
     impatient: ({ machine: { runtime }, lasting }) => {
       runtime.patienceMs = lasting(20, 8_000);
@@ -199,6 +201,6 @@ export class Chaos {
     const key = keys[Math.floor(dice * keys.length)];
     if (!key) return;
     simulation.note(`somebody deletes ${plural} ${key}`);
-    this.#world.byHand(() => server.remove(plural, key));
+    this.#world.byHand("hand", () => server.remove(plural, key));
   }
 }

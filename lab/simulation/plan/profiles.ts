@@ -11,6 +11,10 @@ export interface Profile {
   readonly rails?: RailsName;
   readonly hasFence?: boolean;
   readonly minutes: number;
+  /** Other odds than usual. */
+  readonly weights?: Readonly<Partial<Record<Kind, number>>>;
+  /** Between two operations, on average, seconds: from one run to another. Default 0.3 to 10. */
+  readonly gapSeconds?: readonly [min: number, max: number];
   /** Of ten seeds that name no profile. */
   readonly share: number;
 }
@@ -19,6 +23,11 @@ const PODS = ["make", "make-stateful", "static", "delete", "restart", "finish"] 
 const HANDS = ["hand", "hand-pool", "crd"] as const;
 const RESTORES = ["restore", "restore-bumped"] as const;
 
+const SILENCE = {
+  weights: { "node-delete": 1.5, cut: 0.5, kill: 0.3, lag: 0.3, reimage: 0.3, delete: 4 },
+  gapSeconds: [3, 8],
+} as const;
+
 /** Kinds of weather: each finds what the others drown. */
 export const PROFILES = {
   /** Crashes, partitions and storms. */
@@ -26,9 +35,9 @@ export const PROFILES = {
   /** Nothing but what a busy cluster has every day; and no net may catch anything. */
   everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze", "impatient"], isStrict: true, minutes: 3, share: 0 }, // biome-ignore format: one row
   /** Nodes that nobody hears: cut off, their objects deleted, and back after their addresses were given away. */
-  silence: { only: [...PODS, "force", "cut", "node-delete", "kill", "lag", "reimage"], rails: "small", minutes: 20, share: 1 }, // biome-ignore format: one row
+  silence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "kill", "lag", "reimage"], rails: "small", minutes: 20, share: 1 }, // biome-ignore format: one row
   /** The same, where nodes take their VFs down themselves. */
-  fence: { only: [...PODS, "force", "cut", "node-delete", "kill", "power"], rails: "small", hasFence: true, minutes: 20, share: 0 }, // biome-ignore format: one row
+  fence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "kill", "power"], rails: "small", hasFence: true, minutes: 20, share: 0 }, // biome-ignore format: one row
   /** etcd out of a backup: versions go back. */
   restores: { only: [...PODS, "restore", "kill", "server-restart", "lag"], minutes: 5, share: 0 },
   /** Requests that are done a minute later. */

@@ -28,7 +28,7 @@ export function scenarioOf(seed: string, { profile: wanted, only }: Wishes = {})
   const random = new Random(`${seed} scenario`);
   const dealt = DEALT[random.int(DEALT.length)]!;
   const profile = wanted ?? dealt;
-  const { only: some = KINDS, without = [], minutes, isStrict = false, mode = "absent", hasFence = false, rails = "plain" }: Profile = PROFILES[profile]; // biome-ignore format: one line
+  const { only: some = KINDS, without = [], minutes, isStrict = false, mode = "absent", hasFence = false, rails = "plain", weights = {}, gapSeconds = [0.3, 10] }: Profile = PROFILES[profile]; // biome-ignore format: one line
   const nodes = Array.from({ length: 3 + Math.floor(6 * random.next() ** 2) }, (_, i) => `n${i + 1}`);
   const railCount = 1 + Math.floor(2 * random.next() ** 3);
   const kinds = KINDS.filter((kind) => (only ?? some).includes(kind) && !without.includes(kind));
@@ -40,30 +40,35 @@ export function scenarioOf(seed: string, { profile: wanted, only }: Wishes = {})
     isTampered: kinds.some((kind) => TAMPERS.includes(kind)),
     maxPods: rails === "small" ? 15 : 4 * nodes.length + random.int(12),
     chaosMs,
-    plan: makePlan(random, kinds, chaosMs),
+    plan: makePlan(random, kinds, { ...WEIGHTS, ...weights }, gapSeconds, chaosMs),
   };
 }
 
-function makePlan(random: Random, kinds: readonly Kind[], chaosMs: number): Operation[] {
-  const total = kinds.reduce((sum, kind) => sum + WEIGHTS[kind], 0);
+type Weights = Readonly<Record<Kind, number>>;
+
+function makePlan(
+  random: Random,
+  kinds: readonly Kind[],
+  weights: Weights,
+  [min, max]: readonly [number, number],
+  chaosMs: number,
+): Operation[] {
+  const total = kinds.reduce((sum, kind) => sum + weights[kind], 0);
   const plan: Operation[] = [];
-  // Some runs are busy, some are slow: a gap of 0.3 to 10 s.
-  const gapMs = 300 * 2 ** random.between(0, 5);
+  // Some runs are busy, some are slow.
+  const gapMs = 1000 * min * (max / min) ** random.next();
   for (let atMs = 3_000; atMs < chaosMs; atMs += random.between(0, 2 * gapMs)) {
-    const kind = pick(kinds, random.next() * total);
-    plan.push({
-      atMs: Math.round(atMs),
-      kind,
-      dice: Array.from({ length: 4 }, () => Number(random.next().toFixed(6))),
-    });
+    const kind = pick(kinds, weights, random.next() * total);
+    const dice = Array.from({ length: 4 }, () => Number(random.next().toFixed(6)));
+    plan.push({ atMs: Math.round(atMs), kind, dice });
   }
   return plan;
 }
 
-function pick(kinds: readonly Kind[], dice: number): Kind {
+function pick(kinds: readonly Kind[], weights: Weights, dice: number): Kind {
   let left = dice;
   for (const kind of kinds) {
-    left -= WEIGHTS[kind];
+    left -= weights[kind];
     if (left < 0) return kind;
   }
   return kinds[0]!;

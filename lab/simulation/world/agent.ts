@@ -9,6 +9,9 @@ import type { Machine } from "./machine.ts";
 /** Logs of nets: whatever says so has caught something. */
 const NET = /address freed|put back|set aside/;
 
+/** An agent that was killed is back, and has looked at its node, after so long at the most. */
+const AGENT_STARTS_MS = 10_000;
+
 const LEADS: Readonly<Record<string, boolean>> = { "this agent leads": true, "this agent leads no more": false };
 
 /** The node agent's half of IPAM: the product's own, in a process that can die. */
@@ -61,6 +64,8 @@ export class Agent {
     if (!this.isAlive) return;
     const { disk, streams } = this.#machine;
     this.actor!.isDead = true;
+    const machine = this.#machine;
+    machine.awayUntilMs = Math.max(machine.awayUntilMs, machine.world.simulation.nowMs + AGENT_STARTS_MS);
     this.addresses = undefined;
     disk.closeAllOf(this.actor!);
     for (const stream of [...streams]) stream.close();

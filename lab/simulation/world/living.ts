@@ -15,21 +15,31 @@ export interface Living {
   readonly sinceMs: number;
   /** Its node took its VF down: it has the address, and does not use it. */
   isFenced: boolean;
-  /** Somebody took its reservation away by hand, or with its definition, and it was not put back yet. */
-  isBared: boolean;
+  /** Its reservation was taken away, and not put back yet: by whom, and when. */
+  bared?: { readonly by: Taker; readonly sinceMs: number } | undefined;
 }
 
-type Fail = (rule: string, detail: string) => void;
+/** `hand`: somebody deleted this one; `loss`: all went, with their definition or by a restore. */
+export type Taker = "hand" | "loss";
+
+export interface LivingOptions {
+  fail(rule: string, detail: string): void;
+  nowMs(): number;
+  /** Whether a node was cut off, or without agent, at any time since. */
+  wasAway(node: string, sinceMs: number): boolean;
+  /** Told of an address that two have, which no rule forbids: a person has to end the first. */
+  onExcused(first: Living): void;
+}
 
 /** The sandboxes that live, whatever anybody else knows of them, and what must hold of their addresses at any time. */
 export class LivingSandboxes {
   readonly #all = new Set<Living>();
-  readonly #fail: Fail;
-  /** What the world does itself, as somebody's hand: no fault of the product. */
-  isByHand = false;
+  readonly #options: LivingOptions;
+  /** What the world does now is no fault of the product. */
+  taker: Taker | undefined;
 
-  constructor(fail: Fail) {
-    this.#fail = fail;
+  constructor(options: LivingOptions) {
+    this.#options = options;
   }
 
   [Symbol.iterator](): Iterator<Living> {
@@ -44,7 +54,20 @@ export class LivingSandboxes {
   begun(living: Living): void {
     const other = this.user(living.network, living.ip);
     this.#all.add(living);
-    if (other) this.#fail("one address, two living sandboxes", `${living.ip}: ${tellOf(other)} and ${tellOf(living)}`);
+    if (other) this.#doubled(other, living);
+  }
+
+  #doubled(first: Living, second: Living): void {
+    if (this.#isExcused(first)) this.#options.onExcused(first);
+    else this.#options.fail("one address, two living sandboxes", `${first.ip}: ${tellOf(first)} and ${tellOf(second)}`);
+  }
+
+  /**
+   * The promise does not hold for an address whose reservation somebody deletes by hand, until it is put back; nor after a
+   * loss of all for a node that could not put its own back.
+   */
+  #isExcused({ bared, node }: Living): boolean {
+    return bared !== undefined && (bared.by === "hand" || this.#options.wasAway(node, bared.sinceMs));
   }
 
   fenced(containerId: string, ifname: string, isFenced: boolean): void {
@@ -52,11 +75,7 @@ export class LivingSandboxes {
       if (one.containerId !== containerId || one.ifname !== ifname || one.isFenced === isFenced) continue;
       const other = isFenced ? undefined : this.user(one.network, one.ip);
       one.isFenced = isFenced;
-      if (other)
-        this.#fail(
-          "one address, two living sandboxes",
-          `${one.ip}: ${tellOf(other)} and ${tellOf(one)}, which was fenced`,
-        );
+      if (other) this.#doubled(other, one);
     }
   }
 
@@ -72,12 +91,12 @@ export class LivingSandboxes {
   saw({ plural, object, prev }: Change): void {
     if (plural !== RESERVED) return;
     const after = object && this.#holder(object["spec"].containerid, object.metadata.name);
-    if (after) after.isBared = false;
+    if (after) after.bared = undefined;
     const before = prev && this.#holder(prev["spec"].containerid, prev.metadata.name);
     if (!before || before === after) return;
-    if (this.isByHand) before.isBared = true;
+    if (this.taker) before.bared = { by: this.taker, sinceMs: this.#options.nowMs() };
     else if (!before.isFenced && !isQuarantine(object))
-      this.#fail(
+      this.#options.fail(
         "a living sandbox loses its reservation",
         `${tellOf(before)}: ${object ? `to ${object["spec"].podref}` : "deleted"}`,
       );
@@ -88,7 +107,8 @@ export class LivingSandboxes {
     const all = [...etcd.all(RESERVED).values()];
     const has = ({ containerId, ip }: Living) =>
       all.some(({ metadata, spec }: Obj) => spec.containerid === containerId && metadata.name.endsWith(ip));
-    for (const one of this.#all) one.isBared = !has(one);
+    const sinceMs = this.#options.nowMs();
+    for (const one of this.#all) one.bared = has(one) ? undefined : (one.bared ?? { by: "loss", sinceMs });
   }
 
   #holder(containerId: string, reservation: string): Living | undefined {

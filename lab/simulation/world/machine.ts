@@ -16,6 +16,8 @@ export class Machine implements Link, HasDisk {
   readonly streams: Link["streams"] = new Set();
   isCutOut = false;
   isCutIn = false;
+  /** When it was last cut off or without agent; now: it is. */
+  awayUntilMs = Number.NEGATIVE_INFINITY;
   /** What the wall clock is ahead. */
   readonly clock = { wallOffsetMs: 0 };
   readonly agent: Agent;
@@ -91,6 +93,7 @@ export class Machine implements Link, HasDisk {
     this.world.simulation.note(`${this.name} is cut off: ${JSON.stringify(directions)}`);
     this.isCutOut = directions.out;
     this.isCutIn = directions.in;
+    this.awayUntilMs = Number.POSITIVE_INFINITY;
   }
 
   mend(): void {
@@ -99,6 +102,7 @@ export class Machine implements Link, HasDisk {
     simulation.note(`${this.name} is connected again`);
     mend(this, (ways) => network.random.pick(ways));
     this.kubelet.connected();
+    this.awayUntilMs = simulation.nowMs;
   }
 
   /** Files that the kernel makes up. */

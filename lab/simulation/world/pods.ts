@@ -1,4 +1,5 @@
 import { keyOf, type Obj } from "../api/objects.ts";
+import type { Living } from "./living.ts";
 import type { World } from "./world.ts";
 
 export const TEAM = "team";
@@ -44,6 +45,15 @@ export class Pods {
     const pod = server.put("pods", { metadata, spec: { nodeName: node }, status: { phase: "Pending" } });
     simulation.note(`pod ${name} made on ${node}, UID ${pod.metadata.uid.slice(0, 8)}`);
     machines.get(node)!.kubelet.hear(pod);
+  }
+
+  /** Whatever it is, its sandbox ends. */
+  endOf({ podref, podUid, node }: Living): void {
+    const pod = this.#world.server.etcd.get("pods", podref);
+    const { kubelet } = this.#world.machines.get(node)!;
+    if (!pod || uidOf(pod) !== podUid) kubelet.hearGone(podUid);
+    else if (isMirror(pod)) kubelet.restartSandbox(pod);
+    else this.delete(pod);
   }
 
   /** Gracefully: its node ends it, then the object goes. */

@@ -71,8 +71,7 @@ export class SandboxWork {
     attachments.forEach(({ pod, containerId, ifname, rail }, i) => {
       const who = { node: this.#machine.name, podref: keyOf(pod), podUid: pod.metadata.uid, containerId, ifname };
       const network = rail.ipam.network_name ?? "";
-      for (const ip of ips[i]!)
-        living.begun({ ...who, ip, network, sinceMs: simulation.nowMs, isFenced: false, isBared: false });
+      for (const ip of ips[i]!) living.begun({ ...who, ip, network, sinceMs: simulation.nowMs, isFenced: false });
     });
     return true;
   }

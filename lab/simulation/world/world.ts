@@ -7,7 +7,7 @@ import { Simulation, setSimulation } from "../core/simulation.ts";
 import { Network } from "../network/network.ts";
 import { KINDS, NAMESPACE } from "./kinds.ts";
 import { Leaders } from "./leaders.ts";
-import { LivingSandboxes } from "./living.ts";
+import { type Living, LivingSandboxes, type Taker, tellOf } from "./living.ts";
 import { Machine } from "./machine.ts";
 import { Pods } from "./pods.ts";
 import type { Attachment } from "./runtime.ts";
@@ -74,7 +74,12 @@ export class World {
     this.network = new Network(this.server, seed);
     this.pods = new Pods(this);
     const fail = (rule: string, detail: string) => this.fail(rule, detail);
-    this.living = new LivingSandboxes(fail);
+    this.living = new LivingSandboxes({
+      fail,
+      nowMs: () => this.simulation.nowMs,
+      wasAway: (node, sinceMs) => this.machines.get(node)!.awayUntilMs >= sinceMs,
+      onExcused: (first) => this.#excused(first),
+    });
     this.leaders = new Leaders(fail);
     this.server.onChange = (change) => {
       this.network.changed(change.rev);
@@ -108,12 +113,12 @@ export class World {
   }
 
   /** Something that a person does to the objects of Railnet. */
-  byHand(act: () => void): void {
-    this.living.isByHand = true;
+  byHand(taker: Taker, act: () => void): void {
+    this.living.taker = taker;
     try {
       act();
     } finally {
-      this.living.isByHand = false;
+      this.living.taker = undefined;
     }
   }
 
@@ -134,6 +139,12 @@ export class World {
     server.etcd.restore(backup, bump);
     for (const [plural, objects] of kept) this.#keep(plural, objects);
     this.living.compare(server.etcd);
+  }
+
+  /** As the product says in its event about a duplicate: the pod is to be deleted. */
+  #excused(first: Living): void {
+    this.simulation.note(`doubled, as nobody promises otherwise: ${first.ip} of ${tellOf(first)}`);
+    this.simulation.after(120_000, () => this.pods.endOf(first), this.actor);
   }
 
   #keep(plural: string, objects: ReadonlyMap<string, Obj>): void {
