@@ -15,6 +15,8 @@ const { values } = parseArgs({
   },
 });
 
+/** Whether a seed of a profile breaks no rule without a mutation. */
+const known = new Map<string, Promise<boolean>>();
 const waiting = MUTATIONS.filter(({ name, unseen }) => !unseen && name.includes(values.named));
 const missed: string[] = [];
 let found = 0;
@@ -56,14 +58,15 @@ async function lookIn(profile: ProfileName, mutation: string): Promise<string> {
   return "";
 }
 
-const KNOWN = new Map<string, Promise<boolean>>();
-
-/** Whether a seed breaks no rule without a mutation. */
 function isFine(profile: ProfileName, seed: number): Promise<boolean> {
   const key = `${profile} ${seed}`;
-  const known = KNOWN.get(key) ?? simulate(["--profile", profile, "--seed", String(seed)], "[]").then((text) => text.includes("1 seeds fine")); // biome-ignore format: one line
-  KNOWN.set(key, known);
-  return known;
+  const run = known.get(key) ?? simulate(["--profile", profile, "--seed", String(seed)], "[]").then(isWhole);
+  known.set(key, run);
+  return run;
+}
+
+function isWhole(output: string): boolean {
+  return output.includes("1 seeds fine");
 }
 
 async function simulate(args: readonly string[], mutation: string): Promise<string> {
