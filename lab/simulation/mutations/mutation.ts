@@ -7,7 +7,7 @@ export interface Mutation {
   /** Once in the file. */
   readonly from: string;
   readonly to: string;
-  /** In which seeds of it are looked for. Default: `rough`, then `everyday`. */
+  /** In which seeds of it are looked for. Default: `restarts`, `everyday`, `rough`. */
   readonly profiles?: readonly ProfileName[];
   /** Why it cannot be found: then it need not be. */
   readonly unseen?: string;

@@ -36,7 +36,7 @@ async function work(): Promise<void> {
 }
 
 /** @returns by which seed of which profile, and how; empty: by none. */
-async function look({ profiles = ["everyday", "rough"], name: _, ...edit }: Mutation): Promise<string> {
+async function look({ profiles = ["restarts", "everyday", "rough"], name: _, ...edit }: Mutation): Promise<string> {
   for (const profile of profiles) {
     const said = await lookIn(profile, JSON.stringify([edit]));
     if (said) return `${profile}, ${said}`;

@@ -31,7 +31,7 @@ const SILENCE = {
 /** Kinds of weather: each finds what the others drown. */
 export const PROFILES = {
   /** Crashes, partitions and storms. */
-  rough: { without: [...HANDS, ...RESTORES, "mode"], minutes: 6, share: 5 },
+  rough: { without: [...HANDS, ...RESTORES, "mode"], minutes: 6, share: 4 },
   /** Nothing but what a busy cluster has every day; and no net may catch anything. */
   everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze", "impatient"], isStrict: true, minutes: 3, share: 0 }, // biome-ignore format: one row
   /** Nodes that nobody hears: cut off, their objects deleted, and back after their addresses were given away. */
@@ -42,6 +42,8 @@ export const PROFILES = {
   restores: { only: [...PODS, "restore", "kill", "server-restart", "lag"], minutes: 5, share: 0 },
   /** Requests that are done a minute later. */
   late: { only: [...PODS, "storm", "kill", "impatient"], minutes: 4, share: 1 },
+  /** Sandboxes that start again and again, so that a release meets the next one's claim. */
+  restarts: { only: [...PODS, "storm", "lag", "alone", "kill-at-call", "impatient"], weights: { restart: 14, storm: 3, delete: 2 }, gapSeconds: [0.15, 0.6], minutes: 2, share: 1 }, // biome-ignore format: one row
   /** Machines that lose their power, disks that are full. */
   power: { only: [...PODS, "power", "kill-at-write", "kill-at-call", "disk-full", "alone"], minutes: 4, share: 0 },
   /** Reservations deleted by hand. */
