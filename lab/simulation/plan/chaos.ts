@@ -65,12 +65,13 @@ export class Chaos {
   }
 
   readonly #acts: Readonly<Record<Kind, (target: Target) => void>> = {
-    make: ({ machine }) => {
-      if (this.#world.pods.all().length < this.#maxPods) this.#world.pods.make(`job-${this.#names++}`, machine.name);
-    },
+    make: ({ machine }) => this.#make(`job-${this.#names++}`, machine),
     "make-stateful": ({ machine, dice: [, b = 0] }) => {
       const name = `web-${Math.floor(b * STATEFUL)}`;
       if (!this.#world.pods.find(name)) this.#world.pods.make(name, machine.name);
+    },
+    foreign: ({ machine }) => {
+      if (this.#world.settings.mode === "coexist") this.#make(`foreign-${this.#names++}`, machine);
     },
     static: ({ machine, dice: [, b = 0] }) => machine.kubelet.turnStatic(`static-${Math.floor(b * 2)}`),
     delete: ({ pod }) => pod && this.#world.pods.delete(pod),
@@ -137,6 +138,10 @@ export class Chaos {
       clock.wallOffsetMs += (b - 0.5) * 86_400_000;
     },
   };
+
+  #make(name: string, { name: node }: Machine): void {
+    if (this.#world.pods.all().length < this.#maxPods) this.#world.pods.make(name, node);
+  }
 
   #later(ms: number, run: () => void): void {
     this.#world.simulation.after(ms, run);

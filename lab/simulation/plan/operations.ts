@@ -3,6 +3,7 @@ export const WEIGHTS = {
   make: 8,
   "make-stateful": 5,
   static: 0.7,
+  foreign: 4,
   delete: 7,
   force: 2,
   restart: 2,

@@ -57,7 +57,12 @@ export const PROFILES = {
   /** Between `absent` and `coexist`, back and forth. */
   modes: { only: [...PODS, "mode", "lag", "kill"], minutes: 5, share: 0 },
   /** Beside a live Whereabouts. */
-  coexist: { only: [...PODS, "kill-at-call", "storm", "lag", "force"], mode: "coexist", minutes: 5, share: 0 },
+  coexist: {
+    only: [...PODS, "foreign", "kill-at-call", "storm", "lag", "force"],
+    mode: "coexist",
+    minutes: 5,
+    share: 0,
+  },
   /** What people do to a cluster: restores, definitions and objects deleted by hand. */
   hands: { without: ["mode", "reimage"], minutes: 6, share: 0 },
 } as const satisfies Record<string, Profile>;

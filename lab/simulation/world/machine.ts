@@ -6,6 +6,7 @@ import { Agent } from "./agent.ts";
 import { Kubelet } from "./kubelet.ts";
 import { Runtime } from "./runtime.ts";
 import { Vfs } from "./vfs.ts";
+import { Whereabouts } from "./whereabouts.ts";
 import type { World } from "./world.ts";
 
 /** A node: its disk, its way to the API servers, and what runs on it. */
@@ -24,6 +25,8 @@ export class Machine implements Link, HasDisk {
   readonly kubelet: Kubelet;
   readonly runtime: Runtime;
   readonly vfs: Vfs;
+  /** Its IPAM, for pods that do not have Railnet's. */
+  readonly whereabouts: Whereabouts;
   /** Whose events those of kubelet and runtime are: until the machine stops. */
   actor: Actor;
   #boots = 0;
@@ -37,6 +40,7 @@ export class Machine implements Link, HasDisk {
     this.agent = new Agent(this);
     this.runtime = new Runtime(this);
     this.vfs = new Vfs(this);
+    this.whereabouts = new Whereabouts(this);
     this.kubelet = new Kubelet(this);
   }
 

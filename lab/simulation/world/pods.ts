@@ -17,6 +17,9 @@ export const mirrorOf = ({ metadata: { name, namespace, uid }, spec, status }: O
   status,
 });
 
+/** Its network configuration names Whereabouts. */
+export const isForeign = ({ metadata }: Obj): boolean => metadata.name.startsWith("foreign-");
+
 export const isMirror = ({ metadata }: Obj): boolean => metadata.annotations?.[MIRROR] !== undefined;
 
 export const nodeOf = (pod: Obj): string => pod["spec"].nodeName;

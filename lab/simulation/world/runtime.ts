@@ -6,6 +6,7 @@ import { type Actor, isKilled, runAs } from "../core/actor.ts";
 import { briefly } from "./agent.ts";
 import { accessTo, PATHS, policyOf } from "./edges.ts";
 import type { Machine } from "./machine.ts";
+import { isForeign } from "./pods.ts";
 import type { Rail } from "./world.ts";
 
 export interface Answer {
@@ -42,6 +43,7 @@ export class Runtime {
     const { world, agent } = this.#machine;
     await world.simulation.sleep(world.random.between(0.5, 3));
     const { pod, ifname, containerId } = attachment;
+    if (isForeign(pod)) return this.#machine.whereabouts.call(verb, attachment);
     const what = `${this.#machine.name} ${verb} ${pod.metadata.name} ${ifname} ${containerId.slice(0, 8)}`;
     const isAlone = !agent.isAlive || world.random.chance(this.standAloneOdds);
     world.simulation.note(`${what}${isAlone ? " by itself" : ""}`);

@@ -1,6 +1,6 @@
 import { keyOf, type Obj } from "../api/objects.ts";
 import type { Machine } from "./machine.ts";
-import { uidOf } from "./pods.ts";
+import { isForeign, uidOf } from "./pods.ts";
 import type { Attachment } from "./runtime.ts";
 
 /** A pod on its node. */
@@ -84,7 +84,7 @@ export class SandboxWork {
     const { network_name = "" } = attachment.rail.ipam;
     const given: Given[] = JSON.parse(stdout).ips;
     const ips = given.map(({ address }) => address.split("/")[0]!);
-    onAdded(attachment, ips);
+    if (!isForeign(attachment.pod)) onAdded(attachment, ips);
     const other = given.some(({ probe }) => probe) && ips.map((ip) => living.user(network_name, ip)).find(Boolean);
     if (!other) {
       this.#machine.vfs.attached(attachment, stdout);
