@@ -8,6 +8,12 @@ const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
 /** Of a busy machine; addresses are given back behind the DEL, their pool's view some seconds later. */
 const SETTLE_MS = 90_000;
 
+/**
+ * After an agent was killed in an ADD: its request for an address may arrive behind the DEL (test/cluster/faults/late-request).
+ * What it reserves goes with the node's GC: up to a look (60 s), the grace (60 s), another look; and as long as above for the view.
+ */
+export const KILLED_SETTLE_MS = 180_000 + SETTLE_MS;
+
 /** What pods of namespace `default` and Railnet leave or hold, as other programs see it. */
 export interface State {
   /** `name MAC MTU` of every link of a rail that is on the node. */

@@ -6,14 +6,14 @@ import { applyFixedNads, fixedNetworks, fourRails } from "../../../lab/kubelet/f
 import { makeImage } from "../../../lab/kubelet/image.ts";
 import { Multus } from "../../../lab/kubelet/multus.ts";
 import { networkStatus } from "../../../lab/kubelet/pods.ts";
-import { becomes, look } from "../../../lab/kubelet/state.ts";
+import { becomes, KILLED_SETTLE_MS, look } from "../../../lab/kubelet/state.ts";
 import { until } from "../../../lab/netns/run.ts";
 
 /** Of each rail. */
 const VFS = 8;
 const cluster = await Cluster.start({ vfs: VFS });
 t.teardown(() => cluster.stop());
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 const { containerd, node, pods } = cluster;
 // A disk of its own for the journal, so that it can be full.
 await node.exec(["mount", "-t", "tmpfs", "-m", "-o", "size=1m", "tmpfs", "/var/lib/railnet"]);
@@ -53,7 +53,7 @@ t.test("30 pods are created while the agent is upgraded and while it is killed: 
   t.equal(new Set(addresses).size, 30, "every pod has an address that no other has");
 
   await pods.remove(...upgraded, ...killed);
-  await becomes(t, cluster, before);
+  await becomes(t, cluster, before, KILLED_SETTLE_MS);
 });
 
 t.test("an image for another processor: the agent that runs goes on, and the upgrade can be taken back", async (t) => {
