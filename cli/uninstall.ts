@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { Argv } from "yargs";
+import { readBootId } from "../cni/boot-id.ts";
 import { PATHS } from "../cni/host.ts";
 import { pathsFrom } from "../cni/node-host.ts";
 import { obstacles } from "../daemonset/install/obstacles.ts";
@@ -24,7 +24,7 @@ export const registerUninstall = (y: Argv): Argv =>
     async ({ root, force }) => {
       const paths = { ...PATHS, ...pathsFrom(process.env) };
       using _lock = await lockInstaller(paths.runDir);
-      const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+      const bootId = readBootId();
       const why = force ? [] : obstacles(paths, bootId);
       if (why.length > 0) throw new Error(`cannot uninstall: ${why.join("\n  ")}\nor give --force`);
       const removed = uninstall(root, paths);

@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { detachTcx, detachXdpLink } from "../kernel/bpf.ts";
-import { codeOf } from "../kernel/errno.ts";
+import { isMissing } from "../kernel/errno.ts";
 import { Ethtool, NETLINK_GENERIC } from "../kernel/ethtool.ts";
 import { askByIoctl } from "../kernel/ethtool-ioctl.ts";
 import { traceMessages } from "../kernel/netlink/debug.ts";
@@ -64,7 +64,7 @@ function openEthtool(): Ethtool | undefined {
     return new Ethtool(generic);
   } catch (error) {
     generic[Symbol.dispose]();
-    if (codeOf(error) === "ENOENT") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

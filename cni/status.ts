@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { codeOf } from "../kernel/errno.ts";
-import { getLink, parseLink } from "../kernel/link.ts";
+import { linkOf } from "../kernel/link.ts";
 import { findPf, listPfs, type PfInfo } from "../kernel/sysfs.ts";
 import { readRail, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
@@ -44,7 +44,7 @@ function checkRails(rail: unknown, host: Host): void {
 }
 
 function hasCarrier(pf: PfInfo, host: Host): boolean {
-  return parseLink(host.rtnl.request(getLink({ name: pf.name }))!).running;
+  return host.rtnl.get(linkOf({ name: pf.name })).running;
 }
 
 function unavailable(why: string): CniError {

@@ -1,9 +1,7 @@
+import { ETH_P_8021AD, ETH_P_8021Q } from "../kernel/protocols.ts";
 import type { VfState } from "../kernel/vf.ts";
 import { integer, invalid, oneOf } from "./fields.ts";
 import type { NetworkConfig } from "./protocol/network-config.ts";
-
-const ETH_P_8021Q = 0x8100;
-const ETH_P_8021AD = 0x88a8;
 
 /** Mb/s, as `struct ifla_vf_rate` has it. */
 const MAX_RATE = 2 ** 31 - 1;

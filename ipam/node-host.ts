@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import type { Paths } from "../cni/host.ts";
 import { onHost } from "../cni/host-root.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
+import { codeOf } from "../kernel/errno.ts";
 import { Locks } from "../records/lock.ts";
 import type { IpamHost, IpamLog, NodePolicy } from "./host.ts";
 import type { ClaimRecord } from "./journal.ts";
@@ -56,7 +57,7 @@ function readText(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return undefined;
     throw new CniError(CODE.IO_FAILURE, `cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -1,6 +1,7 @@
 import { attribute, attributes, readU32, u32 } from "./netlink/attribute.ts";
 import { ipText, splitCidr } from "./netlink/ip-bytes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
+import { AF_INET, AF_INET6 } from "./protocols.ts";
 
 /** `RTM_*`: include/uapi/linux/rtnetlink.h; `IFA_*`: include/uapi/linux/if_addr.h. */
 const RTM_NEWADDR = 20;
@@ -15,8 +16,6 @@ const IFA_F_OPTIMISTIC = 0x04;
 export const IFA_F_DADFAILED = 0x08;
 export const IFA_F_TENTATIVE = 0x40;
 const IFA_F_NOPREFIXROUTE = 0x200;
-const AF_INET = 2;
-const AF_INET6 = 10;
 
 /** An address on a link. */
 export interface Address {

@@ -1,4 +1,4 @@
-import { codeOf } from "./errno.ts";
+import { codeOf, isMissing } from "./errno.ts";
 import type { XdpProgram } from "./link-settings.ts";
 import { addressOf, bpf, Fd } from "./syscall.ts";
 
@@ -99,7 +99,7 @@ function nextLink(id: number): number | undefined {
   try {
     bpf("list bpf links", BPF_LINK_GET_NEXT_ID, attr);
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
   return attr.readUInt32LE(4);
@@ -112,7 +112,7 @@ function open(command: number, id: number): Fd | undefined {
   try {
     return new Fd(bpf(`open bpf object ${id}`, command, attr));
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -4,6 +4,9 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
+/** Whether there is no such file or directory. */
+export const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT";
+
 /**
  * Names by number, include/uapi/asm-generic/errno-base.h and errno.h: the same on x86-64 and arm64. Our own, since
  * `node:util` and `node:os` know only some of them and cost a plugin call's start-up up to 1 ms.

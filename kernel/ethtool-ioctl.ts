@@ -1,9 +1,9 @@
+import { AF_INET } from "./protocols.ts";
 import type { Ask } from "./rx-rules.ts";
 import { addressOf, Fd } from "./syscall.ts";
 
 /** include/uapi/linux/sockios.h. */
 const SIOCETHTOOL = 0x8946;
-const AF_INET = 2;
 const SOCK_DGRAM = 2;
 /** `struct ifreq`: a name, and a pointer. */
 const IFREQ = { size: 40, data: 16 };

@@ -12,7 +12,8 @@ import {
 } from "./link-settings.ts";
 import { attribute, attributes, NLA_F_NESTED, nested, readText, readU32, text, u8, u32 } from "./netlink/attribute.ts";
 import { macBytes, macText } from "./netlink/mac-bytes.ts";
-import { type Message, type NetlinkConnection, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
+import { type Message, type NetlinkConnection, NLM_F_CREATE, NLM_F_EXCL, type Query } from "./netlink/message.ts";
+import { AF_INET, AF_INET6 } from "./protocols.ts";
 import type { Fd } from "./syscall.ts";
 
 /** Message types and `IFLA_*`, include/uapi/linux/rtnetlink.h and if_link.h. */
@@ -45,8 +46,6 @@ const IFLA_PARENT_DEV_NAME = 56;
 const IFLA_INET_CONF = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
 const IN6_ADDR_GEN_MODE_NONE = 1;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const RTEXT_FILTER_VF = 1;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const IFF_UP = 1;
@@ -105,12 +104,15 @@ export function getLink(which: LinkSelector, { vfs = false } = {}): Message {
   return { what: `read ${what}`, type: RTM_GETLINK, get: true, body: Buffer.concat(body) };
 }
 
+/** One link. */
+export const linkOf = (which: LinkSelector): Query<Link> => ({ message: getLink(which), parse: parseLink });
+
 const nameOf = (name: string): Buffer => text(name.length > NAME_MAX ? IFLA_ALT_IFNAME : IFLA_IFNAME, name);
 
 /** The link with this name or alternative name; undefined where there is none, or this can be no name. */
 export function linkCalled(name: string, rtnl: NetlinkConnection): Link | undefined {
   try {
-    return name === "" ? undefined : parseLink(rtnl.request(getLink({ name }))!);
+    return name === "" ? undefined : rtnl.get(linkOf({ name }));
   } catch (error) {
     if (["ENODEV", "EINVAL", "ERANGE"].includes(codeOf(error) ?? "")) return undefined;
     throw error;
@@ -189,14 +191,15 @@ export function lowerOf(body: Buffer): Lower | undefined {
   return index === undefined ? undefined : { index, ...(netnsId !== undefined && { netnsId }) };
 }
 
-/** Asks for the number that the socket's namespace has for another, for parseNetnsId(). */
-export function getNetnsId({ n }: Fd): Message {
+/** The number that the socket's namespace has for another; -1 where it has none. */
+export function netnsIdOf({ n }: Fd): Query<number> {
   const body = Buffer.concat([Buffer.alloc(4), u32(NETNSA_FD, n)]); // struct rtgenmsg
-  return { what: "read a namespace's number", type: RTM_GETNSID, get: true, body };
+  const message = { what: "read a namespace's number", type: RTM_GETNSID, get: true, body };
+  return { message, parse: parseNetnsId };
 }
 
 /** -1 where it has none. */
-export function parseNetnsId(body: Buffer): number {
+function parseNetnsId(body: Buffer): number {
   const id = [...attributes(body.subarray(4))].find((a) => a.type === NETNSA_NSID);
   return id ? id.data.readInt32LE(0) : -1;
 }

@@ -11,9 +11,9 @@ import {
 } from "./ndp.ts";
 import { ipBytes, isIPv6, splitCidr } from "./netlink/ip-bytes.ts";
 import { ETH_P_ARP, ETH_P_IPV6, emitPacket, received, sendPacket } from "./packet-socket.ts";
+import { AF_INET6 } from "./protocols.ts";
 import { Fd } from "./syscall.ts";
 
-const AF_INET6 = 10;
 const SOCK_RAW = 3;
 const SOL_SOCKET = 1;
 const SO_BINDTOIFINDEX = 62;

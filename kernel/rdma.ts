@@ -42,7 +42,7 @@ export function parseRdmaNetnsMode(body: Buffer): RdmaNetnsMode {
 }
 
 export const rdmaNetnsMode = (rdma: NetlinkConnection): RdmaNetnsMode =>
-  parseRdmaNetnsMode(rdma.request(getRdmaNetnsMode())!);
+  rdma.get({ message: getRdmaNetnsMode(), parse: parseRdmaNetnsMode });
 
 /** Refused with `EBUSY` while there is another network namespace than the first. */
 export function setRdmaNetnsMode(mode: RdmaNetnsMode): Message {

@@ -1,6 +1,7 @@
 import { type Attribute, attribute, attributes, nested, readU32, u32 } from "./netlink/attribute.ts";
 import { ipBytes, ipText, isIPv6, splitCidr } from "./netlink/ip-bytes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
+import { AF_INET, AF_INET6 } from "./protocols.ts";
 
 /** include/uapi/linux/rtnetlink.h. */
 const RTM_NEWROUTE = 24;
@@ -25,8 +26,6 @@ export const RT_SCOPE_LINK = 253;
 const RT_SCOPE_NOWHERE = 255;
 const RT_TABLE_UNSPEC = 0;
 export const RT_TABLE_MAIN = 254;
-const AF_INET = 2;
-const AF_INET6 = 10;
 
 /** One next hop of a multipath route. */
 export interface Hop {

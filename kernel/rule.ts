@@ -1,6 +1,7 @@
 import { type Attribute, attribute, attributes, readText, readU32, text, u32 } from "./netlink/attribute.ts";
 import { ipText, splitCidr } from "./netlink/ip-bytes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
+import { AF_INET, AF_INET6 } from "./protocols.ts";
 
 /** `RTM_*`: include/uapi/linux/rtnetlink.h; the rest: include/uapi/linux/fib_rules.h. */
 const RTM_NEWRULE = 32;
@@ -13,8 +14,6 @@ const FRA_TABLE = 15;
 const FR_ACT_UNSPEC = 0;
 const FR_ACT_TO_TBL = 1;
 const RT_TABLE_UNSPEC = 0;
-const AF_INET = 2;
-const AF_INET6 = 10;
 
 /** `from <CIDR> [iif <link>] lookup <table>`. */
 export interface Rule {

@@ -1,7 +1,8 @@
-import { ifinfomsg, RTM_SETLINK } from "./link.ts";
+import { getLink, ifinfomsg, type LinkSelector, RTM_SETLINK } from "./link.ts";
 import { attribute, attributes, nested, readU32 } from "./netlink/attribute.ts";
-import type { Message } from "./netlink/message.ts";
+import type { Message, Query } from "./netlink/message.ts";
 import { struct } from "./netlink/struct.ts";
+import { ETH_P_8021Q } from "./protocols.ts";
 
 /** `IFLA_VF_*`, include/uapi/linux/if_link.h. */
 const IFLA_NUM_VF = 21;
@@ -15,7 +16,6 @@ const IFLA_VF_TRUST = 9;
 const IFLA_VF_VLAN_LIST = 12;
 const IFLA_VF_VLAN_INFO = 1;
 /** include/uapi/linux/if_ether.h. */
-const ETH_P_8021Q = 0x8100;
 
 const vfMac = struct("ifla_vf_mac", 36, [
   ["vf", 0, "u32"],
@@ -92,6 +92,12 @@ function settings(vf: number, { mac, spoofchk, linkState, trust, ...s }: Partial
 /** A list of one: the kernel takes no more. Also for 802.1Q, where ip(8) uses the older `IFLA_VF_VLAN`. */
 const vlanList = (vlan: Parameters<typeof vfVlanInfo.encode>[0]): Buffer =>
   nested(IFLA_VF_VLAN_LIST, [attribute(IFLA_VF_VLAN_INFO, vfVlanInfo.encode(vlan))]);
+
+/** The VFs of a PF, by index. */
+export const vfsOf = (pf: LinkSelector): Query<Map<number, VfState>> => ({
+  message: getLink(pf, { vfs: true }),
+  parse: parseVfs,
+});
 
 /** VFs by index, of a RTM_NEWLINK body that was asked for with `vfs`. A driver that lacks a setting shows its default. */
 export function parseVfs(body: Buffer): Map<number, VfState> {

@@ -1,5 +1,8 @@
 import type { KubeObject } from "./cluster.ts";
 
+/** metav1.MicroTime: exactly six digits after the point. */
+export const microTime = (date: Date): string => date.toISOString().replace("Z", "000Z");
+
 /** `leases.coordination.k8s.io`, v1. */
 export interface Lease extends KubeObject {
   readonly spec: {

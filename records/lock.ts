@@ -1,7 +1,7 @@
 import { existsSync, fstatSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { codeOf } from "../kernel/errno.ts";
+import { isMissing } from "../kernel/errno.ts";
 import { Fd } from "../kernel/syscall.ts";
 import { makeDirectory } from "./durable.ts";
 import { LockTimeout } from "./failure.ts";
@@ -77,7 +77,7 @@ export class Locks {
     try {
       return Fd.open(file, "a");
     } catch (error) {
-      if (codeOf(error) !== "ENOENT") throw error;
+      if (!isMissing(error)) throw error;
       makeDirectory(this.#dir); // addresses may be kept beside it
       return Fd.open(file, "a");
     }
@@ -88,7 +88,7 @@ function isSameFile(fd: Fd, file: string): boolean {
   try {
     return fstatSync(fd.n).ino === statSync(file).ino;
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { isMissing } from "../kernel/errno.ts";
 import { append, makeDirectory, syncFile, writeWhole } from "./durable.ts";
 import { RecordError } from "./failure.ts";
 import { LaterVersionError } from "./record-text.ts";
@@ -189,5 +190,3 @@ function discard(file: string): void {
     fs.rmSync(file, { force: true });
   } catch {} // a read-only file system: then it was never made
 }
-
-const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ENOENT";

@@ -5,6 +5,7 @@ import { type IpamConfig, readIpamConfig } from "../../ipam/whereabouts/config.t
 import type { NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
 import { sliceOfNode } from "../../ipam/whereabouts/slice-nodes.ts";
 import { sliceRange } from "../../ipam/whereabouts/slices.ts";
+import { isMissing } from "../../kernel/errno.ts";
 import { type Cluster, NODE_SLICE_POOLS } from "../../kubernetes/cluster.ts";
 import { outputFor } from "../output.ts";
 import { type Address, addressesOf } from "./addresses.ts";
@@ -92,7 +93,7 @@ function directoryAddresses(path: string): Address[] {
   try {
     return addressesIn(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    if (isMissing(error)) return [];
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import type { Host } from "../../cni/host.ts";
 import { readRailNames } from "../../daemonset/inventory/rails.ts";
 import { listPfsWithVfs, type PfWithVfs } from "../../daemonset/inventory/vfs.ts";
 import type { NodePolicy } from "../../ipam/host.ts";
-import { getLink, type Link, linkCalled, parseLink } from "../../kernel/link.ts";
+import { type Link, linkCalled, linkOf } from "../../kernel/link.ts";
 import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
 import { NETLINK_RDMA, rdmaNetnsMode } from "../../kernel/rdma.ts";
 import { driverOf, numaNodeOf, rdmaDevicesOf, speedOf } from "../../kernel/sysfs.ts";
@@ -101,7 +101,7 @@ function railStatus({ name, pci, vfs }: PfWithVfs, railOf: RailOf, host: Host): 
 
 function readLink(name: string, host: Host): Link | undefined {
   try {
-    return parseLink(host.rtnl.request(getLink({ name }))!);
+    return host.rtnl.get(linkOf({ name }));
   } catch {
     return undefined; // it went away since sysfs was read
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { IFA_F_DADFAILED, IFA_F_TENTATIVE, listAddresses, parseAddress } from "../../kernel/address.ts";
-import { getLink, type Link, parseLink } from "../../kernel/link.ts";
+import { type Link, linkOf } from "../../kernel/link.ts";
 import { announce } from "../../kernel/neighbour.ts";
 import { ipText, splitCidr } from "../../kernel/netlink/ip-bytes.ts";
 import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
@@ -55,7 +55,7 @@ function asKernelSays(cidr: string): string {
 /** The link as it is once it has carrier, or after the wait. */
 async function withCarrier(pod: NetlinkConnection, ifname: string): Promise<Link> {
   for (let waitedMs = 0, pauseMs = 2; ; waitedMs += pauseMs, pauseMs *= 1.5) {
-    const link = parseLink(pod.request(getLink({ name: ifname }))!);
+    const link = pod.get(linkOf({ name: ifname }));
     if (link.running || waitedMs >= CARRIER_WAIT_MS) return link;
     await sleep(pauseMs);
   }

@@ -1,3 +1,4 @@
+import { ETH_P_8021Q } from "../../kernel/protocols.ts";
 import { driverOf } from "../../kernel/sysfs.ts";
 import type { VfState } from "../../kernel/vf.ts";
 import type { Host } from "../host.ts";
@@ -39,7 +40,7 @@ export const freshState = (driver: string | undefined): VfState => ({
   mac: "00:00:00:00:00:00",
   vlan: 0,
   qos: 0,
-  proto: 0x8100,
+  proto: ETH_P_8021Q,
   minTxRate: 0,
   maxTxRate: 0,
   spoofchk: traitsOf(driver).spoofchk,

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { codeOf } from "../../kernel/errno.ts";
 import { openNetns } from "../../kernel/netns.ts";
+import { ETH_P_8021Q } from "../../kernel/protocols.ts";
 import { isVf, pfOf } from "../../kernel/sysfs.ts";
 import type { VfState } from "../../kernel/vf.ts";
 import type { Host } from "../host.ts";
@@ -36,8 +37,6 @@ interface SriovCache {
   readonly trust?: string;
   readonly link_state?: string;
 }
-
-const ETH_P_8021Q = 0x8100;
 
 /** `IFLA_VF_LINK_STATE_*`, include/uapi/linux/if_link.h. */
 const LINK_STATES = ["auto", "enable", "disable"] as const;

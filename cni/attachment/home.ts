@@ -1,6 +1,6 @@
-import { getLink, type Link } from "../../kernel/link.ts";
+import type { Link } from "../../kernel/link.ts";
 import { netdevOf } from "../../kernel/sysfs.ts";
-import { parseVfs, type VfState } from "../../kernel/vf.ts";
+import { type VfState, vfsOf } from "../../kernel/vf.ts";
 import type { Host } from "../host.ts";
 import { linkNamed } from "./link-at.ts";
 import { linkState } from "./link-state/snapshot.ts";
@@ -57,7 +57,7 @@ function isSame({ link: { index }, original }: Origin, link: Link): boolean {
 
 function settingsOf(pfName: string, vf: number, { rtnl }: Host): Partial<VfState> | undefined {
   try {
-    return parseVfs(rtnl.request(getLink({ name: pfName }, { vfs: true }))!).get(vf);
+    return rtnl.get(vfsOf({ name: pfName })).get(vf);
   } catch {
     return undefined; // the PF is just going away
   }

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { listAddresses, parseAddress } from "../../kernel/address.ts";
 import { codeOf } from "../../kernel/errno.ts";
-import { getLink, type Link, parseLink } from "../../kernel/link.ts";
+import { type Link, linkOf } from "../../kernel/link.ts";
 import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
 import { listRoutesBy, parseRoute } from "../../kernel/route.ts";
 import { iommuGroupOf, masterOf, netdevOf, uppersOf } from "../../kernel/sysfs.ts";
@@ -56,7 +56,7 @@ function givenRoute(index: number, rtnl: NetlinkConnection): string | undefined 
 export function hostUseOfVf(pci: string, sysfs: string, rtnl: NetlinkConnection): string | undefined {
   const netdev = netdevOf(sysfs, pci);
   if (!netdev) return undefined;
-  const use = hostUseOf(parseLink(rtnl.request(getLink({ name: netdev }))!), sysfs, rtnl);
+  const use = hostUseOf(rtnl.get(linkOf({ name: netdev })), sysfs, rtnl);
   return use && `the host uses its link ${netdev}: ${use}`;
 }
 

@@ -1,5 +1,5 @@
 import { codeOf } from "../../kernel/errno.ts";
-import { getLink, type Link, type LinkSelector, parseLink } from "../../kernel/link.ts";
+import { type Link, type LinkSelector, linkOf } from "../../kernel/link.ts";
 import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
 
 /** Also by an alternative name. @returns undefined when there is none. */
@@ -7,7 +7,7 @@ export const linkNamed = (rtnl: NetlinkConnection, name: string): Link | undefin
 
 export function linkAt(rtnl: NetlinkConnection, which: LinkSelector): Link | undefined {
   try {
-    return parseLink(rtnl.request(getLink(which))!);
+    return rtnl.get(linkOf(which));
   } catch (error) {
     if (codeOf(error) === "ENODEV") return undefined;
     throw error;

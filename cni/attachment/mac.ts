@@ -1,7 +1,7 @@
 import { codeOf } from "../../kernel/errno.ts";
-import { getLink, parseLink, setLink } from "../../kernel/link.ts";
+import { linkOf, setLink } from "../../kernel/link.ts";
 import { type NetlinkConnection, NetlinkError } from "../../kernel/netlink/message.ts";
-import { parseVfs, setVf } from "../../kernel/vf.ts";
+import { setVf, vfsOf } from "../../kernel/vf.ts";
 import { awaitAnswer, isBusy, patiently, type Waiter } from "./patience.ts";
 import type { VfAtPf } from "./vf-at-pf.ts";
 
@@ -61,7 +61,7 @@ export async function setAdminMac(
   const { pfIndex, vf } = at;
   const set = () => void rtnl.request(setVf(pfIndex, vf, { mac }, `set the MAC of VF ${vf} to ${mac}`));
   if (mac === NO_MAC || !isListed) return patiently(set, waiter);
-  const read = () => parseVfs(rtnl.request(getLink({ index: pfIndex }, { vfs: true }))!).get(vf)?.mac;
+  const read = () => rtnl.get(vfsOf({ index: pfIndex })).get(vf)?.mac;
   await untilShown(`VF ${vf}`, mac, set, read, waiter);
 }
 
@@ -78,7 +78,7 @@ export async function resetByCycle(rtnl: NetlinkConnection, index: number, waite
 const trySet = (rtnl: NetlinkConnection, index: number, mac: string): void =>
   void rtnl.request(setLink(index, { mac }, `set the MAC of link ${index} to ${mac}`));
 
-const linkMac = (rtnl: NetlinkConnection, index: number): string => parseLink(rtnl.request(getLink({ index }))!).mac;
+const linkMac = (rtnl: NetlinkConnection, index: number): string => rtnl.get(linkOf({ index })).mac;
 
 async function outcomeOf(act: () => Promise<void>): Promise<unknown> {
   try {

@@ -134,8 +134,8 @@ function byDestination(routes: readonly RouteState[]): Map<string, RouteState[]>
 
 /** Whether a plugin behind us has put the link below a VRF, a bond or a bridge: rules and tables are its own then. */
 function isBelowAnother(pod: NetlinkConnection, { index }: Link): boolean {
-  const body = pod.request(getLink({ index }))!;
-  return [...attributes(body.subarray(16))].some(({ type }) => type === IFLA_MASTER);
+  const hasMaster = (body: Buffer) => [...attributes(body.subarray(16))].some(({ type }) => type === IFLA_MASTER);
+  return pod.get({ message: getLink({ index }), parse: hasMaster });
 }
 
 /** include/uapi/linux/if_link.h. */

@@ -1,4 +1,5 @@
 import { isIpamName, isRdmaName } from "../../cni/plugin.ts";
+import { readArgs } from "../../cni/protocol/environment.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import { isVerb } from "../../cni/protocol/version.ts";
 
@@ -48,11 +49,8 @@ export function factsOf(request: CniRequest): Facts {
 
 /** From `CNI_ARGS`, `K8S_POD_NAME=a;K8S_POD_NAMESPACE=b;…`, as every Kubernetes runtime sets it. */
 export function podOf({ CNI_ARGS = "" }: CniRequest["env"]): PodName {
-  const args = new Map(
-    CNI_ARGS.split(";").map((pair) => [pair.split("=", 1)[0]!, pair.slice(pair.indexOf("=") + 1)] as const),
-  );
-  const text = (key: string) => args.get(key) ?? "";
-  return { namespace: text("K8S_POD_NAMESPACE"), name: text("K8S_POD_NAME"), uid: text("K8S_POD_UID") };
+  const { K8S_POD_NAMESPACE: namespace = "", K8S_POD_NAME: name = "", K8S_POD_UID: uid = "" } = readArgs(CNI_ARGS);
+  return { namespace, name, uid };
 }
 
 /** `namespace/name`, empty when the runtime said none. */

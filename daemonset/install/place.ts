@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { codeOf } from "../../kernel/errno.ts";
+import { codeOf, isMissing } from "../../kernel/errno.ts";
 import { makeDirectory, syncFile } from "../../records/durable.ts";
 
 /** Called before a temporary file takes its name and after: where tests inject faults. */
@@ -58,7 +58,7 @@ export function readIfThere(path: string): string | undefined {
   try {
     return fs.readFileSync(path, "utf8");
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }
@@ -117,7 +117,7 @@ function namesIn(dir: string): string[] {
   try {
     return fs.readdirSync(dir);
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return [];
+    if (isMissing(error)) return [];
     throw error;
   }
 }

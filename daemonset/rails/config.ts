@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { FAILSAFE_SCHEMA, load } from "js-yaml";
-import { codeOf } from "../../kernel/errno.ts";
+import { isMissing } from "../../kernel/errno.ts";
 import type { RdmaNetnsMode } from "../../kernel/rdma.ts";
 import { readResourceName } from "./resource-name.ts";
 import { splitWord } from "./vf-range.ts";
@@ -55,7 +55,7 @@ export function readRails(path: string): Rail[] {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return [];
+    if (isMissing(error)) return [];
     throw error;
   }
   return parseRails(text);

@@ -1,11 +1,11 @@
 import { setAdminMac } from "../../cni/attachment/mac.ts";
 import type { Host } from "../../cni/host.ts";
 import { askByIoctl } from "../../kernel/ethtool-ioctl.ts";
-import { getLink, linkCalled, parseLink, setLink } from "../../kernel/link.ts";
+import { linkCalled, linkOf, setLink } from "../../kernel/link.ts";
 import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
 import { NETLINK_RDMA, type RdmaNetnsMode, rdmaNetnsMode } from "../../kernel/rdma.ts";
 import { netdevOf } from "../../kernel/sysfs.ts";
-import { parseVfs } from "../../kernel/vf.ts";
+import { vfsOf } from "../../kernel/vf.ts";
 import { type KernelFacts, readKernelFacts } from "../rail-node/kernel-facts.ts";
 import { ensureRdmaMode } from "./rdma-mode.ts";
 
@@ -72,13 +72,12 @@ function readRdmaMode(): RdmaNetnsMode | null {
 }
 
 function setUp(netdev: string, { rtnl }: KernelHost): undefined {
-  const { index, up } = parseLink(rtnl.request(getLink({ name: netdev }))!);
+  const { index, up } = rtnl.get(linkOf({ name: netdev }));
   if (!up) rtnl.request(setLink(index, { up: true }, `set ${netdev} up`));
 }
 
 function adminMacs(netdev: string, { rtnl }: KernelHost): ReadonlyMap<number, string> {
-  const body = rtnl.request(getLink({ name: netdev }, { vfs: true }))!;
-  return new Map([...parseVfs(body)].map(([index, { mac }]) => [index, mac]));
+  return new Map([...rtnl.get(vfsOf({ name: netdev }))].map(([index, { mac }]) => [index, mac]));
 }
 
 async function giveOwnMac(
@@ -87,8 +86,8 @@ async function giveOwnMac(
 ): Promise<undefined> {
   const netdev = netdevOf(paths.sysfs, pci);
   if (netdev === undefined) throw new Error("it has no link here whose MAC it could keep");
-  const { index: pfIndex } = parseLink(rtnl.request(getLink({ name: pf }))!);
-  const { mac } = parseLink(rtnl.request(getLink({ name: netdev }))!);
+  const { index: pfIndex } = rtnl.get(linkOf({ name: pf }));
+  const { mac } = rtnl.get(linkOf({ name: netdev }));
   await setAdminMac(rtnl, { pfIndex, vf }, mac, { clock });
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { isMissing } from "../../kernel/errno.ts";
 import { makeDirectory, syncFile, writeWhole } from "../../records/durable.ts";
 import type { Holding } from "./holding.ts";
 
@@ -107,7 +108,7 @@ function unlessMissing<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { isMissing } from "../../kernel/errno.ts";
 import type { AddressLock } from "./address-lock.ts";
 
 /** No call waits longer for another one. */
@@ -78,7 +79,7 @@ function isSame({ pid }: ChildProcess, file: string): boolean {
   try {
     return fs.statSync(`/proc/${pid}/fd/9`).ino === fs.statSync(file).ino;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

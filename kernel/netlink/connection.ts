@@ -12,6 +12,7 @@ import {
   NLMSG_DONE,
   NLMSG_ERROR,
   NLMSG_NOOP,
+  type Query,
   type Reply,
 } from "./message.ts";
 
@@ -52,6 +53,10 @@ export class Connection implements NetlinkConnection {
   constructor(transport: Transport, pause: (ms: number) => void = sleep) {
     this.#transport = transport;
     this.#pause = pause;
+  }
+
+  get<T>({ message, parse }: Query<T>): T {
+    return parse(this.request(message)!);
   }
 
   request(message: Message): Buffer | undefined {

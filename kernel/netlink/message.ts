@@ -49,8 +49,16 @@ export class NetlinkError extends Error {
   }
 }
 
+/** A message that asks for one object, and how its answer is read. */
+export interface Query<T> {
+  readonly message: Message;
+  readonly parse: (body: Buffer) => T;
+}
+
 /** Where requests go: a socket, or a test's function from request to replies. */
 export interface NetlinkConnection {
+  /** @throws {NetlinkError} when refused: `ENODEV` where there is no such object. */
+  get<T>(query: Query<T>): T;
   /** @throws {NetlinkError} when refused. */
   request(message: Message): Buffer | undefined;
   /**

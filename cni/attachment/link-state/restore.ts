@@ -1,5 +1,5 @@
 import { ETHTOOL_GROUPS, type EthtoolGroup } from "../../../kernel/ethtool.ts";
-import { getLink, type Link, parseLink, setLink } from "../../../kernel/link.ts";
+import { type Link, linkOf, setLink } from "../../../kernel/link.ts";
 import type { LinkSettings } from "../../../kernel/link-settings.ts";
 import type { Host } from "../../host.ts";
 import { isBusy } from "../patience.ts";
@@ -49,7 +49,7 @@ function together(settings: Partial<LinkSettings>, link: Link, host: Host): Part
 /** Those that were not there at ADD. ioctl(2) wants the name that the link has by now. */
 function removeRxRules({ rxRules: wanted = [] }: LinkState, { index }: Link, { rtnl, rxRules }: Host): void {
   if (!rxRules) return;
-  const { name } = parseLink(rtnl.request(getLink({ index }))!);
+  const { name } = rtnl.get(linkOf({ index }));
   for (const location of rxRules.list(name)) if (!wanted.includes(location)) rxRules.remove(name, location);
 }
 

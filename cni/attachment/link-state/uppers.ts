@@ -1,13 +1,5 @@
 import { codeOf } from "../../../kernel/errno.ts";
-import {
-  deleteLink,
-  getNetnsId,
-  type Link,
-  listLinks,
-  lowerOf,
-  parseLink,
-  parseNetnsId,
-} from "../../../kernel/link.ts";
+import { deleteLink, type Link, listLinks, lowerOf, netnsIdOf, parseLink } from "../../../kernel/link.ts";
 import type { NetlinkConnection } from "../../../kernel/netlink/message.ts";
 import type { Fd } from "../../../kernel/syscall.ts";
 
@@ -22,7 +14,7 @@ import type { Fd } from "../../../kernel/syscall.ts";
 export function removeUppers(pod: NetlinkConnection, { index }: Pick<Link, "index">, away?: Fd): number {
   const standing = pod.dump(listLinks(), { evenInterrupted: true }).filter((body) => lowerOf(body)?.index === index);
   if (standing.length === 0) return 0;
-  const netnsId = away && parseNetnsId(pod.request(getNetnsId(away))!);
+  const netnsId = away && pod.get(netnsIdOf(away));
   const own = standing.filter((body) => lowerOf(body)?.netnsId === netnsId).map(parseLink);
   for (const upper of own) remove(pod, upper.index);
   return own.length;

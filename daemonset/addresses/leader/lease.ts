@@ -1,6 +1,6 @@
 import type { Log } from "../../../cni/host.ts";
 import { ApiError, type Cluster, LEASES } from "../../../kubernetes/cluster.ts";
-import type { Lease } from "../../../kubernetes/lease.ts";
+import { type Lease, microTime } from "../../../kubernetes/lease.ts";
 import { pause } from "../../loop.ts";
 
 /** One lease for everything that one agent does for all. */
@@ -79,7 +79,7 @@ export class Election {
     const before = this.#seen?.spec;
     const spec = {
       ...this.#renewed(),
-      acquireTime: microTime(),
+      acquireTime: microTime(new Date()),
       leaseTransitions: (before?.leaseTransitions ?? -1) + 1,
     };
     try {
@@ -159,7 +159,7 @@ export class Election {
   #renewed(): Lease["spec"] {
     const { identity, durationMs } = this.#options;
     const leaseDurationSeconds = Math.ceil(durationMs / 1000);
-    return { holderIdentity: identity, leaseDurationSeconds, renewTime: microTime() };
+    return { holderIdentity: identity, leaseDurationSeconds, renewTime: microTime(new Date()) };
   }
 
   #write(from: Lease | undefined, spec: Lease["spec"], signal?: AbortSignal): Promise<Lease> {
@@ -174,6 +174,3 @@ export class Election {
 const nodeOf = (identity: string): string => identity.split("_", 1)[0]!;
 
 const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409;
-
-/** metav1.MicroTime has exactly six digits after the point. */
-const microTime = (): string => new Date().toISOString().replace("Z", "000Z");

@@ -1,6 +1,6 @@
 import type { Mode } from "../../../ipam/mode.ts";
 import { ApiError, type Cluster, type KubeObject, LEASES } from "../../../kubernetes/cluster.ts";
-import type { Lease } from "../../../kubernetes/lease.ts";
+import { type Lease, microTime } from "../../../kubernetes/lease.ts";
 import { Unchanged } from "../../../kubernetes/unchanged.ts";
 
 /** An agent says again how it acts after this time, also when nothing has changed. */
@@ -94,7 +94,7 @@ function toLease(node: string, mode: Mode, now: Date): Lease {
     spec: {
       holderIdentity: node,
       leaseDurationSeconds: REPORT_IS_OLD_MS / 1000,
-      renewTime: now.toISOString().replace("Z", "000Z"), // metav1.MicroTime has exactly six digits after the point
+      renewTime: microTime(now),
     },
   };
 }

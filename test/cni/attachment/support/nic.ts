@@ -1,7 +1,7 @@
 import { ifinfomsg, parseLink, RTM_SETLINK } from "../../../../kernel/link.ts";
 import { attribute, text } from "../../../../kernel/netlink/attribute.ts";
 import { macBytes } from "../../../../kernel/netlink/mac-bytes.ts";
-import { type Message, type NetlinkConnection, NetlinkError } from "../../../../kernel/netlink/message.ts";
+import { type Message, type NetlinkConnection, NetlinkError, type Query } from "../../../../kernel/netlink/message.ts";
 import { parseVfs, setVf, type VfState } from "../../../../kernel/vf.ts";
 
 const PF = 2;
@@ -39,6 +39,10 @@ export class Nic implements NetlinkConnection {
   constructor(moods: Moods = {}) {
     this.#moods = moods;
     this.#left = moods.late ?? 0;
+  }
+
+  get<T>({ message, parse }: Query<T>): T {
+    return parse(this.request(message)!);
   }
 
   request(message: Message): Buffer | undefined {

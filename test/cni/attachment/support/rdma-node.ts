@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RdmaKernel } from "../../../../cni/attachment/rdma-devices.ts";
 import { attribute, attributes, readText, readU32, text, u32 } from "../../../../kernel/netlink/attribute.ts";
-import { type Message, type NetlinkConnection, NetlinkError } from "../../../../kernel/netlink/message.ts";
+import { type Message, type NetlinkConnection, NetlinkError, type Query } from "../../../../kernel/netlink/message.ts";
 import type { Fd } from "../../../../kernel/syscall.ts";
 import { SysfsTree } from "../../../../lab/netns/sysfs-tree.ts";
 
@@ -138,6 +138,10 @@ class Namespace implements NetlinkConnection {
   constructor(node: RdmaNode, netns: number) {
     this.#node = node;
     this.#netns = netns;
+  }
+
+  get<T>({ message, parse }: Query<T>): T {
+    return parse(this.request(message)!);
   }
 
   request({ body }: Message): undefined {
