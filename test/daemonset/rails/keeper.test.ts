@@ -7,7 +7,7 @@ import { type KeeperHost, RailKeeper } from "../../../daemonset/rails/keeper.ts"
 import type { CarryOut, RailOrder } from "../../../daemonset/rails/orders.ts";
 import { ensureRdmaMode } from "../../../daemonset/rails/rdma-mode.ts";
 import { u8 } from "../../../kernel/netlink/attribute.ts";
-import { type Message, type NetlinkConnection, NetlinkError } from "../../../kernel/netlink/message.ts";
+import { type Message, type NetlinkConnection, NetlinkError, type Query } from "../../../kernel/netlink/message.ts";
 import { getRdmaNetnsMode } from "../../../kernel/rdma.ts";
 import { KeptLog } from "../support/log.ts";
 import { PfTree } from "../support/pf-tree.ts";
@@ -111,7 +111,8 @@ class Node {
       this.rdma.mode = body[4]!;
       return undefined;
     };
-    return { request, [Symbol.dispose]: () => {} } as unknown as NetlinkConnection & Disposable;
+    const get = <T>({ message, parse }: Query<T>): T => parse(request(message)!);
+    return { get, request, [Symbol.dispose]: () => {} } as unknown as NetlinkConnection & Disposable;
   }
 }
 
