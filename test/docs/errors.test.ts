@@ -40,10 +40,32 @@ const constants = (message: string): string[] =>
     .map((part) => part.replace(/\([A-Z]\w+\)|: $/g, "").trim())
     .filter((part) => part.length > 2);
 
+const escaped = (text: string): string => text.replaceAll('"', '\\"');
+const quotedBelow = (code: number): string[] =>
+  rowsBelow(page, `## Code ${code}`).flatMap(([first = ""]) => codeIn(first));
+
+/** Whether a message of the source is one that is quoted. */
+const isQuoted = (text: string, code: number): boolean =>
+  quotedBelow(code).some((quote) => {
+    const parts = constants(quote);
+    return parts.length > 0 && parts.every((part) => text.includes(part) || text.includes(escaped(part)));
+  });
+
+t.test("errors.md quotes every message that stands as a whole in the source", async (t) => {
+  const names = new Map<string, number>([...Object.entries(CODE), ...Object.entries(ATTACH_CODE)]);
+  const begins = [...said.matchAll(/new CniError\(\s*(?:ATTACH_)?CODE\.([A-Z_]+),\s*[`"]/g)];
+  const messages = begins.map((begin) => ({
+    code: names.get(begin[1]!)!,
+    text: said.slice(begin.index + begin[0].length).slice(0, 400),
+  }));
+  t.ok(messages.length > 60);
+  const isWhole = ({ text }: { text: string }) => !/^[^`]*\$\{[^}`]*\}`/.test(text); // what ends in a reason gets it from elsewhere
+  t.same(messages.filter(isWhole).filter(({ code, text }) => !isQuoted(text, code)), []); // biome-ignore format: one line
+});
+
 t.test("errors.md quotes messages that there are", async (t) => {
-  const quoted = USED.flatMap((code) => rowsBelow(page, `## Code ${code}`).flatMap(([first = ""]) => codeIn(first)));
+  const quoted = USED.flatMap(quotedBelow);
   t.ok(quoted.length > 50);
-  const escaped = (text: string) => text.replaceAll('"', '\\"');
   const missing = quoted.filter((message) => !constants(message).every((part) => said.includes(part) || said.includes(escaped(part)))); // biome-ignore format: one line
   t.same(missing, []);
 });
