@@ -9,11 +9,11 @@ import { installCrds } from "../../lab/cluster/install.ts";
 import { useOf } from "../../lab/netns/process-use.ts";
 
 const WATCHERS = Number(process.env["RAILNET_WATCHERS"] ?? 5000);
-const [EVENTS, OBJECTS, STREAMS] = [200, 4000, 50];
+const [EVENTS, OBJECTS, MANY, STREAMS] = [200, 4000, 40_000, 50];
 const PATH = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/overlappingrangeipreservations";
 const say = (what: string) => console.error(`[watchers] ${what}`);
 
-const api = await ApiServer.start();
+const api = await ApiServer.start({ small: false });
 try {
   await installCrds(api.raw);
   const pki = (file: string) => readFileSync(api.pki.path(file));
@@ -73,16 +73,25 @@ try {
     await sleep(5000);
   }
 
-  for (let i = 0; i < OBJECTS; i += 50)
-    await Promise.all(Array.from({ length: 50 }, (_, k) => api.raw.post(PATH, reservation(`held-${i + k}`, `sim-${(i + k) % 250}`)))); // biome-ignore format: one line
-  const reads = async (what: string, count: number, path: (i: number) => string) => {
+  const reads = async (what: string, count: number, path: (i: number) => string, accept = "application/json") => {
     const before = cpu();
-    for (let i = 0; i < count; i++) await api.raw.get(path(i));
+    for (let i = 0; i < count; i++) await api.raw.request("GET", path(i), { accept });
     say(`${what}: ${((cpu() - before) / count).toFixed(2)} ms`);
   };
-  await reads(`a list of one node's among ${OBJECTS}, from the cache`, 100, (i) => `${PATH}?labelSelector=railnet.io%2Fnode%3Dsim-${i}&resourceVersion=0`); // biome-ignore format: one line
-  await reads(`the same, consistent`, 100, (i) => `${PATH}?labelSelector=railnet.io%2Fnode%3Dsim-${i}`);
-  await reads("a GET", 1000, (i) => `${PATH}/held-${i}`);
+  const part = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+  let held = 0;
+  for (const objects of [OBJECTS, MANY]) {
+    for (; held < objects; held += 50)
+      await Promise.all(Array.from({ length: 50 }, (_, k) => api.raw.post(PATH, reservation(`held-${held + k}`, `sim-${(held + k) % (objects / 16)}`)))); // biome-ignore format: one line
+    const own = (i: number) => `${PATH}?labelSelector=railnet.io%2Fnode%3Dsim-${i}`;
+    for (let turn = 0; turn < 2; turn++) {
+      await reads(`a list of one node's among ${held}, from the cache`, 50, (i) => `${own(i)}&resourceVersion=0`);
+      await reads("the same, consistent", 50, own);
+      await reads("a GET", 1000, (i) => `${PATH}/held-${i}`);
+      await reads("a GET, from the cache", 1000, (i) => `${PATH}/held-${i}?resourceVersion=0`);
+      await reads("a GET of the metadata, from the cache", 1000, (i) => `${PATH}/held-${i}?resourceVersion=0`, part);
+    }
+  }
 } finally {
   await api.stop();
 }
