@@ -26,6 +26,9 @@ export const readMode = async (cluster: Cluster, signal?: AbortSignal): Promise<
 /** On the settings: when a node noticed that reservations were lost, which node, and how. */
 export const HEALING = "railnet.io/healing";
 
+/** On the settings: UID of the definition of reservations that all addresses are of. With another one all are gone. */
+export const DEFINED = "railnet.io/definition";
+
 /** So long after a loss was noticed nobody claims, and every node puts back what it holds. */
 export const HEAL_MS = 60_000;
 

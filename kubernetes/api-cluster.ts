@@ -37,9 +37,14 @@ export class ApiCluster implements Cluster {
     this.#pageSize = pageSize;
   }
 
-  async get<T extends KubeObject>(resource: Resource, name: string, at: At = {}): Promise<T | undefined> {
+  async get<T extends KubeObject>(
+    resource: Resource,
+    name: string,
+    at: At & { readonly fromCache?: boolean } = {},
+  ): Promise<T | undefined> {
     const action: Action = { verb: "get", resource, name };
-    const answer = await this.#send(action, "GET", this.#path(resource, at, name), at);
+    const path = `${this.#path(resource, at, name)}${at.fromCache ? "?resourceVersion=0" : ""}`;
+    const answer = await this.#send(action, "GET", path, at);
     if (isMissing(answer.status, answer.body, name)) return undefined;
     return read<T>(action, answer);
   }

@@ -64,8 +64,12 @@ export type At = Pick<Selection, "namespace" | "signal" | "metadataOnly">;
 export interface Cluster {
   /** Of the Whereabouts objects: the kubeconfig context's, else `kube-system`. */
   readonly namespace: string;
-  /** Quorum read. Undefined for 404 of the object; a resource that is not served at all is an error. */
-  get<T extends KubeObject>(resource: Resource, name: string, at?: At): Promise<T | undefined>;
+  /** Undefined for 404 of the object; a resource that is not served at all is an error. A quorum read, unless `fromCache`. */
+  get<T extends KubeObject>(
+    resource: Resource,
+    name: string,
+    at?: At & { readonly fromCache?: boolean },
+  ): Promise<T | undefined>;
   /**
    * All pages. `fromCache` allows the server's watch cache (resourceVersion=0): cheap, may lag, and comes as one page.
    * `keep` makes of each object what is remembered of it, page by page: many whole ones would fill the memory.
@@ -137,6 +141,13 @@ export const PODS = core("pods", "Pod");
 export const NODES = core("nodes", "Node", false);
 export const CONFIG_MAPS = core("configmaps", "ConfigMap");
 export const EVENTS = core("events", "Event");
+export const DEFINITIONS: Resource = {
+  group: "apiextensions.k8s.io",
+  version: "v1",
+  plural: "customresourcedefinitions",
+  kind: "CustomResourceDefinition",
+  namespaced: false,
+};
 export const LEASES: Resource = {
   group: "coordination.k8s.io",
   version: "v1",

@@ -4,6 +4,7 @@ import { type Cluster, IP_POOLS, LEASES, RESERVATIONS } from "../../kubernetes/c
 import type { Lease } from "../../kubernetes/lease.ts";
 import { definitionFindings } from "./definitions.ts";
 import { type Finding, named, note, wrong } from "./finding.ts";
+import { leaderFindings } from "./leader.ts";
 
 const TIME_LIMIT_MS = 5_000;
 const RECONCILER =
@@ -26,6 +27,7 @@ export async function clusterFindings(kubeconfig: string | undefined, directory:
       ...(await definitionFindings(cluster).catch((error) =>
         named("definitions", [wrong(`cannot look: ${(error as Error).message}`)], ""),
       )),
+      ...(await leaderFindings(cluster)),
       ...named("Whereabouts", mode === "coexist" ? await beside(cluster) : [], "is not beside us"),
     ];
   } catch (error) {

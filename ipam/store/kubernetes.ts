@@ -153,7 +153,8 @@ export class KubernetesStore implements Store {
     return guarded("use the API server", async () => {
       for (const resource of [IP_POOLS, RESERVATIONS])
         await this.#cluster.get(resource, "railnet-check", { signal, metadataOnly: true });
-      if (!this.#areDefined) await requireDefinitions(this.#cluster, signal);
+      const isFast = this.#options.mode() === "absent"; // records are a view then
+      if (!this.#areDefined) await requireDefinitions(this.#cluster, { signal, isFast });
       this.#areDefined = true;
     });
   }

@@ -3,8 +3,10 @@ import { IP_POOLS, type KubeObject, NODE_SLICE_POOLS, NODES, RESERVATIONS } from
 import { beforeAbort, repeat } from "../../loop.ts";
 import type { Context } from "../context.ts";
 import { follow } from "../follow.ts";
+import type { HealPeriod } from "../node/heal-period.ts";
 import type { ModeWatch } from "../node/mode-watch.ts";
 import { compactor, type Reserved } from "../reserved.ts";
+import { awaitNodes } from "./await-nodes.ts";
 import { LeaderDrift } from "./drift.ts";
 import { chooseFirstMode } from "./first-mode.ts";
 import { LeaderGc } from "./gc-leader.ts";
@@ -17,6 +19,8 @@ import { LeaderRecords } from "./records-leader.ts";
 import { LeaderSlices } from "./slices.ts";
 
 export interface LeaderOptions extends PoolsOptions {
+  /** Of the same cluster. Default: one of this process alone. */
+  readonly period?: HealPeriod;
   /** Two looks at what seems abandoned are at least so far apart; also what a node that is down is waited for. Default 60 s. */
   readonly graceMs?: number;
   /** Between two looks. Default 60 s. */
@@ -34,7 +38,7 @@ interface NodeSeen extends KubeObject, NodeMemory {}
 export async function lead(
   context: Context,
   modes: ModeWatch,
-  { graceMs = 60_000, lookMs = 60_000, recordsMs = 600_000, driftMs = 10 * lookMs, ...options }: LeaderOptions,
+  { graceMs = 60_000, lookMs = 60_000, recordsMs = 600_000, driftMs = 10 * lookMs, period, ...options }: LeaderOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { log } = context;
@@ -67,9 +71,10 @@ export async function lead(
   guardMode(context, signal);
   using _lag = showingLag(context, () => pools.lagMs);
   const traces = { pools: seen.objects.values(), reservations: reservations.objects.values() };
-  chooseFirstMode(context, traces, signal).catch((err) =>
-    log.warn({ err }, "the settings' `whereabouts` is not set; the next leader tries again"),
-  );
+  if (period) awaitNodes(context, { period, graceMs, signal });
+  chooseFirstMode(context, traces, signal)
+    .catch((err) => log.warn({ err }, "the settings' `whereabouts` is not set; the next leader tries again"))
+    .finally(() => period?.lead(signal)); // it writes to the same settings
   using _ = onChange(modes, () => pools.modeChanged());
   const time = { everyMs: lookMs, signal, log };
   await Promise.all([

@@ -82,19 +82,31 @@ export class NodeHeal {
     return false;
   }
 
-  /** By a look of its own, until it is done: what is remembered of this node's reservations may be from before a loss. */
-  async putAllBack(signal: AbortSignal): Promise<void> {
-    const { cluster, node, log } = this.#context;
-    const labelSelector = `${LABEL.node}=${labelValue(node)}`;
+  /**
+   * By a look of its own, until it is done: what is remembered of this node's reservations may be from before a loss.
+   *
+   * @returns false when it was not done.
+   */
+  async putAllBack(signal: AbortSignal): Promise<boolean> {
+    const { log, fleet } = this.#context;
+    if (fleet?.isLarge) await pause(fleet.spreadMs * Math.random(), signal);
     for (let waitMs = FIRST_WAIT_MS; waitMs <= LAST_WAIT_MS && !signal.aborted; waitMs *= 2)
       try {
-        const { items } = await cluster.list(RESERVATIONS, { labelSelector, metadataOnly: true, signal });
-        const there = new Set(items.map(({ metadata }) => metadata.name));
-        return await this.sweep((name) => there.has(name), signal);
+        await this.sweep(await this.#there(signal), signal);
+        return true;
       } catch (err) {
         if (!signal.aborted) log.warn({ err }, "this node's reservations are not all put back yet");
         await pause(waitMs * Math.random(), signal);
       }
+    return false;
+  }
+
+  async #there(signal: AbortSignal): Promise<(name: string) => boolean> {
+    const { cluster, node } = this.#context;
+    const labelSelector = `${LABEL.node}=${labelValue(node)}`;
+    const { items } = await cluster.list(RESERVATIONS, { labelSelector, metadataOnly: true, signal });
+    const there = new Set(items.map(({ metadata }) => metadata.name));
+    return (name) => there.has(name);
   }
 
   /** Every claim of the journal that has no reservation. @param has by name of the reservation. */

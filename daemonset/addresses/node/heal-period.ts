@@ -1,10 +1,17 @@
 import type { Log } from "../../../cni/host.ts";
-import { CONFIG_MAP, type ConfigMap, HEAL_MS, HEALING, healingOf } from "../../../ipam/mode.ts";
+import { CONFIG_MAP, type ConfigMap, DEFINED, HEAL_MS, HEALING, healingOf } from "../../../ipam/mode.ts";
 import { ApiError, type Cluster, CONFIG_MAPS } from "../../../kubernetes/cluster.ts";
 import { pause } from "../../loop.ts";
 
 /** A claim waits no longer to hear which server it is: then it takes its chance. */
 const VERIFY_MS = 5_000;
+
+const BORN_AGAIN = "the definition of reservations was made again, and with it all reservations are gone";
+
+/** When the period began that the settings tell of: `now node, begun: why`. NaN: they tell of none. */
+const begunMs = ({ metadata: { annotations } }: ConfigMap = NONE): number =>
+  Date.parse(/^\S+ \S+ (\S+): /.exec(annotations?.[HEALING] ?? "")?.[1] ?? "");
+const NONE: ConfigMap = { metadata: { name: CONFIG_MAP } };
 
 /** Between two tries to tell the others, while the API server does not do it. */
 const RETRY_MS = 500;
@@ -23,34 +30,56 @@ export interface HealPeriodOptions {
  * A time in which nobody claims an address, anywhere in the cluster, and every node puts back what its living sandboxes
  * hold. It begins when a node notices that reservations are lost which nobody gave back: etcd was restored from a backup,
  * or the definitions were made again. Whoever notices it writes so on the cluster's settings, which every agent follows.
+ *
+ * The settings also say which definition of reservations all addresses are of, since those go with it: where it is another
+ * one, nobody claims before the leader has begun a period.
  */
 export class HealPeriod {
   readonly #options: Required<HealPeriodOptions>;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(why: string) => void>();
   #why = "";
   #untilMs = Number.NEGATIVE_INFINITY;
   /** What the settings said last; undefined before they said anything. */
   #seen: string | undefined;
+  /** Of that, what stays the same when a period takes longer. */
+  #told: string | undefined;
   #isTelling = false;
+  /** UID of the definition of reservations: as the settings say, and as it is. Empty: not known, or there is none. */
+  #marked = "";
+  #defined = "";
+  readonly #definedKnown = Promise.withResolvers<void>();
+  /** So long, at most, a claim is refused for want of knowing which definition there is. */
+  #unknownUntilMs: number;
+  #isLeading = false;
   /** Fulfilled when it is known again whether the server is the one of before. */
   #verified: PromiseWithResolvers<void> | undefined;
 
   constructor(options: HealPeriodOptions) {
     this.#options = { healMs: HEAL_MS, ...options };
+    this.#unknownUntilMs = performance.now() + this.#options.healMs;
   }
 
   /** Why no claim may be made now; undefined: it may. */
   hold(): string | undefined {
     const leftMs = this.#untilMs - performance.now();
-    return leftMs > 0
-      ? `${this.#why}; nodes put back what they hold for ${Math.ceil(leftMs / 1000)} s more`
+    if (leftMs > 0) return `${this.#why}; nodes put back what they hold for ${Math.ceil(leftMs / 1000)} s more`;
+    if (this.#marked !== "" && performance.now() < this.#unknownUntilMs)
+      return "it is not known yet whether the definition of reservations is the one of before";
+    return this.#isBornAgain
+      ? `${BORN_AGAIN}, and the leader has not let the nodes put back what they hold yet`
       : undefined;
+  }
+
+  get #isBornAgain(): boolean {
+    return this.#marked !== "" && this.#defined !== "" && this.#marked !== this.#defined;
   }
 
   /** What a claim waits for, not too long, before it asks whether it may. */
   ready(): Promise<void> | undefined {
-    const verified = this.#verified?.promise;
-    return verified && Promise.race([verified, pause(VERIFY_MS, this.#options.signal)]);
+    const isKnown = this.#unknownUntilMs < performance.now();
+    if (isKnown && !this.#verified) return undefined;
+    const all = Promise.all([this.#verified?.promise, isKnown || this.#definedKnown.promise]).then(() => {});
+    return Promise.race([all, pause(VERIFY_MS, this.#options.signal)]);
   }
 
   /** @param is false when the connection was lost: the server that answers next may be one that was restored. */
@@ -62,56 +91,137 @@ export class HealPeriod {
     }
   }
 
-  /** Called whenever a period begins, or begins anew. */
-  onBegin(listener: () => void): void {
+  /**
+   * Called whenever a period begins: with what this node knows of it, then with what all do; not when it only takes longer.
+   *
+   * @returns a function that ends it.
+   */
+  onBegin(listener: (why: string) => void): () => void {
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** @param uid of the definition of reservations, as it is now; empty: there is none. */
+  defined(uid: string): void {
+    this.#defined = uid;
+    this.#unknownUntilMs = Number.NEGATIVE_INFINITY;
+    this.#definedKnown.resolve();
+    this.#mark();
+  }
+
+  /** This node leads until `signal`: it says which definition the addresses are of. */
+  lead(signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.#isLeading = true;
+    signal.addEventListener("abort", () => (this.#isLeading = false), { once: true });
+    this.#mark();
+  }
+
+  get healMs(): number {
+    return this.#options.healMs;
+  }
+
+  /** What all know of the period that is on, by the settings; undefined: none is, or only this node knows. */
+  get agreed(): string | undefined {
+    return this.#untilMs > performance.now() && this.#why === this.#told ? this.#told : undefined;
+  }
+
+  /** As the leader: not all nodes have put back yet what they hold. Does nothing once the period is over. @throws {ApiError} */
+  async prolong(signal: AbortSignal): Promise<void> {
+    if (!this.agreed) return;
+    const annotations = { [HEALING]: `${new Date().toISOString()} ${this.agreed}` };
+    await this.#options.cluster.mergePatch(CONFIG_MAPS, CONFIG_MAP, { metadata: { annotations } }, { signal });
   }
 
   /** This node noticed a loss. @param why for people. */
   notice(why: string): void {
     this.#options.log.warn({ why }, "reservations are lost that nobody gave back: no claims until all nodes put theirs back"); // biome-ignore format: one line
-    this.#begin(why);
-    void this.#tell(why);
+    const said = this.#inFull(why);
+    this.#begin(said);
+    void this.#tell({ [HEALING]: said });
   }
 
   /** What the settings say now, whoever wrote it. */
   saw(settings: ConfigMap | undefined): void {
-    const text = settings?.metadata.annotations?.[HEALING] ?? "";
+    const { annotations } = settings?.metadata ?? {};
+    this.#marked = annotations?.[DEFINED] ?? "";
+    this.#sawHealing(annotations?.[HEALING] ?? "", settings);
+    this.#mark();
+  }
+
+  #sawHealing(text: string, settings: ConfigMap | undefined): void {
     const before = this.#seen;
     this.#seen = text;
     if (text === before || text === "") return;
     // A fresh agent may find what is long over; one that followed the settings sees what has just been written.
     if (before === undefined && healingOf(settings, Date.now(), this.#options.healMs) === undefined) return;
-    this.#begin(text);
+    const why = text.slice(text.indexOf(" ") + 1);
+    const isLonger = this.agreed === why;
+    this.#told = why;
+    this.#begin(why, isLonger);
   }
 
-  #begin(why: string): void {
+  #begin(why: string, isLonger = false): void {
     this.#why = why;
     this.#untilMs = performance.now() + this.#options.healMs;
-    for (const listener of this.#listeners) listener();
+    if (!isLonger) for (const listener of this.#listeners) listener(why);
+  }
+
+  /** As the leader: that the definition is another one is forgotten in the same write that begins the period. */
+  #mark(): void {
+    if (
+      !this.#isLeading ||
+      this.#isTelling ||
+      this.#seen === undefined ||
+      this.#defined === "" ||
+      this.#marked === this.#defined
+    )
+      return;
+    const definition = { [DEFINED]: this.#defined };
+    if (this.#marked === "") return void this.#tell(definition);
+    this.#options.log.warn({ was: this.#marked, is: this.#defined }, `${BORN_AGAIN}: no claims until all nodes put back what they hold`); // biome-ignore format: one line
+    const said = this.#inFull(BORN_AGAIN);
+    this.#begin(said);
+    void this.#tell({ ...definition, [HEALING]: said });
+  }
+
+  /** Of no other period. */
+  #inFull(why: string): string {
+    return `${this.#options.node}, ${new Date().toISOString()}: ${why}`;
   }
 
   /** Until it is written, by this node or by another one: of all who notice the same at the same time one does it. */
-  async #tell(why: string): Promise<void> {
+  async #tell(annotations: Readonly<Record<string, string>>): Promise<void> {
     if (this.#isTelling) return;
     this.#isTelling = true;
-    const { cluster, node, signal, healMs, log } = this.#options;
+    const { signal, healMs, log } = this.#options;
     const startMs = performance.now();
-    const text = `${new Date().toISOString()} ${node}: ${why}`;
     while (!signal.aborted && performance.now() - startMs < healMs)
       try {
-        const settings = await cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal });
-        if (healingOf(settings, Date.now(), healMs / 2) !== undefined) break;
-        const annotations = { [HEALING]: text };
-        if (settings) {
-          const { resourceVersion } = settings.metadata;
-          await cluster.mergePatch(CONFIG_MAPS, CONFIG_MAP, { metadata: { resourceVersion, annotations } }, { signal });
-        } else await cluster.create(CONFIG_MAPS, { metadata: { name: CONFIG_MAP, annotations } }, { signal });
+        await this.#write(annotations);
         break;
       } catch (err) {
         if (!(err instanceof ApiError && err.status === 409)) log.debug({ err }, "the others are not told yet");
         await pause(RETRY_MS * (0.5 + Math.random()), signal);
       }
     this.#isTelling = false;
+    if (!signal.aborted) setImmediate(() => this.#mark()); // what came meanwhile
+  }
+
+  /** @throws {ApiError} */
+  async #write({ [HEALING]: healing, ...others }: Readonly<Record<string, string>>): Promise<void> {
+    const { cluster, signal, healMs } = this.#options;
+    const settings = await cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal });
+    const isTold = Math.abs(Date.now() - begunMs(settings)) < healMs / 2;
+    const annotations = {
+      ...others,
+      ...(healing && !isTold && { [HEALING]: `${new Date().toISOString()} ${healing}` }),
+    };
+    if (Object.keys(annotations).length === 0) return;
+    if (settings) {
+      const { resourceVersion } = settings.metadata;
+      await cluster.mergePatch(CONFIG_MAPS, CONFIG_MAP, { metadata: { resourceVersion, annotations } }, { signal });
+    } else await cluster.create(CONFIG_MAPS, { metadata: { name: CONFIG_MAP, annotations } }, { signal });
+    this.#marked = others[DEFINED] ?? this.#marked; // the watch of the settings may lag
   }
 }

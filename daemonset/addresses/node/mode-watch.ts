@@ -9,6 +9,8 @@ export class ModeWatch {
   readonly synced: Promise<void>;
   readonly #log: Log;
   readonly #listeners = new Set<(mode: Mode) => void>();
+  readonly #verified = new Set<(isVerified: boolean) => void>();
+  readonly #restored = new Set<(was: string, is: string) => void>();
   readonly #onSettings: (settings: ConfigMap | undefined) => void;
   #mode: Mode = "coexist";
   #epoch = "";
@@ -20,6 +22,8 @@ export class ModeWatch {
     const informer = follow<ConfigMap>(context, CONFIG_MAPS, {
       fieldSelector: `metadata.name=${CONFIG_MAP}`,
       signal,
+      onVerified: (is) => tell(this.#verified, is),
+      onRestored: (was, is) => tell(this.#restored, was, is),
       onChange: (change, settings) => this.#saw(change === "DELETED" ? undefined : settings),
     });
     this.synced = informer.synced;
@@ -40,6 +44,16 @@ export class ModeWatch {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Told when the connection was lost, so that the server may be another one, and when it is back. */
+  onVerified(listener: (isVerified: boolean) => void): void {
+    this.#verified.add(listener);
+  }
+
+  /** Told when the server's versions went back. */
+  onRestored(listener: (was: string, is: string) => void): void {
+    this.#restored.add(listener);
+  }
+
   #saw(settings: ConfigMap | undefined): void {
     const { uid = "", resourceVersion = "" } = settings?.metadata ?? {};
     this.#epoch = `${uid} ${resourceVersion}`;
@@ -50,4 +64,8 @@ export class ModeWatch {
     this.#log.info({ mode }, "mode of the cluster's addresses");
     for (const listener of this.#listeners) listener(mode);
   }
+}
+
+function tell<A extends readonly unknown[]>(listeners: Iterable<(...args: A) => void>, ...args: A): void {
+  for (const listener of listeners) listener(...args);
 }

@@ -78,7 +78,7 @@ export class NodeRecords {
     const { store, disputes, counters, log } = this.#context;
     const { pool, ip, owner } = claim;
     if (!this.#isHeld(claim)) return;
-    const holder = await store.claim(claim, signal);
+    const holder = await store.claim({ ...claim, isHeld: true }, signal);
     if (holder) return disputes.say({ ip, pool: pool.name, user: owner, holder });
     if (!this.#isHeld(claim)) return void (await store.release(claim, signal)); // its DEL came meanwhile
     const { podref, ifname, containerId: containerID } = owner;

@@ -11,6 +11,8 @@ export const REPORT_IS_OLD_MS = 3 * REPORT_MS;
 
 /** On the lease that each agent keeps: the mode that it acts by. */
 const MODE = "railnet.io/whereabouts";
+/** And for which heal period it has put back what it holds, by the text of the settings. */
+const PUT_BACK = "railnet.io/put-back";
 const LABELS = { "railnet.io/agent": "true" } as const;
 const SELECTOR = Object.entries(LABELS).map(([key, value]) => `${key}=${value}`).join(","); // biome-ignore format: one line
 const PREFIX = "railnet-node-";
@@ -22,16 +24,25 @@ export interface Report {
   readonly mode: Mode | undefined;
   /** ISO 8601; empty when it never was. */
   readonly renewed: string;
+  /** The last heal period that it has done its part of. */
+  readonly putBack?: string;
+}
+
+/** What an agent says of itself. */
+export interface Said {
+  readonly mode: Mode;
+  /** As {@link Report.putBack}; what was said before stands where it is left out. */
+  readonly putBack?: string;
 }
 
 /**
- * Says in the lease `railnet-node-NODE` that the agent of this node acts by `mode`. To be called when that changes, and
+ * Says in the lease `railnet-node-NODE` by which mode the agent of this node acts. To be called when that changes, and
  * every REPORT_MS. Idempotent.
  *
  * @throws {ApiError}
  */
-export async function reportMode(cluster: Cluster, node: string, mode: Mode, signal?: AbortSignal): Promise<void> {
-  const lease = toLease(node, mode, new Date());
+export async function reportMode(cluster: Cluster, node: string, said: Said, signal?: AbortSignal): Promise<void> {
+  const lease = toLease(node, said, new Date());
   const { name } = lease.metadata;
   try {
     await cluster.mergePatch<Lease>(LEASES, name, lease, { signal });
@@ -86,11 +97,12 @@ export const isHeard = ({ renewed }: Report, nowMs: number): boolean => nowMs - 
 
 const nameOf = (node: string): string => `${PREFIX}${node}`;
 
-function toLease(node: string, mode: Mode, now: Date): Lease {
+function toLease(node: string, { mode, putBack }: Said, now: Date): Lease {
+  const annotations = { [MODE]: mode, ...(putBack !== undefined && { [PUT_BACK]: putBack }) };
   return {
     apiVersion: "coordination.k8s.io/v1",
     kind: "Lease",
-    metadata: { name: nameOf(node), labels: LABELS, annotations: { [MODE]: mode } },
+    metadata: { name: nameOf(node), labels: LABELS, annotations },
     spec: {
       holderIdentity: node,
       leaseDurationSeconds: REPORT_IS_OLD_MS / 1000,
@@ -105,5 +117,6 @@ function toReport({ metadata: { name, annotations }, spec }: Lease): Report {
     node: spec.holderIdentity || name.replace(/^railnet-node-/, ""),
     mode: mode === "absent" || mode === "coexist" ? mode : undefined,
     renewed: spec.renewTime ?? "",
+    ...(annotations?.[PUT_BACK] && { putBack: annotations[PUT_BACK] }),
   };
 }

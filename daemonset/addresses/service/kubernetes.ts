@@ -10,6 +10,7 @@ import type { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import { repeat } from "../../loop.ts";
 import { Events } from "../events.ts";
 import { Fleet } from "../fleet.ts";
+import { followDefinition } from "../node/definition-watch.ts";
 import type { FenceCluster } from "../node/fence.ts";
 import { HealPeriod } from "../node/heal-period.ts";
 import { ModeWatch } from "../node/mode-watch.ts";
@@ -70,22 +71,26 @@ export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
   });
   const events = new Events(recorder, cluster.namespace);
   const sandboxes = sandboxesOf(service.host);
-  const { looked } = startBackground({ ...options, cluster, fleet, store, modes, period, node, events, sandboxes });
-  await Promise.race([Promise.all([modes.synced, looked]), sleep(WAIT_MS, undefined, { ref: false })]);
+  followDefinition(follows, signal, (uid) => period.defined(uid));
   const report = reporter(cluster, node, modes, options);
+  const onPutBack = (putBack: string) => report(signal, putBack);
+  const { looked } = startBackground({ ...options, cluster, fleet, store, modes, period, node, events, sandboxes, onPutBack }); // biome-ignore format: one line
+  await Promise.race([Promise.all([modes.synced, looked]), sleep(WAIT_MS, undefined, { ref: false })]);
   options.onOpen?.({ store, renew: report });
   keepReporting(modes, options, report);
   return store;
 }
 
-/** A report, which renews the node's standing. */
-const reporter =
-  (cluster: Cluster, node: string, modes: ModeWatch, { standing }: AgentStoreOptions) =>
-  async (signal: AbortSignal): Promise<void> => {
+/** A report, which renews the node's standing. What it has put back is said again by the next ones. */
+function reporter(cluster: Cluster, node: string, modes: ModeWatch, { standing }: AgentStoreOptions) {
+  let last: string | undefined;
+  return async (signal: AbortSignal, putBack = last): Promise<void> => {
+    last = putBack;
     const sinceMs = standing?.nowMs() ?? 0;
-    await reportMode(cluster, node, modes.mode, signal);
+    await reportMode(cluster, node, { mode: modes.mode, ...(putBack !== undefined && { putBack }) }, signal);
     standing?.renewed(sinceMs);
   };
+}
 
 /** A takeover waits until every node says by which mode it acts. */
 function keepReporting(

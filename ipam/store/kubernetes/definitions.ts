@@ -18,27 +18,44 @@ export interface Pruning {
 
 /**
  * The definitions of the cluster that do not keep what a claim says. Those of an old Whereabouts prune fields that came
- * later, and a claim without them is never found again by whom it belongs to. Two dry runs: nothing is made.
+ * later, and a claim without them is never found again by whom it belongs to. A dry run each: nothing is made.
  *
+ * @param options.isFast a reservation alone is a claim: nothing is asked about records.
  * @throws {ApiError}
  */
-export async function pruningDefinitions(cluster: Pick<Cluster, "create">, signal?: AbortSignal): Promise<Pruning[]> {
+export async function pruningDefinitions(
+  cluster: Pick<Cluster, "create">,
+  { signal, isFast = false }: LookOptions = {},
+): Promise<Pruning[]> {
   const at = { signal, isDryRun: true };
+  const looks = [ofReservations(cluster, at), ...(isFast ? [] : [ofPools(cluster, at)])];
+  return (await Promise.all(looks)).filter(({ fields }) => fields.length > 0);
+}
+
+interface LookOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly isFast?: boolean;
+}
+type DryRun = Parameters<Cluster["create"]>[2];
+
+async function ofReservations(cluster: Pick<Cluster, "create">, at: DryRun): Promise<Pruning> {
+  const { spec } = await cluster.create(RESERVATIONS, toReservation(PROBE), at);
+  return pruning("overlappingrangeipreservations", toReservation(PROBE).spec, spec);
+}
+
+async function ofPools(cluster: Pick<Cluster, "create">, at: DryRun): Promise<Pruning> {
   const record = toRecord(PROBE.owner);
-  const pool = toIpPool(PROBE.pool.name, PROBE.pool.cidr, { allocations: { 1: record } });
-  const [reservation, made] = await Promise.all([
-    cluster.create(RESERVATIONS, toReservation(PROBE), at),
-    cluster.create(IP_POOLS, pool, at),
-  ]);
-  return [
-    pruning("overlappingrangeipreservations", toReservation(PROBE).spec, reservation.spec),
-    pruning("ippools", record, made.spec.allocations?.["1"] ?? {}),
-  ].filter(({ fields }) => fields.length > 0);
+  const { spec } = await cluster.create(
+    IP_POOLS,
+    toIpPool(PROBE.pool.name, PROBE.pool.cidr, { allocations: { 1: record } }),
+    at,
+  );
+  return pruning("ippools", record, spec.allocations?.["1"] ?? {});
 }
 
 /** @throws {StoreError} `refused`, with the manifest that mends it. {ApiError} */
-export async function requireDefinitions(cluster: Cluster, signal?: AbortSignal): Promise<void> {
-  for (const one of await pruningDefinitions(cluster, signal)) throw refusal(one);
+export async function requireDefinitions(cluster: Cluster, options?: LookOptions): Promise<void> {
+  for (const one of await pruningDefinitions(cluster, options)) throw refusal(one);
 }
 
 /** @throws {StoreError} naming the fields that are not as they were sent. */

@@ -10,6 +10,8 @@ import { Watches } from "./watches.ts";
 type Headers = Readonly<Record<string, string>>;
 type Given = Omit<Partial<Obj>, "metadata"> & { readonly metadata: Partial<Meta> & { readonly name: string } };
 
+const DEFINITIONS = "customresourcedefinitions";
+
 /** Everybody may do everything: who may what is for the tests with a real server. */
 const ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
@@ -43,16 +45,26 @@ export class ApiServer {
     this.watches = new Watches(this.etcd);
   }
 
+  /** Of what is served by a definition, its object: it is made with the first `kubectl apply`. */
+  #define(plural: string): void {
+    const { group } = this.#kinds.find((one) => one.plural === plural)!;
+    const name = `${plural}.${group}`;
+    if (!this.etcd.get(DEFINITIONS, name)) this.put(DEFINITIONS, { metadata: { name } });
+  }
+
   /** `kubectl delete crd`: all objects go, and nobody serves the kind any more. */
   unserve(plural: string): void {
     for (const object of [...this.etcd.all(plural).values()]) this.etcd.remove(plural, object);
     this.#served.delete(plural);
+    const { group } = this.#kinds.find((one) => one.plural === plural)!;
+    this.remove(DEFINITIONS, `${plural}.${group}`);
     this.watches.end(plural);
   }
 
   /** `kubectl apply` of the definition. */
   serve(plural: string): void {
     this.#served.add(plural);
+    this.#define(plural);
   }
 
   /** What the world does, without a request: makes an object, or replaces it. */

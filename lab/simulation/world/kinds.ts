@@ -1,4 +1,4 @@
-import { CONFIG_MAPS, EVENTS, IP_POOLS, LEASES, NODE_SLICE_POOLS, NODES, PODS, RESERVATIONS } from "../../../kubernetes/cluster.ts"; // biome-ignore format: one line
+import { CONFIG_MAPS, DEFINITIONS, EVENTS, IP_POOLS, LEASES, NODE_SLICE_POOLS, NODES, PODS, RESERVATIONS } from "../../../kubernetes/cluster.ts"; // biome-ignore format: one line
 import type { Kind } from "../api/objects.ts";
 
 /** What the simulated API server serves. */
@@ -6,7 +6,10 @@ export const KINDS: readonly Kind[] = [
   IP_POOLS,
   RESERVATIONS,
   NODE_SLICE_POOLS,
-  ...[PODS, NODES, CONFIG_MAPS, EVENTS, LEASES].map((kind) => ({ ...kind, allowsUnconditionalUpdate: true })),
+  ...[PODS, NODES, CONFIG_MAPS, EVENTS, LEASES, DEFINITIONS].map((kind) => ({
+    ...kind,
+    allowsUnconditionalUpdate: true,
+  })),
 ];
 
 /** Of all objects of Railnet and Whereabouts. */

@@ -5,7 +5,7 @@ import { Actor } from "../core/actor.ts";
 import { Random } from "../core/random.ts";
 import { Simulation, setSimulation } from "../core/simulation.ts";
 import { Network } from "../network/network.ts";
-import { KINDS, NAMESPACE } from "./kinds.ts";
+import { KINDS, NAMESPACE, RESERVED } from "./kinds.ts";
 import { Leaders } from "./leaders.ts";
 import { type Living, LivingSandboxes, type Taker, tellOf } from "./living.ts";
 import { Machine } from "./machine.ts";
@@ -85,6 +85,7 @@ export class World {
       this.network.changed(change.rev);
       this.living.saw(change);
     };
+    this.server.serve(RESERVED);
     this.setMode(settings.mode);
     for (const name of settings.nodes) {
       this.makeNode(name);

@@ -58,9 +58,9 @@ t.test("railnet ipam takeover adopt makes and completes reservations, and may ru
 
 t.test("reportMode() writes one lease for each agent, which takeover reads", async (t) => {
   const cluster = await connect({ kubeconfig });
-  await reportMode(cluster, "node-a", "coexist");
-  await reportMode(cluster, "node-b", "absent");
-  await reportMode(cluster, "node-b", "coexist");
+  await reportMode(cluster, "node-a", { mode: "coexist" });
+  await reportMode(cluster, "node-b", { mode: "absent" });
+  await reportMode(cluster, "node-b", { mode: "coexist" });
   const leases = await raw.list(`${LEASES}?labelSelector=railnet.io/agent=true`);
   t.same(leases.map(({ metadata }: Json) => [metadata.name, metadata.annotations["railnet.io/whereabouts"]]), [["railnet-node-node-a", "coexist"], ["railnet-node-node-b", "coexist"]]); // biome-ignore format: one line
   const { json } = await takeover();
@@ -89,7 +89,7 @@ t.test("railnet ipam takeover finish refuses while Whereabouts renews its lease,
   t.equal(await setting(), "absent");
   t.match((await takeover("finish")).json.did, /^nothing/, "a second time is fine");
   const cluster = await connect({ kubeconfig });
-  for (const node of ["node-a", "node-b"]) await reportMode(cluster, node, "absent");
+  for (const node of ["node-a", "node-b"]) await reportMode(cluster, node, { mode: "absent" });
   t.match((await takeover()).json.next, /^nothing: the takeover is done/);
 });
 
@@ -98,7 +98,7 @@ t.test("railnet ipam takeover back waits for the agents, and writes the records 
   const cluster = await connect({ kubeconfig });
   const agents = async () => {
     while ((await setting()) !== "coexist") await sleep(100);
-    for (const node of ["node-a", "node-b"]) await reportMode(cluster, node, "coexist");
+    for (const node of ["node-a", "node-b"]) await reportMode(cluster, node, { mode: "coexist" });
   };
   const [{ exit, json }] = await Promise.all([takeover("back"), agents()]);
   t.equal(exit, 0);

@@ -1,5 +1,7 @@
 import t from "tap";
 import { mayLead } from "../../../daemonset/addresses/leader/may-lead.ts";
+import { untilMayLead } from "../../../daemonset/addresses/leader/until-may-lead.ts";
+import { Refusals } from "../../../daemonset/addresses/refusals.ts";
 import { ApiError, type Cluster } from "../../../kubernetes/cluster.ts";
 
 const clusterOf = (answer: () => unknown) => {
@@ -28,3 +30,30 @@ for (const { what, answer, is } of [
     const resourceAttributes = { group: "railnet.io", resource: "leaders", verb: "lead", name: "node-a", namespace: "kube-system" }; // biome-ignore format: one line
     t.same(asked, [{ resourceAttributes }]);
   });
+
+const log = { debug() {}, info() {}, warn() {} };
+const until = async (is: () => boolean): Promise<void> => {
+  for (let i = 0; !is() && i < 2000; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
+t.test("untilMayLead() shows that nobody leads, where no node may, until somebody does", async (t) => {
+  const answer = { allowed: false };
+  const { cluster } = clusterOf(() => ({ status: answer }));
+  const [refusals, ending, leader] = [new Refusals(), new AbortController(), { silentMs: 0 }];
+  t.teardown(() => ending.abort());
+  const options = { signal: ending.signal, leaderSilentMs: () => leader.silentMs, durationMs: 15 };
+  let isOver = false;
+  void untilMayLead({ cluster, node: "node-a", log, refusals } as never, options).then(() => (isOver = true));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  t.same(refusals.all(), [], "somebody leads");
+  leader.silentMs = 31;
+  await until(() => refusals.all().length > 0);
+  t.match(refusals.all(), [/^nobody leads, .*kubectl apply -f manifests\/rbac.yaml$/]);
+  leader.silentMs = 0;
+  await until(() => refusals.all().length === 0);
+  t.same(refusals.all(), []);
+  leader.silentMs = 31;
+  answer.allowed = true;
+  await until(() => isOver);
+  t.same([isOver, refusals.all()], [true, []], "now this one does");
+});

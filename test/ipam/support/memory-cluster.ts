@@ -142,11 +142,21 @@ export class MemoryCluster implements Cluster {
     for (const { push } of [...this.#watchers]) push(undefined);
   }
 
+  /** A definition is there, and says so. */
+  define(plural: string): void {
+    const name = `${plural}.whereabouts.cni.cncf.io`;
+    this.#write("customresourcedefinitions", { metadata: { name, uid: `uid-${++this.#uids}` } }, "ADDED");
+  }
+
   /** A definition is deleted, with all that is of it, and made again. */
   recreate(plural: string): void {
     for (const object of this.#of(plural).values()) this.#tell(plural, "DELETED", object);
     this.#of(plural).clear();
     this.#version++;
+    const definition = this.#of("customresourcedefinitions").get(`${plural}.whereabouts.cni.cncf.io`);
+    if (!definition) return;
+    this.#tell("customresourcedefinitions", "DELETED", definition);
+    this.define(plural);
   }
 
   #of(plural: string): Objects {

@@ -2,7 +2,10 @@ import { mkdtempSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Counters, noCounts } from "../../../../daemonset/addresses/counters.ts";
 import { Events } from "../../../../daemonset/addresses/events.ts";
+import { followDefinition } from "../../../../daemonset/addresses/node/definition-watch.ts";
+import { HealPeriod } from "../../../../daemonset/addresses/node/heal-period.ts";
 import { ModeWatch } from "../../../../daemonset/addresses/node/mode-watch.ts";
+import { reportMode } from "../../../../daemonset/addresses/node/report.ts";
 import {
   type Background,
   type BackgroundOptions,
@@ -31,6 +34,8 @@ export const pool = (network: string, cidr: string, overlapping = true): Pool =>
 
 export interface AgentOptions extends BackgroundOptions {
   readonly stateDir: string;
+  /** Claims wait for the others after a loss, for so long. Default: they do not. */
+  readonly healMs: number;
 }
 
 /** The address half of a node's agent, with a journal of its own and sandboxes that only exist here. */
@@ -55,7 +60,7 @@ export class Agent implements AsyncDisposable {
     node: string,
     cluster: BackgroundOptions["cluster"],
     stateDir: string,
-    options: Partial<BackgroundOptions>,
+    { healMs, ...options }: Partial<Omit<AgentOptions, "stateDir">>,
   ) {
     const note = (level: Line["level"]) => (fields: object, message: string) =>
       void this.lines.push({ level, message, fields });
@@ -64,8 +69,13 @@ export class Agent implements AsyncDisposable {
     this.node = node;
     this.stateDir = stateDir;
     this.journal = new ClaimJournal(stateDir);
-    this.modes = new ModeWatch({ cluster, log }, signal);
-    this.store = new KubernetesStore({ cluster, mode: () => this.modes.mode, log, createsAdopted: true });
+    const period = healMs === undefined ? undefined : new HealPeriod({ cluster, node, log, signal, healMs });
+    this.modes = new ModeWatch({ cluster, log }, signal, (settings) => period?.saw(settings));
+    const hold = period && { hold: () => period.hold(), ready: () => period.ready() };
+    this.store = new KubernetesStore({ cluster, mode: () => this.modes.mode, log, createsAdopted: true, ...hold });
+    if (period) followDefinition({ cluster, log }, signal, (uid) => period.defined(uid));
+    const report = (putBack?: string) => reportMode(cluster, node, { mode: "absent", ...(putBack && { putBack }) });
+    if (period) void report();
     const sandboxes = {
       journal: this.journal,
       isAlive: ({ owner }: ClaimRecord) => this.alive.has(owner.containerId),
@@ -100,6 +110,7 @@ export class Agent implements AsyncDisposable {
       log,
       events: new Events(recorder, cluster.namespace),
       counters,
+      ...(period && { period, onPutBack: report }),
       signal,
     });
   }

@@ -1,0 +1,49 @@
+import { pause } from "../../loop.ts";
+import type { Context } from "../context.ts";
+import type { HealPeriod } from "../node/heal-period.ts";
+import { type Report, readReports } from "../node/report.ts";
+import { patienceMs } from "./gone-nodes.ts";
+
+/** At the reports, in the time of a period. */
+const LOOKS = 6;
+
+export interface AwaitOptions {
+  readonly period: HealPeriod;
+  /** As the leader's: see {@link patienceMs}. */
+  readonly graceMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * As the leader: a heal period is not over before each node that was heard of lately has said that it put back what it
+ * holds. One that does not for the leader's patience is waited for no longer: its addresses may be given out then, as those of
+ * every node that is silent for so long, and its fence, if it has one, has taken its VFs down.
+ */
+export function awaitNodes(context: Context, options: AwaitOptions): void {
+  const { period, signal } = options;
+  const wait = () => void waitOnce(context, options);
+  signal.addEventListener("abort", period.onBegin(wait), { once: true });
+  wait();
+}
+
+async function waitOnce(context: Context, { period, graceMs, signal }: AwaitOptions): Promise<void> {
+  const { cluster, log } = context;
+  const [which, beganMs, patience] = [period.agreed, performance.now(), patienceMs(graceMs)];
+  let living: ReadonlySet<string> | undefined;
+  while (!signal.aborted && which && period.agreed === which && performance.now() - beganMs < patience) {
+    try {
+      const reports = await readReports(cluster, signal);
+      living ??= new Set(reports.filter((one) => isRecent(one, patience)).map(({ node }) => node));
+      const late = reports.filter(({ node, putBack }) => living!.has(node) && putBack !== which);
+      if (late.length === 0) return;
+      await period.prolong(signal);
+      log.info({ nodes: late.length, node: late[0]!.node }, "nodes have not put back what they hold yet: no claims meanwhile"); // biome-ignore format: one line
+    } catch (err) {
+      if (!signal.aborted) log.debug({ err }, "it is not known which nodes have put back what they hold");
+    }
+    await pause(period.healMs / LOOKS, signal);
+  }
+}
+
+/** By clocks that may be some minutes apart: in doubt it is waited. */
+const isRecent = ({ renewed }: Report, patience: number): boolean => !(Date.now() - Date.parse(renewed) > 2 * patience);
