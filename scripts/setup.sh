@@ -4,7 +4,7 @@
 # npm     node_modules as package-lock.json says, tap without its TypeScript plugin
 # debian  Debian packages: QEMU (from backports), compilers, ip, RDMA tools
 # vm      kernel and initramfs of the test machines, in .cache/vm (implies debian)
-# peers   the plugins to compare with, built from Go modules, in .cache/peers/bin; a GROUP is a folder of lab/peers
+# peers   the plugins to compare with, built from Go modules, in .cache/peers/bin; a GROUP is a folder of lab/peers, GROUP/BINARY one of it
 # Can also be sourced for its functions. Touches only the project's folder, its .cache, Debian packages and,
 # where bookworm-backports is not among the apt sources, one file in /etc/apt/sources.list.d.
 set -euo pipefail
@@ -20,7 +20,7 @@ packages=(
   binutils clang-14 libclang-rt-14-dev                          # what the shim's tests look at and fuzz it with
   iproute2 ethtool iputils-ping procps util-linux python3 curl openssl  # namespaces and links, independent readers, certificates
   rdma-core ibverbs-utils perftest iperf3                       # RDMA, and what measures TCP where there is none
-  containerd runc                                               # what the test cluster's kubelet starts pods with
+  runc                                                          # what the test cluster's containerd starts pods with
   udev systemd                                                  # what manifests/host is written for
 )
 # QEMU >= 8 has igb, the SR-IOV NIC; bookworm itself has 7.2. qemu-user-static runs the arm64 executables.
@@ -117,17 +117,17 @@ make_vm() {
   quietly "$project/lab/vm/prepare.sh" "$cache/vm" "$(mirror)"
 }
 
-setup_peers() { # [GROUP...]: default all of lab/peers
+setup_peers() { # [GROUP[/BINARY]...]: default what npm test needs of lab/peers
   local group
-  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus multus-oldest crictl promlint kubernetes
+  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus multus-oldest crictl promlint containerd kubernetes-1.35
   [ -e "$cache/peers/bin" ] || rm -f "$cache"/stamp.peers.*
   for group in "$@"; do
-    once "peers.$group" "$project"/lab/peers/{build.sh,"$group"/*} -- make_peer "$group"
+    once "peers.${group/\//.}" "$project"/lab/peers/{build.sh,"${group%%/*}"/*} -- make_peer "$group"
   done
 }
 
 make_peer() {
-  command -v go > /dev/null || die "cannot build the peer plugins: no go in PATH; install Go 1.26 or newer (https://go.dev/dl)"
+  command -v go > /dev/null || die "cannot build the peer plugins: no go in PATH; install Go 1.26.6 or newer (https://go.dev/dl)"
   say "building $1 (Go modules) …"
   quietly "$project/lab/peers/build.sh" "$cache/peers" "$1"
 }

@@ -10,6 +10,8 @@ import { type Requests, readRequests } from "./requests.ts";
 import { SMALL } from "./small.ts";
 
 const BIN = new URL("../../.cache/peers/bin/", import.meta.url).pathname;
+/** Which Kubernetes: `npm run soak` runs the oldest one that is supported, too. */
+const KUBERNETES = process.env["RAILNET_KUBERNETES"] ?? "1.35";
 
 export interface ApiServerOptions {
   /** etcd waits for the disk. Default false: a test's objects need not survive the machine. */
@@ -32,6 +34,12 @@ export function peer(name: string): string {
   }
   return path;
 }
+
+/** Path of an executable of Kubernetes. @throws {Error} that says how to get it. */
+export const kubernetes = (name: string): string => peer(`kubernetes-${KUBERNETES}/${name}`);
+
+/** PATH with the peers before what this machine has of the same name: containerd starts its shims by it. */
+export const pathOfPeers = (): string => `${BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
 
 /** What a kubeconfig of the server says other than an administrator's. */
 export interface KubeconfigOptions {
@@ -201,7 +209,7 @@ export class ApiServer implements AsyncDisposable {
     const [port, client] = this.#ports;
     const pki = (file: string) => this.pki.path(file);
     const command = [
-      peer("kube-apiserver"),
+      kubernetes("kube-apiserver"),
       ...["--bind-address=127.0.0.1", `--secure-port=${port}`, "--advertise-address=127.0.0.1"],
       ...["--endpoint-reconciler-type=none", `--etcd-servers=http://127.0.0.1:${client}`],
       ...["--service-cluster-ip-range=10.96.0.0/16", `--client-ca-file=${pki("ca.crt")}`],

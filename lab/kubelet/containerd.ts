@@ -1,4 +1,4 @@
-import { peer } from "../cluster/api-server.ts";
+import { pathOfPeers, peer } from "../cluster/api-server.ts";
 import type { Json } from "../cluster/raw.ts";
 import { until } from "../netns/run.ts";
 import type { Computer, Program } from "./computer.ts";
@@ -8,17 +8,18 @@ const SOCKET = "/run/containerd/containerd.sock";
 
 // restrict_oom_score_adj: where root lacks CAP_SYS_RESOURCE, runc fails otherwise with "can't get final child's PID from pipe: EOF".
 const CONFIG = `
-version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "${PAUSE}"
+version = 4
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "${PAUSE}"
+[plugins."io.containerd.cri.v1.runtime"]
   disable_apparmor = true
   restrict_oom_score_adj = true
-[plugins."io.containerd.grpc.v1.cri".cni]
-  bin_dir = "/opt/cni/bin"
+[plugins."io.containerd.cri.v1.runtime".cni]
+  bin_dirs = ["/opt/cni/bin"]
   conf_dir = "/etc/cni/net.d"
 `;
 
-/** containerd of the machine's distribution, on a node. */
+/** containerd 2.4.2 on a node, with runc of the machine's distribution. */
 export class Containerd {
   static readonly socket = `unix://${SOCKET}`;
   readonly #node: Computer;
@@ -31,11 +32,11 @@ export class Containerd {
   /** Starts it, and waits until it answers. */
   async start(): Promise<void> {
     await this.#node.write("/etc/containerd/config.toml", CONFIG);
-    const process = await this.#node.spawn("containerd", ["containerd"]);
+    const process = await this.#node.spawn("containerd", [peer("containerd")], { PATH: pathOfPeers() });
     this.#process = process;
     await until("containerd answers", async () => {
       if (process.ended) throw new Error(`containerd ended: ${process.log().slice(-2000)}`);
-      return (await this.#node.run(["ctr", "version"])).exit === 0;
+      return (await this.#node.run([peer("ctr"), "version"])).exit === 0;
     }, 300_000, 50); // biome-ignore format: one condition
   }
 
@@ -46,7 +47,7 @@ export class Containerd {
 
   /** @param archive on this machine, below /tmp. */
   async load(archive: string): Promise<void> {
-    await this.#node.exec(["ctr", "-n", "k8s.io", "images", "import", archive]);
+    await this.#node.exec([peer("ctr"), "-n", "k8s.io", "images", "import", archive]);
   }
 
   /** The answer of a command of crictl(1), which must be one that speaks JSON. */

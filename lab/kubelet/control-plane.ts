@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { type ApiServer, peer } from "../cluster/api-server.ts";
+import { type ApiServer, kubernetes } from "../cluster/api-server.ts";
 import { Daemon } from "../cluster/daemon.ts";
 import { kubeconfigFor } from "./kubeconfig.ts";
 
@@ -52,7 +52,7 @@ export class ControlPlane {
     const { folder, pki, url } = this.#api;
     const kubeconfig = `${folder}/${name}.kubeconfig`;
     writeFileSync(kubeconfig, kubeconfigFor(this.#api, { user: `system:${name}`, group: "controllers" }, url));
-    const command = [peer(name), `--kubeconfig=${kubeconfig}`, "--leader-elect=false", "--secure-port=0"];
+    const command = [kubernetes(name), `--kubeconfig=${kubeconfig}`, "--leader-elect=false", "--secure-port=0"];
     const more = [
       `--controllers=${CONTROLLERS.join(",")}`,
       "--use-service-account-credentials=true",

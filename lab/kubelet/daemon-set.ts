@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { buildImage } from "../../scripts/image/build.ts";
-import { peer } from "../cluster/api-server.ts";
+import { kubernetes, peer } from "../cluster/api-server.ts";
 import type { Json } from "../cluster/raw.ts";
 import { must, until } from "../netns/run.ts";
 import type { Cluster } from "./cluster.ts";
@@ -45,7 +45,7 @@ export class RailnetDaemonSet {
   kubectl(...args: string[]): Promise<string> {
     const { folder } = this.#cluster.api;
     const flags = [`--kubeconfig=${this.#kubeconfig}`, `--cache-dir=${folder}/kubectl`];
-    return must(peer("kubectl"), [...flags, ...args]);
+    return must(kubernetes("kubectl"), [...flags, ...args]);
   }
 
   /** Writes the list of rails into the cluster's settings; the agent learns of it by itself. */

@@ -1,4 +1,4 @@
-import { type ApiServer, peer } from "../cluster/api-server.ts";
+import { type ApiServer, kubernetes } from "../cluster/api-server.ts";
 import type { Computer, Program } from "./computer.ts";
 import { Containerd } from "./containerd.ts";
 import { kubeconfigFor } from "./kubeconfig.ts";
@@ -47,7 +47,7 @@ export class Kubelet {
     await this.#node.write("/etc/kubernetes/kubelet.conf", kubeconfigFor(this.#api, identity, apiServer), 0o600);
     await this.#node.write("/var/lib/kubelet/config.yaml", JSON.stringify(this.#config));
     const files = ["--config=/var/lib/kubelet/config.yaml", "--kubeconfig=/etc/kubernetes/kubelet.conf"];
-    const command = [peer("kubelet"), ...files, `--hostname-override=${name}`, `--node-ip=${ip}`, "--v=2"];
+    const command = [kubernetes("kubelet"), ...files, `--hostname-override=${name}`, `--node-ip=${ip}`, "--v=2"];
     this.#process = await this.#node.spawn("kubelet", command);
   }
 

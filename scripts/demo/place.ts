@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { ApiServer, peer } from "../../lab/cluster/api-server.ts";
+import { ApiServer, kubernetes, peer } from "../../lab/cluster/api-server.ts";
 import { installAgent, installCrds } from "../../lab/cluster/install.ts";
 import { makeNode, makePod } from "../../lab/cluster/objects.ts";
 import { Machine, type MachineOptions } from "../../lab/vm/machine.ts";
@@ -21,7 +21,7 @@ const NAMES = ["node-a", "node-b"] as const;
 /** Whether the API server is there that `npm test` builds: minutes, which a demo does not ask for. */
 export const hasApiServer = (): boolean => {
   try {
-    return existsSync(peer("kube-apiserver")) && existsSync(peer("etcd"));
+    return existsSync(kubernetes("kube-apiserver")) && existsSync(peer("etcd"));
   } catch {
     return false;
   }

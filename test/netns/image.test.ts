@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { arch, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import t from "tap";
+import { pathOfPeers, peer } from "../../lab/cluster/api-server.ts";
 import { Daemon } from "../../lab/cluster/daemon.ts";
 import { must, start, until } from "../../lab/netns/run.ts";
 
@@ -149,16 +150,16 @@ t.test("the executable of arm64 starts on the libraries of its image", async (t)
 t.test("containerd imports the image and runs it; an image for another processor it refuses, in words", async (t) => {
   const { ctr, stop } = await containerd(join(work, "containerd"));
   try {
-    await must("ctr", ctr("images", "import", "--snapshotter", "native", image));
-    const listed = await must("ctr", ctr("images", "ls"));
+    await must(peer("ctr"), ctr("images", "import", "--local", "--snapshotter", "native", image));
+    const listed = await must(peer("ctr"), ctr("images", "ls"));
     t.match(listed, `railnet.io/railnet:${version}`);
     t.match(listed, digest);
     const run = ["run", "--snapshotter", "native", "--rm", `railnet.io/railnet:${version}`, "test", "/usr/bin/railnet", "--version"]; // biome-ignore format: one line
-    t.equal((await must("ctr", ctr(...run))).trim(), version);
+    t.equal((await must(peer("ctr"), ctr(...run))).trim(), version);
     const wrong = arch() === "arm64" ? "amd64" : "arm64";
     const foreign = join(work, "foreign.tar");
     await build(foreign, [wrong]);
-    const refused = await start("ctr", ctr("images", "import", "--snapshotter", "native", foreign));
+    const refused = await start(peer("ctr"), ctr("images", "import", "--local", "--snapshotter", "native", foreign));
     t.not(refused.exit, 0);
     t.match(refused.stderr, "no match for platform");
   } finally {
@@ -170,13 +171,15 @@ t.test("containerd imports the image and runs it; an image for another processor
 async function containerd(dir: string) {
   mkdirSync(dir);
   const socket = join(dir, "sock");
-  const config = `version = 2\nroot = "${dir}/root"\nstate = "${dir}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n  address = "${socket}"\n`;
+  const config = `version = 4\nroot = "${dir}/root"\nstate = "${dir}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri"]\n`;
   writeFileSync(join(dir, "config.toml"), config);
-  const daemon = Daemon.start(["containerd", "-c", join(dir, "config.toml")], join(dir, "log"));
+  const daemon = Daemon.start([peer("containerd"), "-c", join(dir, "config.toml"), "-a", socket], join(dir, "log"), {
+    PATH: pathOfPeers(),
+  });
   const ctr = (...args: string[]): string[] => ["-a", socket, ...args];
   await until("containerd answers", async () => {
     if (daemon.ended) throw new Error(`containerd ended: ${daemon.tail()}`);
-    return (await start("ctr", ctr("version"))).exit === 0;
+    return (await start(peer("ctr"), ctr("version"))).exit === 0;
   }, 30_000); // biome-ignore format: one line
   return { ctr, stop: () => daemon.stop() };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { parseRails } from "../../../daemonset/rails/config.ts";
-import { ApiServer, peer } from "../../../lab/cluster/api-server.ts";
+import { ApiServer, kubernetes } from "../../../lab/cluster/api-server.ts";
 import { type Document, installNads, readYaml, waitFor } from "../../../lab/cluster/install.ts";
 import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
 import { start } from "../../../lab/netns/run.ts";
@@ -35,7 +35,7 @@ t.test(
 );
 
 t.test("kubectl kustomize makes the same objects of the folder", async (t) => {
-  const text = execFileSync(peer("kubectl"), ["kustomize", join(PROJECT, "manifests")], { encoding: "utf8" });
+  const text = execFileSync(kubernetes("kubectl"), ["kustomize", join(PROJECT, "manifests")], { encoding: "utf8" });
   const { loadYaml } = await import("@kubernetes/client-node");
   const built = text.split(/^---$/m).map((document) => loadYaml<Json>(document));
   const sorted = (objects: readonly Json[]) => objects.map((object) => JSON.stringify(ordered(object))).sort();

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";
-import { peer } from "../../../../lab/cluster/api-server.ts";
+import { kubernetes, peer } from "../../../../lab/cluster/api-server.ts";
 import type { Cluster } from "../../../../lab/kubelet/cluster.ts";
 import { Containerd } from "../../../../lab/kubelet/containerd.ts";
 import { makeImage } from "../../../../lab/kubelet/image.ts";
@@ -46,7 +46,7 @@ async function applyNetworks(cluster: Cluster, pod: string, vf: number): Promise
  * the kubelet, so the pod's container is asked as the kubelet asks it, by the runtime's streaming server.
  */
 const KUBECTL = `#!/bin/bash
-[ "$1" = exec ] || exec ${peer("kubectl")} --cache-dir="$FOLDER/kubectl" "$@"
+[ "$1" = exec ] || exec ${kubernetes("kubectl")} --cache-dir="$FOLDER/kubectl" "$@"
 crictl=(nsenter --target=$NODE --mount --pid --net --wd=/ ${peer("crictl")} -r ${Containerd.socket})
 container=$("\${crictl[@]}" ps --quiet --label io.kubernetes.pod.name=$3) || exit
 exec "\${crictl[@]}" exec -i $container "\${@:7}"
