@@ -88,3 +88,12 @@ t.test("figures of README.md are those of docs/performance.md", async (t) => {
   const measured = pageOf("docs/performance.md").prose;
   t.same(figures.filter((figure) => !measured.includes(figure)), []); // biome-ignore format: one line
 });
+
+t.test("rows of tables have as many cells as their heads", async (t) => {
+  const cellsOf = (row: string): number => row.trim().split(/(?<!\\)\|/).length;
+  for (const { file, prose } of pages) {
+    const lines = prose.split("\n");
+    const odd = lines.filter((line, i) => line.startsWith("|") && (lines[i - 1] ?? "").startsWith("|") && cellsOf(line) !== cellsOf(lines[i - 1]!)); // biome-ignore format: one line
+    t.same(odd, [], file);
+  }
+});
