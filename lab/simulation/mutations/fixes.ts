@@ -136,14 +136,16 @@ export const FIXES: readonly Mutation[] = [
     file: "ipam/release.ts",
     from: 'if (record.unfinished === "unclear" && !isSettled && outcomes.includes("absent")) return false;',
     to: "",
-    profiles: ["late", "rough"],
+    unseen:
+      "a release looks at whatever may have been claimed; what arrives after that the node collects within two minutes, which no rule forbids",
   },
   {
     name: "an unclear claim counts as answered",
     file: "ipam/claim.ts",
     from: 'if (this.#isOpen && !isAnswered) this.record = { ...this.record, unfinished: "unclear" };',
     to: "void isAnswered;",
-    profiles: ["late", "rough"],
+    unseen:
+      "a release looks at whatever may have been claimed; what arrives after that the node collects within two minutes, which no rule forbids",
   },
   {
     name: "record-only claims do not honour the pool's reservations",

@@ -88,7 +88,8 @@ export class Chaos {
     cut: (target) => this.#cut(target, 2_000, 900_000),
     storm: ({ dice: [, b = 0, , d = 0], lasting }) => {
       const { network, settings } = this.#world;
-      const odds = { ...STORMS[Math.floor(b * STORMS.length)]!, ...(settings.isStrict && { late: 0 }) }; // what is done a minute later is for nets
+      // What arrives when its sender has given up is for nets.
+      const odds = { ...STORMS[Math.floor(b * STORMS.length)]!, ...(settings.isStrict && { late: 0, slow: 0 }) };
       network.weather = { ...network.weather, odds, maxMs: 5 + 500 * d * d };
       this.#later(
         lasting(5_000, 120_000),

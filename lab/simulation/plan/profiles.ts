@@ -33,7 +33,7 @@ export const PROFILES = {
   /** Crashes, partitions and storms. */
   rough: { without: [...HANDS, ...RESTORES, "mode"], minutes: 6, share: 4 },
   /** Nothing but what a busy cluster has every day; and no net may catch anything. */
-  everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze", "impatient"], isStrict: true, minutes: 3, share: 0 }, // biome-ignore format: one row
+  everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze"], weights: { restart: 4, storm: 3 }, gapSeconds: [0.2, 1.5], isStrict: true, minutes: 2, share: 0 }, // biome-ignore format: one row
   /** Nodes that nobody hears: cut off, their objects deleted, and back after their addresses were given away. */
   silence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "kill", "lag", "reimage"], rails: "small", minutes: 20, share: 1 }, // biome-ignore format: one row
   /** The same, where nodes take their VFs down themselves. */
@@ -41,7 +41,14 @@ export const PROFILES = {
   /** etcd out of a backup: versions go back. */
   restores: { only: [...PODS, "restore", "kill", "server-restart", "lag"], minutes: 5, share: 0 },
   /** Requests that are done a minute later. */
-  late: { only: [...PODS, "storm", "kill", "impatient"], minutes: 4, share: 1 },
+  late: {
+    only: [...PODS, "storm", "kill"],
+    weights: { storm: 6 },
+    gapSeconds: [0.3, 1.5],
+    isStrict: true,
+    minutes: 3,
+    share: 0,
+  },
   /** Sandboxes that start again and again, so that a release meets the next one's claim. */
   restarts: { only: [...PODS, "storm", "lag", "alone", "kill-at-call", "impatient"], weights: { restart: 14, storm: 3, delete: 2 }, gapSeconds: [0.15, 0.6], minutes: 2, share: 1 }, // biome-ignore format: one row
   /** Machines that lose their power, disks that are full. */
