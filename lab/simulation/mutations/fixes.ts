@@ -11,12 +11,14 @@ export const FIXES: readonly Mutation[] = [
     file: "ipam/store/holding.ts",
     from: "(holder.containerId === owner.containerId || holder.podUid === owner.podUid || isOver?.(holder) === true)",
     to: "(holder.containerId === owner.containerId || isOver !== undefined || isOver === undefined)",
+    profiles: ["silence"],
   },
   {
     name: "a pod of the same name is over when this node does not know its sandbox",
     file: "ipam/claim.ts",
     from: "if (found?.owner.podref !== podref) return false;",
     to: "if (found?.owner.podref !== podref) return true;",
+    profiles: ["silence"],
   },
   {
     name: "silence is a proof: no quarantine",
