@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import type { Test } from "tap";
 import { cniCall, type Wanted } from "../support/attachment.ts";
-import { type CniReply, failures, HOWS, type Node, shim } from "../support/node.ts";
+import { type CniReply, failures, type Node, shim } from "../support/node.ts";
 import { takeRest } from "../support/picture.ts";
 
 const VRF = join(resolve(import.meta.dirname, "../../../.."), ".cache/peers/bin/vrf");
@@ -11,8 +11,7 @@ export async function chainTests(t: Test, node: Node): Promise<void> {
   const isAtRest = await takeRest(node);
   await node.startAgent();
   await node.ask("modprobe vrf");
-  for (const how of HOWS)
-    for (const sourceRules of [false, { table: 99 }])
+  for (const [how, sourceRules] of WAYS)
       await t.test(`CHECK behind vrf is silent, and what then goes wrong is named (${how}, sourceRules ${JSON.stringify(sourceRules)})`, async (t) => {
         const wanted: Wanted = { pod: "vrf", vf: node.vf(1, 0), settings: { sourceRules, ipam: IPAM } };
         const call = (verb: string, more = {}) => node.cni(how, cniCall(verb, wanted, { more }));
@@ -32,6 +31,11 @@ export async function chainTests(t: Test, node: Node): Promise<void> {
       }); // biome-ignore format: rows
   await isAtRest(t, "behind vrf");
 }
+
+const WAYS = [
+  ["shim", { table: 99 }],
+  ["stand-alone", false],
+] as const;
 
 const IPAM = {
   type: "static",
