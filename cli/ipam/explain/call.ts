@@ -40,9 +40,9 @@ async function parseEither(text: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch {}
-  const { loadYaml } = await import("@kubernetes/client-node");
+  const { load } = await import("js-yaml");
   try {
-    return loadYaml(text);
+    return load(text);
   } catch (cause) {
     throw new UsageError(`cannot read the configuration: it is neither JSON nor YAML: ${(cause as Error).message}`, {
       cause,
