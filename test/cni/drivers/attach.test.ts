@@ -211,3 +211,36 @@ for (const [name, profile] of Object.entries(PROFILES) as [string, Profile][]) {
     t.match(node.warnings, [/does not list the VF/]);
   });
 }
+
+const { igb } = PROFILES;
+
+t.test("ADD takes a VF from an owner that is gone, however it went, and from no other", async (t) => {
+  const config = { mac: MAC, vlan: 100 };
+  for (const { how, leave } of [
+    {
+      how: "its namespace is gone",
+      leave: (node: DoubleNode, pod: ReturnType<DoubleNode["pod"]>) => node.removePod(pod),
+    },
+    { how: "the VF fell back out of it", leave: (node: DoubleNode) => node.kernel.remake(node.vf(), "eth7", "02:77:00:00:00:07") }, // biome-ignore format: one line
+    { how: "the node was started anew since", leave: (node: DoubleNode) => node.editRecord((a) => ({ ...a, bootId: "before" })) }, // biome-ignore format: one line
+  ]) {
+    using node = new DoubleNode(igb);
+    const pod = node.pod();
+    await node.add(pod, config);
+    await t.rejects(node.add(node.pod(), config), { code: 102 }, "it is in use");
+    leave(node, pod);
+    if (how.startsWith("the node")) node.kernel.remake(node.vf(), "ens1v0", "02:77:00:00:00:07"); // as a new boot has it
+    await t.resolves(node.add(node.pod(), config), how);
+  }
+});
+
+t.test("DEL says nothing that runtimes and Multus take for 'is gone'", async (t) => {
+  using node = new DoubleNode(igb);
+  const pod = node.pod();
+  await node.add(pod, {});
+  node.failRelease = "pool not found: no such file or directory";
+  const said = await node.del(pod, {}).then(() => "nothing", (error: Error) => error.message); // biome-ignore format: one line
+  t.equal(said, "pool missing: missing");
+  node.failRelease = "";
+  await node.del(pod, {});
+});

@@ -74,3 +74,16 @@ t.test("free() of an address whose pool is gone takes the reservation", async (t
   await free();
   t.same(reservations(), []);
 });
+
+t.test("free() deletes the very object that it judged: by UID, and as it was seen", async (t) => {
+  for (const [what, change] of [
+    ["made anew", { uid: "another" }],
+    ["changed", { resourceVersion: "1" }],
+  ] as const) {
+    const { free, seen, reservations, freed } = await world();
+    const reserved = seen();
+    await free({ ...reserved, metadata: { ...reserved.metadata, ...change } });
+    t.same(reservations(), ["10.30.0.3"], `what was ${what} meanwhile stays`);
+    t.same(freed.all(), []);
+  }
+});

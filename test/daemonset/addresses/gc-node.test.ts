@@ -34,7 +34,11 @@ const reserved = (containerId: string, ip: string, podUid = "uid"): Reserved =>
   }) satisfies KubeObject as Reserved;
 
 /** What is freed on a node with this journal, whose sandboxes all run but for `dead`, and where this pod is the cluster's. */
-async function freed(records: ClaimRecord[], own: Reserved[], { pod, dead = "" }: { pod: Pod; dead?: string }) {
+async function freed(
+  records: ClaimRecord[],
+  own: Reserved[],
+  { pod, dead = "", late = [] }: { pod: Pod; dead?: string; late?: ClaimRecord[] },
+) {
   const gone = new Set<string>();
   const cluster = {
     list: async () => ({ items: [pod], resourceVersion: "7" }),
@@ -48,7 +52,10 @@ async function freed(records: ClaimRecord[], own: Reserved[], { pod, dead = "" }
     isAlive: ({ owner }: ClaimRecord) => owner.containerId !== dead,
     isReleased: () => false,
     end: async ({ addresses }: ClaimRecord) => void gone.add(addresses[0]!.ip),
-    lock: async () => ({ [Symbol.dispose]() {} }),
+    lock: async () => {
+      records.push(...late.splice(0)); // whoever had the lock before
+      return { [Symbol.dispose]() {} };
+    },
   };
   const gc = new NodeGc(context as unknown as Context, sandboxes as unknown as Sandboxes, GRACE_MS);
   for (let i = 0; i < 3; i++) {
@@ -115,3 +122,9 @@ for (const { when, records = [], own = [reserved("c1", "10.0.0.1")], pod = runni
   t.test(`NodeGc frees ${want.length > 0 ? "what was left" : "nothing"} when ${when}`, async (t) => {
     t.same(await freed(records, own, { pod, dead }), want);
   });
+
+t.test("NodeGc frees nothing that an ADD has taken while the lock was waited for", async (t) => {
+  const late = [held("c1", "10.0.0.1")];
+  t.same(await freed([], [reserved("c1", "10.0.0.1")], { pod: running("uid-2"), late }), []);
+  t.same(late, [], "the lock was taken");
+});

@@ -48,3 +48,63 @@ t.test("Election leads at once with a Lease that it took without hearing so", as
   const lease = await cluster.get<Lease>({} as never, "");
   t.equal(lease?.spec.leaseTransitions, 2, "taken a second time");
 });
+
+t.test("Election ends a term before anybody else can lead, when its Lease can be renewed no more", async (t) => {
+  const stop = new AbortController();
+  const durationMs = 600;
+  let lease = FREE;
+  let versions = 0;
+  const clusterOf = (isCutOff: () => boolean) => {
+    const answer = async (object?: object) => {
+      if (isCutOff()) throw new Error("no route to host");
+      if (object) lease = { ...(object as Lease), metadata: { ...FREE.metadata, resourceVersion: `${++versions}` } };
+      return lease;
+    };
+    return { get: () => answer(), replace: (_: unknown, object: object) => answer(object) } as unknown as Cluster;
+  };
+  let isCutOff = false;
+  const terms: AbortSignal[] = [];
+  const lead = async (term: AbortSignal) => {
+    terms.push(term);
+    isCutOff = true; // the first leader, from now on
+    await new Promise((resolve) => term.addEventListener("abort", resolve, { once: true }));
+  };
+  const options = { log, durationMs, renewMs: 50, jitterMs: 1 };
+  const first = new Election({ ...options, cluster: clusterOf(() => isCutOff), identity: "node-a_1" });
+  first.saw(FREE);
+  const running = [first.run(stop.signal, lead)];
+  while (terms.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const second = new Election({ ...options, cluster: clusterOf(() => false), identity: "node-b_1" });
+  second.saw(lease);
+  running.push(
+    second.run(stop.signal, async (term) => {
+      t.equal(terms[0]!.aborted, true, "the first one's term is over");
+      terms.push(term);
+      stop.abort();
+    }),
+  );
+  await Promise.all(running);
+  t.equal(terms.length, 2);
+});
+
+t.test("Election takes over from its own node's last process at its first look, and at no other", async (t) => {
+  const heldBy = (holderIdentity: string, resourceVersion: string): Lease => ({ ...FREE, metadata: { ...FREE.metadata, resourceVersion }, spec: { holderIdentity } }); // biome-ignore format: one line
+  for (const { seen, leads } of [
+    { seen: [heldBy("node-a_0", "1")], leads: true },
+    { seen: [heldBy("node-b_0", "1"), heldBy("node-a_0", "2")], leads: false },
+  ]) {
+    const stop = new AbortController();
+    let hasLed = false;
+    const cluster = { get: async () => seen.at(-1), replace: async (_: unknown, object: object) => object } as unknown as Cluster; // biome-ignore format: one line
+    const election = new Election({ cluster, identity: "node-a_1", log, durationMs: HOUR_MS, jitterMs: 1 });
+    for (const lease of seen) election.saw(lease);
+    const run = election.run(stop.signal, async () => {
+      hasLed = true;
+      stop.abort();
+    });
+    await Promise.race([run, new Promise((resolve) => setTimeout(resolve, 300))]);
+    t.equal(hasLed, leads);
+    stop.abort();
+    await run;
+  }
+});

@@ -42,6 +42,8 @@ export class DoubleNode implements Disposable {
   readonly expected: Profile;
   readonly warnings: string[] = [];
   failIpam = false;
+  /** What the IPAM plugin says to a DEL; empty: it releases. */
+  failRelease = "";
   onStep: (step: Step) => void = () => {};
   #pods = 0;
 
@@ -175,9 +177,9 @@ export class DoubleNode implements Disposable {
       clock,
       ipam: new IpamPlugins({
         exec: async ({ env }) => {
-          const fails = this.failIpam && env["CNI_COMMAND"] === "ADD";
-          const error = { cniVersion: "1.1.0", code: 100, msg: "no addresses left" };
-          return { exit: fails ? 1 : 0, stdout: JSON.stringify(fails ? error : address), stderr: "" };
+          const msg = env["CNI_COMMAND"] === "ADD" ? this.failIpam && "no addresses left" : this.failRelease;
+          const error = { cniVersion: "1.1.0", code: 100, msg };
+          return { exit: msg ? 1 : 0, stdout: JSON.stringify(msg ? error : address), stderr: "" };
         },
         askOwn: () => Promise.reject(new Error("not here")),
         aliases: () => [],
