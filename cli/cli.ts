@@ -9,6 +9,7 @@ import { reconcile } from "../daemonset/reconcile/reconcile.ts";
 import { VERSION } from "../daemonset/version.ts";
 import { readNodePolicy } from "../ipam/node-host.ts";
 import { standAloneIpam } from "../ipam/stand-alone.ts";
+import { registerConvert } from "./convert.ts";
 import { registerDoctor } from "./doctor.ts";
 import { installOptions, registerInstall } from "./install.ts";
 import { registerLogLevel } from "./log-level.ts";
@@ -22,6 +23,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     registerStatus,
     registerDoctor,
     registerNodes,
+    registerConvert,
     registerLogLevel,
     registerInstall,
     registerUninstall,

@@ -24,6 +24,8 @@ import { Lanes } from "./lanes.ts";
 import type { LevelledLog } from "./log.ts";
 import { Observation } from "./observation.ts";
 import { takePriority } from "./priority.ts";
+import { railFilesIn } from "./rail-network/file.ts";
+import { followNetworks } from "./rail-network/follower.ts";
 import { keepReporting } from "./rail-node/start.ts";
 import { Altnames } from "./rails/altname.ts";
 import { debtSigns } from "./reconcile/debt-signs.ts";
@@ -145,6 +147,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       seconds: options.reportSeconds,
     },
     reporting.signal,
+  );
+  void addresses.cluster.then((cluster) =>
+    followNetworks(
+      { cluster, node: policy.node ?? hostname(), file: railFilesIn(configDir, paths.stateDir).networks, log },
+      reporting.signal,
+    ),
   );
   health.notReady = "";
   log.info({ socket, health: address }, "agent ready");

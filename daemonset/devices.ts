@@ -1,8 +1,8 @@
-import { join } from "node:path";
 import type { Log, Paths } from "../cni/host.ts";
 import { deviceInfoDirOf, isPromised } from "./device-plugin/device-info.ts";
 import { startDevicePlugin } from "./device-plugin/start.ts";
 import type { HostUses } from "./lane.ts";
+import { railFilesIn } from "./rail-network/file.ts";
 import type { Altnames } from "./rails/altname.ts";
 import type { CarryOut } from "./rails/orders.ts";
 import { type Rails, startRails } from "./rails/start.ts";
@@ -30,8 +30,8 @@ export interface Devices {
 /** The VFs of this node: made as the list of rails says, and offered to the kubelet. */
 export function startDevices(options: DevicesOptions): Devices {
   const { configDir, devicePlugins: directory, carrierGraceSeconds, paths, hostUses, log } = options;
-  const railsFile = join(configDir, "rails");
-  const rails = startRails({ ...options, railsFile, isPromised: (vf) => isPromised(deviceInfoDirOf(paths), vf) });
+  const railFiles = railFilesIn(configDir, paths.stateDir);
+  const rails = startRails({ ...options, railFiles, isPromised: (vf) => isPromised(deviceInfoDirOf(paths), vf) });
   const graceMs = carrierGraceSeconds * 1000;
   const plugin = directory
     ? startDevicePlugin({ directory, rails: rails.here, hostUses, paths, graceMs, log })

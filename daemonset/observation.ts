@@ -16,6 +16,7 @@ import type { LevelledLog, LogLevel } from "./log.ts";
 import { followLogLevel } from "./log-level.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { type Note, Notes } from "./notes.ts";
+import { railFilesIn } from "./rail-network/file.ts";
 import type { Altnames } from "./rails/altname.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Handler } from "./server.ts";
@@ -137,7 +138,7 @@ export class Observation {
   async #rails({ nameOf }: Altnames): Promise<RailNames> {
     const { readRailNames } = await import("./inventory/rails.ts");
     const { configDir, paths } = this.#options;
-    return readRailNames(join(configDir, "rails"), paths.sysfs, nameOf);
+    return readRailNames(railFilesIn(configDir, paths.stateDir), paths.sysfs, nameOf);
   }
 
   async #state(addresses: Observed["addresses"], altnames: Altnames, node: string): Promise<AgentState> {

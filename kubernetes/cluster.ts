@@ -6,6 +6,8 @@ export interface Resource {
   readonly plural: string;
   readonly kind: string;
   readonly namespaced: boolean;
+  /** A part of an object that has an address, and rights, of its own. */
+  readonly subresource?: "status";
 }
 
 export interface ObjectMeta {

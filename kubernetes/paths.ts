@@ -2,10 +2,10 @@ import type { Resource } from "./cluster.ts";
 
 /** `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME`; without namespace: of all. */
 export function pathTo(resource: Resource, namespace: string, name = ""): string {
-  const { group, version, plural, namespaced } = resource;
+  const { group, version, plural, namespaced, subresource } = resource;
   const root = group ? `/apis/${group}/${version}` : `/api/${version}`;
   const scope = namespaced && namespace ? `/namespaces/${encodeURIComponent(namespace)}` : "";
-  return `${root}${scope}/${plural}${name && `/${encodeURIComponent(name)}`}`;
+  return `${root}${scope}/${plural}${name && `/${encodeURIComponent(name)}`}${subresource ? `/${subresource}` : ""}`;
 }
 
 /** `?a=b&c=d` of what is set; empty when nothing is. */

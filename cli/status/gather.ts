@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { join } from "node:path";
 import { type Debt, Debts } from "../../cni/attachment/debts.ts";
 import { isInPod } from "../../cni/attachment/find-link.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
@@ -8,6 +7,7 @@ import type { Attachment } from "../../cni/attachment/record.ts";
 import type { Host } from "../../cni/host.ts";
 import { readRailNames } from "../../daemonset/inventory/rails.ts";
 import { listPfsWithVfs, type PfWithVfs } from "../../daemonset/inventory/vfs.ts";
+import { railFilesIn } from "../../daemonset/rail-network/file.ts";
 import type { NodePolicy } from "../../ipam/host.ts";
 import { type Link, linkCalled, linkOf } from "../../kernel/link.ts";
 import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
@@ -35,7 +35,9 @@ export async function gatherStatus({ host, policy, configDir }: GatherOptions): 
   const owed = new Set(debts.map(({ device }) => device.pci));
   const used = new Set(attachments.filter(({ phase }) => phase !== "returned").map(({ device }) => device.pci));
   const agent = await ask(runDir);
-  const names = agent.answers ? agent.rails : readRailNames(join(configDir, "rails"), sysfs, nameOfAltname(host));
+  const names = agent.answers
+    ? agent.rails
+    : readRailNames(railFilesIn(configDir, stateDir), sysfs, nameOfAltname(host));
   const railOf: RailOf = (pf) => names.byPf[pf];
   const pfs = listPfsWithVfs(sysfs, { used, owed }).filter(({ name, vfs }) => vfs.length > 0 || railOf(name));
   const known = {

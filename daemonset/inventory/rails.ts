@@ -1,5 +1,5 @@
 import type { RdmaNetnsMode } from "../../kernel/rdma.ts";
-import { readRails } from "../rails/config.ts";
+import { type RailFiles, readListed } from "../rail-network/file.ts";
 import { listPfFacts, type NameOfAltname, selectPfs } from "../rails/select.ts";
 
 /** The rails that are configured, as far as this node has them. */
@@ -22,9 +22,10 @@ export interface RailNames {
 export const NO_RAILS: RailNames = { byPf: {}, here: [], absent: [], unusable: "" };
 
 /** Reads the list and sysfs afresh. Never throws. */
-export function readRailNames(railsFile: string, sysfs: string, nameOfAltname: NameOfAltname): RailNames {
+export function readRailNames(files: RailFiles, sysfs: string, nameOfAltname: NameOfAltname): RailNames {
   try {
-    const { here, absent } = selectPfs(readRails(railsFile), listPfFacts(sysfs), nameOfAltname);
+    const { rails, refused } = readListed(files);
+    const { here, absent } = selectPfs(rails, listPfFacts(sysfs), nameOfAltname);
     const wanted = here.map(({ rail: { name: rail, vfs, rdma = null }, pf }) => ({
       rail,
       pf: pf.name ?? pf.pci,
@@ -32,7 +33,7 @@ export function readRailNames(railsFile: string, sysfs: string, nameOfAltname: N
       rdma,
     }));
     const byPf = Object.fromEntries(wanted.toReversed().map(({ rail, pf }) => [pf, rail])); // the first of those that share one
-    return { byPf, here: wanted, absent, unusable: "" };
+    return { byPf, here: wanted, absent: [...refused, ...absent], unusable: "" };
   } catch (error) {
     return { ...NO_RAILS, unusable: (error as Error).message };
   }

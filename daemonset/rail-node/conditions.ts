@@ -5,6 +5,8 @@ export interface Readiness extends Pick<RailNodeStatus, "rails" | "absent" | "ne
   /** Why the list of rails cannot be used; empty when it can. */
   readonly unusable: string;
   /** VFs that each rail's PF has and shall have; 0: as many as there are. Rails may share a PF, and have some of them. */
+  /** Bytes that a RailNetwork wants pods to have, by rail. */
+  readonly mtus: ReadonlyMap<string, number>;
   readonly counts: readonly { readonly rail: string; readonly has: number; readonly shall: number }[];
 }
 
@@ -18,13 +20,14 @@ const MESSAGE_MAX = 1000;
  * not have is a fault where a RailNetwork selects the node; in the ConfigMap's list, which is the same for all nodes, it is not. Pure.
  */
 export function railsReady(now: Readiness): Verdict {
-  const { rails, absent, networks, unusable, counts } = now;
+  const { rails, absent, networks, unusable, counts, mtus } = now;
   if (unusable) return verdict("False", "ListUnusable", [unusable]);
   const missing = networks.length > 0 ? absent.map(({ rail, why }) => `${rail}: ${why}`) : [];
   const faults = [
     ["RailAbsent", missing],
     ["NoCarrier", rails.filter(({ carrier }) => !carrier).map(({ name, pf }) => `${name} (${pf}) has no carrier`)],
     ["VfsMissing", counts.filter(({ has, shall }) => shall > 0 && has !== shall).map(({ rail, has, shall }) => `${rail}: its PF has ${has} VFs and shall have ${shall}`)], // biome-ignore format: one row
+    ["MtuTooSmall", rails.filter(({ name, mtu }) => mtu !== undefined && mtu < (mtus.get(name) ?? 0)).map(({ name, pf, mtu }) => `${name}: ${pf} has MTU ${mtu}, and its pods shall have ${mtus.get(name)}: ip link set ${pf} mtu ${mtus.get(name)}`)], // biome-ignore format: one row
     ["VfsOwed", rails.filter(({ owed }) => owed > 0).map(({ name, owed }) => `${name}: ${owed} of its VFs are owed a part of their restoration`)], // biome-ignore format: one row
   ] as const;
   const found = faults.filter(([, messages]) => messages.length > 0);

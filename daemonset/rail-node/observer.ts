@@ -80,7 +80,8 @@ export class Observer {
       has: vfsOf(paths.sysfs, pf.pci).length,
       shall: rail.vfs,
     }));
-    const readiness: Readiness = { rails, absent, unusable, networks, counts };
+    const mtus = new Map(here.flatMap(({ rail: { name, mtu } }) => (mtu === undefined ? [] : [[name, mtu] as const])));
+    const readiness: Readiness = { rails, absent, unusable, networks, counts, mtus };
     return {
       node: {
         kernel: release(),

@@ -28,6 +28,8 @@ export interface Rail {
   readonly pf: PfSelector;
   /** RDMA is needed on this rail, and the node's RDMA namespace mode is set to this. The same on all rails that say it. */
   readonly rdma?: RdmaNetnsMode;
+  /** Bytes that pods' links shall have, so that the PF needs them too; only a RailNetwork says it. */
+  readonly mtu?: number;
 }
 
 const RAIL_FIELDS = ["name", "resource", "vfs", "pf", "rdma"] as const;
@@ -67,7 +69,7 @@ export function readRails(path: string): Rail[] {
  * @throws {Error} naming rail, field, value and fix.
  */
 export function parseRails(text: string): Rail[] {
-  const rails = parseYaml(text).map(readRail);
+  const rails = parseYaml(text).map(toRail);
   for (const [i, rail] of rails.entries()) for (const other of rails.slice(0, i)) refuseClash(rail, other);
   return rails;
 }
@@ -87,7 +89,8 @@ function parseYaml(text: string): unknown[] {
 
 const isBlank = (line: string): boolean => ["", "#"].includes(line.trim().charAt(0));
 
-function readRail(entry: unknown, index: number): Rail {
+/** One entry, all of whose scalars are strings. @throws {Error} naming rail, field, value and fix. */
+export function toRail(entry: unknown, index: number): Rail {
   const at = `entry ${index + 1}`;
   if (!isObject(entry)) throw invalid(at, "entry", entry, `want an object such as ${EXAMPLE.slice(1, -1)}`);
   const name = readName(at, entry["name"]);

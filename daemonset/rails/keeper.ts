@@ -1,14 +1,15 @@
 import { ARPHRD_ETHER } from "../../kernel/link.ts";
 import { hasRepresentors, linkTypeOf } from "../../kernel/sysfs.ts";
+import { type RailFiles, readListed } from "../rail-network/file.ts";
 import { AdminMacs, type MacHost } from "./admin-mac.ts";
 import type { Altnames } from "./altname.ts";
-import { type Rail, readRails } from "./config.ts";
+import type { Rail } from "./config.ts";
 import type { CarryOut } from "./orders.ts";
 import { listPfFacts, nameOf, type RailHere, type Selection, selectPfs, unknownNames } from "./select.ts";
 import { awaitLinks, ensureVfs, type VfHost } from "./vfs.ts";
 
 export interface KeeperHost extends VfHost, MacHost {
-  readonly railsFile: string;
+  readonly railFiles: RailFiles;
   readonly carryOut: CarryOut;
   readonly altnames: Altnames;
 }
@@ -34,6 +35,8 @@ export class RailKeeper {
   #here: readonly RailHere[] = [];
   #absent: RailsSeen["absent"] = [];
   #unusable = "";
+  #networks: readonly string[] = [];
+  #clashing: RailsSeen["absent"] = [];
   /** What was said last about a thing, so that it is said once. */
   readonly #said = new Map<string, string>();
   /** PFs that are being worked on: by PCI address. */
@@ -52,14 +55,16 @@ export class RailKeeper {
 
   /** As of the last look. */
   get seen(): RailsSeen {
-    return { here: this.#here, absent: this.#absent, unusable: this.#unusable, networks: [] };
+    return { here: this.#here, absent: this.#absent, unusable: this.#unusable, networks: this.#networks };
   }
 
   async look(): Promise<void> {
     this.#read();
     const { sysfs, altnames } = this.#host;
     await altnames.learn(unknownNames(this.#rails, listPfFacts(sysfs)));
-    const { here, absent } = selectPfs(this.#rails, listPfFacts(sysfs), altnames.nameOf);
+    const selection = selectPfs(this.#rails, listPfFacts(sysfs), altnames.nameOf);
+    const { here } = selection;
+    const absent = [...this.#clashing, ...selection.absent];
     for (const { rail, pf } of here)
       this.#say("info", rail.name, "rail is on this node", { rail: rail.name, pf: pf.name, pci: pf.pci });
     for (const { rail, why } of absent) this.#say("info", rail, "rail is not on this node", { rail, why });
@@ -116,9 +121,11 @@ export class RailKeeper {
 
   /** A list that cannot be used changes nothing: the last good one stays. */
   #read(): void {
-    const { railsFile: file } = this.#host;
+    const { railFiles } = this.#host;
+    const { config: file } = railFiles;
     try {
-      this.#rails = readRails(file);
+      const { rails, networks, refused } = readListed(railFiles);
+      [this.#rails, this.#networks, this.#clashing] = [rails, networks, refused];
       this.#said.delete(file);
       this.#unusable = "";
     } catch (error) {

@@ -3,6 +3,7 @@ import { readBootId } from "../../cni/boot-id.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import type { HostUses } from "../lane.ts";
 import { repeat } from "../loop.ts";
+import type { RailFiles } from "../rail-network/file.ts";
 import type { Altnames } from "./altname.ts";
 import { userOf } from "./in-use.ts";
 import { RailKeeper, type RailsSeen } from "./keeper.ts";
@@ -11,8 +12,7 @@ import { rebind, writeNumVfs } from "./renumber.ts";
 import type { RailHere } from "./select.ts";
 
 export interface RailsOptions {
-  /** Key `rails` of the ConfigMap, as a file: `/etc/railnet/config/rails`. */
-  readonly railsFile: string;
+  readonly railFiles: RailFiles;
   readonly paths: Paths;
   readonly log: Log;
   /** Whether the kubelet gave a VF to a pod a moment ago, whose ADD is still to come. */
@@ -42,13 +42,13 @@ const LOOK_MS = 5_000;
 
 /** Keeps the PFs of this node as the list of rails wants them, from now until stop(). */
 export function startRails(options: RailsOptions): Rails {
-  const { railsFile, paths, log, isPromised, carryOut, hostUses, altnames, step = () => {} } = options;
+  const { railFiles, paths, log, isPromised, carryOut, hostUses, altnames, step = () => {} } = options;
   const { sysfs, stateDir } = paths;
   const stopping = new AbortController();
   const hostUse = async (vf: string) => (await hostUses([vf]))[vf];
   const signs = { sysfs, stateDir, bootId: readBootId(), isPromised, hostUse };
   const keeper = new RailKeeper({
-    railsFile,
+    railFiles,
     sysfs,
     log,
     setNumVfs: ({ pci }, count) => writeNumVfs(pci, count, paths),

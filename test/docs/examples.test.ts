@@ -4,6 +4,7 @@ import t, { type Test } from "tap";
 import { readConfig } from "../../cni/config.ts";
 import { readRequest } from "../../cni/protocol/request.ts";
 import { isLogLevel } from "../../daemonset/log.ts";
+import { listRails } from "../../daemonset/rail-network/listed.ts";
 import { parseRails } from "../../daemonset/rails/config.ts";
 import { readIpamConfig } from "../../ipam/whereabouts/config.ts";
 import type { Json } from "../../lab/cluster/raw.ts";
@@ -49,6 +50,8 @@ function readObject(t: Test, object: Json, where: string): void {
     if (data.rails !== undefined) t.ok(Array.isArray(parseRails(data.rails)), `${where}: rails`);
     if (data.logLevel !== undefined) t.ok(isLogLevel(data.logLevel), `${where}: logLevel`);
   }
+  if (kind === "RailNetwork")
+    t.same(listRails([{ name: metadata.name, rails: spec.rails }]).refused, [], `${where}: rails`);
   if (isPod(object) && metadata.annotations?.["k8s.v1.cni.cncf.io/networks"]) readPod(t, object, where);
 }
 

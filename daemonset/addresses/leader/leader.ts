@@ -13,6 +13,7 @@ import { LeaderGc } from "./gc-leader.ts";
 import { bornMsOf, type NodeMemory } from "./gone-nodes.ts";
 import { guardMode } from "./guard.ts";
 import { LeaderHeal } from "./heal-leader.ts";
+import { LeaderNetworks } from "./networks.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
 import { Pools, type PoolsOptions } from "./pools.ts";
 import { LeaderRecords } from "./records-leader.ts";
@@ -49,6 +50,8 @@ export async function lead(
   const records = new LeaderRecords(context, graceMs);
   const slicing = new LeaderSlices(context, stateOf, graceMs);
   const drift = new LeaderDrift(context);
+  const networks = new LeaderNetworks(context, driftMs);
+  void networks.follow(signal);
   using _drift = forgettingDrift(context);
   const slices = follow<NodeSlicePool>(context, NODE_SLICE_POOLS, { signal });
   const pools = new Pools(context, options, signal);
@@ -82,6 +85,7 @@ export async function lead(
     repeat("gc", time, () => gc.look(reservations.objects.values(), signal)),
     repeat("gc of records", { ...time, everyMs: recordsMs }, () => records.look(seen.objects.values(), signal)),
     repeat("slices", time, () => slicing.look(slices.objects.values(), reservations.objects.values(), signal)),
+    repeat("rail networks", time, () => networks.look(signal)),
     repeat("drift", { ...time, everyMs: driftMs }, () => drift.look(signal)),
     repeat("heal", { ...time, everyMs: lookMs / 4 }, () => healing.look(signal)),
   ]);

@@ -86,6 +86,19 @@ const railNode = (name: string, owner = name): Json => ({
   status: { ...nodeOf(1).status },
 });
 
+const railNetwork: Json = {
+  apiVersion: "railnet.io/v1alpha1",
+  kind: "RailNetwork",
+  metadata: { name: "ishikari" },
+  spec: { rails: [{ name: "rail0", pf: { names: ["ens1"] } }] },
+};
+const saysOfNetwork = (token: string, body: Json) =>
+  api.raw.request("PATCH", `${pathOf(railNetwork)}/status`, {
+    body,
+    contentType: "application/merge-patch+json",
+    token,
+  });
+
 /** What is not node-a's. */
 const foreign: readonly Json[] = [
   reservation("10.0.0.2", OTHER),
@@ -99,6 +112,7 @@ const foreign: readonly Json[] = [
   configMap("railnet-config", { rails: "[]", whereabouts: "absent" }),
   event("other", OTHER),
   railNode(OTHER),
+  railNetwork,
 ];
 for (const object of foreign) await api.raw.apply(object);
 
@@ -149,6 +163,7 @@ const KNOWN: Readonly<Record<string, RegExp>> = {
   "serviceaccounts/token": /^create$/,
   events: /^(create|patch)$/,
   railnodes: /^(create|patch)$/,
+  "railnetworks/status": /^patch$/,
   leaders: /^lead$/,
 };
 const READS = /^(get|list|watch)$/;
@@ -267,6 +282,11 @@ t.test("an agent's token of a node that may not lead reaches its own node's addr
   const made = await api.raw.request("POST", "/apis/railnet.io/v1alpha1/railnodes", { body: railNode(MINE), token: agents[MINE] }); // biome-ignore format: one line
   t.equal(made.status, 201, "it says what its node has");
   t.equal((await railNodeBy(agents[MINE], MINE, { status: { rails: [] } })).status, 200);
+  t.equal(
+    (await saysOfNetwork(agents[MINE], { status: { summary: { nodes: "9/9" } } })).status,
+    403,
+    "but nothing of all",
+  );
 });
 
 const railNodeBy = (token: string, name: string, body: Json) =>
@@ -290,4 +310,8 @@ t.test("an agent of a node that may lead frees, records and says whether Whereab
   t.equal((await railNodeBy(token, MINE, { status: { conditions: [{ ...ready, status: "False" }, drift] } })).status, 403);
   t.equal((await railNodeBy(token, MINE, { status: { node: { kernel: "5.15" } } })).status, 403);
   t.equal((await api.raw.request("DELETE", pathOf(railNode(MINE)), { token })).status, 403);
+  t.equal((await saysOfNetwork(token, { status: { summary: { nodes: "1/1" } } })).status, 200, "it says what became of rails");
+  await saysOfNetwork(token, { metadata: { labels: { a: "b" } }, spec: { rails: [{ name: "mine", pf: { names: ["x"] } }] } });
+  const { metadata, spec } = await api.raw.get(pathOf(railNetwork));
+  t.same([metadata.labels, spec.rails[0].name], [undefined, "rail0"], "and not which there are");
 }); // biome-ignore format: rows

@@ -2,6 +2,8 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { NO_MAC } from "../../../cni/attachment/mac.ts";
+import { writeNetworks } from "../../../daemonset/rail-network/file.ts";
+import type { FollowedNetwork } from "../../../daemonset/rail-network/listed.ts";
 import { Altnames } from "../../../daemonset/rails/altname.ts";
 import { type KeeperHost, RailKeeper } from "../../../daemonset/rails/keeper.ts";
 import type { CarryOut, RailOrder } from "../../../daemonset/rails/orders.ts";
@@ -32,6 +34,7 @@ class Node {
   refuse: string | undefined;
   readonly rdma = { mode: 1, refuse: "" };
   readonly #config: string;
+  readonly #networks: string;
   #version = 0;
 
   constructor(t: Test, change: Partial<KeeperHost> = {}) {
@@ -40,10 +43,11 @@ class Node {
     this.tree.addPf({ pci: A, netdev: "ens1", driver: "ice" });
     this.tree.addPf({ pci: B, netdev: "ens2", driver: "ice" });
     this.#config = join(dir, "config");
+    this.#networks = join(dir, "rail-networks.json");
     mkdirSync(this.#config);
     symlinkSync("..data/rails", join(this.#config, "rails"));
     this.keeper = new RailKeeper({
-      railsFile: join(this.#config, "rails"),
+      railFiles: { config: join(this.#config, "rails"), networks: this.#networks },
       sysfs: this.tree.root,
       log: this.log,
       setNumVfs: async ({ pci }, count) => this.#write(pci, count),
@@ -66,6 +70,11 @@ class Node {
     symlinkSync(version, join(this.#config, "..data_tmp"));
     renameSync(join(this.#config, "..data_tmp"), join(this.#config, "..data"));
     return this;
+  }
+
+  /** As the agent writes what it hears. */
+  follow(networks: readonly FollowedNetwork[]): void {
+    writeNetworks(this.#networks, networks);
   }
 
   async look(): Promise<string[]> {
@@ -403,3 +412,37 @@ for (const [what, change, why] of [
     t.same(node.here(), ["rail0 ens1", "rail1 ens2"], "it keeps its own name");
     t.same(await node.look(), [], "said once");
   });
+
+t.test(
+  "RailKeeper has the rails of RailNetworks where there are some, and the ConfigMap's when they are gone",
+  async (t) => {
+    const node = new Node(t).configure("[{name: old, pf: {names: [ens1]}}]");
+    await node.look();
+    t.same(node.here(), ["old ens1"]);
+    node.follow([
+      { name: "first", rails: [{ name: "rail0", pf: { names: ["ens1"] }, vfs: 4, mtu: 9000 }] },
+      {
+        name: "second",
+        rails: [
+          { name: "rail1", pf: { names: ["ens1"] } },
+          { name: "rail0", pf: { names: ["ens2"] } },
+        ],
+      },
+    ]);
+    await node.look();
+    t.same(node.here(), ["rail0 ens1"]);
+    t.same(node.tree.numVfs(A), "4");
+    t.match(node.keeper.seen, {
+      networks: ["first", "second"],
+      unusable: "",
+      absent: [
+        { rail: "rail0", why: "RailNetwork second: rail rail0 of RailNetwork first has its name" },
+        { rail: "rail1", why: "ens1 (0000:a0:00.0) is the PF of rail rail0" },
+      ],
+    });
+    node.follow([]);
+    await node.look();
+    t.same(node.here(), ["old ens1"]);
+    t.same(node.tree.numVfs(A), "4", "VFs stay");
+  },
+);

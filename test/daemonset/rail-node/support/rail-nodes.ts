@@ -30,7 +30,7 @@ export const railOf = (i: number, n: number): RailReport => ({
 /** A node with four rails that is like all others. */
 export function nodeOf(n: number, networks: readonly string[] = []): RailNode {
   const rails = [0, 1, 2, 3].map((i) => railOf(i, n));
-  const ready = railsReady({ rails, absent: [], networks, unusable: "", counts: [] });
+  const ready = railsReady({ rails, absent: [], networks, unusable: "", counts: [], mtus: new Map() });
   return {
     apiVersion: "railnet.io/v1alpha1",
     kind: "RailNode",

@@ -1,0 +1,62 @@
+import { readFileSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { codeOf } from "../../kernel/errno.ts";
+import { makeDirectory, syncFile, writeWhole } from "../../records/durable.ts";
+import { type Rail, readRails } from "../rails/config.ts";
+import { type FollowedNetwork, type Listed, listRails } from "./listed.ts";
+
+/** Where a node's list of rails stands. */
+export interface RailFiles {
+  /** Key `rails` of the ConfigMap, mounted; it may be missing. */
+  readonly config: string;
+  /** The RailNetworks as the agent last heard of them; missing where there are none. */
+  readonly networks: string;
+}
+
+/** @param configDir where the ConfigMap `railnet-config` is mounted. */
+export const railFilesIn = (configDir: string, stateDir: string): RailFiles => ({
+  config: join(configDir, "rails"),
+  networks: join(stateDir, "rail-networks.json"),
+});
+
+/**
+ * The list of rails: of the RailNetworks that this node follows, as last heard of, also while the API server is away; where
+ * there are none the ConfigMap's.
+ *
+ * @throws {Error} naming what is wrong with it.
+ */
+export function readListed({ config, networks }: RailFiles): Listed {
+  const followed = readNetworks(networks);
+  if (followed.length > 0) return listRails(followed);
+  return { rails: readRails(config), networks: [], refused: [] } satisfies { rails: Rail[] } & Listed;
+}
+
+/** @throws {Error} for a file that is none. */
+export function readNetworks(file: string): readonly FollowedNetwork[] {
+  const text = readIfThere(file);
+  if (text === undefined) return [];
+  try {
+    const { version, networks } = JSON.parse(text);
+    if (version !== 1 || !Array.isArray(networks)) throw new SyntaxError(`want {"version": 1, "networks": […]}`);
+    return networks;
+  } catch (cause) {
+    throw new Error(`cannot read ${file}: ${(cause as Error).message}: the agent writes it anew when it hears of the API server`, { cause }); // biome-ignore format: one line
+  }
+}
+
+/** In place of what was there, whole or not at all. */
+export function writeNetworks(file: string, networks: readonly FollowedNetwork[]): void {
+  makeDirectory(dirname(file));
+  writeWhole(`${file}.new`, JSON.stringify({ version: 1, networks }), true);
+  renameSync(`${file}.new`, file);
+  syncFile(dirname(file));
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}

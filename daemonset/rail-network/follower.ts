@@ -1,0 +1,111 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Log } from "../../cni/host.ts";
+import { ApiError, type Cluster, type KubeObject, NODES } from "../../kubernetes/cluster.ts";
+import { Informer } from "../../kubernetes/informer.ts";
+import { beforeAbort, pause } from "../loop.ts";
+import { readNetworks, writeNetworks } from "./file.ts";
+import type { FollowedNetwork } from "./listed.ts";
+import { RAIL_NETWORKS, type RailNetwork } from "./object.ts";
+
+export interface FollowerOptions {
+  readonly cluster: Cluster;
+  /** Name of this node in the cluster. */
+  readonly node: string;
+  /** Where the keeper of the rails reads what is heard here. */
+  readonly file: string;
+  readonly log: Log;
+}
+
+/** Where RailNetworks are not served, or not for this agent, it is asked again after this time. */
+const ABSENT_MS = 1_800_000;
+const RETRY_MS = 10_000;
+
+/** Keeps the file of RailNetworks as the API server has them, until `signal`. Never rejects. */
+export async function followNetworks(options: FollowerOptions, signal: AbortSignal): Promise<void> {
+  const onAbsent = () => store([], options); // the definition was deleted, and so were they
+  if (!(await untilServed(options, signal, onAbsent))) return;
+  const { cluster, node, log } = options;
+  const onError = (err: Error) => log.debug({ err }, "cannot follow RailNetworks; it is tried again");
+  const onChange = () => setImmediate(update);
+  const shared = { signal, onError, onChange };
+  const networks = Informer.start<RailNetwork>(cluster, RAIL_NETWORKS, shared);
+  const self = { ...shared, fieldSelector: `metadata.name=${node}`, metadataOnly: true };
+  const nodes = Informer.start<KubeObject>(cluster, NODES, self);
+  const all = Promise.all([networks.synced, nodes.synced]);
+  let isSynced = false;
+  function update(): void {
+    if (!isSynced || signal.aborted) return; // what is not all there yet would take rails away
+    const labels = nodes.objects.get(node)?.metadata.labels ?? {};
+    store(selected([...networks.objects.values()], labels), options);
+  }
+  if (!(await beforeAbort(all, signal))) return;
+  isSynced = true;
+  update();
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}
+
+/**
+ * Those that select a node, the oldest first: what it has given away stays given. Deleted ones that wait for a finalizer count.
+ * Pure.
+ */
+export function selected(
+  networks: readonly RailNetwork[],
+  labels: Readonly<Record<string, string>>,
+): FollowedNetwork[] {
+  const age = ({ metadata: { creationTimestamp = "", name } }: RailNetwork) => `${creationTimestamp} ${name}`;
+  return networks
+    .filter(({ spec }) => Object.entries(spec?.nodeSelector ?? {}).every(([key, value]) => labels[key] === value))
+    .toSorted((a, b) => (age(a) < age(b) ? -1 : 1))
+    .map(({ metadata: { name }, spec }) => ({ name, rails: spec?.rails ?? [] }));
+}
+
+function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOptions): void {
+  const before = tryRead(file);
+  if (isDeepStrictEqual(before, networks)) return;
+  try {
+    writeNetworks(file, networks);
+  } catch (err) {
+    log.warn({ err, file }, "the RailNetworks of this node could not be written: its rails stay as they were");
+    return;
+  }
+  const names = (all: readonly FollowedNetwork[]) => all.map(({ name }) => name);
+  const gone = names(before ?? []).filter((name) => !names(networks).includes(name));
+  const came = networks.filter(({ name }) => !names(before ?? []).includes(name));
+  for (const { name: network, rails } of came) log.info({ network, rails: rails.map(({ name }) => name) }, "this node follows a RailNetwork"); // biome-ignore format: one line
+  for (const network of gone) log.warn({ network }, "a RailNetwork is gone, or selects this node no more: its rails are offered to no pod any more; pods that run keep theirs, and VFs stay"); // biome-ignore format: one line
+  if (gone.length === 0 && came.length === 0) log.info({ networks: names(networks) }, "the RailNetworks of this node have changed"); // biome-ignore format: one line
+}
+
+/** A file that is none is written anew. */
+function tryRead(file: string): readonly FollowedNetwork[] | undefined {
+  try {
+    return readNetworks(file);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * An informer would ask for what is not there twice a minute.
+ *
+ * @param onAbsent called when they were not served half an hour later, too.
+ * @returns false when `signal` came first.
+ */
+export async function untilServed(
+  { cluster, log }: Pick<FollowerOptions, "cluster" | "log">,
+  signal: AbortSignal,
+  onAbsent: () => void = () => {},
+): Promise<boolean> {
+  for (let isSaid = false; !signal.aborted; )
+    try {
+      await cluster.list(RAIL_NETWORKS, { metadataOnly: true, fromCache: true, signal });
+      return true;
+    } catch (err) {
+      const isAbsent = err instanceof ApiError && [403, 404].includes(err.status);
+      if (isAbsent && isSaid && err.status === 404) onAbsent();
+      if (isAbsent && !isSaid) log.info({ err }, "no RailNetworks here: the ConfigMap has the rails");
+      isSaid ||= isAbsent;
+      await pause((isAbsent ? ABSENT_MS : RETRY_MS) * (0.9 + Math.random() / 5), signal);
+    }
+  return false;
+}

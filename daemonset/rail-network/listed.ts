@@ -1,0 +1,56 @@
+import { type Rail, toRail } from "../rails/config.ts";
+import type { NetworkRail } from "./object.ts";
+
+/** What of a RailNetwork an agent needs, and keeps on disk. */
+export interface FollowedNetwork {
+  readonly name: string;
+  readonly rails: readonly NetworkRail[];
+}
+
+/** The list of rails of a node, and where it comes from. */
+export interface Listed {
+  readonly rails: readonly Rail[];
+  /** Names of the RailNetworks; none: the ConfigMap. */
+  readonly networks: readonly string[];
+  /** Rails that are none, since another one of another RailNetwork has what they want, or for a mistake. */
+  readonly refused: readonly { readonly rail: string; readonly why: string }[];
+}
+
+/**
+ * The rails of all RailNetworks that a node follows, in their order: what one has been given is not the next one's. A mistake
+ * in one, which the API server would have refused, keeps no other from being used. Pure.
+ */
+export function listRails(networks: readonly FollowedNetwork[]): Listed {
+  const rails: { readonly rail: Rail; readonly network: string }[] = [];
+  const refused: { rail: string; why: string }[] = [];
+  for (const { name: network, rails: entries } of networks)
+    for (const [i, entry] of entries.entries()) {
+      const rail = readEntry(entry, i);
+      const why = typeof rail === "string" ? rail : clashOf(rail, rails);
+      if (typeof rail !== "string" && why === undefined) rails.push({ rail, network });
+      else refused.push({ rail: `${entry?.name ?? i + 1}`, why: `RailNetwork ${network}: ${why}` });
+    }
+  return { rails: rails.map(({ rail }) => rail), networks: networks.map(({ name }) => name), refused };
+}
+
+/** The ConfigMap's reader checks them, too: an older definition may have let a mistake pass. @returns why it is none. */
+function readEntry(entry: NetworkRail, index: number): Rail | string {
+  try {
+    const { mtu, subnet: _, exclude: __, vfs, ...same } = entry;
+    const rail = toRail({ ...same, ...(vfs !== undefined && { vfs: `${vfs}` }) }, index);
+    return mtu === undefined ? rail : { ...rail, mtu };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function clashOf(rail: Rail, others: readonly { readonly rail: Rail; readonly network: string }[]): string | undefined {
+  for (const { rail: other, network } of others) {
+    const of = `rail ${other.name} of RailNetwork ${network}`;
+    if (rail.name === other.name) return `${of} has its name`;
+    if (rail.resource === other.resource) return `${of} has its resource ${rail.resource}`;
+    if (rail.rdma && other.rdma && rail.rdma !== other.rdma)
+      return `it wants rdma ${rail.rdma}, and ${of} ${other.rdma}: the mode is the whole node's`;
+  }
+  return undefined;
+}

@@ -1,0 +1,66 @@
+import type { KubeObject, Resource } from "../../kubernetes/cluster.ts";
+import type { PfSelector } from "../rails/config.ts";
+
+/** manifests/crds/railnetworks.yaml; cluster-scoped. */
+export const RAIL_NETWORKS: Resource = {
+  group: "railnet.io",
+  version: "v1alpha1",
+  plural: "railnetworks",
+  kind: "RailNetwork",
+  namespaced: false,
+};
+/** What the leader writes; whoever may change a RailNetwork's rails is another one. */
+export const RAIL_NETWORK_STATUS: Resource = { ...RAIL_NETWORKS, subresource: "status" };
+
+/** The rails of nodes of one kind. */
+export interface RailNetwork extends KubeObject {
+  readonly spec: RailNetworkSpec;
+  readonly status?: RailNetworkStatus;
+}
+
+export interface RailNetworkSpec {
+  /** Labels that a node must have; none: all nodes. */
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+  readonly rails: readonly NetworkRail[];
+}
+
+/** One rail; the ConfigMap's fields, and what pods shall have on it. */
+export interface NetworkRail {
+  readonly name: string;
+  readonly pf: Partial<PfSelector>;
+  readonly vfs?: number;
+  readonly rdma?: "exclusive" | "shared";
+  readonly resource?: string;
+  /** Bytes. */
+  readonly mtu?: number;
+  readonly subnet?: string;
+  /** CIDRs and addresses of the subnet that no pod gets. */
+  readonly exclude?: readonly string[];
+}
+
+export interface RailNetworkStatus {
+  readonly summary: { readonly nodes: string; readonly vfs: string };
+  readonly rails: readonly RailStatus[];
+  readonly conditions: readonly NetworkCondition[];
+}
+
+/** One rail over all nodes that follow the network. */
+export interface RailStatus {
+  readonly name: string;
+  /** Nodes that have it with carrier, of `nodes` that follow the network. */
+  readonly ready: number;
+  readonly nodes: number;
+  readonly vfs: number;
+  readonly used: number;
+  /** Addresses that pods can get; absent without a subnet, and for one beyond counting (IPv6). */
+  readonly addresses?: number;
+}
+
+/** metav1.Condition. */
+export interface NetworkCondition {
+  readonly type: "Ready" | "AddressesSuffice";
+  readonly status: "True" | "False";
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+}

@@ -1,0 +1,200 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import t from "tap";
+import { ApiServer, peer } from "../../../lab/cluster/api-server.ts";
+import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
+import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
+import { installAgent, installCrds, installRailObjects, waitFor } from "../../../lab/cluster/install.ts";
+import { makeNode } from "../../../lab/cluster/objects.ts";
+import type { Json } from "../../../lab/cluster/raw.ts";
+import { PfTree } from "../../daemonset/support/pf-tree.ts";
+
+t.setTimeout(180_000);
+const RAILNET = new URL("../../../dist/test/railnet", import.meta.url).pathname;
+const RAIL_NETWORKS = "/apis/railnet.io/v1alpha1/railnetworks";
+const api = await ApiServer.start();
+t.teardown(() => api.stop());
+await installCrds(api.raw);
+await installRailObjects(api.raw);
+const token = await installAgent(api);
+const admin = api.kubeconfig();
+const kubectl = (args: readonly string[], input = "") =>
+  execFileSync(peer("kubectl"), ["--kubeconfig", admin, ...args], { encoding: "utf8", input });
+
+const network = (name: string, rails: readonly Json[], more: Json = {}): Json => ({
+  apiVersion: "railnet.io/v1alpha1",
+  kind: "RailNetwork",
+  metadata: { name },
+  spec: { rails, ...more },
+});
+const rail = (n: number, more: Json = {}): Json => ({
+  name: `rail${n}`,
+  pf: { names: [`rntest${n}`] },
+  vfs: 8,
+  ...more,
+});
+const dryRun = async (object: Json) => {
+  const { status, body } = await api.raw.request("POST", `${RAIL_NETWORKS}?dryRun=All`, { body: object });
+  return { status, message: body.message ?? "", object: body };
+};
+
+t.test("a RailNetwork that is right is taken, with its defaults", async (t) => {
+  const full = [0, 1, 2, 3].map((n) => rail(n, { rdma: "exclusive", mtu: 9000, subnet: `192.168.${n}.0/24`, exclude: [`192.168.${n}.0/28`, `192.168.${n}.99`] })); // biome-ignore format: one line
+  t.equal((await dryRun(network("ishikari", full, { nodeSelector: { "node.kubernetes.io/instance-type": "dgx" } }))).status, 201); // biome-ignore format: one row
+  t.match(await dryRun(network("small", [{ name: "a", pf: { vendors: ["15b3"] } }])), { status: 201, object: { spec: { rails: [{ vfs: 0 }] } } }); // biome-ignore format: one row
+  const shared = [rail(0, { pf: { names: ["ens1#0-3"] } }), rail(1, { pf: { names: ["ens1#4-7"] } })];
+  t.equal((await dryRun(network("shared", shared))).status, 201, "rails may share a PF");
+  t.equal((await dryRun(network("v6", [rail(0, { subnet: "fd00:1::/64" }), rail(1, { subnet: "fd00:2::/64" })]))).status, 201); // biome-ignore format: one row
+});
+
+const wrong: readonly (readonly [what: string, rails: readonly Json[], says: RegExp])[] = [
+  ["no rails", [], /spec\.rails.*should have at least 1/],
+  ["a name twice", [rail(0), { ...rail(1), name: "rail0" }], /spec\.rails\[1\]: Duplicate value/],
+  ["a name that is none", [{ ...rail(0), name: "Rail_0" }], /spec\.rails\[0\]\.name.*should match/],
+  ["no PF", [{ name: "rail0" }], /spec\.rails\[0\]\.pf: Required value/],
+  ["a selector of nothing", [rail(0, { pf: {} })], /spec\.rails\[0\]\.pf.*nothing is selected, so that any PF would do: want \{names: \[ens1f0np0\]\}/], // biome-ignore format: one row
+  ["a PF twice", [rail(0), rail(1, { pf: rail(0).pf })], /two rails select the same PF by the same pf/],
+  ["a link twice", [rail(0, { pf: { names: ["a", "b"] } }), rail(1, { pf: { names: ["b", "c"] } })], /two rails name the same link in pf\.names/], // biome-ignore format: one row
+  ["a PCI address that is none", [rail(0, { pf: { pciAddresses: ["18:00.0"] } })], /pciAddresses\[0\].*should match/],
+  ["a resource twice", [rail(0, { resource: "railnet.io/rail1" }), rail(1)], /two rails have the same resource/],
+  ["a resource that is none", [rail(0, { resource: "rail0" })], /spec\.rails\[0\]\.resource.*should match/],
+  ["too many VFs", [rail(0, { vfs: 70_000 })], /spec\.rails\[0\]\.vfs.*less than or equal to 65535/],
+  ["VFs in words", [rail(0, { vfs: "eight" })], /spec\.rails\[0\]\.vfs.*must be of type integer/],
+  ["two modes", [rail(0, { rdma: "shared" }), rail(1, { rdma: "exclusive" })], /rails say different rdma: the mode is the whole node's/], // biome-ignore format: one row
+  ["a mode that is none", [rail(0, { rdma: "on" })], /spec\.rails\[0\]\.rdma: Unsupported value/],
+  ["an MTU that is none", [rail(0, { mtu: 10 })], /spec\.rails\[0\]\.mtu.*greater than or equal to 68/],
+  ["a subnet that is none", [rail(0, { subnet: "192.168.0.0" })], /spec\.rails\[0\]\.subnet.*subnet is no network: want its first address/], // biome-ignore format: one row
+  ["a subnet with host bits", [rail(0, { subnet: "192.168.0.7/24" })], /subnet is no network: want its first address/],
+  ["subnets that overlap", [rail(0, { subnet: "10.0.0.0/16" }), rail(1, { subnet: "10.0.7.0/24" })], /subnets of two rails overlap/], // biome-ignore format: one row
+  ["subnets that are one", [rail(0, { subnet: "fd00::/64" }), rail(1, { subnet: "fd00::/64" })], /subnets of two rails overlap/], // biome-ignore format: one row
+  ["a subnet smaller than a node", [rail(0, { subnet: "10.0.0.0/29", vfs: 7 })], /subnet is smaller than the VFs of one node/], // biome-ignore format: one row
+  [
+    "a subnet of one address",
+    [rail(0, { subnet: "10.0.0.1/32", vfs: 1 })],
+    /subnet is smaller than the VFs of one node/,
+  ],
+  ["an exclude of no subnet", [rail(0, { exclude: ["10.0.0.1"] })], /exclude is of a subnet: give the subnet/],
+  ["an exclude outside", [rail(0, { subnet: "10.0.0.0/24", exclude: ["10.0.1.0/28"] })], /exclude has what is not in the subnet/], // biome-ignore format: one row
+  ["an exclude that is none", [rail(0, { subnet: "10.0.0.0/24", exclude: ["ten"] })], /exclude has what is not in the subnet/], // biome-ignore format: one row
+];
+for (const [what, rails, says] of wrong)
+  t.test(`server-side dry run tells ${what}`, async (t) => {
+    t.match(await dryRun(network("x", rails)), { status: 422, message: says });
+  });
+
+t.test("subnets from the smallest that fits on are taken", async (t) => {
+  for (const [
+    subnet,
+    vfs,
+  ] of [["10.0.0.0/29", 6], ["10.0.0.0/24", 254], ["10.0.0.0/8", 65_535], ["fd00::/125", 6]] as const) // biome-ignore format: one row
+    t.equal((await dryRun(network("x", [rail(0, { subnet, vfs })]))).status, 201, `${subnet} ${vfs}`);
+});
+
+t.test("kubectl tells a field that does not exist, and explains those that do", async (t) => {
+  const object = JSON.stringify(network("x", [rail(0, { colour: "red" })]));
+  const ran = spawnSync(peer("kubectl"), ["--kubeconfig", admin, "apply", "--dry-run=server", "--validate=strict", "-f", "-"], { input: object, encoding: "utf8" }); // biome-ignore format: one line
+  t.match(ran.stderr, /unknown field "spec.rails\[0\].colour"/);
+  t.match(kubectl(["explain", "railnetwork.spec.rails.vfs"]), /0 leaves it as it is. Another number waits/);
+});
+
+const proxy = await FaultProxy.start(api);
+t.teardown(() => proxy.stop());
+
+/** A node whose sysfs has two PFs of 8 VFs each, and a ConfigMap that knows one of them. */
+async function makeAgent(name: string): Promise<{ node: ClusterNode; start: () => Promise<void>; status: () => Json }> {
+  await makeNode(api.raw, name);
+  const node = new ClusterNode(name, {
+    folder: api.folder,
+    kubeconfig: api.kubeconfig({ token, server: proxy.url, ca: api.pki.path("ca.crt") }),
+  });
+  t.teardown(() => node.stop());
+  const tree = new PfTree(`${node.folder}/sys`);
+  for (const [i, pci] of ["0000:a0:00.0", "0000:b0:00.0"].entries()) {
+    tree.addPf({ pci, netdev: `rntest${i}`, driver: "ice" });
+    tree.writeNumVfs(pci, 8);
+  }
+  const config = `${node.folder}/config`;
+  mkdirSync(config);
+  writeFileSync(`${config}/rails`, "[{name: old, vfs: 8, pf: {names: [rntest0]}}]");
+  return {
+    node,
+    start: () =>
+      node.start("--config-dir", config, "--report-seconds", "1", "--grace-seconds", "1", "--device-plugins", ""),
+    status: () => JSON.parse(spawnSync(RAILNET, ["status", "--json", "--config-dir", config], { env: { PATH: "/usr/bin:/bin", ...node.env }, encoding: "utf8" }).stdout), // biome-ignore format: one row
+  };
+}
+const railsOf = ({ status }: { status: () => Json }): string[] => status().configured.map(({ rail }: Json) => rail);
+const { node, ...agent } = await makeAgent("node-a");
+const seen = (rails: readonly string[]) =>
+  waitFor(`the rails are ${rails}`, () => JSON.stringify(railsOf(agent)) === JSON.stringify(rails));
+
+t.test("an agent has the ConfigMap's rails until a RailNetwork selects its node", async (t) => {
+  await agent.start();
+  await seen(["old"]);
+  await api.raw.apply(network("other", [rail(0)], { nodeSelector: { kind: "b" } }));
+  await api.raw.apply(network("ishikari", [rail(0, { subnet: "192.168.0.0/28" }), rail(1), rail(2)]));
+  await seen(["rail0", "rail1"]);
+  t.match(agent.status().absent, [{ rail: "rail2", why: "no PF of this node matches its selectors" }]);
+  t.match(
+    node.log(),
+    /"network":"ishikari","rails":\["rail0","rail1","rail2"\],"msg":"this node follows a RailNetwork"/,
+  );
+});
+
+t.test("the leader says what became of it", async (t) => {
+  const read = async () => (await api.raw.get(`${RAIL_NETWORKS}/ishikari`)).status;
+  await waitFor("node-a is counted", async () => (await read())?.summary?.vfs === "0/16");
+  t.match(await read(), {
+    summary: { nodes: "0/1" },
+    rails: [{ name: "rail0", ready: 1, nodes: 1, vfs: 8, addresses: 14 }, { name: "rail1" }, { name: "rail2", vfs: 0 }],
+    conditions: [
+      {
+        type: "Ready",
+        status: "False",
+        reason: "NodesNotReady",
+        message: /^node-a: rail2: no PF of this node matches/,
+      },
+      { type: "AddressesSuffice", status: "True" },
+    ],
+  });
+  t.match(kubectl(["get", "railnetworks"]), /^NAME +READY +NODES +VFS +AGE\nishikari +False +0\/1 +0\/16 /);
+});
+
+t.test("of two that claim a name or PF the older one has it; a label brings and takes a RailNetwork", async (t) => {
+  await api.raw.merge("/api/v1/nodes/node-a", { metadata: { labels: { kind: "b" } } });
+  await waitFor("both are followed", () => /RailNetwork/.test(JSON.stringify(agent.status().absent)));
+  t.match(agent.status().absent, [{ rail: "rail0", why: /of RailNetwork other has its name|of RailNetwork ishikari has its name/ }, {}]); // biome-ignore format: one row
+  await api.raw.merge("/api/v1/nodes/node-a", { metadata: { labels: { kind: null } } });
+  await waitFor("one is gone", () => !/RailNetwork/.test(JSON.stringify(agent.status().absent)));
+  t.match(node.log(), /"network":"other","msg":"a RailNetwork is gone, or selects this node no more/);
+});
+
+t.test("an agent that starts while the API server is away has its rails as last heard of", async (t) => {
+  await node.stop();
+  await proxy.stop();
+  await agent.start();
+  await seen(["rail0", "rail1"]);
+  await node.stop();
+  t.same(railsOf(agent), ["rail0", "rail1"], "so has railnet status without an agent");
+});
+
+t.test("a RailNetwork that is deleted takes nothing away but its offers, and the ConfigMap counts again", async (t) => {
+  await api.raw.delete(`${RAIL_NETWORKS}/ishikari`);
+  node.writePolicy({ node: "node-a", kubeconfig: api.kubeconfig({ token }), flatFiles: [] });
+  await agent.start();
+  await seen(["old"]);
+  t.match(node.log(), /"network":"ishikari","msg":"a RailNetwork is gone.*pods that run keep theirs, and VFs stay/);
+  t.equal(agent.status().rails.filter(({ vfs }: Json) => vfs.length === 8).length, 2, "VFs stay");
+});
+
+t.test("railnet convert writes the RailNetwork of a ConfigMap, which the server takes as it is", async (t) => {
+  const rails = "- name: rail0\n  vfs: 8\n  pf: { names: [rntest0], vendors: ['8086'] }\n  rdma: exclusive\n- { name: r, resource: intel.com/sriov, pf: { names: ['rntest1#0-3'] } }\n"; // biome-ignore format: one row
+  await api.raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config", namespace: "kube-system" }, data: { rails } }); // biome-ignore format: one line
+  const ran = spawnSync(RAILNET, ["convert", "--kubeconfig", admin, "--name", "converted"], { encoding: "utf8" });
+  t.equal(ran.status, 0, ran.stderr);
+  t.match(kubectl(["apply", "--dry-run=server", "-f", "-"], ran.stdout), /railnetwork.railnet.io\/converted created \(server dry run\)/); // biome-ignore format: one row
+  t.match(ran.stdout, /'?8086'?/);
+  const empty = spawnSync(RAILNET, ["convert", "--rails", "/dev/null"], { encoding: "utf8" });
+  t.match(empty.stderr, /cannot convert: the list of rails is empty/);
+  t.equal(empty.status, 1);
+});
