@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import type { HostOptions } from "./node-host.ts";
 
 /** Set by the build: the shipped executables have no fault injection in them. */
@@ -11,7 +11,7 @@ interface Faults extends Pick<HostOptions, "ipamTimeoutMs"> {
 /**
  * Test builds read the file named by `RAILNET_FAULT_FILE` after every step. A line `STEP ACTION` there makes it happen:
  * `kill` (SIGKILL to the own process), `fail` (throw), `hang MS` (block the thread, as a stuck kernel call does), `hold` (the same
- * until the line is gone).
+ * until the line is gone). A line `trace FILE` has every step written there, before anything else happens.
  * `RAILNET_IPAM_TIMEOUT_MS` shortens the patience with IPAM plugins.
  */
 export function faultsFrom(env: Readonly<Record<string, string | undefined>>): Faults {
@@ -23,6 +23,7 @@ export function faultsFrom(env: Readonly<Record<string, string | undefined>>): F
 function inject(step: string, file: string): void {
   for (const line of read(file).split("\n")) {
     const [at, action, ms] = line.trim().split(" ");
+    if (at === "trace") appendFileSync(action!, `${step}\n`);
     if (at !== step) continue;
     if (action === "kill") process.kill(process.pid, "SIGKILL");
     if (action === "hang") block(Number(ms));

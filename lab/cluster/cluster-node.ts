@@ -113,15 +113,17 @@ export class ClusterNode {
     return { exit, json: stdout ? JSON.parse(stdout) : undefined };
   }
 
-  /** One call of the executable by itself. */
+  /** One call of the executable by itself. @param wrap a command that runs it, and its first arguments. */
   alone(
     verb: Verb,
     config: Json,
     sandbox: Sandbox & { uid?: string; netns?: string },
     name = "railnet-ipam",
+    wrap: readonly string[] = [],
   ): Promise<Answer> {
-    const child = spawn(`${this.#dist}/railnet-ipam`, [], {
-      argv0: name,
+    const [command, ...args] = [...wrap, `${this.#dist}/railnet-ipam`] as unknown as [string, ...string[]];
+    const child = spawn(command, args, {
+      ...(wrap.length === 0 && { argv0: name }),
       env: { PATH: "/usr/bin:/bin", ...this.env, ...this.#cni(verb, sandbox) },
       stdio: ["pipe", "pipe", "ignore"],
     });

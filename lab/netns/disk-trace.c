@@ -127,6 +127,7 @@ int main(int argc, char **argv) {
     return 125;
   }
   if (!(out = fopen(argv[1], "w"))) die(argv[1]);
+  setlinebuf(out); // a reader sees what came before what it sees the command do elsewhere
   dir = argv[2];
   pid_t child = start_traced(argv + 3);
   for (;;) {

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { getPriority } from "node:os";
 import t from "tap";
 
 const SCRIPT = `
@@ -7,8 +8,9 @@ const SCRIPT = `
   const { execFileSync } = await import("node:child_process");
   console.log(execFileSync("ps", ["-o", "ni=", "-p", process.pid], { encoding: "utf8" }).trim());
 `;
+/** From niceness 0, whatever the tests run with. */
 const run = (...before: string[]): string[] =>
-  execFileSync("nice", ["-n", "0", ...before, process.execPath, "--input-type=module", "-e", SCRIPT], {
+  execFileSync("nice", ["-n", `${-getPriority()}`, ...before, process.execPath, "--input-type=module", "-e", SCRIPT], {
     encoding: "utf8",
   })
     .trim()

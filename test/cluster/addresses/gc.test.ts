@@ -215,7 +215,7 @@ t.test("NodeGc ends what is left in the journal when no DEL comes, and an ADD th
 
 t.test("gc never frees what changes hands between its looks", async (t) => {
   await setMode(raw, "absent");
-  await using here = await Agent.start("node-here", kubeconfig, { graceMs: 400 });
+  await using here = await Agent.start("node-here", kubeconfig, { graceMs: 3000 });
   const one: Case = {
     ip: "10.9.0.1",
     key: "1",
@@ -228,13 +228,14 @@ t.test("gc never frees what changes hands between its looks", async (t) => {
   await make(one, "rail9", here);
   const path = `${RESERVATIONS}/rail9-10.9.0.1`;
   const { uid } = (await raw.get(path)).metadata;
-  const changing = setInterval(
-    () => void raw.merge(path, { spec: { containerid: `d${Math.random()}` } }).catch(() => {}),
-    100,
-  );
+  const atRest = new AbortController();
+  const changing = (async () => {
+    for (let i = 0; !atRest.signal.aborted; i++) await raw.merge(path, { spec: { containerid: `d${i}` } });
+  })();
   await someLooksLater("rail8", here);
   await someLooksLater("rail7", here);
-  clearInterval(changing);
+  atRest.abort();
+  await changing;
   t.equal((await raw.get(path)).metadata.uid, uid, "still the same object");
   await until(
     "gone once it is at rest",

@@ -5,9 +5,13 @@ import t, { type Test } from "tap";
 import { FakeAgent, reply } from "./support/fake-agent.ts";
 import { type Run, readError, readFull, Shim } from "./support/shim.ts";
 
-const shim = new Shim({ addMs: 1500, otherMs: 800, refusedMs: 3000 });
+/** With production's time limits; it waits for a refusing agent longer than any test. */
+const shim = new Shim({ refusedMs: 600_000 });
+/** For what happens at the limits. */
+const hasty = new Shim({ addMs: 1500, otherMs: 800 });
 t.setTimeout(600_000); // a busy machine
 t.teardown(() => shim[Symbol.dispose]());
+t.teardown(() => hasty[Symbol.dispose]());
 
 const log = join(shim.dir, "full.log");
 const OTHERS = ["DEL", "CHECK", "GC", "STATUS", "VERSION", "NONSENSE"];
@@ -23,11 +27,10 @@ function becameFull(t: Test, run: Run): void {
 t.afterEach(() => rmSync(log, { force: true }));
 
 for (const verb of ["ADD", ...OTHERS])
-  t.test(`shim becomes the full binary for ${verb} when there is no socket`, async (t) => {
+  t.test(`shim becomes the full binary for ${verb} when there is no socket, without waiting`, async (t) => {
     const run = await shim.run({ ...call(verb), args: ["a", "b"] });
     t.match(readFull(run.stdout), { args: ["railnet-sriov", "a", "b"], cwd: "/" });
     t.equal(readFull(run.stdout)?.stdin.toString(), stdin);
-    t.ok(run.ms < 2500, `without waiting: ${run.ms.toFixed(0)} ms`);
   });
 
 t.test("shim hands on the exit status of the full binary", async (t) => {
@@ -93,17 +96,17 @@ for (const [what, behave] of Object.entries(TOO_LATE))
     { verb: "VERSION", limit: 800 },
   ])
     t.test(`shim answers ${verb} with code 11 at the time limit when the agent ${what}`, async (t) => {
-      await using agent = await FakeAgent.listen(shim.socket, behave);
-      const run = await shim.run(call(verb));
+      await using agent = await FakeAgent.listen(hasty.socket, behave);
+      const run = await hasty.run(call(verb));
       t.match(readError(run), { exit: 1, code: 11, msg: /no reply within the time limit \(ETIMEDOUT\)$/ });
-      t.ok(run.ms >= limit && run.ms < limit + 2500, `${run.ms.toFixed(0)} ms`);
+      t.ok(run.ms >= limit, `${run.ms.toFixed(0)} ms`); // a slow reply would have come: it takes ten seconds
       t.notOk(existsSync(log), "and does not run the full binary beside it");
       await agent.vanished;
     });
 
 t.test("shim answers with code 11 at the time limit when stdin is never closed", async (t) => {
-  await using agent = await FakeAgent.listen(shim.socket, (socket) => socket.end(reply(0, "")));
-  const run = await shim.run({ ...call("DEL"), slow: { ms: 400, bytes: 1 } });
+  await using agent = await FakeAgent.listen(hasty.socket, (socket) => socket.end(reply(0, "")));
+  const run = await hasty.run({ ...call("DEL"), slow: { ms: 400, bytes: 1 } });
   t.match(readError(run), { code: 11, msg: /the caller does not close it \(ETIMEDOUT\)$/ });
   t.ok(run.ms >= 800);
   t.equal(agent.requests.length, 0);
@@ -115,7 +118,7 @@ t.test("shim ends its ADD when nobody reads its stdout any more, and the agent s
   await agent.vanished;
   const { ms, stderr } = await run;
   t.equal(stderr.trim(), "1");
-  t.ok(ms < 1500, `${ms.toFixed(0)} ms, before the time limit`);
+  t.ok(ms < 100_000, `${ms.toFixed(0)} ms, before the time limit`);
 });
 
 t.test("shim keeps its DEL going when nobody reads its stdout any more", async (t) => {
