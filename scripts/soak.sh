@@ -1,5 +1,5 @@
 #!/bin/bash
-# The long tests: 200 seeds of a hostile pod, ten minutes of fuzzing the shim, five of Whereabouts beside us (50 callers each), ten of accidents to
+# The long tests: 200 seeds of a hostile pod, 200 walks on the double of each driver, ten minutes of fuzzing the shim, five of Whereabouts beside us (50 callers each), ten of accidents to
 # addresses, the kubelet's tests on the oldest Kubernetes that is supported, an hour of the simulated cluster by fresh seeds, how far IPAM goes
 # (bench/ipam/scale.ts), and the seeded random walk on real VFs with 500 steps.
 set -euo pipefail
@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh npm debian vm peers peers:kubernetes-1.34
 bash scripts/build.sh --test
 RAILNET_HOSTILE_SEEDS=${RAILNET_HOSTILE_SEEDS:-200} node_modules/.bin/node test/run.ts --limit 14400 test/netns/hostile-random
+RAILNET_DRIVERS_RUNS=${RAILNET_DRIVERS_RUNS:-200} RAILNET_DRIVERS_EVENTS=40 node_modules/.bin/node test/run.ts --limit 14400 test/cni/drivers/walk
 bash test/cni/shim/fuzz/run.sh "${RAILNET_FUZZ_SECONDS:-600}"
 RAILNET_INTEROP_SECONDS=${RAILNET_INTEROP_SECONDS:-300} RAILNET_INTEROP_PEERS=${RAILNET_INTEROP_PEERS:-50} \
   node_modules/.bin/node test/run.ts --limit 14400 test/cluster/interop/
