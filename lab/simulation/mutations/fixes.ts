@@ -101,15 +101,15 @@ export const FIXES: readonly Mutation[] = [
   {
     name: "a loss is noticed, and the others are not told",
     file: `${NODE}/heal-period.ts`,
-    from: "void this.#tell(why);",
+    from: "void this.#tell({ [HEALING]: said });",
     to: "",
     profiles: ["restores"],
   },
   {
     name: "a heal period begins, and nothing is put back",
     file: "daemonset/addresses/service/background.ts",
-    from: "period.onBegin(() => void healing.putAllBack(signal));",
-    to: "",
+    from: "if ((await healing.putAllBack(signal)) && period.agreed === why)",
+    to: "if (period.agreed === why)",
     profiles: ["restores"],
   },
   {

@@ -29,7 +29,7 @@ export const NETS: readonly Mutation[] = [
   {
     name: "no node collects",
     file: "daemonset/addresses/service/background.ts",
-    from: 'repeat("node gc", time, () => gc.look([...own.objects.values()], signal)),',
+    from: 'repeat("node gc", { ...time, everyMs: own.lookMs }, async () => gc.look(await own.reserved(), signal)),',
     to: "",
   },
   {
