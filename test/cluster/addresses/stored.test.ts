@@ -10,8 +10,8 @@ import { crds } from "../../../lab/cluster/install.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { makePool, makeReservation } from "../commands/support/objects.ts";
 import { ipam } from "../commands/support/railnet.ts";
-import { pool } from "./support/agent.ts";
-import { RESERVATIONS, reserved, setMode, startWorld, until } from "./support/world.ts";
+import { Agent, pool } from "./support/agent.ts";
+import { POOLS, RESERVATIONS, reserved, setMode, startWorld, until } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld("coexist");
 t.teardown(() => api.stop());
@@ -54,6 +54,75 @@ t.test("reservations without podref beside a record that knows are completed", a
   const { exit } = await ipam(["takeover", "adopt", "--json", "--kubeconfig", kubeconfig]);
   t.equal(exit, 0);
   t.same(await reserved(raw, "fill"), ["10.7.0.1 default/known net1 c-known"]);
+});
+
+t.test(
+  "an agent adopts a pool with records and reservations that leave out who has them, and gives none of them out",
+  async (t) => {
+    const records = { 1: { podref: "default/known" }, 2: { podref: "default/noif", ifname: "" } };
+    await makePool(raw, "grown-10.9.0.0-24", "10.9.0.0/24", records);
+    await raw.merge(`${POOLS}/grown-10.9.0.0-24`, { spec: { allocations: { 3: { id: "c-nobody" } } } });
+    for (const ip of ["10.9.0.1", "10.9.0.4"]) await makeReservation(raw, `grown-${ip}`, { podref: undefined as unknown as string }); // biome-ignore format: one line
+    await setMode(raw, "absent");
+    await using agent = await Agent.start("node-a", kubeconfig);
+    const adopted = async () =>
+      (await raw.get(`${POOLS}/grown-10.9.0.0-24`)).metadata.annotations?.["railnet.io/adopted"];
+    await until("adopted", adopted, Boolean);
+    const names = (await raw.list(RESERVATIONS)).map(({ metadata }) => metadata.name).filter((name) => name.startsWith("grown-")).sort(); // biome-ignore format: one line
+    t.same(
+      names,
+      [1, 2, 3, 4].map((i) => `grown-10.9.0.${i}`),
+      "one reservation for each, whoever has it",
+    );
+    const all = await reserved(raw, "grown");
+    t.same(all.slice(0, 2), ["10.9.0.1 default/known net1 c-known", "10.9.0.2 default/noif  c-noif"]);
+    await until("mode absent", () => agent.modes.mode, (mode) => mode === "absent"); // biome-ignore format: one line
+    const source = { pool: pool("grown", "10.9.0.0/24"), range: rangeFrom("10.9.0.1-10.9.0.6/24") };
+    const given = [await new Allocator(agent.store).allocate(source, owner("x")), await new Allocator(agent.store).allocate(source, owner("y"))]; // biome-ignore format: one line
+    t.same(given.sort(), ["10.9.0.5", "10.9.0.6"]);
+    await t.rejects(
+      new Allocator(agent.store).allocate(source, owner("z")),
+      /cannot give an address of 10.9.0.0.24: all/,
+    );
+  },
+);
+
+t.test("a reservation that a finalizer holds is nobody's, and is given out when it is gone", async (t) => {
+  const store = await storeIn("absent");
+  const claim = { pool: pool("held", "10.11.0.0/24"), ip: "10.11.0.1", owner: owner("first") };
+  t.equal(await store.claim(claim), undefined);
+  const path = `${RESERVATIONS}/held-10.11.0.1`;
+  await raw.merge(path, { metadata: { finalizers: ["example.com/hold"] } });
+  t.equal(await store.release(claim), "released");
+  t.ok((await raw.get(path)).metadata.deletionTimestamp, "it is deleted, and still there");
+  t.match(await store.claim({ ...claim, owner: owner("second") }), { podref: "default/first" });
+  t.match(
+    await store.claim(claim),
+    { podref: "default/first" },
+    "also for whom it was: it goes under whoever takes it",
+  );
+  await raw.merge(path, { metadata: { finalizers: null } });
+  t.equal(await store.claim({ ...claim, owner: owner("second") }), undefined);
+});
+
+t.test("a definition of pools that drops what is said is refused where records are claims", async (t) => {
+  const probePool = { ...kind("IPPool"), metadata: { name: "probe" }, spec: { range: "10.0.0.0/24", allocations: { 1: { id: "c", podref: "a/b", ifname: "net1" } } } }; // biome-ignore format: one line
+  const follows = async () => (await dryRun(POOLS, probePool)).body.spec.allocations[1].ifname === undefined;
+  const properties = { id: { type: "string" }, podref: { type: "string" } }; // as 0.7 had it
+  const allocations = { type: "object", additionalProperties: { type: "object", properties } };
+  await redefine("ippools", ({ properties }) => void Object.assign(properties, { allocations }), follows);
+  const refused = { kind: "refused", message: /the definition of ippools drops ifname, .*; kubectl apply -f manifests\/crds/ } as const; // biome-ignore format: one line
+  await t.rejects((await storeIn("coexist")).check(), refused);
+  await t.resolves((await storeIn("absent")).check(), "records are a view then");
+  t.equal(
+    (await ipam(["takeover", "adopt", "--json", "--kubeconfig", kubeconfig])).exit,
+    1,
+    "and nothing is adopted by it",
+  );
+  const { object, text } = (await crds("ours")).find(({ object }) => object.spec.names.plural === "ippools")!;
+  await raw.apply(object, text);
+  await until("the server follows ours again", async () => !(await follows()), Boolean);
+  await t.resolves((await storeIn("coexist")).check(), "with the manifest applied");
 });
 
 t.test("a definition of reservations that drops what is said is refused, with what mends it", async (t) => {
