@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
@@ -22,15 +22,23 @@ const apply = (document: Document, more = "") =>
   });
 
 t.test(
-  "scripts/manifests.sh --check says that manifests/railnet.yaml is as its parts, and when it is stale",
+  "scripts/manifests.sh --check says that railnet.yaml and the chart are as their parts, and when they are stale",
   async (t) => {
     const copy = mkdtempSync(join(tmpdir(), "railnet-manifests-"));
     t.teardown(() => rmSync(copy, { recursive: true }));
-    for (const dir of ["manifests", "scripts"]) cpSync(join(PROJECT, dir), join(copy, dir), { recursive: true });
+    for (const part of ["manifests", "scripts", "package.json"])
+      cpSync(join(PROJECT, part), join(copy, part), { recursive: true });
+    symlinkSync(join(PROJECT, "node_modules"), join(copy, "node_modules"));
     const check = () => start("bash", [join(copy, "scripts/manifests.sh"), "--check"]);
     t.match(await check(), { exit: 0, stderr: "" });
     appendFileSync(join(copy, "manifests/config.yaml"), "# a change\n");
-    t.match(await check(), { exit: 1, stderr: "manifests/railnet.yaml is stale: run scripts/manifests.sh\n" });
+    const both = "manifests/railnet.yaml is stale: run scripts/manifests.sh\nmanifests/helm is stale (templates/config.yaml): run scripts/manifests.sh\n"; // biome-ignore format: one line
+    t.match(await check(), { exit: 1, stderr: both });
+    await start("bash", [join(copy, "scripts/manifests.sh")]);
+    t.match(await check(), { exit: 0, stderr: "" });
+    const daemonSet = join(copy, "manifests/daemonset.yaml");
+    writeFileSync(daemonSet, readFileSync(daemonSet, "utf8").replace("memory: 512Mi", "memory: 600Mi"));
+    t.match(await check(), { exit: 1, stderr: /cannot make the chart: manifests\/daemonset\.yaml .*512Mi/ });
   },
 );
 
