@@ -6,11 +6,11 @@ cd "$(dirname "$0")/.."
 export PATH="$PWD/node_modules/.bin:$PATH"
 
 # --splitting: what a CNI call does not need is not loaded. --cwd=/: thick Multus runs plugins without a working directory.
-# The autoload flags keep a host's /.env out.
+# The autoload flags keep a host's /.env out. What is compiled in is said in OUT.meta.json, from which a release's SBOM is made.
 compile() { # compile OUT [bun flag...]
   local out=$1; shift; mkdir -p "$(dirname "$out")"
   bun build --compile --bytecode --minify --splitting --format=esm --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
-    --compile-exec-argv="--cwd=/" "$@" --outfile "$out.new" ./main.ts ./daemonset/kernel-worker.ts > /dev/null
+    --compile-exec-argv="--cwd=/" "$@" --metafile="$out.meta.json" --outfile "$out.new" ./main.ts ./daemonset/kernel-worker.ts > /dev/null
   mv "$out.new" "$out"
   for name in railnet-sriov railnet-ipam; do ln -f "$out" "$(dirname "$out")/$name"; done
 }

@@ -22,7 +22,7 @@ export interface Descriptor {
 /** GNU tar, told all that would differ between two runs: order, times, owners, header format. */
 const TAR = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"];
 
-const tar = (from: string, to: string, names: readonly string[]): void =>
+export const tar = (from: string, to: string, names: readonly string[]): void =>
   void execFileSync("tar", [...TAR, "-C", from, "-cf", to, ...names], { stdio: ["ignore", "ignore", "inherit"] });
 
 /** A folder in OCI's image layout, filled from the layers up. */

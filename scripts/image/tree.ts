@@ -31,6 +31,9 @@ const PLATFORMS: Readonly<Record<Architecture, Platform>> = {
   },
 };
 
+/** Where this machine keeps libraries of that architecture. */
+export const libraryFolders = (architecture: Architecture): readonly string[] => PLATFORMS[architecture].libraries;
+
 /** Under these names the executable is a plugin, and the shim the agent's helper, and the kubelet's. */
 const RAILNET_NAMES = ["railnet", "railnet-sriov", "railnet-ipam"];
 const SHIM_NAMES = ["railnet-shim", "railnet-host-exec", "railnet-probe"];
