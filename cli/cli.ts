@@ -15,6 +15,7 @@ import { installOptions, registerInstall } from "./install.ts";
 import { registerLogLevel } from "./log-level.ts";
 import { registerNodes } from "./nodes.ts";
 import { registerStatus } from "./status.ts";
+import { registerSysdump } from "./sysdump.ts";
 import { registerUninstall } from "./uninstall.ts";
 
 /** `railnet`, the command line. */
@@ -24,6 +25,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     registerDoctor,
     registerNodes,
     registerConvert,
+    registerSysdump,
     registerLogLevel,
     registerInstall,
     registerUninstall,

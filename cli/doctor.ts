@@ -1,7 +1,9 @@
 import type { Argv } from "yargs";
+import type { Paths } from "../cni/host.ts";
 import { createHost, pathsFrom } from "../cni/node-host.ts";
 import { placesBelow } from "../daemonset/install/places.ts";
 import { createLog } from "../daemonset/log.ts";
+import type { NodePolicy } from "../ipam/host.ts";
 import { readNodePolicy } from "../ipam/node-host.ts";
 import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { kubeconfigOfNode } from "../ipam/whereabouts/flat-file.ts";
@@ -16,6 +18,7 @@ import { type ExitCode, running } from "./ipam/options.ts";
 import { readText } from "./ipam/read-text.ts";
 import { outputFor } from "./output.ts";
 import { gatherStatus } from "./status/gather.ts";
+import type { NodeStatus } from "./status/node-status.ts";
 import { count, table } from "./table.ts";
 
 interface DoctorOptions {
@@ -52,9 +55,23 @@ export const registerDoctor = (y: Argv): Argv =>
 async function doctor({ json, root, configDir }: DoctorOptions): Promise<ExitCode> {
   const quiet = createLog("silent");
   const host = createHost({ paths: pathsFrom(process.env), ipam: standAloneIpam(process.env, quiet), log: quiet });
-  const { paths } = host;
-  const policy = readNodePolicy(paths, process.env);
+  const policy = readNodePolicy(host.paths, process.env);
   const status = await gatherStatus({ host, policy, configDir });
+  const findings = await findingsOf({ status, policy, paths: host.paths, root });
+  outputFor({ json }).answer(findings, () => report(findings));
+  return findings.some(({ is }) => is === "wrong") ? 1 : 0;
+}
+
+interface Look {
+  readonly status: NodeStatus;
+  readonly policy: NodePolicy;
+  readonly paths: Paths;
+  /** Of the node. Default: the host's as the paths have it. */
+  readonly root?: string | undefined;
+}
+
+/** All checks, beside each other. */
+export async function findingsOf({ status, policy, paths, root }: Look): Promise<readonly Finding[]> {
   const { directory = `${paths.stateDir}/addresses` } = policy;
   const checks: Record<string, Check> = {
     rails: () => railFindings(status, paths.sysfs),
@@ -69,9 +86,7 @@ async function doctor({ json, root, configDir }: DoctorOptions): Promise<ExitCod
     "sriov-cni": () => foreignFindings(paths),
     "API server": () => clusterFindings(kubeconfigOfNode({ policy, readText }), directory),
   };
-  const findings = (await Promise.all(Object.entries(checks).map(([name, check]) => look(name, check)))).flat();
-  outputFor({ json }).answer(findings, () => report(findings));
-  return findings.some(({ is }) => is === "wrong") ? 1 : 0;
+  return (await Promise.all(Object.entries(checks).map(([name, check]) => look(name, check)))).flat();
 }
 
 /** A check that cannot look has found something, too. */

@@ -1,0 +1,86 @@
+import type { RawApi } from "./api.ts";
+import { AGENTS } from "./cluster-items.ts";
+import type { Item } from "./collect.ts";
+import { execInPod } from "./exec.ts";
+
+/** The agent of a node. */
+interface AgentPod {
+  readonly node: string;
+  readonly name: string;
+  readonly isRunning: boolean;
+}
+
+/** A node's archive is a few MB: the ends of its logs. */
+const MOST_BYTES = 256 << 20;
+/** Archives that are on their way at the same time. */
+const AT_ONCE = 8;
+
+export interface AgentOptions {
+  readonly api: RawApi;
+  readonly namespace: string;
+  /** Empty: all. */
+  readonly nodes: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/**
+ * An archive of each node, made by its agent. They are asked for beside each other, and come in the order of their names.
+ *
+ * @throws {ApiError} when the agents cannot be listed.
+ */
+export async function agentItems(options: AgentOptions): Promise<Item[]> {
+  const { api, namespace, nodes } = options;
+  const pods = await api.list(`/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(AGENTS)}`, AbortSignal.timeout(options.timeoutMs)); // biome-ignore format: one line
+  const agents = pods.map(agentOf).toSorted((a, b) => (a.node < b.node ? -1 : 1));
+  const chosen = agents.filter(({ node }) => nodes.length === 0 || nodes.includes(node));
+  const missing = nodes.filter((node) => !chosen.some((one) => one.node === node));
+  const turns = new Turns(AT_ONCE);
+  return [
+    ...chosen.map((agent): Item => {
+      const asked = turns.add(() => archiveOf(agent, options));
+      asked.catch(() => {}); // its item says so
+      return { path: `nodes/${fileName(agent)}.tar.gz`, isArchive: true, read: () => asked };
+    }),
+    ...missing.map((node): Item => ({ path: `nodes/${node}.tar.gz`, read: async () => Promise.reject(new Error("no agent runs on this node")) })), // biome-ignore format: one line
+  ];
+}
+
+function agentOf(pod: unknown): AgentPod {
+  const { metadata, spec, status } = pod as { metadata: { name: string }; spec?: { nodeName?: string }; status?: { phase?: string } }; // biome-ignore format: one line
+  return { node: spec?.nodeName ?? "", name: metadata.name, isRunning: status?.phase === "Running" };
+}
+
+/** During an upgrade a node has two. */
+const fileName = ({ node, name }: AgentPod): string => `${node || "unscheduled"}.${name}`;
+
+async function archiveOf(agent: AgentPod, { api, namespace, timeoutMs }: AgentOptions): Promise<Buffer> {
+  if (!agent.isRunning) throw new Error(`its agent, pod ${agent.name}, does not run`);
+  const command = ["/usr/bin/railnet", "sysdump", "--output", "-"];
+  return execInPod(
+    await api.access(),
+    { namespace, pod: agent.name, container: "agent", command, mostBytes: MOST_BYTES },
+    AbortSignal.timeout(timeoutMs),
+  );
+}
+
+/** So many at once, in the order in which they came. */
+class Turns {
+  readonly #most: number;
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  async add<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running >= this.#most) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#running++;
+    try {
+      return await work();
+    } finally {
+      this.#running--;
+      this.#waiting.shift()?.();
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import type { Redactor } from "./redact.ts";
+import type { Entry } from "./tar.ts";
+
+/** One thing that is looked at. */
+export interface Item {
+  /** Of its file in the archive. */
+  readonly path: string;
+  /** What is not on this machine is undefined; what cannot be read throws. */
+  read(signal: AbortSignal): Promise<string | Uint8Array | undefined>;
+  /** Text that needs no look for secrets, because it is an archive that was looked through. */
+  readonly isArchive?: boolean;
+}
+
+/** What became of an item; all of them are `sysdump.json`. */
+export interface Outcome {
+  readonly path: string;
+  readonly ms: number;
+  readonly bytes?: number;
+  readonly error?: string;
+  /** It was longer: this is the end of it. */
+  readonly isCut?: true;
+}
+
+export interface Limits {
+  readonly itemMs: number;
+  readonly itemBytes: number;
+}
+
+/**
+ * Reads item after item. One that cannot be read, or not in time, is an outcome and holds up nothing.
+ *
+ * @param write takes a file as it comes.
+ */
+export async function collect(
+  items: Iterable<Item>,
+  redactor: Redactor,
+  limits: Limits,
+  write: (entry: Entry) => void,
+  onItem: (path: string) => void = () => {},
+): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const item of items) {
+    onItem(item.path);
+    const begin = performance.now();
+    const since = () => Math.round(performance.now() - begin);
+    try {
+      const found = await inTime(item, limits.itemMs);
+      if (found === undefined) {
+        outcomes.push({ path: item.path, ms: since(), error: "not here" });
+        continue;
+      }
+      const whole = contentOf(item, found, redactor); // before it is cut: half a secret looks like none
+      const isCut = !item.isArchive && whole.length > limits.itemBytes;
+      const content = isCut ? lastLines(whole, limits.itemBytes) : whole;
+      write({ path: item.path, content });
+      outcomes.push({ path: item.path, ms: since(), bytes: content.length, ...(isCut && { isCut: true as const }) });
+    } catch (error) {
+      outcomes.push({ path: item.path, ms: since(), error: redactor.text((error as Error).message) });
+    }
+  }
+  return outcomes;
+}
+
+function contentOf({ isArchive }: Item, found: string | Uint8Array, redactor: Redactor): Uint8Array {
+  if (isArchive && typeof found !== "string") return found;
+  return Buffer.from(redactor.text(typeof found === "string" ? found : Buffer.from(found).toString("utf8")));
+}
+
+/** Whole lines of the end. */
+function lastLines(text: Uint8Array, bytes: number): Uint8Array {
+  const end = text.subarray(-bytes);
+  return end.subarray(end.indexOf(0x0a) + 1);
+}
+
+async function inTime({ read }: Item, ms: number): Promise<string | Uint8Array | undefined> {
+  const late = new AbortController();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.abort();
+    reject(new Error(`took longer than ${ms / 1000} s`));
+  }, ms);
+  try {
+    return await Promise.race([read(late.signal), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
