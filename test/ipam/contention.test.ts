@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { Allocator } from "../../ipam/allocator.ts";
+import { Contention } from "../../ipam/contention.ts";
 import type { PoolRange } from "../../ipam/pool-range.ts";
 import { parseRange, rangeOf } from "../../ipam/range.ts";
 import { MemoryStore } from "../../ipam/store/memory.ts";
@@ -66,4 +67,29 @@ t.test("Allocator.allocate() beside a live Whereabouts sends all claims at once"
   const seen = nothing();
   await Promise.all(allocate(nodeOf(new MemoryStore(), seen, "highest"), "node", 10));
   t.equal(seen.mostInFlight, 10);
+});
+
+t.test("Contention moves on once for all calls that lost at one place", async (t) => {
+  const contention = new Contention();
+  const places: number[] = [];
+  const place = (jump: number) => {
+    places.push(jump);
+    return BigInt(100 * (jump + 1));
+  };
+  for (let call = 0; call < 3; call++) contention.lost(undefined, place);
+  t.same([contention.start, places], [100n, [0]], "three calls lost at the common start");
+  contention.lost(undefined, place);
+  contention.lost(100n, place);
+  t.same([contention.start, places], [200n, [0, 1]]);
+});
+
+t.test("Contention lets one call go ahead, and for a while no other", async (t) => {
+  const contention = new Contention();
+  const claim = Promise.withResolvers<void>();
+  contention.sent(undefined, claim.promise);
+  t.ok(contention.ahead, "the others wait for it");
+  claim.resolve();
+  await contention.ahead;
+  contention.sent(undefined, new Promise(() => {}));
+  t.equal(contention.ahead, undefined, "where it was a moment ago nobody waits again");
 });

@@ -103,3 +103,12 @@ t.test("parseVfs() refuses a VF struct of another size", async (t) => {
   t.not(broken, body);
   t.throws(() => parseVfs(Buffer.from(broken, "hex")), /cannot read ifla_vf_rate: it has 8 bytes, want 12/);
 });
+
+t.test("parseVfs() takes what a driver does not have (-1) for off", async (t) => {
+  const whole = bodyOf(last(guest.vfs, "user"));
+  const at = whole.indexOf(Buffer.from("0c000900", "hex")); // the first VF's trust: length, type; then VF and setting
+  const [first] = [...parseVfs(whole)];
+  t.match(first, [0, { trust: true }], "as captured");
+  whole.writeInt32LE(-1, at + 8);
+  t.match([...parseVfs(whole)][0], [0, { trust: false }]);
+});

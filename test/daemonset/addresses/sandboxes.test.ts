@@ -21,6 +21,7 @@ function nodeOf(stateDir: string) {
   } as unknown as IpamHost;
   const adding = Promise.withResolvers<void>();
   return {
+    host: host as { -readonly [K in keyof IpamHost]: IpamHost[K] },
     released,
     journal: new ClaimJournal(stateDir),
     end: (record: ClaimRecord) => sandboxesOf(host).end(record),
@@ -75,3 +76,16 @@ t.test(
     t.equal(isReleased("c"), false);
   },
 );
+
+t.test("Sandboxes.end() leaves a sandbox that runs after all, and what is being released already", async (t) => {
+  for (const [what, now, inode] of [
+    ["runs", record, 7],
+    ["is being released", { ...record, phase: "releasing" }, 0],
+  ] as const) {
+    const { journal, released, end, host } = nodeOf(t.testdir({}));
+    host.inode = () => inode;
+    journal.write(now);
+    await end(now);
+    t.same(released, [], `it ${what}`);
+  }
+});

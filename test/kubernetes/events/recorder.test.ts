@@ -178,3 +178,15 @@ t.test(
     recorder.stop();
   },
 );
+
+for (const status of [0, 429, 500, 503])
+  t.test(`EventRecorder writes again what was answered with ${status || "nothing"}`, async (t) => {
+    const server = new Server();
+    server.fails = new ApiError("not now", { status });
+    const recorder = start(server);
+    recorder.record(failed("a"));
+    await until(() => server.writes > 1);
+    server.fails = undefined;
+    await until(() => server.all().length === 1);
+    t.equal(recorder.counts.dropped, 0);
+  });
