@@ -5,6 +5,7 @@ import { readConfig } from "../../cni/config.ts";
 import { readRequest } from "../../cni/protocol/request.ts";
 import { isLogLevel } from "../../daemonset/log.ts";
 import { listRails } from "../../daemonset/rail-network/listed.ts";
+import type { NetworkRail, RailNetworkSpec } from "../../daemonset/rail-network/object.ts";
 import { parseRails } from "../../daemonset/rails/config.ts";
 import { readIpamConfig } from "../../ipam/whereabouts/config.ts";
 import type { Json } from "../../lab/cluster/raw.ts";
@@ -35,6 +36,18 @@ function readNode(t: Test, node: Json, where: string): void {
   t.same(Object.keys(node).filter((key) => !NODE.has(key)), [], `${where}: keys of node.json`); // biome-ignore format: one line
 }
 
+/** A key that the type has and that is missing here does not compile, and the other way round. */
+const SPEC: Record<keyof RailNetworkSpec, 0> = { nodeSelector: 0, rails: 0 };
+const RAIL: Record<keyof NetworkRail, 0> = { name: 0, pf: 0, vfs: 0, rdma: 0, resource: 0, mtu: 0, subnet: 0, exclude: 0 }; // biome-ignore format: a list
+
+function readRailNetwork(t: Test, { metadata, spec }: Json, where: string): void {
+  const unknown = [...Object.keys(spec).filter((key) => !(key in SPEC)), ...spec.rails.flatMap(Object.keys).filter((key: string) => !(key in RAIL))]; // biome-ignore format: one line
+  t.same(unknown, [], `${where}: keys`);
+  const { rails, refused } = listRails([{ name: metadata.name, rails: spec.rails }]);
+  t.same(refused, [], `${where}: agents refuse no rail`);
+  t.equal(rails.length, spec.rails.length, `${where}: and take all`);
+}
+
 const isPod = ({ kind }: Json): boolean => kind === "Pod";
 
 function readObject(t: Test, object: Json, where: string): void {
@@ -50,8 +63,7 @@ function readObject(t: Test, object: Json, where: string): void {
     if (data.rails !== undefined) t.ok(Array.isArray(parseRails(data.rails)), `${where}: rails`);
     if (data.logLevel !== undefined) t.ok(isLogLevel(data.logLevel), `${where}: logLevel`);
   }
-  if (kind === "RailNetwork")
-    t.same(listRails([{ name: metadata.name, rails: spec.rails }]).refused, [], `${where}: rails`);
+  if (kind === "RailNetwork") readRailNetwork(t, object, where);
   if (isPod(object) && metadata.annotations?.["k8s.v1.cni.cncf.io/networks"]) readPod(t, object, where);
 }
 
@@ -114,4 +126,9 @@ t.test("TypeScript is compiled and run by another test, all of it", async (t) =>
 t.test("code blocks say what they are", async (t) => {
   const known = ["", "json", "yaml", "ts", "sh", "mermaid"];
   t.same(blocks.filter(({ language }) => !known.includes(language)).map(({ file, line, language }) => `${file}:${line}: ${language}`), []); // biome-ignore format: one line
+});
+
+t.test("docs/rail-objects.md names every key of a RailNetwork", async (t) => {
+  const { text } = pageOf("docs/rail-objects.md");
+  t.same([...Object.keys(SPEC), ...Object.keys(RAIL)].filter((key) => !new RegExp(`\\b${key}\\b`).test(text)), []); // biome-ignore format: one line
 });
