@@ -21,6 +21,14 @@ export async function repeat(
   }
 }
 
+/**
+ * When to ask again for what the cluster does not have, a definition, say: soon at first, since whoever installs makes it about
+ * now, then ever more seldom, up to half an hour.
+ *
+ * @param before how often it was asked for in vain before.
+ */
+export const absentMs = (before: number): number => Math.min(1_800_000, 10_000 * 2 ** before);
+
 /** Returns early when `signal` says so. Does not keep the process alive. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal, ref: false }).catch(() => {});

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../../cni/host.ts";
 import { ApiError, type Cluster, type KubeObject, NODES } from "../../kubernetes/cluster.ts";
 import { Informer } from "../../kubernetes/informer.ts";
-import { beforeAbort, pause } from "../loop.ts";
+import { absentMs, beforeAbort, pause } from "../loop.ts";
 import { readNetworks, writeNetworks } from "./file.ts";
 import type { FollowedNetwork } from "./listed.ts";
 import { RAIL_NETWORKS, type RailNetwork } from "./object.ts";
@@ -16,8 +16,8 @@ export interface FollowerOptions {
   readonly log: Log;
 }
 
-/** Where RailNetworks are not served, or not for this agent, it is asked again after this time. */
-const ABSENT_MS = 1_800_000;
+/** Not served for so many times, an hour in all, they are gone: the definition was deleted. */
+const GONE = 9;
 const RETRY_MS = 10_000;
 
 /** Keeps the file of RailNetworks as the API server has them, until `signal`. Never rejects. */
@@ -88,7 +88,7 @@ function tryRead(file: string): readonly FollowedNetwork[] | undefined {
 /**
  * An informer would ask for what is not there twice a minute.
  *
- * @param onAbsent called when they were not served half an hour later, too.
+ * @param onAbsent called when they were not served an hour later, too.
  * @returns false when `signal` came first.
  */
 export async function untilServed(
@@ -96,16 +96,15 @@ export async function untilServed(
   signal: AbortSignal,
   onAbsent: () => void = () => {},
 ): Promise<boolean> {
-  for (let isSaid = false; !signal.aborted; )
+  for (let absences = 0; !signal.aborted; )
     try {
       await cluster.list(RAIL_NETWORKS, { metadataOnly: true, fromCache: true, signal });
       return true;
     } catch (err) {
       const isAbsent = err instanceof ApiError && [403, 404].includes(err.status);
-      if (isAbsent && isSaid && err.status === 404) onAbsent();
-      if (isAbsent && !isSaid) log.info({ err }, "no RailNetworks here: the ConfigMap has the rails");
-      isSaid ||= isAbsent;
-      await pause((isAbsent ? ABSENT_MS : RETRY_MS) * (0.9 + Math.random() / 5), signal);
+      if (isAbsent && absences === 0) log.info({ err }, "no RailNetworks here: the ConfigMap has the rails");
+      if (isAbsent && absences === GONE && err.status === 404) onAbsent();
+      await pause((isAbsent ? absentMs(absences++) : RETRY_MS) * (0.9 + Math.random() / 5), signal);
     }
   return false;
 }

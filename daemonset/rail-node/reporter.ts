@@ -1,6 +1,6 @@
 import type { Log } from "../../cni/host.ts";
 import { ApiError, type Cluster, NODES } from "../../kubernetes/cluster.ts";
-import { pause } from "../loop.ts";
+import { absentMs, pause } from "../loop.ts";
 import { NOT_COMPARED, toCondition } from "./conditions.ts";
 import { CONDITION, RAIL_NODES, type RailNode, type RailNodeStatus } from "./object.ts";
 import type { Observation, Observer } from "./observer.ts";
@@ -25,8 +25,6 @@ const LOOK_MS = 10_000;
 const REFRESH_MS = 3_600_000;
 /** All agents lose the same server at once. */
 const FAILED_MS = 60_000;
-/** Where RailNodes are not served, or not for this agent, it is asked again after this time. */
-const ABSENT_MS = 1_800_000;
 
 /** Keeps the RailNode of one node as its agent sees it. */
 export class Reporter {
@@ -38,6 +36,7 @@ export class Reporter {
   /** Both of the first two are read again at this time. */
   #refreshMs = Number.NEGATIVE_INFINITY;
   #said = "";
+  #absences = 0;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -56,16 +55,17 @@ export class Reporter {
     const { pace, nowMs, log, node, lookMs = LOOK_MS } = this.#options;
     try {
       if (nowMs() >= this.#refreshMs) await this.#refresh(signal);
-      if (!this.#owner) return this.#sayOnce(ABSENT_MS, "no RailNode: the cluster has no Node of this name", { node });
+      if (!this.#owner) return this.#sayOnce("no RailNode: the cluster has no Node of this name", { node });
       const status = this.#statusOf(await this.#options.observer.look(runtimeOf(this.#owner)));
       const write = this.#writeOf(status, signal);
       if (pace.isDue(nowMs(), write !== undefined)) await write!();
       this.#said = "";
+      this.#absences = 0;
       return lookMs;
     } catch (err) {
       if (signal.aborted) return 0;
       pace.wrote(nowMs());
-      if (isRefused(err)) return this.#sayOnce(ABSENT_MS, "no RailNode: it is not served here, or not for this agent: kubectl apply -f manifests/railnet.yaml", { err }); // biome-ignore format: one line
+      if (isRefused(err)) return this.#sayOnce("no RailNode: it is not served here, or not for this agent: kubectl apply -f manifests/railnet.yaml", { err }); // biome-ignore format: one line
       log.warn({ err }, "the RailNode is not as it should be; it is tried again");
       return FAILED_MS;
     }
@@ -132,11 +132,11 @@ export class Reporter {
     };
   }
 
-  #sayOnce(waitMs: number, message: string, fields: object): number {
+  #sayOnce(message: string, fields: object): number {
     if (this.#said !== message) this.#options.log.info(fields, message);
     this.#said = message;
     this.#refreshMs = Number.NEGATIVE_INFINITY;
-    return waitMs;
+    return absentMs(this.#absences++);
   }
 }
 

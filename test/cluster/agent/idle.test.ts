@@ -4,7 +4,7 @@ import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { settingsOfEngine } from "../../../lab/cluster/engine.ts";
-import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds, installRailObjects, waitFor } from "../../../lab/cluster/install.ts";
 import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import { useOf } from "../../../lab/netns/process-use.ts";
 
@@ -14,6 +14,7 @@ const MINUTES = Number(process.env["RAILNET_IDLE_MINUTES"] ?? 0.7);
 const api = await ApiServer.start({ audit: true });
 t.teardown(() => api.stop());
 await installCrds(api.raw);
+await installRailObjects(api.raw);
 const token = await installAgent(api);
 
 /** What two agents have asked since the last call: the first one leads, by the server's own log. */
@@ -43,7 +44,7 @@ t.test(
         env: settingsOfEngine(),
       });
       t.teardown(() => node.stop());
-      await node.start("--health", `127.0.0.1:${19_808 + i}`);
+      await node.start("--health", `127.0.0.1:${19_808 + i}`, "--report-seconds", "5");
       nodes.push(node);
       for (let p = 0; p < 4; p++) {
         await makePod(api.raw, `${name}-${p}`, { node: name });
