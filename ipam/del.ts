@@ -18,12 +18,16 @@ export async function del(call: Call, host: IpamHost): Promise<void> {
 
 /** The caller holds the attachment's lock. */
 export async function noteAndRelease(record: ClaimRecord, journal: ClaimJournal, host: IpamHost): Promise<void> {
-  const unfinished = record.phase === "claiming" && { unfinished: "answered" as const };
-  const change = { phase: "releasing", since: new Date().toISOString(), ...unfinished } as const;
+  const change = { phase: "releasing", since: new Date().toISOString(), ...unfinishedOf(record) } as const;
   const releasing: ClaimRecord = { ...record, ...change };
   if (record.phase !== "releasing" || record.search) journal.update(record, change);
   host.step("ipam-del-journalled");
   await host.releaseSoon(releasing);
+}
+
+/** Whose ADD died may have asked the API server for an address, which may do it yet. */
+function unfinishedOf({ phase, storage }: ClaimRecord): Pick<ClaimRecord, "unfinished"> {
+  return phase === "claiming" ? { unfinished: storage.kind === "kubernetes" ? "unclear" : "answered" } : {};
 }
 
 /** A configuration that cannot be read any more reserved nothing that it could tell us of. */

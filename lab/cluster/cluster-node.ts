@@ -163,7 +163,7 @@ export class ClusterNode {
 
 /** A record as the journal has it: a line of JSON, then a line for each change; one that is not whole was never written. */
 export function recordIn(text: string): Json {
-  const [first, ...changes] = text.split("\n");
+  const [first, ...changes] = text.split("\n").map((line) => line.replace(/\0+$/, "")); // zeros: torn by a power cut
   const whole = changes.filter((line) => line.endsWith("}")).map((line) => JSON.parse(line));
   return Object.assign(JSON.parse(first!), ...whole);
 }

@@ -10,7 +10,8 @@ const SETTLE_MS = 90_000;
 
 /**
  * After an agent was killed in an ADD: its request for an address may arrive behind the DEL (test/cluster/faults/late-request).
- * What it reserves goes with the node's GC: up to a look (60 s), the grace (60 s), another look; and as long as above for the view.
+ * The DEL's record is found by the next agent (15 s) and released once more when no request can arrive (65 s); else the node's
+ * GC does it: up to a look (60 s), the grace (60 s), another look. Then as long as above for the view.
  */
 export const KILLED_SETTLE_MS = 180_000 + SETTLE_MS;
 
