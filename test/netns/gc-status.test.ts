@@ -5,6 +5,7 @@ import t, { type Test } from "tap";
 import { type Attachment, type Via, WAYS } from "../../lab/netns/call.ts";
 import { VFIO } from "../../lab/netns/devices.ts";
 import { inside } from "../../lab/netns/inside.ts";
+import { until } from "../../lab/netns/run.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
 
@@ -176,3 +177,23 @@ for (const via of WAYS) {
       }),
     );
 }
+
+t.test("a PF whose kernel calls are stuck holds up neither STATUS nor the other's GC, and is named", (t) =>
+  unchanged(t, world, "shim", async () => {
+    const [here, there] = [pods[0]!, pods[2]!];
+    const hasRail = async (pod: typeof here) => (await inside(pod)).links.includes("net1");
+    const stuck = world.attachment(here, { name: "red", deviceID: world.vfs[0]!.pci });
+    const stale = world.attachment(there, { name: "red", deviceID: world.vfs[2]!.pci });
+    t.equal((await world.call("shim", "ADD", stale)).exit, 0);
+    world.faults("add-moved hold");
+    const adding = world.call("shim", "ADD", stuck);
+    await until("the first PF's thread is stuck", () => hasRail(here));
+    const collecting = world.call("shim", "GC", gc(keep(stuck)));
+    t.equal((await world.call("shim", "STATUS", gc({}))).exit, 0);
+    await until("the other PF's attachment is collected", async () => !(await hasRail(there)));
+    t.match(await collecting, { exit: 1, json: { code: 11, msg: /the kernel does not answer for PF 0000:a0:00\.0/ } });
+    world.faults();
+    t.equal((await adding).exit, 0);
+    for (const a of [stuck, stale]) t.equal((await world.call("shim", "DEL", a)).exit, 0);
+  }),
+);
