@@ -22,7 +22,7 @@ const RETRY_MS = 10_000;
 
 /** Keeps the file of RailNetworks as the API server has them, until `signal`. Never rejects. */
 export async function followNetworks(options: FollowerOptions, signal: AbortSignal): Promise<void> {
-  const onAbsent = () => store([], options); // the definition was deleted, and so were they
+  const onAbsent = () => void store([], options); // the definition was deleted, and so were they
   if (!(await untilServed(options, signal, onAbsent))) return;
   const { cluster, node, log } = options;
   const onError = (err: Error) => log.debug({ err }, "cannot follow RailNetworks; it is tried again");
@@ -36,7 +36,7 @@ export async function followNetworks(options: FollowerOptions, signal: AbortSign
   function update(): void {
     if (!isSynced || signal.aborted) return; // what is not all there yet would take rails away
     const labels = nodes.objects.get(node)?.metadata.labels ?? {};
-    store(selected([...networks.objects.values()], labels), options);
+    if (!store(selected([...networks.objects.values()], labels), options)) setTimeout(update, RETRY_MS).unref();
   }
   if (!(await beforeAbort(all, signal))) return;
   isSynced = true;
@@ -59,14 +59,18 @@ export function selected(
     .map(({ metadata: { name }, spec }) => ({ name, rails: spec?.rails ?? [] }));
 }
 
-function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOptions): void {
+/** @returns false when the disk is full, say. */
+function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOptions): boolean {
   const before = tryRead(file);
-  if (isDeepStrictEqual(before, networks)) return;
+  if (isDeepStrictEqual(before, networks)) return true;
   try {
     writeNetworks(file, networks);
   } catch (err) {
-    log.warn({ err, file }, "the RailNetworks of this node could not be written: its rails stay as they were");
-    return;
+    log.warn(
+      { err, file },
+      "the RailNetworks of this node could not be written: its rails stay as they were, and it is tried again",
+    );
+    return false;
   }
   const names = (all: readonly FollowedNetwork[]) => all.map(({ name }) => name);
   const gone = names(before ?? []).filter((name) => !names(networks).includes(name));
@@ -74,6 +78,7 @@ function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOpti
   for (const { name: network, rails } of came) log.info({ network, rails: rails.map(({ name }) => name) }, "this node follows a RailNetwork"); // biome-ignore format: one line
   for (const network of gone) log.warn({ network }, "a RailNetwork is gone, or selects this node no more: its rails are offered to no pod any more; pods that run keep theirs, and VFs stay"); // biome-ignore format: one line
   if (gone.length === 0 && came.length === 0) log.info({ networks: names(networks) }, "the RailNetworks of this node have changed"); // biome-ignore format: one line
+  return true;
 }
 
 /** A file that is none is written anew. */

@@ -40,6 +40,8 @@ const FACTS_MS = 600_000;
 const PATIENCE_MS = 5_000;
 const MAX_REPAIRS = 5;
 const MESSAGE_MAX = 400;
+/** The definition refuses a report with a longer one. */
+const WHY_MAX = 1000;
 
 /** Looks at this node for its report: some dozen small files a look, the kernel now and then. */
 export class Observer {
@@ -92,7 +94,7 @@ export class Observer {
       },
       networks,
       rails,
-      absent,
+      absent: absent.map(({ rail, why }) => ({ rail, why: why.slice(0, WHY_MAX) })),
       summary: {
         rails: `${rails.filter(({ carrier }) => carrier).length}/${here.length + absent.length}`,
         vfs: `${sum(uses, "used")}/${sum(uses, "vfs")}`,

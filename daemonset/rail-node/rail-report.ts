@@ -9,6 +9,9 @@ import type { RailReport } from "./object.ts";
 /** What of a rail hardly ever changes: a few dozen small files of sysfs, and what the kernel thread told. */
 export type RailFacts = Omit<RailReport, "vfs" | "used" | "owed" | "carrier" | "carrierChanges">;
 
+/** The definition refuses more. */
+const MAX_ADDRESSES = 64;
+
 /** Reads sysfs. @param gpus of the node. */
 export function railFacts(
   { rail, pf }: RailHere,
@@ -32,7 +35,7 @@ export function railFacts(
       driver: driverOf(sysfs, pf.pci),
       firmware,
       mac,
-      addresses: addresses?.length ? addresses : undefined,
+      addresses: filled((addresses ?? []).slice(0, MAX_ADDRESSES)),
       mtu,
       speed,
       pcie: pcieLinkOf(sysfs, pf.pci),

@@ -5,6 +5,7 @@ import { PATHS } from "../../../cni/host.ts";
 import type { KernelFacts } from "../../../daemonset/rail-node/kernel-facts.ts";
 import { Observer } from "../../../daemonset/rail-node/observer.ts";
 import { parseRails } from "../../../daemonset/rails/config.ts";
+import type { RailsSeen } from "../../../daemonset/rails/keeper.ts";
 import type { CarryOut, RailOrder } from "../../../daemonset/rails/orders.ts";
 import { listPfFacts, selectPfs } from "../../../daemonset/rails/select.ts";
 import { PfTree } from "../support/pf-tree.ts";
@@ -21,6 +22,8 @@ class Node {
   /** PFs whose kernel thread does not answer. */
   readonly stuck = new Set<string>();
   networks: string[] = [];
+  /** Why a rail is absent. */
+  tooLong = "";
   nowMs = 0;
 
   constructor(t: Test) {
@@ -34,7 +37,7 @@ class Node {
     writeFileSync(join(dir, "opt/cni/bin/multus-shim"), "#!/bin/sh\necho multus-shim: version:v4.3.0 commit:1\n", { mode: 0o755 }); // biome-ignore format: one line
     this.observer = new Observer({
       paths,
-      rails: () => ({ ...selectPfs(parseRails(LIST), listPfFacts(this.tree.root)), unusable: "", networks: this.networks }), // biome-ignore format: one line
+      rails: () => this.#seen(),
       carryOut: this.#carryOut,
       repairs: () => [{ at: "2026-11-30T00:00:00.000Z", what: "attachment ended", about: "VF x", message: "orphaned" }],
       nowMs: () => this.nowMs,
@@ -45,6 +48,12 @@ class Node {
 
   /** A VF is owed something. */
   readonly use: (vf: string) => void;
+
+  #seen(): RailsSeen {
+    const { here, absent } = selectPfs(parseRails(LIST), listPfFacts(this.tree.root));
+    const more = this.tooLong ? [{ rail: "rail9", why: this.tooLong }] : [];
+    return { here, absent: [...absent, ...more], unusable: "", networks: this.networks };
+  }
 
   readonly #carryOut = (async (order: RailOrder) => {
     if (order.do === "read-rdma-mode") return "exclusive";
@@ -75,6 +84,15 @@ t.test("Observer sees rails as sysfs, kernel and records show them", async (t) =
   }); // biome-ignore format: rows
   node.networks = ["ishikari"];
   t.match((await node.look()).ready, { reason: "RailAbsent", message: /^rail2: no PF/ }, "a RailNetwork wants it");
+});
+
+t.test("Observer keeps a report within what its definition takes", async (t) => {
+  const node = new Node(t);
+  node.facts = { ...node.facts, addresses: Array.from({ length: 300 }, (_, i) => `10.0.${i >> 8}.${i & 255}/16`) };
+  node.tooLong = "x".repeat(5_000);
+  const { rails, absent } = await node.look();
+  t.equal(rails[0]!.addresses!.length, 64);
+  t.ok(absent.length === 2 && absent.every(({ why }) => why.length <= 1024));
 });
 
 t.test("Observer asks the kernel once in ten minutes, and when a carrier comes or goes", async (t) => {
