@@ -1,17 +1,21 @@
 // How far it goes: 32,000 ADDs of 1,000 simulated nodes into an empty cluster, then 100,000 reservations held. A node is a
-// KubernetesStore and an Allocator of its own, all in this process; the leader is a real agent. Writes
-// bench/out/ipam-scale.json. Needs root. RAILNET_SCALE_NODES and
-// RAILNET_SCALE_HELD for less.
+// KubernetesStore and an Allocator of its own, all in this process, and asks what agents ask beside calls: reports, and looks
+// at its own claims in turns; of eight ADDs one is followed by a DEL. The leader is a real agent. Writes
+// bench/out/ipam-scale.json. Needs root. RAILNET_SCALE_NODES and RAILNET_SCALE_HELD for less.
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { REPORT_MS, reportMode } from "../../daemonset/addresses/node/report.ts";
+import { pause } from "../../daemonset/loop.ts";
 import { parseCidr } from "../../ipam/address.ts";
 import { Allocator } from "../../ipam/allocator.ts";
 import { connect } from "../../ipam/connect.ts";
 import { rangeOf } from "../../ipam/range.ts";
 import { KubernetesStore } from "../../ipam/store/kubernetes.ts";
-import type { Pool } from "../../ipam/store/store.ts";
+import type { Claim, Pool } from "../../ipam/store/store.ts";
+import { reservationName } from "../../ipam/whereabouts/names.ts";
+import { RESERVATIONS } from "../../kubernetes/cluster.ts";
 import { ClusterNode } from "../../lab/cluster/cluster-node.ts";
 import { FaultProxy } from "../../lab/cluster/fault-proxy.ts";
 import { installAgent } from "../../lab/cluster/install.ts";
@@ -24,6 +28,9 @@ const project = resolve(import.meta.dirname, "../..");
 const NODES = Number(process.env["RAILNET_SCALE_NODES"] ?? 1000);
 const [PODS, RAILS, AT_ONCE, HELD] = [8, 4, 100, Number(process.env["RAILNET_SCALE_HELD"] ?? NODES * 100)];
 const IDLE_MS = 60_000;
+const TURN_MS = 600_000;
+/** Of so many ADDs one is followed by a DEL of another pod's interface. */
+const RELEASED_OF = 8;
 
 interface Phase {
   readonly adds: number;
@@ -53,11 +60,15 @@ const kubeconfig = place.api.kubeconfig({ token });
 const clusters = await Promise.all(Array.from({ length: 4 }, () => connect({ kubeconfig })));
 const log = { info: () => {}, warn: () => {} };
 const nodes = Array.from({ length: NODES }, (_, i) => {
-  const store = new KubernetesStore({ cluster: clusters[i % 4]!, mode: () => "absent", log, createsAdopted: true });
-  return { name: `sim-${i}`, allocator: new Allocator(store) };
+  const cluster = clusters[i % 4]!;
+  const store = new KubernetesStore({ cluster, mode: () => "absent", log, createsAdopted: true });
+  return { name: `sim-${i}`, cluster, store, allocator: new Allocator(store), claims: [] as Claim[] };
 });
 
 let made = 0;
+let released = 0;
+const asked = { reports: 0, gets: 0, missing: 0 };
+const ending = new AbortController();
 const errors = new Map<string, number>();
 const given = new Map<string, string>();
 const duplicates: string[] = [];
@@ -66,15 +77,47 @@ const duplicates: string[] = [];
 async function one(block: number): Promise<void> {
   const i = made++;
   const [rail, pod] = [i % RAILS, Math.floor(i / RAILS)];
-  const { name, allocator } = nodes[pod % NODES]!;
+  const { name, allocator, claims } = nodes[pod % NODES]!;
   const pool = poolOf(rail, block);
   const podref = `team/job-${pod}`;
   const containerId = createHash("sha256").update(podref).digest("hex");
   const range = rangeOf(parseCidr(pool.cidr)!);
-  const ip = await allocator.allocate({ pool, range }, { podref, ifname: `net${rail + 1}`, containerId, node: name });
+  const owner = { podref, ifname: `net${rail + 1}`, containerId, node: name };
+  const ip = await allocator.allocate({ pool, range }, owner);
   const other = given.get(ip);
   if (other) duplicates.push(`${ip}: ${other}, ${podref}`);
   given.set(ip, podref);
+  claims.push({ pool, ip, owner });
+  if (i % RELEASED_OF === RELEASED_OF - 1) await giveBack(nodes[Math.floor(Math.random() * NODES)]!);
+}
+
+/** As after a DEL: the oldest of a node's claims. */
+async function giveBack({ store, claims }: (typeof nodes)[number]): Promise<void> {
+  const claim = claims.shift();
+  if (!claim) return;
+  given.delete(claim.ip); // before: it may be given out again at once
+  if ((await store.release(claim)) !== "released") throw new Error(`${claim.ip} was not there to be released`);
+  released++;
+}
+
+/** Each node says every two minutes that it lives. What its agent watches is by name, which costs nothing (watchers.ts). */
+async function report({ cluster, name }: (typeof nodes)[number]): Promise<void> {
+  await pause(REPORT_MS * Math.random(), ending.signal);
+  for (; !ending.signal.aborted; await pause(REPORT_MS, ending.signal))
+    await reportMode(cluster, name, { mode: "absent" }, ending.signal).then(() => asked.reports++, () => {}); // biome-ignore format: one line
+}
+
+/** Each claim is looked at once in ten minutes, as agents of a large cluster do. */
+async function lookInTurns(): Promise<void> {
+  for (let i = 0; !ending.signal.aborted; i++) {
+    await pause(TURN_MS / Math.max(1, given.size), ending.signal);
+    const { cluster, claims } = nodes[i % NODES]!;
+    const claim = claims[Math.floor(Math.random() * claims.length)];
+    if (!claim) continue;
+    const name = reservationName(claim.pool.network, claim.ip);
+    const look = cluster.get(RESERVATIONS, name, { fromCache: true, signal: ending.signal });
+    void look.then((found) => (found ? asked.gets++ : asked.missing++), () => {}); // biome-ignore format: one line
+  }
 }
 
 async function phase(adds: number, block: number): Promise<Phase> {
@@ -105,6 +148,8 @@ async function phase(adds: number, block: number): Promise<Phase> {
 
 const residentMb = (pid: number): number => Math.round(useOf(pid).residentMb);
 
+for (const node of nodes) void report(node);
+void lookInTurns();
 const first = await phase(1000, 0);
 const whole = NODES * PODS * RAILS;
 const rest = await phase(Math.max(1, whole - 1000), 0);
@@ -116,6 +161,7 @@ const filling = await phase(Math.max(1, HELD - whole - 1000), 2);
 const at100k = await phase(1000, 3);
 const memory = { apiServerMb: residentMb(place.api.pids.server), etcdMb: residentMb(place.api.pids.etcd), agentsMb: place.nodes.map((node) => residentMb(node.agent!.pid)) }; // biome-ignore format: one record
 say(JSON.stringify(memory));
+ending.abort();
 const held = await place.reservations();
 const freed = place.nodes.flatMap((node) =>
   node
@@ -126,7 +172,7 @@ const freed = place.nodes.flatMap((node) =>
 say(`${held} reservations held, ${freed.length} lines of freed addresses: ${freed[0] ?? ""}`);
 const idle = await idleBytes();
 const isRight = duplicates.length === 0 && errors.size === 0 && held === given.size && ratio.wall <= 1.5 && ratio.apiCpu <= 1.5; // biome-ignore format: one line
-const result = { isRight, held, freed: freed.length, first, rest, later, ratio, filling, at100k, duplicates, errors: Object.fromEntries(errors), memory, idle }; // biome-ignore format: one record
+const result = { isRight, held, released, asked, freed: freed.length, first, rest, later, ratio, filling, at100k, duplicates, errors: Object.fromEntries(errors), memory, idle }; // biome-ignore format: one record
 console.table({ first, rest, later, filling, at100k });
 console.log(JSON.stringify({ ...result, first: undefined, rest: undefined, later: undefined, filling: undefined, at100k: undefined }, undefined, 2)); // biome-ignore format: one line
 mkdirSync(join(project, "bench/out"), { recursive: true });

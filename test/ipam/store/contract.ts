@@ -100,6 +100,15 @@ export function testStore(name: string, place: Place, { overlapping = true } = {
     t.same([...(await place.look(pool))], [[ip, next.containerId]]);
   });
 
+  test("claim() with a pod's UID leaves an address to a holder that names none, as Whereabouts' records do", async (t) => {
+    const [pool, first, second] = [newPool(), await place.open(), await place.open()];
+    const ip = "10.20.0.42";
+    await first.claim({ pool, ip, owner: ownerOf("p", "old") });
+    const claim = { pool, ip, owner: ownerOf("p", "new", { podUid: "uid-1" }) };
+    t.equal(who(await second.claim(claim)), who(ownerOf("p", "old")), "nothing says that it is the same pod");
+    t.equal(await second.claim({ ...claim, isOver: () => true }), undefined, "its sandbox is known to be over");
+  });
+
   test("claim() takes an address over from a pod of its name whose sandbox is known to be over", async (t) => {
     const [pool, first, second] = [newPool(), await place.open(), await place.open()];
     const ip = "10.20.0.41";
