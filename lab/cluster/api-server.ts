@@ -101,13 +101,13 @@ export class ApiServer implements AsyncDisposable {
 
   /** Waits until it serves. */
   async ready(): Promise<void> {
-    const limit = Date.now() + 60_000;
+    const limit = Date.now() + 240_000; // a busy machine
     for (;;) {
       for (const daemon of [this.#etcd, this.#server])
         if (daemon.ended) throw new Error(`${daemon.name} ended: ${daemon.tail()}`);
       const status = await this.raw.request("GET", "/readyz").then(({ status }) => status, () => 0); // biome-ignore format: one line
       if (status === 200) return;
-      if (Date.now() > limit) throw new Error(`the API server is not ready after 60 s: ${this.#server.tail()}`);
+      if (Date.now() > limit) throw new Error(`the API server is not ready after 240 s: ${this.#server.tail()}`);
       await sleep(50);
     }
   }
