@@ -3,8 +3,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { type Attachment, type Via, WAYS } from "../../lab/netns/call.ts";
-import type { Netns } from "../../lab/netns/netns.ts";
 import { until } from "../../lab/netns/run.ts";
+import { showName, unbind } from "../../lab/netns/unbind.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
 
@@ -18,32 +18,6 @@ async function succeeds(t: Test, via: Via, verb: "ADD" | "DEL", a: Attachment): 
   t.equal(exit, 0, `${verb} of ${a.id}: ${stdout}${stderr}`);
 }
 
-/** The driver lets go of a VF that is in a pod: its link ends. The answer binds it again, which makes a new link. */
-async function unbind(pod: Netns): Promise<() => Promise<void>> {
-  const { pci, netdev } = vf!;
-  const [[own = {}], [port = {}]] = (await Promise.all([
-    pod.show("link", "show", "net1"),
-    world.host.show("link", "show", `${netdev}p`),
-  ])) as [Record<string, unknown>[], Record<string, unknown>[]];
-  await pod.batch(["link del net1"]);
-  world.sysfs.unbind(pci);
-  world.sysfs.removeNetdev(pci, netdev);
-  return async () => {
-    await world.host.batch([
-      `link add eth7 index ${own["ifindex"]} address 02:99:99:99:99:99 mtu 1300 type veth peer name ${netdev}p index ${port["ifindex"]} address ${port["address"]}`,
-      `link set ${netdev}p up`,
-    ]);
-    world.sysfs.bind(pci, "iavf");
-    world.sysfs.addNetdev(pci, "eth7");
-  };
-}
-
-/** sysfs as it is when the link has its name again. */
-function showName(): void {
-  world.sysfs.removeNetdev(vf!.pci, "eth7");
-  world.sysfs.addNetdev(vf!.pci, vf!.netdev);
-}
-
 for (const via of WAYS)
   t.test(`DEL of a VF whose driver was unbound under the pod ends the pod; the VF is owed its link (${via})`, (t) =>
     unchanged(t, world, via, async () => {
@@ -51,7 +25,7 @@ for (const via of WAYS)
       const env = { CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=prod;K8S_POD_NAME=train-0" };
       const a = world.attachment(pod, { mac: "02:00:00:00:00:aa" }, { env });
       await succeeds(t, via, "ADD", a);
-      const bind = await unbind(pod);
+      const bind = await unbind(world, pod);
       await succeeds(t, via, "DEL", a);
       await succeeds(t, via, "DEL", a);
       t.same(world.records(), []);
@@ -78,7 +52,7 @@ for (const via of WAYS)
       await bind();
       if (via === "alone") t.match(await world.railnet("reconcile"), { exit: 0, stdout: /was owed a part.*: ended/ });
       await until("the debt is settled", () => owed().length === 0, 30_000, 100);
-      showName();
+      showName(world);
       await succeeds(t, via, "ADD", next);
       await succeeds(t, via, "DEL", next);
       await world.removePod(pod);
@@ -90,7 +64,7 @@ t.test("ADD settles what the VF is owed, when it can", (t) =>
     const pod = await world.pod();
     const a = world.attachment(pod);
     await succeeds(t, "alone", "ADD", a);
-    const bind = await unbind(pod);
+    const bind = await unbind(world, pod);
     await succeeds(t, "alone", "DEL", a);
     await bind();
     const next = world.attachment(pod);

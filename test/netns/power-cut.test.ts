@@ -6,8 +6,9 @@ import { join, resolve } from "node:path";
 import t from "tap";
 import { AddressHost } from "../../lab/netns/address-host.ts";
 import { judge, SCENES } from "../../lab/netns/address-scenes.ts";
-import { writeTree } from "../../lab/netns/crash-states.ts";
+import { type CrashState, writeTree } from "../../lab/netns/crash-states.ts";
 import { DiskTracer } from "../../lab/netns/disk-trace.ts";
+import { showName, unbind } from "../../lab/netns/unbind.ts";
 import { World } from "../../lab/netns/world.ts";
 
 t.setTimeout(1_200_000);
@@ -71,6 +72,7 @@ for (const verb of ["ADD", "DEL"] as const)
     t.equal(exit, 0);
     if (verb === "ADD")
       t.equal((await world.call("alone", "DEL", a)).exit, 0, "the VF is home again, as after a reboot");
+    const notes = new Set<string>();
     let count = 0;
     for (const state of states) {
       writeTree(dir, state.tree);
@@ -86,10 +88,50 @@ for (const verb of ["ADD", "DEL"] as const)
         [],
         `${state.when}: and leaves nothing`,
       );
+      if (isNew(notes, state, "vfs")) for (const again of ["ADD", "DEL"] as const) t.equal((await world.call("alone", again, a)).exit, 0, `${state.when}: ${again} with what is noted of its VF`); // biome-ignore format: one line
       count++;
     }
     t.ok(count >= 5, `${count} states of the disk`);
   });
+
+/** Whether the files of a folder, as a power cut left them, are seen for the first time. */
+function isNew(seen: Set<string>, { tree: { names, contents } }: CrashState, folder: string): boolean {
+  const inFolder = [...names].filter(([name]) => name.includes(`/${folder}/`));
+  const picture = inFolder.map(([name, id]) => `${name} ${contents.get(id)?.toString("hex")}`).sort().join(); // biome-ignore format: one line
+  const before = seen.size;
+  return seen.add(picture).size > before;
+}
+
+t.test("the power is cut anywhere in a DEL that leaves its VF something owed: a reboot settles it", async (t) => {
+  const world = await World.create({ vfs: 1 });
+  t.teardown(() => world.close());
+  const pod = await world.pod();
+  const a = world.attachment(pod, { mac: "02:00:00:00:00:aa" });
+  t.equal((await world.call("alone", "ADD", a)).exit, 0);
+  const bind = await unbind(world, pod);
+  const dir = world.stateDir;
+  const { exit, states } = await tracer.watch(dir, (trace) => world.call("alone", "DEL", a, { wrap: [tracer.tool, trace, dir] })); // biome-ignore format: one line
+  t.equal(exit, 0);
+  t.ok(existsSync(join(dir, "owed", `${world.vfs[0]!.pci}.json`)), "its link is owed");
+  await bind();
+  t.equal((await world.railnet("reconcile")).exit, 0, "the VF is home again, as after a reboot");
+  showName(world);
+  const next = world.attachment(await world.spare());
+  const seen = new Set<string>();
+  for (const state of states) {
+    if (!isNew(seen, state, "owed") && !state.answered) continue;
+    writeTree(dir, state.tree);
+    for (const folder of ["attachments", "owed"]) ofAnotherBoot(join(dir, folder));
+    const { exit, stderr } = await world.railnet("reconcile");
+    t.equal(exit, 0, `${state.when}: ${stderr}`);
+    for (const verb of ["ADD", "DEL"] as const) {
+      const { exit, stdout } = await world.call("alone", verb, next);
+      t.equal(exit, 0, `${state.when}: the next pod's ${verb}: ${stdout}`);
+    }
+    t.same(world.records().filter((name) => name.endsWith(".json")), [], `${state.when}: nothing is left`); // biome-ignore format: one line
+  }
+  t.ok(seen.size >= 3, `${seen.size} states of what is owed`);
+});
 
 t.test("an installed file is the old or the new one, whole, and the new one once it is said to be there", async (t) => {
   const dir = join(root, "installed");
