@@ -3,7 +3,7 @@ import { replaceGlobals } from "./core/globals.ts";
 import { Chaos } from "./plan/chaos.ts";
 import type { Scenario } from "./plan/scenario.ts";
 import { checkAdded } from "./rules/added.ts";
-import { brokenWhenQuiet } from "./rules/quiet.ts";
+import { brokenWhenQuiet, QUARANTINE_MS, QUIET_MS } from "./rules/quiet.ts";
 import { Violation, World } from "./world/world.ts";
 // What the product loads when it first needs it: here before time stands still.
 import "../../daemonset/addresses/service/kubernetes.ts";
@@ -14,9 +14,6 @@ import "../../ipam/del.ts";
 import "../../ipam/check.ts";
 import "../../ipam/gc.ts";
 import "../../ipam/status.ts";
-
-/** After the last fault, all that was lost is back, and all that nobody needs is free. */
-export const QUIET_MS = 45 * 60_000;
 
 /** It stays so. */
 const CALM_MS = 5 * 60_000;
@@ -53,7 +50,8 @@ export async function run(scenario: Scenario, { keepsTrace = false } = {}): Prom
     const broken = [...brokenWhenQuiet(world)];
     const quietMs = simulation.nowMs - chaosMs;
     if (broken.length > 0) settledMs = quietMs;
-    if (broken.length > 0 && quietMs >= QUIET_MS) world.fail(broken[0]!.rule, broken[0]!.detail);
+    const late = broken.find(({ untilMs = QUIET_MS }) => quietMs >= untilMs);
+    if (late) world.fail(late.rule, late.detail);
     else if (broken.length === 0 && quietMs - settledMs >= CALM_MS) simulation.stop();
     else simulation.after(LOOK_MS, look);
   };
@@ -63,7 +61,7 @@ export async function run(scenario: Scenario, { keepsTrace = false } = {}): Prom
     simulation.after(chaosMs, () => chaos.end());
     simulation.after(chaosMs + LOOK_MS, look);
   });
-  await simulation.run(chaosMs + QUIET_MS + CALM_MS + 2 * LOOK_MS);
+  await simulation.run(chaosMs + QUARANTINE_MS + CALM_MS + 2 * LOOK_MS);
   process.off("unhandledRejection", onRejection);
   const { failure } = simulation;
   return {

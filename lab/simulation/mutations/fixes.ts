@@ -25,7 +25,7 @@ export const FIXES: readonly Mutation[] = [
     file: `${LEADER}/gc-leader.ts`,
     from: "(one.isUnproven ? quarantine : free)(one",
     to: "(one.isUnproven ? free : free)(one",
-    profiles: ["silence"],
+    profiles: ["quarantine", "silence"],
   },
   {
     name: "a node without object is gone, though its agent speaks",
@@ -46,14 +46,14 @@ export const FIXES: readonly Mutation[] = [
     file: `${LEADER}/gc-leader.ts`,
     from: "if (this.#isOver(one)) over.push(one);",
     to: "",
-    profiles: ["silence"],
+    profiles: ["quarantine"],
   },
   {
     name: "a node that lives after all does not take its address back",
     file: "daemonset/addresses/heal.ts",
     from: "if (found && isQuarantined(found)) {",
     to: "if (found && isQuarantined(found) && attempt < 0) {",
-    profiles: ["silence"],
+    profiles: ["quarantine", "silence"],
   },
   {
     name: "a machine that was made anew is the one of before",

@@ -7,6 +7,8 @@ export const JOURNAL: readonly Mutation[] = [
     file: "ipam/claim.ts",
     from: "this.#save({ addresses: [...this.record.addresses, { pool, ip }] });",
     to: "this.record = { ...this.record, addresses: [...this.record.addresses, { pool, ip }] };",
+    unseen:
+      "the pod's next sandbox takes the same address over, or the collection frees it within two minutes; test/netns kills at this step",
   },
   {
     name: "an ADD that is done is not held",
@@ -19,12 +21,14 @@ export const JOURNAL: readonly Mutation[] = [
     file: "ipam/add.ts",
     from: "undo.defer(() => giveUp(claimer.record, journal, host));",
     to: "void giveUp;",
+    unseen: "a runtime calls DEL after an ADD that failed, and that gives back",
   },
   {
     name: "an ADD does not look at what an earlier one left",
     file: "ipam/add.ts",
     from: 'if (left && left.phase !== "held") await release(left, store, journal, host).catch(rethrow);',
     to: "void release;",
+    unseen: "no runtime of the simulation adds a sandbox twice",
   },
   {
     name: "a DEL is not journalled",
@@ -62,6 +66,7 @@ export const JOURNAL: readonly Mutation[] = [
     file: "daemonset/addresses/service/releases.ts",
     from: "this.#resting--;\n    this.add(record);",
     to: "this.#resting--;\n    void record;",
+    unseen: "the journal is looked through every 15 s, and that tries again",
   },
   {
     name: "a release believes what it was told, not the journal",
@@ -80,27 +85,31 @@ export const JOURNAL: readonly Mutation[] = [
     file: "daemonset/addresses/service/service.ts",
     from: 'if (verb === "DEL")\n',
     to: 'if (verb === "DEL" && containerId === "")\n',
+    unseen: "a DEL then waits for the ADD's lock: slower, not wrong",
   },
   {
     name: "a record is not synced",
     file: "records/durable.ts",
     from: "    fs.writeFileSync(fd, text); // writeSync() may stop half-way on a full disk and not say so\n    if (synced) fs.fdatasyncSync(fd);",
     to: "    fs.writeFileSync(fd, text); // writeSync() may stop half-way on a full disk and not say so\n    void synced;",
-    profiles: ["power"],
+    unseen:
+      "after a power cut every sandbox is over, and the collection finds what is left; test/netns/power-cut finds a missing sync",
   },
   {
     name: "a change of a record is not synced",
     file: "records/durable.ts",
     from: "    fs.writeFileSync(fd, text);\n    if (synced) fs.fdatasyncSync(fd);\n  } catch",
     to: "    fs.writeFileSync(fd, text);\n    void synced;\n  } catch",
-    profiles: ["power"],
+    unseen:
+      "after a power cut every sandbox is over, and the collection finds what is left; test/netns/power-cut finds a missing sync",
   },
   {
     name: "the name of a record is not synced",
     file: "records/record-files.ts",
     from: "      if (synced) syncFile(this.#dir);",
     to: "",
-    profiles: ["power"],
+    unseen:
+      "after a power cut every sandbox is over, and the collection finds what is left; test/netns/power-cut finds a missing sync",
   },
   {
     name: "a sandbox is never over",

@@ -36,6 +36,8 @@ export const PROFILES = {
   everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze"], weights: { restart: 4, storm: 3 }, gapSeconds: [0.2, 1.5], isStrict: true, minutes: 2, share: 0 }, // biome-ignore format: one row
   /** Nodes that nobody hears: cut off, their objects deleted, and back after their addresses were given away. */
   silence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "kill", "lag", "reimage"], rails: "small", minutes: 20, share: 1 }, // biome-ignore format: one row
+  /** The same, with addresses enough, so that what is in quarantine stays there. */
+  quarantine: { ...SILENCE, only: [...PODS, "cut", "node-delete", "kill"], minutes: 20, share: 0 },
   /** The same, where nodes take their VFs down themselves. */
   fence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "kill", "power"], rails: "small", hasFence: true, minutes: 20, share: 0 }, // biome-ignore format: one row
   /** etcd out of a backup: versions go back. */

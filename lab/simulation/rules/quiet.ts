@@ -7,12 +7,20 @@ import { journalOf } from "./journal.ts";
 export interface Broken {
   readonly rule: string;
   readonly detail: string;
+  /** How long after the last fault it may be so. */
+  readonly untilMs?: number;
 }
 
 const idOf = (containerId: string | undefined): string => (containerId ?? "").slice(0, 8);
 const whoIs = ({ podref, containerId, node, ip }: Living): string =>
   `${ip} of ${podref} (${idOf(containerId)}) on ${node}`;
 const QUARANTINED = "quarantined";
+
+/** After the last fault, all that was lost is back, and all that nobody needs is free. */
+export const QUIET_MS = 45 * 60_000;
+
+/** What is in quarantine stays there for an hour. */
+export const QUARANTINE_MS = 75 * 60_000;
 
 /**
  * What must hold when nothing has happened for the stated time: reservations, records, journals and sandboxes say the same.
@@ -41,7 +49,8 @@ function* ofReservations(alive: ReadonlyMap<string, Living>, deciders: Deciders)
   for (const [ip, { spec, metadata }] of deciders.reservations) {
     const who = `${ip} of ${spec.podref} (${idOf(spec.containerid)}) from ${metadata.labels?.["railnet.io/node"]}`;
     const rule = spec.podref === QUARANTINED ? "a quarantine without end" : "a leaked reservation";
-    if (!alive.has(ip)) yield { rule, detail: who };
+    const untilMs = spec.podref === QUARANTINED ? QUARANTINE_MS : QUIET_MS;
+    if (!alive.has(ip)) yield { rule, detail: who, untilMs };
     const record = deciders.records.get(ip);
     if (!deciders.isByRecord(ip) && (record?.id !== spec.containerid || record?.podref !== spec.podref))
       yield {
