@@ -4,7 +4,7 @@ import { simulate } from "./children.ts";
 /** The first seed: the same ones in every run, unless `random` is asked for; it is printed. */
 const asked = process.env["RAILNET_SIMULATION_SEED"];
 const first = asked === "random" ? Math.floor(Math.random() * 1e9) : Number(asked ?? 1);
-const seeds = process.env["RAILNET_SIMULATION_SEEDS"] ?? "120";
+const seeds = process.env["RAILNET_SIMULATION_SEEDS"] ?? "20";
 /** No more seeds are begun then. */
 const seconds = process.env["RAILNET_SIMULATION_SECONDS"] ?? "25";
 

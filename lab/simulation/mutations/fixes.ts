@@ -113,6 +113,13 @@ export const FIXES: readonly Mutation[] = [
     profiles: ["restores"],
   },
   {
+    name: "a definition that was made again is the one of before",
+    file: `${NODE}/heal-period.ts`,
+    from: 'return this.#marked !== "" && this.#defined !== "" && this.#marked !== this.#defined;',
+    to: 'return this.#marked !== "" && this.#defined === "-";',
+    profiles: ["definitions"],
+  },
+  {
     name: "N: a record of an interface that moved on is in dispute with whoever has the address",
     file: `${LEADER}/plan-view.ts`,
     from: "(from.ifname && held.has(interfaceOf(from)));",

@@ -42,6 +42,8 @@ export const PROFILES = {
   fence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "kill", "power"], rails: "small", hasFence: true, minutes: 20, share: 0 }, // biome-ignore format: one row
   /** etcd out of a backup: versions go back. */
   restores: { only: [...PODS, "restore", "kill", "server-restart", "lag"], minutes: 5, share: 0 },
+  /** Definitions that are deleted and made again. */
+  definitions: { only: [...PODS, "crd", "kill", "lag"], weights: { crd: 1 }, minutes: 4, share: 0 },
   /** Requests that are done a minute later. */
   late: {
     only: [...PODS, "storm", "kill"],
