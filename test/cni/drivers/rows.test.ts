@@ -238,20 +238,21 @@ t.test("every row of a profile is there", async (t) => {
 });
 
 /** The PF listens to the VF again whenever somebody could want to use it. */
-const listens: Life = async (node) => {
-  const pod = node.pod();
-  const config = { trust: "on", link_state: "disable" };
-  await node.add(pod, config);
-  equal(node.vf().mailboxOpen, true, "in the pod");
-  await node.del(pod, config);
-  equal(node.vf().mailboxOpen, true, "after DEL");
-};
+const listens =
+  (config: object): Life =>
+  async (node) => {
+    const pod = node.pod();
+    await node.add(pod, config);
+    equal(node.vf().mailboxOpen, true, "in the pod");
+    await node.del(pod, config);
+    equal(node.vf().mailboxOpen, true, "after DEL");
+  };
 
 /** Lives that show what the product knows of a driver. */
 const TRAIT_LIVES: Readonly<Record<keyof (typeof TRAITS)[string], readonly Life[]>> = {
   spoofchk: [freshSpoofCheck],
   needsAdminMac: [mute, guid],
-  closesMailbox: [listens],
+  closesMailbox: [listens({ trust: "on" }), listens({ link_state: "disable" })],
   pinsOnlyAnother: [pinsThePod],
   ignoresEnable: [ignoresEnable],
 };
@@ -323,6 +324,20 @@ for (const profile of ALL)
     t.same(await node.reconcile(), [], "and nothing is owed");
     t.same(node.warnings.filter((one) => /owed/.test(one)), []); // biome-ignore format: one line
   });
+
+t.test("i40e: DEL waits for a PF that makes VFs, and owes nothing", async (t) => {
+  using node = new DoubleNode(PROFILES.i40e);
+  const before = node.picture();
+  const pod = node.pod();
+  await node.add(pod, { vlan: 100 });
+  node.settle();
+  once(node, "del-link-returned", () => (node.nic.makingUntilMs = node.kernel.clock.nowMs() + 2_000));
+  const seen = await seenIn(node, () => node.del(pod, {}));
+  t.ok(node.kernel.clock.nowMs() > 2_000 && !seen.some((what) => /link mac/.test(what)), `${seen}`);
+  t.same(node.warnings.filter((one) => /owed/.test(one)), []); // biome-ignore format: one line
+  node.settle();
+  t.same(node.picture(), before);
+});
 
 t.test("i40e: an administrator's MAC is set once, and its reset waited for", async (t) => {
   using node = new DoubleNode(PROFILES.i40e);
