@@ -7,7 +7,7 @@ import type { InstallOptions } from "../daemonset/install/install.ts";
 import { createLog } from "../daemonset/log.ts";
 import { reconcile } from "../daemonset/reconcile/reconcile.ts";
 import { VERSION } from "../daemonset/version.ts";
-import { readNodePolicy } from "../ipam/node-host.ts";
+import { readNodePolicy } from "../ipam/node-policy.ts";
 import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { registerConvert } from "./convert.ts";
 import { registerDoctor } from "./doctor.ts";

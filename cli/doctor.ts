@@ -4,7 +4,7 @@ import { createHost, pathsFrom } from "../cni/node-host.ts";
 import { placesBelow } from "../daemonset/install/places.ts";
 import { createLog } from "../daemonset/log.ts";
 import type { NodePolicy } from "../ipam/host.ts";
-import { readNodePolicy } from "../ipam/node-host.ts";
+import { readNodePolicy } from "../ipam/node-policy.ts";
 import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { kubeconfigOfNode } from "../ipam/whereabouts/flat-file.ts";
 import { clusterFindings } from "./doctor/cluster.ts";

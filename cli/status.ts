@@ -3,7 +3,7 @@ import { isatty } from "node:tty";
 import type { Argv } from "yargs";
 import { createHost, pathsFrom } from "../cni/node-host.ts";
 import { createLog } from "../daemonset/log.ts";
-import { readNodePolicy } from "../ipam/node-host.ts";
+import { readNodePolicy } from "../ipam/node-policy.ts";
 import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
 import { print } from "./output.ts";

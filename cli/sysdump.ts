@@ -8,7 +8,7 @@ import { KUBECONFIG } from "../daemonset/install/places.ts";
 import { createLog } from "../daemonset/log.ts";
 import { VERSION } from "../daemonset/version.ts";
 import type { NodePolicy } from "../ipam/host.ts";
-import { readNodePolicy } from "../ipam/node-host.ts";
+import { readNodePolicy } from "../ipam/node-policy.ts";
 import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { type ExitCode, running, UsageError } from "./ipam/options.ts";
 import { fromCaller } from "./ipam/place.ts";

@@ -12,7 +12,7 @@ import { execCommand, execOnHost } from "../cni/protocol/edges.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import type { Step } from "../cni/steps.ts";
-import { readNodePolicy } from "../ipam/node-host.ts";
+import { readNodePolicy } from "../ipam/node-policy.ts";
 import { IpamPlugins } from "../ipam/plugins.ts";
 import { codeOf } from "../kernel/errno.ts";
 import { pfOf } from "../kernel/sysfs.ts";

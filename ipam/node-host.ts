@@ -1,17 +1,16 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Paths } from "../cni/host.ts";
 import { onHost } from "../cni/host-root.ts";
-import { CniError, CODE } from "../cni/protocol/error.ts";
-import { codeOf } from "../kernel/errno.ts";
 import { Locks } from "../records/lock.ts";
 import type { IpamHost, IpamLog, NodePolicy } from "./host.ts";
 import type { ClaimRecord } from "./journal.ts";
+import { readNodeText } from "./node-policy.ts";
 import type { IpamStep } from "./steps.ts";
 import type { Storage } from "./storage.ts";
 import type { AddressLock } from "./store/address-lock.ts";
 import type { Store } from "./store/store.ts";
-import { presentStorage, readNodeName } from "./whereabouts/flat-file.ts";
+import { presentStorage } from "./whereabouts/flat-file.ts";
 
 /** No ADD or DEL waits longer for another one of its own attachment. */
 const LOCK_WAIT_MS = 20_000;
@@ -37,9 +36,9 @@ export function createIpamHost(options: IpamHostOptions): IpamHost {
     policy,
     signal: new AbortController().signal,
     inode: (path) => statSync(onHost(paths.hostRoot, path), { throwIfNoEntry: false })?.ino ?? 0,
-    readText,
+    readText: readNodeText,
     lock: lockIn(paths.runDir),
-    store: (storage) => store(presentStorage(storage, { policy, readText })),
+    store: (storage) => store(presentStorage(storage, { policy, readText: readNodeText })),
     step: step ?? (() => {}),
     releaseSoon: (record) => releaseSoon(record, host),
     wasReleased: wasReleased ?? (() => false),
@@ -51,34 +50,4 @@ export function createIpamHost(options: IpamHostOptions): IpamHost {
 export function lockIn(dir: string): AddressLock {
   const locks = new Locks(dir);
   return (name, what, signal) => locks.acquire(name, what, LOCK_WAIT_MS, signal);
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return undefined;
-    throw new CniError(CODE.IO_FAILURE, `cannot read ${path}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-/**
- * Root's own settings of this node, `/etc/railnet/node.json`; without that file the defaults. The node's name is in it if
- * anything says it: the settings, NODENAME, Whereabouts' installer.
- *
- * @throws {CniError} 7 for a file that is no JSON object.
- */
-export function readNodePolicy({ nodeConfig }: Paths, env: Readonly<Record<string, string | undefined>>): NodePolicy {
-  const text = readText(nodeConfig);
-  const policy = text === undefined ? {} : parsePolicy(text, nodeConfig);
-  const node = policy.node || env["NODENAME"] || readNodeName(policy, readText);
-  return { ...policy, ...(node && { node }) };
-}
-
-function parsePolicy(text: string, path: string): NodePolicy {
-  try {
-    const policy: unknown = JSON.parse(text);
-    if (typeof policy === "object" && policy !== null && !Array.isArray(policy)) return policy;
-  } catch {}
-  throw new CniError(CODE.INVALID_CONFIG, `cannot use ${path}: want a JSON object such as {"node": "node-a"}`);
 }

@@ -5,7 +5,7 @@ import { pathsFrom } from "../cni/node-host.ts";
 import { isRegularFile } from "../cni/protocol/delegate.ts";
 import { execCommand } from "../cni/protocol/edges.ts";
 import type { IpamHost } from "./host.ts";
-import { readNodePolicy } from "./node-host.ts";
+import { readNodePolicy } from "./node-policy.ts";
 import { ipam } from "./plugin.ts";
 import { IpamPlugins } from "./plugins.ts";
 import { standAloneHost } from "./stand-alone-host.ts";

@@ -4,7 +4,7 @@ import { PATHS, type Paths } from "../../cni/host.ts";
 import { pathsFrom } from "../../cni/node-host.ts";
 import { KUBECONFIG } from "../../daemonset/install/places.ts";
 import type { NodePolicy } from "../../ipam/host.ts";
-import { readNodePolicy } from "../../ipam/node-host.ts";
+import { readNodePolicy } from "../../ipam/node-policy.ts";
 import { readFlatFile } from "../../ipam/whereabouts/flat-file.ts";
 import type { Cluster } from "../../kubernetes/cluster.ts";
 import type { PlaceOptions } from "./options.ts";

@@ -19,6 +19,13 @@ export const text: Read<string> = (value, at) => {
   return value;
 };
 
+/** `true` or `false`. */
+export const flag: Read<boolean> = (value, at) => {
+  if (isAbsent(value)) return undefined;
+  if (typeof value !== "boolean") throw undecodable(at, value, "true or false");
+  return value;
+};
+
 /** A whole number that a float holds exactly: libcni sends every number through one. */
 export const integer: Read<number> = (value, at) => {
   if (isAbsent(value)) return undefined;
