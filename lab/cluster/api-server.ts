@@ -10,7 +10,7 @@ import { type Requests, readRequests } from "./requests.ts";
 import { SMALL } from "./small.ts";
 
 const BIN = new URL("../../.cache/peers/bin/", import.meta.url).pathname;
-/** Which Kubernetes: `npm run soak` runs the oldest one that is supported, too. */
+/** Which Kubernetes: `npm run soak` runs the oldest and the newest, too. */
 const KUBERNETES = process.env["RAILNET_KUBERNETES"] ?? "1.35";
 
 export interface ApiServerOptions {
