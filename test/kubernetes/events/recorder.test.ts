@@ -143,14 +143,14 @@ t.test("EventRecorder drops and counts what waits too long, what does not fit, a
 
 t.test("EventRecorder does not write a thousand objects, and warnings go before the rest", async (t) => {
   const server = new Server();
+  const begin = performance.now();
   const recorder = start(server, { perMinute: 20 });
   for (let i = 0; i < 99; i++) recorder.record(failed(`p${i}`, "freed", { type: "Normal" }));
   recorder.record(failed("x"));
-  await until(() => server.events.size >= 10);
-  await sleep(50);
-  t.equal(server.events.size, 10, "then it waits");
+  await until(() => server.events.size >= 11); // ten at once, then it waits: one in three seconds
+  const most = 10 + Math.floor((performance.now() - begin) / 3000);
+  t.ok(server.events.size <= most, `${server.events.size} of at most ${most}`);
   t.equal(server.all()[0]!.involvedObject.name, "x");
-  t.equal(recorder.counts.waiting, 90);
 });
 
 t.test("EventRecorder asks for the UID of a pod whose runtime does not say it", async (t) => {
