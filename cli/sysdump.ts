@@ -43,6 +43,7 @@ export const registerSysdump = (y: Argv): Argv =>
         .option("output", {
           alias: "o",
           type: "string",
+          nargs: 1, // or a lone "-" is none
           describe: "the archive, a tar.gz; - for standard output",
           defaultDescription: "railnet-sysdump-NODE-TIME.tar.gz",
         })

@@ -1,10 +1,10 @@
 import type { Access } from "../../kubernetes/access.ts";
 
-/** Channels of a command in a pod, k8s.io/apimachinery pkg/util/remotecommand/constants.go. */
+/** Channels of a command in a pod, k8s.io/apimachinery pkg/util/remotecommand/constants.go. Version 5 adds only how standard input ends. */
 const STDOUT = 1;
 const STDERR = 2;
 const ERROR = 3;
-const PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+const PROTOCOL = "v4.channel.k8s.io";
 
 export interface PodCommand {
   readonly namespace: string;
@@ -63,7 +63,7 @@ function open({ server, tls, headers }: Access, { namespace, pod, container, com
   for (const word of command) query.append("command", word);
   const url = `${server.replace(/^http/, "ws")}/api/v1/namespaces/${namespace}/pods/${pod}/exec?${query}`;
   const single = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
-  const options: BunWebSocketOptions = { protocols: PROTOCOLS, headers: single, tls };
+  const options: BunWebSocketOptions = { protocols: [PROTOCOL], headers: single, tls };
   const socket = new WebSocket(url, options as never);
   socket.binaryType = "arraybuffer";
   return socket;

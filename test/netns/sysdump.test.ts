@@ -132,7 +132,7 @@ t.test("railnet sysdump without an agent, with a broken node.json, is an archive
 
 t.test("railnet sysdump to standard output is the archive and nothing else; bad arguments are named", async (t) => {
   const out = join(work, "stdout.tar.gz");
-  const [command, args] = world.host.enter("sh", "-c", `exec "$0" sysdump -o - > ${out}`, world.executable);
+  const [command, args] = world.host.enter("sh", "-c", `exec "$0" sysdump --output - > ${out}`, world.executable);
   execFileSync(command, args, { env: { ...process.env, ...world.env }, stdio: ["ignore", "inherit", "ignore"] });
   t.match(execFileSync("tar", ["-tzf", out], { encoding: "utf8" }), /\/sysdump\.json\n$/);
   const wrong = await world.railnet("sysdump", "--timeout-seconds", "0");
