@@ -9,8 +9,8 @@ what=attach
 case ${1:-} in attach | ipam | cluster | rdma) what=$1; shift ;; esac
 case $what in
   attach) scripts/setup.sh npm debian vm peers:cniplugins ;;
-  ipam) scripts/setup.sh npm debian peers:etcd,kubernetes-1.35/kube-apiserver,whereabouts ;;
-  cluster) scripts/setup.sh npm debian peers:etcd,kubernetes-1.35,containerd,crictl,multus,cniplugins,whereabouts ;;
+  ipam) scripts/setup.sh npm debian peers:etcd,kubernetes-1.37/kube-apiserver,whereabouts ;;
+  cluster) scripts/setup.sh npm debian peers:etcd,kubernetes-1.37,containerd,crictl,multus,cniplugins,whereabouts ;;
   rdma) case " $* " in *" --pods"* | *" --help "*) scripts/setup.sh npm ;; *) scripts/setup.sh npm debian vm ;; esac ;;
 esac
 if [ "$what" != rdma ]; then

@@ -119,7 +119,7 @@ make_vm() {
 
 setup_peers() { # [GROUP[/BINARY]...]: default what npm test needs of lab/peers
   local group
-  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus multus-oldest crictl promlint promrules helm containerd kubernetes-1.35
+  [ $# -gt 0 ] || set -- cniplugins cnitool rdmacni etcd whereabouts multus multus-oldest crictl promlint promrules helm containerd kubernetes-1.37
   [ -e "$cache/peers/bin" ] || rm -f "$cache"/stamp.peers.*
   for group in "$@"; do
     once "peers.${group/\//.}" "$project"/lab/peers/{build.sh,"${group%%/*}"/*} -- make_peer "$group"

@@ -10,8 +10,8 @@ import { type Requests, readRequests } from "./requests.ts";
 import { SMALL } from "./small.ts";
 
 const BIN = new URL("../../.cache/peers/bin/", import.meta.url).pathname;
-/** Which Kubernetes: `npm run soak` runs the oldest and the newest, too. */
-const KUBERNETES = process.env["RAILNET_KUBERNETES"] ?? "1.35";
+/** Which Kubernetes: `npm run soak` runs the oldest that is supported, too. */
+const KUBERNETES = process.env["RAILNET_KUBERNETES"] ?? "1.37";
 
 export interface ApiServerOptions {
   /** etcd waits for the disk. Default false: a test's objects need not survive the machine. */
