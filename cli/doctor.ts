@@ -10,7 +10,7 @@ import { kubeconfigOfNode } from "../ipam/whereabouts/flat-file.ts";
 import { clusterFindings } from "./doctor/cluster.ts";
 import { diskFindings } from "./doctor/disk.ts";
 import { executableFindings } from "./doctor/executables.ts";
-import { type Check, type Finding, named, wrong } from "./doctor/finding.ts";
+import { type Check, type DoctorFinding, named, wrong } from "./doctor/finding.ts";
 import { foreignFindings } from "./doctor/foreign.ts";
 import { managerFindings } from "./doctor/managers.ts";
 import { railFindings } from "./doctor/rails.ts";
@@ -71,7 +71,7 @@ interface Look {
 }
 
 /** All checks, beside each other. */
-export async function findingsOf({ status, policy, paths, root }: Look): Promise<readonly Finding[]> {
+export async function findingsOf({ status, policy, paths, root }: Look): Promise<readonly DoctorFinding[]> {
   const { directory = `${paths.stateDir}/addresses` } = policy;
   const checks: Record<string, Check> = {
     rails: () => railFindings(status, paths.sysfs),
@@ -90,7 +90,7 @@ export async function findingsOf({ status, policy, paths, root }: Look): Promise
 }
 
 /** A check that cannot look has found something, too. */
-async function look(name: string, check: Check): Promise<readonly Finding[]> {
+async function look(name: string, check: Check): Promise<readonly DoctorFinding[]> {
   try {
     return await check();
   } catch (error) {
@@ -99,7 +99,7 @@ async function look(name: string, check: Check): Promise<readonly Finding[]> {
 }
 
 /** Pure. */
-function report(findings: readonly Finding[]): string {
+function report(findings: readonly DoctorFinding[]): string {
   const wrongs = findings.filter(({ is }) => is === "wrong").length;
   const lines = table(
     [

@@ -10,14 +10,14 @@ import { lockAttachment, lockDevice } from "./attachment/exclusion.ts";
 import { noteOrigin } from "./attachment/home.ts";
 import { refuseHostUse } from "./attachment/host-use.ts";
 import { Journal } from "./attachment/journal.ts";
-import { configurePf, type Snapshot, snapshot } from "./attachment/pf.ts";
+import { configurePf, type PfSnapshot, snapshot } from "./attachment/pf.ts";
 import {
   checkNameFree,
   configureInPod,
   isProbed,
   moveIntoPod,
   openTarget,
-  type Pod,
+  type PodNetns,
   prepareForIpam,
 } from "./attachment/pod.ts";
 import { moveRdma, planRdma, type RdmaPlan } from "./attachment/rdma.ts";
@@ -34,8 +34,8 @@ interface Plan {
   readonly config: AttachConfig;
   readonly device: Device;
   readonly rdma: RdmaPlan;
-  readonly was: Snapshot;
-  readonly pod: Pod;
+  readonly was: PfSnapshot;
+  readonly pod: PodNetns;
 }
 
 /** ADD: one VF into the pod's namespace, with its addresses and its RDMA device. */

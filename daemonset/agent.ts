@@ -19,10 +19,10 @@ import { CONTROL } from "./control.ts";
 import { type Endpoint, serveHealth, serveHealthSocket } from "./health.ts";
 import type { InstallOptions } from "./install/install.ts";
 import { checkHostRoot, startInstalling } from "./install/start.ts";
-import { Lane } from "./lane.ts";
-import { Lanes } from "./lanes.ts";
+import { KernelThread } from "./lane.ts";
+import { KernelThreads } from "./lanes.ts";
 import type { LevelledLog } from "./log.ts";
-import { Observation } from "./observation.ts";
+import { Observability } from "./observation.ts";
 import { takePriority } from "./priority.ts";
 import { railFilesIn } from "./rail-network/file.ts";
 import { followNetworks } from "./rail-network/follower.ts";
@@ -76,7 +76,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const paths = { ...PATHS, ...options.paths };
   const { runDir } = paths;
   takePriority(log); // before there is another thread
-  const observation = new Observation({ paths, configDir, log });
+  const observation = new Observability({ paths, configDir, log });
   const { health, recorder, countRequest } = observation;
   const endpoint = address ? await serveHealth(address, health, log) : undefined;
   const scraped =
@@ -107,7 +107,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     ...(step && { step }),
   });
   const open = () =>
-    new Lane(
+    new KernelThread(
       new Worker("./daemonset/kernel-worker.ts", { smol: true }),
       observation.ofParts(addresses.reply),
       (why) => {
@@ -115,7 +115,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
         process.exit(1);
       },
     );
-  const lane = new Lanes({ sysfs: paths.sysfs, stateDir: paths.stateDir, open, log });
+  const lane = new KernelThreads({ sysfs: paths.sysfs, stateDir: paths.stateDir, open, log });
   const altnames = new Altnames(lane.carryOut);
   const control = observation.watch({ lane, addresses, altnames, node: policy.node ?? hostname() });
   const reconcile = async () => observation.repaired(await lane.reconcile());
@@ -184,7 +184,7 @@ const byName =
 
 /** Verbs that need no kernel are answered here, also while the kernel thread is stuck. */
 const onLane =
-  (lane: Lanes): Handler =>
+  (lane: KernelThreads): Handler =>
   async (request, signal) => {
     if (isRdmaName(request.name)) return dispatch(rdmaAlias, request);
     try {

@@ -7,7 +7,7 @@ import type { Note } from "./notes.ts";
 export const CONTROL = "railnet";
 
 /** Standard input of such a call. */
-export type Question = { readonly ask: "state" } | { readonly ask: "log-level"; readonly level: LogLevel };
+export type ControlRequest = { readonly ask: "state" } | { readonly ask: "log-level"; readonly level: LogLevel };
 
 /** What the agent says of itself. */
 export interface AgentState {

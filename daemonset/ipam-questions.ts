@@ -2,18 +2,18 @@ import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { Call } from "../cni/protocol/request.ts";
 import type { AskOwn } from "../ipam/plugins.ts";
 import { errorOf, type IpamReply } from "./ipam-reply.ts";
-import type { Question } from "./lane.ts";
+import type { IpamQuestion } from "./lane.ts";
 
 /** No reply is waited for longer. */
 const TIMEOUT_MS = 60_000;
 
 /** The kernel thread's side of asking the IPAM plugin in the main thread. */
 export class IpamQuestions {
-  readonly #send: (question: Question) => void;
+  readonly #send: (question: IpamQuestion) => void;
   readonly #open = new Map<number, (reply: IpamReply) => void>();
   #next = 1;
 
-  constructor(send: (question: Question) => void) {
+  constructor(send: (question: IpamQuestion) => void) {
     this.#send = send;
   }
 

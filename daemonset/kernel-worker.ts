@@ -18,10 +18,10 @@ import { codeOf } from "../kernel/errno.ts";
 import { pfOf } from "../kernel/sysfs.ts";
 import { attachmentKey } from "../records/record-files.ts";
 import { factsOf } from "./calls/facts.ts";
-import { type Course, logCall } from "./calls/log-call.ts";
+import { type CallTiming, logCall } from "./calls/log-call.ts";
 import { inTurn } from "./few-at-once.ts";
 import { IpamQuestions } from "./ipam-questions.ts";
-import type { Answer, HostUses, Job, Question, TurnQuestion } from "./lane.ts";
+import type { HostUses, IpamQuestion, Job, JobAnswer, TurnQuestion } from "./lane.ts";
 import { createLog } from "./log.ts";
 import { carryOut, type RailOrder } from "./rails/orders.ts";
 import { reconcile } from "./reconcile/reconcile.ts";
@@ -30,7 +30,7 @@ import { TurnQuestions } from "./turn-questions.ts";
 
 declare const self: {
   onmessage: ((event: { data: Job }) => void) | null;
-  postMessage(answer: Answer | Question | TurnQuestion): void;
+  postMessage(answer: JobAnswer | IpamQuestion | TurnQuestion): void;
 };
 
 const log = createLog();
@@ -79,7 +79,7 @@ self.onmessage = ({ data: job }) => {
 
 async function answer(
   job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "fence" | "rail" }>,
-): Promise<Omit<Answer, "id">> {
+): Promise<Omit<JobAnswer, "id">> {
   try {
     if (job.kind === "fence") return { fence: await obey(job.order, host) };
     if (job.kind === "rail") return await answerRail(job.order);
@@ -93,7 +93,7 @@ async function answer(
 }
 
 /** Whoever gave the order says what it was about. */
-const answerRail = (order: RailOrder): Promise<Omit<Answer, "id">> =>
+const answerRail = (order: RailOrder): Promise<Omit<JobAnswer, "id">> =>
   carryOut(order, host).then(
     (rail) => ({ rail }),
     (error: Error) => ({ error: error.message }),
@@ -155,7 +155,7 @@ class CourseOf {
     host.step(step);
   };
 
-  end(): Course {
+  end(): CallTiming {
     return { ms: this.#ms(), ...(this.#last && { step: this.#last }) };
   }
 
@@ -164,7 +164,7 @@ class CourseOf {
   }
 }
 
-function report(request: CniRequest, response: CniResponse, course: Course): void {
+function report(request: CniRequest, response: CniResponse, course: CallTiming): void {
   const { pci } = factsOf(request);
   const rail = pci ? pfOf(host.paths.sysfs, pci)?.name : undefined;
   logCall(log, request, response, { ...course, ...(rail && { rail }) });

@@ -24,7 +24,7 @@ export type Job =
   | { readonly kind: "turn"; readonly id: number };
 
 /** The thread's answer to one job. */
-export interface Answer {
+export interface JobAnswer {
   readonly id: number;
   readonly response?: CniResponse;
   readonly repairs?: readonly Repair[];
@@ -35,7 +35,7 @@ export interface Answer {
 }
 
 /** What the thread asks in the middle of a job: the IPAM plugin lives in the main thread. Without a call: it gave up. */
-export interface Question {
+export interface IpamQuestion {
   readonly ipam: number;
   readonly call?: Call;
 }
@@ -49,9 +49,9 @@ export interface TurnQuestion {
 export type AnswerQuestion = (call: Call, signal: AbortSignal) => Promise<IpamReply>;
 
 /** A worker thread for everything that blocks in the kernel: a netns move takes 20 to 100 ms, firmware seconds. */
-export class Lane {
+export class KernelThread {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  readonly #waiting = new Map<number, (answer: JobAnswer) => void>();
   readonly #asking = new Map<number, AbortController>();
   readonly #turns = new Map<number, () => void>();
   readonly #ipam: AnswerQuestion;
@@ -65,7 +65,7 @@ export class Lane {
   constructor(worker: Worker, ipam: AnswerQuestion, onEnd: (why: string) => void) {
     this.#worker = worker;
     this.#ipam = ipam;
-    worker.onmessage = ({ data }: MessageEvent<Answer | Question | TurnQuestion>) => {
+    worker.onmessage = ({ data }: MessageEvent<JobAnswer | IpamQuestion | TurnQuestion>) => {
       if ("turn" in data) return this.#turn(data);
       if ("ipam" in data) return void this.#answer(data);
       this.#waiting.get(data.id)?.(data);
@@ -124,7 +124,7 @@ export class Lane {
     this.#worker.terminate();
   }
 
-  async #answer({ ipam: id, call }: Question): Promise<void> {
+  async #answer({ ipam: id, call }: IpamQuestion): Promise<void> {
     if (!call) return this.#asking.get(id)?.abort(new Error("the attachment was given up"));
     const abort = new AbortController();
     this.#asking.set(id, abort);
@@ -142,8 +142,8 @@ export class Lane {
 
   async #run(
     job: Extract<Job, { kind: "request" | "reconcile" | "host-uses" | "fence" | "rail" | "ping" }>,
-  ): Promise<Answer> {
-    const answer = await new Promise<Answer>((resolve) => {
+  ): Promise<JobAnswer> {
+    const answer = await new Promise<JobAnswer>((resolve) => {
       this.#waiting.set(job.id, resolve);
       this.#worker.postMessage(job);
     });

@@ -7,7 +7,7 @@ import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { listPfs, pfPciOf } from "../kernel/sysfs.ts";
 import { attachmentKey } from "../records/record-files.ts";
 import { factsOf } from "./calls/facts.ts";
-import type { HostUses, Lane } from "./lane.ts";
+import type { HostUses, KernelThread } from "./lane.ts";
 import type { LogLevel } from "./log.ts";
 import type { CarryOut } from "./rails/orders.ts";
 import type { Repair } from "./reconcile/plan.ts";
@@ -17,7 +17,7 @@ export interface LanesOptions {
   readonly sysfs: string;
   readonly stateDir: string;
   /** Starts a thread. */
-  readonly open: () => Lane;
+  readonly open: () => KernelThread;
   readonly log: Log;
   /** A run of the reconciler ends after this time; what a lane found later comes with the next one. */
   readonly patienceMs?: number;
@@ -31,14 +31,14 @@ const SILENT_MS = 30_000;
  * A lane for each PF that has VFs, made with the first of them that is asked for where it got them later, and one for all
  * else: a NIC whose firmware takes a minute for a command, or never answers, keeps no other rail waiting.
  */
-export class Lanes {
+export class KernelThreads {
   readonly #options: LanesOptions;
-  readonly #common: Lane;
-  readonly #ofPf = new Map<string, Lane>();
+  readonly #common: KernelThread;
+  readonly #ofPf = new Map<string, KernelThread>();
   /** Lanes that have not ended their last run of the reconciler. */
-  readonly #reconciling = new Set<Lane>();
+  readonly #reconciling = new Set<KernelThread>();
   /** Where ADDs run, so that a DEL of the same attachment, whatever it names, comes to the one that it ends. */
-  readonly #adding = new Map<string, Lane>();
+  readonly #adding = new Map<string, KernelThread>();
   #late: Repair[] = [];
   #level: LogLevel | undefined;
 
@@ -134,23 +134,23 @@ export class Lanes {
     for (const lane of this.#all()) lane.terminate();
   }
 
-  #all = (): Lane[] => [this.#common, ...this.#ofPf.values()];
+  #all = (): KernelThread[] => [this.#common, ...this.#ofPf.values()];
 
   /** What names no VF of this node goes the common way, and is refused there. */
-  #laneOf(pci: string): Lane {
+  #laneOf(pci: string): KernelThread {
     const pf = pci === "" ? undefined : pfPciOf(this.#options.sysfs, pci);
     if (pf === undefined) return this.#common;
     return this.#ofPf.get(pf) ?? this.#open(pf);
   }
 
-  #open(pf: string): Lane {
+  #open(pf: string): KernelThread {
     const lane = this.#options.open();
     if (this.#level) lane.setLogLevel(this.#level);
     this.#ofPf.set(pf, lane);
     return lane;
   }
 
-  async #reconcileOne(lane: Lane, scope: Scope): Promise<void> {
+  async #reconcileOne(lane: KernelThread, scope: Scope): Promise<void> {
     if (this.#reconciling.has(lane)) return;
     this.#reconciling.add(lane);
     try {

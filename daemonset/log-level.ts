@@ -3,7 +3,7 @@ import type { Log } from "../cni/host.ts";
 import { isLogLevel, LOG_LEVELS, type LogLevel } from "./log.ts";
 import { repeat } from "./loop.ts";
 
-export interface FollowOptions {
+export interface LogLevelOptions {
   /** Key `logLevel` of the mounted ConfigMap. */
   readonly file: string;
   readonly log: Log;
@@ -17,7 +17,7 @@ export interface FollowOptions {
  * when it goes, `set` is called with undefined, for the level of the start. Polls, since the kubelet swaps directories.
  */
 export async function followLogLevel(
-  { file, log, signal, everyMs = 5_000 }: FollowOptions,
+  { file, log, signal, everyMs = 5_000 }: LogLevelOptions,
   set: (level: LogLevel | undefined) => void,
 ): Promise<void> {
   let before = "";

@@ -11,7 +11,7 @@ import type { Health } from "./health.ts";
 import type { RailNames } from "./inventory/rails.ts";
 import { errorOf, type IpamReply } from "./ipam-reply.ts";
 import type { AnswerQuestion } from "./lane.ts";
-import type { Lanes } from "./lanes.ts";
+import type { KernelThreads } from "./lanes.ts";
 import type { LevelledLog, LogLevel } from "./log.ts";
 import { followLogLevel } from "./log-level.ts";
 import { Metrics } from "./metrics/metrics.ts";
@@ -31,7 +31,7 @@ export interface ObservationOptions {
 
 /** What is observed. */
 export interface Observed {
-  readonly lane: Pick<Lanes, "silentMs" | "setLogLevel">;
+  readonly lane: Pick<KernelThreads, "silentMs" | "setLogLevel">;
   readonly addresses: Pick<Addresses, "counters" | "pending" | "refused">;
   readonly altnames: Altnames;
   /** Name of this node in the cluster. */
@@ -44,7 +44,7 @@ const STUCK_MS = 120_000;
 const DONE: CniResponse = { exit: 0, stdout: "", stderr: "" };
 
 /** All that watches the agent's work and is no part of it: counts, notes, events, probes, log level. */
-export class Observation {
+export class Observability {
   readonly health: Health = { notReady: "another agent of this node has not ended yet" };
   readonly recorder: EventRecorder;
   readonly countRequest: Metrics["api"]["add"];

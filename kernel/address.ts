@@ -18,7 +18,7 @@ export const IFA_F_TENTATIVE = 0x40;
 const IFA_F_NOPREFIXROUTE = 0x200;
 
 /** An address on a link. */
-export interface Address {
+export interface LinkAddress {
   readonly index: number;
   /** `10.0.0.5/24`. */
   readonly cidr: string;
@@ -57,7 +57,7 @@ export function listAddresses(index = 0): Message {
 }
 
 /** Body of a RTM_NEWADDR message. Of a point-to-point link the address of this end. */
-export function parseAddress(body: Buffer): Address {
+export function parseAddress(body: Buffer): LinkAddress {
   let ip = "";
   let flags = body.readUInt8(2);
   for (const a of attributes(body.subarray(8))) {

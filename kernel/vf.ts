@@ -39,9 +39,9 @@ const vfVlanInfo = struct("ifla_vf_vlan_info", 16, [
   ["proto", 12, "be16"],
 ]);
 
-export type LinkState = "auto" | "enable" | "disable";
+export type VfLinkState = "auto" | "enable" | "disable";
 /** In the order of `IFLA_VF_LINK_STATE_*`. */
-const LINK_STATES: readonly LinkState[] = ["auto", "enable", "disable"];
+const LINK_STATES: readonly VfLinkState[] = ["auto", "enable", "disable"];
 
 /** What the PF keeps for a VF. */
 export interface VfState {
@@ -56,7 +56,7 @@ export interface VfState {
   readonly maxTxRate: number;
   readonly spoofchk: boolean;
   readonly trust: boolean;
-  readonly linkState: LinkState;
+  readonly linkState: VfLinkState;
 }
 
 /**

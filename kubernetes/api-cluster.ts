@@ -1,4 +1,4 @@
-import type { Answer, Caller, Request } from "./caller.ts";
+import type { ApiAnswer, Caller, Request } from "./caller.ts";
 import type { At, Cluster, JsonPatch, KubeObject, Resource, Selection, WatchEvent } from "./cluster.ts";
 import { Deadline } from "./deadline.ts";
 import { type Action, isMissing, refusal } from "./failure.ts";
@@ -155,7 +155,7 @@ export class ApiCluster implements Cluster {
     return pathTo(resource, namespace, name);
   }
 
-  #send(action: Action, method: string, path: string, at: At, contentType?: string, body?: object): Promise<Answer> {
+  #send(action: Action, method: string, path: string, at: At, contentType?: string, body?: object): Promise<ApiAnswer> {
     const headers = headersOf(at.metadataOnly ? ACCEPT.metadata : ACCEPT.all, contentType);
     const request: Request = { ...action, method, path, headers, ...(body && { body: JSON.stringify(body) }) };
     return this.#caller.call(request, at.signal);
@@ -175,7 +175,7 @@ function withNamespaceOf({ metadata }: KubeObject, at: At): Pick<At, "namespace"
   return namespace === undefined ? {} : { namespace };
 }
 
-function read<T>(action: Action, { status, body }: Answer): T {
+function read<T>(action: Action, { status, body }: ApiAnswer): T {
   if (status < 200 || status > 299) throw refusal(action, status, body);
   try {
     return JSON.parse(body);

@@ -16,7 +16,7 @@ export interface CallerOptions {
 export type Request = Action & Pick<HttpRequest, "method" | "path" | "headers" | "body">;
 
 /** A whole answer. */
-export interface Answer extends Pick<HttpAnswer, "status" | "header"> {
+export interface ApiAnswer extends Pick<HttpAnswer, "status" | "header"> {
   readonly body: string;
 }
 
@@ -38,7 +38,7 @@ export class Caller {
   }
 
   /** @returns any answer, whatever its status. @throws {ApiError} without one. */
-  async call(request: Request, signal: AbortSignal | undefined): Promise<Answer> {
+  async call(request: Request, signal: AbortSignal | undefined): Promise<ApiAnswer> {
     // `return await`: what is `using` here must last until the answer is there, not until it is waited for.
     using deadline = new Deadline(this.#timeLimitMs, signal);
     return await this.#named(request, deadline, async () => {

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError, type Cluster, type KubeObject, type Resource, type Selection, type WatchEvent } from "./cluster.ts";
 
-export type Change = Exclude<WatchEvent<KubeObject>["type"], "BOOKMARK">;
+export type ChangeType = Exclude<WatchEvent<KubeObject>["type"], "BOOKMARK">;
 
 export interface InformerOptions<T> extends Omit<Selection, "signal"> {
   /** Ends it. */
   readonly signal: AbortSignal;
   /** Called in order, after the picture has changed; of a DELETED object with the last known state. Must not throw. */
-  readonly onChange?: (change: Change, object: T) => void;
+  readonly onChange?: (change: ChangeType, object: T) => void;
   /** Called when the server did not answer or refused; it goes on by itself. */
   readonly onError?: (error: Error) => void;
   /** Called each time that the picture was listed, or a watch has begun to tell: what onError said is over. */

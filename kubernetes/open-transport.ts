@@ -1,4 +1,4 @@
-import type { Headers, Tls, Transport } from "./transport.ts";
+import type { Headers, HttpTransport, Tls } from "./transport.ts";
 
 /**
  * Under Bun its own fetch, under Node node:https, because neither serves both: Bun's undici ignores client-node's
@@ -9,7 +9,7 @@ import type { Headers, Tls, Transport } from "./transport.ts";
  * @param headers of every request: fetch joins several of one name, which the server then reads as one (two groups to
  *   act as, say), so those go by node:https.
  */
-export async function openTransport(server: string, tls: Tls, headers: Headers = {}): Promise<Transport> {
+export async function openTransport(server: string, tls: Tls, headers: Headers = {}): Promise<HttpTransport> {
   const hasLists = Object.values(headers).some((value) => typeof value !== "string");
   if ("Bun" in globalThis && !hasLists) return (await import("./transport-bun.ts")).fetchTransport(server, tls);
   return (await import("./transport-node.ts")).httpsTransport(server, tls);

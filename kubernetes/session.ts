@@ -1,13 +1,13 @@
 import type { Access, ReadAccess } from "./access.ts";
 import type { openTransport } from "./open-transport.ts";
-import type { Transport } from "./transport.ts";
+import type { HttpTransport } from "./transport.ts";
 
 /** As client-go: a token file is looked at once a minute. */
 const KEEP_MS = 60_000;
 
 export interface Open {
   readonly access: Access;
-  readonly send: Transport;
+  readonly send: HttpTransport;
 }
 
 /** Keeps access and connections until they are old or refused. */

@@ -4,13 +4,13 @@ import {
   type Headers,
   type HttpAnswer,
   type HttpRequest,
+  type HttpTransport,
   neverSent,
   SendError,
   type Tls,
-  type Transport,
 } from "./transport.ts";
 
-export function httpsTransport(server: string, { serverName, ...tls }: Tls): Transport {
+export function httpsTransport(server: string, { serverName, ...tls }: Tls): HttpTransport {
   const agent = new Agent({
     ...tls,
     ...(serverName && { servername: serverName }),

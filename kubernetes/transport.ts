@@ -30,7 +30,7 @@ export interface HttpAnswer {
 }
 
 /** Sends requests to one server over connections that it keeps. @throws {SendError} */
-export type Transport = (request: HttpRequest) => Promise<HttpAnswer>;
+export type HttpTransport = (request: HttpRequest) => Promise<HttpAnswer>;
 
 /** No answer, or not all of it. */
 export class SendError extends Error {

@@ -3,7 +3,7 @@ import { readMode } from "../../ipam/mode.ts";
 import { type Cluster, IP_POOLS, LEASES, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { Lease } from "../../kubernetes/lease.ts";
 import { definitionFindings } from "./definitions.ts";
-import { type Finding, named, note, wrong } from "./finding.ts";
+import { type DoctorFinding, named, note, wrong } from "./finding.ts";
 import { leaderFindings } from "./leader.ts";
 
 const TIME_LIMIT_MS = 5_000;
@@ -16,7 +16,7 @@ const RECONCILER =
 const LIVE_MS = 60_000;
 
 /** Whether this node can get and give back addresses, as the stand-alone executable and the agent would. */
-export async function clusterFindings(kubeconfig: string | undefined, directory: string): Promise<Finding[]> {
+export async function clusterFindings(kubeconfig: string | undefined, directory: string): Promise<DoctorFinding[]> {
   if (!kubeconfig) return named("API server", [], `none is configured: addresses are kept in ${directory}`);
   try {
     const cluster = await connect({ kubeconfig, timeLimitMs: TIME_LIMIT_MS });

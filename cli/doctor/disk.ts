@@ -1,13 +1,13 @@
 import { readdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { count } from "../table.ts";
-import { type Finding, named, note, wrong } from "./finding.ts";
+import { type DoctorFinding, named, note, wrong } from "./finding.ts";
 
 /** A record has a few kilobytes; an ADD that cannot write one fails. */
 const LITTLE_BYTES = 16 << 20;
 
 /** Whether the journal can be written, and is whole. */
-export function diskFindings(stateDir: string): Finding[] {
+export function diskFindings(stateDir: string): DoctorFinding[] {
   const torn = join(stateDir, "torn");
   const names = list(torn);
   const free = freeBytes(stateDir);

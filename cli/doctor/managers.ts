@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { netdevOf } from "../../kernel/sysfs.ts";
-import { type Finding, named, note, wrong } from "./finding.ts";
+import { type DoctorFinding, named, note, wrong } from "./finding.ts";
 
 /** What of a node is looked at. */
 export interface ManagedNode {
@@ -29,7 +29,7 @@ const CHANGES = ["MACAddress=", "MTUBytes=", "MACAddressPolicy=persistent", "MAC
 const MAC_SET = "3";
 
 /** Which of the host's own programs have touched VFs that are at home, by what they keep in `/run`. */
-export function managerFindings({ vfs, sysfs, root }: ManagedNode): Finding[] {
+export function managerFindings({ vfs, sysfs, root }: ManagedNode): DoctorFinding[] {
   const links = vfs.flatMap((pci): HomeLink[] => {
     const name = netdevOf(sysfs, pci);
     const index = name && line(join(sysfs, "class/net", name, "ifindex"));

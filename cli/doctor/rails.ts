@@ -1,10 +1,10 @@
 import { lacksNodeGuid } from "../../daemonset/rails/admin-mac.ts";
 import { mtuOf, netdevOf } from "../../kernel/sysfs.ts";
 import type { NodeStatus, RailStatus } from "../status/node-status.ts";
-import { type Finding, named, note, wrong } from "./finding.ts";
+import { type DoctorFinding, named, note, wrong } from "./finding.ts";
 
 /** Whether rails are as their list wants them, and as their VFs need them. */
-export function railFindings(status: NodeStatus, sysfs: string): Finding[] {
+export function railFindings(status: NodeStatus, sysfs: string): DoctorFinding[] {
   const { rails, configured } = status;
   return [
     ...named(

@@ -1,9 +1,9 @@
 import { parseIp } from "../../ipam/address.ts";
 import type { PoolRecord } from "../../ipam/whereabouts/objects.ts";
-import type { PoolState, Reserving, Snapshot } from "./snapshot.ts";
+import type { IpamSnapshot, PoolState, Reserving } from "./snapshot.ts";
 
 /** An address that somebody has. */
-export interface Address {
+export interface HeldAddress {
   readonly ip: string;
   /** `network_name`, empty for the unnamed one. */
   readonly network: string;
@@ -22,9 +22,9 @@ export interface Address {
 }
 
 /** Every address of a snapshot: one entry for each owner that a reservation or a record names, sorted. Pure. */
-export function addressesOf({ pools, reservations }: Snapshot): Address[] {
+export function addressesOf({ pools, reservations }: IpamSnapshot): HeldAddress[] {
   const records = recordsByAddress(pools);
-  const found: Address[] = [];
+  const found: HeldAddress[] = [];
   for (const reserved of reservations) {
     const key = addressKey(reserved.networkName, reserved.ip);
     const own = (records.get(key) ?? []).filter(({ record }) => isSameOwner(record, reserved));
@@ -68,13 +68,13 @@ export const isSameOwner = (
   b: { readonly podref: string; readonly ifname?: string },
 ): boolean => (!a.podref || !b.podref || a.podref === b.podref) && (!a.ifname || !b.ifname || a.ifname === b.ifname);
 
-function fromReservation(reserved: Reserving, isRecorded: boolean): Address {
+function fromReservation(reserved: Reserving, isRecorded: boolean): HeldAddress {
   const { ip, networkName: network, poolName: pool, podref, ifname, node, podUid, containerId, since } = reserved;
   const by = isRecorded ? "both" : "reservation";
   return { ip: ip || reserved.metadata.name, network, pool, podref, ifname, node, podUid, containerId, since, by };
 }
 
-function fromRecord({ ip, network, pool, record: { podref, ifname = "", id } }: Located): Address {
+function fromRecord({ ip, network, pool, record: { podref, ifname = "", id } }: Located): HeldAddress {
   return { ip, network, pool, podref, ifname, node: "", podUid: "", containerId: id, since: "", by: "record" };
 }
 

@@ -1,4 +1,4 @@
-import { ipOf, type Place } from "../../daemonset/addresses/pool-place.ts";
+import { ipOf, type RecordLocation } from "../../daemonset/addresses/pool-place.ts";
 import type { Reserved } from "../../daemonset/addresses/reserved.ts";
 import { type Address, parseCidr, parseIp, widthOf } from "../../ipam/address.ts";
 import { ipOfReservation } from "../../ipam/whereabouts/names.ts";
@@ -17,16 +17,16 @@ export interface ReservedAddress {
 interface Sheet {
   readonly isV6: boolean;
   readonly hostBits: bigint;
-  readonly places: Map<bigint, Place>;
+  readonly places: Map<bigint, RecordLocation>;
 }
 
 /** What names and addresses mean, given the pools that there are. With node slices these are thousands. */
-export class Atlas {
-  readonly #byName = new Map<string, Place>();
+export class AddressIndex {
+  readonly #byName = new Map<string, RecordLocation>();
   /** The narrowest pools first. */
   readonly #byNetwork = new Map<string, Sheet[]>();
 
-  constructor(places: readonly Place[]) {
+  constructor(places: readonly RecordLocation[]) {
     for (const place of places) {
       const { name, network, cidr: text } = place.pool;
       const cidr = parseCidr(text);
@@ -52,12 +52,12 @@ export class Atlas {
   }
 
   /** The narrowest pool of a network that has an address. */
-  placeOf(network: string, ip: string): Place | undefined {
+  placeOf(network: string, ip: string): RecordLocation | undefined {
     const address = parseIp(ip);
     return address && this.#find(network, address);
   }
 
-  #find(network: string, { isV6, value }: Address): Place | undefined {
+  #find(network: string, { isV6, value }: Address): RecordLocation | undefined {
     for (const sheet of this.#byNetwork.get(network) ?? []) {
       const found = sheet.isV6 === isV6 ? sheet.places.get(value >> sheet.hostBits) : undefined;
       if (found) return found;
@@ -70,7 +70,7 @@ export class Atlas {
     this.#byNetwork.set(network, sheets);
     const known = sheets.find((one) => one.isV6 === isV6 && one.hostBits === hostBits);
     if (known) return known;
-    const sheet = { isV6, hostBits, places: new Map<bigint, Place>() };
+    const sheet = { isV6, hostBits, places: new Map<bigint, RecordLocation>() };
     sheets.push(sheet);
     return sheet;
   }

@@ -1,7 +1,7 @@
 import type { Argv } from "yargs";
 import { outputFor } from "../output.ts";
 import { count } from "../table.ts";
-import type { Finding } from "./audit/finding.ts";
+import type { AuditFinding } from "./audit/finding.ts";
 import { type Fixed, fix } from "./audit/fix.ts";
 import { look } from "./audit/look.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
@@ -50,7 +50,7 @@ async function audit(options: AuditOptions): Promise<ExitCode> {
   using progress = new Progress();
   const first = await look(cluster, progress);
   const canFix = first.findings.filter((finding) => finding.fix !== "none").length;
-  let findings: readonly (Finding & Partial<Fixed>)[] = first.findings;
+  let findings: readonly (AuditFinding & Partial<Fixed>)[] = first.findings;
   if (options.fix && canFix > 0) {
     const all = count(first.findings.length, "finding");
     progress.say(
@@ -65,14 +65,14 @@ async function audit(options: AuditOptions): Promise<ExitCode> {
 }
 
 /** The stable shape: without what is of use in this process alone. */
-const toJson = ({ reservation: _, records: __, ...finding }: Finding & Partial<Fixed>): object => ({
+const toJson = ({ reservation: _, records: __, ...finding }: AuditFinding & Partial<Fixed>): object => ({
   outcome: "",
   ...finding,
 });
 
 /** Pure. */
 export function report(
-  findings: readonly (Finding & Partial<Fixed>)[],
+  findings: readonly (AuditFinding & Partial<Fixed>)[],
   notes: readonly string[],
   isFixing: boolean,
 ): string {
@@ -85,12 +85,12 @@ export function report(
   return [...blocks, ...notes.map((note) => `note: ${note}\n`), `${summary(findings, isFixing)}\n`].join("");
 }
 
-function whatNext({ fix, advice, outcome }: Finding & Partial<Fixed>, isFixing: boolean): string {
+function whatNext({ fix, advice, outcome }: AuditFinding & Partial<Fixed>, isFixing: boolean): string {
   if (outcome) return outcome;
   return fix === "none" || isFixing ? advice : `with --fix: ${advice}`;
 }
 
-function summary(findings: readonly (Finding & Partial<Fixed>)[], isFixing: boolean): string {
+function summary(findings: readonly (AuditFinding & Partial<Fixed>)[], isFixing: boolean): string {
   if (findings.length === 0) return "nothing is wrong: pools, reservations and pods agree";
   const kinds = [...Map.groupBy(findings, ({ kind }) => kind)].map(([kind, those]) =>
     count(those.length, kind, PLURAL[kind]),

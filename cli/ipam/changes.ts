@@ -6,10 +6,10 @@ import { ApiError, type Cluster, IP_POOLS, type KubeObject, RESERVATIONS } from 
 import type { Located } from "./addresses.ts";
 
 /** `changed`: it is no more what was looked at, and was left alone. */
-export type Change = "done" | "gone" | "changed";
+export type ChangeOutcome = "done" | "gone" | "changed";
 
 /** What is removed of one address. */
-export interface Removal {
+export interface PlannedRemoval {
   readonly reservation?: KubeObject | undefined;
   readonly records: readonly Located[];
 }
@@ -20,8 +20,12 @@ export interface Removal {
  *
  * @throws {ApiError}
  */
-export async function remove(cluster: Cluster, mode: Mode, { reservation, records }: Removal): Promise<Change> {
-  const changes: Change[] = [];
+export async function remove(
+  cluster: Cluster,
+  mode: Mode,
+  { reservation, records }: PlannedRemoval,
+): Promise<ChangeOutcome> {
+  const changes: ChangeOutcome[] = [];
   const removeRecords = async () => {
     for (const record of records) changes.push(await removeRecord(cluster, record));
   };
@@ -31,7 +35,7 @@ export async function remove(cluster: Cluster, mode: Mode, { reservation, record
   return changes.includes("changed") ? "changed" : changes.includes("done") ? "done" : "gone";
 }
 
-async function removeReservation(cluster: Cluster, { metadata }: KubeObject): Promise<Change> {
+async function removeReservation(cluster: Cluster, { metadata }: KubeObject): Promise<ChangeOutcome> {
   const { name, uid = "", resourceVersion = "" } = metadata;
   try {
     return (await cluster.delete(RESERVATIONS, name, { uid, resourceVersion })) ? "done" : "gone";
@@ -42,7 +46,7 @@ async function removeReservation(cluster: Cluster, { metadata }: KubeObject): Pr
 }
 
 /** The server refuses the patch when the record is not the same, member by member. */
-async function removeRecord(cluster: Cluster, { pool, key, record }: Located): Promise<Change> {
+async function removeRecord(cluster: Cluster, { pool, key, record }: Located): Promise<ChangeOutcome> {
   try {
     await cluster.patch(IP_POOLS, pool, removal(key, record, "all"), { metadataOnly: true });
     return "done";
@@ -54,7 +58,7 @@ async function removeRecord(cluster: Cluster, { pool, key, record }: Located): P
 }
 
 /** Writes a record where none is. @throws {ApiError} */
-export async function addRecord(cluster: Cluster, pool: string, key: string, owner: Owner): Promise<Change> {
+export async function addRecord(cluster: Cluster, pool: string, key: string, owner: Owner): Promise<ChangeOutcome> {
   try {
     await cluster.patch(IP_POOLS, pool, addition(key, toRecord(owner)), { metadataOnly: true });
     return "done";

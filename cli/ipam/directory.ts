@@ -1,9 +1,9 @@
 import { readdirSync } from "node:fs";
 import { AddressFiles } from "../../ipam/store/address-files.ts";
-import { type Address, sorted } from "./addresses.ts";
+import { type HeldAddress, sorted } from "./addresses.ts";
 
 /** Every address of a directory store, sorted. @throws {Error} when the directory cannot be read. */
-export function addressesIn(path: string): Address[] {
+export function addressesIn(path: string): HeldAddress[] {
   return sorted(networksIn(path).flatMap((network) => addressesOfNetwork(path, network)));
 }
 
@@ -14,7 +14,7 @@ function networksIn(path: string): string[] {
 }
 const PREFIX = "network-";
 
-function addressesOfNetwork(path: string, network: string): Address[] {
+function addressesOfNetwork(path: string, network: string): HeldAddress[] {
   return [...new AddressFiles(path, network).all()].flatMap(([ip, holdings]) =>
     holdings.map(({ pool, owner: { podref, ifname, containerId, node = "", podUid = "" } }) => {
       return { ip, network, pool, podref, ifname, node, podUid, containerId, since: "", by: "file" as const };

@@ -8,12 +8,12 @@ import { sliceRange } from "../../ipam/whereabouts/slices.ts";
 import { isMissing } from "../../kernel/errno.ts";
 import { type Cluster, NODE_SLICE_POOLS } from "../../kubernetes/cluster.ts";
 import { outputFor } from "../output.ts";
-import { type Address, addressesOf } from "./addresses.ts";
+import { addressesOf, type HeldAddress } from "./addresses.ts";
 import { addressesIn } from "./directory.ts";
 import { toCall } from "./explain/call.ts";
-import { type Explanation, explain as explainRanges, type Question } from "./explain/plan-explain.ts";
+import { type ExplainQuestion, type Explanation, explain as explainRanges } from "./explain/plan-explain.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
-import { connectTo, findPlace, fromCaller, type Place, type Surroundings, surroundingsOf } from "./place.ts";
+import { connectTo, findPlace, fromCaller, type StoreTarget, type Surroundings, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { readText } from "./read-text.ts";
 import { readSnapshot } from "./snapshot.ts";
@@ -68,14 +68,14 @@ async function explain(options: ExplainOptions): Promise<ExitCode> {
 }
 
 /** Addresses are looked up where the options say, whatever a configuration names. */
-function hostFor(place: Place, { policy, paths }: Surroundings): Parameters<typeof readIpamConfig>[1] {
+function hostFor(place: StoreTarget, { policy, paths }: Surroundings): Parameters<typeof readIpamConfig>[1] {
   const here =
     place.kind === "directory" ? { directory: place.path } : { kubeconfig: place.kubeconfig ?? "the pod's own" };
   return { readText, policy: { ...policy, ...here }, stateDir: paths.stateDir, log: createLog("silent") };
 }
 
-async function readAll(config: IpamConfig, place: Place, options: ExplainOptions, progress: Progress) {
-  const order = (value: Question["order"]) => value;
+async function readAll(config: IpamConfig, place: StoreTarget, options: ExplainOptions, progress: Progress) {
+  const order = (value: ExplainQuestion["order"]) => value;
   if (place.kind === "directory")
     return { addresses: directoryAddresses(place.path), order: order("lowest"), ranges: config.ranges };
   const cluster = await connectTo(place, options, "explain an ADD");
@@ -89,7 +89,7 @@ async function readAll(config: IpamConfig, place: Place, options: ExplainOptions
 }
 
 /** None yet is an empty one. */
-function directoryAddresses(path: string): Address[] {
+function directoryAddresses(path: string): HeldAddress[] {
   try {
     return addressesIn(path);
   } catch (error) {

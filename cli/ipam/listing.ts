@@ -1,5 +1,5 @@
 import { age, type Column, count, table } from "../table.ts";
-import type { Address } from "./addresses.ts";
+import type { HeldAddress } from "./addresses.ts";
 
 /** What `list` leaves out. */
 export interface Filters {
@@ -13,16 +13,16 @@ export interface Filters {
 /** Pure. */
 export const matching =
   ({ network, pool, node, pod }: Filters) =>
-  (address: Address): boolean =>
+  (address: HeldAddress): boolean =>
     (network === undefined || address.network === network) &&
     (pool === undefined || address.pool === pool) &&
     (node === undefined || address.node === node) &&
     (pod === undefined || address.podref === pod || address.podref.endsWith(`/${pod}`));
 
 /** Pure. */
-export function listing(addresses: readonly Address[], nowMs: number): string {
+export function listing(addresses: readonly HeldAddress[], nowMs: number): string {
   if (addresses.length === 0) return "no addresses\n";
-  const columns: Column<Address>[] = [
+  const columns: Column<HeldAddress>[] = [
     { title: "ADDRESS", of: ({ ip }) => ip },
     { title: "NETWORK", of: ({ network }) => network },
     { title: "POOL", of: ({ pool }) => pool },

@@ -10,10 +10,10 @@ import type { Cluster } from "../../kubernetes/cluster.ts";
 import type { PlaceOptions } from "./options.ts";
 import { readText } from "./read-text.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type ProcessEnvironment = Readonly<Record<string, string | undefined>>;
 
 /** Where addresses are kept, as somebody said. `by` names who, for messages. */
-export type Place =
+export type StoreTarget =
   | { readonly kind: "kubernetes"; readonly kubeconfig?: string; readonly by: string }
   | { readonly kind: "directory"; readonly path: string; readonly by: string };
 
@@ -21,7 +21,7 @@ export type Place =
  * A path as its caller means it. The compiled executable runs in `/`, since a runtime's directory may be gone; the
  * shell that called it says in PWD where it was.
  */
-export function fromCaller(path: string, env: Environment): string {
+export function fromCaller(path: string, env: ProcessEnvironment): string {
   const here = process.cwd();
   return resolve(here === "/" ? (env["PWD"] ?? here) : here, path);
 }
@@ -30,11 +30,11 @@ export function fromCaller(path: string, env: Environment): string {
 export interface Surroundings {
   readonly paths: Paths;
   readonly policy: NodePolicy;
-  readonly env: Environment;
+  readonly env: ProcessEnvironment;
 }
 
 /** @throws {CniError} for a node.json that is none. */
-export function surroundingsOf(env: Environment): Surroundings {
+export function surroundingsOf(env: ProcessEnvironment): Surroundings {
   const paths = { ...PATHS, ...pathsFrom(env) };
   return { paths, policy: readNodePolicy(paths, env), env };
 }
@@ -45,7 +45,7 @@ export function surroundingsOf(env: Environment): Surroundings {
  *
  * @throws {Error} when nothing of that is there.
  */
-export function findPlace({ kubeconfig, directory }: PlaceOptions, { paths, policy, env }: Surroundings): Place {
+export function findPlace({ kubeconfig, directory }: PlaceOptions, { paths, policy, env }: Surroundings): StoreTarget {
   const ofPod = { kind: "kubernetes", by: "the service account of this pod" } as const;
   const isInPod = env["KUBERNETES_SERVICE_HOST"] !== undefined;
   if (directory) return { kind: "directory", path: fromCaller(directory, env), by: "--directory" };
@@ -75,7 +75,7 @@ const TIME_LIMIT_MS = 60_000;
  *
  * @throws {Error} for a directory: `what` is only there in a cluster.
  */
-export async function connectTo(place: Place, { namespace }: PlaceOptions, what: string): Promise<Cluster> {
+export async function connectTo(place: StoreTarget, { namespace }: PlaceOptions, what: string): Promise<Cluster> {
   if (place.kind === "directory")
     throw new Error(
       `cannot ${what} in ${place.path}: that is a directory of one host; give --kubeconfig PATH for a cluster`,

@@ -1,5 +1,5 @@
 import { parseCidr, spanOf, widthOf } from "../../ipam/address.ts";
-import type { Address } from "./addresses.ts";
+import type { HeldAddress } from "./addresses.ts";
 import type { PoolState } from "./snapshot.ts";
 
 /** How full a pool is. */
@@ -27,14 +27,14 @@ export interface NodeStats {
 }
 
 /** Also of pools that are gone and whose addresses are still in use. Pure. */
-export function poolStats(pools: readonly PoolState[], addresses: readonly Address[]): PoolStats[] {
+export function poolStats(pools: readonly PoolState[], addresses: readonly HeldAddress[]): PoolStats[] {
   const byPool = Map.groupBy(addresses, ({ pool }) => pool);
   const states = new Map(pools.map((state) => [state.name, state]));
   const names = [...new Set([...states.keys(), ...byPool.keys()])].sort();
   return names.map((pool) => statsOf(pool, states.get(pool), byPool.get(pool) ?? []));
 }
 
-function statsOf(pool: string, state: PoolState | undefined, own: readonly Address[]): PoolStats {
+function statsOf(pool: string, state: PoolState | undefined, own: readonly HeldAddress[]): PoolStats {
   const used = new Set(own.map(({ network, ip }) => `${network} ${ip}`)).size;
   const size = state && sizeOf(state.range);
   return {
@@ -59,7 +59,7 @@ function sizeOf(range: string): bigint | undefined {
 }
 
 /** The fullest first. Pure. */
-export const nodeStats = (addresses: readonly Address[]): NodeStats[] =>
+export const nodeStats = (addresses: readonly HeldAddress[]): NodeStats[] =>
   [...Map.groupBy(addresses, ({ node }) => node)]
     .map(([node, own]) => ({ node, used: own.length }))
     .toSorted((a, b) => b.used - a.used || (a.node < b.node ? -1 : 1));

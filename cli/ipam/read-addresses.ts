@@ -1,12 +1,16 @@
-import { type Address, addressesOf } from "./addresses.ts";
+import { addressesOf, type HeldAddress } from "./addresses.ts";
 import { addressesIn } from "./directory.ts";
 import type { PlaceOptions } from "./options.ts";
-import { connectTo, type Place } from "./place.ts";
+import { connectTo, type StoreTarget } from "./place.ts";
 import type { Progress } from "./progress.ts";
 import { readSnapshot } from "./snapshot.ts";
 
 /** Every address that somebody has, wherever addresses are kept, sorted by number. @throws {Error} */
-export async function readAddresses(place: Place, options: PlaceOptions, progress: Progress): Promise<Address[]> {
+export async function readAddresses(
+  place: StoreTarget,
+  options: PlaceOptions,
+  progress: Progress,
+): Promise<HeldAddress[]> {
   if (place.kind === "directory") return addressesIn(place.path);
   return addressesOf(await readSnapshot(await connectTo(place, options, "list addresses"), progress));
 }

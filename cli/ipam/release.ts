@@ -6,7 +6,7 @@ import { findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { releaseInCluster } from "./release/in-cluster.ts";
 import { releaseInDirectory } from "./release/in-directory.ts";
-import type { Outcome, Which } from "./release/which.ts";
+import type { ReleaseOutcome, Which } from "./release/which.ts";
 import { requirePodref } from "./who.ts";
 
 interface ReleaseOptions extends CommonOptions {
@@ -66,7 +66,7 @@ function whichOf({ ip: given, pod, network, force }: ReleaseOptions): Which {
   return { ip, podref: pod, network, force };
 }
 
-function report(outcomes: readonly Outcome[]): string {
+function report(outcomes: readonly ReleaseOutcome[]): string {
   if (outcomes.length === 0) return "nobody has it: nothing to do\n";
   const lines = outcomes.map(({ ip, network, podref, ifname, outcome, why }) => {
     const whose = `${ip}${network && ` (${network})`} of ${podref}${ifname && ` (${ifname})`}`;

@@ -1,4 +1,4 @@
-import { type Place, placeOf } from "../../daemonset/addresses/pool-place.ts";
+import { placeOf, type RecordLocation } from "../../daemonset/addresses/pool-place.ts";
 import { compactor, type Reserved } from "../../daemonset/addresses/reserved.ts";
 import { type Mode, readMode } from "../../ipam/mode.ts";
 import {
@@ -9,7 +9,7 @@ import {
   type Reservation,
 } from "../../ipam/whereabouts/objects.ts";
 import { type Cluster, IP_POOLS, NODE_SLICE_POOLS, RESERVATIONS } from "../../kubernetes/cluster.ts";
-import { Atlas, type ReservedAddress } from "./atlas.ts";
+import { AddressIndex, type ReservedAddress } from "./atlas.ts";
 import type { Progress } from "./progress.ts";
 
 /** A pool object. */
@@ -17,7 +17,7 @@ export interface PoolState {
   readonly name: string;
   readonly range: string;
   /** Undefined when its name does not tell its network. */
-  readonly place: Place | undefined;
+  readonly place: RecordLocation | undefined;
   readonly isAdopted: boolean;
   readonly records: ReadonlyMap<string, PoolRecord>;
 }
@@ -29,15 +29,15 @@ export interface Reserving extends Reserved, ReservedAddress {
 }
 
 /** The addresses of a cluster at about one moment. */
-export interface Snapshot {
+export interface IpamSnapshot {
   readonly mode: Mode;
   readonly pools: readonly PoolState[];
   readonly reservations: readonly Reserving[];
-  readonly atlas: Atlas;
+  readonly atlas: AddressIndex;
 }
 
 /** @throws {ApiError} */
-export async function readSnapshot(cluster: Cluster, progress?: Progress): Promise<Snapshot> {
+export async function readSnapshot(cluster: Cluster, progress?: Progress): Promise<IpamSnapshot> {
   progress?.at("reading reservations and pools");
   const [mode, pools, slices, reservations] = await Promise.all([
     readMode(cluster),
@@ -57,10 +57,10 @@ export function locate(
   pools: readonly IpPool[],
   slices: readonly NodeSlicePool[],
   reservations: readonly Reservation[],
-): Omit<Snapshot, "mode"> {
+): Omit<IpamSnapshot, "mode"> {
   const states = pools.map((pool) => toState(pool, slices));
   const compact = compactor();
-  const atlas = new Atlas(states.flatMap(({ place }) => place ?? []));
+  const atlas = new AddressIndex(states.flatMap(({ place }) => place ?? []));
   return {
     pools: states,
     atlas,

@@ -1,7 +1,7 @@
 import type { Argv } from "yargs";
 import { outputFor } from "../output.ts";
 import { age, table } from "../table.ts";
-import type { Address } from "./addresses.ts";
+import type { HeldAddress } from "./addresses.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
 import { findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
@@ -36,7 +36,7 @@ export function requirePodref(pod: string): void {
     throw new UsageError(`cannot look up pod ${JSON.stringify(pod)}: want namespace/name, such as default/worker-0`);
 }
 
-const byInterface = (own: readonly Address[]): string =>
+const byInterface = (own: readonly HeldAddress[]): string =>
   table(
     [
       { title: "INTERFACE", of: ({ ifname }) => ifname },

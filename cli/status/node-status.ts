@@ -1,7 +1,7 @@
 import type { Owed } from "../../cni/attachment/record.ts";
 import type { AgentState } from "../../daemonset/control.ts";
 import type { RailNames } from "../../daemonset/inventory/rails.ts";
-import type { VfState } from "../../daemonset/inventory/vfs.ts";
+import type { VfUse } from "../../daemonset/inventory/vfs.ts";
 
 /** What `railnet status --json` prints. What is not known is null. */
 export interface NodeStatus {
@@ -40,7 +40,7 @@ export interface RailStatus {
   readonly numaNode: number | null;
   /** RDMA devices of the PF. */
   readonly rdma: readonly string[];
-  readonly vfs: readonly { readonly pci: string; readonly index: number; readonly state: VfState }[];
+  readonly vfs: readonly { readonly pci: string; readonly index: number; readonly state: VfUse }[];
 }
 
 export interface DebtStatus {

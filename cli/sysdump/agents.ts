@@ -15,7 +15,7 @@ const MOST_BYTES = 256 << 20;
 /** Archives that are on their way at the same time. */
 const AT_ONCE = 8;
 
-export interface AgentOptions {
+export interface AgentDumpOptions {
   readonly api: RawApi;
   readonly namespace: string;
   /** Empty: all. */
@@ -28,7 +28,7 @@ export interface AgentOptions {
  *
  * @throws {ApiError} when the agents cannot be listed.
  */
-export async function agentItems(options: AgentOptions): Promise<Item[]> {
+export async function agentItems(options: AgentDumpOptions): Promise<Item[]> {
   const { api, namespace, nodes } = options;
   const pods = await api.list(`/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(AGENTS)}`, AbortSignal.timeout(options.timeoutMs)); // biome-ignore format: one line
   const agents = pods.map(agentOf).toSorted((a, b) => (a.node < b.node ? -1 : 1));
@@ -53,7 +53,7 @@ function agentOf(pod: unknown): AgentPod {
 /** During an upgrade a node has two. */
 const fileName = ({ node, name }: AgentPod): string => `${node || "unscheduled"}.${name}`;
 
-async function archiveOf(agent: AgentPod, { api, namespace, timeoutMs }: AgentOptions): Promise<Buffer> {
+async function archiveOf(agent: AgentPod, { api, namespace, timeoutMs }: AgentDumpOptions): Promise<Buffer> {
   if (!agent.isRunning) throw new Error(`its agent, pod ${agent.name}, does not run`);
   const command = ["/usr/bin/railnet", "sysdump", "--output", "-"];
   return execInPod(

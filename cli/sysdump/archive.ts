@@ -1,6 +1,6 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { constants, createGzip, type Gzip } from "node:zlib";
-import { type Entry, TAR_END, tarEntry } from "./tar.ts";
+import { TAR_END, type TarEntry, tarEntry } from "./tar.ts";
 
 /** An archive that is written while it is made. Under its name only when it is whole; readable for its owner alone. */
 export class Archive implements Disposable {
@@ -36,7 +36,7 @@ export class Archive implements Disposable {
     this.#gzip.on("error", reject);
   }
 
-  add({ path, content }: Entry): void {
+  add({ path, content }: TarEntry): void {
     this.#gzip.write(tarEntry({ path: `${this.#folder}/${path}`, content }, this.#seconds));
   }
 

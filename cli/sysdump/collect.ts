@@ -1,5 +1,5 @@
 import type { Redactor } from "./redact.ts";
-import type { Entry } from "./tar.ts";
+import type { TarEntry } from "./tar.ts";
 
 /** One thing that is looked at. */
 export interface Item {
@@ -35,7 +35,7 @@ export async function collect(
   items: Iterable<Item>,
   redactor: Redactor,
   limits: Limits,
-  write: (entry: Entry) => void,
+  write: (entry: TarEntry) => void,
   onItem: (path: string) => void = () => {},
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];

@@ -35,6 +35,7 @@ export function execInPod(access: Access, command: PodCommand, signal: AbortSign
   let [bytes, said, outcome] = [0, "", ""];
   const fail = (why: string) => {
     reject(new Error(`cannot run ${command.command[0]} in pod ${command.namespace}/${command.pod}: ${why}`));
+    (socket as { terminate?(): void }).terminate?.(); // close() waits for the peer, which may be silent for good
     socket.close();
   };
   signal.addEventListener("abort", () => fail("no answer in time"), { once: true });

@@ -1,5 +1,5 @@
 /** One file of an archive. */
-export interface Entry {
+export interface TarEntry {
   /** Relative, without `..`; at most 255 bytes of which a part of at most 100 stands behind a `/`. */
   readonly path: string;
   readonly content: Uint8Array;
@@ -15,7 +15,7 @@ const PREFIX = 155;
  *
  * @throws {Error} for a path that the format cannot have.
  */
-export function tarEntry({ path, content }: Entry, seconds: number): Buffer {
+export function tarEntry({ path, content }: TarEntry, seconds: number): Buffer {
   const header = Buffer.alloc(BLOCK);
   const { name, prefix } = split(path);
   header.write(name, 0);

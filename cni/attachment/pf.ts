@@ -18,7 +18,7 @@ import type { Original } from "./record.ts";
 import { awaitVf, isCutOff, lookAtPf, type PfView, type VfAtPf } from "./vf-at-pf.ts";
 
 /** A VF as it is before ADD: what DEL restores, and where to write. */
-export interface Snapshot {
+export interface PfSnapshot {
   readonly original: Original;
   /** Its link; absent when it has none. */
   readonly link?: Link;
@@ -35,7 +35,7 @@ export interface Snapshot {
  * @throws {CniError} 7 for an MTU above the PF's, 11 when the PF hides the VF all the time, 101 when settings are wanted and
  *   the PF shows no such VF, or for a link that is no Ethernet.
  */
-export async function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, host: Host): Promise<Snapshot> {
+export async function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, host: Host): Promise<PfSnapshot> {
   const wanted = [...Object.keys(config.vf), ...(config.mac ? ["mac"] : [])];
   const view = await viewOf(device, wanted.length > 0, host);
   const vf = view?.state ?? (view?.isHidden && isCutOff(view.at.vf) ? unseen(device, wanted, host) : undefined);
@@ -125,7 +125,7 @@ function readLink(device: Device, name: string, host: Host): Link {
 export async function configurePf(
   device: Device,
   config: AttachConfig,
-  was: Snapshot,
+  was: PfSnapshot,
   host: Host,
   onPinned: () => void = () => {},
 ): Promise<void> {

@@ -20,7 +20,7 @@ import { linkNamed } from "./link-at.ts";
 import { cleanLink } from "./link-state/clean.ts";
 import { formatMark } from "./mark.ts";
 import { isBusy, patiently } from "./patience.ts";
-import type { Snapshot } from "./pf.ts";
+import type { PfSnapshot } from "./pf.ts";
 import { refuseDuplicates } from "./probe.ts";
 import { expectedRules, routeMessages } from "./routes.ts";
 
@@ -37,7 +37,7 @@ const RAIL_INET_CONF = {
 };
 
 /** The pod's network namespace, and an rtnetlink socket in it. */
-export interface Pod {
+export interface PodNetns {
   readonly netns: Fd;
   readonly rtnl: NetlinkConnection;
 }
@@ -80,7 +80,7 @@ export function checkNameFree(pod: NetlinkConnection, { ifname, netns: path }: C
 export function moveIntoPod(
   device: Device,
   config: AttachConfig,
-  { link, original }: Snapshot,
+  { link, original }: PfSnapshot,
   netns: Fd,
   call: Call,
   host: Host,
@@ -107,7 +107,7 @@ export function moveIntoPod(
 export async function prepareForIpam(
   device: Device,
   config: AttachConfig,
-  { netns, rtnl: pod }: Pod,
+  { netns, rtnl: pod }: PodNetns,
   call: Call,
   host: Host,
 ): Promise<void> {
@@ -134,7 +134,7 @@ export async function configureInPod(
   device: Device,
   config: AttachConfig,
   addresses: Result,
-  { netns, rtnl: pod }: Pod,
+  { netns, rtnl: pod }: PodNetns,
   call: Call,
   host: Host,
   note: (rules: readonly Rule[]) => void,

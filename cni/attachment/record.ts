@@ -2,10 +2,10 @@ import type { Rule } from "../../kernel/rule.ts";
 import type { VfState } from "../../kernel/vf.ts";
 import { parseRecord } from "../../records/record-text.ts";
 import type { Result } from "../protocol/result.ts";
-import type { LinkState } from "./link-state/snapshot.ts";
+import type { LinkStateRecord } from "./link-state/snapshot.ts";
 
 /** A VF as it was before the attachment: what DEL restores. */
-export interface Original extends LinkState {
+export interface Original extends LinkStateRecord {
   /** Name in the host's namespace; absent when the VF has no link (vfio-pci). */
   readonly name?: string;
   readonly mac?: string;

@@ -1,4 +1,4 @@
-import { type Address, IFA_F_DADFAILED, listAddresses, parseAddress } from "../../kernel/address.ts";
+import { IFA_F_DADFAILED, type LinkAddress, listAddresses, parseAddress } from "../../kernel/address.ts";
 import { getLink, type Link } from "../../kernel/link.ts";
 import { attributes } from "../../kernel/netlink/attribute.ts";
 import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
@@ -71,7 +71,7 @@ function linkDifferences(link: Link, expected: Interface, ifname: string, { mtu 
 }
 
 function addressDifferences(pod: NetlinkConnection, link: Link, { ips }: Result): string[] {
-  const there = new Map<string, Address>(
+  const there = new Map<string, LinkAddress>(
     pod
       .dump(listAddresses(), { most: MOST })
       .map(parseAddress)

@@ -1,5 +1,5 @@
 import { CONFIG_MAPS, IP_POOLS } from "../../kubernetes/cluster.ts";
-import type { Happening } from "../../kubernetes/events/kube-event.ts";
+import type { EventRequest } from "../../kubernetes/events/kube-event.ts";
 import type { EventRecorder } from "../../kubernetes/events/recorder.ts";
 
 /** Events about pools and about the cluster's settings. Best effort: the log has everything. */
@@ -13,12 +13,12 @@ export class Events {
     this.#namespace = namespace;
   }
 
-  onPool(type: Happening["type"], pool: string, reason: string, message: string): void {
+  onPool(type: EventRequest["type"], pool: string, reason: string, message: string): void {
     const about = { resource: IP_POOLS, namespace: this.#namespace, name: pool };
     if (pool) this.#recorder.record({ about, type, reason, message });
   }
 
-  onSettings(type: Happening["type"], configMap: string, reason: string, message: string): void {
+  onSettings(type: EventRequest["type"], configMap: string, reason: string, message: string): void {
     const about = { resource: CONFIG_MAPS, namespace: this.#namespace, name: configMap };
     this.#recorder.record({ about, type, reason, message });
   }

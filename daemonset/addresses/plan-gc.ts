@@ -1,7 +1,7 @@
 import type { Reserved } from "./reserved.ts";
 
 /** A reservation that looked abandoned, and why. */
-export interface Finding {
+export interface GcFinding {
   readonly reserved: Reserved;
   readonly evidence: string;
   /** Nothing proves that its sandbox is over: the address goes into quarantine. */
@@ -21,7 +21,7 @@ export type Suspicions = ReadonlyMap<string, Suspicion>;
 export interface GcPlan {
   readonly suspicions: Suspicions;
   /** Seen twice, unchanged, far enough apart. */
-  readonly due: readonly (Finding & { readonly sinceMs: number })[];
+  readonly due: readonly (GcFinding & { readonly sinceMs: number })[];
 }
 
 /**
@@ -32,11 +32,11 @@ export interface GcPlan {
  */
 export function planGc(
   before: Suspicions,
-  findings: readonly Finding[],
+  findings: readonly GcFinding[],
   { nowMs, graceMs, unseen = new Set() }: { nowMs: number; graceMs: number; unseen?: ReadonlySet<string> },
 ): GcPlan {
   const suspicions = new Map([...before].filter(([name]) => unseen.has(name)));
-  const due: (Finding & { sinceMs: number })[] = [];
+  const due: (GcFinding & { sinceMs: number })[] = [];
   for (const finding of findings) {
     const { reserved } = finding;
     const { name, uid, resourceVersion } = reserved.metadata;

@@ -6,7 +6,7 @@ import { addressOf, baseOf, readableKeyOf } from "../../ipam/whereabouts/record-
 import type { Reserved } from "./reserved.ts";
 
 /** Whose addresses a pool's records are, and which. */
-export interface Place {
+export interface RecordLocation {
   readonly pool: Pool;
   /** The key of an address in `spec.allocations`; undefined: none that reads back as this address. */
   keyOf(ip: string): string | undefined;
@@ -21,7 +21,7 @@ export interface Place {
 export function placeOf(
   { metadata: { name }, spec: { range } }: IpPool,
   slices: readonly NodeSlicePool[],
-): Place | undefined {
+): RecordLocation | undefined {
   const cidr = parseCidr(range);
   const network = cidr && networkOf(name, range, cidr, slices);
   if (!cidr || network === undefined) return undefined;

@@ -5,7 +5,7 @@ import { isVerb } from "../../cni/protocol/version.ts";
 
 /** What a call says of itself, for logs, events and metrics. Nothing of it is checked; what is missing is empty. */
 export interface Facts {
-  readonly plugin: Plugin;
+  readonly plugin: PluginName;
   readonly verb: string;
   readonly containerID: string;
   readonly ifname: string;
@@ -17,7 +17,7 @@ export interface Facts {
 }
 
 /** The few names under which calls are counted, whatever their callers say. */
-export type Plugin = "railnet-sriov" | "railnet-ipam" | "rdma";
+export type PluginName = "railnet-sriov" | "railnet-ipam" | "rdma";
 
 export interface PodName {
   readonly namespace: string;
@@ -25,7 +25,7 @@ export interface PodName {
   readonly uid: string;
 }
 
-export const pluginOf = (name: string): Plugin =>
+export const pluginOf = (name: string): PluginName =>
   isIpamName(name) ? "railnet-ipam" : isRdmaName(name) ? "rdma" : "railnet-sriov";
 
 /** `other` for what is no verb: whoever connects cannot make more counters. */

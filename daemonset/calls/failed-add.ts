@@ -1,6 +1,6 @@
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import { PODS } from "../../kubernetes/cluster.ts";
-import type { Happening } from "../../kubernetes/events/kube-event.ts";
+import type { EventRequest } from "../../kubernetes/events/kube-event.ts";
 import { factsOf, outcomeOf } from "./facts.ts";
 import { failureOf } from "./failures.ts";
 
@@ -8,7 +8,7 @@ import { failureOf } from "./failures.ts";
  * The event on its pod of an ADD that failed: which interface, why, and what to do. The same failure of the same
  * interface is the same event also when its message names another device. Undefined for a call without a pod. Pure.
  */
-export function failedAdd(request: CniRequest, response: CniResponse): Happening | undefined {
+export function failedAdd(request: CniRequest, response: CniResponse): EventRequest | undefined {
   const { pod, ifname, network } = factsOf(request);
   if (!pod.namespace || !pod.name) return undefined;
   const { code, message } = outcomeOf(response);

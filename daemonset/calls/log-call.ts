@@ -5,7 +5,7 @@ import { factsOf, outcomeOf, podText } from "./facts.ts";
 import { reasonOf } from "./failures.ts";
 
 /** What only the place knows where a call was worked off. */
-export interface Course {
+export interface CallTiming {
   readonly ms: number;
   /** The last step that was done. */
   readonly step?: string;
@@ -19,7 +19,7 @@ export interface Course {
  * One line for one call: failures as warnings, ADD and DEL at `info`, what runtimes ask all the time, and what is part
  * of another call, at `debug`. OpenTelemetry calls a trace `trace_id` in logs that are not its own. The network configuration is not in it: it may name secrets.
  */
-export function logCall(log: Log, request: CniRequest, response: CniResponse, course: Course): void {
+export function logCall(log: Log, request: CniRequest, response: CniResponse, course: CallTiming): void {
   const { plugin, verb, pod, containerID, ifname, network, pci } = factsOf(request);
   const { code, message } = outcomeOf(response);
   const { step, rail, isPart } = course;

@@ -2,7 +2,7 @@ import { hasRdmaCm, rdmaCharDevicesOf, rdmaDeviceBehind } from "../../kernel/sys
 import type { ContainerAllocation, DeviceSpec } from "./api.ts";
 
 /** What a VF brings for RDMA. The paths are those of /dev, the same on the host and in the container. */
-export interface RdmaOfVf {
+export interface VfRdmaFiles {
   readonly uverbs?: string;
   readonly umad?: string;
   readonly issm?: string;
@@ -13,7 +13,7 @@ export interface RdmaOfVf {
 }
 
 /** Undefined when a VF has no RDMA device. Also found while the device is in another network namespace. */
-export function rdmaOf(sysfs: string, vf: string): RdmaOfVf | undefined {
+export function rdmaOf(sysfs: string, vf: string): VfRdmaFiles | undefined {
   const names = rdmaCharDevicesOf(sysfs, vf);
   const pathOf = (kind: string) => {
     const name = names.find((one) => /^\D+/.exec(one)?.[0] === kind);
@@ -35,7 +35,7 @@ export function rdmaOf(sysfs: string, vf: string): RdmaOfVf | undefined {
 /** What a container gets with these VFs: the variables and devices that the SR-IOV device plugin gives it. Pure. */
 export function allocation(
   resource: string,
-  vfs: readonly { readonly pci: string; readonly rdma: RdmaOfVf | undefined }[],
+  vfs: readonly { readonly pci: string; readonly rdma: VfRdmaFiles | undefined }[],
 ): ContainerAllocation {
   const info = vfs.map(({ pci, rdma }) => [pci, { generic: { deviceID: pci }, ...(rdma && { rdma }) }]);
   const variable = variableOf(resource);

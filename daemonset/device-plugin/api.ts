@@ -18,7 +18,7 @@ export const METHODS = {
   preStart: "/v1beta1.DevicePlugin/PreStartContainer",
 } as const;
 
-export interface Device {
+export interface PluginDevice {
   /** PCI address of the VF. */
   readonly ID: string;
   readonly health: string;
@@ -60,9 +60,9 @@ export const RegisterRequest = message<{
 
 const NumaNode = message<{ ID: number }>({ ID: integer(1) });
 const Topology = message<{ nodes: readonly { ID?: number }[] }>({ nodes: repeated(1, NumaNode) });
-const DeviceMessage = message<Device>({ ID: text(1), health: text(2), topology: nested(3, Topology) });
+const DeviceMessage = message<PluginDevice>({ ID: text(1), health: text(2), topology: nested(3, Topology) });
 
-export const ListAndWatchResponse = message<{ devices: readonly Partial<Device>[] }>({
+export const ListAndWatchResponse = message<{ devices: readonly Partial<PluginDevice>[] }>({
   devices: repeated(1, DeviceMessage),
 });
 

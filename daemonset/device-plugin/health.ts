@@ -1,12 +1,12 @@
-import type { Device } from "./api.ts";
+import type { PluginDevice } from "./api.ts";
 import type { VfSight } from "./sight.ts";
 
 /** Since when VFs have a problem, by PCI address; of the kind of `performance.now()`. */
 export type Since = ReadonlyMap<string, number>;
 
 /** The device list of a rail, and what is to be remembered until the next look. */
-export interface Judgement {
-  readonly devices: readonly Device[];
+export interface VfHealth {
+  readonly devices: readonly PluginDevice[];
   readonly since: Since;
   /** Why VFs are unhealthy, and how many for each reason. */
   readonly reasons: Readonly<Record<string, number>>;
@@ -17,7 +17,7 @@ export interface Judgement {
  * the kubelet refuses pods, even those that it had before a reboot, for a VF that is unhealthy just then. What is gone,
  * or was never usable, is unhealthy at once, what is well again is healthy at once. Pure.
  */
-export function judge(sights: readonly VfSight[], before: Since, nowMs: number, graceMs: number): Judgement {
+export function judge(sights: readonly VfSight[], before: Since, nowMs: number, graceMs: number): VfHealth {
   const since = new Map(
     sights.flatMap(({ pci, problem }) => (problem ? [[pci, before.get(pci) ?? nowMs] as const] : [])),
   );

@@ -7,11 +7,11 @@ import { allocation, rdmaOf } from "./allocate.ts";
 import {
   AllocateRequest,
   AllocateResponse,
-  type Device,
   DevicePluginOptions,
   Empty,
   ListAndWatchResponse,
   METHODS,
+  type PluginDevice,
   PreferredAllocationRequest,
   PreferredAllocationResponse,
   REGISTER,
@@ -21,7 +21,7 @@ import {
 import { writeDeviceInfoOf } from "./device-info.ts";
 import { call } from "./grpc/client.ts";
 import { GrpcError, STATUS } from "./grpc/frame.ts";
-import { type GrpcServer, type Outlet, serve } from "./grpc/server.ts";
+import { type GrpcServer, type ResponseStream, serve } from "./grpc/server.ts";
 import { judge, type Since } from "./health.ts";
 import { prefer } from "./prefer.ts";
 import { lookAtVfs, type VfSight } from "./sight.ts";
@@ -55,18 +55,18 @@ const DEAF_MS = 5_000;
 const OPTIONS = { pre_start_required: false, get_preferred_allocation_available: true };
 
 /** One rail as a resource of the kubelet: its socket, its list of VFs, and whether the kubelet knows it. */
-export class Resource {
+export class PluginResource {
   readonly #host: ResourceHost;
   readonly name: string;
   readonly socket: string;
   #here: RailHere;
   #sights: readonly VfSight[] = [];
   #since: Since = new Map();
-  #list: readonly Device[] = [];
+  #list: readonly PluginDevice[] = [];
   #reasons = "{}";
   #server: GrpcServer | undefined;
   /** Calls of ListAndWatch. */
-  readonly #listeners = new Set<Outlet>();
+  readonly #listeners = new Set<ResponseStream>();
   /** The kubelet's socket that took our registration, and since when nobody listens. */
   #known = "";
   #deafSinceMs = 0;
@@ -136,7 +136,7 @@ export class Resource {
     });
   }
 
-  #listen(listener: Outlet): void {
+  #listen(listener: ResponseStream): void {
     this.#listeners.add(listener);
     listener.onClose(() => {
       this.#listeners.delete(listener);

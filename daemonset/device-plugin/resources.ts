@@ -2,12 +2,12 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { RailHere } from "../rails/select.ts";
 import { sweepDeviceInfo } from "./device-info.ts";
-import { Resource, type ResourceHost } from "./resource.ts";
+import { PluginResource, type ResourceHost } from "./resource.ts";
 
 /** The resources of a node, one a rail. */
 export class Resources {
   readonly #host: ResourceHost;
-  readonly #open = new Map<string, Resource>();
+  readonly #open = new Map<string, PluginResource>();
   /** Why the kubelet did not take a resource, so that it is said once. */
   readonly #said = new Map<string, string>();
 
@@ -51,15 +51,15 @@ export class Resources {
     }
   }
 
-  #resourceOf(rail: RailHere): Resource {
+  #resourceOf(rail: RailHere): PluginResource {
     const key = keyOf(rail);
-    const resource = this.#open.get(key) ?? new Resource(rail, this.#host);
+    const resource = this.#open.get(key) ?? new PluginResource(rail, this.#host);
     if (!this.#open.has(key)) sweepDeviceInfo(this.#host.deviceInfoDir, resource.name, this.#host.sysfs);
     this.#open.set(key, resource);
     return resource;
   }
 
-  async #register(resource: Resource, kubelet: string): Promise<void> {
+  async #register(resource: PluginResource, kubelet: string): Promise<void> {
     try {
       await resource.ensureRegistered(kubelet);
       this.#said.delete(resource.name);

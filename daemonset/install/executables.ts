@@ -1,7 +1,7 @@
 import { existsSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { syncFile } from "../../records/durable.ts";
-import { isSameFile, placeExecutable, type Step, sweepTemporaries } from "./place.ts";
+import { isSameFile, placeExecutable, type StepHook, sweepTemporaries } from "./place.ts";
 import { ALIASES, type Alias, isShim, PLUGINS, type Places } from "./places.ts";
 
 /** What an installer or uninstaller did, for people: `/opt/cni/bin/railnet-sriov`. */
@@ -17,7 +17,7 @@ export interface Changes {
  *
  * @param from directory with `railnet` and `railnet-shim`.
  */
-export function placeExecutables(from: string, places: Places, aliases: readonly Alias[], step: Step): Changes {
+export function placeExecutables(from: string, places: Places, aliases: readonly Alias[], step: StepHook): Changes {
   const [railnet, shim] = ["railnet", "railnet-shim"].map((name) => requireFile(join(from, name))) as [string, string];
   const changes: Changes = { placed: [], removed: [] };
   const place = (source: string, path: string) => {

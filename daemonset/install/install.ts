@@ -1,7 +1,7 @@
 import type { Log } from "../../cni/host.ts";
 import { type Changes, placeExecutables } from "./executables.ts";
 import { writeNodeConfig } from "./node-config.ts";
-import type { Step } from "./place.ts";
+import type { StepHook } from "./place.ts";
 import { type Alias, placesBelow } from "./places.ts";
 
 export interface InstallOptions {
@@ -12,7 +12,7 @@ export interface InstallOptions {
   readonly aliases: readonly Alias[];
   /** Name of the node in its cluster; absent on a single host. */
   readonly node?: string;
-  readonly step?: Step;
+  readonly step?: StepHook;
 }
 
 /**

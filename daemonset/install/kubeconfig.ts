@@ -3,7 +3,7 @@ import { connect } from "../../ipam/connect.ts";
 import { type Access, accessBy } from "../../kubernetes/access.ts";
 import type { Cluster, KubeObject, Resource } from "../../kubernetes/cluster.ts";
 import { NODES } from "../../kubernetes/cluster.ts";
-import { placeText, readIfThere, type Step } from "./place.ts";
+import { placeText, readIfThere, type StepHook } from "./place.ts";
 
 /** Whose rights the node's own executables have, which are less than the agent's: manifests/rbac.yaml. */
 const OF_NODE = "railnet-node";
@@ -34,7 +34,7 @@ export interface KubeconfigOptions {
   readonly node: string;
   /** By which to ask for the token; default: the service account of the pod. */
   readonly by?: string;
-  readonly step?: Step;
+  readonly step?: StepHook;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { placeText, readIfThere, type Step } from "./place.ts";
+import { placeText, readIfThere, type StepHook } from "./place.ts";
 import { KUBECONFIG, type Places } from "./places.ts";
 
 /** By this key a file says that the installer may change and remove it. */
@@ -16,7 +16,11 @@ export interface NodeSettings {
  *
  * @returns `kept` for a file that is not ours.
  */
-export function writeNodeConfig(settings: NodeSettings, places: Places, step: Step): "written" | "unchanged" | "kept" {
+export function writeNodeConfig(
+  settings: NodeSettings,
+  places: Places,
+  step: StepHook,
+): "written" | "unchanged" | "kept" {
   const there = readIfThere(places.nodeConfig);
   if (there !== undefined && !isOurs(there)) return "kept";
   const { node, aliases } = settings;

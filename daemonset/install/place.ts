@@ -4,7 +4,7 @@ import { codeOf, isMissing } from "../../kernel/errno.ts";
 import { makeDirectory, syncFile } from "../../records/durable.ts";
 
 /** Called before a temporary file takes its name and after: where tests inject faults. */
-export type Step = (step: string) => void;
+export type StepHook = (step: string) => void;
 
 /** A file could not be put in its place. `code` is an errno name. */
 export class PlaceError extends Error {
@@ -29,7 +29,7 @@ const TEMPORARY = ".railnet-new";
  * @returns whether anything had to be done.
  * @throws {PlaceError} ENOSPC say; then nothing has changed and no temporary file is left.
  */
-export function placeExecutable(source: string, path: string, step: Step = () => {}): boolean {
+export function placeExecutable(source: string, path: string, step: StepHook = () => {}): boolean {
   if (isSameFile(source, path) && isExecutable(path)) return false;
   const from = fs.openSync(source, "r");
   try {
@@ -41,7 +41,7 @@ export function placeExecutable(source: string, path: string, step: Step = () =>
 }
 
 /** The same for a text, with the mode that the file is to have. */
-export function placeText(text: string, path: string, mode: number, step: Step = () => {}): boolean {
+export function placeText(text: string, path: string, mode: number, step: StepHook = () => {}): boolean {
   if (readIfThere(path) === text && (fs.statSync(path).mode & 0o7777) === mode) return false;
   replace(path, mode, (to) => fs.writeFileSync(to, text), step);
   return true;
@@ -64,7 +64,7 @@ export function readIfThere(path: string): string | undefined {
 }
 
 /** Every rename is on the disk when this returns: an executable that a power cut had emptied would fail every pod. */
-function replace(path: string, mode: number, write: (to: number) => void, step: Step): void {
+function replace(path: string, mode: number, write: (to: number) => void, step: StepHook): void {
   const [dir, name] = [dirname(path), basename(path)];
   makeDirectory(dir, 0o755);
   const temporary = join(dir, `.${name}${TEMPORARY}`);

@@ -5,7 +5,7 @@ import { driverOf, isForUserspace, listPfs, netdevOf, type Pf, vfsOf } from "../
  * or neither: its link is `elsewhere`, in a namespace that we did not put it into, or it has no driver (`unbound`), or it
  * is `owed` a part of its restoration, and no pod gets it before.
  */
-export type VfState = "used" | "owed" | "free" | "elsewhere" | "unbound";
+export type VfUse = "used" | "owed" | "free" | "elsewhere" | "unbound";
 
 /** PCI addresses that the node's records name. */
 export interface OnRecord {
@@ -17,7 +17,7 @@ export interface Vf {
   readonly pci: string;
   /** Its index at the PF. */
   readonly index: number;
-  readonly state: VfState;
+  readonly state: VfUse;
 }
 
 /** A PF with what became of its VFs. */
@@ -33,7 +33,7 @@ export const listPfsWithVfs = (sysfs: string, onRecord: OnRecord): PfWithVfs[] =
     vfs: vfsOf(sysfs, pci).map((vf, index) => ({ pci: vf, index, state: stateOf(sysfs, vf, onRecord) })),
   }));
 
-function stateOf(sysfs: string, pci: string, { used, owed }: OnRecord): VfState {
+function stateOf(sysfs: string, pci: string, { used, owed }: OnRecord): VfUse {
   if (used.has(pci)) return "used";
   if (owed.has(pci)) return "owed";
   if (netdevOf(sysfs, pci) !== undefined) return "free";

@@ -40,12 +40,12 @@ export interface NetworkRail {
 
 export interface RailNetworkStatus {
   readonly summary: { readonly nodes: string; readonly vfs: string };
-  readonly rails: readonly RailStatus[];
+  readonly rails: readonly RailNetworkRailStatus[];
   readonly conditions: readonly NetworkCondition[];
 }
 
 /** One rail over all nodes that follow the network. */
-export interface RailStatus {
+export interface RailNetworkRailStatus {
   readonly name: string;
   /** Nodes that have it with carrier, of `nodes` that follow the network. */
   readonly ready: number;

@@ -1,6 +1,6 @@
 import { countOf, rangeFrom } from "../../ipam/range.ts";
 import { CONDITION, type RailNode, toTime } from "../rail-node/object.ts";
-import type { NetworkCondition, NetworkRail, RailNetwork, RailNetworkStatus, RailStatus } from "./object.ts";
+import type { NetworkCondition, NetworkRail, RailNetwork, RailNetworkRailStatus, RailNetworkStatus } from "./object.ts";
 
 const MESSAGE_MAX = 1000;
 const MAX_NAMES = 8;
@@ -27,7 +27,7 @@ export function statusOf(
   };
 }
 
-function railStatus(rail: NetworkRail, nodes: readonly RailNode[]): RailStatus {
+function railStatus(rail: NetworkRail, nodes: readonly RailNode[]): RailNetworkRailStatus {
   const reports = nodes.flatMap(({ status }) => status!.rails.filter(({ name }) => name === rail.name));
   const sum = (key: "vfs" | "used") => reports.reduce((total, one) => total + one[key], 0);
   const addresses = addressesOf(rail);
@@ -75,7 +75,7 @@ function ready(
 
 /** A subnet smaller than nodes x VFs: pods that come last find no address. */
 function suffice(
-  rails: readonly RailStatus[],
+  rails: readonly RailNetworkRailStatus[],
   spec: readonly NetworkRail[],
 ): Pick<NetworkCondition, "type" | "status" | "reason" | "message"> {
   const type = "AddressesSuffice";

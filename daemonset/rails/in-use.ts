@@ -3,7 +3,7 @@ import { describe } from "../../cni/attachment/record.ts";
 import { driverOf, isForUserspace, netdevOf } from "../../kernel/sysfs.ts";
 
 /** Where one sees that somebody has a VF. */
-export interface Signs {
+export interface HostUseEvidence {
   readonly sysfs: string;
   readonly stateDir: string;
   readonly bootId: string;
@@ -14,7 +14,7 @@ export interface Signs {
 }
 
 /** @returns who has a VF, in a sentence; undefined when it is free. */
-export async function userOf(vf: string, signs: Signs): Promise<string | undefined> {
+export async function userOf(vf: string, signs: HostUseEvidence): Promise<string | undefined> {
   const { sysfs, stateDir, bootId, isPromised, hostUse } = signs;
   const [owner] = new Journal(stateDir).activeOwners(vf, bootId);
   if (owner) return `VF ${vf} is in use by ${describe(owner)}`;

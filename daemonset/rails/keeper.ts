@@ -5,7 +5,7 @@ import { AdminMacs, type MacHost } from "./admin-mac.ts";
 import type { Altnames } from "./altname.ts";
 import type { Rail } from "./config.ts";
 import type { CarryOut } from "./orders.ts";
-import { listPfFacts, nameOf, type RailHere, type Selection, selectPfs, unknownNames } from "./select.ts";
+import { listPfFacts, nameOf, type PfSelection, type RailHere, selectPfs, unknownNames } from "./select.ts";
 import { awaitLinks, ensureVfs, type VfHost } from "./vfs.ts";
 
 export interface KeeperHost extends VfHost, MacHost {
@@ -15,7 +15,7 @@ export interface KeeperHost extends VfHost, MacHost {
 }
 
 /** What the last look saw. */
-export interface RailsSeen extends Selection {
+export interface RailsSeen extends PfSelection {
   /** Why the list cannot be used, so that the last good one stays; empty when it can. */
   readonly unusable: string;
   /** Names of the RailNetworks that the list is of; none: it is the ConfigMap's. */

@@ -19,7 +19,7 @@ export interface RailHere {
   readonly ranges?: readonly VfRange[];
 }
 
-export interface Selection {
+export interface PfSelection {
   readonly here: readonly RailHere[];
   /** Rails that this node does not have, which is no error. */
   readonly absent: readonly { readonly rail: string; readonly why: string }[];
@@ -47,7 +47,7 @@ export function selectPfs(
   rails: readonly Rail[],
   pfs: readonly PfFacts[],
   nameOfAltname: NameOfAltname = () => undefined,
-): Selection {
+): PfSelection {
   const here: RailHere[] = [];
   const absent: { rail: string; why: string }[] = [];
   for (const rail of rails) {

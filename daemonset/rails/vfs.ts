@@ -17,7 +17,7 @@ export type VfPlan =
   | { readonly kind: "refuse"; readonly why: string };
 
 /** A PF before its VFs are made. */
-export interface VfState {
+export interface RailVfs {
   readonly numVfs: number;
   readonly totalVfs: number;
   /** One sentence for each VF that somebody has. */
@@ -44,7 +44,7 @@ const LINKS_MS = 30_000;
 const POLL_MS = 20;
 
 /** The kernel takes another number than 0 only while there are no VFs. */
-export function planVfs(wanted: number, { numVfs, totalVfs, inUse }: VfState): VfPlan {
+export function planVfs(wanted: number, { numVfs, totalVfs, inUse }: RailVfs): VfPlan {
   if (wanted === 0 || wanted === numVfs) return { kind: "keep" };
   if (wanted > totalVfs)
     return { kind: "refuse", why: `its firmware allows ${totalVfs} (sriov_totalvfs): ask for less or raise it there` };

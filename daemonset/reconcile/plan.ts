@@ -1,7 +1,7 @@
 import type { Attachment } from "../../cni/attachment/record.ts";
 
 /** One attachment as the journal has it, and the world around it. */
-export interface Observation {
+export interface AttachmentFacts {
   readonly attachment: Attachment;
   readonly isThisBoot: boolean;
   /** The namespace that ADD saw still exists. */
@@ -29,7 +29,7 @@ export const REASONS = {
 export type Reason = keyof typeof REASONS;
 
 /** What the reconciler does about one attachment. */
-export interface Action {
+export interface ReconcileAction {
   readonly kind: "detach" | "reattach" | "report";
   readonly attachment: Attachment;
   readonly reason: Reason;
@@ -37,7 +37,7 @@ export interface Action {
 
 /** An action and how it went. */
 export interface Repair {
-  readonly kind: Action["kind"];
+  readonly kind: ReconcileAction["kind"];
   readonly containerID: string;
   readonly ifname: string;
   readonly pci: string;
@@ -51,8 +51,8 @@ export interface Repair {
 }
 
 /** Pure. Records whose lock somebody holds are not observed: they are running work. */
-export function plan(observations: readonly Observation[]): Action[] {
-  return observations.flatMap((o): Action[] => {
+export function plan(observations: readonly AttachmentFacts[]): ReconcileAction[] {
+  return observations.flatMap((o): ReconcileAction[] => {
     const { attachment } = o;
     const reason = reasonOf(o);
     if (reason) return [{ kind: "detach", attachment, reason }];
@@ -65,7 +65,7 @@ export function plan(observations: readonly Observation[]): Action[] {
   });
 }
 
-function reasonOf({ attachment, isThisBoot, hasNetns }: Observation): Reason | undefined {
+function reasonOf({ attachment, isThisBoot, hasNetns }: AttachmentFacts): Reason | undefined {
   if (!isThisBoot) return "rebooted";
   if (attachment.phase === "claimed") return "unfinished";
   if (attachment.phase === "returned") return "unreleased";

@@ -13,7 +13,7 @@ import { giveBack, settle } from "../../cni/attachment/settle.ts";
 import type { Host } from "../../cni/host.ts";
 import type { Torn } from "../../records/record-files.ts";
 import { lookAtHome } from "./at-home.ts";
-import { type Action, type Observation, plan, REASONS, type Repair } from "./plan.ts";
+import { type AttachmentFacts, plan, REASONS, type ReconcileAction, type Repair } from "./plan.ts";
 import { isPfWithin, isVfWithin, type Scope } from "./scope.ts";
 
 /**
@@ -74,7 +74,7 @@ async function repair(seen: Attachment, host: Host, journal: Journal): Promise<R
   return repairs;
 }
 
-function observe(attachment: Attachment, host: Host): Observation {
+function observe(attachment: Attachment, host: Host): AttachmentFacts {
   const isThisBoot = attachment.bootId === host.bootId;
   using netns = openOwnNetns(attachment, host);
   const hasNetns = netns !== undefined;
@@ -84,7 +84,7 @@ function observe(attachment: Attachment, host: Host): Observation {
   return { attachment, isThisBoot, hasNetns, hasLink, isAtHome, isRdmaAtHome };
 }
 
-async function apply(action: Action, host: Host): Promise<Repair> {
+async function apply(action: ReconcileAction, host: Host): Promise<Repair> {
   const { attachment, kind, reason } = action;
   return attempt(action, host, async () => {
     if (kind === "report") return "";
@@ -99,10 +99,14 @@ const DONE = {
   detach: "attachment ended",
   reattach: "a pod has its VF again",
   report: "attachment is not as it should be",
-} as const satisfies Record<Action["kind"], string>;
+} as const satisfies Record<ReconcileAction["kind"], string>;
 
 /** @param act returns what is lacking all the same, if anything. */
-async function attempt({ kind, attachment, reason }: Action, host: Host, act: () => Promise<string>): Promise<Repair> {
+async function attempt(
+  { kind, attachment, reason }: ReconcileAction,
+  host: Host,
+  act: () => Promise<string>,
+): Promise<Repair> {
   const { containerId: containerID, ifname, device, pod } = attachment;
   const who = { containerID, ifname, pci: device.pci, ...(pod && { pod }) };
   const repair = { kind, ...who, reason, why: REASONS[reason] };

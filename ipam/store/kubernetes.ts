@@ -10,7 +10,7 @@ import { toStoreError } from "./kubernetes/failure.ts";
 import { Overlaps } from "./kubernetes/overlaps.ts";
 import { PoolView } from "./kubernetes/pool-view.ts";
 import { Pools } from "./kubernetes/pools.ts";
-import { RecordWriter, type Removal } from "./kubernetes/record-writer.ts";
+import { type RecordRemoval, RecordWriter } from "./kubernetes/record-writer.ts";
 import { type Held, Reservations, type Won } from "./kubernetes/reservations.ts";
 import { takeSlice } from "./kubernetes/slices.ts";
 import { Views } from "./kubernetes/views.ts";
@@ -205,7 +205,9 @@ export class KubernetesStore implements Store {
     const { pool, ip, owner } = claim;
     const view = await this.#views.existing(pool);
     const writer = view && this.#writer(pool, view);
-    const { outcome, holder }: Removal = writer ? await writer.remove(view.keyOf(ip), owner) : { outcome: "absent" };
+    const { outcome, holder }: RecordRemoval = writer
+      ? await writer.remove(view.keyOf(ip), owner)
+      : { outcome: "absent" };
     if (!pool.overlapping && outcome !== "absent") return outcome;
     if (holder && isSameInterface(holder, owner)) {
       // A hand-over that ended half way; or Whereabouts', which leaves the old sandbox in the reservation: as the record says.

@@ -17,7 +17,7 @@ import {
 } from "./message.ts";
 
 /** Where datagrams go and come from: the kernel, or a test's double. */
-export interface Transport {
+export interface NetlinkTransport {
   /** The protocol's number, for the dump of messages. */
   readonly protocol: number;
   send(datagram: Buffer): void;
@@ -45,12 +45,12 @@ const LAST_PAUSE_MS = 64;
 
 /** Requests and their answers, matched by sequence number. Synchronous: nothing else of the thread comes in between. */
 export class Connection implements NetlinkConnection {
-  readonly #transport: Transport;
+  readonly #transport: NetlinkTransport;
   readonly #pause: (ms: number) => void;
   #seq = 0;
 
   /** @param pause stops the thread for a time. */
-  constructor(transport: Transport, pause: (ms: number) => void = sleep) {
+  constructor(transport: NetlinkTransport, pause: (ms: number) => void = sleep) {
     this.#transport = transport;
     this.#pause = pause;
   }

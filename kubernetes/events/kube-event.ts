@@ -13,7 +13,7 @@ export interface About {
 }
 
 /** Something that an operator wants to see at an object, with `kubectl describe`. */
-export interface Happening {
+export interface EventRequest {
   readonly about: About;
   readonly type: "Normal" | "Warning";
   /** In upper camel case, for `--field-selector reason=…`. */
@@ -53,7 +53,7 @@ export interface KubeEvent extends KubeObject {
 const MAX_MESSAGE = 1024;
 
 /** Pure but for the name, which must be new. */
-export function toKubeEvent({ about, type, reason, message }: Happening, times: Times, node: string): KubeEvent {
+export function toKubeEvent({ about, type, reason, message }: EventRequest, times: Times, node: string): KubeEvent {
   const { resource, namespace, name, uid } = about;
   const { group, version, kind } = resource;
   return {

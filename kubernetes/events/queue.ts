@@ -1,9 +1,9 @@
-import type { Happening, Times } from "./kube-event.ts";
+import type { EventRequest, Times } from "./kube-event.ts";
 
 /** A happening that is not written yet, with how often it came meanwhile. */
 export interface Waiting extends Times {
   readonly key: string;
-  readonly happening: Happening;
+  readonly happening: EventRequest;
 }
 
 export interface QueueLimits {
@@ -14,7 +14,7 @@ export interface QueueLimits {
 }
 
 /** What is the same happens to the same object for the same reason. */
-const keyOf = ({ about, reason, message, sameness = message }: Happening): string =>
+const keyOf = ({ about, reason, message, sameness = message }: EventRequest): string =>
   [about.resource.plural, about.namespace, about.name, about.uid ?? "", reason, sameness].join("\0");
 
 /** Happenings that wait to be written, the same ones as one. Bounded: what does not fit, or waits too long, is dropped. */
@@ -36,7 +36,7 @@ export class EventQueue {
     return this.#waiting.size;
   }
 
-  add(happening: Happening, nowMs = performance.now()): void {
+  add(happening: EventRequest, nowMs = performance.now()): void {
     const key = keyOf(happening);
     const before = this.#waiting.get(key);
     if (!before && this.#waiting.size >= this.#limits.length) this.#dropped++;

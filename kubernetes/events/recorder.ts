@@ -1,5 +1,5 @@
 import { ApiError, type Cluster, EVENTS, PODS } from "../cluster.ts";
-import { again, type Happening, type KubeEvent, type Times, toKubeEvent } from "./kube-event.ts";
+import { again, type EventRequest, type KubeEvent, type Times, toKubeEvent } from "./kube-event.ts";
 import { EventQueue, type Waiting } from "./queue.ts";
 
 export interface RecorderOptions {
@@ -64,7 +64,7 @@ export class EventRecorder {
   }
 
   /** At once, and never fails. */
-  record(happening: Happening): void {
+  record(happening: EventRequest): void {
     const { about, reason, message } = happening;
     this.#notes.add(reason, `${about.resource.kind} ${about.namespace && `${about.namespace}/`}${about.name}`, message);
     this.#queue.add(happening);
@@ -136,7 +136,7 @@ export class EventRecorder {
   }
 
   /** @returns undefined when the event is too old to be there. */
-  async #count({ name, namespace }: Written, { message }: Happening, times: Times) {
+  async #count({ name, namespace }: Written, { message }: EventRequest, times: Times) {
     try {
       await this.#place!.cluster.mergePatch<KubeEvent>(EVENTS, name, again(message, times) as object, { namespace });
       return { name, namespace };
@@ -146,7 +146,7 @@ export class EventRecorder {
     }
   }
 
-  async #create(happening: Happening, times: Times) {
+  async #create(happening: EventRequest, times: Times) {
     const { cluster, node } = this.#place!;
     const event = toKubeEvent({ ...happening, about: await this.#known(happening.about) }, times, node);
     const { name, namespace = "" } = event.metadata;
@@ -155,7 +155,7 @@ export class EventRecorder {
   }
 
   /** Not every runtime says a pod's UID. */
-  async #known(about: Happening["about"]): Promise<Happening["about"]> {
+  async #known(about: EventRequest["about"]): Promise<EventRequest["about"]> {
     if (about.uid || about.resource !== PODS) return about;
     const { namespace, name } = about;
     const uid = (await this.#place!.cluster.get(PODS, name, { namespace, metadataOnly: true }))?.metadata.uid;

@@ -1,5 +1,5 @@
 import t from "tap";
-import { type Job, Lane } from "../../daemonset/lane.ts";
+import { type Job, KernelThread } from "../../daemonset/lane.ts";
 
 /** A thread that answers when it is told to. */
 function thread(): { worker: Worker; jobs: Job[]; answer(id: number): void } {
@@ -11,7 +11,7 @@ function thread(): { worker: Worker; jobs: Job[]; answer(id: number): void } {
 
 t.test("Lane asks its thread for a sign of life once, and knows for how long it has owed one", async (t) => {
   const { worker, jobs, answer } = thread();
-  const lane = new Lane(
+  const lane = new KernelThread(
     worker,
     async () => ({}),
     () => {},

@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
-import { type Job, Lane } from "../../daemonset/lane.ts";
-import { Lanes } from "../../daemonset/lanes.ts";
+import { type Job, KernelThread } from "../../daemonset/lane.ts";
+import { KernelThreads } from "../../daemonset/lanes.ts";
 import { attachmentKey } from "../../records/record-files.ts";
 import { KeptLog } from "./support/log.ts";
 import { PfTree } from "./support/pf-tree.ts";
@@ -14,7 +14,7 @@ const B = "0000:b0:00.0";
 /** Threads that keep their jobs until they are told to answer. */
 class Threads {
   readonly tree: PfTree;
-  readonly lanes: Lanes;
+  readonly lanes: KernelThreads;
   readonly log = new KeptLog();
   readonly jobs: Job[][] = [];
   readonly stateDir: string;
@@ -31,7 +31,7 @@ class Threads {
       this.tree.addPf({ pci, netdev });
       this.tree.writeNumVfs(pci, 2);
     }
-    this.lanes = new Lanes({
+    this.lanes = new KernelThreads({
       sysfs: this.tree.root,
       stateDir: this.stateDir,
       open: () => this.#open(),
@@ -59,12 +59,12 @@ class Threads {
     writeFileSync(join(dir, `${attachmentKey(containerId, "net1")}@${vf}.json`), "");
   }
 
-  #open(): Lane {
+  #open(): KernelThread {
     const jobs: Job[] = [];
     const worker = { postMessage: (job: Job) => void jobs.push(job), terminate() {} } as unknown as Worker;
     this.jobs.push(jobs);
     this.#workers.push(worker);
-    return new Lane(
+    return new KernelThread(
       worker,
       async () => ({}),
       () => {},

@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Attachment } from "../../cni/attachment/record.ts";
-import { type Observation, plan, REASONS } from "../../daemonset/reconcile/plan.ts";
+import { type AttachmentFacts, plan, REASONS } from "../../daemonset/reconcile/plan.ts";
 
 const record = (phase: Attachment["phase"]) => ({ phase }) as Attachment;
 const alive = { isThisBoot: true, hasNetns: true, hasLink: true, isAtHome: false, isRdmaAtHome: false };
@@ -42,7 +42,7 @@ for (const { when, seen, want } of [
     seen: { ...alive, hasLink: false, attachment: record("attached") },
     want: ["report: the pod lives, but its VF is not in its namespace"],
   },
-] satisfies { when: string; seen: Observation; want: string[] }[])
+] satisfies { when: string; seen: AttachmentFacts; want: string[] }[])
   t.test(`plan() ${when}`, async (t) =>
     t.same(
       plan([seen]).map((a) => `${a.kind}: ${REASONS[a.reason]}`),

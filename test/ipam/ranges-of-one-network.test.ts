@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import type { Address } from "../../cli/ipam/addresses.ts";
+import type { HeldAddress } from "../../cli/ipam/addresses.ts";
 import { explain } from "../../cli/ipam/explain/plan-explain.ts";
 import { add } from "../../ipam/add.ts";
 import { parseIp, toNumber } from "../../ipam/address.ts";
@@ -25,7 +25,7 @@ class Ledger extends MemoryStore {
     return holder;
   }
 
-  addresses(): Address[] {
+  addresses(): HeldAddress[] {
     return this.held.map(({ claim: { pool, ip }, owner: { podref, ifname, containerId } }) => ({
       ...{ ip, network: pool.network, pool: pool.name, podref, ifname, node: "", podUid: "", containerId, since: "" },
       by: "both",

@@ -3,19 +3,19 @@ import type { Owner } from "../../../ipam/store/store.ts";
 import { ownerOfRecord, toReservation } from "../../../ipam/whereabouts/objects.ts";
 import { ApiError, type Cluster, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { addRecord, remove } from "../changes.ts";
-import type { Snapshot } from "../snapshot.ts";
+import type { IpamSnapshot } from "../snapshot.ts";
 import { nodeOf } from "./decide.ts";
-import type { Finding } from "./finding.ts";
+import type { AuditFinding } from "./finding.ts";
 
 /** What became of a finding: `done`, or why it was left. */
-export type Outcome = "done" | `left: ${string}`;
+export type FixOutcome = "done" | `left: ${string}`;
 
 /**
  * Puts one finding right, as its `fix` says, if its pods are still what they were: each is asked for anew just before.
  *
  * @throws {ApiError}
  */
-export async function apply(finding: Finding, snapshot: Snapshot, cluster: Cluster): Promise<Outcome> {
+export async function apply(finding: AuditFinding, snapshot: IpamSnapshot, cluster: Cluster): Promise<FixOutcome> {
   switch (finding.fix) {
     case "free":
       return await free(finding, snapshot, cluster);
@@ -28,7 +28,7 @@ export async function apply(finding: Finding, snapshot: Snapshot, cluster: Clust
   }
 }
 
-async function free(finding: Finding, { mode }: Snapshot, cluster: Cluster): Promise<Outcome> {
+async function free(finding: AuditFinding, { mode }: IpamSnapshot, cluster: Cluster): Promise<FixOutcome> {
   const { owners, reservation, records } = finding;
   for (const podref of new Set(owners.map(({ podref }) => podref))) {
     const pod = await readPod(cluster, podref);
@@ -40,14 +40,14 @@ async function free(finding: Finding, { mode }: Snapshot, cluster: Cluster): Pro
 }
 
 const CHANGED = "left: somebody has changed it meanwhile";
-const outcomeOf = (change: Awaited<ReturnType<typeof remove>>): Outcome => (change === "changed" ? CHANGED : "done");
+const outcomeOf = (change: Awaited<ReturnType<typeof remove>>): FixOutcome => (change === "changed" ? CHANGED : "done");
 
 /** As the owner's agent would: of the pod's record, else as Whereabouts writes it. Create succeeds for one alone. */
 async function reserve(
-  { ip, network, owners, records }: Finding,
-  { atlas }: Snapshot,
+  { ip, network, owners, records }: AuditFinding,
+  { atlas }: IpamSnapshot,
   cluster: Cluster,
-): Promise<Outcome> {
+): Promise<FixOutcome> {
   const { podref, ifname } = owners.find(({ by }) => by === "pod") ?? owners[0]!;
   const pod = await readPod(cluster, podref);
   const why = whyNotLiving(pod);
@@ -70,10 +70,10 @@ async function reserve(
 }
 
 async function writeRecord(
-  { ip, network, reservation }: Finding,
-  { atlas }: Snapshot,
+  { ip, network, reservation }: AuditFinding,
+  { atlas }: IpamSnapshot,
   cluster: Cluster,
-): Promise<Outcome> {
+): Promise<FixOutcome> {
   const place = atlas.placeOf(network, ip);
   const key = place?.keyOf(ip);
   if (!reservation || !place || key === undefined) return "left: its pool is gone";

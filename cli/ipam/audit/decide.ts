@@ -1,5 +1,5 @@
 import type { NodeState } from "../../../daemonset/addresses/leader/nodes.ts";
-import type { Finding } from "./finding.ts";
+import type { AuditFinding } from "./finding.ts";
 
 /**
  * Whether an orphan may be freed from here, by the rules of the agents' own garbage collection. Pure. Where a node is
@@ -8,7 +8,7 @@ import type { Finding } from "./finding.ts";
  *
  * @param stateOf of a node, by a quorum read.
  */
-export function decide(finding: Finding, stateOf: (node: string) => NodeState): Finding {
+export function decide(finding: AuditFinding, stateOf: (node: string) => NodeState): AuditFinding {
   if (finding.kind !== "orphan") return finding;
   const node = nodeOf(finding);
   if (node && stateOf(node) === "gone") return { ...finding, advice: `it is freed: node ${node} is gone for good` };
@@ -23,7 +23,7 @@ export function decide(finding: Finding, stateOf: (node: string) => NodeState): 
 }
 
 /** Of an orphan; empty when nobody said it. */
-export const nodeOf = ({ owners }: Finding): string => owners.find(({ node }) => node)?.node ?? "";
+export const nodeOf = ({ owners }: AuditFinding): string => owners.find(({ node }) => node)?.node ?? "";
 
-const byHand = ({ ip, network }: Finding): string =>
+const byHand = ({ ip, network }: AuditFinding): string =>
   `railnet ipam release ${ip}${network ? ` --network ${network}` : ""}`;

@@ -1,6 +1,6 @@
 import { type Pod, podIsOver } from "../../../daemonset/addresses/evidence.ts";
 import { addressKey, type Located, recordsByAddress } from "../addresses.ts";
-import type { Reserving, Snapshot } from "../snapshot.ts";
+import type { IpamSnapshot, Reserving } from "../snapshot.ts";
 
 /** An address that a pod says it has, in Multus' annotation. */
 export interface Used {
@@ -28,7 +28,7 @@ export interface Entry {
 }
 
 /** Brings together what pools, reservations and pods say of each address. Pure. */
-export function entriesOf(snapshot: Snapshot, { pods, used }: PodsState): Entry[] {
+export function entriesOf(snapshot: IpamSnapshot, { pods, used }: PodsState): Entry[] {
   const records = recordsByAddress(snapshot.pools);
   const located = snapshot.reservations.filter(({ ip }) => ip);
   const reservations = new Map(located.map((one) => [addressKey(one.networkName, one.ip), one]));
@@ -56,7 +56,7 @@ export function entriesOf(snapshot: Snapshot, { pods, used }: PodsState): Entry[
  */
 function keyOfUse(
   { ip, podref }: Used,
-  { atlas }: Snapshot,
+  { atlas }: IpamSnapshot,
   ownersOf: (key: string) => readonly ({ readonly podref: string } | undefined)[],
 ): string | undefined {
   const keys = atlas.networksOf(ip).map((network) => addressKey(network, ip));

@@ -32,7 +32,7 @@ export interface AuditOwner {
  */
 export type Fix = "free" | "reserve" | "record" | "none";
 
-export interface Finding {
+export interface AuditFinding {
   readonly kind: Kind;
   /** Empty for what is no address. */
   readonly ip: string;
@@ -50,5 +50,5 @@ export interface Finding {
 }
 
 /** The same for two looks at the same thing. */
-export const identity = ({ kind, ip, network, owners, why }: Finding): string =>
+export const identity = ({ kind, ip, network, owners, why }: AuditFinding): string =>
   JSON.stringify([kind, network, ip || why, ...owners.map((o) => [o.podref, o.ifname, o.containerId, o.by])]);

@@ -3,13 +3,13 @@ import { planGc } from "../../../daemonset/addresses/plan-gc.ts";
 import type { Reserved } from "../../../daemonset/addresses/reserved.ts";
 import type { Cluster } from "../../../kubernetes/cluster.ts";
 import type { Progress } from "../progress.ts";
-import { apply, type Outcome } from "./apply.ts";
-import { type Finding, identity } from "./finding.ts";
+import { apply, type FixOutcome } from "./apply.ts";
+import { type AuditFinding, identity } from "./finding.ts";
 import { type Look, look } from "./look.ts";
 
 /** A finding, and what became of it. */
-export interface Fixed extends Finding {
-  readonly outcome: Outcome | `failed: ${string}`;
+export interface Fixed extends AuditFinding {
+  readonly outcome: FixOutcome | `failed: ${string}`;
 }
 
 /**
@@ -23,7 +23,7 @@ export async function fix(first: Look, graceMs: number, cluster: Cluster, progre
   await progress.wait("waiting for a second look", graceMs);
   const second = await look(cluster, progress);
   const isDue = unchanged(first, second, { sinceMs, nowMs: performance.now(), graceMs });
-  const outcomes = new Map<Finding, Fixed["outcome"]>();
+  const outcomes = new Map<AuditFinding, Fixed["outcome"]>();
   let done = 0;
   await inParallel(second.findings, async (finding) => {
     progress.at("putting right", done++, second.findings.length);
@@ -32,10 +32,10 @@ export async function fix(first: Look, graceMs: number, cluster: Cluster, progre
   return second.findings.map((finding) => ({ ...finding, outcome: outcomes.get(finding) ?? "left: not tried" }));
 }
 
-const leave = ({ fix, advice }: Finding): Outcome =>
+const leave = ({ fix, advice }: AuditFinding): FixOutcome =>
   fix === "none" ? `left: ${advice}` : "left: it has changed since the first look; run this again";
 
-async function attempt(finding: Finding, { snapshot }: Look, cluster: Cluster): Promise<Fixed["outcome"]> {
+async function attempt(finding: AuditFinding, { snapshot }: Look, cluster: Cluster): Promise<Fixed["outcome"]> {
   try {
     return await apply(finding, snapshot, cluster);
   } catch (error) {
@@ -50,12 +50,12 @@ function unchanged(first: Look, second: Look, time: { sinceMs: number; nowMs: nu
   const { suspicions } = planGc(new Map(), orphans(first), { nowMs: time.sinceMs, graceMs: time.graceMs });
   const { due } = planGc(suspicions, orphans(second), time);
   const free = new Set(due.map(({ reserved }) => reserved.metadata.name));
-  return (finding: Finding): boolean =>
+  return (finding: AuditFinding): boolean =>
     finding.fix !== "none" && before.has(identity(finding)) && (finding.fix !== "free" || free.has(identity(finding)));
 }
 
 /** An orphan as the agents' garbage collection sees one; a record alone has its sandbox for a version. */
-function suspect(finding: Finding): { reserved: Reserved; evidence: string } {
+function suspect(finding: AuditFinding): { reserved: Reserved; evidence: string } {
   const { reservation, records, why } = finding;
   const { uid = "", resourceVersion = "" } = reservation?.metadata ?? {};
   const version = [resourceVersion, ...records.map(({ pool, key, record }) => `${pool}/${key}/${record.id}`)].join(" ");

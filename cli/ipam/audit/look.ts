@@ -4,9 +4,9 @@ import { inParallel } from "../../../daemonset/addresses/parallel.ts";
 import { type Cluster, NODES } from "../../../kubernetes/cluster.ts";
 import { sorted } from "../addresses.ts";
 import type { Progress } from "../progress.ts";
-import { readSnapshot, type Snapshot } from "../snapshot.ts";
+import { type IpamSnapshot, readSnapshot } from "../snapshot.ts";
 import { decide, nodeOf } from "./decide.ts";
-import type { Finding } from "./finding.ts";
+import type { AuditFinding } from "./finding.ts";
 import { type Audit, planAudit, settled } from "./plan-audit.ts";
 import { readPods } from "./read-pods.ts";
 
@@ -14,7 +14,7 @@ import { readPods } from "./read-pods.ts";
 const SETTLE_MS = 2_000;
 
 export interface Look extends Audit {
-  readonly snapshot: Snapshot;
+  readonly snapshot: IpamSnapshot;
 }
 
 /** What is wrong, twice in a row, and what --fix would do about it. A cluster without findings is read once. @throws {ApiError} */
@@ -38,7 +38,7 @@ async function lookOnce(cluster: Cluster, progress: Progress): Promise<Look> {
   return { snapshot, notes, findings: sorted(findings) };
 }
 
-async function decided(findings: readonly Finding[], cluster: Cluster): Promise<Finding[]> {
+async function decided(findings: readonly AuditFinding[], cluster: Cluster): Promise<AuditFinding[]> {
   const names = new Set(
     findings
       .filter(({ kind }) => kind === "orphan")

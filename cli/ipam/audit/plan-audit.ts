@@ -2,13 +2,13 @@ import { isPodref, podIsOver } from "../../../daemonset/addresses/evidence.ts";
 import type { Mode } from "../../../ipam/mode.ts";
 import type { PoolRecord } from "../../../ipam/whereabouts/objects.ts";
 import { addressKey, isSameOwner, recordsByAddress } from "../addresses.ts";
-import type { Reserving, Snapshot } from "../snapshot.ts";
+import type { IpamSnapshot, Reserving } from "../snapshot.ts";
 import { type Entry, entriesOf, type PodsState } from "./entries.ts";
-import { type AuditOwner, type Finding, identity } from "./finding.ts";
+import { type AuditFinding, type AuditOwner, identity } from "./finding.ts";
 import { strangers } from "./strangers.ts";
 
 export interface Audit {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly AuditFinding[];
   /** True, and not wrong. */
   readonly notes: readonly string[];
 }
@@ -17,7 +17,7 @@ export interface Audit {
 const YOUNG_MS = 60_000;
 
 /** Compares pools, reservations and pods. Pure. */
-export function planAudit(snapshot: Snapshot, pods: PodsState, nowMs: number): Audit {
+export function planAudit(snapshot: IpamSnapshot, pods: PodsState, nowMs: number): Audit {
   const bare = barePools(snapshot);
   const judge = new Judge(snapshot.mode, pods.pods, bare, nowMs);
   const findings = entriesOf(snapshot, pods).flatMap((entry) => judge.findingsOf(entry));
@@ -44,14 +44,14 @@ class Judge {
     this.#nowMs = nowMs;
   }
 
-  findingsOf(entry: Entry): Finding[] {
+  findingsOf(entry: Entry): AuditFinding[] {
     const owners = this.#ownersOf(entry).filter(({ podref }) => isPodref(podref));
     const living = owners.filter(({ over }) => !over);
     const over = owners.filter(({ over }) => over);
     return [...orphan(entry, over, living), ...this.#ofLiving(entry, living)];
   }
 
-  #ofLiving(entry: Entry, living: readonly AuditOwner[]): Finding[] {
+  #ofLiving(entry: Entry, living: readonly AuditOwner[]): AuditFinding[] {
     const [first] = living;
     if (!first) return [];
     if (!living.every((one) => isSameOwner(one, first))) return [duplicate(entry, living)];
@@ -102,14 +102,14 @@ function base({ ip, network, reservation, records }: Entry, owners: readonly Aud
 const named = ({ podref, ifname }: { podref: string; ifname: string }): string =>
   `${podref} (${ifname || "interface not known"})`;
 
-function duplicate(entry: Entry, living: readonly AuditOwner[]): Finding {
+function duplicate(entry: Entry, living: readonly AuditOwner[]): AuditFinding {
   const why = living.map((one) => `${named(one)} has it, says its ${one.by}`).join("; ");
   const advice = "delete one of these pods: an address is never taken from a living one";
   return { ...base(entry, living), kind: "duplicate", why, fix: "none", advice };
 }
 
 /** What says that a pod which is over has the address; what says it of a living pod stays. */
-function orphan(entry: Entry, over: readonly AuditOwner[], living: readonly AuditOwner[]): Finding[] {
+function orphan(entry: Entry, over: readonly AuditOwner[], living: readonly AuditOwner[]): AuditFinding[] {
   const [first] = over;
   if (!first) return [];
   const isOver = (by: AuditOwner["by"], podref: string, ifname = "") =>
@@ -125,7 +125,7 @@ function orphan(entry: Entry, over: readonly AuditOwner[], living: readonly Audi
   return [{ ...base(part, over), kind: "orphan", why, fix: "free", advice: "it is freed" }];
 }
 
-function unreserved(entry: Entry, living: readonly AuditOwner[], isUsed: boolean): Finding {
+function unreserved(entry: Entry, living: readonly AuditOwner[], isUsed: boolean): AuditFinding {
   const says = entry.records.length > 0 ? "only its pool record says so" : "only the pod says so";
   return {
     ...base(entry, living),
@@ -136,7 +136,7 @@ function unreserved(entry: Entry, living: readonly AuditOwner[], isUsed: boolean
   };
 }
 
-function unrecorded(entry: Entry, owner: AuditOwner): Finding {
+function unrecorded(entry: Entry, owner: AuditOwner): AuditFinding {
   const canRecord = Boolean(owner.containerId && entry.reservation?.poolName);
   return {
     ...base(entry, [owner]),
@@ -148,7 +148,7 @@ function unrecorded(entry: Entry, owner: AuditOwner): Finding {
 }
 
 /** Pools whose configuration says `enable_overlapping_ranges: false`, or which were never adopted: nothing tells which. */
-function barePools({ pools, reservations }: Snapshot): Set<string> {
+function barePools({ pools, reservations }: IpamSnapshot): Set<string> {
   const addresses = new Set(reservations.map(({ networkName, ip }) => addressKey(networkName, ip)));
   const reserved = new Set(reservations.map(({ poolName }) => poolName));
   for (const [key, located] of recordsByAddress(pools))
@@ -165,7 +165,7 @@ const notesOf = (bare: ReadonlySet<string>): string[] =>
   );
 
 /** In mode `absent` records are a view, written behind. */
-function lagOf({ mode, pools, reservations }: Snapshot): string[] {
+function lagOf({ mode, pools, reservations }: IpamSnapshot): string[] {
   if (mode !== "absent") return [];
   const records = recordsByAddress(pools);
   const missing = reservations.filter(({ networkName, ip }) => ip && !records.has(addressKey(networkName, ip))).length;

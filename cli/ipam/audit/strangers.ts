@@ -1,15 +1,15 @@
 import { isPodref } from "../../../daemonset/addresses/evidence.ts";
 import type { PoolRecord } from "../../../ipam/whereabouts/objects.ts";
-import type { PoolState, Reserving, Snapshot } from "../snapshot.ts";
-import type { Finding } from "./finding.ts";
+import type { IpamSnapshot, PoolState, Reserving } from "../snapshot.ts";
+import type { AuditFinding } from "./finding.ts";
 
 /** What stands in pools and reservations and is no pod's address. Left alone for good. Pure. */
-export const strangers = ({ pools, reservations }: Snapshot): Finding[] => [
+export const strangers = ({ pools, reservations }: IpamSnapshot): AuditFinding[] => [
   ...pools.flatMap(strangersOf),
   ...reservations.flatMap(strangerOf),
 ];
 
-function strangersOf({ name, range, place, records }: PoolState): Finding[] {
+function strangersOf({ name, range, place, records }: PoolState): AuditFinding[] {
   if (!place) {
     const why = `pool ${name} has range ${range}, ${records.size} records, and a name that does not tell its network`;
     const advice = "an old Whereabouts named IPv6 pools so, or somebody made it by hand: nobody looks after its addresses; " + "recreate the pods that have them, so that they get others, then delete the pool"; // biome-ignore format: one line
@@ -43,7 +43,7 @@ function whyStrange(key: string, { podref, ifname }: PoolRecord, ip: string) {
     : { why, advice: "Whereabouts before 0.8 wrote it; the address stays taken until its pod ends" };
 }
 
-function strangerOf(reservation: Reserving): Finding[] {
+function strangerOf(reservation: Reserving): AuditFinding[] {
   const { ip, networkName: network, podref, poolName } = reservation;
   const at = { ip, network, pools: poolName ? [poolName] : [], reservation };
   if (!ip)
@@ -60,7 +60,7 @@ function strangerOf(reservation: Reserving): Finding[] {
   return [stranger({ ...at, why, advice: "somebody's mark; the address stays taken; delete it by hand" })];
 }
 
-const stranger = (what: Partial<Finding> & Pick<Finding, "why" | "advice">): Finding => ({
+const stranger = (what: Partial<AuditFinding> & Pick<AuditFinding, "why" | "advice">): AuditFinding => ({
   ...{ ip: "", network: "", pools: [], owners: [], records: [] },
   ...what,
   kind: "stranger",

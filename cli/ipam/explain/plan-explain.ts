@@ -1,7 +1,7 @@
 import { findSpan, inSpan, parseIp, type Span, toNumber, toText } from "../../../ipam/address.ts";
 import { candidates } from "../../../ipam/allocate.ts";
 import { claimOrder, mayKeep, type PoolRange } from "../../../ipam/pool-range.ts";
-import { type Address, sorted } from "../addresses.ts";
+import { type HeldAddress, sorted } from "../addresses.ts";
 
 /** What an ADD would get from one range, and why. */
 export interface Explanation {
@@ -19,7 +19,7 @@ export interface Explanation {
   readonly order: "lowest" | "highest";
 }
 
-export interface Question {
+export interface ExplainQuestion {
   readonly podref: string;
   readonly ifname: string;
   /** For each range the address that the pod asks for, canonical. */
@@ -34,8 +34,8 @@ const MAX_SKIPPED = 5;
 /** What an ADD would get from each range of a configuration, as it claims them. Pure. @param addresses all that somebody has. */
 export function explain(
   ranges: readonly PoolRange[],
-  addresses: readonly Address[],
-  question: Question,
+  addresses: readonly HeldAddress[],
+  question: ExplainQuestion,
 ): readonly Explanation[] {
   const given = new Map(question.fixed.map((ip) => [toNumber(ip), "ipam.addresses has it"]));
   const answers = new Map<number, Explanation>();
@@ -51,14 +51,14 @@ export function explain(
   return ranges.map((_, i) => answers.get(i)!);
 }
 
-interface RangeQuestion extends Omit<Question, "asked" | "fixed"> {
+interface RangeQuestion extends Omit<ExplainQuestion, "asked" | "fixed"> {
   readonly asked: string | undefined;
   /** What the interface has through other ranges, and why. */
   readonly barred: ReadonlyMap<bigint, string>;
   readonly ranges: readonly PoolRange[];
 }
 
-function explainRange(source: PoolRange, addresses: readonly Address[], question: RangeQuestion): Explanation {
+function explainRange(source: PoolRange, addresses: readonly HeldAddress[], question: RangeQuestion): Explanation {
   const { pool, range } = source;
   const { podref, ifname, asked, order, barred, ranges } = question;
   const holders = holdersOf(pool, addresses);
@@ -70,7 +70,7 @@ function explainRange(source: PoolRange, addresses: readonly Address[], question
     taken: [...holders.keys()].filter((value) => inSpan(value, range)).length,
     order,
   };
-  const isOwn = (one: Address | undefined): boolean =>
+  const isOwn = (one: HeldAddress | undefined): boolean =>
     one?.podref === podref && one.ifname === ifname && one.pool === pool.name;
   if (asked) {
     const holder = holders.get(toNumber(asked));
@@ -93,8 +93,8 @@ function explainRange(source: PoolRange, addresses: readonly Address[], question
 /** Who stands in the way of a claim in this pool, by number. Without overlapping ranges its own records alone count. */
 function holdersOf(
   { name, network, overlapping }: PoolRange["pool"],
-  addresses: readonly Address[],
-): Map<bigint, Address> {
+  addresses: readonly HeldAddress[],
+): Map<bigint, HeldAddress> {
   const concerned = addresses.filter((one) =>
     overlapping ? one.network === network : one.pool === name && one.by !== "reservation",
   );
@@ -124,10 +124,10 @@ function passedOver(
   return skipped;
 }
 
-const heldText = (holder: Address | undefined): string | undefined => holder && `${ownerText(holder)} has it`;
+const heldText = (holder: HeldAddress | undefined): string | undefined => holder && `${ownerText(holder)} has it`;
 
 const spanText = ({ first, last }: Span, text: (value: bigint) => string): string =>
   first === last ? text(first) : `${text(first)}-${text(last)}`;
 
-const ownerText = ({ podref, ifname, node }: Address): string =>
+const ownerText = ({ podref, ifname, node }: HeldAddress): string =>
   `${podref}${ifname && ` (${ifname})`}${node && ` on ${node}`}`;

@@ -1,23 +1,23 @@
 import { isPodref, type Pod, podIsOver, readPod } from "../../../daemonset/addresses/evidence.ts";
 import type { Cluster } from "../../../kubernetes/cluster.ts";
-import { type Address, addressesOf, addressKey, isSameOwner, recordsByAddress } from "../addresses.ts";
+import { addressesOf, addressKey, type HeldAddress, isSameOwner, recordsByAddress } from "../addresses.ts";
 import { remove } from "../changes.ts";
 import type { PlaceOptions } from "../options.ts";
-import { connectTo, type Place } from "../place.ts";
+import { connectTo, type StoreTarget } from "../place.ts";
 import type { Progress } from "../progress.ts";
-import { readSnapshot, type Snapshot } from "../snapshot.ts";
-import { meant, type Outcome, outcomeOf, type Which } from "./which.ts";
+import { type IpamSnapshot, readSnapshot } from "../snapshot.ts";
+import { meant, outcomeOf, type ReleaseOutcome, type Which } from "./which.ts";
 
 /** Gives back addresses of a cluster, each if it is still what was looked at. @throws {ApiError} */
 export async function releaseInCluster(
   which: Which,
-  place: Place,
+  place: StoreTarget,
   options: PlaceOptions,
   progress: Progress,
-): Promise<Outcome[]> {
+): Promise<ReleaseOutcome[]> {
   const cluster = await connectTo(place, options, "release an address");
   const snapshot = await readSnapshot(cluster, progress);
-  const outcomes: Outcome[] = [];
+  const outcomes: ReleaseOutcome[] = [];
   for (const address of meant(addressesOf(snapshot), which)) {
     progress.at("releasing", outcomes.length);
     outcomes.push(await release(address, which, snapshot, cluster));
@@ -25,7 +25,12 @@ export async function releaseInCluster(
   return outcomes;
 }
 
-async function release(address: Address, { force }: Which, snapshot: Snapshot, cluster: Cluster): Promise<Outcome> {
+async function release(
+  address: HeldAddress,
+  { force }: Which,
+  snapshot: IpamSnapshot,
+  cluster: Cluster,
+): Promise<ReleaseOutcome> {
   const { podref, podUid } = address;
   const pod = isPodref(podref) ? await readPod(cluster, podref) : undefined;
   const over = isPodref(podref) ? podIsOver(pod, podUid) : undefined;
@@ -49,7 +54,7 @@ const forced = (pod: Pod | undefined): string =>
   pod ? "by force: its pod lives, and an agent on its node puts the reservation back" : "by force";
 
 /** The reservation and the records of one owner of an address. */
-function partsOf(address: Address, { reservations, pools }: Snapshot) {
+function partsOf(address: HeldAddress, { reservations, pools }: IpamSnapshot) {
   const { ip, network } = address;
   const reservation = reservations.find(
     (one) => one.networkName === network && one.ip === ip && isSameOwner(one, address),

@@ -2,15 +2,15 @@ import { statSync } from "node:fs";
 import { ClaimJournal } from "../../../ipam/journal.ts";
 import { lockIn } from "../../../ipam/node-host.ts";
 import { DirectoryStore } from "../../../ipam/store/directory.ts";
-import type { Address } from "../addresses.ts";
+import type { HeldAddress } from "../addresses.ts";
 import { addressesIn } from "../directory.ts";
-import { meant, type Outcome, outcomeOf, type Which } from "./which.ts";
+import { meant, outcomeOf, type ReleaseOutcome, type Which } from "./which.ts";
 
 /** Gives back addresses of a single host. A sandbox lives while its network namespace is the one that its ADD saw. @throws {StoreError} */
-export async function releaseInDirectory(which: Which, path: string, stateDir: string): Promise<Outcome[]> {
+export async function releaseInDirectory(which: Which, path: string, stateDir: string): Promise<ReleaseOutcome[]> {
   const store = new DirectoryStore(path, lockIn(path));
   const journal = new ClaimJournal(stateDir);
-  const outcomes: Outcome[] = [];
+  const outcomes: ReleaseOutcome[] = [];
   for (const address of meant(addressesIn(path), which)) {
     const sandbox = which.force ? undefined : livingSandbox(journal, address);
     if (sandbox)
@@ -21,13 +21,13 @@ export async function releaseInDirectory(which: Which, path: string, stateDir: s
 }
 
 /** @returns path of its namespace. */
-function livingSandbox(journal: ClaimJournal, { containerId, ifname }: Address): string | undefined {
+function livingSandbox(journal: ClaimJournal, { containerId, ifname }: HeldAddress): string | undefined {
   const record = journal.find(containerId, ifname);
   if (record?.phase !== "held" || !record.netnsInode) return undefined;
   return statSync(record.netns, { throwIfNoEntry: false })?.ino === record.netnsInode ? record.netns : undefined;
 }
 
-async function release(store: DirectoryStore, address: Address): Promise<Outcome> {
+async function release(store: DirectoryStore, address: HeldAddress): Promise<ReleaseOutcome> {
   const { ip, network, pool: name, podref, ifname, containerId } = address;
   const pool = { name, cidr: "", network, overlapping: false };
   const released = await store.release({ pool, ip, owner: { podref, ifname, containerId } });

@@ -1,4 +1,4 @@
-import type { Address } from "../addresses.ts";
+import type { HeldAddress } from "../addresses.ts";
 import { UsageError } from "../options.ts";
 
 /** What somebody wants to release: one address, or those of a pod. */
@@ -11,7 +11,7 @@ export interface Which {
   readonly force: boolean;
 }
 
-export interface Outcome {
+export interface ReleaseOutcome {
   readonly ip: string;
   readonly network: string;
   readonly podref: string;
@@ -25,7 +25,7 @@ export interface Outcome {
  *
  * @throws {UsageError} when an address is that of several networks and none was named.
  */
-export function meant(addresses: readonly Address[], { ip, podref, network }: Which): Address[] {
+export function meant(addresses: readonly HeldAddress[], { ip, podref, network }: Which): HeldAddress[] {
   const found = addresses.filter(
     (one) =>
       (ip === undefined || one.ip === ip) &&
@@ -41,10 +41,10 @@ export function meant(addresses: readonly Address[], { ip, podref, network }: Wh
 }
 
 export const outcomeOf = (
-  { ip, network, podref, ifname }: Address,
-  outcome: Outcome["outcome"],
+  { ip, network, podref, ifname }: HeldAddress,
+  outcome: ReleaseOutcome["outcome"],
   why = "",
-): Outcome => ({
+): ReleaseOutcome => ({
   ...{ ip, network, podref, ifname },
   ...{ outcome, why },
 });

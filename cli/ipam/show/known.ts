@@ -3,7 +3,7 @@ import type { Reservation } from "../../../ipam/whereabouts/objects.ts";
 import { type Cluster, type ObjectMeta, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { addressKey, recordsByAddress } from "../addresses.ts";
 import type { Progress } from "../progress.ts";
-import { type Reserving, readSnapshot, type Snapshot } from "../snapshot.ts";
+import { type IpamSnapshot, type Reserving, readSnapshot } from "../snapshot.ts";
 
 /** Everything that a cluster knows of an address of one network. */
 export interface Known {
@@ -57,7 +57,7 @@ export async function knownOf(ip: string, cluster: Cluster, progress: Progress):
   return Promise.all([...networks].sort().map((network) => knownIn(network, ip, snapshot, cluster)));
 }
 
-async function knownIn(network: string, ip: string, snapshot: Snapshot, cluster: Cluster): Promise<Known> {
+async function knownIn(network: string, ip: string, snapshot: IpamSnapshot, cluster: Cluster): Promise<Known> {
   const reserving = snapshot.reservations.find((one) => one.ip === ip && one.networkName === network);
   const located = recordsByAddress(snapshot.pools).get(addressKey(network, ip)) ?? [];
   const records = located.map(({ pool, key, record: { podref, ifname = "", id: containerId } }) => {
@@ -77,7 +77,7 @@ async function knownIn(network: string, ip: string, snapshot: Snapshot, cluster:
 const ownUid = (reserving: Reserving | undefined): (readonly [podref: string, uid: string])[] =>
   reserving ? [[reserving.podref, reserving.podUid]] : [];
 
-const poolsWith = (ip: string, network: string, { pools }: Snapshot): Known["pools"] =>
+const poolsWith = (ip: string, network: string, { pools }: IpamSnapshot): Known["pools"] =>
   pools
     .filter(({ place }) => place?.pool.network === network && place.keyOf(ip) !== undefined)
     .map(({ name: pool, range, isAdopted }) => ({ pool, range, isAdopted }));

@@ -13,7 +13,7 @@ import type { Cluster } from "../../../kubernetes/cluster.ts";
 import { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import { addressKey, type Located, recordsByAddress } from "../addresses.ts";
 import type { Progress } from "../progress.ts";
-import type { Snapshot } from "../snapshot.ts";
+import type { IpamSnapshot } from "../snapshot.ts";
 
 export interface Adopted {
   /** Reservations that were made or completed. */
@@ -23,7 +23,7 @@ export interface Adopted {
 }
 
 /** Makes a reservation for every record that has none, and completes those that Whereabouts wrote. May end anywhere and be run again. @throws {ApiError} */
-export async function adoptAll(snapshot: Snapshot, cluster: Cluster, progress: Progress): Promise<Adopted> {
+export async function adoptAll(snapshot: IpamSnapshot, cluster: Cluster, progress: Progress): Promise<Adopted> {
   const signal = new AbortController().signal;
   const context = contextOf(cluster, snapshot);
   await requireDefinitions(cluster);
@@ -41,7 +41,7 @@ export async function adoptAll(snapshot: Snapshot, cluster: Cluster, progress: P
 }
 
 /** Records whose reservation is missing or says less than Railnet's own. */
-function incomplete({ pools, reservations }: Snapshot): Located[] {
+function incomplete({ pools, reservations }: IpamSnapshot): Located[] {
   const complete = reservations.filter(({ pool, containerId }) => pool && containerId);
   const whole = new Map(complete.map((one) => [addressKey(one.networkName, one.ip), one]));
   const records = [...recordsByAddress(pools)].filter(([key]) => !whole.has(key));
@@ -49,7 +49,7 @@ function incomplete({ pools, reservations }: Snapshot): Located[] {
 }
 
 /** What the agent's own work shares, for one that ends with this process. */
-function contextOf(cluster: Cluster, { mode }: Snapshot): Context {
+function contextOf(cluster: Cluster, { mode }: IpamSnapshot): Context {
   const log = createLog("silent");
   const [node, counters] = ["", noCounts()];
   const recorder = new EventRecorder({ log, notes: new Notes() });

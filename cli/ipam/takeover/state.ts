@@ -4,7 +4,7 @@ import { ApiError, type Cluster, type KubeObject, LEASES, NODES, type Resource }
 import { type Lease, WHEREABOUTS_LEASE } from "../../../kubernetes/lease.ts";
 import { addressKey, isSameOwner, type Located, recordsByAddress } from "../addresses.ts";
 import type { Progress } from "../progress.ts";
-import { type Reserving, readSnapshot, type Snapshot } from "../snapshot.ts";
+import { type IpamSnapshot, type Reserving, readSnapshot } from "../snapshot.ts";
 
 /** How a pool's records stand to the reservations. */
 export interface PoolStanding {
@@ -51,13 +51,13 @@ const LIVE_MS = 60_000;
 /** A record is written behind, or a claim is between its two writes. */
 const STUCK_MS = 60_000;
 
-export interface Standing {
+export interface NodeReadiness {
   readonly state: TakeoverState;
-  readonly snapshot: Snapshot;
+  readonly snapshot: IpamSnapshot;
 }
 
 /** @throws {ApiError} */
-export async function readStanding(cluster: Cluster, progress: Progress): Promise<Standing> {
+export async function readStanding(cluster: Cluster, progress: Progress): Promise<NodeReadiness> {
   const snapshot = await readSnapshot(cluster, progress);
   progress.at("reading agents and Whereabouts");
   const [reports, lease, workloads, nodes] = await Promise.all([
@@ -81,7 +81,7 @@ export async function readStanding(cluster: Cluster, progress: Progress): Promis
 }
 
 /** Pure. */
-export function standingOf({ pools, reservations }: Snapshot, nowMs: number): PoolStanding[] {
+export function standingOf({ pools, reservations }: IpamSnapshot, nowMs: number): PoolStanding[] {
   const records = recordsByAddress(pools);
   const reserved = new Map(reservations.map((one) => [addressKey(one.networkName, one.ip), one]));
   const recordsOf = Map.groupBy([...records.values()].flat(), ({ pool }) => pool);

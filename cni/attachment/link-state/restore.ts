@@ -4,7 +4,7 @@ import type { LinkSettings } from "../../../kernel/link-settings.ts";
 import type { Host } from "../../host.ts";
 import { isBusy } from "../patience.ts";
 import { takeProgramsOff } from "./clean.ts";
-import { type LinkState, readGroup } from "./snapshot.ts";
+import { type LinkStateRecord, readGroup } from "./snapshot.ts";
 import { CLEAN, settingsToChange } from "./table.ts";
 
 /**
@@ -14,7 +14,7 @@ import { CLEAN, settingsToChange } from "./table.ts";
  * @param link as it was read after it came home.
  * @throws the first failure.
  */
-export function restoreState(original: LinkState, link: Link, host: Host): void {
+export function restoreState(original: LinkStateRecord, link: Link, host: Host): void {
   const failures: unknown[] = [];
   const attempt = (part: () => void) => {
     try {
@@ -47,7 +47,7 @@ function together(settings: Partial<LinkSettings>, link: Link, host: Host): Part
 }
 
 /** Those that were not there at ADD. ioctl(2) wants the name that the link has by now. */
-function removeRxRules({ rxRules: wanted = [] }: LinkState, { index }: Link, { rtnl, rxRules }: Host): void {
+function removeRxRules({ rxRules: wanted = [] }: LinkStateRecord, { index }: Link, { rtnl, rxRules }: Host): void {
   if (!rxRules) return;
   const { name } = rtnl.get(linkOf({ index }));
   for (const location of rxRules.list(name)) if (!wanted.includes(location)) rxRules.remove(name, location);
@@ -60,7 +60,12 @@ const TUNING: readonly EthtoolGroup[] = ["rings", "channels", "coalescing"];
  * A driver that is busy is asked again, so that is owed. What it refuses for good would be owed for ever, and the VF lost for
  * a number: that is said.
  */
-function restoreEthtool(group: EthtoolGroup, { ethtool = {} }: LinkState, { index, name }: Link, host: Host): void {
+function restoreEthtool(
+  group: EthtoolGroup,
+  { ethtool = {} }: LinkStateRecord,
+  { index, name }: Link,
+  host: Host,
+): void {
   const wanted = ethtool[group];
   const now = wanted && readGroup(index, group, host);
   if (!now) return;

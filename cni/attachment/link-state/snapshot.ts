@@ -5,7 +5,7 @@ import type { LinkSettings } from "../../../kernel/link-settings.ts";
 import type { Host } from "../../host.ts";
 
 /** A link's state besides its names, MAC, MTU and up or down, as the record keeps it. */
-export interface LinkState {
+export interface LinkStateRecord {
   readonly settings?: Partial<LinkSettings>;
   /** By group; a driver that has none of it is not asked again. */
   readonly ethtool?: Partial<Record<EthtoolGroup, EthtoolSettings>>;
@@ -14,7 +14,7 @@ export interface LinkState {
 }
 
 /** Reads the driver's part: the rest came with the link. Where the kernel has no ethtool by netlink (before 5.6) that is nothing. */
-export function linkState(link: Link, host: Pick<Host, "ethtool" | "rxRules">): LinkState {
+export function linkState(link: Link, host: Pick<Host, "ethtool" | "rxRules">): LinkStateRecord {
   const groups = ETHTOOL_GROUPS.map((group) => [group, readGroup(link.index, group, host)] as const);
   const found = groups.filter(([, settings]) => settings !== undefined);
   const rxRules = host.rxRules?.list(link.name) ?? [];

@@ -17,7 +17,7 @@ import { ApiError, IP_POOLS, type KubeObject, RESERVATIONS } from "../../../kube
 import type { Context } from "../context.ts";
 import { isPodref, readPod, uidOf } from "../evidence.ts";
 import { inParallel } from "../parallel.ts";
-import { type Place, placeOf } from "../pool-place.ts";
+import { placeOf, type RecordLocation } from "../pool-place.ts";
 import { filling, judge } from "./plan-adopt.ts";
 
 /** Somebody writes to the pool all the time: the next run goes on. What was checked in a try is not checked again in the next. */
@@ -59,7 +59,7 @@ export async function adopt(
 
 /** What is in conflict there is somebody's by a reservation, so nobody else gets it. */
 async function reserveBeside(
-  { pool }: Place,
+  { pool }: RecordLocation,
   others: Iterable<KubeObject["metadata"]>,
   slices: readonly NodeSlicePool[],
   context: Context,
@@ -104,7 +104,7 @@ function sayOnce(fields: object, message: string, context: Context): void {
 /** @returns how many records are in conflict with a reservation. */
 async function reserveAll(
   { spec: { allocations } }: IpPool,
-  place: Place,
+  place: RecordLocation,
   checked: Map<string, string>,
   context: Context,
   signal: AbortSignal,

@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import type { Reserved } from "../reserved.ts";
 
 /** What a leader sees of a cluster's addresses. */
-export interface Traces {
+export interface WhereaboutsEvidence {
   readonly pools: Iterable<KubeObject>;
   readonly reservations: Iterable<Reserved>;
 }
@@ -18,7 +18,7 @@ export interface Traces {
  */
 export async function chooseFirstMode(
   { cluster, log, events }: Context,
-  traces: Traces,
+  traces: WhereaboutsEvidence,
   signal: AbortSignal,
 ): Promise<void> {
   const settings = await cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal });
@@ -58,7 +58,7 @@ const markOf = ({ metadata: { name, namespace = "", annotations = {} } }: KubeOb
 const versionOf = ({ metadata: { resourceVersion } }: KubeObject) => ({ resourceVersion });
 
 /** An object that is not ours, or may not be. Pure. */
-function isTraced({ pools, reservations }: Traces): boolean {
+function isTraced({ pools, reservations }: WhereaboutsEvidence): boolean {
   const ours = new Set<string>();
   for (const { node, pool } of reservations)
     if (node === "") return true;

@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { isPodref, type Pod, podIsOver, readPod } from "../evidence.ts";
 import { adoptions, endQuarantine, free, quarantine } from "../free.ts";
 import { inParallel } from "../parallel.ts";
-import { type Finding, planGc, type Suspicions } from "../plan-gc.ts";
+import { type GcFinding, planGc, type Suspicions } from "../plan-gc.ts";
 import type { Reserved } from "../reserved.ts";
 import { GoneNodes, type NodeMemory } from "./gone-nodes.ts";
 
@@ -98,8 +98,8 @@ export class LeaderGc {
     return [...known, ...asked];
   }
 
-  async #findings(asked: readonly Reserved[], signal: AbortSignal): Promise<Finding[]> {
-    const findings: Finding[] = [];
+  async #findings(asked: readonly Reserved[], signal: AbortSignal): Promise<GcFinding[]> {
+    const findings: GcFinding[] = [];
     const pods = new Map<string, Promise<Pod | undefined>>();
     const podOf = (podref: string) => {
       const pod = pods.get(podref) ?? readPod(this.#context.cluster, podref, signal);

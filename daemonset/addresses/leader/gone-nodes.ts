@@ -1,5 +1,5 @@
 import { type Cluster, LEASES, NODES } from "../../../kubernetes/cluster.ts";
-import { agentLeases, Hearing } from "../node/report.ts";
+import { agentLeases, ReportTracker } from "../node/report.ts";
 import { inParallel } from "../parallel.ts";
 import type { Reserved } from "../reserved.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
@@ -35,7 +35,7 @@ export class GoneNodes {
   readonly #cluster: Cluster;
   readonly #memory: (node: string) => NodeMemory | undefined;
   readonly #silentMs: number;
-  readonly #hearing = new Hearing();
+  readonly #hearing = new ReportTracker();
   #silent: ReadonlySet<string> = new Set();
 
   constructor(cluster: Cluster, memory: (node: string) => NodeMemory | undefined, graceMs: number) {

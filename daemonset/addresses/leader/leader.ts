@@ -15,11 +15,11 @@ import { guardMode } from "./guard.ts";
 import { LeaderHeal } from "./heal-leader.ts";
 import { LeaderNetworks } from "./networks.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
-import { Pools, type PoolsOptions } from "./pools.ts";
+import { LeaderPools, type LeaderPoolsOptions } from "./pools.ts";
 import { LeaderRecords } from "./records-leader.ts";
 import { LeaderSlices } from "./slices.ts";
 
-export interface LeaderOptions extends PoolsOptions {
+export interface LeaderOptions extends LeaderPoolsOptions {
   /** Of the same cluster. Default: one of this process alone. */
   readonly period?: HealPeriod;
   /** Two looks at what seems abandoned are at least so far apart; also what a node that is down is waited for. Default 60 s. */
@@ -54,7 +54,7 @@ export async function lead(
   void networks.follow(signal);
   using _drift = forgettingDrift(context);
   const slices = follow<NodeSlicePool>(context, NODE_SLICE_POOLS, { signal });
-  const pools = new Pools(context, options, signal);
+  const pools = new LeaderPools(context, options, signal);
   const seen = follow<KubeObject>(context, IP_POOLS, {
     metadataOnly: true,
     keep: withoutLabels,

@@ -6,7 +6,7 @@ import { addition, removal, replacement } from "../../../ipam/whereabouts/record
 import type { JsonPatch } from "../../../kubernetes/cluster.ts";
 
 /** One record that changes: `from` is there now, `to` shall be. One of them may be missing. */
-export interface Change {
+export interface ViewChange {
   readonly key: string;
   readonly from?: PoolRecord;
   readonly to?: PoolRecord;
@@ -14,9 +14,9 @@ export interface Change {
 
 export interface ViewPlan {
   /** What goes comes first: it makes room. */
-  readonly changes: readonly Change[];
+  readonly changes: readonly ViewChange[];
   /** Records that no reservation stands behind and that nobody vouches for: their pod may live, so it is asked first. */
-  readonly doubtful: readonly Change[];
+  readonly doubtful: readonly ViewChange[];
   /** Keys that are no offset, or records that belong to no pod: somebody else's, left alone. */
   readonly junk: readonly string[];
 }
@@ -36,12 +36,12 @@ export function planView(
 ): ViewPlan {
   const orphans = [...actual].filter(([key, record]) => !isOf(record, wanted.get(key)));
   const held = orphans.length > 0 ? new Set([...wanted.values()].map(interfaceOf)) : new Set();
-  const changes: Change[] = [];
-  const doubtful: Change[] = [];
+  const changes: ViewChange[] = [];
+  const doubtful: ViewChange[] = [];
   const junk: string[] = [];
   for (const [key, from] of orphans) {
     const owner = wanted.get(key);
-    const change: Change = { key, from, ...(owner && { to: toRecord(owner) }) };
+    const change: ViewChange = { key, from, ...(owner && { to: toRecord(owner) }) };
     // Whose it is the reservation knows, where the record does not; one in quarantine is nobody's without it.
     const isOver =
       (owner && !from.podref) ||
@@ -63,21 +63,21 @@ const isOf = ({ id, podref, ifname = "" }: PoolRecord, owner: Owner | undefined)
 const interfaceOf = ({ podref, ifname = "" }: { podref: string; ifname?: string }): string => `${podref}\0${ifname}`;
 
 /** As many of the changes as leave a pool with at most `room` more records than it has. */
-export function withinRoom(changes: readonly Change[], room: number): Change[] {
+export function withinRoom(changes: readonly ViewChange[], room: number): ViewChange[] {
   let left = room + changes.filter(({ to }) => !to).length;
   return changes.filter(({ from }) => from || left-- > 0);
 }
 
 /** The changes as one patch of two operations each, which fails whole when one record is not as it was. */
-export const toPatch = (changes: readonly Change[]): JsonPatch => changes.flatMap(operations);
+export const toPatch = (changes: readonly ViewChange[]): JsonPatch => changes.flatMap(operations);
 
-function operations({ key, from, to }: Change): JsonPatch {
+function operations({ key, from, to }: ViewChange): JsonPatch {
   if (!from) return addition(key, to!);
   return to ? replacement(key, from, to, "sandbox") : removal(key, from, "sandbox");
 }
 
 /** The records after a patch went through. */
-export function applyChanges(records: Map<string, PoolRecord>, changes: readonly Change[]): void {
+export function applyChanges(records: Map<string, PoolRecord>, changes: readonly ViewChange[]): void {
   for (const { key, to } of changes) {
     if (to) records.set(key, to);
     else records.delete(key);

@@ -5,9 +5,9 @@ import { pause } from "../../loop.ts";
 import type { Context } from "../context.ts";
 import type { Reserved } from "../reserved.ts";
 import { adopt, disown } from "./adopt.ts";
-import { PoolView } from "./view.ts";
+import { PoolViewWriter } from "./view.ts";
 
-export interface PoolsOptions {
+export interface LeaderPoolsOptions {
   /** Changes that come within this time are one round. Default 0.2 s. */
   readonly settleMs?: number;
   /** After a failure, or a pool that cannot be adopted now, the next try. Default 30 s. */
@@ -25,9 +25,9 @@ class Keeper {
   readonly #reservations = new Map<string, Reserved>();
   readonly #name: string;
   readonly #context: Context;
-  readonly #options: Required<PoolsOptions>;
+  readonly #options: Required<LeaderPoolsOptions>;
   readonly #others: () => Iterable<KubeObject["metadata"]>;
-  readonly #view: PoolView;
+  readonly #view: PoolViewWriter;
   #metadata: KubeObject["metadata"] | undefined;
   /** Versions that the watch showed and nobody has accounted for yet. */
   #seen = new Set<string>();
@@ -41,7 +41,7 @@ class Keeper {
   constructor(
     name: string,
     context: Context,
-    options: Required<PoolsOptions>,
+    options: Required<LeaderPoolsOptions>,
     others: () => Iterable<KubeObject["metadata"]>,
   ) {
     this.#name = name;
@@ -49,7 +49,7 @@ class Keeper {
     this.#context = context;
     this.#options = options;
     const { maxRecords } = options;
-    this.#view = new PoolView({ name, context, slices: () => this.#slices(), maxRecords });
+    this.#view = new PoolViewWriter({ name, context, slices: () => this.#slices(), maxRecords });
   }
 
   sawPool(metadata: KubeObject["metadata"] | undefined): void {
@@ -145,9 +145,9 @@ class Keeper {
 }
 
 /** All pools of the cluster, as the leader sees them. */
-export class Pools {
+export class LeaderPools {
   readonly #context: Context;
-  readonly #options: Required<PoolsOptions>;
+  readonly #options: Required<LeaderPoolsOptions>;
   readonly #signal: AbortSignal;
   readonly #keepers = new Map<string, Keeper>();
   /** By name of the reservation. */
@@ -156,7 +156,7 @@ export class Pools {
   #mode = new AbortController();
   #isRunning = false;
 
-  constructor(context: Context, options: PoolsOptions, signal: AbortSignal) {
+  constructor(context: Context, options: LeaderPoolsOptions, signal: AbortSignal) {
     this.#context = context;
     this.#options = { settleMs: 200, retryMs: 30_000, refreshMs: 600_000, maxRecords: 8000, ...options };
     this.#signal = signal;

@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import { isPodref, readPod } from "../evidence.ts";
 import { tell } from "../free.ts";
 import { inParallel } from "../parallel.ts";
-import { type Finding, planGc, type Suspicions } from "../plan-gc.ts";
+import { type GcFinding, planGc, type Suspicions } from "../plan-gc.ts";
 import { placeOf } from "../pool-place.ts";
 import type { Reserved } from "../reserved.ts";
 
@@ -32,7 +32,7 @@ export class LeaderRecords {
    * @throws {ApiError | StoreError}
    */
   async look(pools: Iterable<KubeObject>, signal: AbortSignal): Promise<void> {
-    const findings: Finding[] = [];
+    const findings: GcFinding[] = [];
     const places = new Map<string, { readonly pool: Pool; readonly ip: string; readonly record: PoolRecord }>();
     for (const { metadata } of pools) {
       if (metadata.annotations?.[RECORDS_DECIDE] === undefined) continue;

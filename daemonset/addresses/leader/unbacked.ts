@@ -2,9 +2,9 @@ import { isNobody } from "../../../ipam/whereabouts/quarantine.ts";
 import type { Context } from "../context.ts";
 import { isPodref, podIsOver, readPod } from "../evidence.ts";
 import { inParallel } from "../parallel.ts";
-import type { Place } from "../pool-place.ts";
+import type { RecordLocation } from "../pool-place.ts";
 import { PodOwners, reserve } from "./adopt.ts";
-import type { Change } from "./plan-view.ts";
+import type { ViewChange } from "./plan-view.ts";
 
 /** A living pod with a record that is nobody's is looked at again after this time. */
 const ASK_AGAIN_MS = 60_000;
@@ -33,7 +33,7 @@ export class UnbackedRecords {
    *
    * @param records changes that would remove them.
    */
-  async settle(records: readonly Change[], { pool, ipOf }: Place, signal: AbortSignal): Promise<Settled> {
+  async settle(records: readonly ViewChange[], { pool, ipOf }: RecordLocation, signal: AbortSignal): Promise<Settled> {
     const [over, ending] = [new Set<string>(), new Set<string>()];
     const { cluster } = this.#context;
     const pods = new PodOwners(this.#context, signal);
@@ -52,7 +52,7 @@ export class UnbackedRecords {
   }
 
   /** Nobody is asked about again within a minute. */
-  #toAsk(records: readonly Change[]): Change[] {
+  #toAsk(records: readonly ViewChange[]): ViewChange[] {
     const nowMs = performance.now();
     for (const [record, askedMs] of this.#asked) if (nowMs - askedMs > ASK_AGAIN_MS) this.#asked.delete(record);
     const toAsk = records.filter(({ key, from }) => !this.#asked.has(`${key} ${from!.id}`));

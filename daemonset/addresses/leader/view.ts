@@ -9,9 +9,9 @@ import {
 } from "../../../ipam/whereabouts/objects.ts";
 import { ApiError, IP_POOLS, type KubeObject } from "../../../kubernetes/cluster.ts";
 import type { Context } from "../context.ts";
-import { ipOf, type Place, placeOf, rangeOfName } from "../pool-place.ts";
+import { ipOf, placeOf, type RecordLocation, rangeOfName } from "../pool-place.ts";
 import type { Reserved } from "../reserved.ts";
-import { applyChanges, type Change, planView, toPatch, type ViewPlan, withinRoom } from "./plan-view.ts";
+import { applyChanges, planView, toPatch, type ViewChange, type ViewPlan, withinRoom } from "./plan-view.ts";
 import { UnbackedRecords } from "./unbacked.ts";
 
 /**
@@ -44,7 +44,7 @@ export interface ViewOptions {
 
 /** The pool as it was read or last written; `records` is kept up to date by the patches. */
 interface Shown {
-  readonly place: Place;
+  readonly place: RecordLocation;
   readonly records: Map<string, PoolRecord>;
   /** Keys worked out so far: it is done once for each reservation, since a pool may have tens of thousands. */
   readonly keys: WeakMap<Reserved, string | false>;
@@ -55,7 +55,7 @@ interface Shown {
  * The records of one adopted pool as a view of its reservations, written behind by the leader alone. Nothing is decided
  * from it, so it may be late, but it never removes the record of a pod that may live.
  */
-export class PoolView {
+export class PoolViewWriter {
   /** Of the pool as this one read and wrote it: another one in the watch means that somebody else wrote. */
   readonly versions = new Set<string>();
   readonly #name: string;
@@ -164,7 +164,7 @@ export class PoolView {
   }
 
   /** One patch, then nine times as long nothing. */
-  async #apply(records: Map<string, PoolRecord>, changes: readonly Change[], signal: AbortSignal): Promise<void> {
+  async #apply(records: Map<string, PoolRecord>, changes: readonly ViewChange[], signal: AbortSignal): Promise<void> {
     const { cluster, counters } = this.#context;
     const startMs = performance.now();
     const at = { signal, metadataOnly: true };
@@ -210,7 +210,7 @@ export class PoolView {
   }
 }
 
-function keyOf(reserved: Reserved, { pool, keyOf }: Place): string | undefined {
+function keyOf(reserved: Reserved, { pool, keyOf }: RecordLocation): string | undefined {
   const ip = ipOf(reserved, pool);
   return ip === undefined ? undefined : keyOf(ip);
 }

@@ -7,7 +7,7 @@ import type { Store } from "../../../ipam/store/store.ts";
 import { PODS } from "../../../kubernetes/cluster.ts";
 import type { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import { attachmentKey } from "../../../records/record-files.ts";
-import type { Lanes } from "../../lanes.ts";
+import type { KernelThreads } from "../../lanes.ts";
 import { pause, repeat } from "../../loop.ts";
 import type { Counters } from "../counters.ts";
 import { inParallel } from "../parallel.ts";
@@ -36,7 +36,7 @@ export interface FenceOptions {
   isOn(): boolean;
   /** Undefined before it was reached. */
   cluster(): FenceCluster | undefined;
-  readonly lane: Pick<Lanes, "fence">;
+  readonly lane: Pick<KernelThreads, "fence">;
   readonly recorder: Pick<EventRecorder, "record">;
   readonly counters: Counters;
   readonly log: Log;

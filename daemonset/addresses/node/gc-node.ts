@@ -7,7 +7,7 @@ import type { Context } from "../context.ts";
 import { isPodref, type Pod, podIsOver, readPod, uidOf } from "../evidence.ts";
 import { free, tell } from "../free.ts";
 import { inParallel } from "../parallel.ts";
-import { type Finding, type GcPlan, planGc, type Suspicions } from "../plan-gc.ts";
+import { type GcFinding, type GcPlan, planGc, type Suspicions } from "../plan-gc.ts";
 import type { Reserved } from "../reserved.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
@@ -129,9 +129,9 @@ export class NodeGc {
     return { records, claims, alive };
   }
 
-  async #findings(suspects: readonly Reserved[], journal: Journalled, signal: AbortSignal): Promise<Finding[]> {
+  async #findings(suspects: readonly Reserved[], journal: Journalled, signal: AbortSignal): Promise<GcFinding[]> {
     const running = await this.#running(signal);
-    const findings: Finding[] = [];
+    const findings: GcFinding[] = [];
     await inParallel(suspects, async (reserved) => {
       const { podref, podUid } = reserved;
       if (this.#sandboxes.isReleased(reserved)) return void findings.push({ reserved, evidence: RELEASED });

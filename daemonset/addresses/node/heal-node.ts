@@ -3,7 +3,7 @@ import type { ClaimRecord } from "../../../ipam/journal.ts";
 import type { Claim } from "../../../ipam/store/store.ts";
 import { type IpPool, LABEL, labelValue } from "../../../ipam/whereabouts/objects.ts";
 import { ApiError, IP_POOLS, RESERVATIONS } from "../../../kubernetes/cluster.ts";
-import type { Change } from "../../../kubernetes/informer.ts";
+import type { ChangeType } from "../../../kubernetes/informer.ts";
 import { pause } from "../../loop.ts";
 import type { Context } from "../context.ts";
 import { heal } from "../heal.ts";
@@ -33,7 +33,7 @@ export class NodeHeal {
   }
 
   /** A change of this node's reservations, as its informer tells it. */
-  saw(change: Change, reserved: Reserved, signal: AbortSignal): void {
+  saw(change: ChangeType, reserved: Reserved, signal: AbortSignal): void {
     const { name, resourceVersion } = reserved.metadata;
     // One that a watch tells of has the version of its deletion; one that a list does not show any more has the last one.
     const isTold = this.#versions.get(name) !== resourceVersion;

@@ -75,7 +75,7 @@ export async function agentLeases(
 }
 
 /** What one process hears of nodes' agents, whatever their clocks say. */
-export class Hearing {
+export class ReportTracker {
   readonly #last = new Map<string, Unchanged>();
 
   /**

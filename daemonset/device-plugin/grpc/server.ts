@@ -6,7 +6,7 @@ import { encodeText, frame, GrpcError, MAX_MESSAGE, STATUS, unframe } from "./fr
 export type Unary = (request: Buffer) => Buffer | Promise<Buffer>;
 
 /** A call that stays open: how replies are sent. */
-export interface Outlet {
+export interface ResponseStream {
   /** While the caller does not read, only the latest is kept. */
   send(reply: Buffer): void;
   onClose(then: () => void): void;
@@ -14,7 +14,7 @@ export interface Outlet {
 
 export interface Methods {
   readonly unary: Readonly<Record<string, Unary>>;
-  readonly streams: Readonly<Record<string, (outlet: Outlet) => void>>;
+  readonly streams: Readonly<Record<string, (outlet: ResponseStream) => void>>;
 }
 
 export interface GrpcServer {
@@ -93,7 +93,7 @@ function refuse(stream: ServerHttp2Stream, error: unknown): void {
   stream.respond({ ...HEADERS, "grpc-status": `${status}`, "grpc-message": message }, { endStream: true });
 }
 
-function outletOf(stream: ServerHttp2Stream): Outlet {
+function outletOf(stream: ServerHttp2Stream): ResponseStream {
   stream.respond(HEADERS);
   let writing = false;
   let latest: Buffer | undefined;

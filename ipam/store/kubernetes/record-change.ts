@@ -5,7 +5,7 @@ import { isSameInterface, takesOver } from "../holding.ts";
 import type { Claim, Owner, Released } from "../store.ts";
 
 /** What the record of one address shall become: the owner's, or none. */
-export interface Change {
+export interface RecordChange {
   readonly kind: "write" | "remove";
   readonly key: string;
   readonly owner: Owner;
@@ -14,13 +14,13 @@ export interface Change {
 }
 
 /** How a change ended. */
-export type Outcome =
+export type PatchOutcome =
   | { readonly kind: "written" }
   | { readonly kind: "held"; readonly owner: Owner }
   | { readonly kind: "removed"; readonly outcome: Released; readonly holder?: Owner };
 
 /** Operations that make the change, and that fail if anything is not as it is remembered. */
-export function operations(change: Change, remembered: PoolRecord | undefined): JsonPatch {
+export function operations(change: RecordChange, remembered: PoolRecord | undefined): JsonPatch {
   const { kind, key, owner } = change;
   const own = toRecord(owner);
   if (kind === "remove") return removal(key, own, "all");
@@ -29,7 +29,7 @@ export function operations(change: Change, remembered: PoolRecord | undefined): 
 }
 
 /** The end of a change, as far as the record that is there now settles it; undefined: it is still to be made. */
-export function settled(change: Change, there: PoolRecord | undefined): Outcome | undefined {
+export function settled(change: RecordChange, there: PoolRecord | undefined): PatchOutcome | undefined {
   const { kind, owner } = change;
   const holder = there && ownerOfRecord(there);
   const isOwn = !!holder && isSameInterface(holder, owner) && holder.containerId === owner.containerId;
@@ -42,5 +42,5 @@ export function settled(change: Change, there: PoolRecord | undefined): Outcome 
 }
 
 /** The end of a change that the server has made. */
-export const made = ({ kind }: Change): Outcome =>
+export const made = ({ kind }: RecordChange): PatchOutcome =>
   kind === "write" ? { kind: "written" } : { kind: "removed", outcome: "released" };

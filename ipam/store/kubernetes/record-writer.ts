@@ -4,7 +4,7 @@ import { toRecord } from "../../whereabouts/objects.ts";
 import { type Claim, type Owner, type Released, StoreError } from "../store.ts";
 import { isGone, isOutdated, isUnclear } from "./failure.ts";
 import type { PoolView } from "./pool-view.ts";
-import { type Change, made, type Outcome, operations, settled } from "./record-change.ts";
+import { made, operations, type PatchOutcome, type RecordChange, settled } from "./record-change.ts";
 
 /** Records of one patch. The server takes 10,000 operations and 3 MB; a batch that fails is read and made again. */
 const MAX_BATCH = 256;
@@ -16,15 +16,15 @@ const MAX_TRIES = 6;
 /** A pool of more records is likely too large for etcd (1.5 MiB) when the server fails to write it. */
 const LARGE_POOL = 5_000;
 
-export interface Removal {
+export interface RecordRemoval {
   readonly outcome: Released;
   /** With `foreign`: whose record it is. */
   readonly holder?: Owner;
 }
 
 interface Waiting {
-  readonly change: Change;
-  readonly resolve: (outcome: Outcome) => void;
+  readonly change: RecordChange;
+  readonly resolve: (outcome: PatchOutcome) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -68,14 +68,14 @@ export class RecordWriter {
     return undefined;
   }
 
-  async remove(key: string, owner: Owner): Promise<Removal> {
+  async remove(key: string, owner: Owner): Promise<RecordRemoval> {
     const outcome = await this.#enqueue({ kind: "remove", key, owner });
     if (outcome.kind !== "removed") return { outcome: "absent" };
     if (outcome.outcome === "released") this.#step("store-record-removed");
     return outcome;
   }
 
-  #enqueue(change: Change): Promise<Outcome> {
+  #enqueue(change: RecordChange): Promise<PatchOutcome> {
     // Node.js 20, which the library is for, too, has no Promise.withResolvers().
     return new Promise((resolve, reject) => {
       this.#waiting.push({ change, resolve, reject });

@@ -1,4 +1,4 @@
-import { type HttpAnswer, type HttpRequest, SendError, type Transport } from "../../../kubernetes/transport.ts";
+import { type HttpAnswer, type HttpRequest, type HttpTransport, SendError } from "../../../kubernetes/transport.ts";
 import type { Reply } from "../api/objects.ts";
 import { NOT_SERVED, status } from "../api/replies.ts";
 import { selector } from "../api/selector.ts";
@@ -86,7 +86,7 @@ export class Network {
     this.#cache.changed(rev);
   }
 
-  transport(link: Link): Transport {
+  transport(link: Link): HttpTransport {
     return (request) => this.#send(link, request);
   }
 

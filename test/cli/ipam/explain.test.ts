@@ -1,12 +1,12 @@
 import t from "tap";
-import type { Address } from "../../../cli/ipam/addresses.ts";
+import type { HeldAddress } from "../../../cli/ipam/addresses.ts";
 import { toCall } from "../../../cli/ipam/explain/call.ts";
 import { explain } from "../../../cli/ipam/explain/plan-explain.ts";
 import { parseRange, rangeOf } from "../../../ipam/range.ts";
 
 const pool = { name: "rail0-10.0.0.0-28", cidr: "10.0.0.0/28", network: "rail0", overlapping: true };
 const range = rangeOf(parseRange("10.0.0.0/28").network, { exclude: ["10.0.0.2/31"] });
-const has = (ip: string, podref: string, more: Partial<Address> = {}): Address => ({
+const has = (ip: string, podref: string, more: Partial<HeldAddress> = {}): HeldAddress => ({
   ...{
     ip,
     network: "rail0",

@@ -1,6 +1,6 @@
 import t from "tap";
 import { decide } from "../../../cli/ipam/audit/decide.ts";
-import type { Finding } from "../../../cli/ipam/audit/finding.ts";
+import type { AuditFinding } from "../../../cli/ipam/audit/finding.ts";
 import { planAudit, settled } from "../../../cli/ipam/audit/plan-audit.ts";
 import { NOW_MS, type StateText, stateOf } from "./support/cluster-state.ts";
 
@@ -9,7 +9,7 @@ const audit = (text: StateText) => {
   return planAudit(snapshot, pods, NOW_MS);
 };
 /** `kind network/address fix`, sorted. */
-const brief = (findings: readonly Finding[]): string[] =>
+const brief = (findings: readonly AuditFinding[]): string[] =>
   findings.map(({ kind, network, ip, fix }) => `${kind} ${network}/${ip} ${fix}`).sort();
 
 const POOL = "10.0.0.0-24";

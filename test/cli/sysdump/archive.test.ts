@@ -6,7 +6,7 @@ import t from "tap";
 import { Archive } from "../../../cli/sysdump/archive.ts";
 import { collect, type Item } from "../../../cli/sysdump/collect.ts";
 import { Redactor } from "../../../cli/sysdump/redact.ts";
-import { type Entry, tarEntry } from "../../../cli/sysdump/tar.ts";
+import { type TarEntry, tarEntry } from "../../../cli/sysdump/tar.ts";
 
 const work = mkdtempSync(join(tmpdir(), "railnet-archive-"));
 t.teardown(() => rmSync(work, { recursive: true }));
@@ -36,7 +36,7 @@ t.test("an archive that is not closed leaves nothing", async (t) => {
 
 const text = (path: string, read: Item["read"]): Item => ({ path, read });
 const read = async (items: Iterable<Item>, itemBytes = 1_000) => {
-  const entries: Entry[] = [];
+  const entries: TarEntry[] = [];
   const outcomes = await collect(items, new Redactor(["hunter2hunter2"]), { itemMs: 50, itemBytes }, (one) => entries.push(one)); // biome-ignore format: one line
   return { outcomes, files: Object.fromEntries(entries.map(({ path, content }) => [path, Buffer.from(content).toString()])) }; // biome-ignore format: one line
 };

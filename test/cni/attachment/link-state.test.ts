@@ -1,7 +1,7 @@
 import t from "tap";
 import { cleanLink, settingDifferences } from "../../../cni/attachment/link-state/clean.ts";
 import { restoreState } from "../../../cni/attachment/link-state/restore.ts";
-import { type LinkState, linkState } from "../../../cni/attachment/link-state/snapshot.ts";
+import { type LinkStateRecord, linkState } from "../../../cni/attachment/link-state/snapshot.ts";
 import { settingsToChange } from "../../../cni/attachment/link-state/table.ts";
 import type { Host } from "../../../cni/host.ts";
 import type { EthtoolGroup, EthtoolSettings } from "../../../kernel/ethtool.ts";
@@ -87,7 +87,7 @@ t.test("restoreState() asks for all that differs at once", async (t) => {
 t.test("restoreState() sets each for itself where one is refused, and says which", async (t) => {
   const kernel = new Kernel((what) => /txqlen/.test(what));
   kernel.ethtool["rings"] = { rx: 80 };
-  const original: LinkState = { settings: FRESH, ethtool: { rings: { rx: 1024 } } };
+  const original: LinkStateRecord = { settings: FRESH, ethtool: { rings: { rx: 1024 } } };
   t.throws(() => restoreState(original, linkWith({ arp: false, txqlen: 77, group: 7 }), kernel.host), { message: /restore txqlen of rail0v0/ }); // biome-ignore format: one line
   t.same(kernel.asked, [
     "restore arp, txqlen, group of rail0v0",
@@ -104,7 +104,7 @@ const TUNED = {
   channels: { combined: 1 },
   coalescing: { "rx-usecs": 9 },
 };
-const asFound: LinkState = {
+const asFound: LinkStateRecord = {
   settings: FRESH,
   ethtool: {
     features: { bits: "1:00" },

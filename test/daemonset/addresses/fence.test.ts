@@ -4,7 +4,7 @@ import t from "tap";
 import type { FenceCluster } from "../../../daemonset/addresses/node/fence.ts";
 import type { ClaimRecord } from "../../../ipam/journal.ts";
 import type { Owner } from "../../../ipam/store/store.ts";
-import type { Happening } from "../../../kubernetes/events/kube-event.ts";
+import type { EventRequest } from "../../../kubernetes/events/kube-event.ts";
 import { DoubleNode, type Pod } from "../../cni/drivers/support/node.ts";
 import { PROFILES } from "../../cni/drivers/support/profiles.ts";
 import { ownerOf, poolOf } from "../../ipam/store/names.ts";
@@ -34,7 +34,7 @@ class World implements Disposable {
   readonly cluster = new MemoryCluster();
   readonly counters = noCounts();
   readonly log = new KeptLog();
-  readonly said: Happening[] = [];
+  readonly said: EventRequest[] = [];
   readonly store;
   nowMs = 1_000;
   isOn = true;

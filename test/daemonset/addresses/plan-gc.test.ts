@@ -1,9 +1,9 @@
 import t from "tap";
 import { podIsOver } from "../../../daemonset/addresses/evidence.ts";
-import { type Finding, planGc, type Suspicions } from "../../../daemonset/addresses/plan-gc.ts";
+import { type GcFinding, planGc, type Suspicions } from "../../../daemonset/addresses/plan-gc.ts";
 import * as fc from "../../../lab/properties.ts";
 
-const finding = (name: string, resourceVersion: string, uid = "u"): Finding => ({
+const finding = (name: string, resourceVersion: string, uid = "u"): GcFinding => ({
   evidence: "its pod does not exist",
   reserved: {
     metadata: { name, namespace: "kube-system", uid, resourceVersion },
@@ -19,7 +19,7 @@ const finding = (name: string, resourceVersion: string, uid = "u"): Finding => (
 
 interface Look {
   atMs: number;
-  found: Finding[];
+  found: GcFinding[];
   unseen?: string[];
 }
 

@@ -9,7 +9,7 @@ import {
   PreferredAllocationResponse,
   RegisterRequest,
 } from "../../../daemonset/device-plugin/api.ts";
-import { integer, type Message, message, text, texts } from "../../../daemonset/device-plugin/grpc/message.ts";
+import { integer, message, type ProtoMessage, text, texts } from "../../../daemonset/device-plugin/grpc/message.ts";
 import * as fc from "../../../lab/properties.ts";
 import { DevicePluginMethods, RegistrationMethods } from "./support/api.ts";
 
@@ -56,7 +56,7 @@ for (const { what, ours, write, values } of [
   t.test(`${what} is written as protobufjs reads it`, async () => {
     fc.assert(
       fc.property(values as fc.Arbitrary<object>, (value) => {
-        return holds(write((ours as Message<object>).encode(value)), value);
+        return holds(write((ours as ProtoMessage<object>).encode(value)), value);
       }),
       { numRuns: 100 },
     );
@@ -73,7 +73,7 @@ for (const { what, ours, write, values } of [
   t.test(`${what} is read as protobufjs writes it`, async () => {
     fc.assert(
       fc.property(values as fc.Arbitrary<object>, (value) => {
-        return holds((ours as Message<object>).decode(write(value)), value);
+        return holds((ours as ProtoMessage<object>).decode(write(value)), value);
       }),
       { numRuns: 100 },
     );

@@ -3,7 +3,7 @@ import t from "tap";
 import { isOutdated, isTaken, toStoreError } from "../../../ipam/store/kubernetes/failure.ts";
 import { cidrOfPool } from "../../../ipam/store/kubernetes/pool-span.ts";
 import { PoolView } from "../../../ipam/store/kubernetes/pool-view.ts";
-import { type Change, operations, settled } from "../../../ipam/store/kubernetes/record-change.ts";
+import { operations, type RecordChange, settled } from "../../../ipam/store/kubernetes/record-change.ts";
 import { Shared } from "../../../ipam/store/kubernetes/shared.ts";
 import { type Owner, StoreError } from "../../../ipam/store/store.ts";
 import type { IpPool, PoolRecord, Reservation } from "../../../ipam/whereabouts/objects.ts";
@@ -34,7 +34,7 @@ for (const { kind, when, there, want } of [
   });
 
 t.test("operations() test what they change, and never the version of the pool", async (t) => {
-  const change = (kind: Change["kind"]): Change => ({ kind, key: "5", owner: OWNER });
+  const change = (kind: RecordChange["kind"]): RecordChange => ({ kind, key: "5", owner: OWNER });
   t.same(operations(change("write"), undefined), [
     { op: "test", path: "/spec/allocations/5", value: null },
     { op: "add", path: "/spec/allocations/5", value: { id: OWNER.containerId, ifname: "net1", podref: "team/p" } },

@@ -1,11 +1,11 @@
-import { Connection, type Transport } from "../../../kernel/netlink/connection.ts";
+import { Connection, type NetlinkTransport } from "../../../kernel/netlink/connection.ts";
 import { decodeReplies, type Reply } from "../../../kernel/netlink/message.ts";
 
 /** What a kernel answers to one datagram: datagrams, or an error to throw while one is awaited. */
 type Answer = Buffer | Error;
 
 /** A kernel that is one function from a datagram of requests to datagrams of replies. */
-export class Kernel implements Transport {
+export class Kernel implements NetlinkTransport {
   readonly protocol = 0;
   /** Everything that was sent, message by message. */
   readonly sent: Reply[] = [];

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { Notes } from "../../../daemonset/notes.ts";
 import { ApiError, type Cluster, PODS } from "../../../kubernetes/cluster.ts";
-import type { Happening, KubeEvent } from "../../../kubernetes/events/kube-event.ts";
+import type { EventRequest, KubeEvent } from "../../../kubernetes/events/kube-event.ts";
 import { EventRecorder, type RecorderOptions } from "../../../kubernetes/events/recorder.ts";
 
 const silent = { debug() {}, info() {}, warn() {} };
@@ -49,7 +49,7 @@ const start = (server: Server, options: Partial<RecorderOptions> = {}) => {
   t.teardown(() => recorder.stop());
   return recorder;
 };
-const failed = (pod: string, message = "no VF", more: Partial<Happening> = {}): Happening => ({
+const failed = (pod: string, message = "no VF", more: Partial<EventRequest> = {}): EventRequest => ({
   about: { resource: PODS, namespace: "default", name: pod, uid: `uid-${pod}` },
   type: "Warning",
   reason: "FailedRailAttach",

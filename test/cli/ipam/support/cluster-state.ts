@@ -1,6 +1,6 @@
 import type { PodsState } from "../../../../cli/ipam/audit/entries.ts";
 import { usedBy } from "../../../../cli/ipam/audit/read-pods.ts";
-import { locate, type Snapshot } from "../../../../cli/ipam/snapshot.ts";
+import { type IpamSnapshot, locate } from "../../../../cli/ipam/snapshot.ts";
 import type { Mode } from "../../../../ipam/mode.ts";
 import type { IpPool, Reservation } from "../../../../ipam/whereabouts/objects.ts";
 
@@ -43,7 +43,7 @@ export interface StateText {
 
 /** A cluster's state from short texts. */
 export function stateOf({ mode = "absent", pools = {}, reservations = {}, pods = [] }: StateText): {
-  snapshot: Snapshot;
+  snapshot: IpamSnapshot;
   pods: PodsState;
 } {
   const located = locate(Object.entries(pools).map(toPool), [], Object.entries(reservations).map(toReservation));
