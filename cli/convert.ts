@@ -5,7 +5,7 @@ import { parseRails } from "../daemonset/rails/config.ts";
 import { CONFIG_MAP } from "../ipam/mode.ts";
 import { CONFIG_MAPS, type KubeObject } from "../kubernetes/cluster.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
-import { connectTo, findPlace, fromCaller, surroundingsOf } from "./ipam/place.ts";
+import { connectTo, findPlace, fromCaller, surroundingsOf } from "./ipam/store-target.ts";
 import { print } from "./output.ts";
 
 interface ConvertOptions {

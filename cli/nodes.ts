@@ -3,7 +3,7 @@ import { compare } from "../daemonset/rail-node/drift.ts";
 import { FACT_NAMES } from "../daemonset/rail-node/facts.ts";
 import { RAIL_NODES, type RailNode } from "../daemonset/rail-node/object.ts";
 import { type ExitCode, running, UsageError } from "./ipam/options.ts";
-import { connectTo, findPlace, surroundingsOf } from "./ipam/place.ts";
+import { connectTo, findPlace, surroundingsOf } from "./ipam/store-target.ts";
 import { notReady, reportNodes } from "./nodes/report.ts";
 import { outputFor } from "./output.ts";
 

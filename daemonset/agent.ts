@@ -19,10 +19,10 @@ import { CONTROL } from "./control.ts";
 import { type Endpoint, serveHealth, serveHealthSocket } from "./health.ts";
 import type { InstallOptions } from "./install/install.ts";
 import { checkHostRoot, startInstalling } from "./install/start.ts";
-import { KernelThread } from "./lane.ts";
-import { KernelThreads } from "./lanes.ts";
+import { KernelThread } from "./kernel-thread.ts";
+import { KernelThreads } from "./kernel-threads.ts";
 import type { LevelledLog } from "./log.ts";
-import { Observability } from "./observation.ts";
+import { Observability } from "./observability.ts";
 import { takePriority } from "./priority.ts";
 import { railFilesIn } from "./rail-network/file.ts";
 import { followNetworks } from "./rail-network/follower.ts";
@@ -115,22 +115,22 @@ export async function runAgent(options: AgentOptions): Promise<void> {
         process.exit(1);
       },
     );
-  const lane = new KernelThreads({ sysfs: paths.sysfs, stateDir: paths.stateDir, open, log });
-  const altnames = new Altnames(lane.carryOut);
-  const control = observation.watch({ lane, addresses, altnames, node: policy.node ?? hostname() });
-  const reconcile = async () => observation.repaired(await lane.reconcile());
+  const threads = new KernelThreads({ sysfs: paths.sysfs, stateDir: paths.stateDir, open, log });
+  const altnames = new Altnames(threads.carryOut);
+  const control = observation.watch({ threads, addresses, altnames, node: policy.node ?? hostname() });
+  const reconcile = async () => observation.repaired(await threads.reconcile());
   const stopReconciling = await keepReconciling(reconcile, () => signsOfChange(paths), reconcileSeconds, log);
   const fencing = new AbortController();
   const isOn = fenceSetting(join(configDir, "fence"), log);
-  void keepFenced({ ...addresses.fencing, isOn, lane, recorder, log }, fencing.signal);
-  const kernel = observation.of(onLane(lane), { log: false });
+  void keepFenced({ ...addresses.fencing, isOn, threads, recorder, log }, fencing.signal);
+  const kernel = observation.of(onThreads(threads), { log: false });
   const ipam = observation.of(addresses.answer, { log: true });
   const server = new AgentServer(byName({ kernel, ipam, control }), log);
   const socket = join(runDir, "agent.sock");
   await server.listen(socket);
   const { startDevices } = await import("./devices.ts");
-  const { carryOut } = lane;
-  const devices = startDevices({ ...options, paths, hostUses: (vfs) => lane.hostUses(vfs), carryOut, altnames });
+  const { carryOut } = threads;
+  const devices = startDevices({ ...options, paths, hostUses: (vfs) => threads.hostUses(vfs), carryOut, altnames });
   const reporting = new AbortController();
   const { repairs } = observation;
   void keepReporting(
@@ -171,7 +171,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   endpoint?.close();
   scraped?.close();
   probed.close();
-  lane.terminate();
+  threads.terminate();
 }
 
 /** The plugin that is called, or the command line. */
@@ -183,12 +183,12 @@ const byName =
   };
 
 /** Verbs that need no kernel are answered here, also while the kernel thread is stuck. */
-const onLane =
-  (lane: KernelThreads): Handler =>
+const onThreads =
+  (threads: KernelThreads): Handler =>
   async (request, signal) => {
     if (isRdmaName(request.name)) return dispatch(rdmaAlias, request);
     try {
-      return aboutItself(sriov, request) ?? (await lane.request(request, signal));
+      return aboutItself(sriov, request) ?? (await threads.request(request, signal));
     } catch (error) {
       const why = `cannot ${request.env.CNI_COMMAND}: ${(error as Error).message}`;
       return failure(new CniError(CODE.TRY_AGAIN_LATER, why), request);

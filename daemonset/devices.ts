@@ -1,7 +1,7 @@
 import type { Log, Paths } from "../cni/host.ts";
 import { deviceInfoDirOf, isPromised } from "./device-plugin/device-info.ts";
 import { startDevicePlugin } from "./device-plugin/start.ts";
-import type { HostUses } from "./lane.ts";
+import type { HostUses } from "./kernel-thread.ts";
 import { railFilesIn } from "./rail-network/file.ts";
 import type { Altnames } from "./rails/altname.ts";
 import type { CarryOut } from "./rails/orders.ts";

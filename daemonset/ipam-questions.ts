@@ -2,7 +2,7 @@ import { CniError, CODE } from "../cni/protocol/error.ts";
 import type { Call } from "../cni/protocol/request.ts";
 import type { AskOwn } from "../ipam/plugins.ts";
 import { errorOf, type IpamReply } from "./ipam-reply.ts";
-import type { IpamQuestion } from "./lane.ts";
+import type { IpamQuestion } from "./kernel-thread.ts";
 
 /** No reply is waited for longer. */
 const TIMEOUT_MS = 60_000;

@@ -21,7 +21,7 @@ import { factsOf } from "./calls/facts.ts";
 import { type CallTiming, logCall } from "./calls/log-call.ts";
 import { inTurn } from "./few-at-once.ts";
 import { IpamQuestions } from "./ipam-questions.ts";
-import type { HostUses, IpamQuestion, Job, JobAnswer, TurnQuestion } from "./lane.ts";
+import type { HostUses, IpamQuestion, Job, JobAnswer, TurnQuestion } from "./kernel-thread.ts";
 import { createLog } from "./log.ts";
 import { carryOut, type RailOrder } from "./rails/orders.ts";
 import { reconcile } from "./reconcile/reconcile.ts";

@@ -1,5 +1,5 @@
 import type { Take } from "./few-at-once.ts";
-import type { TurnQuestion } from "./lane.ts";
+import type { TurnQuestion } from "./kernel-thread.ts";
 
 /** A kernel thread's side of asking for turns, which the main thread gives. */
 export class TurnQuestions {

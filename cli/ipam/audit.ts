@@ -5,8 +5,8 @@ import type { AuditFinding } from "./audit/finding.ts";
 import { type Fixed, fix } from "./audit/fix.ts";
 import { look } from "./audit/look.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
-import { connectTo, findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
+import { connectTo, findPlace, surroundingsOf } from "./store-target.ts";
 
 interface AuditOptions extends CommonOptions {
   readonly fix: boolean;

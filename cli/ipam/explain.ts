@@ -13,10 +13,17 @@ import { addressesIn } from "./directory.ts";
 import { toCall } from "./explain/call.ts";
 import { type ExplainQuestion, type Explanation, explain as explainRanges } from "./explain/plan-explain.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
-import { connectTo, findPlace, fromCaller, type StoreTarget, type Surroundings, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { readText } from "./read-text.ts";
 import { readSnapshot } from "./snapshot.ts";
+import {
+  connectTo,
+  findPlace,
+  fromCaller,
+  type StoreTarget,
+  type Surroundings,
+  surroundingsOf,
+} from "./store-target.ts";
 import { requirePodref } from "./who.ts";
 
 interface ExplainOptions extends CommonOptions {

@@ -2,9 +2,9 @@ import type { Argv } from "yargs";
 import { outputFor } from "../output.ts";
 import { type Filters, listing, matching } from "./listing.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
-import { findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { readAddresses } from "./read-addresses.ts";
+import { findPlace, surroundingsOf } from "./store-target.ts";
 
 export const registerList = (y: Argv): Argv =>
   y.command(

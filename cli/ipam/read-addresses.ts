@@ -1,9 +1,9 @@
 import { addressesOf, type HeldAddress } from "./addresses.ts";
 import { addressesIn } from "./directory.ts";
 import type { PlaceOptions } from "./options.ts";
-import { connectTo, type StoreTarget } from "./place.ts";
 import type { Progress } from "./progress.ts";
 import { readSnapshot } from "./snapshot.ts";
+import { connectTo, type StoreTarget } from "./store-target.ts";
 
 /** Every address that somebody has, wherever addresses are kept, sorted by number. @throws {Error} */
 export async function readAddresses(

@@ -2,11 +2,11 @@ import type { Argv } from "yargs";
 import { canonicalIp } from "../../cni/protocol/ip.ts";
 import { outputFor } from "../output.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
-import { findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { releaseInCluster } from "./release/in-cluster.ts";
 import { releaseInDirectory } from "./release/in-directory.ts";
 import type { ReleaseOutcome, Which } from "./release/which.ts";
+import { findPlace, surroundingsOf } from "./store-target.ts";
 import { requirePodref } from "./who.ts";
 
 interface ReleaseOptions extends CommonOptions {

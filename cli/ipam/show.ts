@@ -3,9 +3,9 @@ import { canonicalIp } from "../../cni/protocol/ip.ts";
 import { outputFor } from "../output.ts";
 import { addressesIn } from "./directory.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
-import { connectTo, findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { type Known, knownOf } from "./show/known.ts";
+import { connectTo, findPlace, surroundingsOf } from "./store-target.ts";
 
 export const registerShow = (y: Argv): Argv =>
   y.command(

@@ -1,4 +1,4 @@
-import { placeOf, type RecordLocation } from "../../daemonset/addresses/pool-place.ts";
+import { placeOf, type RecordLocation } from "../../daemonset/addresses/record-location.ts";
 import { compactor, type Reserved } from "../../daemonset/addresses/reserved.ts";
 import { type Mode, readMode } from "../../ipam/mode.ts";
 import {
@@ -9,7 +9,7 @@ import {
   type Reservation,
 } from "../../ipam/whereabouts/objects.ts";
 import { type Cluster, IP_POOLS, NODE_SLICE_POOLS, RESERVATIONS } from "../../kubernetes/cluster.ts";
-import { AddressIndex, type ReservedAddress } from "./atlas.ts";
+import { AddressIndex, type ReservedAddress } from "./address-index.ts";
 import type { Progress } from "./progress.ts";
 
 /** A pool object. */
@@ -33,7 +33,7 @@ export interface IpamSnapshot {
   readonly mode: Mode;
   readonly pools: readonly PoolState[];
   readonly reservations: readonly Reserving[];
-  readonly atlas: AddressIndex;
+  readonly addressIndex: AddressIndex;
 }
 
 /** @throws {ApiError} */
@@ -60,13 +60,13 @@ export function locate(
 ): Omit<IpamSnapshot, "mode"> {
   const states = pools.map((pool) => toState(pool, slices));
   const compact = compactor();
-  const atlas = new AddressIndex(states.flatMap(({ place }) => place ?? []));
+  const addressIndex = new AddressIndex(states.flatMap(({ place }) => place ?? []));
   return {
     pools: states,
-    atlas,
+    addressIndex,
     reservations: reservations.map((one) => {
       const reserved = compact(one);
-      return { ...reserved, ...atlas.addressOf(reserved), since: one.metadata.creationTimestamp ?? "" };
+      return { ...reserved, ...addressIndex.addressOf(reserved), since: one.metadata.creationTimestamp ?? "" };
     }),
   };
 }

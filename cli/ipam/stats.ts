@@ -4,10 +4,10 @@ import { table } from "../table.ts";
 import { addressesOf } from "./addresses.ts";
 import { addressesIn } from "./directory.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
-import { connectTo, findPlace, surroundingsOf } from "./place.ts";
 import { type NodeStats, nodeStats, type PoolStats, poolStats } from "./pool-stats.ts";
 import { Progress } from "./progress.ts";
 import { readSnapshot } from "./snapshot.ts";
+import { connectTo, findPlace, surroundingsOf } from "./store-target.ts";
 
 export const registerStats = (y: Argv): Argv =>
   y.command(

@@ -3,9 +3,9 @@ import { outputFor } from "../output.ts";
 import { age, table } from "../table.ts";
 import type { HeldAddress } from "./addresses.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
-import { findPlace, surroundingsOf } from "./place.ts";
 import { Progress } from "./progress.ts";
 import { readAddresses } from "./read-addresses.ts";
+import { findPlace, surroundingsOf } from "./store-target.ts";
 
 export const registerWho = (y: Argv): Argv =>
   y.command(

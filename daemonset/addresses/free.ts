@@ -6,7 +6,7 @@ import { dateOf } from "../../kubernetes/clock.ts";
 import { ApiError, IP_POOLS, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { Context } from "./context.ts";
 import type { GcPlan } from "./plan-gc.ts";
-import { ipOf, rangeOfName } from "./pool-place.ts";
+import { ipOf, rangeOfName } from "./record-location.ts";
 import type { Reserved } from "./reserved.ts";
 
 /**

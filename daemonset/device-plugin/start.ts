@@ -5,7 +5,7 @@ import { lockRdma } from "../../cni/attachment/lock-rdma.ts";
 import { promiseRdma } from "../../cni/attachment/rdma-promise.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { vfsOf } from "../../kernel/sysfs.ts";
-import type { HostUses } from "../lane.ts";
+import type { HostUses } from "../kernel-thread.ts";
 import { repeat } from "../loop.ts";
 import type { RailHere } from "../rails/select.ts";
 import { deviceInfoDirOf } from "./device-info.ts";

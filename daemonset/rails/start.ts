@@ -1,7 +1,7 @@
 import { tryLockDevice } from "../../cni/attachment/exclusion.ts";
 import { readBootId } from "../../cni/boot-id.ts";
 import type { Log, Paths } from "../../cni/host.ts";
-import type { HostUses } from "../lane.ts";
+import type { HostUses } from "../kernel-thread.ts";
 import { repeat } from "../loop.ts";
 import type { RailFiles } from "../rail-network/file.ts";
 import type { Altnames } from "./altname.ts";

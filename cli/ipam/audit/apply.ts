@@ -45,14 +45,14 @@ const outcomeOf = (change: Awaited<ReturnType<typeof remove>>): FixOutcome => (c
 /** As the owner's agent would: of the pod's record, else as Whereabouts writes it. Create succeeds for one alone. */
 async function reserve(
   { ip, network, owners, records }: AuditFinding,
-  { atlas }: IpamSnapshot,
+  { addressIndex }: IpamSnapshot,
   cluster: Cluster,
 ): Promise<FixOutcome> {
   const { podref, ifname } = owners.find(({ by }) => by === "pod") ?? owners[0]!;
   const pod = await readPod(cluster, podref);
   const why = whyNotLiving(pod);
   if (why) return `left: ${why}`;
-  const pool = atlas.placeOf(network, ip)?.pool;
+  const pool = addressIndex.placeOf(network, ip)?.pool;
   if (!pool) return "left: its pool is gone";
   const record = records.find((one) => one.record.podref === podref)?.record;
   const owner: Owner = {
@@ -71,10 +71,10 @@ async function reserve(
 
 async function writeRecord(
   { ip, network, reservation }: AuditFinding,
-  { atlas }: IpamSnapshot,
+  { addressIndex }: IpamSnapshot,
   cluster: Cluster,
 ): Promise<FixOutcome> {
-  const place = atlas.placeOf(network, ip);
+  const place = addressIndex.placeOf(network, ip);
   const key = place?.keyOf(ip);
   if (!reservation || !place || key === undefined) return "left: its pool is gone";
   const { podref, ifname, containerId } = reservation;

@@ -56,10 +56,10 @@ export function entriesOf(snapshot: IpamSnapshot, { pods, used }: PodsState): En
  */
 function keyOfUse(
   { ip, podref }: Used,
-  { atlas }: IpamSnapshot,
+  { addressIndex }: IpamSnapshot,
   ownersOf: (key: string) => readonly ({ readonly podref: string } | undefined)[],
 ): string | undefined {
-  const keys = atlas.networksOf(ip).map((network) => addressKey(network, ip));
+  const keys = addressIndex.networksOf(ip).map((network) => addressKey(network, ip));
   return (
     keys.find((key) => ownersOf(key).some((one) => one?.podref === podref)) ?? (keys.length === 1 ? keys[0] : undefined)
   );

@@ -3,9 +3,9 @@ import type { Cluster } from "../../../kubernetes/cluster.ts";
 import { addressesOf, addressKey, type HeldAddress, isSameOwner, recordsByAddress } from "../addresses.ts";
 import { remove } from "../changes.ts";
 import type { PlaceOptions } from "../options.ts";
-import { connectTo, type StoreTarget } from "../place.ts";
 import type { Progress } from "../progress.ts";
 import { type IpamSnapshot, readSnapshot } from "../snapshot.ts";
+import { connectTo, type StoreTarget } from "../store-target.ts";
 import { meant, outcomeOf, type ReleaseOutcome, type Which } from "./which.ts";
 
 /** Gives back addresses of a cluster, each if it is still what was looked at. @throws {ApiError} */

@@ -53,7 +53,10 @@ export interface PodSheet {
 export async function knownOf(ip: string, cluster: Cluster, progress: Progress): Promise<Known[]> {
   const snapshot = await readSnapshot(cluster, progress);
   const reserved = snapshot.reservations.filter((one) => one.ip === ip);
-  const networks = new Set([...snapshot.atlas.networksOf(ip), ...reserved.map(({ networkName }) => networkName)]);
+  const networks = new Set([
+    ...snapshot.addressIndex.networksOf(ip),
+    ...reserved.map(({ networkName }) => networkName),
+  ]);
   return Promise.all([...networks].sort().map((network) => knownIn(network, ip, snapshot, cluster)));
 }
 

@@ -29,13 +29,13 @@ export async function awaitAgents(cluster: Cluster, progress: Progress): Promise
  * @throws {ApiError}
  */
 export async function writeMissingRecords(cluster: Cluster, progress: Progress): Promise<number> {
-  const { pools, reservations, atlas } = await readSnapshot(cluster, progress);
+  const { pools, reservations, addressIndex } = await readSnapshot(cluster, progress);
   const records = recordsByAddress(pools);
   const missing = reservations.filter((one) => one.ip && one.containerId && !isRecorded(one, records));
   let [done, written] = [0, 0];
   await inParallel(missing, async ({ networkName, ip, podref, ifname, containerId }) => {
     progress.at("writing records", done++, missing.length);
-    const place = atlas.placeOf(networkName, ip);
+    const place = addressIndex.placeOf(networkName, ip);
     const key = place?.keyOf(ip);
     if (!place || key === undefined) return;
     if ((await addRecord(cluster, place.pool.name, key, { podref, ifname, containerId })) === "done") written++;

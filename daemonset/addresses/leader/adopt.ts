@@ -17,7 +17,7 @@ import { ApiError, IP_POOLS, type KubeObject, RESERVATIONS } from "../../../kube
 import type { Context } from "../context.ts";
 import { isPodref, readPod, uidOf } from "../evidence.ts";
 import { inParallel } from "../parallel.ts";
-import { placeOf, type RecordLocation } from "../pool-place.ts";
+import { placeOf, type RecordLocation } from "../record-location.ts";
 import { filling, judge } from "./plan-adopt.ts";
 
 /** Somebody writes to the pool all the time: the next run goes on. What was checked in a try is not checked again in the next. */

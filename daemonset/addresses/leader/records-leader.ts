@@ -7,7 +7,7 @@ import { isPodref, readPod } from "../evidence.ts";
 import { tell } from "../free.ts";
 import { inParallel } from "../parallel.ts";
 import { type GcFinding, planGc, type Suspicions } from "../plan-gc.ts";
-import { placeOf } from "../pool-place.ts";
+import { placeOf } from "../record-location.ts";
 import type { Reserved } from "../reserved.ts";
 
 /** Pods that one look asks for. */

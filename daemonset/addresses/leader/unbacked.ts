@@ -2,7 +2,7 @@ import { isNobody } from "../../../ipam/whereabouts/quarantine.ts";
 import type { Context } from "../context.ts";
 import { isPodref, podIsOver, readPod } from "../evidence.ts";
 import { inParallel } from "../parallel.ts";
-import type { RecordLocation } from "../pool-place.ts";
+import type { RecordLocation } from "../record-location.ts";
 import { PodOwners, reserve } from "./adopt.ts";
 import type { ViewChange } from "./plan-view.ts";
 

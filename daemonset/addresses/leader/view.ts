@@ -9,7 +9,7 @@ import {
 } from "../../../ipam/whereabouts/objects.ts";
 import { ApiError, IP_POOLS, type KubeObject } from "../../../kubernetes/cluster.ts";
 import type { Context } from "../context.ts";
-import { ipOf, placeOf, type RecordLocation, rangeOfName } from "../pool-place.ts";
+import { ipOf, placeOf, type RecordLocation, rangeOfName } from "../record-location.ts";
 import type { Reserved } from "../reserved.ts";
 import { applyChanges, planView, toPatch, type ViewChange, type ViewPlan, withinRoom } from "./plan-view.ts";
 import { UnbackedRecords } from "./unbacked.ts";

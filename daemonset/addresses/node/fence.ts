@@ -7,7 +7,7 @@ import type { Store } from "../../../ipam/store/store.ts";
 import { PODS } from "../../../kubernetes/cluster.ts";
 import type { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import { attachmentKey } from "../../../records/record-files.ts";
-import type { KernelThreads } from "../../lanes.ts";
+import type { KernelThreads } from "../../kernel-threads.ts";
 import { pause, repeat } from "../../loop.ts";
 import type { Counters } from "../counters.ts";
 import { inParallel } from "../parallel.ts";
@@ -36,7 +36,7 @@ export interface FenceOptions {
   isOn(): boolean;
   /** Undefined before it was reached. */
   cluster(): FenceCluster | undefined;
-  readonly lane: Pick<KernelThreads, "fence">;
+  readonly threads: Pick<KernelThreads, "fence">;
   readonly recorder: Pick<EventRecorder, "record">;
   readonly counters: Counters;
   readonly log: Log;
@@ -56,7 +56,7 @@ export class Fence {
   readonly #options: FenceOptions;
   readonly #attachments: Journal;
   readonly #claims: ClaimJournal;
-  /** Attachments that a lane has not answered for. */
+  /** Attachments that a thread has not answered for. */
   readonly #running = new Set<string>();
   /** Those whose address is another one's: said once. */
   readonly #lost = new Set<string>();
@@ -116,9 +116,9 @@ export class Fence {
   }
 
   async #fence({ attachment, claim, isFenced }: Fenced, { silentMs }: Circumstances): Promise<void> {
-    const { lane, log, counters } = this.#options;
+    const { threads, log, counters } = this.#options;
     const { containerId, ifname, device } = attachment;
-    const outcome = await lane.fence(device.pci, { containerId, ifname, to: "fenced" });
+    const outcome = await threads.fence(device.pci, { containerId, ifname, to: "fenced" });
     if (outcome !== "done" || isFenced) return;
     const silentSeconds = Math.round(silentMs / 1000);
     counters.fences++;
@@ -127,17 +127,17 @@ export class Fence {
   }
 
   async #lift({ attachment, claim }: Fenced, signal: AbortSignal): Promise<void> {
-    const { lane, log } = this.#options;
+    const { threads, log } = this.#options;
     const { containerId, ifname, device } = attachment;
     const cluster = this.#options.cluster();
     if (claim?.phase !== "held" || !cluster) return; // its DEL does the rest, or nobody can be asked
     const lost = await lostOf(claim, cluster.store, this.#claims, signal);
     if (lost) {
       this.#sayLost(claim, attachment, lost);
-      await lane.fence(device.pci, { containerId, ifname, to: "fenced" }); // whatever its pod has done since
+      await threads.fence(device.pci, { containerId, ifname, to: "fenced" }); // whatever its pod has done since
       return;
     }
-    if ((await lane.fence(device.pci, { containerId, ifname, to: "lifted" })) !== "done") return;
+    if ((await threads.fence(device.pci, { containerId, ifname, to: "lifted" })) !== "done") return;
     this.#lost.delete(attachmentKey(containerId, ifname));
     log.info(whoOf(attachment), "VF is up again: its addresses are still its own");
     this.#tell(claim, "Normal", "RailUnfenced", `${ifname} is up again: its node is heard of, and its addresses are its own`); // biome-ignore format: one line

@@ -7,7 +7,7 @@ import type { ChangeType } from "../../../kubernetes/informer.ts";
 import { pause } from "../../loop.ts";
 import type { Context } from "../context.ts";
 import { heal } from "../heal.ts";
-import { placeOf } from "../pool-place.ts";
+import { placeOf } from "../record-location.ts";
 import type { Reserved } from "../reserved.ts";
 import { claimsToKeep, missing } from "./plan-heal.ts";
 import type { Sandboxes } from "./sandboxes.ts";

@@ -6,7 +6,7 @@ import { IP_POOLS } from "../../../kubernetes/cluster.ts";
 import { attachmentKey } from "../../../records/record-files.ts";
 import type { Context } from "../context.ts";
 import { isPodref, podIsOver, readPod } from "../evidence.ts";
-import { placeOf } from "../pool-place.ts";
+import { placeOf } from "../record-location.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
 /**

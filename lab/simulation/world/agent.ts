@@ -46,7 +46,7 @@ export class Agent {
     runAs(actor, () => {
       const addresses = startAddresses({ ...options, recorder });
       this.addresses = addresses;
-      const fencing = { ...addresses.fencing, isOn: () => settings.hasFence, lane: machine.vfs, recorder, log };
+      const fencing = { ...addresses.fencing, isOn: () => settings.hasFence, threads: machine.vfs, recorder, log };
       void keepFenced(fencing, new AbortController().signal);
     });
   }

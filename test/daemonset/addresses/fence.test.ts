@@ -75,7 +75,7 @@ class World implements Disposable {
       patienceMs: PATIENCE_MS,
       isOn: () => this.isOn,
       cluster: () => cluster,
-      lane: { fence: (_pci, order) => obey(order, this.node.host) },
+      threads: { fence: (_pci, order) => obey(order, this.node.host) },
       recorder: { record: (happening) => void this.said.push(happening) },
       counters: this.counters,
       log: this.log,

@@ -1,5 +1,5 @@
 import t from "tap";
-import { placeOf, rangeOfName } from "../../../daemonset/addresses/pool-place.ts";
+import { placeOf, rangeOfName } from "../../../daemonset/addresses/record-location.ts";
 import { networkText, toText } from "../../../ipam/address.ts";
 import { cidrOfPool } from "../../../ipam/store/kubernetes/pool-span.ts";
 import {

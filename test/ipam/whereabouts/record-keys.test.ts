@@ -1,5 +1,5 @@
 import t from "tap";
-import { placeOf } from "../../../daemonset/addresses/pool-place.ts";
+import { placeOf } from "../../../daemonset/addresses/record-location.ts";
 import { parseCidr, spanOf, toNumber, toText } from "../../../ipam/address.ts";
 import { PoolView } from "../../../ipam/store/kubernetes/pool-view.ts";
 import { poolName } from "../../../ipam/whereabouts/names.ts";

@@ -1,5 +1,5 @@
 import t from "tap";
-import { placeOf, rangeOfName } from "../../../daemonset/addresses/pool-place.ts";
+import { placeOf, rangeOfName } from "../../../daemonset/addresses/record-location.ts";
 import type { Reserved } from "../../../daemonset/addresses/reserved.ts";
 import type { NodeSlicePool } from "../../../ipam/whereabouts/objects.ts";
 import * as fc from "../../../lab/properties.ts";

@@ -7,7 +7,7 @@ import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { listPfs, pfPciOf } from "../kernel/sysfs.ts";
 import { attachmentKey } from "../records/record-files.ts";
 import { factsOf } from "./calls/facts.ts";
-import type { HostUses, KernelThread } from "./lane.ts";
+import type { HostUses, KernelThread } from "./kernel-thread.ts";
 import type { LogLevel } from "./log.ts";
 import type { CarryOut } from "./rails/orders.ts";
 import type { Repair } from "./reconcile/plan.ts";
@@ -19,7 +19,7 @@ export interface LanesOptions {
   /** Starts a thread. */
   readonly open: () => KernelThread;
   readonly log: Log;
-  /** A run of the reconciler ends after this time; what a lane found later comes with the next one. */
+  /** A run of the reconciler ends after this time; what a thread found later comes with the next one. */
   readonly patienceMs?: number;
 }
 
@@ -28,7 +28,7 @@ const PATIENCE_MS = 20_000;
 const SILENT_MS = 30_000;
 
 /**
- * A lane for each PF that has VFs, made with the first of them that is asked for where it got them later, and one for all
+ * A thread for each PF that has VFs, made with the first of them that is asked for where it got them later, and one for all
  * else: a NIC whose firmware takes a minute for a command, or never answers, keeps no other rail waiting.
  */
 export class KernelThreads {
@@ -54,11 +54,11 @@ export class KernelThreads {
     if (verb === "GC") return this.#collect(request, signal);
     const key = attachmentKey(containerID, ifname);
     const adding = this.#adding.get(key);
-    if (verb !== "ADD") return (adding ?? this.#laneOf(this.#recorded(containerID, ifname) ?? pci)).request(request, signal); // biome-ignore format: one line
-    const lane = adding ?? this.#laneOf(pci);
-    this.#adding.set(key, lane);
+    if (verb !== "ADD") return (adding ?? this.#threadOf(this.#recorded(containerID, ifname) ?? pci)).request(request, signal); // biome-ignore format: one line
+    const thread = adding ?? this.#threadOf(pci);
+    this.#adding.set(key, thread);
     try {
-      return await lane.request(request, signal);
+      return await thread.request(request, signal);
     } finally {
       this.#adding.delete(key);
     }
@@ -70,10 +70,10 @@ export class KernelThreads {
     return new Journal(this.#options.stateDir).deviceOf(containerId, ifname);
   }
 
-  /** Every lane ends its own attachments. One that is stuck is waited for only so long; the others have done their part. */
+  /** Every thread ends its own attachments. One that is stuck is waited for only so long; the others have done their part. */
   async #collect(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
     const pfs = [...this.#ofPf.keys()];
-    const runs = [...this.#ofPf].map(([pf, lane]) => this.#within(lane.request(request, signal, { pf }), pf));
+    const runs = [...this.#ofPf].map(([pf, thread]) => this.#within(thread.request(request, signal, { pf }), pf));
     runs.push(this.#common.request(request, signal, { except: pfs }));
     const responses = await Promise.all(runs);
     const failed = responses.filter(({ exit }) => exit !== 0);
@@ -88,10 +88,10 @@ export class KernelThreads {
     return Promise.race([collecting, late.promise]).finally(() => clearTimeout(timer));
   }
 
-  /** Every lane puts its own attachments right. One that is stuck is not waited for, nor asked again meanwhile. */
+  /** Every thread puts its own attachments right. One that is stuck is not waited for, nor asked again meanwhile. */
   async reconcile(): Promise<readonly Repair[]> {
     const pfs = [...this.#ofPf.keys()];
-    const runs = [...this.#ofPf].map(([pf, lane]) => this.#reconcileOne(lane, { pf }));
+    const runs = [...this.#ofPf].map(([pf, thread]) => this.#reconcileOne(thread, { pf }));
     runs.push(this.#reconcileOne(this.#common, { except: pfs }));
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, this.#options.patienceMs ?? PATIENCE_MS);
@@ -109,60 +109,60 @@ export class KernelThreads {
     return this.#common.hostUses(vfs);
   }
 
-  /** By the lane of the VF's PF: one that is stuck keeps no other from being fenced. */
+  /** By the thread of the VF's PF: one that is stuck keeps no other from being fenced. */
   fence(pci: string, order: FenceOrder): Promise<FenceOutcome> {
-    return this.#laneOf(pci).fence(order);
+    return this.#threadOf(pci).fence(order);
   }
 
-  /** By the lane of its PF, which is made for a PF that gets its VFs now; else the common way. */
+  /** By the thread of its PF, which is made for a PF that gets its VFs now; else the common way. */
   readonly carryOut: CarryOut = (order) => {
     const pf = "pf" in order ? order.pf : undefined;
     return (pf === undefined ? this.#common : (this.#ofPf.get(pf) ?? this.#open(pf))).rail(order);
   };
 
-  /** Of the common lane: a PF that is stuck does not make the agent unhealthy, since another agent could do no more. */
+  /** Of the common thread: a PF that is stuck does not make the agent unhealthy, since another agent could do no more. */
   silentMs(): number {
     return this.#common.silentMs();
   }
 
   setLogLevel(level: LogLevel): void {
     this.#level = level;
-    for (const lane of this.#all()) lane.setLogLevel(level);
+    for (const thread of this.#all()) thread.setLogLevel(level);
   }
 
   terminate(): void {
-    for (const lane of this.#all()) lane.terminate();
+    for (const thread of this.#all()) thread.terminate();
   }
 
   #all = (): KernelThread[] => [this.#common, ...this.#ofPf.values()];
 
   /** What names no VF of this node goes the common way, and is refused there. */
-  #laneOf(pci: string): KernelThread {
+  #threadOf(pci: string): KernelThread {
     const pf = pci === "" ? undefined : pfPciOf(this.#options.sysfs, pci);
     if (pf === undefined) return this.#common;
     return this.#ofPf.get(pf) ?? this.#open(pf);
   }
 
   #open(pf: string): KernelThread {
-    const lane = this.#options.open();
-    if (this.#level) lane.setLogLevel(this.#level);
-    this.#ofPf.set(pf, lane);
-    return lane;
+    const thread = this.#options.open();
+    if (this.#level) thread.setLogLevel(this.#level);
+    this.#ofPf.set(pf, thread);
+    return thread;
   }
 
-  async #reconcileOne(lane: KernelThread, scope: Scope): Promise<void> {
-    if (this.#reconciling.has(lane)) return;
-    this.#reconciling.add(lane);
+  async #reconcileOne(thread: KernelThread, scope: Scope): Promise<void> {
+    if (this.#reconciling.has(thread)) return;
+    this.#reconciling.add(thread);
     try {
-      this.#late.push(...(await lane.reconcile(scope)));
+      this.#late.push(...(await thread.reconcile(scope)));
     } finally {
-      this.#reconciling.delete(lane);
+      this.#reconciling.delete(thread);
     }
   }
 
   #nameStuck(): void {
-    for (const [pf, lane] of this.#ofPf) {
-      const silentMs = Math.round(lane.silentMs());
+    for (const [pf, thread] of this.#ofPf) {
+      const silentMs = Math.round(thread.silentMs());
       if (silentMs > SILENT_MS)
         this.#options.log.warn(
           { pf, silentMs },
@@ -172,7 +172,7 @@ export class KernelThreads {
   }
 }
 
-/** What several lanes could not do, as one answer: the code is that of the first. */
+/** What several threads could not do, as one answer: the code is that of the first. */
 function merged(failed: readonly CniResponse[]): CniResponse {
   const errors = failed.map(({ stdout }) => JSON.parse(stdout) as { readonly msg: string });
   return { ...failed[0]!, stdout: JSON.stringify({ ...errors[0], msg: errors.map(({ msg }) => msg).join("; ") }) };

@@ -1,4 +1,4 @@
-import { ipOf, type RecordLocation } from "../../daemonset/addresses/pool-place.ts";
+import { ipOf, type RecordLocation } from "../../daemonset/addresses/record-location.ts";
 import type { Reserved } from "../../daemonset/addresses/reserved.ts";
 import { type Address, parseCidr, parseIp, widthOf } from "../../ipam/address.ts";
 import { ipOfReservation } from "../../ipam/whereabouts/names.ts";

@@ -10,8 +10,8 @@ import { type AgentState, control } from "./control.ts";
 import type { Health } from "./health.ts";
 import type { RailNames } from "./inventory/rails.ts";
 import { errorOf, type IpamReply } from "./ipam-reply.ts";
-import type { AnswerQuestion } from "./lane.ts";
-import type { KernelThreads } from "./lanes.ts";
+import type { AnswerQuestion } from "./kernel-thread.ts";
+import type { KernelThreads } from "./kernel-threads.ts";
 import type { LevelledLog, LogLevel } from "./log.ts";
 import { followLogLevel } from "./log-level.ts";
 import { Metrics } from "./metrics/metrics.ts";
@@ -31,7 +31,7 @@ export interface ObservationOptions {
 
 /** What is observed. */
 export interface Observed {
-  readonly lane: Pick<KernelThreads, "silentMs" | "setLogLevel">;
+  readonly threads: Pick<KernelThreads, "silentMs" | "setLogLevel">;
   readonly addresses: Pick<Addresses, "counters" | "pending" | "refused">;
   readonly altnames: Altnames;
   /** Name of this node in the cluster. */
@@ -62,16 +62,16 @@ export class Observability {
   }
 
   /** From now on metrics, probes and the command line know of these. @returns what answers the command line. */
-  watch({ lane, addresses, altnames, node }: Observed): Handler {
+  watch({ threads, addresses, altnames, node }: Observed): Handler {
     const { paths, configDir, log } = this.#options;
     const { health, recorder } = this;
     const firstLevel = log.level as LogLevel;
     const setLogLevel = (level: LogLevel = firstLevel) => {
       log.level = level;
-      lane.setLogLevel(level);
+      threads.setLogLevel(level);
     };
     health.refused = () => addresses.refused();
-    health.notAlive = () => (lane.silentMs() > STUCK_MS ? "the kernel thread shows no sign of life" : "");
+    health.notAlive = () => (threads.silentMs() > STUCK_MS ? "the kernel thread shows no sign of life" : "");
     health.metrics = async () => {
       const { byPf } = await this.#rails(altnames);
       return this.#metrics.render({ paths, railOf: (pf) => byPf[pf] ?? pf, addresses, events: recorder });
