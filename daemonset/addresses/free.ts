@@ -39,9 +39,9 @@ export async function free(
 export async function quarantine(due: GcPlan["due"][number], context: Context, signal: AbortSignal): Promise<void> {
   if (context.mode() === "coexist") return free(due, context, signal);
   const { cluster } = context;
-  const { metadata, quarantinedMs = Date.now() } = due.reserved;
+  const { metadata } = due.reserved;
   try {
-    await cluster.mergePatch(RESERVATIONS, metadata.name, toQuarantine(metadata, quarantinedMs), { signal });
+    await cluster.mergePatch(RESERVATIONS, metadata.name, toQuarantine(metadata, Date.now()), { signal });
   } catch (error) {
     if (error instanceof ApiError && [404, 409, 422].includes(error.status)) return;
     throw error;

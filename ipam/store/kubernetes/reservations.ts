@@ -72,7 +72,7 @@ export class Reservations {
       const isFree = claim.onQuarantined !== undefined && isQuarantined(found);
       if (!isFree && (!isOfClaim(found, claim) || !takesOver(from, claim))) return heldBy(found);
       if (!isFree && found.spec.containerid === claim.owner.containerId) return {};
-      if (!(await this.#handOver(found, claim, signal))) continue;
+      if (!(await this.#handOver(isFree ? askedAgain(found) : found, claim, signal))) continue;
       if (quarantinedMs(found.metadata) !== undefined) claim.onQuarantined?.();
       return { from };
     }
@@ -254,6 +254,15 @@ export function handOver(found: Reservation, claim: Claim): JsonPatch {
     { op: "add", path: "/metadata/annotations", value: { ...annotations, ...metadata.annotations } },
     { op: "add", path: "/spec", value: spec },
   ];
+}
+
+/**
+ * From here its quarantine counts anew. Where somebody answers for the address it goes back there, behind those that were not
+ * tried, and for another whole hour: else every try would take the same one, and then it would be free without a question.
+ */
+function askedAgain(found: Reservation, nowMs = Date.now()): Reservation {
+  const annotations = { ...found.metadata.annotations, [QUARANTINED]: new Date(nowMs).toISOString() };
+  return { ...found, metadata: { ...found.metadata, annotations } };
 }
 
 /** Keys that are not ours: they stay when an address changes its owner. */

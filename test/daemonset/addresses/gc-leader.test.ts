@@ -86,6 +86,14 @@ t.test(
   },
 );
 
+t.test("LeaderGc counts a second quarantine from its own beginning", async (t) => {
+  const { look, quarantined } = worldOf();
+  const beganMs = Date.now();
+  await looks(() => look([{ ...reservation, quarantinedMs: beganMs - 7_200_000 }]), 4); // it had an owner for two hours
+  const { metadata } = quarantined[0] as { metadata: { annotations: Record<string, string> } };
+  t.ok(Date.parse(metadata.annotations["railnet.io/quarantined"]!) >= beganMs, "else it would be free at once");
+});
+
 t.test("LeaderGc ends a quarantine after its time, when nobody took the address", async (t) => {
   const since = (ms: number) => ({ ...reservation, node: "", podref: "quarantined", quarantinedMs: Date.now() - ms });
   const { look, deleted } = worldOf();

@@ -68,6 +68,37 @@ t.test("what came from the quarantine goes back there: perhaps somebody answered
   t.equal((await store.claim({ pool, ip: "10.20.0.2", owner: ownerOf("h") }))?.podref, "quarantined", "nobody just takes it"); // biome-ignore format: one line
 });
 
+t.test(
+  "an address that somebody answers for goes behind the others, and is in quarantine for another hour",
+  async (t) => {
+    const { agent, quarantine, cluster, suspect } = worldOf();
+    for (const pod of ["a", "b", "c", "d", "e", "f"]) await agent().add(pod);
+    await quarantine("10.20.0.2", Date.now() - 3_500_000);
+    await quarantine("10.20.0.4", Date.now() - 3_400_000);
+    const beganMs = Date.now();
+    const given = [];
+    for (const pod of ["g", "h"]) {
+      const ip = await agent().add(pod);
+      given.push(ip);
+      await agent().store.release({ pool, ip, owner: ownerOf(pod) }); // as the DEL of an ADD that failed with 105
+      const { metadata, spec } = cluster.read("overlappingrangeipreservations", ip);
+      t.equal(spec.podref, "quarantined");
+      t.ok(Date.parse(metadata.annotations["railnet.io/quarantined"]) >= beganMs, "from now on");
+    }
+    t.same(given, ["10.20.0.2", "10.20.0.4"], "each try another one");
+    t.same(suspect, given);
+  },
+);
+
+t.test("an address that came out of quarantine goes back there, though its hour was over meanwhile", async (t) => {
+  const { agent, quarantine, holder } = worldOf();
+  for (const pod of ["a", "b", "c", "d", "e", "f"]) await agent().add(pod);
+  await quarantine("10.20.0.2", Date.now() - 3_700_000); // the leader is late
+  t.equal(await agent().add("g"), "10.20.0.2");
+  await agent().store.release({ pool, ip: "10.20.0.2", owner: ownerOf("g") });
+  t.equal(holder("10.20.0.2"), "quarantined", "free, it would be given out without a question");
+});
+
 t.test("heal() takes an address out of quarantine for the sandbox that lives after all", async (t) => {
   const { agent, quarantine, holder, cluster } = worldOf();
   await agent().add("a");
