@@ -101,7 +101,7 @@ export function readConfig(given: Call): AttachConfig {
 }
 
 /** runtimeConfig wins; `deviceID` and Multus' `pciBusID` must not differ. */
-export function readDeviceId(config: NetworkConfig): string {
+function readDeviceId(config: NetworkConfig): string {
   const fromRuntime = text(config.runtimeConfig ?? {}, "deviceID");
   const device = text(config, "deviceID");
   const bus = text(config, "pciBusID");

@@ -7,7 +7,7 @@ import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
  */
 const VERSION = 1;
 const HEAD = 9;
-export const MAX_REQUEST_BYTES = 17 << 20;
+const MAX_REQUEST_BYTES = 17 << 20;
 
 /** Not what a shim sends: the connection is closed without an answer. */
 export class FrameError extends Error {

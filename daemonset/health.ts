@@ -113,7 +113,7 @@ async function answer(url: string, health: Health, pages: readonly string[]): Pr
 const probe = (whyNot: string): Page => (whyNot ? { status: 503, body: `${whyNot}\n` } : { status: 200, body: "ok\n" });
 
 /** @throws {Error} for anything but `host:port`. */
-export function parseAddress(address: string): { host: string; port: number } {
+function parseAddress(address: string): { host: string; port: number } {
   const at = address.lastIndexOf(":");
   const port = Number(address.slice(at + 1));
   if (at < 1 || !Number.isInteger(port) || port < 0 || port > 65535)

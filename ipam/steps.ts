@@ -2,17 +2,17 @@
  * The steps of the IPAM plugin, in order: after each one the process may die, and what it leaves must be put right by
  * DEL, by the release queue or by the next ADD. The fault tests walk these lists.
  */
-export const IPAM_ADD_STEPS = [
+const IPAM_ADD_STEPS = [
   "ipam-add-locked",
   "ipam-add-candidate-journalled",
   "ipam-add-claimed",
   "ipam-add-held",
 ] as const;
 
-export const IPAM_DEL_STEPS = ["ipam-del-locked", "ipam-del-journalled"] as const;
+const IPAM_DEL_STEPS = ["ipam-del-locked", "ipam-del-journalled"] as const;
 
 /** Of the release queue, for each record. */
-export const IPAM_RELEASE_STEPS = ["ipam-release-claim-released", "ipam-release-forgotten"] as const;
+const IPAM_RELEASE_STEPS = ["ipam-release-claim-released", "ipam-release-forgotten"] as const;
 
 /** Of the Kubernetes store, where one claim or release takes two writes. */
 export const IPAM_STORE_STEPS = [

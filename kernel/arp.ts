@@ -2,8 +2,7 @@ import { ipBytes } from "./netlink/ip-bytes.ts";
 import { macBytes, macText } from "./netlink/mac-bytes.ts";
 
 /** include/uapi/linux/if_arp.h. */
-export const ARPOP_REQUEST = 1;
-export const ARPOP_REPLY = 2;
+const ARPOP_REQUEST = 1;
 const ARPHRD_ETHER = 1;
 const ETH_P_IP = 0x0800;
 const SIZE = 28;

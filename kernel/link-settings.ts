@@ -41,7 +41,6 @@ export type LinkSetting = keyof LinkSettings;
 
 const FLAG_NAMES = Object.keys(FLAGS) as FlagName[];
 const ATTRIBUTE_NAMES = Object.keys(ATTRIBUTES) as AttributeName[];
-export const LINK_SETTINGS: readonly LinkSetting[] = [...FLAG_NAMES, ...ATTRIBUTE_NAMES];
 
 const NAME_OF = new Map<number, AttributeName>(ATTRIBUTE_NAMES.map((name) => [ATTRIBUTES[name].type, name]));
 

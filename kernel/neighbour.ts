@@ -62,7 +62,7 @@ export function probe(index: number, mac: string, ip: string): AddressProbe {
 }
 
 /** RFC 5227 section 2.1.1. */
-export class ArpProbe implements AddressProbe {
+class ArpProbe implements AddressProbe {
   readonly #socket: Fd;
   readonly #own: { readonly mac: string; readonly ip: string };
 
@@ -86,7 +86,7 @@ export class ArpProbe implements AddressProbe {
 }
 
 /** RFC 4862 section 5.4, beside the kernel's own detection: that one runs only once the address is on the link. */
-export class NdpProbe implements AddressProbe {
+class NdpProbe implements AddressProbe {
   readonly #socket: Fd;
   readonly #own: { readonly mac: string; readonly ip: string; readonly nonce: Buffer };
 

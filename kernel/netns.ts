@@ -9,7 +9,7 @@ const NSFS_MAGIC = 0x6e736673;
 const NS_GET_NSTYPE = 0xb703;
 
 /** The path is there and is no network namespace. */
-export class NotNetnsError extends Error {
+class NotNetnsError extends Error {
   override readonly name = "NotNetnsError";
   readonly code = "ENOTNETNS";
 }

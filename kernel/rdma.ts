@@ -36,7 +36,7 @@ export function getRdmaNetnsMode(): Message {
 }
 
 /** Body of the answer. A kernel before 5.3 does not say: it knows only the shared mode. */
-export function parseRdmaNetnsMode(body: Buffer): RdmaNetnsMode {
+function parseRdmaNetnsMode(body: Buffer): RdmaNetnsMode {
   const mode = [...attributes(body)].find((a) => a.type === RDMA_NLDEV_SYS_ATTR_NETNS_MODE);
   return mode?.data[0] === NETNS_MODE_EXCLUSIVE ? "exclusive" : "shared";
 }

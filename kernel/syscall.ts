@@ -27,7 +27,7 @@ const errnoAt = libc.__errno_location() as Pointer;
 const EINTR = 4;
 
 /** A system call failed. Branch on `code`, the errno name as in errno(3). */
-export class SyscallError extends Error {
+class SyscallError extends Error {
   override readonly name = "SyscallError";
   readonly code: string;
 

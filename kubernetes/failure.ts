@@ -19,7 +19,7 @@ interface Status {
 export const isWrite = ({ verb }: Action): boolean => !["get", "list", "watch"].includes(verb);
 
 /** From the body of an answer; undefined for what is none, such as a proxy's page. */
-export function readStatus(body: string): Status | undefined {
+function readStatus(body: string): Status | undefined {
   try {
     const status = JSON.parse(body);
     return status?.kind === "Status" ? status : undefined;

@@ -22,6 +22,7 @@ packages=(
   rdma-core ibverbs-utils perftest iperf3                       # RDMA, and what measures TCP where there is none
   runc                                                          # what the test cluster's containerd starts pods with
   udev systemd                                                  # what manifests/host is written for
+  shellcheck                                                    # reads the shell scripts
 )
 # QEMU >= 8 has igb, the SR-IOV NIC; bookworm itself has 7.2. qemu-user-static runs the arm64 executables.
 backports=(qemu-system-x86 seabios ipxe-qemu qemu-user-static)

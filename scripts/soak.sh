@@ -12,7 +12,8 @@ bash test/cni/shim/fuzz/run.sh "${RAILNET_FUZZ_SECONDS:-600}"
 RAILNET_INTEROP_SECONDS=${RAILNET_INTEROP_SECONDS:-300} RAILNET_INTEROP_PEERS=${RAILNET_INTEROP_PEERS:-50} \
   node_modules/.bin/node test/run.ts --limit 14400 test/cluster/interop/
 RAILNET_OUTAGE_PODS=${RAILNET_OUTAGE_PODS:-1000} node_modules/.bin/node test/run.ts --limit 14400 test/cluster/faults/outage
-RAILNET_SOAK_SECONDS=${RAILNET_SOAK_SECONDS:-600} node_modules/.bin/node test/run.ts --limit $((${RAILNET_SOAK_SECONDS:-600} + 3600)) test/cluster/soak
+export RAILNET_SOAK_SECONDS=${RAILNET_SOAK_SECONDS:-600}
+node_modules/.bin/node test/run.ts --limit $((RAILNET_SOAK_SECONDS + 3600)) test/cluster/soak
 for version in 1.34 1.35; do
   RAILNET_KUBERNETES=$version node_modules/.bin/node test/run.ts --limit 14400 test/cluster/kubelet/ test/cluster/manifests test/cluster/addresses
 done

@@ -9,7 +9,7 @@ export interface DoctorFinding {
 export type Check = () => readonly DoctorFinding[] | Promise<readonly DoctorFinding[]>;
 
 type Words = Pick<DoctorFinding, "is" | "says">;
-export const ok = (says: string): Words => ({ is: "ok", says });
+const ok = (says: string): Words => ({ is: "ok", says });
 export const note = (says: string): Words => ({ is: "note", says });
 export const wrong = (says: string): Words => ({ is: "wrong", says });
 

@@ -71,7 +71,7 @@ const toJson = ({ reservation: _, records: __, ...finding }: AuditFinding & Part
 });
 
 /** Pure. */
-export function report(
+function report(
   findings: readonly (AuditFinding & Partial<Fixed>)[],
   notes: readonly string[],
   isFixing: boolean,

@@ -49,7 +49,7 @@ export async function readSnapshot(cluster: Cluster, progress?: Progress): Promi
 }
 
 /** @throws {ApiError} */
-export const readSlices = async (cluster: Cluster): Promise<readonly NodeSlicePool[]> =>
+const readSlices = async (cluster: Cluster): Promise<readonly NodeSlicePool[]> =>
   (await cluster.list<NodeSlicePool>(NODE_SLICE_POOLS)).items;
 
 /** Which address is which reservation's. Pure. */

@@ -16,7 +16,7 @@ export function ifThere<T>(look: () => T): T | undefined {
 }
 
 /** The end of a file, whole lines of it. Not more is read than that. */
-export function tailOf(path: string, bytes: number): string {
+function tailOf(path: string, bytes: number): string {
   const file = openSync(path, "r");
   try {
     const { size } = fstatSync(file);

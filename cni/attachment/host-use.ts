@@ -22,7 +22,7 @@ const RTN_UNICAST = 1;
  * that somebody gave it, a bridge or bond it is a port of, a VLAN or macvlan on top of it. Not what the kernel does by
  * itself, so that a VF which is up on a network with IPv6 routers is free.
  */
-export function hostUseOf(
+function hostUseOf(
   link: Pick<Link, "index" | "name" | "up">,
   sysfs: string,
   rtnl: NetlinkConnection,

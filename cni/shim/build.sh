@@ -7,6 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: build.sh OUT [ARCH...]}
 shift
 [ $# -gt 0 ] || set -- x86_64 aarch64
+# shellcheck disable=SC2054 # the commas are the linker's
 flags=(-std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Wconversion -Werror
   -fstack-protector-strong -ffunction-sections -Wl,--gc-sections -static -s)
 mkdir -p "$out"

@@ -48,7 +48,7 @@ export function factsOf(request: CniRequest): Facts {
 }
 
 /** From `CNI_ARGS`, `K8S_POD_NAME=a;K8S_POD_NAMESPACE=b;…`, as every Kubernetes runtime sets it. */
-export function podOf({ CNI_ARGS = "" }: CniRequest["env"]): PodName {
+function podOf({ CNI_ARGS = "" }: CniRequest["env"]): PodName {
   const { K8S_POD_NAMESPACE: namespace = "", K8S_POD_NAME: name = "", K8S_POD_UID: uid = "" } = readArgs(CNI_ARGS);
   return { namespace, name, uid };
 }

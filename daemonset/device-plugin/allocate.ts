@@ -50,6 +50,6 @@ export function allocation(
 }
 
 /** `PCIDEVICE_RAILNET_IO_RAIL0`. Hyphens stay, as in the SR-IOV device plugin: a shell cannot read such a name. */
-export const variableOf = (resource: string): string => `PCIDEVICE_${resource.toUpperCase().replace(/[./]/g, "_")}`;
+const variableOf = (resource: string): string => `PCIDEVICE_${resource.toUpperCase().replace(/[./]/g, "_")}`;
 
 const deviceSpec = (path: string): DeviceSpec => ({ container_path: path, host_path: path, permissions: "rw" });

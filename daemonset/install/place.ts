@@ -7,7 +7,7 @@ import { makeDirectory, syncFile } from "../../records/durable.ts";
 export type StepHook = (step: string) => void;
 
 /** A file could not be put in its place. `code` is an errno name. */
-export class PlaceError extends Error {
+class PlaceError extends Error {
   override readonly name = "PlaceError";
   readonly code: string | undefined;
 

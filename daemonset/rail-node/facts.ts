@@ -10,7 +10,7 @@ export interface Fact {
 }
 
 /** What stands where a node does not tell what others do. */
-export const UNKNOWN = "not known";
+const UNKNOWN = "not known";
 
 type Tell = (rail: RailReport) => string | number | undefined;
 

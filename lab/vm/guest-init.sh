@@ -1,7 +1,9 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The test machine's /init: the host's root read-only over 9p under a tmpfs; then PID 1 is the command channel.
 /bin/busybox mkdir -p /sbin /usr/bin /usr/sbin; /bin/busybox --install -s
 mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev
+# shellcheck disable=SC2046 # a module's arguments are words
 load() { while read -r m; do insmod "/mods/$m" $(cat "/mods/$m.arguments" 2>/dev/null) || echo "insmod $m failed"; done < "/mods/$1"; }
 load first
 load nics # igb probes all rails at once, mostly waiting, while this goes on

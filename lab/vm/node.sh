@@ -24,7 +24,7 @@ ip -batch /tmp/node.batch
 
 for r in 0 1 2 3; do for ((i = 0; i < vfs; i++)); do
   for ((t = 0; t < 200; t++)); do
-    v=(/sys/class/net/rail$r/device/virtfn$i/net/*); [ ! -e "${v[0]}" ] || break; sleep 0.02
+    v=("/sys/class/net/rail$r/device/virtfn$i/net/"*); [ ! -e "${v[0]}" ] || break; sleep 0.02
   done
   printf 'link set %s name rail%sv%s\n' "${v[0]##*/}" $r $i
 done; done > /tmp/node.batch

@@ -2,7 +2,7 @@ import { DEFINITIONS, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { type FollowContext, follow } from "../follow.ts";
 
 /** Of the definition that reservations live and die with. */
-export const DEFINITION = `${RESERVATIONS.plural}.${RESERVATIONS.group}`;
+const DEFINITION = `${RESERVATIONS.plural}.${RESERVATIONS.group}`;
 
 /**
  * Follows the definition of reservations: one that was deleted and made again has another UID. A watch by name, which costs

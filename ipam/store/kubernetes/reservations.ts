@@ -271,7 +271,7 @@ const foreign = (keys: Readonly<Record<string, string>> = {}): Record<string, st
 
 const poolOf = ({ metadata }: Reservation): string | undefined => textOf(metadata, LABEL.pool);
 
-export const heldBy = (found: Reservation): Held => ({ owner: ownerOfReservation(found), pool: poolOf(found) });
+const heldBy = (found: Reservation): Held => ({ owner: ownerOfReservation(found), pool: poolOf(found) });
 
 /** A label's UID in the words of the claim: a long one is there as its hash. */
 function holderFor(found: Reservation, { owner: { podUid } }: Claim): Owner {

@@ -70,8 +70,11 @@ t.test(
     });
     await sleep(25_000);
     const after = requests().slice(before.length);
-    const { "update leases": renewals = 0, "list leases": lists = 0, ...rest } = count(after);
+    const { "update leases": renewals = 0, "list leases": lists = 0, ...others } = count(after);
+    const { "list railnodes": comparisons = 0, "list railnetworks": tries = 0, ...rest } = others;
     t.same(rest, {}, "nobody asked anything else");
+    t.ok(comparisons <= 1 + 25_000 / options.lookMs / 10, `${comparisons} comparisons of nodes by the leader alone`);
+    t.ok(tries <= 3, `${tries} looks for RailNetworks, which are not served here`);
     t.ok(lists <= 1 + 25_000 / options.lookMs / 10, `${lists} lists of leases by the leader alone`);
     t.ok(renewals >= 1 && renewals <= 4, `${renewals} renewals by the leader alone`);
     t.equal(

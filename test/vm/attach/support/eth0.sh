@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # In the guest, before what a test asks: every namespace made by `ip netns add` is a pod with an eth0 of its cluster's network, default
 # routes and some more, to where rails have routes, too. It ends with the namespace. Recorded runs of others had none: `command ip`.
 ip() {
