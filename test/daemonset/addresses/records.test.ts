@@ -110,3 +110,14 @@ t.test(
     t.same(cluster.requests, [], "others are not looked at");
   },
 );
+
+t.test("LeaderRecords.look() frees records without ifname, as Whereabouts wrote them before 0.8", async (t) => {
+  const { add, pod, leader, records, freed, cluster } = worldOf(t.testdir());
+  await add("there", "10.0.0.1");
+  await pod("there");
+  const old = { 2: { id: "old", podref: "default/not-there" }, 3: { id: "other", podref: "default/there" } };
+  await cluster.mergePatch({ plural: "ippools" } as never, pool.name, { spec: { allocations: old } });
+  await twice(() => leader.look([cluster.read("ippools", pool.name)], signal));
+  t.same(Object.values(records()).map(({ id }) => id), ["there", "other"]); // biome-ignore format: one line
+  t.match(freed(), [{ podref: "default/not-there", ifname: "" }]);
+});
