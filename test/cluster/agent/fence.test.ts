@@ -1,20 +1,18 @@
 // The fence by lease from end to end: a real agent with `fence: lease`, whose API server is away for longer than the leader's
 // patience, and two pods with addresses of the cluster. Veth pairs stand in for VFs, so the link in the pod is what goes down.
-import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
 import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
+import { wayIn } from "../../../lab/cluster/way-in.ts";
 import { inside } from "../../../lab/netns/inside.ts";
 import { World } from "../../../lab/netns/world.ts";
 import { RESERVATIONS, until } from "../addresses/support/world.ts";
 
 t.setTimeout(300_000);
-const PORT = 6443;
 /** The leader's patience is six times as long, and the node's a sixth shorter: 20 s, looked at every 10 s. */
 const GRACE_SECONDS = 4;
 
@@ -28,23 +26,13 @@ t.teardown(() => proxy.stop());
 const world = await World.create();
 t.teardown(() => world.close());
 
-/** The node's network namespace is its own: a port of it leads to the proxy, by way of a socket that has no namespace. */
-const way = join(world.dir, "api.sock");
-const far = createServer((client) => {
-  const server = connect(Number(new URL(proxy.url).port), "127.0.0.1");
-  client.pipe(server).pipe(client);
-  for (const one of [client, server]) one.on("error", () => [client, server].map((end) => end.destroy()));
-}).listen(way);
-t.teardown(() => far.close());
-const near = `const net = require("node:net"); net.createServer((client) => { const server = net.connect(${JSON.stringify(way)}); client.pipe(server).pipe(client); for (const one of [client, server]) one.on("error", () => [client, server].map((end) => end.destroy())); }).listen(${PORT}, "127.0.0.1")`; // biome-ignore format: one line
-const [command, args] = world.host.enter("setpriv", "--pdeathsig", "KILL", process.execPath, "-e", near);
-const forward = spawn(command, args, { stdio: "ignore" });
-t.teardown(() => forward.kill("SIGKILL"));
+const way = wayIn(world, proxy.url);
+t.teardown(() => way.close());
 
 const configDir = join(world.dir, "config");
 mkdirSync(configDir);
 writeFileSync(join(configDir, "fence"), "lease\n");
-const kubeconfig = api.kubeconfig({ server: `https://127.0.0.1:${PORT}`, token: await installAgent(api) });
+const kubeconfig = api.kubeconfig({ server: way.url, token: await installAgent(api) });
 writeFileSync(join(world.dir, "node.json"), JSON.stringify({ node: "node-a", kubeconfig, flatFiles: [] }));
 const agent = world.startAgent(9808, {}, ["--grace-seconds", `${GRACE_SECONDS}`, "--config-dir", configDir]);
 t.teardown(() => agent.end("SIGKILL"));
