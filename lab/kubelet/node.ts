@@ -118,7 +118,7 @@ export class Node implements Computer, AsyncDisposable {
       signal,
       async stop(how: NodeJS.Signals = "SIGTERM") {
         signal(how);
-        await until(`${name} has ended`, () => daemon.ended, 20_000);
+        await until(`${name} has ended`, () => daemon.ended, 120_000);
       },
     };
   }
@@ -127,7 +127,7 @@ export class Node implements Computer, AsyncDisposable {
   async stop(): Promise<void> {
     await this.#unshare.stop("SIGKILL");
     const isOver = () => this.#started.every(({ ended }) => ended) && removeGroup(this.#group);
-    await until(`no process of ${this.name} is left`, isOver, 20_000);
+    await until(`no process of ${this.name} is left`, isOver, 120_000);
     rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -60,7 +60,7 @@ export class Agent {
 
   /** Waits until it serves. @throws {Error} with its log when it ends before. */
   async ready(): Promise<this> {
-    await until("the agent is ready", () => this.#ended || this.saysReady(), 20_000);
+    await until("the agent is ready", () => this.#ended || this.saysReady(), 120_000);
     if (this.#ended) throw new Error(`the agent ended: ${this.#log}`);
     return this;
   }
