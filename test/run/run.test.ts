@@ -139,7 +139,14 @@ t.test("run.ts tolerates what stands in the list of flaky files, and still names
   const said = await folder.run();
   t.equal(said.last, "1 passed, 0 failed");
   t.equal(said.exit, 0);
-  t.ok(said.lines.includes("# flaky, failed and then passed: test/wavers.test.ts (known)"));
+  t.ok(said.lines.includes("# flaky, failed and then passed: test/wavers.test.ts (tolerated)"));
+});
+
+t.test("run.ts --tolerate-flaky names every file that is flaky, and fails for none", async (t) => {
+  using folder = new Folder(["wavers"]);
+  const said = await folder.run("--tolerate-flaky");
+  t.equal(said.last, "1 passed, 0 failed");
+  t.ok(said.lines.includes("# flaky, failed and then passed: test/wavers.test.ts (tolerated)"));
 });
 
 for (const { what, list, error } of [
@@ -175,7 +182,7 @@ for (const args of [["--seed", "x"], ["--busy", "-1"], ["--busy=4x"], ["--limit"
 
 t.test("readOptions() reads numbers and parts, in any order", async (t) => {
   const options = readOptions(["netns/", "--busy", "4", "cni", "--seed=7", "--limit", "60"]);
-  t.same(options, { parts: ["netns/", "cni"], seed: 7, busy: 4, limitSeconds: 60 });
+  t.same(options, { parts: ["netns/", "cni"], seed: 7, busy: 4, toleratesFlaky: false, limitSeconds: 60 });
 });
 
 const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
