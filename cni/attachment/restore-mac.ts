@@ -47,5 +47,5 @@ function adminMacOf({ original, device }: Attachment, was: string, host: Host): 
 async function isAsFree(a: Attachment, wanted: string, host: Host): Promise<boolean> {
   const { needsAdminMac } = traitsOfPf(a.device, host);
   const shown: PfView | undefined = await lookAtOwnPf(a, host, { clock: host.clock });
-  return shown?.state?.mac === wanted || !needsAdminMac;
+  return shown?.state?.mac === wanted || (!needsAdminMac && wanted !== NO_MAC);
 }
