@@ -6,14 +6,13 @@ import { isRegularFile } from "../cni/protocol/delegate.ts";
 import { execCommand } from "../cni/protocol/edges.ts";
 import type { IpamHost } from "./host.ts";
 import { readNodePolicy } from "./node-policy.ts";
-import { ipam } from "./plugin.ts";
 import { IpamPlugins } from "./plugins.ts";
-import { standAloneHost } from "./stand-alone-host.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** What the IPAM plugin works on in a process without an agent. */
-export function openHost(env: Variables, log: Log): IpamHost {
+/** What the IPAM plugin works on in a process without an agent. Stores load here: with static addresses none is needed. */
+export async function openHost(env: Variables, log: Log): Promise<IpamHost> {
+  const { standAloneHost } = await import("./stand-alone-host.ts");
   const paths = pathsOf(env);
   const { step } = faultsFrom(env);
   return standAloneHost({ paths, policy: readNodePolicy(paths, env), log, ...(step && { step }) });
@@ -24,7 +23,10 @@ export function standAloneIpam(env: Variables, log: Log): IpamPlugins {
   const paths = pathsOf(env);
   return new IpamPlugins({
     exec: execCommand,
-    askOwn: async (call) => (await ipam.verbs[call.verb]?.(call, openHost(env, log))) ?? undefined,
+    askOwn: async (call) => {
+      const { ipam } = await import("./plugin.ts");
+      return (await ipam.verbs[call.verb]?.(call, await openHost(env, log))) ?? undefined;
+    },
     aliases: () => readNodePolicy(paths, env).aliases ?? [],
     isFile: (path) => isRegularFile(onHost(paths.hostRoot, path)),
   });
