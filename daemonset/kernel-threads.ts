@@ -13,7 +13,7 @@ import type { CarryOut } from "./rails/orders.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Scope } from "./reconcile/scope.ts";
 
-export interface LanesOptions {
+export interface KernelThreadsOptions {
   readonly sysfs: string;
   readonly stateDir: string;
   /** Starts a thread. */
@@ -32,7 +32,7 @@ const SILENT_MS = 30_000;
  * else: a NIC whose firmware takes a minute for a command, or never answers, keeps no other rail waiting.
  */
 export class KernelThreads {
-  readonly #options: LanesOptions;
+  readonly #options: KernelThreadsOptions;
   readonly #common: KernelThread;
   readonly #ofPf = new Map<string, KernelThread>();
   /** Lanes that have not ended their last run of the reconciler. */
@@ -42,7 +42,7 @@ export class KernelThreads {
   #late: Repair[] = [];
   #level: LogLevel | undefined;
 
-  constructor(options: LanesOptions) {
+  constructor(options: KernelThreadsOptions) {
     this.#options = options;
     this.#common = options.open();
     for (const { pci } of listPfs(options.sysfs).filter(({ numVfs }) => numVfs > 0)) this.#open(pci); // no pod waits for it

@@ -22,7 +22,7 @@ import type { Repair } from "./reconcile/plan.ts";
 import type { Handler } from "./server.ts";
 import { VERSION } from "./version.ts";
 
-export interface ObservationOptions {
+export interface ObservabilityOptions {
   readonly paths: Paths;
   /** Where the ConfigMap `railnet-config` is mounted. */
   readonly configDir: string;
@@ -48,14 +48,14 @@ export class Observability {
   readonly health: Health = { notReady: "another agent of this node has not ended yet" };
   readonly recorder: EventRecorder;
   readonly countRequest: Metrics["api"]["add"];
-  readonly #options: ObservationOptions;
+  readonly #options: ObservabilityOptions;
   readonly #metrics = new Metrics();
   readonly #notes = new Notes();
   readonly #repairs = new Notes();
   readonly #since = new Date().toISOString();
   readonly #stop = new AbortController();
 
-  constructor(options: ObservationOptions) {
+  constructor(options: ObservabilityOptions) {
     this.#options = options;
     this.recorder = new EventRecorder({ log: options.log, notes: this.#notes });
     this.countRequest = this.#metrics.api.add;

@@ -1,5 +1,5 @@
 import { attribute, attributes, text } from "./netlink/attribute.ts";
-import type { Message } from "./netlink/message.ts";
+import type { Query } from "./netlink/message.ts";
 
 /** include/uapi/linux/rtnetlink.h and dcbnl.h. */
 const RTM_GETDCB = 78;
@@ -27,11 +27,12 @@ export interface DcbSettings {
   readonly pfc: string;
 }
 
-/** Refused with `EOPNOTSUPP` where the driver knows no DCB. The kernel looks for the link in the socket's namespace. */
-export function getDcb(netdev: string): Message {
+/** How a port treats priorities. Refused with `EOPNOTSUPP` where the driver knows no DCB. The kernel looks for the link in the socket's namespace. */
+export function dcbOf(netdev: string): Query<DcbSettings> {
   const header = Buffer.from([0, DCB_CMD_IEEE_GET, 0, 0]);
   const body = Buffer.concat([header, text(DCB_ATTR_IFNAME, netdev), attribute(DCB_ATTR_IEEE, Buffer.alloc(0))]);
-  return { what: `read DCB settings of ${netdev}`, type: RTM_GETDCB, get: true, body };
+  const message = { what: `read DCB settings of ${netdev}`, type: RTM_GETDCB, get: true, body };
+  return { message, parse: parseDcb };
 }
 
 /**

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
+import { isMissing } from "../kernel/errno.ts";
 
 /** @param synced on the disk itself when it returns, but for its name: see syncFile() of the directory. */
 export function writeWhole(file: string, text: string, synced: boolean, flags = "w"): void {
@@ -24,6 +25,16 @@ export function append(file: string, text: string, synced: boolean): void {
     throw error;
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+/** The text of a file; undefined when there is none. */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
   }
 }
 

@@ -3,7 +3,8 @@ import { connect } from "../../ipam/connect.ts";
 import { type Access, accessBy } from "../../kubernetes/access.ts";
 import type { Cluster, KubeObject, Resource } from "../../kubernetes/cluster.ts";
 import { NODES } from "../../kubernetes/cluster.ts";
-import { placeText, readIfThere, type StepHook } from "./place.ts";
+import { readIfThere } from "../../records/durable.ts";
+import { placeText, type StepHook } from "./place.ts";
 
 /** Whose rights the node's own executables have, which are less than the agent's: manifests/rbac.yaml. */
 const OF_NODE = "railnet-node";

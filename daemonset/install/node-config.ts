@@ -1,4 +1,5 @@
-import { placeText, readIfThere, type StepHook } from "./place.ts";
+import { readIfThere } from "../../records/durable.ts";
+import { placeText, type StepHook } from "./place.ts";
 import { KUBECONFIG, type Places } from "./places.ts";
 
 /** By this key a file says that the installer may change and remove it. */

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { codeOf, isMissing } from "../../kernel/errno.ts";
-import { makeDirectory, syncFile } from "../../records/durable.ts";
+import { makeDirectory, readIfThere, syncFile } from "../../records/durable.ts";
 
 /** Called before a temporary file takes its name and after: where tests inject faults. */
 export type StepHook = (step: string) => void;
@@ -51,16 +51,6 @@ export function placeText(text: string, path: string, mode: number, step: StepHo
 export function sweepTemporaries(dir: string): void {
   for (const name of namesIn(dir))
     if (name.startsWith(".") && name.endsWith(TEMPORARY)) fs.rmSync(join(dir, name), { force: true });
-}
-
-/** Undefined when there is no such file. */
-export function readIfThere(path: string): string | undefined {
-  try {
-    return fs.readFileSync(path, "utf8");
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
 }
 
 /** Every rename is on the disk when this returns: an executable that a power cut had emptied would fail every pod. */

@@ -1,9 +1,9 @@
 import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Paths } from "../../cni/host.ts";
+import { readIfThere } from "../../records/durable.ts";
 import { removeExecutables, removeIfEmpty } from "./executables.ts";
 import { isOurs } from "./node-config.ts";
-import { readIfThere } from "./place.ts";
 import { placesBelow } from "./places.ts";
 
 /**

@@ -1,7 +1,6 @@
-import { readFileSync, renameSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { codeOf } from "../../kernel/errno.ts";
-import { makeDirectory, syncFile, writeWhole } from "../../records/durable.ts";
+import { makeDirectory, readIfThere, syncFile, writeWhole } from "../../records/durable.ts";
 import { type Rail, readRails } from "../rails/config.ts";
 import { type FollowedNetwork, type Listed, listRails } from "./listed.ts";
 
@@ -50,13 +49,4 @@ export function writeNetworks(file: string, networks: readonly FollowedNetwork[]
   writeWhole(`${file}.new`, JSON.stringify({ version: 1, networks }), true);
   renameSync(`${file}.new`, file);
   syncFile(dirname(file));
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }

@@ -1,8 +1,8 @@
 import type { Host } from "../../cni/host.ts";
 import { listAddresses, parseAddress } from "../../kernel/address.ts";
-import { getDcb, parseDcb } from "../../kernel/dcb.ts";
+import { dcbOf } from "../../kernel/dcb.ts";
 import { firmwareOf } from "../../kernel/driver-info.ts";
-import { getLink, parseLink } from "../../kernel/link.ts";
+import { linkOf } from "../../kernel/link.ts";
 import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
 import type { Ask } from "../../kernel/rx-rules.ts";
 import { speedOf } from "../../kernel/sysfs.ts";
@@ -26,13 +26,13 @@ export interface FactsHost {
 
 /** Of a PF's link in the host's network namespace. What is not told is absent; never throws. */
 export function readKernelFacts(netdev: string, { rtnl, ask, paths }: FactsHost): KernelFacts {
-  const link = told(() => parseLink(rtnl.request(getLink({ name: netdev }))!));
+  const link = told(() => rtnl.get(linkOf({ name: netdev })));
   if (!link) return {};
   const addresses = told(() => rtnl.dump(listAddresses(link.index)).map(parseAddress));
   const own = addresses?.filter(({ index, cidr }) => index === link.index && !/^fe80:/i.test(cidr));
   const speed = speedOf(paths.sysfs, netdev);
   const firmware = told(() => firmwareOf(netdev, ask));
-  const dcb = told(() => parseDcb(rtnl.request(getDcb(netdev))!));
+  const dcb = told(() => rtnl.get(dcbOf(netdev)));
   return {
     mac: link.mac,
     mtu: link.mtu,

@@ -1,5 +1,5 @@
 import t from "tap";
-import { getDcb, parseDcb } from "../../kernel/dcb.ts";
+import { dcbOf, parseDcb } from "../../kernel/dcb.ts";
 import { firmwareOf } from "../../kernel/driver-info.ts";
 import { attribute, nested, text } from "../../kernel/netlink/attribute.ts";
 
@@ -13,8 +13,8 @@ const app = (selector: number, priority: number, protocol: number): Buffer =>
   attribute(1, Buffer.from([selector, priority, protocol & 255, protocol >> 8]));
 const answer = (...inner: Buffer[]): Buffer => Buffer.concat([DCBMSG, text(1, "ens1f0np0"), nested(13, inner)]);
 
-t.test("getDcb() asks for IEEE settings by the link's name", async (t) => {
-  const { type, body, get } = getDcb("eth0");
+t.test("dcbOf() asks for IEEE settings by the link's name", async (t) => {
+  const { type, body, get } = dcbOf("eth0").message;
   t.equal(type, 78);
   t.ok(get);
   t.equal(Buffer.from(body).toString("hex"), "00150000090001006574683000000000" + "04000d00");
