@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import t from "tap";
-import { ApiServer, peer } from "../../../lab/cluster/api-server.ts";
+import { ApiServer, kubernetes } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
 import { installAgent, installCrds, installRailObjects, waitFor } from "../../../lab/cluster/install.ts";
@@ -19,7 +19,7 @@ await installRailObjects(api.raw);
 const token = await installAgent(api);
 const admin = api.kubeconfig();
 const kubectl = (args: readonly string[], input = "") =>
-  execFileSync(peer("kubectl"), ["--kubeconfig", admin, ...args], { encoding: "utf8", input });
+  execFileSync(kubernetes("kubectl"), ["--kubeconfig", admin, ...args], { encoding: "utf8", input });
 
 const network = (name: string, rails: readonly Json[], more: Json = {}): Json => ({
   apiVersion: "railnet.io/v1alpha1",
@@ -92,7 +92,7 @@ t.test("subnets from the smallest that fits on are taken", async (t) => {
 
 t.test("kubectl tells a field that does not exist, and explains those that do", async (t) => {
   const object = JSON.stringify(network("x", [rail(0, { colour: "red" })]));
-  const ran = spawnSync(peer("kubectl"), ["--kubeconfig", admin, "apply", "--dry-run=server", "--validate=strict", "-f", "-"], { input: object, encoding: "utf8" }); // biome-ignore format: one line
+  const ran = spawnSync(kubernetes("kubectl"), ["--kubeconfig", admin, "apply", "--dry-run=server", "--validate=strict", "-f", "-"], { input: object, encoding: "utf8" }); // biome-ignore format: one line
   t.match(ran.stderr, /unknown field "spec.rails\[0\].colour"/);
   t.match(kubectl(["explain", "railnetwork.spec.rails.vfs"]), /0 leaves it as it is. Another number waits/);
 });

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import t from "tap";
-import { ApiServer, peer } from "../../../lab/cluster/api-server.ts";
+import { ApiServer, kubernetes } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { installAgent, installCrds, installRailObjects, waitFor } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
@@ -41,7 +41,7 @@ async function startNode(name: string, rails: string): Promise<{ node: ClusterNo
 
 const RAILS = "[{name: rail0, vfs: 8, pf: {names: [rntest0]}}, {name: rail1, vfs: 8, pf: {names: [rntest1]}}]";
 const kubectl = (...args: string[]) =>
-  execFileSync(peer("kubectl"), ["--kubeconfig", admin, ...args], { encoding: "utf8" });
+  execFileSync(kubernetes("kubectl"), ["--kubeconfig", admin, ...args], { encoding: "utf8" });
 const nodes = (...args: string[]) => {
   const { status, stdout, stderr } = spawnSync(RAILNET, ["nodes", "--kubeconfig", admin, ...args], {
     encoding: "utf8",
