@@ -91,14 +91,20 @@ async function sysdump(options: SysdumpOptions): Promise<ExitCode> {
   const isCluster = options.allNodes || options.node.length > 0;
   if (!(options.timeoutSeconds > 0 && options.logBytes > 0))
     throw new UsageError("cannot make an archive: --timeout-seconds and --log-bytes want numbers above 0");
-  const name = `railnet-sysdump-${isCluster ? "cluster" : nodeName()}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}`; // biome-ignore format: one line
+  const name = `railnet-sysdump-${isCluster ? "cluster" : nodeName()}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}`;
   const to = options.output === "-" ? "-" : fromCaller(options.output ?? `${name}.tar.gz`, process.env);
   using progress = new Progress();
   using archive = new Archive(to, name);
   const { items, secrets } = isCluster ? await ofCluster(options) : ofNode(options);
   const limits = { itemMs: options.timeoutSeconds * (isCluster ? 10_000 : 1_000), itemBytes: options.logBytes };
   const redactor = new Redactor(secrets);
-  const outcomes = await collect(items, redactor, limits, (entry) => archive.add(entry), (path) => progress.at(path)); // biome-ignore format: one line
+  const outcomes = await collect(
+    items,
+    redactor,
+    limits,
+    (entry) => archive.add(entry),
+    (path) => progress.at(path),
+  );
   archive.add({ path: "sysdump.json", content: Buffer.from(index(outcomes, isCluster)) });
   const bytes = await archive.close();
   progress.say(summary(to, bytes, outcomes));
@@ -121,7 +127,10 @@ function ofNode({ configDir, logBytes }: SysdumpOptions): Work {
   const host = createHost({ paths: pathsFrom(process.env), ipam: standAloneIpam(process.env, quiet), log: quiet });
   const policy = policyOf(host.paths);
   const files = [KUBECONFIG, policy.kubeconfig, process.env["KUBECONFIG"], WHEREABOUTS, ACCOUNT];
-  const secrets = secretsOf(files.filter((path) => path !== undefined), process.env); // biome-ignore format: one line
+  const secrets = secretsOf(
+    files.filter((path) => path !== undefined),
+    process.env,
+  );
   return { items: nodeItems({ host, policy, configDir, env: process.env, bytes: logBytes }), secrets };
 }
 
@@ -159,7 +168,7 @@ function kubeconfigOf(option: string | undefined): string | undefined {
 function index(outcomes: readonly Outcome[], isCluster: boolean): string {
   const { length } = outcomes.filter(({ error }) => error);
   const of = isCluster ? { cluster: true } : { node: nodeName() };
-  return `${JSON.stringify({ railnet: VERSION, ...of, time: new Date().toISOString(), unread: length, items: outcomes }, null, 2)}\n`; // biome-ignore format: one line
+  return `${JSON.stringify({ railnet: VERSION, ...of, time: new Date().toISOString(), unread: length, items: outcomes }, null, 2)}\n`;
 }
 
 function summary(to: string, bytes: number, outcomes: readonly Outcome[]): string {

@@ -54,7 +54,8 @@ export class KernelThreads {
     if (verb === "GC") return this.#collect(request, signal);
     const key = attachmentKey(containerID, ifname);
     const adding = this.#adding.get(key);
-    if (verb !== "ADD") return (adding ?? this.#threadOf(this.#recorded(containerID, ifname) ?? pci)).request(request, signal); // biome-ignore format: one line
+    if (verb !== "ADD")
+      return (adding ?? this.#threadOf(this.#recorded(containerID, ifname) ?? pci)).request(request, signal);
     const thread = adding ?? this.#threadOf(pci);
     this.#adding.set(key, thread);
     try {

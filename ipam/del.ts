@@ -40,9 +40,17 @@ function stranger(call: Call, host: IpamHost): ClaimRecord | undefined {
     const search = ranges.map(({ pool }) => pool);
     const since = new Date().toISOString();
     return {
-      version: 1, phase: "releasing", network: call.config.name, storage, owner,
-      netns, netnsInode: 0, since, addresses: [], search,
-    }; // biome-ignore format: one record
+      version: 1,
+      phase: "releasing",
+      network: call.config.name,
+      storage,
+      owner,
+      netns,
+      netnsInode: 0,
+      since,
+      addresses: [],
+      search,
+    };
   } catch (err) {
     host.log.warn(
       { err, containerID: call.containerId },

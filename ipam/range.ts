@@ -137,8 +137,14 @@ export function rangeOf(network: Cidr, { start, end, exclude = [] }: Bounds = {}
 
 /** How many addresses a range gives out: those in its bounds that are not excluded. */
 export function countOf({ first, last, excluded }: Range): bigint {
-  const within = excluded.map((span) => ({ first: span.first > first ? span.first : first, last: span.last < last ? span.last : last })); // biome-ignore format: one line
-  return within.reduce((left, span) => (span.last < span.first ? left : left - (span.last - span.first + 1n)), last - first + 1n); // biome-ignore format: one line
+  const within = excluded.map((span) => ({
+    first: span.first > first ? span.first : first,
+    last: span.last < last ? span.last : last,
+  }));
+  return within.reduce(
+    (left, span) => (span.last < span.first ? left : left - (span.last - span.first + 1n)),
+    last - first + 1n,
+  );
 }
 
 /** Whether a network has addresses besides its own and the broadcast one. */

@@ -39,7 +39,8 @@ export function detachTcx(index: number): number {
 
 /** Takes a program off that a bpf_link holds, so that no request of rtnetlink can (`EBUSY`): the link stays, of nothing. */
 export function detachXdpLink(index: number, { id }: XdpProgram): void {
-  for (const link of xdpLinks()) if (link.index === index && link.program === id) detachLink(link.id, `XDP's link off link ${index}`); // biome-ignore format: one line
+  for (const link of xdpLinks())
+    if (link.index === index && link.program === id) detachLink(link.id, `XDP's link off link ${index}`);
 }
 
 function queryTcx(index: number, type: number): { programs: number[]; links: number[] } {

@@ -57,4 +57,7 @@ function inWords(order: readonly (number | undefined)[], apps: Buffer | undefine
   return selectors.some(({ data }) => data[0] === IEEE_8021QAZ_APP_SEL_DSCP) ? "dscp" : "pcp";
 }
 
-const bits = (mask: number): string => Array.from({ length: 8 }, (_, i) => i).filter((i) => mask & (1 << i)).join(","); // biome-ignore format: one line
+const bits = (mask: number): string =>
+  Array.from({ length: 8 }, (_, i) => i)
+    .filter((i) => mask & (1 << i))
+    .join(",");

@@ -1,4 +1,14 @@
-import { type Attribute, attribute, attributes, NLA_F_NESTED, nested, readU32, text, u8, u32 } from "./netlink/attribute.ts"; // biome-ignore format: one line
+import {
+  type Attribute,
+  attribute,
+  attributes,
+  NLA_F_NESTED,
+  nested,
+  readU32,
+  text,
+  u8,
+  u32,
+} from "./netlink/attribute.ts";
 import type { Message, NetlinkConnection } from "./netlink/message.ts";
 
 /** include/uapi/linux/netlink.h and genetlink.h. */

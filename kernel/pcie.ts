@@ -15,7 +15,12 @@ export interface PcieLink {
 /** Undefined for a function that has none, a virtual one, say. */
 export function pcieLinkOf(root: string, pci: string): PcieLink | undefined {
   const of = (name: string) => line(join(root, "bus/pci/devices", pci, name));
-  const [speed, width, maxSpeed, maxWidth] = ["current_link_speed", "current_link_width", "max_link_speed", "max_link_width"].map(of); // biome-ignore format: one line
+  const [speed, width, maxSpeed, maxWidth] = [
+    "current_link_speed",
+    "current_link_width",
+    "max_link_speed",
+    "max_link_width",
+  ].map(of);
   if (!speed || !Number(width)) return undefined; // "Unknown" and 0 of what has no PCIe capability
   return { speed, width: Number(width), maxSpeed: maxSpeed ?? speed, maxWidth: Number(maxWidth) || Number(width) };
 }
@@ -37,10 +42,12 @@ const isGpu = (pciClass: string, vendor: string): boolean =>
 
 /** PCI addresses of all GPUs, in order. */
 export const listGpus = (root: string): string[] =>
-  entries(join(root, "bus/pci/devices")).sort().filter((pci) => {
-    const of = (name: string) => line(join(root, "bus/pci/devices", pci, name)) ?? "";
-    return isGpu(of("class"), of("vendor"));
-  }); // biome-ignore format: one chain
+  entries(join(root, "bus/pci/devices"))
+    .sort()
+    .filter((pci) => {
+      const of = (name: string) => line(join(root, "bus/pci/devices", pci, name)) ?? "";
+      return isGpu(of("class"), of("vendor"));
+    });
 
 /** Of these GPUs those with the most bridges in common with a function; none when they hang from other roots. */
 export function nearestGpus(root: string, pci: string, gpus: readonly string[]): string[] {
@@ -70,7 +77,9 @@ function inCommon(a: readonly string[], b: readonly string[]): number {
 export function ecnOf(root: string, netdev: string): string | undefined {
   const kinds = ["roce_np", "roce_rp"].map((kind) => {
     const dir = join(root, "class/net", netdev, "ecn", kind, "enable");
-    return entries(dir).sort().filter((priority) => line(join(dir, priority)) === "1"); // biome-ignore format: one line
+    return entries(dir)
+      .sort()
+      .filter((priority) => line(join(dir, priority)) === "1");
   });
   if (entries(join(root, "class/net", netdev, "ecn")).length === 0) return undefined;
   return kinds[0]!.filter((priority) => kinds[1]!.includes(priority)).join(",");

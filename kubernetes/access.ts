@@ -60,7 +60,8 @@ const SECRETS = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** As client-go's rest.InClusterConfig(). */
 function ofPod(): Kubeconfig {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment();
-  if (!host || !port) throw new Error("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is no pod"); // biome-ignore format: one line
+  if (!host || !port)
+    throw new Error("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is no pod");
   return {
     cluster: {
       server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
@@ -84,11 +85,14 @@ async function read({ config, exec, path }: Source, isFresh: boolean): Promise<A
 
 function serverOf(cluster: ClusterEntry & { readonly server: string }): string {
   const { server } = cluster;
-  if (cluster["proxy-url"]) throw new Error("it names a proxy-url, which is not supported: name a server that is reached without"); // biome-ignore format: one line
+  if (cluster["proxy-url"])
+    throw new Error("it names a proxy-url, which is not supported: name a server that is reached without");
   // client-go: without a scheme it is https where anything else of TLS is said.
-  const saysTls = cluster["certificate-authority"] || cluster["certificate-authority-data"] || cluster["insecure-skip-tls-verify"]; // biome-ignore format: one line
+  const saysTls =
+    cluster["certificate-authority"] || cluster["certificate-authority-data"] || cluster["insecure-skip-tls-verify"];
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(server) || !saysTls ? server : `https://${server}`;
-  if (!/^https:\/\//i.test(url) || !URL.canParse(url)) throw new Error(`its server ${server} is not an https:// address`); // biome-ignore format: one line
+  if (!/^https:\/\//i.test(url) || !URL.canParse(url))
+    throw new Error(`its server ${server} is not an https:// address`);
   return withoutSlashes(url.replace(/^https/i, "https").split(/[?#]/, 1)[0]!);
 }
 
@@ -103,7 +107,8 @@ function tlsOf(cluster: ClusterEntry): Tls {
   const ca = pem(cluster, "certificate-authority");
   const serverName = cluster["tls-server-name"];
   const isUnchecked = cluster["insecure-skip-tls-verify"] === true;
-  if (isUnchecked && ca) throw new Error("it says insecure-skip-tls-verify and names a certificate-authority: want one of them"); // biome-ignore format: one line
+  if (isUnchecked && ca)
+    throw new Error("it says insecure-skip-tls-verify and names a certificate-authority: want one of them");
   return { ...(ca && { ca }), ...(serverName && { serverName }), rejectUnauthorized: !isUnchecked };
 }
 
@@ -119,7 +124,6 @@ async function credentialsOf(
   path: string | undefined,
   isFresh: boolean,
 ): Promise<Credentials> {
-  // biome-ignore format: one line
   const cert = pem(user, "client-certificate");
   const key = pem(user, "client-key");
   if (!cert !== !key) throw new Error("its user has one of client-certificate and client-key: want both");
@@ -129,21 +133,28 @@ async function credentialsOf(
   const provider = user["auth-provider"]?.name;
   const tls = cert && key ? { tls: { cert, key } } : {};
   if (token) return { ...tls, headers: bearer(token) };
-  if (username) return { ...tls, headers: { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` } }; // biome-ignore format: one line
+  if (username)
+    return { ...tls, headers: { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` } };
   if (cert) return tls;
   if (provider !== undefined) return { headers: await byProvider(provider, path!) };
   return exec ? byProgram(await exec.get(isFresh)) : {};
 }
 
-const byProgram = ({ token, clientCertificateData: cert, clientKeyData: key }: Awaited<ReturnType<ExecCredentials["get"]>>): Credentials => ({
+const byProgram = ({
+  token,
+  clientCertificateData: cert,
+  clientKeyData: key,
+}: Awaited<ReturnType<ExecCredentials["get"]>>): Credentials => ({
   ...(cert && key && { tls: { cert, key } }),
   ...(token && { headers: bearer(token) }),
-}); // biome-ignore format: one line
+});
 
 /** The one provider that client-go has left. */
 async function byProvider(name: string, path: string): Promise<Headers> {
   if (name !== "oidc")
-    throw new Error(`its auth-provider ${JSON.stringify(name)} is not supported, as client-go's is not since Kubernetes 1.26: use exec`); // biome-ignore format: one line
+    throw new Error(
+      `its auth-provider ${JSON.stringify(name)} is not supported, as client-go's is not since Kubernetes 1.26: use exec`,
+    );
   const { KubeConfig } = await import("@kubernetes/client-node");
   const config = new KubeConfig();
   config.loadFromFile(path);

@@ -39,7 +39,8 @@ export class ExecCredentials {
     const { command, apiVersion = "", interactiveMode, installHint } = this.#exec;
     const cannot = (why: string) => new Error(`cannot get credentials by ${command}: ${why}`);
     if (!command) throw new Error("its exec names no command");
-    if (!apiVersion.startsWith(`${GROUP}/`)) throw cannot(`its apiVersion ${JSON.stringify(apiVersion)} is not of ${GROUP}`); // biome-ignore format: one line
+    if (!apiVersion.startsWith(`${GROUP}/`))
+      throw cannot(`its apiVersion ${JSON.stringify(apiVersion)} is not of ${GROUP}`);
     if (interactiveMode === "Always") throw cannot("its interactiveMode is Always, and nobody is there to answer");
     const info = { apiVersion, kind: "ExecCredential", spec: { interactive: false, ...this.#info } };
     const hint = installHint ? `; ${installHint.trim()}` : "";
@@ -57,7 +58,8 @@ function credentialOf(stdout: string, apiVersion: string, cannot: (why: string) 
   } catch {
     throw cannot("what it printed is no JSON");
   }
-  if (said?.apiVersion !== apiVersion) throw cannot(`it answered with apiVersion ${JSON.stringify(said?.apiVersion)}, want ${apiVersion}`); // biome-ignore format: one line
+  if (said?.apiVersion !== apiVersion)
+    throw cannot(`it answered with apiVersion ${JSON.stringify(said?.apiVersion)}, want ${apiVersion}`);
   const { token, clientCertificateData: cert, clientKeyData: key } = said.status ?? {};
   if (!token && !(cert && key)) throw cannot("it gave neither a token nor a certificate with its key");
   return said.status!;

@@ -129,7 +129,9 @@ export class Informer<T extends KubeObject> {
       return false;
     }
     if (silence.isOver) {
-      this.#options.onError?.(new ApiError(`the watch of ${this.#resource.plural} said nothing for ${silentMs / 1000} s`)); // biome-ignore format: one line
+      this.#options.onError?.(
+        new ApiError(`the watch of ${this.#resource.plural} said nothing for ${silentMs / 1000} s`),
+      );
       return false;
     }
     if (this.#version === from && performance.now() - begin < TOO_SHORT_MS) await this.#pause();

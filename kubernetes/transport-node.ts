@@ -23,7 +23,9 @@ export function httpsTransport(server: string, { serverName, ...tls }: Tls): Htt
 }
 
 const listed = (headers: Headers): OutgoingHttpHeaders =>
-  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]])); // biome-ignore format: one line
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]]),
+  );
 
 /** Node sends a DELETE's body without saying that there is one: the server would not see the preconditions. */
 const lengthOf = (body: string | undefined): Record<string, string> =>

@@ -35,5 +35,8 @@ export function howToKeep(seed: number): string {
 
 function keptSeeds(of: string, list: string): number[] {
   const lines = existsSync(list) ? readFileSync(list, "utf8").split("\n") : [];
-  return lines.map((line) => line.split("\t")).filter(([name]) => name === of).map(([, seed]) => Number(seed)); // biome-ignore format: one line
+  return lines
+    .map((line) => line.split("\t"))
+    .filter(([name]) => name === of)
+    .map(([, seed]) => Number(seed));
 }

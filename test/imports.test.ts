@@ -175,7 +175,11 @@ t.test("no file imports itself, by whatever way round", async (t) => {
 
 t.test("imports name an existing file, with its extension", async (t) => {
   const known = new Set(sources.map(({ path }) => path));
-  const broken = sources.flatMap((s) => ours(s).filter((x) => !known.has(x)).map((x) => `${s.path}: ${x}`)); // biome-ignore format: one line
+  const broken = sources.flatMap((s) =>
+    ours(s)
+      .filter((x) => !known.has(x))
+      .map((x) => `${s.path}: ${x}`),
+  );
   t.same(broken, []);
 });
 

@@ -54,7 +54,16 @@ async function compile(name: string, text: string, ...more: string[]): Promise<s
 
 t.test("docs/library.md's example compiles as it stands, strictly", async (t) => {
   t.equal(await compile("example", example), "");
-  t.equal(await compile("indexed", example, "--noUncheckedIndexedAccess", "--noPropertyAccessFromIndexSignature", "--exactOptionalPropertyTypes"), ""); // biome-ignore format: one line
+  t.equal(
+    await compile(
+      "indexed",
+      example,
+      "--noUncheckedIndexedAccess",
+      "--noPropertyAccessFromIndexSignature",
+      "--exactOptionalPropertyTypes",
+    ),
+    "",
+  );
 });
 
 for (const [engine, node] of Object.entries(ENGINES)) {
@@ -102,7 +111,10 @@ for (const [engine, node] of Object.entries(ENGINES)) {
       import { StoreError } from "railnet/ipam";
       await openKubernetesStore({ kubeconfig: "/nonexistent" }).catch((error) => console.log(error.name, error.kind, error.message));`;
     writeFileSync(join(dir, "kubernetes.mjs"), program);
-    t.match((await inConsumer(node, "kubernetes.mjs")).stdout, /^StoreError unavailable cannot reach the API server: .*\/nonexistent/); // biome-ignore format: one line
+    t.match(
+      (await inConsumer(node, "kubernetes.mjs")).stdout,
+      /^StoreError unavailable cannot reach the API server: .*\/nonexistent/,
+    );
   });
 }
 

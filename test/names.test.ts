@@ -10,5 +10,8 @@ t.test("no two exported types of the product have one name", async (t) => {
     for (const [, name] of readFileSync(file, "utf8").matchAll(EXPORTED))
       files.set(name!, [...(files.get(name!) ?? []), file]);
   t.ok(files.size > 200, "they are found");
-  t.same([...files].filter(([, where]) => where.length > 1), []); // biome-ignore format: one line
+  t.same(
+    [...files].filter(([, where]) => where.length > 1),
+    [],
+  );
 });

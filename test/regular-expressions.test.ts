@@ -40,7 +40,8 @@ const growing = (files: readonly string[], ...growths: Growth[]): string[] =>
 /** `new RegExp()` of the file's own constants. */
 function composedOf(path: string): Literal[] {
   const text = readFileSync(path, "utf8");
-  const constant = (name: string): string => JSON.parse(`"${new RegExp(`^const ${name} = "(.*)";$`, "m").exec(text)![1]}"`); // biome-ignore format: one line
+  const constant = (name: string): string =>
+    JSON.parse(`"${new RegExp(`^const ${name} = "(.*)";$`, "m").exec(text)![1]}"`);
   return [...text.matchAll(/new RegExp\(`([^`]*)`\)/g)].map(([, source]) => {
     const filled = source!.replaceAll("\\\\", "\\").replace(/\$\{(\w+)\}/g, (_, name) => constant(name));
     return { path, line: 0, source: filled, flags: "" };
@@ -73,5 +74,8 @@ t.test("none of tests, benches and scripts takes exponential time", async (t) =>
 t.test("the product composes regular expressions of constants alone", async (t) => {
   const composed = product.filter((path) => /new RegExp\(/.test(readFileSync(path, "utf8")));
   t.same(composed.sort(), ["cni/protocol/ip.ts", "ipam/whereabouts/names.ts"]);
-  t.same(composed.map((path) => composedOf(path).length), [1, 1]); // biome-ignore format: one line
+  t.same(
+    composed.map((path) => composedOf(path).length),
+    [1, 1],
+  );
 });

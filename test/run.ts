@@ -30,7 +30,13 @@ const TIERS: readonly Tier[] = [
     limitSeconds: 2400,
     takes: (file) => file.startsWith("test/vm/"),
   },
-  { name: "kubelet on a test machine", room: "machine", nice: -5, limitSeconds: 2400, takes: (file) => file.startsWith("test/cluster/kubelet-vm/") }, // biome-ignore format: one line
+  {
+    name: "kubelet on a test machine",
+    room: "machine",
+    nice: -5,
+    limitSeconds: 2400,
+    takes: (file) => file.startsWith("test/cluster/kubelet-vm/"),
+  },
   { name: "kubelet", room: "kubelet", limitSeconds: 1200, takes: (file) => file.startsWith("test/cluster/kubelet/") },
   { name: "API server", limitSeconds: 1200, takes: (file) => /^test\/cluster\/(?!kubelet)/.test(file) },
   { name: "network namespaces", limitSeconds: 900, takes: (file) => file.startsWith("test/netns/") },
@@ -78,12 +84,14 @@ function report(): never {
     const mine = files.filter(takes).map((file) => results.get(file)!);
     const { passed, failed, skipped } = sum(mine);
     const seconds = mine.reduce((all, run) => all + run.seconds, 0).toFixed(0);
-    if (mine.length > 0) console.log(`# ${name}: ${passed} passed, ${failed} failed, ${skipped} skipped; its files took ${seconds} s`); // biome-ignore format: one line
+    if (mine.length > 0)
+      console.log(`# ${name}: ${passed} passed, ${failed} failed, ${skipped} skipped; its files took ${seconds} s`);
   }
   const total = sum([...results.values()]);
   const failed = files.filter((file) => results.get(file)!.failed > 0 && !flaky.includes(file));
   if (failed.length > 0) console.log(`# failed: ${failed.join(" ")}`);
-  for (const file of flaky) console.log(`# flaky, failed and then passed: ${file}${tolerated.has(file) ? " (tolerated)" : ""}`); // biome-ignore format: one line
+  for (const file of flaky)
+    console.log(`# flaky, failed and then passed: ${file}${tolerated.has(file) ? " (tolerated)" : ""}`);
   if (process.env["CI"] && total.skipped > 0) {
     console.log(`# ${total.skipped} skipped: with CI set that is a failure`);
     total.failed += total.skipped;

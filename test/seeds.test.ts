@@ -6,7 +6,9 @@ import { assert, constant, integer, property } from "../lab/properties.ts";
 import { fileSeed, seedsOf } from "../lab/seed.ts";
 
 t.test("no random test chooses its numbers itself", async (t) => {
-  const files = globSync(["test/**/*.ts", "lab/**/*.ts"]).filter((file) => !["test/seeds.test.ts", "lab/properties.ts", "lab/run/options.ts"].includes(file)); // biome-ignore format: one line
+  const files = globSync(["test/**/*.ts", "lab/**/*.ts"]).filter(
+    (file) => !["test/seeds.test.ts", "lab/properties.ts", "lab/run/options.ts"].includes(file),
+  );
   const own = /from "fast-check"|Date\.now\(\) %|seed[^\n]*Date\.now\(\)|seed[^\n]*Math\.random\(\)/i;
   t.same(
     files.filter((file) => own.test(readFileSync(file, "utf8"))),
@@ -22,7 +24,12 @@ t.test("fileSeed() is another one for another file and another run, and else the
 });
 
 t.test("seedsOf() gives what failed once, then the run's", async (t) => {
-  const list = join(t.testdir({ "seeds.tsv": "# path\ntest/a.test.ts\t17\t2026-11-30, x\ntest/b.test.ts\t18\t\ntest/a.test.ts\t19\t\n" }), "seeds.tsv"); // biome-ignore format: one line
+  const list = join(
+    t.testdir({
+      "seeds.tsv": "# path\ntest/a.test.ts\t17\t2026-11-30, x\ntest/b.test.ts\t18\t\ntest/a.test.ts\t19\t\n",
+    }),
+    "seeds.tsv",
+  );
   const fresh = fileSeed("test/a.test.ts");
   t.same(seedsOf(2, "test/a.test.ts", list), [17, 19, fresh, fresh + 1]);
 });

@@ -10,7 +10,15 @@ import { kubeconfigFor } from "../../lab/kubelet/kubeconfig.ts";
 import { Multus, type MultusForm } from "../../lab/kubelet/multus.ts";
 import { applyRailNad } from "../../lab/kubelet/rail-nad.ts";
 import { Railnet } from "../../lab/kubelet/railnet.ts";
-import { CONTESTANTS, type Contestant, networkConfig, networkName, PEER_FILES, PEER_NAMESPACE, PLUGINS } from "./contestants.ts"; // biome-ignore format: one line
+import {
+  CONTESTANTS,
+  type Contestant,
+  networkConfig,
+  networkName,
+  PEER_FILES,
+  PEER_NAMESPACE,
+  PLUGINS,
+} from "./contestants.ts";
 import { buildTimed, type Call, parseCalls } from "./timed.ts";
 
 const BIN = "/opt/cni/bin";
@@ -55,7 +63,9 @@ export class Place implements AsyncDisposable {
   /** Waits until all run. @throws {Error} with the events of one that does not. */
   async running(names: readonly string[]): Promise<void> {
     const runs = ({ status }: Json) => status.phase === "Running" && status.containerStatuses?.[0]?.ready;
-    const late = await this.#until((pods) => names.filter((name) => !pods.some((pod) => pod.metadata.name === name && runs(pod)))); // biome-ignore format: one line
+    const late = await this.#until((pods) =>
+      names.filter((name) => !pods.some((pod) => pod.metadata.name === name && runs(pod))),
+    );
     if (late.length === 0) return;
     const events = await this.#cluster.pods.events(late[0]!);
     throw new Error(`${late.length} of ${names.length} pods do not run; ${late[0]}: ${events.join("\n")}`);
@@ -104,7 +114,9 @@ export class Place implements AsyncDisposable {
     const { raw } = this.#cluster.api;
     const list = (plural: string) => raw.list(`/apis/whereabouts.cni.cncf.io/v1alpha1/${plural}`);
     const reservations = (await list("overlappingrangeipreservations")).map(({ metadata }) => metadata.name);
-    const records = (await list("ippools")).flatMap(({ metadata, spec }) => Object.keys(spec.allocations).map((offset) => `${metadata.name} ${offset}`)); // biome-ignore format: one line
+    const records = (await list("ippools")).flatMap(({ metadata, spec }) =>
+      Object.keys(spec.allocations).map((offset) => `${metadata.name} ${offset}`),
+    );
     return [...reservations, ...records];
   }
 }

@@ -26,8 +26,14 @@ const AGAINST = "host-device + Whereabouts 0.9.4";
 
 type Read = (run: Run) => number;
 const timesOf = ({ calls }: Run, verb: string) => calls.filter((call) => call.verb === verb).map(({ ms }) => ms);
-const sum = (verb: string): Read => (run) => timesOf(run, verb).reduce((all, ms) => all + ms, 0); // biome-ignore format: one line
-const adds = (of: (ms: readonly number[]) => number): Read => (run) => of(timesOf(run, "ADD")); // biome-ignore format: one line
+const sum =
+  (verb: string): Read =>
+  (run) =>
+    timesOf(run, verb).reduce((all, ms) => all + ms, 0);
+const adds =
+  (of: (ms: readonly number[]) => number): Read =>
+  (run) =>
+    of(timesOf(run, "ADD"));
 const failed: Read = ({ calls }) => calls.filter(({ exit }) => exit !== 0).length;
 
 /** A sum has every call in it, those that failed and were made again, too. */

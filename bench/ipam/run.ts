@@ -36,7 +36,12 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const [adds, storms, atOnce, nodes] = [values.adds, values.storms, values["at-once"], values.nodes].map(Number) as [number, number, number, number]; // biome-ignore format: one line
+  const [adds, storms, atOnce, nodes] = [values.adds, values.storms, values["at-once"], values.nodes].map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const rows = await measure({ adds, storms, atOnce, nodes, peer: Number(values.peer ?? adds), dist: values.dist });
   console.log(formatTable(rows));
   mkdirSync(join(project, "bench/out"), { recursive: true });

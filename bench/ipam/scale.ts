@@ -104,7 +104,10 @@ async function giveBack({ store, claims }: (typeof nodes)[number]): Promise<void
 async function report({ cluster, name }: (typeof nodes)[number]): Promise<void> {
   await pause(REPORT_MS * Math.random(), ending.signal);
   for (; !ending.signal.aborted; await pause(REPORT_MS, ending.signal))
-    await reportMode(cluster, name, { mode: "absent" }, ending.signal).then(() => asked.reports++, () => {}); // biome-ignore format: one line
+    await reportMode(cluster, name, { mode: "absent" }, ending.signal).then(
+      () => asked.reports++,
+      () => {},
+    );
 }
 
 /** Each claim is looked at once in ten minutes, as agents of a large cluster do. */
@@ -116,7 +119,10 @@ async function lookInTurns(): Promise<void> {
     if (!claim) continue;
     const name = reservationName(claim.pool.network, claim.ip);
     const look = cluster.get(RESERVATIONS, name, { fromCache: true, signal: ending.signal });
-    void look.then((found) => (found ? asked.gets++ : asked.missing++), () => {}); // biome-ignore format: one line
+    void look.then(
+      (found) => (found ? asked.gets++ : asked.missing++),
+      () => {},
+    );
   }
 }
 
@@ -141,7 +147,15 @@ async function phase(adds: number, block: number): Promise<Phase> {
   const seconds = (performance.now() - begin) / 1000;
   const cpu = useOf(place.api.pids.server).cpuSeconds - before;
   ms.sort((a, b) => a - b);
-  const result = { adds, failed, seconds: rounded(seconds), p50: rounded(quantile(ms, 0.5)), p99: rounded(quantile(ms, 0.99)), wallPerAdd: rounded((seconds * 1000) / adds), apiCpuPerAdd: rounded((cpu * 1000) / adds) }; // biome-ignore format: one record
+  const result = {
+    adds,
+    failed,
+    seconds: rounded(seconds),
+    p50: rounded(quantile(ms, 0.5)),
+    p99: rounded(quantile(ms, 0.99)),
+    wallPerAdd: rounded((seconds * 1000) / adds),
+    apiCpuPerAdd: rounded((cpu * 1000) / adds),
+  };
   say(JSON.stringify(result));
   return result;
 }
@@ -155,11 +169,18 @@ const whole = NODES * PODS * RAILS;
 const rest = await phase(Math.max(1, whole - 1000), 0);
 // Into pools that are new, as the first ones were: every store has to read them.
 const later = await phase(1000, 1);
-const ratio = { wall: rounded(later.wallPerAdd / first.wallPerAdd), apiCpu: rounded(later.apiCpuPerAdd / first.apiCpuPerAdd) }; // biome-ignore format: one record
+const ratio = {
+  wall: rounded(later.wallPerAdd / first.wallPerAdd),
+  apiCpu: rounded(later.apiCpuPerAdd / first.apiCpuPerAdd),
+};
 say(`1,000 ADDs after ${whole} to the first: ${JSON.stringify(ratio)}`);
 const filling = await phase(Math.max(1, HELD - whole - 1000), 2);
 const at100k = await phase(1000, 3);
-const memory = { apiServerMb: residentMb(place.api.pids.server), etcdMb: residentMb(place.api.pids.etcd), agentsMb: place.nodes.map((node) => residentMb(node.agent!.pid)) }; // biome-ignore format: one record
+const memory = {
+  apiServerMb: residentMb(place.api.pids.server),
+  etcdMb: residentMb(place.api.pids.etcd),
+  agentsMb: place.nodes.map((node) => residentMb(node.agent!.pid)),
+};
 say(JSON.stringify(memory));
 ending.abort();
 const held = await place.reservations();
@@ -171,10 +192,33 @@ const freed = place.nodes.flatMap((node) =>
 );
 say(`${held} reservations held, ${freed.length} lines of freed addresses: ${freed[0] ?? ""}`);
 const idle = await idleBytes();
-const isRight = duplicates.length === 0 && errors.size === 0 && held === given.size && ratio.wall <= 1.5 && ratio.apiCpu <= 1.5; // biome-ignore format: one line
-const result = { isRight, held, released, asked, freed: freed.length, first, rest, later, ratio, filling, at100k, duplicates, errors: Object.fromEntries(errors), memory, idle }; // biome-ignore format: one record
+const isRight =
+  duplicates.length === 0 && errors.size === 0 && held === given.size && ratio.wall <= 1.5 && ratio.apiCpu <= 1.5;
+const result = {
+  isRight,
+  held,
+  released,
+  asked,
+  freed: freed.length,
+  first,
+  rest,
+  later,
+  ratio,
+  filling,
+  at100k,
+  duplicates,
+  errors: Object.fromEntries(errors),
+  memory,
+  idle,
+};
 console.table({ first, rest, later, filling, at100k });
-console.log(JSON.stringify({ ...result, first: undefined, rest: undefined, later: undefined, filling: undefined, at100k: undefined }, undefined, 2)); // biome-ignore format: one line
+console.log(
+  JSON.stringify(
+    { ...result, first: undefined, rest: undefined, later: undefined, filling: undefined, at100k: undefined },
+    undefined,
+    2,
+  ),
+);
 mkdirSync(join(project, "bench/out"), { recursive: true });
 writeFileSync(join(project, "bench/out/ipam-scale.json"), `${JSON.stringify(result, undefined, 2)}\n`);
 process.exitCode = isRight ? 0 : 1;
@@ -183,13 +227,19 @@ process.exitCode = isRight ? 0 : 1;
 async function idleBytes(): Promise<{ requests: Readonly<Record<string, number>>; bytesPerMinute: number }> {
   await using proxy = await FaultProxy.start(place.api);
   const config = place.api.kubeconfig({ token, server: proxy.url });
-  const node = new ClusterNode("idle", { folder: `${place.api.folder}/nodes`, kubeconfig: config, dist: join(project, "dist") }); // biome-ignore format: one line
+  const node = new ClusterNode("idle", {
+    folder: `${place.api.folder}/nodes`,
+    kubeconfig: config,
+    dist: join(project, "dist"),
+  });
   await node.start();
   await sleep(20_000);
   const [before, counts] = [proxy.bytesSent, new Map(proxy.counts)];
   await sleep(IDLE_MS);
   const bytesPerMinute = proxy.bytesSent - before;
-  const requests = Object.fromEntries([...proxy.counts].map(([key, n]) => [key, n - (counts.get(key) ?? 0)]).filter(([, n]) => n)); // biome-ignore format: one line
+  const requests = Object.fromEntries(
+    [...proxy.counts].map(([key, n]) => [key, n - (counts.get(key) ?? 0)]).filter(([, n]) => n),
+  );
   await node.stop("SIGKILL");
   return { requests, bytesPerMinute };
 }

@@ -82,7 +82,11 @@ try {
   let held = 0;
   for (const objects of [OBJECTS, MANY]) {
     for (; held < objects; held += 50)
-      await Promise.all(Array.from({ length: 50 }, (_, k) => api.raw.post(PATH, reservation(`held-${held + k}`, `sim-${(held + k) % (objects / 16)}`)))); // biome-ignore format: one line
+      await Promise.all(
+        Array.from({ length: 50 }, (_, k) =>
+          api.raw.post(PATH, reservation(`held-${held + k}`, `sim-${(held + k) % (objects / 16)}`)),
+        ),
+      );
     const own = (i: number) => `${PATH}?labelSelector=railnet.io%2Fnode%3Dsim-${i}`;
     for (let turn = 0; turn < 2; turn++) {
       await reads(`a list of one node's among ${held}, from the cache`, 50, (i) => `${own(i)}&resourceVersion=0`);

@@ -5,5 +5,9 @@ import { type DoctorFinding, named, wrong } from "./finding.ts";
 /** Whether the cluster's definitions keep what a claim says: else every ADD and `takeover adopt` is refused. Dry runs. */
 export async function definitionFindings(cluster: Pick<Cluster, "create">): Promise<DoctorFinding[]> {
   const pruning = await pruningDefinitions(cluster);
-  return named("definitions", pruning.map((one) => wrong(inWords(one))), "keep all that a claim says"); // biome-ignore format: one line
+  return named(
+    "definitions",
+    pruning.map((one) => wrong(inWords(one))),
+    "keep all that a claim says",
+  );
 }

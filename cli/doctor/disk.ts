@@ -18,7 +18,11 @@ export function diskFindings(stateDir: string): DoctorFinding[] {
         ? [wrong(`the disk of ${stateDir} has ${free >> 10} KB left, and ADD needs to write there: make room`)]
         : []),
       ...(names.length > 0
-        ? [note(`${count(names.length, "record")} that were not whole are in ${torn}: look whose they were, then delete them`)] // biome-ignore format: one line
+        ? [
+            note(
+              `${count(names.length, "record")} that were not whole are in ${torn}: look whose they were, then delete them`,
+            ),
+          ]
         : []),
     ],
     `${stateDir} can be written, every record is whole`,

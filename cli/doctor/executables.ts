@@ -13,9 +13,12 @@ export function executableFindings({ plugins, executables }: Places, agent: Agen
     const bytes = read(path);
     if (!bytes) return [wrong(`${path} is missing: railnet install`)];
     if (!isShim(path)) return [wrong(`${path} is not Railnet's: another package put it there; railnet install`)];
-    return shim && !bytes.equals(shim) ? [wrong(`${path} is of another version than ${executables}: railnet install`)] : []; // biome-ignore format: one line
+    return shim && !bytes.equals(shim)
+      ? [wrong(`${path} is of another version than ${executables}: railnet install`)]
+      : [];
   });
-  if (!shim) findings.push(wrong(`${executables} is not complete, so nothing works while the agent is down: railnet install`)); // biome-ignore format: one line
+  if (!shim)
+    findings.push(wrong(`${executables} is not complete, so nothing works while the agent is down: railnet install`));
   if (agent.answers && agent.version !== VERSION)
     findings.push(
       wrong(`the agent is ${agent.version}, this executable ${VERSION}: an upgrade has not reached this node`),

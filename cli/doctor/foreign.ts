@@ -21,7 +21,11 @@ export function foreignFindings({ cniCacheDir, hostRoot }: Paths): DoctorFinding
     "sriov-cni",
     [
       ...(held.length > 0
-        ? [note(`${count(held.length, "VF is", "VFs are")} in pods that it attached: they end as they began, with sriov-cni or its alias`)] // biome-ignore format: one line
+        ? [
+            note(
+              `${count(held.length, "VF is", "VFs are")} in pods that it attached: they end as they began, with sriov-cni or its alias`,
+            ),
+          ]
         : []),
       ...left.map(({ path }) => wrong(`has left a record of a pod that is gone: rm ${path}`)),
     ],

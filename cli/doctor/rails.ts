@@ -65,7 +65,11 @@ function rdmaMode({ rdma, rails, configured }: NodeStatus) {
   const wanted = configured.find((one) => one.rdma)?.rdma;
   if (wanted && rdma !== wanted) {
     const option = `options ib_core netns_mode=${wanted === "shared" ? 1 : 0}`;
-    return [wrong(`namespaces are ${rdma ?? "not there"}, the list of rails wants ${wanted}: "${option}" in /etc/modprobe.d, then reboot`)]; // biome-ignore format: one line
+    return [
+      wrong(
+        `namespaces are ${rdma ?? "not there"}, the list of rails wants ${wanted}: "${option}" in /etc/modprobe.d, then reboot`,
+      ),
+    ];
   }
   const devices = rails.flatMap((one) => one.rdma);
   if (rdma !== "shared" || devices.length === 0) return [];

@@ -23,7 +23,7 @@ export function reportNodes(answer: Comparison & { readonly notReady: readonly N
   if (nodes.length + withoutRails.length === 0) return "no node has reported: agents write RailNodes within a minute\n";
   const bare = withoutRails.length > 0 ? `; ${count(withoutRails.length, "node has", "nodes have")} no rails` : "";
   const facts = new Set(odd.map(({ rail, fact }) => `${rail} ${fact}`)).size;
-  const head = `${count(nodes.length, "node")} with rails${bare}: ${alike.length} facts are the same on all, ${facts} ${facts === 1 ? "is" : "are"} not\n`; // biome-ignore format: one line
+  const head = `${count(nodes.length, "node")} with rails${bare}: ${alike.length} facts are the same on all, ${facts} ${facts === 1 ? "is" : "are"} not\n`;
   return [
     head,
     section("The odd ones out", linesOf(odd)),

@@ -29,7 +29,7 @@ function railProblems({ rail, pf, link, vfs }: RailStatus): string[] {
 }
 
 const debtProblem = ({ vf, rail, since, owed }: DebtStatus): string =>
-  `VF ${vf} of ${rail} gets no pod: since ${since} had it, it is owed ${inWords(owed)}: mend that; the agent tries again at carrier, when a driver is bound and every minute`; // biome-ignore format: one line
+  `VF ${vf} of ${rail} gets no pod: since ${since} had it, it is owed ${inWords(owed)}: mend that; the agent tries again at carrier, when a driver is bound and every minute`;
 
 const STATES: Readonly<Partial<Record<AttachmentStatus["state"], string>>> = {
   astray: "the pod lives, but its VF is not in its namespace: recreate the pod",

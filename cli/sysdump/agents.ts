@@ -30,7 +30,10 @@ export interface AgentDumpOptions {
  */
 export async function agentItems(options: AgentDumpOptions): Promise<Item[]> {
   const { api, namespace, nodes } = options;
-  const pods = await api.list(`/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(AGENTS)}`, AbortSignal.timeout(options.timeoutMs)); // biome-ignore format: one line
+  const pods = await api.list(
+    `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(AGENTS)}`,
+    AbortSignal.timeout(options.timeoutMs),
+  );
   const agents = pods.map(agentOf).toSorted((a, b) => (a.node < b.node ? -1 : 1));
   const chosen = agents.filter(({ node }) => nodes.length === 0 || nodes.includes(node));
   const missing = nodes.filter((node) => !chosen.some((one) => one.node === node));
@@ -41,12 +44,21 @@ export async function agentItems(options: AgentDumpOptions): Promise<Item[]> {
       asked.catch(() => {}); // its item says so
       return { path: `nodes/${fileName(agent)}.tar.gz`, isArchive: true, read: () => asked };
     }),
-    ...missing.map((node): Item => ({ path: `nodes/${node}.tar.gz`, read: async () => Promise.reject(new Error("no agent runs on this node")) })), // biome-ignore format: one line
+    ...missing.map(
+      (node): Item => ({
+        path: `nodes/${node}.tar.gz`,
+        read: async () => Promise.reject(new Error("no agent runs on this node")),
+      }),
+    ),
   ];
 }
 
 function agentOf(pod: unknown): AgentPod {
-  const { metadata, spec, status } = pod as { metadata: { name: string }; spec?: { nodeName?: string }; status?: { phase?: string } }; // biome-ignore format: one line
+  const { metadata, spec, status } = pod as {
+    metadata: { name: string };
+    spec?: { nodeName?: string };
+    status?: { phase?: string };
+  };
   return { node: spec?.nodeName ?? "", name: metadata.name, isRunning: status?.phase === "Running" };
 }
 

@@ -29,7 +29,10 @@ export class RawApi {
     const items: unknown[] = [];
     for (let next: string | undefined = ""; next !== undefined; ) {
       const and: string = path.includes("?") ? "&" : "?";
-      const page = (await this.get(`${path}${and}limit=500${next && `&continue=${encodeURIComponent(next)}`}`, signal)) as Page; // biome-ignore format: one line
+      const page = (await this.get(
+        `${path}${and}limit=500${next && `&continue=${encodeURIComponent(next)}`}`,
+        signal,
+      )) as Page;
       items.push(...page.items.map(withoutNoise));
       next = page.metadata.continue || undefined;
     }

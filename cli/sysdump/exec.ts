@@ -60,7 +60,11 @@ export function execInPod(access: Access, command: PodCommand, signal: AbortSign
 }
 
 function open({ server, tls, headers }: Access, { namespace, pod, container, command }: PodCommand): WebSocket {
-  const query = new URLSearchParams([["container", container], ["stdout", "true"], ["stderr", "true"]]); // biome-ignore format: one line
+  const query = new URLSearchParams([
+    ["container", container],
+    ["stdout", "true"],
+    ["stderr", "true"],
+  ]);
   for (const word of command) query.append("command", word);
   const url = `${server.replace(/^http/, "ws")}/api/v1/namespaces/${namespace}/pods/${pod}/exec?${query}`;
   const single = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));

@@ -53,11 +53,15 @@ export const listing = (path: string, folder: string, depth: number): Item => ({
 });
 
 function linesOf(folder: string, below: string, depth: number): string[] {
-  return readdirSync(join(folder, below), { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1)).flatMap((one) => {
-    const name = join(below, one.name);
-    const line = lineOf(join(folder, name), name, one.isSymbolicLink());
-    return one.isDirectory() && depth > 1 ? [line, ...(ifThere(() => linesOf(folder, name, depth - 1)) ?? [])] : [line];
-  }); // biome-ignore format: read as one
+  return readdirSync(join(folder, below), { withFileTypes: true })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((one) => {
+      const name = join(below, one.name);
+      const line = lineOf(join(folder, name), name, one.isSymbolicLink());
+      return one.isDirectory() && depth > 1
+        ? [line, ...(ifThere(() => linesOf(folder, name, depth - 1)) ?? [])]
+        : [line];
+    });
 }
 
 function lineOf(path: string, name: string, isLink: boolean): string {
@@ -87,5 +91,8 @@ export function newestOf(folder: string, isRight: (name: string) => boolean, mos
       const stat = statSync(join(folder, name), { throwIfNoEntry: false });
       return stat?.isFile() ? [{ name, at: stat.mtimeMs }] : [];
     });
-  return files.toSorted((a, b) => b.at - a.at).slice(0, most).map(({ name }) => name); // biome-ignore format: one line
+  return files
+    .toSorted((a, b) => b.at - a.at)
+    .slice(0, most)
+    .map(({ name }) => name);
 }

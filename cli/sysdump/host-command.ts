@@ -4,7 +4,16 @@ import { dirname, join } from "node:path";
 import type { Item } from "./collect.ts";
 
 /** Where a node keeps its programs; PATH of the agent's container is another one's. */
-const FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/bin", "/var/lib/rancher/rke2/bin"]; // biome-ignore format: one line
+const FOLDERS = [
+  "/usr/local/sbin",
+  "/usr/local/bin",
+  "/usr/sbin",
+  "/usr/bin",
+  "/sbin",
+  "/bin",
+  "/opt/bin",
+  "/var/lib/rancher/rke2/bin",
+];
 const MOST_BYTES = 16 << 20;
 
 /** Runs programs of the node, also from the agent's container, which has none. */

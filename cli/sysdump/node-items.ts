@@ -36,7 +36,10 @@ export function* nodeItems(options: NodeOptions): Generator<Item> {
   yield { path: "environment.txt", read: async () => environmentText(options.env) };
   yield { path: "railnet/status.json", read: async () => JSON.stringify(await status()) };
   yield { path: "railnet/status.txt", read: async () => reportStatus(await status(), Date.now()) };
-  yield { path: "railnet/doctor.json", read: async () => JSON.stringify(await findingsOf({ ...options, paths, status: await status() })) }; // biome-ignore format: one line
+  yield {
+    path: "railnet/doctor.json",
+    read: async () => JSON.stringify(await findingsOf({ ...options, paths, status: await status() })),
+  };
   yield { path: "railnet/metrics.txt", read: (signal) => metrics(join(paths.runDir, "health.sock"), signal) };
   yield agentProcess(status);
   yield* settings(options);
@@ -44,7 +47,9 @@ export function* nodeItems(options: NodeOptions): Generator<Item> {
   yield* logs(paths, bytes, commands);
   yield* network(commands);
   const pfs = pfsOf(paths);
-  yield sysfsItem("sysfs/rails.txt", paths.sysfs, () => pfs.flatMap(({ pci, vfs }) => [pci, ...vfs.map((vf) => vf.pci)])); // biome-ignore format: one line
+  yield sysfsItem("sysfs/rails.txt", paths.sysfs, () =>
+    pfs.flatMap(({ pci, vfs }) => [pci, ...vfs.map((vf) => vf.pci)]),
+  );
   for (const { name, pci } of pfs) yield* device(name, pci, commands);
   yield* programs(paths, commands);
 }
@@ -94,7 +99,9 @@ const agentProcess = (status: () => Promise<NodeStatus>): Item => ({
   read: async () => {
     const { agent } = await status();
     if (!agent.answers) return undefined;
-    const parts = ["status", "limits", "wchan", "cgroup"].map((name) => `# ${name}\n${ifThere(() => smallFile(`/proc/${agent.pid}/${name}`))}`); // biome-ignore format: one line
+    const parts = ["status", "limits", "wchan", "cgroup"].map(
+      (name) => `# ${name}\n${ifThere(() => smallFile(`/proc/${agent.pid}/${name}`))}`,
+    );
     return parts.join("\n");
   },
 });
@@ -137,7 +144,23 @@ function* logs({ hostRoot }: Paths, bytes: number, commands: HostCommands): Gene
     for (const name of newestOf(join(folder, pod, "agent"), (name) => /\.log/.test(name) && !name.endsWith(".gz"), 3))
       yield fileItem(`logs/${pod}/${name}`, join(folder, pod, "agent", name), bytes);
   yield commands.item("logs/kernel.txt", "dmesg", "--time-format", "iso");
-  yield commands.item("logs/journal.txt", "journalctl", "--no-pager", "--output", "short-iso", "--lines", "2000", "--unit", "railnet", "--unit", "kubelet", "--unit", "containerd", "--unit", "crio"); // biome-ignore format: one line
+  yield commands.item(
+    "logs/journal.txt",
+    "journalctl",
+    "--no-pager",
+    "--output",
+    "short-iso",
+    "--lines",
+    "2000",
+    "--unit",
+    "railnet",
+    "--unit",
+    "kubelet",
+    "--unit",
+    "containerd",
+    "--unit",
+    "crio",
+  );
 }
 
 function* network(commands: HostCommands): Generator<Item> {
@@ -165,9 +188,22 @@ function* network(commands: HostCommands): Generator<Item> {
 
 /** A PF as its driver describes it. */
 function* device(pf: string, pci: string, commands: HostCommands): Generator<Item> {
-  const ethtool = (name: string, ...flags: string[]) => commands.item(`ethtool/${pf}/${name}.txt`, "ethtool", ...flags, pf); // biome-ignore format: one line
+  const ethtool = (name: string, ...flags: string[]) =>
+    commands.item(`ethtool/${pf}/${name}.txt`, "ethtool", ...flags, pf);
   yield ethtool("settings");
-  for (const [name, flag] of Object.entries({ driver: "-i", features: "-k", statistics: "-S", channels: "-l", rings: "-g", pause: "-a", coalescing: "-c", fec: "--show-fec", module: "-m", "private-flags": "--show-priv-flags" })) yield ethtool(name, flag); // biome-ignore format: one line
+  for (const [name, flag] of Object.entries({
+    driver: "-i",
+    features: "-k",
+    statistics: "-S",
+    channels: "-l",
+    rings: "-g",
+    pause: "-a",
+    coalescing: "-c",
+    fec: "--show-fec",
+    module: "-m",
+    "private-flags": "--show-priv-flags",
+  }))
+    yield ethtool(name, flag);
   yield commands.item(`devlink/${pf}/eswitch.json`, "devlink", "-j", "dev", "eswitch", "show", `pci/${pci}`);
   yield commands.item(`pci/${pf}.txt`, "lspci", "-nnvv", "-s", pci);
 }

@@ -43,7 +43,9 @@ export class Redactor {
     return Object.fromEntries(
       Object.entries(value).map(([key, one]) => [
         this.#plain(key),
-        (isSecretKey(key) && one !== null && typeof one !== "boolean") || (isVariable && key === "value") ? REDACTED : this.value(one), // biome-ignore format: one line
+        (isSecretKey(key) && one !== null && typeof one !== "boolean") || (isVariable && key === "value")
+          ? REDACTED
+          : this.value(one),
       ]),
     );
   }
@@ -80,7 +82,8 @@ export class Redactor {
   }
 }
 
-const isFlag = (text: unknown): boolean => typeof text === "string" && /^--?[a-z]/.test(text) && !text.includes("=") && isSecretKey(text); // biome-ignore format: one line
+const isFlag = (text: unknown): boolean =>
+  typeof text === "string" && /^--?[a-z]/.test(text) && !text.includes("=") && isSecretKey(text);
 
 /** An object or a list; undefined for other text. */
 function parsed(text: string): object | undefined {

@@ -33,4 +33,7 @@ const OPEN =
 
 /** The environment: of most variables the name alone. Pure. */
 export const environmentText = (env: Readonly<Record<string, string | undefined>>): string =>
-  Object.keys(env).toSorted().map((key) => (OPEN.test(key) && !SECRET_VARIABLE.test(key) ? `${key}=${env[key]}\n` : `${key} (value left out)\n`)).join(""); // biome-ignore format: one line
+  Object.keys(env)
+    .toSorted()
+    .map((key) => (OPEN.test(key) && !SECRET_VARIABLE.test(key) ? `${key}=${env[key]}\n` : `${key} (value left out)\n`))
+    .join("");

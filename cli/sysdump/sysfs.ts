@@ -18,7 +18,10 @@ const LINKS = ["driver", "physfn", "iommu_group", "subsystem"];
 /** What the kernel says of PCI devices: `device/attribute = value`, a line each. */
 export const sysfsItem = (path: string, sysfs: string, devices: () => readonly string[]): Item => ({
   path,
-  read: async () => `${devices().flatMap((pci) => deviceLines(join(sysfs, "bus/pci/devices", pci), pci)).join("\n")}\n`, // biome-ignore format: one line
+  read: async () =>
+    `${devices()
+      .flatMap((pci) => deviceLines(join(sysfs, "bus/pci/devices", pci), pci))
+      .join("\n")}\n`,
 });
 
 function deviceLines(folder: string, pci: string): string[] {

@@ -28,7 +28,12 @@ export function tarEntry({ path, content }: TarEntry, seconds: number): Buffer {
   header.write("0", 156); // a regular file
   header.write("ustar\u000000", 257);
   header.write(prefix, 345);
-  octal(header, 148, 7, header.reduce((sum, byte) => sum + byte, 0)); // biome-ignore format: one line
+  octal(
+    header,
+    148,
+    7,
+    header.reduce((sum, byte) => sum + byte, 0),
+  );
   return Buffer.concat([header, content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)]);
 }
 

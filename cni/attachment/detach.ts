@@ -37,7 +37,11 @@ export async function detach(a: Attachment, host: Host, { release = true } = {})
 }
 
 /** A full disk keeps the record, but not the addresses. */
-const failureOf = (work: Promise<void>): Promise<unknown> => work.then(() => undefined, (error) => error); // biome-ignore format: one line
+const failureOf = (work: Promise<void>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error) => error,
+  );
 
 /** The kernel's part of detach(), for a VF that gets a new owner while the old one's addresses wait for its DEL. */
 export async function giveBackDevice(a: Attachment, host: Host, journal: Journal): Promise<void> {

@@ -33,7 +33,9 @@ export class Journal {
   /** The VF of a record that is there, or was set aside, and is not whole: its name says that much. */
   lostDevice(containerId: string, ifname: string): string | undefined {
     const key = `${attachmentKey(containerId, ifname)}@`;
-    return [...this.#files.names(), ...this.#files.tornNames()].find((name) => name.startsWith(key))?.slice(key.length, -".json".length); // biome-ignore format: one line
+    return [...this.#files.names(), ...this.#files.tornNames()]
+      .find((name) => name.startsWith(key))
+      ?.slice(key.length, -".json".length);
   }
 
   /** Records of a VF: at most one of this boot that is not `returned`. */

@@ -111,7 +111,9 @@ const macForSpoofCheck = (
 function readLink(device: Device, name: string, host: Host): Link {
   const link = linkNamed(host.rtnl, name);
   if (link && (!link.parent || link.parent === device.pci)) return link;
-  const what = link ? `link ${name} is another device's by now` : `its link ${name} is not in the host's network namespace`; // biome-ignore format: one line
+  const what = link
+    ? `link ${name} is another device's by now`
+    : `its link ${name} is not in the host's network namespace`;
   throw new CniError(ATTACH_CODE.IN_USE, `cannot attach ${device.pci}: ${what}`);
 }
 

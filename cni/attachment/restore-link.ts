@@ -69,7 +69,9 @@ function bringHome(a: Attachment, netns: Fd | undefined, host: Host): Link {
   const isAway = netns !== undefined && !isOwnNetns(netns);
   const link = (isAway && moveHome(a, who, netns, host)) || findFallen(a, who, isAway ? netns : undefined, host);
   if (!link) {
-    const why = driverOf(host.paths.sysfs, who.pci) ? "its link is in no namespace that this node shows" : "no driver is bound to it"; // biome-ignore format: one line
+    const why = driverOf(host.paths.sysfs, who.pci)
+      ? "its link is in no namespace that this node shows"
+      : "no driver is bound to it";
     throw new Error(`cannot put ${who.pci} back: ${why}`);
   }
   if (netns && !isAway) flush(host.rtnl, link.index); // with CNI_NETNS_OVERRIDE; a link that moves loses its addresses

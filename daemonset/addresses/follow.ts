@@ -32,14 +32,22 @@ export function follow<T extends KubeObject>(
   const what = [resource.plural, fieldSelector, labelSelector].filter(Boolean).join(" ");
   const onError = (err: Error) => {
     if (isRefusal(err) && refusals?.say(what, err.message) !== false)
-      return log.warn({ err, resource: resource.plural }, "the API server refuses what this agent must follow; it is tried again"); // biome-ignore format: one line
+      return log.warn(
+        { err, resource: resource.plural },
+        "the API server refuses what this agent must follow; it is tried again",
+      );
     log.debug({ err, resource: resource.plural }, "cannot follow; it is tried again");
   };
   const onWell = () => {
     if (refusals?.over(what)) log.info({ resource: resource.plural }, "the API server lets this agent follow again");
   };
   signal.addEventListener("abort", () => refusals?.over(what), { once: true });
-  return Informer.start<T>(keeping(verifying(cluster, onVerified), keep), resource, { onError, onWell, spreadMs: () => fleet.spreadMs, ...options }); // biome-ignore format: one line
+  return Informer.start<T>(keeping(verifying(cluster, onVerified), keep), resource, {
+    onError,
+    onWell,
+    spreadMs: () => fleet.spreadMs,
+    ...options,
+  });
 }
 
 /** Only somebody's doing changes these: 404 is of a resource that is not served. */

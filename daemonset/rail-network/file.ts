@@ -39,7 +39,10 @@ export function readNetworks(file: string): readonly FollowedNetwork[] {
     if (version !== 1 || !Array.isArray(networks)) throw new SyntaxError(`want {"version": 1, "networks": […]}`);
     return networks;
   } catch (cause) {
-    throw new Error(`cannot read ${file}: ${(cause as Error).message}: the agent writes it anew when it hears of the API server`, { cause }); // biome-ignore format: one line
+    throw new Error(
+      `cannot read ${file}: ${(cause as Error).message}: the agent writes it anew when it hears of the API server`,
+      { cause },
+    );
   }
 }
 

@@ -75,9 +75,15 @@ function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOpti
   const names = (all: readonly FollowedNetwork[]) => all.map(({ name }) => name);
   const gone = names(before ?? []).filter((name) => !names(networks).includes(name));
   const came = networks.filter(({ name }) => !names(before ?? []).includes(name));
-  for (const { name: network, rails } of came) log.info({ network, rails: rails.map(({ name }) => name) }, "this node follows a RailNetwork"); // biome-ignore format: one line
-  for (const network of gone) log.warn({ network }, "a RailNetwork is gone, or selects this node no more: its rails are offered to no pod any more; pods that run keep theirs, and VFs stay"); // biome-ignore format: one line
-  if (gone.length === 0 && came.length === 0) log.info({ networks: names(networks) }, "the RailNetworks of this node have changed"); // biome-ignore format: one line
+  for (const { name: network, rails } of came)
+    log.info({ network, rails: rails.map(({ name }) => name) }, "this node follows a RailNetwork");
+  for (const network of gone)
+    log.warn(
+      { network },
+      "a RailNetwork is gone, or selects this node no more: its rails are offered to no pod any more; pods that run keep theirs, and VFs stay",
+    );
+  if (gone.length === 0 && came.length === 0)
+    log.info({ networks: names(networks) }, "the RailNetworks of this node have changed");
   return true;
 }
 

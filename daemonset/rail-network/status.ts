@@ -15,7 +15,10 @@ export function statusOf(
   const rails = spec.rails.map((rail) => railStatus(rail, nodes));
   const unready = nodes.filter((node) => node.status!.conditions?.[CONDITION.RailsReady]?.status !== "True");
   const sum = (key: "vfs" | "used") => rails.reduce((total, rail) => total + rail[key], 0);
-  const verdicts: Pick<NetworkCondition, "type" | "status" | "reason" | "message">[] = [ready(nodes, unready), suffice(rails, spec.rails)]; // biome-ignore format: one line
+  const verdicts: Pick<NetworkCondition, "type" | "status" | "reason" | "message">[] = [
+    ready(nodes, unready),
+    suffice(rails, spec.rails),
+  ];
   return {
     summary: { nodes: `${nodes.length - unready.length}/${nodes.length}`, vfs: `${sum("used")}/${sum("vfs")}` },
     rails,
@@ -63,7 +66,9 @@ function ready(
       message: "no node that follows it has reported: see nodeSelector",
     };
   if (unready.length === 0) return { type, status: "True", reason: "AllReady", message: "" };
-  const said = unready.slice(0, MAX_NAMES).map(({ metadata: { name }, status }) => `${name}: ${status!.conditions?.[CONDITION.RailsReady]?.message}`); // biome-ignore format: one line
+  const said = unready
+    .slice(0, MAX_NAMES)
+    .map(({ metadata: { name }, status }) => `${name}: ${status!.conditions?.[CONDITION.RailsReady]?.message}`);
   const more = unready.length > MAX_NAMES ? [`and ${unready.length - MAX_NAMES} more nodes`] : [];
   return {
     type,
@@ -81,6 +86,9 @@ function suffice(
   const type = "AddressesSuffice";
   const short = rails.filter(({ addresses, vfs }) => addresses !== undefined && addresses < vfs);
   if (short.length === 0) return { type, status: "True", reason: "Enough", message: "" };
-  const said = short.map(({ name, addresses, vfs, nodes }) => `${name}: ${nodes} nodes have ${vfs} VFs, and ${spec.find((one) => one.name === name)!.subnet} has ${addresses} addresses`); // biome-ignore format: one line
+  const said = short.map(
+    ({ name, addresses, vfs, nodes }) =>
+      `${name}: ${nodes} nodes have ${vfs} VFs, and ${spec.find((one) => one.name === name)!.subnet} has ${addresses} addresses`,
+  );
   return { type, status: "False", reason: "SubnetTooSmall", message: said.join("; ").slice(0, MESSAGE_MAX) };
 }

@@ -36,10 +36,12 @@ export function compare(all: readonly RailNode[], ignored: ReadonlySet<string> =
   return {
     nodes: nodes.map(nameOf),
     withoutRails: reported.filter((node) => !isCompared(node)).map(nameOf),
-    alike: groups.filter(({ values }) => values.size === 1).map(({ rail, fact, values }) => {
-      const [[value, names]] = [...values] as [[string, string[]]];
-      return { rail, fact, value, count: names.length };
-    }), // biome-ignore format: one chain
+    alike: groups
+      .filter(({ values }) => values.size === 1)
+      .map(({ rail, fact, values }) => {
+        const [[value, names]] = [...values] as [[string, string[]]];
+        return { rail, fact, value, count: names.length };
+      }),
     odd: [...groups.flatMap(oddOf), ...shared(nodes, ignored)],
   };
 }
@@ -126,5 +128,6 @@ function ownOf({ status }: RailNode): Fact[] {
 const nameOf = ({ metadata: { name } }: RailNode): string => name;
 
 /** `node-2` before `node-10`. */
-const byName = (a: RailNode, b: RailNode): number => COLLATOR.compare(nameOf(a), nameOf(b)) || (nameOf(a) < nameOf(b) ? -1 : 1); // biome-ignore format: one line
+const byName = (a: RailNode, b: RailNode): number =>
+  COLLATOR.compare(nameOf(a), nameOf(b)) || (nameOf(a) < nameOf(b) ? -1 : 1);
 const COLLATOR = new Intl.Collator("en", { numeric: true });

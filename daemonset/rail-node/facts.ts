@@ -60,4 +60,15 @@ export function factsOf({ status }: RailNode): Fact[] {
 }
 
 /** Names by which a fact can be left out. */
-export const FACT_NAMES: readonly string[] = ["kernel", "RDMA mode", "agent", "containerd", "kubelet", "Multus", "rail", "MAC", "address", ...Object.keys(OF_RAIL)]; // biome-ignore format: one line
+export const FACT_NAMES: readonly string[] = [
+  "kernel",
+  "RDMA mode",
+  "agent",
+  "containerd",
+  "kubelet",
+  "Multus",
+  "rail",
+  "MAC",
+  "address",
+  ...Object.keys(OF_RAIL),
+];

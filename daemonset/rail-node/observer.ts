@@ -74,7 +74,9 @@ export class Observer {
     const { here, absent, unusable, networks } = seen();
     const onRecord = { used: this.#journal.devices(), owed: this.#debts.devices() };
     const uses = here.map((one) => railUse(one, onRecord, paths.sysfs));
-    const sign = JSON.stringify(here.map(({ rail, pf }, i) => [rail.name, pf.pci, pf.name, uses[i]!.carrier, uses[i]!.vfs])); // biome-ignore format: one line
+    const sign = JSON.stringify(
+      here.map(({ rail, pf }, i) => [rail.name, pf.pci, pf.name, uses[i]!.carrier, uses[i]!.vfs]),
+    );
     await this.#readFacts(here, sign);
     const rails = here.map((_, i) => ({ ...this.#facts[i]!, ...uses[i]! }));
     const counts = here.map(({ rail, pf }) => ({
@@ -99,11 +101,14 @@ export class Observer {
         rails: `${rails.filter(({ carrier }) => carrier).length}/${here.length + absent.length}`,
         vfs: `${sum(uses, "used")}/${sum(uses, "vfs")}`,
       },
-      repairs: this.#options.repairs().slice(-MAX_REPAIRS).map(({ at, what, about, message }) => ({
-        at,
-        what,
-        message: `${about}: ${message}`.slice(0, MESSAGE_MAX),
-      })), // biome-ignore format: one chain
+      repairs: this.#options
+        .repairs()
+        .slice(-MAX_REPAIRS)
+        .map(({ at, what, about, message }) => ({
+          at,
+          what,
+          message: `${about}: ${message}`.slice(0, MESSAGE_MAX),
+        })),
       ready: railsReady(readiness),
     };
   }

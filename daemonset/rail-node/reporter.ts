@@ -65,7 +65,11 @@ export class Reporter {
     } catch (err) {
       if (signal.aborted) return 0;
       pace.wrote(nowMs());
-      if (isRefused(err)) return this.#sayOnce("no RailNode: it is not served here, or not for this agent: kubectl apply -f manifests/railnet.yaml", { err }); // biome-ignore format: one line
+      if (isRefused(err))
+        return this.#sayOnce(
+          "no RailNode: it is not served here, or not for this agent: kubectl apply -f manifests/railnet.yaml",
+          { err },
+        );
       log.warn({ err }, "the RailNode is not as it should be; it is tried again");
       return FAILED_MS;
     }

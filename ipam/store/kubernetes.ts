@@ -145,7 +145,9 @@ export class KubernetesStore implements Store {
   }
 
   slice(whole: SlicedRange, node: string, signal?: AbortSignal): Promise<string> {
-    return guarded(`get a slice of "${whole.name}" for node ${node}`, () => takeSlice(this.#cluster, whole, node, signal)); // biome-ignore format: one line
+    return guarded(`get a slice of "${whole.name}" for node ${node}`, () =>
+      takeSlice(this.#cluster, whole, node, signal),
+    );
   }
 
   /** Whether the server answers, serves the resources, lets us read them, and, asked once, keeps what a claim says. */

@@ -67,7 +67,6 @@ export function readNodeName(
   { flatFiles = FLAT_FILES }: NodePolicy,
   readText: IpamHost["readText"],
 ): string | undefined {
-  // biome-ignore format: one line
   for (const path of flatFiles) {
     const name = readText(`${dirname(path)}/nodename`)?.trim();
     if (name) return name;

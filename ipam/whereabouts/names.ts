@@ -15,7 +15,10 @@ export const poolName = (networkName: string, nodeName: string, cidr: string): s
  * are so.
  */
 export function rangeOfPool(networkName: string, nodeName: string, name: string): Cidr | undefined {
-  const prefix = [networkName, nodeName].filter(Boolean).map((part) => `${part}-`).join(""); // biome-ignore format: one line
+  const prefix = [networkName, nodeName]
+    .filter(Boolean)
+    .map((part) => `${part}-`)
+    .join("");
   if (!name.startsWith(prefix)) return undefined;
   const [, address = "", bits = ""] = /^([\da-f.-]+)-(\d+)$/.exec(name.slice(prefix.length)) ?? [];
   return parseCidr(`${address.includes(".") ? address : address.replaceAll("-", ":")}/${bits}`);

@@ -76,7 +76,10 @@ const API_VERSION = "whereabouts.cni.cncf.io/v1alpha1";
 export const toIpPool = (
   name: string,
   range: string,
-  { annotations, allocations = {} }: { annotations?: Readonly<Record<string, string>> | undefined; allocations?: IpPool["spec"]["allocations"] } = {}, // biome-ignore format: one line
+  {
+    annotations,
+    allocations = {},
+  }: { annotations?: Readonly<Record<string, string>> | undefined; allocations?: IpPool["spec"]["allocations"] } = {},
 ): IpPool => ({
   apiVersion: API_VERSION,
   kind: "IPPool",

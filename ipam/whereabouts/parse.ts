@@ -27,7 +27,10 @@ function parsePool(object: KubeObject): IpPool {
   const spec = objectOf((object as KubeObject & Loose)["spec"]);
   const allocations = objectOf(spec["allocations"]);
   const records = Object.entries(allocations);
-  const isWhole = typeof spec["range"] === "string" && allocations === spec["allocations"] && records.every(([, one]) => isRecord(one)); // biome-ignore format: one line
+  const isWhole =
+    typeof spec["range"] === "string" &&
+    allocations === spec["allocations"] &&
+    records.every(([, one]) => isRecord(one));
   if (isWhole) return object as IpPool;
   const parsed = Object.fromEntries(records.map(([key, one]) => [key, parseRecord(one)]));
   return { ...object, spec: { ...spec, range: text(spec["range"]), allocations: parsed } };

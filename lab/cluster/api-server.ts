@@ -105,7 +105,10 @@ export class ApiServer implements AsyncDisposable {
     for (;;) {
       for (const daemon of [this.#etcd, this.#server])
         if (daemon.ended) throw new Error(`${daemon.name} ended: ${daemon.tail()}`);
-      const status = await this.raw.request("GET", "/readyz").then(({ status }) => status, () => 0); // biome-ignore format: one line
+      const status = await this.raw.request("GET", "/readyz").then(
+        ({ status }) => status,
+        () => 0,
+      );
       if (status === 200) return;
       if (Date.now() > limit) throw new Error(`the API server is not ready after 240 s: ${this.#server.tail()}`);
       await sleep(50);

@@ -91,7 +91,11 @@ function recordedIn({ metadata, spec }: Json): Hold[] {
   const text = (value: number) => [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
   return Object.entries<Json>(spec.allocations ?? {})
     .filter(([key]) => /^\d+$/.test(key))
-    .map(([key, { id, podref, ifname }]) => ({ at: `${network}/${text(base + Number(key))}`, who: `${podref} ${ifname}`, id })); // biome-ignore format: one record
+    .map(([key, { id, podref, ifname }]) => ({
+      at: `${network}/${text(base + Number(key))}`,
+      who: `${podref} ${ifname}`,
+      id,
+    }));
 }
 
 function twice(what: string, holds: readonly Hold[]): string[] {

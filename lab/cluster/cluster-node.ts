@@ -109,7 +109,12 @@ export class ClusterNode {
 
   /** One call through the agent's socket, as the shim makes it. */
   async call(verb: Verb, config: Json, sandbox: Sandbox & { uid?: string; netns?: string }): Promise<Answer> {
-    const { exit, stdout } = await ask(`${this.#run}/agent.sock`, this.#cni(verb, sandbox), JSON.stringify(config), "railnet-ipam"); // biome-ignore format: one line
+    const { exit, stdout } = await ask(
+      `${this.#run}/agent.sock`,
+      this.#cni(verb, sandbox),
+      JSON.stringify(config),
+      "railnet-ipam",
+    );
     return { exit, json: stdout ? JSON.parse(stdout) : undefined };
   }
 
@@ -149,7 +154,13 @@ export class ClusterNode {
       netns,
     }: Sandbox & { uid?: string; netns?: string },
   ) {
-    const args = ["IgnoreUnknown=1", `K8S_POD_NAMESPACE=${namespace}`, `K8S_POD_NAME=${pod}`, ...(uid ? [`K8S_POD_UID=${uid}`] : []), ...more]; // biome-ignore format: one line
+    const args = [
+      "IgnoreUnknown=1",
+      `K8S_POD_NAMESPACE=${namespace}`,
+      `K8S_POD_NAME=${pod}`,
+      ...(uid ? [`K8S_POD_UID=${uid}`] : []),
+      ...more,
+    ];
     return {
       CNI_COMMAND: verb,
       CNI_CONTAINERID: id,

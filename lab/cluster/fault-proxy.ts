@@ -37,7 +37,16 @@ interface Rule extends Fault {
   done: number;
 }
 
-const REASONS: Readonly<Record<number, string>> = { 401: "Unauthorized", 409: "Conflict", 410: "Expired", 422: "Invalid", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable", 504: "Timeout" }; // biome-ignore format: one line
+const REASONS: Readonly<Record<number, string>> = {
+  401: "Unauthorized",
+  409: "Conflict",
+  410: "Expired",
+  422: "Invalid",
+  429: "TooManyRequests",
+  500: "InternalError",
+  503: "ServiceUnavailable",
+  504: "Timeout",
+};
 
 /** Stands in front of an API server, with a certificate of the same CA, and does what it is told to requests. */
 export class FaultProxy implements AsyncDisposable {
@@ -244,7 +253,14 @@ function pipe(from: IncomingMessage, to: ServerResponse): void {
 }
 
 function answer(response: ServerResponse, code: number, retryAfter: number | undefined): void {
-  const status = { kind: "Status", apiVersion: "v1", status: "Failure", message: "by the fault proxy", reason: REASONS[code], code }; // biome-ignore format: one line
+  const status = {
+    kind: "Status",
+    apiVersion: "v1",
+    status: "Failure",
+    message: "by the fault proxy",
+    reason: REASONS[code],
+    code,
+  };
   response.writeHead(code, {
     "Content-Type": "application/json",
     ...(retryAfter !== undefined && { "Retry-After": `${retryAfter}` }),

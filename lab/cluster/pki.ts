@@ -10,7 +10,20 @@ export class Pki {
   constructor(folder: string) {
     this.folder = folder;
     const extensions = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"];
-    this.#openssl("req", "-x509", ...EC, "-keyout", "ca.key", "-out", "ca.crt", "-days", "30", "-subj", "/CN=test-ca", ...extensions.flatMap((e) => ["-addext", e])); // biome-ignore format: one command
+    this.#openssl(
+      "req",
+      "-x509",
+      ...EC,
+      "-keyout",
+      "ca.key",
+      "-out",
+      "ca.crt",
+      "-days",
+      "30",
+      "-subj",
+      "/CN=test-ca",
+      ...extensions.flatMap((e) => ["-addext", e]),
+    );
   }
 
   /** Certificate of a server on loopback, which a test machine sees as 10.0.2.2. */
@@ -40,7 +53,23 @@ export class Pki {
   #sign(name: string, subject: string, extensions: string): void {
     writeFileSync(this.path(`${name}.ext`), extensions);
     this.#openssl("req", "-new", ...EC, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject);
-    this.#openssl("x509", "-req", "-in", `${name}.csr`, "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-out", `${name}.crt`, "-extfile", `${name}.ext`); // biome-ignore format: one command
+    this.#openssl(
+      "x509",
+      "-req",
+      "-in",
+      `${name}.csr`,
+      "-CA",
+      "ca.crt",
+      "-CAkey",
+      "ca.key",
+      "-CAcreateserial",
+      "-days",
+      "30",
+      "-out",
+      `${name}.crt`,
+      "-extfile",
+      `${name}.ext`,
+    );
   }
 
   #openssl(...args: string[]): void {

@@ -55,7 +55,8 @@ export class RawClient {
     const data = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
     const headers: Record<string, string> = { Accept: accept };
     if (token) headers["Authorization"] = `Bearer ${token}`;
-    if (data !== undefined) Object.assign(headers, { "Content-Type": contentType, "Content-Length": `${Buffer.byteLength(data)}` }); // biome-ignore format: one line
+    if (data !== undefined)
+      Object.assign(headers, { "Content-Type": contentType, "Content-Length": `${Buffer.byteLength(data)}` });
     return new Promise((resolve, reject) => {
       const sent = request(`${this.#url}${path}`, { method, headers, agent: token ? this.#anonymous : this.#agent });
       sent.on("error", reject);

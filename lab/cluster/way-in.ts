@@ -21,7 +21,7 @@ export function wayIn(world: World, url: string): { readonly url: string; close(
     client.pipe(server).pipe(client);
     for (const one of [client, server]) one.on("error", () => [client, server].map((end) => end.destroy()));
   }).listen(way);
-  const near = `const net = require("node:net"); net.createServer((client) => (${joined})(client, net.connect(${JSON.stringify(way)}))).listen(${PORT}, "127.0.0.1")`; // biome-ignore format: one line
+  const near = `const net = require("node:net"); net.createServer((client) => (${joined})(client, net.connect(${JSON.stringify(way)}))).listen(${PORT}, "127.0.0.1")`;
   const [command, args] = world.host.enter("setpriv", "--pdeathsig", "KILL", process.execPath, "-e", near);
   const forward = spawn(command, args, { stdio: "ignore" });
   return {

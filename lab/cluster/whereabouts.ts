@@ -62,7 +62,13 @@ export class Whereabouts {
   /** A configuration with the flat file that says where the API server is; `ipam` adds to it. */
   config(ipam: Json, network: Json = {}): Json {
     const configuration_path = `${this.folder}/whereabouts.conf`;
-    return { cniVersion: "1.0.0", name: "net", type: "macvlan", ...network, ipam: { type: "whereabouts", configuration_path, ...ipam } }; // biome-ignore format: one line
+    return {
+      cniVersion: "1.0.0",
+      name: "net",
+      type: "macvlan",
+      ...network,
+      ipam: { type: "whereabouts", configuration_path, ...ipam },
+    };
   }
 
   /** @param limitMs kills it after that, as a runtime does. */
@@ -100,7 +106,12 @@ export class Whereabouts {
   #controller(name: string, files: Record<string, string>, env: Record<string, string> = {}): Daemon {
     const root = mkdtempSync(`${this.folder}/${name}-`);
     const account = "var/run/secrets/kubernetes.io/serviceaccount";
-    const all = { ...files, [`${account}/token`]: this.#token, [`${account}/ca.crt`]: this.#ca, [`${account}/namespace`]: "kube-system" }; // biome-ignore format: one line
+    const all = {
+      ...files,
+      [`${account}/token`]: this.#token,
+      [`${account}/ca.crt`]: this.#ca,
+      [`${account}/namespace`]: "kube-system",
+    };
     for (const [path, text] of Object.entries(all)) {
       mkdirSync(dirname(`${root}/${path}`), { recursive: true });
       writeFileSync(`${root}/${path}`, text);
@@ -128,6 +139,12 @@ function environment(verb: string, { id, pod, namespace = "default", ifname = "n
     CNI_NETNS: "/var/run/netns/none",
     CNI_IFNAME: ifname,
     CNI_PATH: "/opt/cni/bin",
-    CNI_ARGS: ["IgnoreUnknown=1", `K8S_POD_NAMESPACE=${namespace}`, `K8S_POD_NAME=${pod}`, `K8S_POD_INFRA_CONTAINER_ID=${id}`, ...args].join(";"), // biome-ignore format: one line
+    CNI_ARGS: [
+      "IgnoreUnknown=1",
+      `K8S_POD_NAMESPACE=${namespace}`,
+      `K8S_POD_NAME=${pod}`,
+      `K8S_POD_INFRA_CONTAINER_ID=${id}`,
+      ...args,
+    ].join(";"),
   };
 }

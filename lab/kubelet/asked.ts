@@ -24,7 +24,11 @@ export async function askedAddresses(t: Test, { api, pods, rails }: Cluster): Pr
     rail: rail!.name,
     deviceID: rail!.vfs[vf]!.pci,
     capabilities: { ips: true },
-    ipam: { type: "railnet-ipam", network_name: "asked", ipRanges: [{ range: "10.201.0.0/24" }, { range: "fd00:201::/64" }] }, // biome-ignore format: one line
+    ipam: {
+      type: "railnet-ipam",
+      network_name: "asked",
+      ipRanges: [{ range: "10.201.0.0/24" }, { range: "fd00:201::/64" }],
+    },
   });
   const head = { cniVersion: "1.0.0", name: "asked" };
   const configs = [
@@ -41,6 +45,9 @@ export async function askedAddresses(t: Test, { api, pods, rails }: Cluster): Pr
   const running = await Promise.all(
     ASKED.map((ips, i) => pods.start(`asked${i}`, { networks: [JSON.stringify([{ name: `asked-${i}`, ips }])] })),
   );
-  t.same(running.map((pod) => networkStatus(pod)[0]?.ips), WANT); // biome-ignore format: one line
+  t.same(
+    running.map((pod) => networkStatus(pod)[0]?.ips),
+    WANT,
+  );
   await pods.remove("asked0", "asked1");
 }

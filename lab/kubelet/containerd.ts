@@ -34,10 +34,15 @@ export class Containerd {
     await this.#node.write("/etc/containerd/config.toml", CONFIG);
     const process = await this.#node.spawn("containerd", [peer("containerd")], { PATH: pathOfPeers() });
     this.#process = process;
-    await until("containerd answers", async () => {
-      if (process.ended) throw new Error(`containerd ended: ${process.log().slice(-2000)}`);
-      return (await this.#node.run([peer("ctr"), "version"])).exit === 0;
-    }, 300_000, 50); // biome-ignore format: one condition
+    await until(
+      "containerd answers",
+      async () => {
+        if (process.ended) throw new Error(`containerd ended: ${process.log().slice(-2000)}`);
+        return (await this.#node.run([peer("ctr"), "version"])).exit === 0;
+      },
+      300_000,
+      50,
+    );
   }
 
   /** Ends it; pods go on. */

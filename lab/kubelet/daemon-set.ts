@@ -51,7 +51,12 @@ export class RailnetDaemonSet {
   /** Writes the list of rails into the cluster's settings; the agent learns of it by itself. */
   async setRails(rails: Json): Promise<void> {
     const metadata = { name: "railnet-config", namespace: "kube-system" };
-    await this.#cluster.api.raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata, data: { rails: JSON.stringify(rails) } }); // biome-ignore format: one line
+    await this.#cluster.api.raw.apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata,
+      data: { rails: JSON.stringify(rails) },
+    });
   }
 
   /** Waits until the pod of the newest version is ready and older ones are gone. */

@@ -29,7 +29,9 @@ export function makeImage(folder: string, reference: string, files: Readonly<Rec
     copyFileSync(file, join(root, path));
   }
   execFileSync("tar", [...SAME, "-C", root, "-cf", join(work, "layer.tar"), "."]);
-  const digest = createHash("sha256").update(readFileSync(join(work, "layer.tar"))).digest("hex"); // biome-ignore format: one line
+  const digest = createHash("sha256")
+    .update(readFileSync(join(work, "layer.tar")))
+    .digest("hex");
   const config = {
     architecture: process.arch === "x64" ? "amd64" : process.arch,
     os: "linux",

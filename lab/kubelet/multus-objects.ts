@@ -49,7 +49,9 @@ function withMounts(container: Json): Json {
   const mounts = Object.entries(paths);
   return {
     volumes: mounts.map(([name, [path]]) => ({ name, hostPath: { path } })),
-    containers: [{ ...container, volumeMounts: mounts.map(([name, [, mountPath, more]]) => ({ name, mountPath, ...more })) }], // biome-ignore format: one line
+    containers: [
+      { ...container, volumeMounts: mounts.map(([name, [, mountPath, more]]) => ({ name, mountPath, ...more })) },
+    ],
   };
 }
 

@@ -19,7 +19,11 @@ export async function applyRailNad(
   await raw.apply({
     apiVersion: "k8s.cni.cncf.io/v1",
     kind: "NetworkAttachmentDefinition",
-    metadata: { name, namespace: "default", annotations: resource ? { "k8s.v1.cni.cncf.io/resourceName": resource } : {} }, // biome-ignore format: one line
+    metadata: {
+      name,
+      namespace: "default",
+      annotations: resource ? { "k8s.v1.cni.cncf.io/resourceName": resource } : {},
+    },
     spec: { config: JSON.stringify(config) },
   });
 }

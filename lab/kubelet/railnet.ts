@@ -25,7 +25,12 @@ export class Railnet {
     const { api, node } = cluster;
     await installCrds(api.raw);
     const token = await installAgent(api);
-    await api.raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config" }, data: { whereabouts: "absent", rails } }); // biome-ignore format: one line
+    await api.raw.apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "railnet-config" },
+      data: { whereabouts: "absent", rails },
+    });
     await node.write("/etc/railnet/kubeconfig", kubeconfigFor(api, { token }, node.apiServer), 0o600);
     await node.write("/etc/railnet/config/rails", rails);
     await node.write(
@@ -51,10 +56,15 @@ export class Railnet {
       "",
     ]);
     this.#agent = agent;
-    await until("the agent is ready", async () => {
-      if (agent.ended) throw new Error(`the agent ended: ${agent.log().slice(-2000)}`);
-      return (await this.#cluster.node.run(["curl", "-sf", HEALTH])).exit === 0;
-    }, 600_000, 500); // biome-ignore format: one condition
+    await until(
+      "the agent is ready",
+      async () => {
+        if (agent.ended) throw new Error(`the agent ended: ${agent.log().slice(-2000)}`);
+        return (await this.#cluster.node.run(["curl", "-sf", HEALTH])).exit === 0;
+      },
+      600_000,
+      500,
+    );
   }
 
   async stopAgent(signal?: NodeJS.Signals): Promise<void> {

@@ -37,7 +37,10 @@ export async function plugInRails(node: Node, rails: readonly Rail[]): Promise<v
     for (const vf of vfs) sysfs.add({ pci: vf.pci, netdev: vf.netdev, driver: "iavf" });
     sysfs.add({ pci, netdev: name, driver: "ice" });
     node.write(`/sys/class/net/${name}/operstate`, "up\n");
-    sysfs.setVfs(pci, vfs.map((vf) => vf.pci)); // biome-ignore format: one line
+    sysfs.setVfs(
+      pci,
+      vfs.map((vf) => vf.pci),
+    );
   }
   const links = rails.flatMap(({ name, vfs }) => [
     `link add ${name}sw type bridge`,

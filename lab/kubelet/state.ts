@@ -37,7 +37,10 @@ export async function look(cluster: RailPlace): Promise<State> {
   const files = await node.run(["find", ...dirs, "-type", "f"]);
   const sandboxes: Json[] = (await containerd.crictl("pods", "--state", "ready")).items; // others the kubelet removes once a minute
   return {
-    links: links.filter(({ ifname }) => names.has(ifname)).map(({ ifname, address, mtu }) => `${ifname} ${address} ${mtu}`).sort(), // biome-ignore format: one line
+    links: links
+      .filter(({ ifname }) => names.has(ifname))
+      .map(({ ifname, address, mtu }) => `${ifname} ${address} ${mtu}`)
+      .sort(),
     files: files.stdout.split("\n").filter(Boolean).sort(),
     reservations: (await api.raw.list(`${OBJECTS}/overlappingrangeipreservations`))
       .map(({ metadata, spec }) => `${metadata.name} ${spec.podref} ${spec.ifname}`)
@@ -45,7 +48,10 @@ export async function look(cluster: RailPlace): Promise<State> {
     records: (await api.raw.list(`${OBJECTS}/ippools`))
       .flatMap(({ spec }) => Object.values<Json>(spec.allocations).map(({ podref, ifname }) => `${podref} ${ifname}`))
       .sort(),
-    sandboxes: sandboxes.filter(({ metadata }) => metadata.namespace === "default").map(({ metadata }) => metadata.name).sort(), // biome-ignore format: one line
+    sandboxes: sandboxes
+      .filter(({ metadata }) => metadata.namespace === "default")
+      .map(({ metadata }) => metadata.name)
+      .sort(),
   };
 }
 

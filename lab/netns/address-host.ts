@@ -77,7 +77,11 @@ export class AddressHost implements Disposable {
   loseCluster(): void {
     const kubeconfig = join(this.#dir, "kubeconfig");
     const cluster = { server: "https://127.0.0.1:1" };
-    const named = { clusters: [{ name: "c", cluster }], users: [{ name: "u", user: { token: "t" } }], contexts: [{ name: "c", context: { cluster: "c", user: "u" } }] }; // biome-ignore format: one line
+    const named = {
+      clusters: [{ name: "c", cluster }],
+      users: [{ name: "u", user: { token: "t" } }],
+      contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
+    };
     writeFileSync(kubeconfig, JSON.stringify({ apiVersion: "v1", kind: "Config", "current-context": "c", ...named }));
     const dir = join(this.#dir, "disk/state/ipam");
     for (const name of files(dir)) {

@@ -46,7 +46,11 @@ const namesOf = (all: readonly Sandbox[]) => all.map(({ pod, id }) => `default/$
 /** Goes on in every way from what a call left that did not come to its end, after another pod got an address of those that are free by now. */
 export async function judge(t: Test, host: AddressHost, { after, bystanders }: Scene, when: string): Promise<void> {
   const claims = host.journal().map(({ claim }) => claim);
-  t.same(host.held().filter((line) => !claims.includes(line)), [], `${when}: what is held is in the journal`); // biome-ignore format: one line
+  t.same(
+    host.held().filter((line) => !claims.includes(line)),
+    [],
+    `${when}: what is held is in the journal`,
+  );
   await host.call("ADD", newcomer);
   const stay = [...bystanders, newcomer];
   const kept = host.held().filter((line) => stay.some(({ id }) => line.includes(id)));
@@ -55,8 +59,22 @@ export async function judge(t: Test, host: AddressHost, { after, bystanders }: S
     bringBack();
     const alive = [...stay, ...(await goOn(host))];
     const held = host.held();
-    t.same(held.map((line) => line.replace(/^\S+ /, "")).sort(), namesOf(alive), `${when}, then ${verbs}: one address for who lives, none for others`); // biome-ignore format: one line
-    t.ok(kept.every((line) => held.includes(line)), `${when}, then ${verbs}: the others keep theirs`); // biome-ignore format: one line
-    t.same(host.journal().map(({ phase, claim }) => `${phase} ${claim}`).sort(), held.map((line) => `held ${line}`).sort(), `${when}, then ${verbs}: so says the journal`); // biome-ignore format: one line
+    t.same(
+      held.map((line) => line.replace(/^\S+ /, "")).sort(),
+      namesOf(alive),
+      `${when}, then ${verbs}: one address for who lives, none for others`,
+    );
+    t.ok(
+      kept.every((line) => held.includes(line)),
+      `${when}, then ${verbs}: the others keep theirs`,
+    );
+    t.same(
+      host
+        .journal()
+        .map(({ phase, claim }) => `${phase} ${claim}`)
+        .sort(),
+      held.map((line) => `held ${line}`).sort(),
+      `${when}, then ${verbs}: so says the journal`,
+    );
   }
 }

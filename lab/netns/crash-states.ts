@@ -157,7 +157,8 @@ function apply(before: Tree, changes: readonly Change[], lost: ReadonlySet<numbe
   const names = new Map(before.names);
   const contents = new Map(before.contents);
   for (const [i, change] of changes.entries()) {
-    if (change.kind === "enter" && !contents.has(change.id)) contents.set(change.id, change.isDirectory ? undefined : Buffer.alloc(0)); // biome-ignore format: one line
+    if (change.kind === "enter" && !contents.has(change.id))
+      contents.set(change.id, change.isDirectory ? undefined : Buffer.alloc(0));
     if (!lost.has(i)) applyOne(change, names, contents, torn?.index === i ? torn.as : undefined);
   }
   const isRoot = (path: string) => before.names.has(path) && !before.names.has(dirname(path));

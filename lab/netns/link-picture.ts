@@ -6,7 +6,12 @@ type Json = Record<string, unknown>;
 const BPF = join(import.meta.dirname, "bpf.py");
 
 /** A command that attaches a program which lets nothing through, or says how many there are: bpf.py. */
-export const bpf = (what: "xdp" | "xdp-link" | "tcx" | "tcx-count", link: string): string[] => ["python3", BPF, what, link]; // biome-ignore format: one line
+export const bpf = (what: "xdp" | "xdp-link" | "tcx" | "tcx-count", link: string): string[] => [
+  "python3",
+  BPF,
+  what,
+  link,
+];
 
 /** What ethtool(8) is asked; what a driver does not have it says so, and that too stays. */
 const ETHTOOL = ["-k", "-g", "-l", "-c", "--show-priv-flags", "-n"];

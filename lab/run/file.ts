@@ -38,7 +38,12 @@ export function endRunning(): void {
 /** Runs one file and follows its TAP. */
 export async function runFile(file: string, { limitSeconds, seed, nice }: Way): Promise<Run> {
   const begin = performance.now();
-  const env = { ...process.env, TAP_TIMEOUT: `${limitSeconds}`, RAILNET_SEED: `${seed}`, NODE_COMPILE_CACHE: resolve(".cache/node") }; // biome-ignore format: one line
+  const env = {
+    ...process.env,
+    TAP_TIMEOUT: `${limitSeconds}`,
+    RAILNET_SEED: `${seed}`,
+    NODE_COMPILE_CACHE: resolve(".cache/node"),
+  };
   const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "pipe"], env });
   running.add(child);
   if (nice !== undefined) setPriority(child.pid!, nice);
@@ -56,7 +61,8 @@ export async function runFile(file: string, { limitSeconds, seed, nice }: Way): 
     child.stderr.destroy();
   }
   tap.end();
-  if (how !== "exit 0" && (hung || tap.counts.failed === 0)) tap.problems.push(hung ? `still running after ${limitSeconds} s (${how})` : how); // biome-ignore format: one line
+  if (how !== "exit 0" && (hung || tap.counts.failed === 0))
+    tap.problems.push(hung ? `still running after ${limitSeconds} s (${how})` : how);
   const failed = tap.counts.failed + tap.problems.length;
   const about = failed > 0 ? [...tap.problems, ...tap.comments, ...stderr.map((line) => `stderr: ${line}`)] : [];
   return { ...tap.counts, failed, hung, seconds: (performance.now() - begin) / 1000, shown: [...tap.shown, ...about] };

@@ -26,7 +26,8 @@ export function readOptions(args: readonly string[]): Options {
   const number = (name: "seed" | "busy" | "limit", least: number) => {
     const text = values[name];
     if (text === undefined) return undefined;
-    if (!/^\d{1,10}$/.test(text) || Number(text) < least) throw new Error(`--${name} is "${text}": not a whole number from ${least}`); // biome-ignore format: one line
+    if (!/^\d{1,10}$/.test(text) || Number(text) < least)
+      throw new Error(`--${name} is "${text}": not a whole number from ${least}`);
     return Number(text);
   };
   const limitSeconds = number("limit", 1);

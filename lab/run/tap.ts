@@ -75,7 +75,8 @@ export class TapReader {
     const inner = this.#levels[depth + 1];
     this.#closeBelow(depth, text);
     const level = this.#level(depth);
-    if (Number(number) !== ++level.count) this.problems.push(`test point ${level.count} is not "${text}": something else writes to standard output`); // biome-ignore format: one line
+    if (Number(number) !== ++level.count)
+      this.problems.push(`test point ${level.count} is not "${text}": something else writes to standard output`);
     const isSkipped = directive !== undefined;
     const failedBelow = inner?.failed ?? 0;
     const fails = not !== undefined && !isSkipped && failedBelow === 0;

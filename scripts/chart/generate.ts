@@ -15,7 +15,9 @@ export function chartFiles(): Map<string, string> {
   const { version, description, license } = JSON.parse(read("../package.json"));
   const schema = JSON.parse(read("helm/values.schema.json")) as Schema;
   const chart = { apiVersion: "v2", name: "railnet", version, appVersion: version, description, type: "application" };
-  const lines = Object.entries({ ...chart, kubeVersion: ">=1.31.0-0" }).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`); // biome-ignore format: one line
+  const lines = Object.entries({ ...chart, kubeVersion: ">=1.31.0-0" }).map(
+    ([key, value]) => `${key}: ${JSON.stringify(value)}\n`,
+  );
   const files = new Map([
     ["Chart.yaml", `${GENERATED}\n${lines.join("")}annotations:\n  artifacthub.io/license: ${license}\n`],
     ["values.yaml", `${GENERATED} Its source is values.schema.json.\n${valuesFile(schema)}`],
@@ -24,7 +26,10 @@ export function chartFiles(): Map<string, string> {
   ]);
   for (const path of resources()) if (path.startsWith("crds/")) files.set(path, read(path));
   for (const one of templates(version))
-    files.set(`templates/${one.from.replace("/", "-")}`, `${GENERATED.replace("do", `its source is manifests/${one.from}; do`)}\n${templateOf(read(one.from), one)}`); // biome-ignore format: one line
+    files.set(
+      `templates/${one.from.replace("/", "-")}`,
+      `${GENERATED.replace("do", `its source is manifests/${one.from}; do`)}\n${templateOf(read(one.from), one)}`,
+    );
   return files;
 }
 
@@ -45,7 +50,9 @@ function left(files: ReadonlyMap<string, string>): string[] {
 }
 
 const stale = (files: ReadonlyMap<string, string>): string[] =>
-  [...files].filter(([path, text]) => !existsSync(join(CHART, path)) || readFileSync(join(CHART, path), "utf8") !== text).map(([path]) => path); // biome-ignore format: one line
+  [...files]
+    .filter(([path, text]) => !existsSync(join(CHART, path)) || readFileSync(join(CHART, path), "utf8") !== text)
+    .map(([path]) => path);
 
 const files = chartFiles();
 const others = left(files);

@@ -76,7 +76,10 @@ const RBAC: readonly Change[] = [
 ];
 
 const LABELS = "  labels:\n    app.kubernetes.io/name: railnet\n";
-const moreLabels = (of: string): Change => ({ from: LABELS, to: `${LABELS}${withMore(`.Values.monitoring.${of}.labels`, 4)}` }); // biome-ignore format: one line
+const moreLabels = (of: string): Change => ({
+  from: LABELS,
+  to: `${LABELS}${withMore(`.Values.monitoring.${of}.labels`, 4)}`,
+});
 
 /** One file of manifests/ as a template of the chart. */
 export interface Template {

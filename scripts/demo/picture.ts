@@ -8,6 +8,12 @@ export async function picture(machine: Machine): Promise<string> {
   const links = JSON.parse(await machine.ask("ip -j -d link")) as Record<string, unknown>[];
   const lines = links
     .filter((link) => link["parentbus"] === "pci")
-    .map((link) => JSON.stringify(Object.entries(link).filter(([key]) => !VOLATILE.includes(key)).sort())); // biome-ignore format: one line
+    .map((link) =>
+      JSON.stringify(
+        Object.entries(link)
+          .filter(([key]) => !VOLATILE.includes(key))
+          .sort(),
+      ),
+    );
   return lines.sort().join("\n");
 }

@@ -19,7 +19,8 @@ const TOOLS: Readonly<Record<Architecture, { machine: string; bun: string }>> = 
 /** What the image of one architecture is made of; `digest`: of its manifest. */
 export function imagePart(dist: string, architecture: Architecture, digest: string): ImagePart {
   const { machine, bun } = TOOLS[architecture];
-  const compiler = execFileSync("uname", ["-m"], { encoding: "utf8" }).trim() === machine ? "gcc" : `${machine}-linux-gnu-gcc`; // biome-ignore format: one line
+  const compiler =
+    execFileSync("uname", ["-m"], { encoding: "utf8" }).trim() === machine ? "gcc" : `${machine}-linux-gnu-gcc`;
   return {
     architecture,
     digest,
@@ -35,7 +36,10 @@ function imageFiles(dist: string, architecture: Architecture): ImageFile[] {
   try {
     makeTree(root, dist, architecture);
     const seen = new Set<number>();
-    const paths = readdirSync(root, { recursive: true, withFileTypes: true }).filter((one) => one.isFile()).map(({ parentPath, name }) => join(parentPath, name)).toSorted(byMainName); // biome-ignore format: one line
+    const paths = readdirSync(root, { recursive: true, withFileTypes: true })
+      .filter((one) => one.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name))
+      .toSorted(byMainName);
     const first = paths.filter((path) => !seen.has(statSync(path).ino) && seen.add(statSync(path).ino));
     return first.toSorted().map((path) => ({
       path: path.slice(root.length + 1),
@@ -55,7 +59,9 @@ const byMainName = (a: string, b: string): number =>
 /** Libraries are copies of this machine's. */
 function originOf(path: string, architecture: Architecture): ImageFile["from"] {
   if (!/\/lib(64)?\//.test(path)) return undefined;
-  const found = libraryFolders(architecture).map((folder) => join(folder, basename(path))).find((one) => existsSync(one)); // biome-ignore format: one line
+  const found = libraryFolders(architecture)
+    .map((folder) => join(folder, basename(path)))
+    .find((one) => existsSync(one));
   return found ? packageOf(found) : undefined;
 }
 
@@ -83,10 +89,14 @@ export function ingredients(
 
 function commit(): Ingredients["commit"] {
   try {
-    const git = (...args: string[]) => execFileSync("git", ["-C", PROJECT, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim(); // biome-ignore format: one line
+    const git = (...args: string[]) =>
+      execFileSync("git", ["-C", PROJECT, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
     const [id, seconds] = git("log", "-1", "--format=%H %ct").split(" ");
     const isChanged = git("status", "--porcelain", "--untracked-files=no") !== "";
-    return { id: `${id}${isChanged ? "-dirty" : ""}`, time: new Date(Number(seconds) * 1000).toISOString().replace(".000", "") }; // biome-ignore format: one line
+    return {
+      id: `${id}${isChanged ? "-dirty" : ""}`,
+      time: new Date(Number(seconds) * 1000).toISOString().replace(".000", ""),
+    };
   } catch {
     return undefined; // an unpacked archive
   }

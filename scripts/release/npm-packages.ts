@@ -33,7 +33,9 @@ export function npmPackages(metafile: string, lockFile: string): NpmPackage[] {
     const locked = packages[key];
     if (!locked) throw new Error(`cannot make the SBOM: ${key} is compiled in, and package-lock.json does not name it`);
     const { version, integrity, license } = locked;
-    const sha512 = integrity?.startsWith("sha512-") ? Buffer.from(integrity.slice(7), "base64").toString("hex") : undefined; // biome-ignore format: one line
+    const sha512 = integrity?.startsWith("sha512-")
+      ? Buffer.from(integrity.slice(7), "base64").toString("hex")
+      : undefined;
     const needs = Object.keys(locked.dependencies ?? {}).flatMap((name) => resolve(key, name, keys) ?? []);
     return { key, name: nameOf(key), version, license, sha512, needs: needs.toSorted() };
   });

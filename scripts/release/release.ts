@@ -1,7 +1,18 @@
 // release.ts [--repository NAME] [--changelog FILE] [--dist FOLDER] [--out FOLDER]: makes a release of what scripts/build.sh --arm64 built. Run by scripts/release.sh.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, createReadStream, globSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"; // biome-ignore format: one line
+import {
+  cpSync,
+  createReadStream,
+  globSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { printTable } from "../demo/table.ts";
@@ -64,7 +75,8 @@ const reference = ({ repository, version, digest }: Named): string => `${reposit
 function writeManifests(to: string, named: Named): void {
   cpSync(join(PROJECT, "manifests"), to, { recursive: true });
   const image = `image: ${REPOSITORY}:${named.version}\n`;
-  for (const file of ["daemonset.yaml", "railnet.yaml"]) replaceOnce(join(to, file), image, `image: ${reference(named)}\n`); // biome-ignore format: one line
+  for (const file of ["daemonset.yaml", "railnet.yaml"])
+    replaceOnce(join(to, file), image, `image: ${reference(named)}\n`);
   const values = join(to, "helm/values.yaml");
   replaceOnce(values, `repository: ${REPOSITORY}\n`, `repository: ${named.repository}\n`);
   replaceOnce(values, "digest: ''\n", `digest: ${named.digest}\n`);
@@ -79,7 +91,10 @@ function replaceOnce(file: string, from: string, to: string): void {
 }
 
 function packLibrary(work: string, to: string): void {
-  execFileSync("npm", ["pack", "--silent", "--pack-destination", work], { cwd: PROJECT, stdio: ["ignore", "ignore", "inherit"] }); // biome-ignore format: one line
+  execFileSync("npm", ["pack", "--silent", "--pack-destination", work], {
+    cwd: PROJECT,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   const [tarball] = globSync(join(work, `railnet-${readVersion()}.tgz`));
   if (!tarball) throw new Error("cannot make a release: npm pack made no railnet-VERSION.tgz");
   renameSync(tarball, to);
@@ -111,7 +126,9 @@ const WHAT: readonly (readonly [name: RegExp, what: string])[] = [
 ];
 
 function report(out: string, named: Named): void {
-  const rows = readdirSync(out).sort().map((name) => [name, size(statSync(join(out, name)).size), WHAT.find(([is]) => is.test(name))?.[1] ?? ""]); // biome-ignore format: one line
+  const rows = readdirSync(out)
+    .sort()
+    .map((name) => [name, size(statSync(join(out, name)).size), WHAT.find(([is]) => is.test(name))?.[1] ?? ""]);
   printTable(["file", "size", "what"], rows);
   console.log(`${out}: ${reference(named)}
 The digest stays when the image is pushed with \`skopeo copy --all --preserve-digests oci-archive:${out}/railnet-image-${named.version}.tar docker://${named.repository}:${named.version}\`.`);

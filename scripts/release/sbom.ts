@@ -89,8 +89,18 @@ const ownComponent = ({ version, repository, digest }: Ingredients): Component =
 function partComponents(part: ImagePart, { version, npm, nodeVersion }: Ingredients) {
   const { architecture, digest, files, linked, bun } = part;
   const ref = (path: string) => `${architecture}/${path}`;
-  const image: Component = { type: "container", "bom-ref": `image-${architecture}`, name: `railnet-${architecture}`, version, hashes: [{ alg: "SHA-256", content: digest.replace("sha256:", "") }] }; // biome-ignore format: one line
-  const runtime: Component = { ...npmComponent(bun), type: "platform", description: "Runtime that railnet is compiled with" }; // biome-ignore format: one line
+  const image: Component = {
+    type: "container",
+    "bom-ref": `image-${architecture}`,
+    name: `railnet-${architecture}`,
+    version,
+    hashes: [{ alg: "SHA-256", content: digest.replace("sha256:", "") }],
+  };
+  const runtime: Component = {
+    ...npmComponent(bun),
+    type: "platform",
+    description: "Runtime that railnet is compiled with",
+  };
   const copied = files.flatMap(({ from }) => from ?? []);
   const debian = [...copied, ...linked].map(debianComponent);
   const needs = (path: string): string[] => {
@@ -101,7 +111,19 @@ function partComponents(part: ImagePart, { version, npm, nodeVersion }: Ingredie
   };
   return {
     image,
-    all: [image, runtime, ...files.map(({ path, sha256 }): Component => ({ type: "file", "bom-ref": ref(path), name: path, hashes: [{ alg: "SHA-256", content: sha256 }] })), ...debian], // biome-ignore format: one line
+    all: [
+      image,
+      runtime,
+      ...files.map(
+        ({ path, sha256 }): Component => ({
+          type: "file",
+          "bom-ref": ref(path),
+          name: path,
+          hashes: [{ alg: "SHA-256", content: sha256 }],
+        }),
+      ),
+      ...debian,
+    ],
     dependencies: [
       { ref: image["bom-ref"], dependsOn: files.map(({ path }) => ref(path)) },
       ...files.map(({ path }) => ({ ref: ref(path), dependsOn: needs(path) })),
@@ -149,7 +171,9 @@ const certificatesComponent = (nodeVersion: string): Component => ({
 });
 
 const unique = (components: readonly Component[]): Component[] =>
-  [...new Map(components.map((one) => [one["bom-ref"], one])).values()].toSorted((a, b) => (a["bom-ref"] < b["bom-ref"] ? -1 : 1)); // biome-ignore format: one line
+  [...new Map(components.map((one) => [one["bom-ref"], one])).values()].toSorted((a, b) =>
+    a["bom-ref"] < b["bom-ref"] ? -1 : 1,
+  );
 
 /** Of a text, as a UUID of version 8 (RFC 9562: whatever its maker says). */
 function uuidOf(text: string): string {

@@ -64,7 +64,14 @@ t.test("a plugin that is not there is an error that names it", async (t) => {
 
 /** A run whose ADDs and DELs took so long; a negative time is that of a call that failed. */
 function run(who: Contestant, adds: readonly number[], dels: readonly number[] = [], pods = 1): Run {
-  const made = (verb: string) => (ms: number) => ({ plugin: "", verb, container: "", ifname: "", exit: ms < 0 ? 1 : 0, ms: Math.abs(ms) }); // biome-ignore format: one line
+  const made = (verb: string) => (ms: number) => ({
+    plugin: "",
+    verb,
+    container: "",
+    ifname: "",
+    exit: ms < 0 ? 1 : 0,
+    ms: Math.abs(ms),
+  });
   return { who, pods, runningMs: 1000, calls: [...adds.map(made("ADD")), ...dels.map(made("DEL"))] };
 }
 

@@ -22,7 +22,12 @@ const RANGES = { rail0: "10.20.0.0/22", rail1: "10.21.0.0/24" };
 t.setTimeout((SECONDS + 300) * 1000);
 t.comment(`seed ${SEED}`);
 const { api, proxy, runtime } = await startStage(SEED);
-await api.raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config" }, data: { whereabouts: "absent" } }); // biome-ignore format: one line
+await api.raw.apply({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name: "railnet-config" },
+  data: { whereabouts: "absent" },
+});
 const kubeconfig = api.kubeconfig({ token: await installAgent(api), server: proxy.url });
 for (let i = 0; i < 4; i++) await runtime.start(await runtime.node(`node-${i}`, { kubeconfig }));
 
@@ -57,7 +62,9 @@ async function churn(): Promise<void> {
 async function startOne(pods: PodSandbox[]): Promise<void> {
   const [network, range] = Object.entries(RANGES)[random(2)]!;
   const node = runtime.nodes[random(runtime.nodes.length)]!;
-  const sandbox = await persist(() => runtime.sandbox(node, random(8) === 0 ? "alone" : "agent", network, configOf(network, range))); // biome-ignore format: one line
+  const sandbox = await persist(() =>
+    runtime.sandbox(node, random(8) === 0 ? "alone" : "agent", network, configOf(network, range)),
+  );
   if ((await runtime.add(sandbox)).exit !== 0) {
     count("ADDs failed");
     return void (await persist(() => runtime.end(sandbox)));

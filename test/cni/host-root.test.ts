@@ -17,7 +17,8 @@ for (const [target, path] of [
 ] as const)
   symlinkSync(target, `${root}/${path}`);
 
-const CHROOTED = "import os,sys; os.chroot(sys.argv[1]); print(os.stat(sys.argv[2]).st_ino if os.path.exists(sys.argv[2]) else 0)"; // biome-ignore format: one line
+const CHROOTED =
+  "import os,sys; os.chroot(sys.argv[1]); print(os.stat(sys.argv[2]).st_ino if os.path.exists(sys.argv[2]) else 0)";
 const inode = (path: string): string =>
   execFileSync("sh", ["-c", 'stat -c %i "$1" 2>/dev/null || echo 0', "sh", path], { encoding: "utf8" }).trim();
 

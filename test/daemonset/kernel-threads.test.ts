@@ -99,7 +99,10 @@ t.test(
     for (const thread of [0, 2]) threads.answer(thread, { response: { exit: 0, stdout: "", stderr: "" } });
     const { exit, stdout } = (await collecting) as CniResponse;
     t.equal(exit, 1);
-    t.match(JSON.parse(stdout), { code: 11, msg: `cannot collect: the kernel does not answer for PF ${A}: its attachments are collected later` }); // biome-ignore format: one line
+    t.match(JSON.parse(stdout), {
+      code: 11,
+      msg: `cannot collect: the kernel does not answer for PF ${A}: its attachments are collected later`,
+    });
   },
 );
 
@@ -114,7 +117,11 @@ t.test("KernelThreads answers a GC with all that failed", async (t) => {
   threads.answer(2, response(11, "cannot collect 1 of 1: b"));
   const { exit, stdout } = (await collecting) as CniResponse;
   t.equal(exit, 1);
-  t.same(JSON.parse(stdout), { cniVersion: "1.1.0", code: 105, msg: "cannot collect 1 of 2: a; cannot collect 1 of 1: b" }); // biome-ignore format: one line
+  t.same(JSON.parse(stdout), {
+    cniVersion: "1.1.0",
+    code: 105,
+    msg: "cannot collect 1 of 2: a; cannot collect 1 of 1: b",
+  });
 });
 
 t.test(

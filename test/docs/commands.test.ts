@@ -61,7 +61,10 @@ t.test("commands of railnet that are documented exist, with their options", asyn
 
 t.test("every command of railnet is documented", async (t) => {
   const documented = new Set(railnet.flatMap(({ words }) => words.slice(0, 2)));
-  t.same([...commands].filter((one) => !documented.has(one)), []); // biome-ignore format: one line
+  t.same(
+    [...commands].filter((one) => !documented.has(one)),
+    [],
+  );
 });
 
 const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -71,9 +74,15 @@ t.test("npm scripts that are documented exist, and those that exist are document
     [...text.matchAll(/\bnpm (?:run (?:--silent )?)?([a-z:]+)/g)].map(([, name]) => ({ where, name: name! })),
   );
   const npm = ["install", "pack", "ci"];
-  t.same(named.filter(({ name }) => !scripts[name] && !npm.includes(name)), []); // biome-ignore format: one line
+  t.same(
+    named.filter(({ name }) => !scripts[name] && !npm.includes(name)),
+    [],
+  );
   const names = new Set(named.map(({ name }) => name));
-  t.same(Object.keys(scripts).filter((name) => !names.has(name) && name !== "prepack"), []); // biome-ignore format: one line
+  t.same(
+    Object.keys(scripts).filter((name) => !names.has(name) && name !== "prepack"),
+    [],
+  );
 });
 
 t.test("scripts and programs that are documented are files", async (t) => {
@@ -84,7 +93,10 @@ t.test("scripts and programs that are documented are files", async (t) => {
     })),
   );
   t.ok(paths.length > 5);
-  t.same(paths.filter(({ path }) => !existsSync(path)), []); // biome-ignore format: one line
+  t.same(
+    paths.filter(({ path }) => !existsSync(path)),
+    [],
+  );
 });
 
 t.test("shell is shell: bash reads every line", async (t) => {
@@ -96,14 +108,26 @@ t.test("shell is shell: bash reads every line", async (t) => {
 t.test("metrics that are documented exist", async (t) => {
   const table = pageOf("daemonset/metrics/README.md").text;
   const known = new Set([...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name!));
-  const named = pages.flatMap(({ file, text }) => [...text.matchAll(/\brailnet_[a-z_]*[a-z]\b/g)].map(([name]) => ({ file, name }))); // biome-ignore format: one line
+  const named = pages.flatMap(({ file, text }) =>
+    [...text.matchAll(/\brailnet_[a-z_]*[a-z]\b/g)].map(([name]) => ({ file, name })),
+  );
   const unknown = named.filter(({ name }) => !known.has(name.replace(/_(bucket|sum|count)$/, "")));
   t.same(unknown, []);
 });
 
 t.test("events that are documented exist", async (t) => {
   const reasons = new Set(found(/"((?:[A-Z][a-z]+){2,})"/g, /^(daemonset|kubernetes)\//));
-  const named = pages.filter(({ file }) => /^(docs|daemonset)\//.test(file)).flatMap(({ file, prose }) => [...prose.matchAll(/\bevents?(?: at [\w' ]+)?(?: says so)? \(?`((?:[A-Z][a-z]+){2,})`/g)].map(([, name]) => ({ file, name: name! }))); // biome-ignore format: one line
+  const named = pages
+    .filter(({ file }) => /^(docs|daemonset)\//.test(file))
+    .flatMap(({ file, prose }) =>
+      [...prose.matchAll(/\bevents?(?: at [\w' ]+)?(?: says so)? \(?`((?:[A-Z][a-z]+){2,})`/g)].map(([, name]) => ({
+        file,
+        name: name!,
+      })),
+    );
   t.ok(named.length >= 3);
-  t.same(named.filter(({ name }) => !reasons.has(name)), []); // biome-ignore format: one line
+  t.same(
+    named.filter(({ name }) => !reasons.has(name)),
+    [],
+  );
 });

@@ -9,15 +9,24 @@ import { found, listIn, sourceOf } from "./support/source.ts";
 const page = pageOf("docs/configuration.md");
 
 /** Words in backticks of the first cells of the tables below a heading. */
-const documented = (heading: string): string[] => rowsBelow(page, heading).flatMap(([first = ""]) => codeIn(first)).sort(); // biome-ignore format: one line
+const documented = (heading: string): string[] =>
+  rowsBelow(page, heading)
+    .flatMap(([first = ""]) => codeIn(first))
+    .sort();
 const sorted = (words: Iterable<string>): string[] => [...new Set(words)].sort();
 
 t.test("configuration.md has every key of railnet-sriov, and no other", async (t) => {
   const top = documented("## A network: railnet-sriov");
   const keys = [...listIn("cni/config.ts", "SHARED_KEYS"), ...VF_KEYS, ...listIn("cni/config.ts", "OWN_KEYS"), "ipam"];
-  t.same(top.filter((key) => !key.includes(".")), sorted(keys)); // biome-ignore format: one line
+  t.same(
+    top.filter((key) => !key.includes(".")),
+    sorted(keys),
+  );
   const run = found(/runtimeConfig(?: \?\? \{\})?(?:, |\?\.\[|\[)"(\w+)"/g, /^(cni|ipam)\//);
-  t.same(top.filter((key) => key.includes(".")), run.map((key) => `runtimeConfig.${key}`)); // biome-ignore format: one line
+  t.same(
+    top.filter((key) => key.includes(".")),
+    run.map((key) => `runtimeConfig.${key}`),
+  );
   t.ok(run.length >= 5, "the pattern finds them");
 });
 
@@ -56,7 +65,7 @@ t.test("configuration.md has every argument of the agent and its default, and no
   const install = sourceOf("cli/install.ts").split("registerInstall")[0]!;
   const options = [...`${agent}${install}`.matchAll(/\.option\("([\w-]+)",\s*\{([^}]*)\}/g)];
   const rows = rowsBelow(page, "## The agent").filter(([first = ""]) => first.startsWith("`--"));
-  t.same(rows.map(([first = ""]) => codeIn(first)[0]).sort(), sorted(options.map(([, name]) => `--${name}`))); // biome-ignore format: one line
+  t.same(rows.map(([first = ""]) => codeIn(first)[0]).sort(), sorted(options.map(([, name]) => `--${name}`)));
   for (const [, name, body = ""] of options) {
     const value = /default: (?:"([^"]+)"|(\d+))/.exec(body);
     const row = rows.find(([first = ""]) => codeIn(first)[0] === `--${name}`);

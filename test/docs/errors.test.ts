@@ -60,12 +60,17 @@ t.test("errors.md quotes every message that stands as a whole in the source", as
   }));
   t.ok(messages.length > 60);
   const isWhole = ({ text }: { text: string }) => !/^[^`]*\$\{[^}`]*\}`/.test(text); // what ends in a reason gets it from elsewhere
-  t.same(messages.filter(isWhole).filter(({ code, text }) => !isQuoted(text, code)), []); // biome-ignore format: one line
+  t.same(
+    messages.filter(isWhole).filter(({ code, text }) => !isQuoted(text, code)),
+    [],
+  );
 });
 
 t.test("errors.md quotes messages that there are", async (t) => {
   const quoted = USED.flatMap(quotedBelow);
   t.ok(quoted.length > 50);
-  const missing = quoted.filter((message) => !constants(message).every((part) => said.includes(part) || said.includes(escaped(part)))); // biome-ignore format: one line
+  const missing = quoted.filter(
+    (message) => !constants(message).every((part) => said.includes(part) || said.includes(escaped(part))),
+  );
   t.same(missing, []);
 });

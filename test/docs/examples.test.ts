@@ -11,9 +11,13 @@ import { readIpamConfig } from "../../ipam/whereabouts/config.ts";
 import type { Json } from "../../lab/cluster/raw.ts";
 import { type Block, blocksOf, codeIn, pageOf, pages, rowsBelow } from "./support/markdown.ts";
 
-const KNOWN = new Set(rowsBelow(pageOf("docs/configuration.md"), "## A network: railnet-sriov").flatMap(([first = ""]) => codeIn(first))); // biome-ignore format: one line
+const KNOWN = new Set(
+  rowsBelow(pageOf("docs/configuration.md"), "## A network: railnet-sriov").flatMap(([first = ""]) => codeIn(first)),
+);
 const STANDARD = ["cniVersion", "name", "type", "capabilities"];
-const NODE = new Set(rowsBelow(pageOf("docs/configuration.md"), "## A node: node.json").flatMap(([first = ""]) => codeIn(first))); // biome-ignore format: one line
+const NODE = new Set(
+  rowsBelow(pageOf("docs/configuration.md"), "## A node: node.json").flatMap(([first = ""]) => codeIn(first)),
+);
 const SETTINGS = new Set(["rails", "logLevel", "whereabouts", "fence"]);
 
 /** A network as a runtime hands it over, through both parsers; a warning is a fault of an example. */
@@ -21,7 +25,14 @@ function readNetwork(t: Test, network: Json, where: string): void {
   const unknown = Object.keys(network).filter((key) => !STANDARD.includes(key) && !KNOWN.has(key));
   t.same(unknown, [], `${where}: keys`);
   const stdin = JSON.stringify({ ...network, runtimeConfig: { deviceID: "0000:af:06.0" } });
-  const env = { CNI_COMMAND: "ADD", CNI_CONTAINERID: "c1", CNI_NETNS: "/run/netns/p1", CNI_IFNAME: "net1", CNI_PATH: "/opt/cni/bin", CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1" }; // biome-ignore format: one environment
+  const env = {
+    CNI_COMMAND: "ADD",
+    CNI_CONTAINERID: "c1",
+    CNI_NETNS: "/run/netns/p1",
+    CNI_IFNAME: "net1",
+    CNI_PATH: "/opt/cni/bin",
+    CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1",
+  };
   const call = readRequest({ name: "railnet-sriov", env, stdin });
   t.equal(readConfig(call).network, network["name"], `${where}: railnet-sriov takes it`);
   if (network["ipam"]?.type !== "railnet-ipam") return;
@@ -33,7 +44,11 @@ function readNetwork(t: Test, network: Json, where: string): void {
 }
 
 function readNode(t: Test, node: Json, where: string): void {
-  t.same(Object.keys(node).filter((key) => !NODE.has(key)), [], `${where}: keys of node.json`); // biome-ignore format: one line
+  t.same(
+    Object.keys(node).filter((key) => !NODE.has(key)),
+    [],
+    `${where}: keys of node.json`,
+  );
 }
 
 /** A key that the type has and that is missing here does not compile, and the other way round. */
@@ -41,7 +56,10 @@ const SPEC: Record<keyof RailNetworkSpec, 0> = { nodeSelector: 0, rails: 0 };
 const RAIL: Record<keyof NetworkRail, 0> = { name: 0, pf: 0, vfs: 0, rdma: 0, resource: 0, mtu: 0, subnet: 0, exclude: 0 }; // biome-ignore format: a list
 
 function readRailNetwork(t: Test, { metadata, spec }: Json, where: string): void {
-  const unknown = [...Object.keys(spec).filter((key) => !(key in SPEC)), ...spec.rails.flatMap(Object.keys).filter((key: string) => !(key in RAIL))]; // biome-ignore format: one line
+  const unknown = [
+    ...Object.keys(spec).filter((key) => !(key in SPEC)),
+    ...spec.rails.flatMap(Object.keys).filter((key: string) => !(key in RAIL)),
+  ];
   t.same(unknown, [], `${where}: keys`);
   const { rails, refused } = listRails([{ name: metadata.name, rails: spec.rails }]);
   t.same(refused, [], `${where}: agents refuse no rail`);
@@ -59,7 +77,11 @@ function readObject(t: Test, object: Json, where: string): void {
     t.equal(network.name, metadata.name, `${where}: one name`);
   }
   if (kind === "ConfigMap" && metadata.name === "railnet-config") {
-    t.same(Object.keys(data).filter((key) => !SETTINGS.has(key)), [], `${where}: keys`); // biome-ignore format: one line
+    t.same(
+      Object.keys(data).filter((key) => !SETTINGS.has(key)),
+      [],
+      `${where}: keys`,
+    );
     if (data.rails !== undefined) t.ok(Array.isArray(parseRails(data.rails)), `${where}: rails`);
     if (data.logLevel !== undefined) t.ok(isLogLevel(data.logLevel), `${where}: logLevel`);
   }
@@ -69,9 +91,15 @@ function readObject(t: Test, object: Json, where: string): void {
 
 /** A network of a pod has its VF. */
 function readPod(t: Test, { metadata, spec }: Json, where: string): void {
-  const networks = metadata.annotations["k8s.v1.cni.cncf.io/networks"].split(",").map((one: string) => one.trim().split("/").pop()); // biome-ignore format: one line
+  const networks = metadata.annotations["k8s.v1.cni.cncf.io/networks"]
+    .split(",")
+    .map((one: string) => one.trim().split("/").pop());
   const limits = spec.containers.flatMap(({ resources }: Json) => Object.keys(resources?.limits ?? {}));
-  t.same(limits, networks.map((name: string) => `railnet.io/${name}`), `${where}: a VF for each network`); // biome-ignore format: one line
+  t.same(
+    limits,
+    networks.map((name: string) => `railnet.io/${name}`),
+    `${where}: a VF for each network`,
+  );
 }
 
 const blocks: readonly Block[] = pages.filter(({ file }) => !file.startsWith("test/")).flatMap(({ blocks }) => blocks);
@@ -110,8 +138,12 @@ t.test("manifests/examples are taken", async (t) => {
 });
 
 t.test("README.md's pod, network and rail belong together", async (t) => {
-  const objects = pageOf("README.md").blocks.filter(({ language }) => language === "yaml").map(({ text }) => loadAll(text)[0] as Json); // biome-ignore format: one line
-  const [rails, network, pod] = ["ConfigMap", "NetworkAttachmentDefinition", "Pod"].map((kind) => objects.find((one) => one["kind"] === kind)!); // biome-ignore format: one line
+  const objects = pageOf("README.md")
+    .blocks.filter(({ language }) => language === "yaml")
+    .map(({ text }) => loadAll(text)[0] as Json);
+  const [rails, network, pod] = ["ConfigMap", "NetworkAttachmentDefinition", "Pod"].map(
+    (kind) => objects.find((one) => one["kind"] === kind)!,
+  );
   const [rail] = parseRails(rails!["data"].rails);
   const resource = network!["metadata"].annotations["k8s.v1.cni.cncf.io/resourceName"];
   t.equal(rail!.resource, resource);
@@ -120,15 +152,29 @@ t.test("README.md's pod, network and rail belong together", async (t) => {
 });
 
 t.test("TypeScript is compiled and run by another test, all of it", async (t) => {
-  t.same(inLanguage("ts").map(({ file }) => file).filter((file) => !file.startsWith("lab/")), ["docs/library.md"], "test/library.test.ts"); // biome-ignore format: one line
+  t.same(
+    inLanguage("ts")
+      .map(({ file }) => file)
+      .filter((file) => !file.startsWith("lab/")),
+    ["docs/library.md"],
+    "test/library.test.ts",
+  );
 });
 
 t.test("code blocks say what they are", async (t) => {
   const known = ["", "json", "yaml", "ts", "sh", "mermaid"];
-  t.same(blocks.filter(({ language }) => !known.includes(language)).map(({ file, line, language }) => `${file}:${line}: ${language}`), []); // biome-ignore format: one line
+  t.same(
+    blocks
+      .filter(({ language }) => !known.includes(language))
+      .map(({ file, line, language }) => `${file}:${line}: ${language}`),
+    [],
+  );
 });
 
 t.test("docs/rail-objects.md names every key of a RailNetwork", async (t) => {
   const { text } = pageOf("docs/rail-objects.md");
-  t.same([...Object.keys(SPEC), ...Object.keys(RAIL)].filter((key) => !new RegExp(`\\b${key}\\b`).test(text)), []); // biome-ignore format: one line
+  t.same(
+    [...Object.keys(SPEC), ...Object.keys(RAIL)].filter((key) => !new RegExp(`\\b${key}\\b`).test(text)),
+    [],
+  );
 });

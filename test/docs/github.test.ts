@@ -13,7 +13,11 @@ t.test("the workflow runs .ci/run, and asks for no right but to read", async (t)
   const cached = readFileSync(".github/workflows/ci.yaml", "utf8").match(/hashFiles\(([^)]*)\)/)?.[1] ?? "";
   const named = [...cached.matchAll(/'([^']+)'/g)].map(([, path]) => path!.replace("/**", ""));
   t.ok(named.length >= 3);
-  t.same(named.filter((path) => !existsSync(path)), [], "what the cache depends on is there"); // biome-ignore format: one line
+  t.same(
+    named.filter((path) => !existsSync(path)),
+    [],
+    "what the cache depends on is there",
+  );
 });
 
 t.test("issue templates are forms as GitHub reads them", async (t) => {

@@ -52,15 +52,25 @@ t.test("every page of docs/ is reached from README.md", async (t) => {
       const target = normalize(join(dirname(file), to.split("#")[0]!));
       if (pages.some((page) => page.file === target)) reached.add(target);
     }
-  t.same(pages.map(({ file }) => file).filter((file) => file.startsWith("docs/") && !reached.has(file)), []); // biome-ignore format: one line
+  t.same(
+    pages.map(({ file }) => file).filter((file) => file.startsWith("docs/") && !reached.has(file)),
+    [],
+  );
 });
 
 t.test("README.md is short, and README.md and docs/ fit a screen", async (t) => {
   const lines = pageOf("README.md").text.trimEnd().split("\n");
   t.ok(lines.length <= 150, `README.md has ${lines.length} lines, of 150`);
-  t.same(lines.filter((line) => [...line].length > 120), []); // biome-ignore format: one line
+  t.same(
+    lines.filter((line) => [...line].length > 120),
+    [],
+  );
   for (const { file, prose } of pages.filter(({ file }) => /^(docs\/[^/]+|[A-Z]+)\.md$/.test(file)))
-    t.same(prose.split("\n").filter((line) => [...line].length > 120 && !line.startsWith("|")), [], file); // biome-ignore format: one line
+    t.same(
+      prose.split("\n").filter((line) => [...line].length > 120 && !line.startsWith("|")),
+      [],
+      file,
+    );
 });
 
 t.test("files that prose names are there", async (t) => {
@@ -77,23 +87,37 @@ t.test("the three ways in name functions that are where they say", async (t) => 
   const { file, prose } = pageOf("docs/architecture.md");
   const named = [...prose.replaceAll("\n", " ").matchAll(/`(?:\w+\.)?(\w+)\(\)` \(\[[^\]]*\]\(\.\.\/([^)]+)\)\)/g)];
   t.ok(named.length >= 6, "the pattern finds them");
-  const missing = named.filter(([, name, path]) => !new RegExp(`(function\\*?|async|const) ${name}\\b|^  ${name}\\(`, "m").test(readFileSync(path!, "utf8"))); // biome-ignore format: one line
-  t.same(missing.map(([, name, path]) => `${file}: ${name}() is not in ${path}`), []); // biome-ignore format: one line
+  const missing = named.filter(
+    ([, name, path]) =>
+      !new RegExp(`(function\\*?|async|const) ${name}\\b|^  ${name}\\(`, "m").test(readFileSync(path!, "utf8")),
+  );
+  t.same(
+    missing.map(([, name, path]) => `${file}: ${name}() is not in ${path}`),
+    [],
+  );
 });
 
 t.test("figures of README.md are those of docs/performance.md", async (t) => {
   const [, lines = ""] = pageOf("README.md").prose.split("## What makes it different");
-  const figures = [...lines.split("## ")[0]!.matchAll(/\d+ ms|\d+ MB|\d+,\d{3}|\b1\/\d+|\b\d+\.\d+\b|\b\d{3}\b(?! ms)/g)].map(([figure]) => figure); // biome-ignore format: one line
+  const figures = [
+    ...lines.split("## ")[0]!.matchAll(/\d+ ms|\d+ MB|\d+,\d{3}|\b1\/\d+|\b\d+\.\d+\b|\b\d{3}\b(?! ms)/g),
+  ].map(([figure]) => figure);
   t.ok(figures.length >= 8, `${figures}`);
   const measured = pageOf("docs/performance.md").prose;
-  t.same(figures.filter((figure) => !measured.includes(figure)), []); // biome-ignore format: one line
+  t.same(
+    figures.filter((figure) => !measured.includes(figure)),
+    [],
+  );
 });
 
 t.test("rows of tables have as many cells as their heads", async (t) => {
   const cellsOf = (row: string): number => row.trim().split(/(?<!\\)\|/).length;
   for (const { file, prose } of pages) {
     const lines = prose.split("\n");
-    const odd = lines.filter((line, i) => line.startsWith("|") && (lines[i - 1] ?? "").startsWith("|") && cellsOf(line) !== cellsOf(lines[i - 1]!)); // biome-ignore format: one line
+    const odd = lines.filter(
+      (line, i) =>
+        line.startsWith("|") && (lines[i - 1] ?? "").startsWith("|") && cellsOf(line) !== cellsOf(lines[i - 1]!),
+    );
     t.same(odd, [], file);
   }
 });

@@ -79,18 +79,34 @@ class HostilePod {
     () => this.#stand(),
     () => this.#enslave(),
     () => this.#remove(),
-    () => this.#ip(`addr add ${this.#random.of([...this.#around.addresses, `10.9.${this.#random.below(250)}.1/24`, "fd00::9/64"])} dev ${this.#link()}`), // biome-ignore format: one line
+    () =>
+      this.#ip(
+        `addr add ${this.#random.of([...this.#around.addresses, `10.9.${this.#random.below(250)}.1/24`, "fd00::9/64"])} dev ${this.#link()}`,
+      ),
     () => this.#ip(`addr flush dev ${this.#link()}`),
     () => this.#ip(`route add 10.${this.#random.below(250)}.0.0/16 dev ${this.#link()}`),
     () => this.#ip(`route del default`),
-    () => this.#ip(`rule ${this.#random.of(["add", "add", "del"])} from ${this.#random.of(this.#around.addresses).split("/")[0]} lookup ${this.#random.of([100, 254, 1003])} priority ${this.#random.of([1000, 1, 32766, 40000])}`), // biome-ignore format: one line
+    () =>
+      this.#ip(
+        `rule ${this.#random.of(["add", "add", "del"])} from ${this.#random.of(this.#around.addresses).split("/")[0]} lookup ${this.#random.of([100, 254, 1003])} priority ${this.#random.of([1000, 1, 32766, 40000])}`,
+      ),
     () => this.#ip(`neigh replace 10.20.0.1 lladdr ${this.#mac()} dev ${this.#link()}`),
     () => this.#ip(`maddr add 33:33:00:00:00:0${this.#random.below(9)} dev ${this.#link()}`),
-    () => this.#sh(`tc qdisc replace dev ${this.#vf} root ${this.#random.of(["pfifo limit 5", "htb", "prio", "tbf rate 1kbit burst 1k latency 1ms"])}`), // biome-ignore format: one line
+    () =>
+      this.#sh(
+        `tc qdisc replace dev ${this.#vf} root ${this.#random.of(["pfifo limit 5", "htb", "prio", "tbf rate 1kbit burst 1k latency 1ms"])}`,
+      ),
     () => this.#sh(`tc qdisc add dev ${this.#vf} clsact`),
-    () => this.#sh(`ethtool -K VF ${this.#random.of(["gro", "gso", "tso", "tx", "rx", "sg", "rxvlan", "txvlan", "tx-nocache-copy"])} ${this.#random.of(["on", "off"])}`), // biome-ignore format: one line
-    () => this.#sh(`ethtool ${this.#random.of(["-G", "-C", "-L", "-s"])} VF ${this.#random.of(["rx 80", "rx-usecs 9", "combined 1", "msglvl 7", "tx 1"])}`), // biome-ignore format: one line
-    () => this.#sh(`rdma dev set ${this.#random.of(["rxe0", "rxe1"])} name ${this.#random.of(["rxe0", "mlx5_0", "x"])}`), // biome-ignore format: one line
+    () =>
+      this.#sh(
+        `ethtool -K VF ${this.#random.of(["gro", "gso", "tso", "tx", "rx", "sg", "rxvlan", "txvlan", "tx-nocache-copy"])} ${this.#random.of(["on", "off"])}`,
+      ),
+    () =>
+      this.#sh(
+        `ethtool ${this.#random.of(["-G", "-C", "-L", "-s"])} VF ${this.#random.of(["rx 80", "rx-usecs 9", "combined 1", "msglvl 7", "tx 1"])}`,
+      ),
+    () =>
+      this.#sh(`rdma dev set ${this.#random.of(["rxe0", "rxe1"])} name ${this.#random.of(["rxe0", "mlx5_0", "x"])}`),
   ];
 
   #ip(text: string): void {
@@ -116,12 +132,33 @@ class HostilePod {
 
   #name(): string {
     const { names, home, link, pci } = this.#around;
-    return this.#random.of([...names, home, link, `vf${pci.replaceAll(/[:.]/g, "")}`, "net2", "eth0", "dev7", "all", "default", "a%d", "net%d", "x".repeat(15), "railnet", "ünï"]); // biome-ignore format: one line
+    return this.#random.of([
+      ...names,
+      home,
+      link,
+      `vf${pci.replaceAll(/[:.]/g, "")}`,
+      "net2",
+      "eth0",
+      "dev7",
+      "all",
+      "default",
+      "a%d",
+      "net%d",
+      "x".repeat(15),
+      "railnet",
+      "ünï",
+    ]);
   }
 
   #mac(): string {
     const { macs } = this.#around;
-    return this.#random.of([...macs, `02:00:00:00:00:${10 + this.#random.below(80)}`, "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01"]); // biome-ignore format: one line
+    return this.#random.of([
+      ...macs,
+      `02:00:00:00:00:${10 + this.#random.below(80)}`,
+      "00:00:00:00:00:00",
+      "ff:ff:ff:ff:ff:ff",
+      "33:33:00:00:00:01",
+    ]);
   }
 
   #alias(): string {
@@ -163,14 +200,23 @@ class HostilePod {
 
   #create(): void {
     const name = this.#fresh();
-    this.#ip(`link add ${name} ${this.#random.of(["", `address ${this.#mac()}`])} type ${this.#random.of(["dummy", "bridge", "ifb", `veth peer name t${this.#number++}`])}`); // biome-ignore format: one line
+    this.#ip(
+      `link add ${name} ${this.#random.of(["", `address ${this.#mac()}`])} type ${this.#random.of(["dummy", "bridge", "ifb", `veth peer name t${this.#number++}`])}`,
+    );
     this.#here.links.push(name);
   }
 
   /** Something on top of the VF. */
   #stand(): void {
     const name = this.#fresh();
-    const kind = this.#random.of(["macvlan mode bridge", "macvlan mode private", "macvlan mode passthru", "macvtap mode vepa", "vlan id 7", "ipvlan mode l2"]); // biome-ignore format: one line
+    const kind = this.#random.of([
+      "macvlan mode bridge",
+      "macvlan mode private",
+      "macvlan mode passthru",
+      "macvtap mode vepa",
+      "vlan id 7",
+      "ipvlan mode l2",
+    ]);
     this.#ip(`link add ${name} link ${this.#vf} type ${kind}`);
     this.#ip(`link set ${name} up`);
     this.#here.links.push(name);

@@ -22,7 +22,12 @@ t.test("ClaimJournal.update() adds a line; one that is not whole was never writt
   t.same(journal.find("c1", "net1"), { ...record, phase: "held" });
   const [name] = readdirSync(`${dir}/ipam`);
   const file = `${dir}/ipam/${name}`;
-  t.same(readFileSync(file, "utf8").split("\n").map((line) => JSON.parse(line)), [record, { phase: "held" }]); // biome-ignore format: one line
+  t.same(
+    readFileSync(file, "utf8")
+      .split("\n")
+      .map((line) => JSON.parse(line)),
+    [record, { phase: "held" }],
+  );
   appendFileSync(file, '\n{"phase":"relea');
   t.same(journal.find("c1", "net1"), { ...record, phase: "held" });
   journal.update(record, { phase: "releasing" });

@@ -11,7 +11,14 @@ const read = (json: string) => {
 };
 
 t.test("node.json is read as it stands, keys of other versions left out", async (t) => {
-  const policy = { node: "a", trustNetworkConfig: true, aliases: ["whereabouts"], kubeconfig: "/k", directory: "/d", flatFiles: [] }; // biome-ignore format: one line
+  const policy = {
+    node: "a",
+    trustNetworkConfig: true,
+    aliases: ["whereabouts"],
+    kubeconfig: "/k",
+    directory: "/d",
+    flatFiles: [],
+  };
   t.same(read(JSON.stringify({ ...policy, later: 1 })), policy);
 });
 

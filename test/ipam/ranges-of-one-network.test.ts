@@ -112,7 +112,8 @@ t.test(
 t.test(
   "claimOrder() is that of the configuration where ranges have nothing in common, else the narrow ones come first",
   async (t) => {
-    const order = (...texts: string[]) => claimOrder(read(given({ ipRanges: texts.map((range) => ({ range })) }, "x")).ranges); // biome-ignore format: one line
+    const order = (...texts: string[]) =>
+      claimOrder(read(given({ ipRanges: texts.map((range) => ({ range })) }, "x")).ranges);
     t.same(order("10.0.0.0/16", "10.1.0.0/24", "fd00::/64"), [0, 1, 2]);
     t.same(order("10.0.0.0/16", "10.0.1.0/24", "10.0.0.5-10.0.0.9/16"), [2, 1, 0]);
   },

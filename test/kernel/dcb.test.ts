@@ -39,7 +39,21 @@ t.test("firmwareOf() reads what ethtool -i shows", async (t) => {
   });
   t.same(asked, ["ens1f0np0 3 196"]);
   t.equal(told, "28.41.1000 (MT_0000000838)");
-  t.equal(firmwareOf("veth0", () => {}), undefined); // biome-ignore format: one line
-  t.equal(firmwareOf("gone", () => { throw Object.assign(new Error(), { code: "EOPNOTSUPP" }); }), undefined); // biome-ignore format: one line
-  t.throws(() => firmwareOf("x", () => { throw Object.assign(new Error("no"), { code: "EPERM" }); }), /no/); // biome-ignore format: one line
+  t.equal(
+    firmwareOf("veth0", () => {}),
+    undefined,
+  );
+  t.equal(
+    firmwareOf("gone", () => {
+      throw Object.assign(new Error(), { code: "EOPNOTSUPP" });
+    }),
+    undefined,
+  );
+  t.throws(
+    () =>
+      firmwareOf("x", () => {
+        throw Object.assign(new Error("no"), { code: "EPERM" });
+      }),
+    /no/,
+  );
 });

@@ -62,7 +62,12 @@ t.test(
     ethtool.write(3, "channels", { rx: 1, tx: 1 }, { rx: 1, tx: 1 });
     ethtool.write(3, "rings", { rx: 1024 }, { tx: 80 });
     t.equal(kernel.sent.length, sent);
-    ethtool.write(3, "coalescing", { "rx-usecs": 3, "adaptive-rx": 1, "tx-usecs": 5 }, { "rx-usecs": 9, "adaptive-rx": 0, "tx-usecs": 5 }); // biome-ignore format: one line
+    ethtool.write(
+      3,
+      "coalescing",
+      { "rx-usecs": 3, "adaptive-rx": 1, "tx-usecs": 5 },
+      { "rx-usecs": 9, "adaptive-rx": 0, "tx-usecs": 5 },
+    );
     t.equal(
       kernel.sent.at(-1),
       `${ETHTOOL} 14010000140001800800010003000000080003000300000008000200030000000500${"0b00"}01000000`,

@@ -60,7 +60,11 @@ t.test("nearestGpus() finds those below the same switch, and none behind another
   const gpus = listGpus(root);
   t.same(gpus, ["0000:19:00.0", "0000:1a:00.0", "0000:1b:00.0", "0000:38:00.0"], "a BMC is no GPU");
   t.same(nearestGpus(root, "0000:18:00.0", gpus), ["0000:19:00.0", "0000:1a:00.0"]);
-  t.same(nearestGpus(root, "0000:18:00.0", ["0000:38:00.0", "0000:1b:00.0"]), ["0000:1b:00.0"], "the same root at least"); // biome-ignore format: one line
+  t.same(
+    nearestGpus(root, "0000:18:00.0", ["0000:38:00.0", "0000:1b:00.0"]),
+    ["0000:1b:00.0"],
+    "the same root at least",
+  );
   t.same(nearestGpus(root, "0000:55:00.0", gpus), []);
 });
 

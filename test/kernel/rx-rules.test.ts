@@ -35,7 +35,10 @@ t.test("RxRules removes the rule at a place", async (t) => {
 
 for (const code of ["EOPNOTSUPP", "EINVAL"])
   t.test(`RxRules takes ${code} as a driver without rules, and nothing else`, async (t) => {
-    const refuses = (code: string) => new RxRules(() => { throw Object.assign(new Error(code), { code }); }); // biome-ignore format: one line
+    const refuses = (code: string) =>
+      new RxRules(() => {
+        throw Object.assign(new Error(code), { code });
+      });
     t.same(refuses(code).list("x"), []);
     t.throws(() => refuses("ENODEV").list("x"), { code: "ENODEV" });
   });

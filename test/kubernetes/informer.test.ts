@@ -124,7 +124,10 @@ for (const [how, end] of [
       stage.say(end);
       await until(() => stage.asked.length === 5);
       t.same(stage.asked.slice(2), ["version", "list", "watch 95"]);
-      t.same(told.filter((text) => text !== LOST.message), ["restored 100 95", "MODIFIED kept 90", "MODIFIED same-version 91", "DELETED lost 100"]); // biome-ignore format: one line
+      t.same(
+        told.filter((text) => text !== LOST.message),
+        ["restored 100 95", "MODIFIED kept 90", "MODIFIED same-version 91", "DELETED lost 100"],
+      );
       t.same([...informer.objects.keys()], ["kept", "same-version"]);
     },
   );

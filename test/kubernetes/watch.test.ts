@@ -28,5 +28,10 @@ t.test("readEvents() drops what a lost connection left half", async (t) => {
 t.test("readEvents() throws an event ERROR with its status", async (t) => {
   const status = { kind: "Status", code: 410, reason: "Expired", message: "too old resource version" };
   const body = cut(Buffer.from(line("ERROR", status)), 1000);
-  await t.rejects(Array.fromAsync(readEvents<KubeObject>(action, body)), { name: "ApiError", status: 410, reason: "Expired", isUnclear: false }); // biome-ignore format: one line
+  await t.rejects(Array.fromAsync(readEvents<KubeObject>(action, body)), {
+    name: "ApiError",
+    status: 410,
+    reason: "Expired",
+    isUnclear: false,
+  });
 });

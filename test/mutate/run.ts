@@ -54,7 +54,9 @@ for (const mutation of sample(all, all.length, seed)) {
   counted.push({ mutation, isNoticed: outcome === "noticed" });
   const { file, line, kind, was, text } = mutation;
   const seconds = ((performance.now() - begin) / 1000).toFixed(0);
-  console.log(`${String(counted.length).padStart(3)}  ${by ? "noticed " : "SURVIVED"}  ${file}:${line}  ${kind}  (${by ? `${by}, ` : ""}${seconds} s)`); // biome-ignore format: one line
+  console.log(
+    `${String(counted.length).padStart(3)}  ${by ? "noticed " : "SURVIVED"}  ${file}:${line}  ${kind}  (${by ? `${by}, ` : ""}${seconds} s)`,
+  );
   if (!by) console.log(`       - ${short(was)}\n       + ${short(text) || "(nothing)"}`);
 }
 

@@ -46,7 +46,9 @@ for (const { file, line, text } of pages.flatMap(({ blocks }) => blocks).filter(
       .filter(Boolean)) {
       const [program, ...args] = command.split(" ");
       t.equal(program, "railnet", command);
-      const { exit, stdout, stderr } = await start(...world.host.enter(world.executable, ...args), { env: { ...world.env, PWD: world.dir } }); // biome-ignore format: one line
+      const { exit, stdout, stderr } = await start(...world.host.enter(world.executable, ...args), {
+        env: { ...world.env, PWD: world.dir },
+      });
       const isGood = exit === 0 || (exit === 1 && MAY_COMPLAIN.test(command));
       t.ok(isGood && stdout.length > 0, `${command}: ${exit} ${stderr}`);
     }

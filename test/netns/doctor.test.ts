@@ -177,7 +177,10 @@ t.test("railnet doctor compares a rail's VFs with what its list wants, without a
   await agent.end("SIGTERM");
   const configDir = join(world.dir, "config");
   mkdirSync(configDir);
-  writeFileSync(join(configDir, "rails"), "[{name: fast, vfs: 8, pf: {names: [rail1]}}, {name: slow, vfs: 3, pf: {names: [rail0]}}]"); // biome-ignore format: one line
+  writeFileSync(
+    join(configDir, "rails"),
+    "[{name: fast, vfs: 8, pf: {names: [rail1]}}, {name: slow, vfs: 3, pf: {names: [rail0]}}]",
+  );
   const { wrong } = await doctor("--config-dir", configDir);
   t.match(wrong, [
     /^rails: no agent runs/,

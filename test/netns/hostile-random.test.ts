@@ -27,7 +27,7 @@ const bystander = await world.pod("bystander");
 /** All links but the VF's own, and what else a node and a pod have that ip(8), ethtool(8) and rdma(8) show. */
 async function everybody(): Promise<Json> {
   const names = (await world.host.show("link")).map(({ ifname }) => String(ifname)).sort();
-  const drivers = ["-k", "-l"].map((option) => `for n in ${names.join(" ")}; do ethtool ${option} $n; done`); // biome-ignore format: one line
+  const drivers = ["-k", "-l"].map((option) => `for n in ${names.join(" ")}; do ethtool ${option} $n; done`);
   const rest = await leftovers(world);
   return {
     ...rest,
@@ -80,7 +80,9 @@ async function endContainer(pod: Netns, holders: readonly number[]): Promise<voi
   for (const pid of holders) {
     const enter = ["nsenter", ["-t", String(pid), "-n"]] as const;
     const { stdout } = await start(enter[0], [...enter[1], "ip", "-j", "-d", "link"]);
-    const found = (JSON.parse(stdout || "[]") as Json[]).find((l) => l["link_index"] === port!["ifindex"] && (l["linkinfo"] as Json)?.["info_kind"] === "veth"); // biome-ignore format: one line
+    const found = (JSON.parse(stdout || "[]") as Json[]).find(
+      (l) => l["link_index"] === port!["ifindex"] && (l["linkinfo"] as Json)?.["info_kind"] === "veth",
+    );
     if (!found || readlinkSync(`/proc/${pid}/ns/net`) === `net:[${pod.inode}]`) continue;
     await fallBack(pid, found);
   }
@@ -115,11 +117,16 @@ function isAlive(pid: number): boolean {
 /** As a runtime does: again and again. */
 async function untilDeleted(via: Via, a: ReturnType<World["attachment"]>): Promise<string> {
   let said = "";
-  await until("DEL succeeds", async () => {
-    const { exit, stdout } = await world.call(via, "DEL", a);
-    said = stdout;
-    return exit === 0;
-  }, 5_000, 100).catch(() => {}); // biome-ignore format: short
+  await until(
+    "DEL succeeds",
+    async () => {
+      const { exit, stdout } = await world.call(via, "DEL", a);
+      said = stdout;
+      return exit === 0;
+    },
+    5_000,
+    100,
+  ).catch(() => {});
   return said;
 }
 

@@ -47,7 +47,13 @@ t.test("the image is one index with a manifest of one uncompressed layer for eac
   const [top] = json("index.json").manifests;
   t.equal(top.digest, digest);
   t.equal(top.annotations["io.containerd.image.name"], `railnet.io/railnet:${version}`);
-  t.same(index.manifests.map((m: Json) => m.platform), [{ architecture: "amd64", os: "linux" }, { architecture: "arm64", os: "linux" }]); // biome-ignore format: one line
+  t.same(
+    index.manifests.map((m: Json) => m.platform),
+    [
+      { architecture: "amd64", os: "linux" },
+      { architecture: "arm64", os: "linux" },
+    ],
+  );
   for (const [i, { config, layers }] of manifests.entries()) {
     t.equal(layers.length, 1);
     const { architecture, rootfs, config: settings } = json(blob(config));
@@ -58,19 +64,27 @@ t.test("the image is one index with a manifest of one uncompressed layer for eac
 });
 
 t.test("every blob has the digest and the size that its descriptor says, and there are no others", async (t) => {
-  const described: Json[] = [json("index.json").manifests[0], ...index.manifests, ...manifests.flatMap(({ config, layers }) => [config, ...layers])]; // biome-ignore format: one line
+  const described: Json[] = [
+    json("index.json").manifests[0],
+    ...index.manifests,
+    ...manifests.flatMap(({ config, layers }) => [config, ...layers]),
+  ];
   for (const one of described) {
     const bytes = readFileSync(join(layout, blob(one)));
     t.equal(`sha256:${createHash("sha256").update(bytes).digest("hex")}`, one.digest);
     t.equal(bytes.length, one.size);
   }
-  const there = execFileSync("tar", ["-tf", image], { encoding: "utf8" }).split("\n").filter((name) => /sha256\/./.test(name)); // biome-ignore format: one line
+  const there = execFileSync("tar", ["-tf", image], { encoding: "utf8" })
+    .split("\n")
+    .filter((name) => /sha256\/./.test(name));
   t.same(there.sort(), described.map(blob).sort());
 });
 
 for (const [i, architecture] of ["amd64", "arm64"].entries())
   t.test(`the layer of ${architecture} holds the executables, what they need, and nothing else`, async (t) => {
-    const lines = execFileSync("tar", ["-tvf", layers[i]!, "--full-time", "--utc"], { encoding: "utf8" }).trim().split("\n"); // biome-ignore format: one line
+    const lines = execFileSync("tar", ["-tvf", layers[i]!, "--full-time", "--utc"], { encoding: "utf8" })
+      .trim()
+      .split("\n");
     const entries = lines.map((line) => line.split(/\s+/));
     t.same([...new Set(entries.map(([, owner]) => owner))], ["0/0"]);
     t.same([...new Set(entries.map(([, , , day, time]) => `${day} ${time}`))], ["1970-01-01 00:00:00"]);
@@ -78,7 +92,10 @@ for (const [i, architecture] of ["amd64", "arm64"].entries())
       (name) => `${LIBRARIES[i]}/${name}`,
     );
     t.same(
-      entries.map(([mode, , , , , ...name]) => `${mode} ${name.join(" ")}`).filter((entry) => !entry.startsWith("d")).sort(), // biome-ignore format: one line
+      entries
+        .map(([mode, , , , , ...name]) => `${mode} ${name.join(" ")}`)
+        .filter((entry) => !entry.startsWith("d"))
+        .sort(),
       [
         "-rw-r--r-- etc/passwd",
         "-rw-r--r-- etc/ssl/certs/ca-certificates.crt",
@@ -154,7 +171,16 @@ t.test("containerd imports the image and runs it; an image for another processor
     const listed = await must(peer("ctr"), ctr("images", "ls"));
     t.match(listed, `railnet.io/railnet:${version}`);
     t.match(listed, digest);
-    const run = ["run", "--snapshotter", "native", "--rm", `railnet.io/railnet:${version}`, "test", "/usr/bin/railnet", "--version"]; // biome-ignore format: one line
+    const run = [
+      "run",
+      "--snapshotter",
+      "native",
+      "--rm",
+      `railnet.io/railnet:${version}`,
+      "test",
+      "/usr/bin/railnet",
+      "--version",
+    ];
     t.equal((await must(peer("ctr"), ctr(...run))).trim(), version);
     const wrong = arch() === "arm64" ? "amd64" : "arm64";
     const foreign = join(work, "foreign.tar");
@@ -177,9 +203,13 @@ async function containerd(dir: string) {
     PATH: pathOfPeers(),
   });
   const ctr = (...args: string[]): string[] => ["-a", socket, ...args];
-  await until("containerd answers", async () => {
-    if (daemon.ended) throw new Error(`containerd ended: ${daemon.tail()}`);
-    return (await start(peer("ctr"), ctr("version"))).exit === 0;
-  }, 30_000); // biome-ignore format: one line
+  await until(
+    "containerd answers",
+    async () => {
+      if (daemon.ended) throw new Error(`containerd ended: ${daemon.tail()}`);
+      return (await start(peer("ctr"), ctr("version"))).exit === 0;
+    },
+    30_000,
+  );
   return { ctr, stop: () => daemon.stop() };
 }

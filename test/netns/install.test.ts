@@ -16,7 +16,11 @@ const [oldVersion, newVersion] = ["old", "new"].map((name) => {
   const dir = join(world.dir, name);
   fs.mkdirSync(dir);
   fs.writeFileSync(join(dir, "railnet"), name.repeat(FULL_BYTES / name.length));
-  fs.writeFileSync(join(dir, "railnet-shim"), Buffer.concat([fs.readFileSync(join(dist, "railnet-shim")), Buffer.from(name)]), { mode: 0o755 }); // biome-ignore format: one line
+  fs.writeFileSync(
+    join(dir, "railnet-shim"),
+    Buffer.concat([fs.readFileSync(join(dist, "railnet-shim")), Buffer.from(name)]),
+    { mode: 0o755 },
+  );
   return dir;
 }) as [string, string];
 
@@ -67,7 +71,10 @@ t.test("railnet install puts a version on the node, and the next one; a second r
   t.match(await install(root, newVersion), { exit: 0, stdout: "nothing to do: this version is installed\n" });
 });
 
-const STEPS = ["railnet", "railnet-shim", "railnet-sriov", "railnet-ipam", "sriov"].flatMap((name) => [`install-${name}-written`, `install-${name}-placed`]); // biome-ignore format: one line
+const STEPS = ["railnet", "railnet-shim", "railnet-sriov", "railnet-ipam", "sriov"].flatMap((name) => [
+  `install-${name}-written`,
+  `install-${name}-placed`,
+]);
 
 for (const step of STEPS)
   t.test(
@@ -105,7 +112,10 @@ t.test("railnet install that is killed at any time leaves whole files, and the n
 t.test("two railnet install at once: one waits for the other", async (t) => {
   const root = newRoot();
   const both = await Promise.all([install(root, newVersion), install(root, newVersion)]);
-  t.same(both.map(({ exit }) => exit), [0, 0]); // biome-ignore format: one line
+  t.same(
+    both.map(({ exit }) => exit),
+    [0, 0],
+  );
   t.equal(both.filter(({ stdout }) => stdout.startsWith("nothing to do")).length, 1);
   t.same(filesOf(root), after);
 });

@@ -176,7 +176,10 @@ t.test("railnet reconcile says what failed, exits 1 and goes on with the next", 
       .map(({ pci }, i) => world.attachment(pod, { deviceID: pci }, { ifname: `net${i}` }));
     for (const each of [a!, b!]) {
       await succeeds(t, "alone", "ADD", each);
-      world.editRecord({ phase: "claimed" }, world.records().find((name) => world.record(name)["containerId"] === each.id)!); // biome-ignore format: one line
+      world.editRecord(
+        { phase: "claimed" },
+        world.records().find((name) => world.record(name)["containerId"] === each.id)!,
+      );
     }
     world.ipam.on("DEL", `[ "$CNI_CONTAINERID" != "${a!.id}" ] || { echo '{"code":120,"msg":"pool away"}'; exit 1; }`);
     const { exit, stdout } = await world.railnet("reconcile");

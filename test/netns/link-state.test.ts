@@ -24,12 +24,20 @@ interface Change {
 
 const ip = (line: string) => ["ip", ...line.split(" ")];
 const link = (row: string, set: string): Change => ({ row, commands: [ip(`link set net1 ${set}`)] });
-const mute = (row: string, set: string, back: string, says: RegExp): Change => ({ ...link(row, set), mute: { back, says } }); // biome-ignore format: one line
+const mute = (row: string, set: string, back: string, says: RegExp): Change => ({
+  ...link(row, set),
+  mute: { back, says },
+});
 
 const CHANGES: readonly Change[] = [
   mute("ARP", "arp off", "arp on", /its arp is off, ADD set on/),
   mute("multicast", "multicast off", "multicast on", /its multicast is off, ADD set on/),
-  mute("broadcast address", "broadcast 00:11:22:33:44:55", "broadcast ff:ff:ff:ff:ff:ff", /its broadcast is 00:11:22:33:44:55, ADD set ff:ff:ff:ff:ff:ff/), // biome-ignore format: one line
+  mute(
+    "broadcast address",
+    "broadcast 00:11:22:33:44:55",
+    "broadcast ff:ff:ff:ff:ff:ff",
+    /its broadcast is 00:11:22:33:44:55, ADD set ff:ff:ff:ff:ff:ff/,
+  ),
   mute("link mode", "mode dormant", "mode default", /its mode is 1, ADD set 0/),
   link("promiscuous mode", "promisc on"),
   link("all multicast", "allmulticast on"),
@@ -62,8 +70,22 @@ const CHANGES: readonly Change[] = [
 ];
 
 /** What makes a link deaf, mute or curious. */
-const HOST_SETS = ["arp off", "multicast off", "broadcast 00:11:22:33:44:55", "mode dormant", "promisc on", "allmulticast on"]; // biome-ignore format: one line
-const HOST_UNSETS = ["arp on", "multicast on", "broadcast ff:ff:ff:ff:ff:ff", "mode default", "promisc off", "allmulticast off"]; // biome-ignore format: one line
+const HOST_SETS = [
+  "arp off",
+  "multicast off",
+  "broadcast 00:11:22:33:44:55",
+  "mode dormant",
+  "promisc on",
+  "allmulticast on",
+];
+const HOST_UNSETS = [
+  "arp on",
+  "multicast on",
+  "broadcast ff:ff:ff:ff:ff:ff",
+  "mode default",
+  "promisc off",
+  "allmulticast off",
+];
 
 const all = CHANGES.flatMap(({ commands }) => commands);
 

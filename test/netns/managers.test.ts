@@ -67,7 +67,9 @@ async function doctor(root: string): Promise<string[]> {
 }
 
 const stateOf = async (root: string, netdev: string) =>
-  /^ADMIN_STATE=(.*)$/m.exec(readFileSync(join(root, "run/systemd/netif/links", String((await show(netdev)).ifindex)), "utf8"))![1]!; // biome-ignore format: one line
+  /^ADMIN_STATE=(.*)$/m.exec(
+    readFileSync(join(root, "run/systemd/netif/links", String((await show(netdev)).ifindex)), "utf8"),
+  )![1]!;
 const udevOf = async (root: string, netdev: string) =>
   readFileSync(join(root, "run/udev/data", `n${(await show(netdev)).ifindex}`), "utf8");
 

@@ -46,7 +46,9 @@ t.test("every metric, label and value in a rule or a panel is one that agents se
   ];
   const answers = await needsOf(expressions.map(({ expr }) => expr));
   for (const [i, { where, expr }] of expressions.entries()) t.same(faults(answers[i]), [], `${where}: ${expr}`);
-  const [wrong] = await needsOf(['sum by (pf) (rate(railnet_cni_requests_total{verb="ADDED", rail="x"}[5m])) + railnet_no']); // biome-ignore format: one line
+  const [wrong] = await needsOf([
+    'sum by (pf) (rate(railnet_cni_requests_total{verb="ADDED", rail="x"}[5m])) + railnet_no',
+  ]);
   t.same(faults(wrong), [
     'railnet_cni_requests_total has no verb="ADDED"',
     "railnet_cni_requests_total has no label rail",
@@ -67,7 +69,9 @@ t.test("each alert says how bad it is, what it means and where it is written wha
   t.ok(alerts.length >= 10);
   t.equal(new Set(alerts.map(({ alert }) => alert)).size, alerts.length);
   const runbook = join(PROJECT, "docs/alerts.md");
-  const anchors = existsSync(runbook) ? [...readFileSync(runbook, "utf8").matchAll(/^#+ (.+)$/gm)].map(([, title]) => title!.toLowerCase()) : []; // biome-ignore format: one line
+  const anchors = existsSync(runbook)
+    ? [...readFileSync(runbook, "utf8").matchAll(/^#+ (.+)$/gm)].map(([, title]) => title!.toLowerCase())
+    : [];
   for (const { alert, labels, annotations } of alerts) {
     t.match(alert, /^Railnet[A-Z][A-Za-z]+$/);
     t.ok(["critical", "warning", "info"].includes(labels.severity), alert);
@@ -81,8 +85,13 @@ t.test("labels in an alert's text are those that its expression leaves", async (
   const answers = await needsOf(alerts.map(({ expr }) => expr));
   for (const [i, { alert, expr, annotations }] of alerts.entries()) {
     const named = [...JSON.stringify(annotations).matchAll(/\$labels\.(\w+)/g)].map(([, label]) => label!);
-    const grouped = /\b(sum|count|max|min|avg)\b/.test(expr) ? answers[i].labels.flatMap(({ names }: Json) => names) : undefined; // biome-ignore format: one line
-    const kept = grouped ?? [...TARGET_LABELS, ...answers[i].selectors.flatMap(({ metric }: Json) => [...(served.get(metric)?.keys() ?? [])])]; // biome-ignore format: one line
+    const grouped = /\b(sum|count|max|min|avg)\b/.test(expr)
+      ? answers[i].labels.flatMap(({ names }: Json) => names)
+      : undefined;
+    const kept = grouped ?? [
+      ...TARGET_LABELS,
+      ...answers[i].selectors.flatMap(({ metric }: Json) => [...(served.get(metric)?.keys() ?? [])]),
+    ];
     for (const label of named) t.ok(kept.includes(label), `${alert}: ${label}`);
   }
 });
@@ -143,13 +152,19 @@ function faults({ error, selectors, labels }: Json): string[] {
       if (TARGET_LABELS.includes(label)) return [];
       const values = has.get(label);
       if (!values) return [`${metric} has no label ${label}`];
-      const isThere = op.endsWith("~") ? [...values].some((one) => new RegExp(`^(${value})$`).test(one)) : values.has(value); // biome-ignore format: one line
+      const isThere = op.endsWith("~")
+        ? [...values].some((one) => new RegExp(`^(${value})$`).test(one))
+        : values.has(value);
       return isThere ? [] : [`${metric} has no ${label}${op.replace("!", "")}"${value}"`];
     });
   });
   const ofLabels = labels.flatMap(({ names, metrics }: Json) =>
     names.flatMap((label: string) =>
-      metrics.filter((metric: string) => known(metric) && !TARGET_LABELS.includes(label) && !known(metric)!.has(label)).map((metric: string) => `${metric} has no label ${label}`))); // biome-ignore format: one line
+      metrics
+        .filter((metric: string) => known(metric) && !TARGET_LABELS.includes(label) && !known(metric)!.has(label))
+        .map((metric: string) => `${metric} has no label ${label}`),
+    ),
+  );
   return [...ofSelectors, ...ofLabels];
 }
 

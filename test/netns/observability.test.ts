@@ -15,11 +15,16 @@ t.teardown(() => world.close());
 const body = (agent: Agent, path: string) => world.host.exec("curl", "-s", `http://127.0.0.1:${agent.port}${path}`);
 const scrape = async (agent: Agent): Promise<Scrape> => readExposition(await body(agent, "/metrics"));
 const lines = (agent: Agent): Json[] =>
-  agent.log.split("\n").filter((line) => line.startsWith("{") && line.endsWith("}")).map((line) => JSON.parse(line)); // biome-ignore format: one line
+  agent.log
+    .split("\n")
+    .filter((line) => line.startsWith("{") && line.endsWith("}"))
+    .map((line) => JSON.parse(line));
 
 /** The series of one metric that has a value, by its labels. */
 const series = (all: Scrape, name: string): Json =>
-  Object.fromEntries([...all].filter(([key]) => key.startsWith(`${name}{`)).map(([key, value]) => [key.slice(name.length), value])); // biome-ignore format: one line
+  Object.fromEntries(
+    [...all].filter(([key]) => key.startsWith(`${name}{`)).map(([key, value]) => [key.slice(name.length), value]),
+  );
 
 /** Links of the host, as ip(8) lists them. */
 const hostLinks = async () => (await world.host.show("link")).map(({ ifname }) => String(ifname));
@@ -88,7 +93,11 @@ t.test(
   async (t) => {
     const agent = await world.agent();
     const pod = await world.pod();
-    const a = world.attachment(pod, { token: "s3cret" }, { env: { CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p" } }); // biome-ignore format: one line
+    const a = world.attachment(
+      pod,
+      { token: "s3cret" },
+      { env: { CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p" } },
+    );
     t.equal((await world.call("shim", "ADD", a)).exit, 0);
     t.equal((await world.call("shim", "STATUS", a)).exit, 0, "which is only at debug");
     t.equal((await world.call("shim", "DEL", a)).exit, 0);
@@ -126,7 +135,10 @@ t.test("railnet log-level changes what the agent logs, and so does the file of t
   t.equal(await level("debug"), "debug");
   await addAndDel();
   await until("the steps are there", () => steps() >= 12);
-  t.match(lines(agent).find(({ msg }) => msg === "step"), { level: "debug", step: /^add-/, containerID: /^c\d+$/, ifname: "net1" }); // biome-ignore format: one line
+  t.match(
+    lines(agent).find(({ msg }) => msg === "step"),
+    { level: "debug", step: /^add-/, containerID: /^c\d+$/, ifname: "net1" },
+  );
   const done = lines(agent).map(({ step }) => step);
   for (const step of ["add-moved", "ipam-add-held", "del-link-returned", "ipam-del-journalled"])
     t.ok(done.includes(step), step);

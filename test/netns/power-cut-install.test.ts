@@ -27,7 +27,13 @@ function textsOf(release: string) {
   return { ...texts, dir };
 }
 
-const deed = (verb: Deed["verb"], release: keyof typeof RELEASES, ...aliases: Deed["aliases"]): Deed => ({ verb, root, from: RELEASES[release].dir, aliases, ...(verb === "install" && { kubeconfig: KUBECONFIG }) }); // biome-ignore format: one line
+const deed = (verb: Deed["verb"], release: keyof typeof RELEASES, ...aliases: Deed["aliases"]): Deed => ({
+  verb,
+  root,
+  from: RELEASES[release].dir,
+  aliases,
+  ...(verb === "install" && { kubeconfig: KUBECONFIG }),
+});
 
 /** Who was there before, what is done, and whose each alias is at the end. */
 const SCENES = {
@@ -68,8 +74,10 @@ function checkDone(t: Test, verb: Deed["verb"], ours: readonly string[], when: s
   t.equal(read("opt/railnet/bin/railnet"), isThere ? railnet : undefined, `${when}: railnet`);
   t.equal(read("etc/railnet/node.json") !== undefined, isThere, `${when}: node.json`);
   t.equal(read("etc/railnet/kubeconfig"), isThere ? KUBECONFIG : undefined, `${when}: kubeconfig`);
-  for (const name of ["railnet-sriov", "railnet-ipam"]) t.equal(read(`opt/cni/bin/${name}`), isThere ? shim : undefined, `${when}: ${name}`); // biome-ignore format: one line
-  for (const [name, theirs] of Object.entries(THEIRS)) t.equal(read(`opt/cni/bin/${name}`), ours.includes(name) ? shim : theirs, `${when}: ${name}`); // biome-ignore format: one line
+  for (const name of ["railnet-sriov", "railnet-ipam"])
+    t.equal(read(`opt/cni/bin/${name}`), isThere ? shim : undefined, `${when}: ${name}`);
+  for (const [name, theirs] of Object.entries(THEIRS))
+    t.equal(read(`opt/cni/bin/${name}`), ours.includes(name) ? shim : theirs, `${when}: ${name}`);
 }
 
 for (const [what, { before, now, ours }] of Object.entries(SCENES))
@@ -90,7 +98,11 @@ for (const [what, { before, now, ours }] of Object.entries(SCENES))
       if (answered && now.verb === "install") checkDone(t, now.verb, ours, when);
       perform(now);
       checkDone(t, now.verb, ours, `${when}, then once more`);
-      t.same([...readTree(root).names.keys()].sort(), [...end.names.keys()].sort(), `${when}, then once more: nothing else`); // biome-ignore format: one line
+      t.same(
+        [...readTree(root).names.keys()].sort(),
+        [...end.names.keys()].sort(),
+        `${when}, then once more: nothing else`,
+      );
       count++;
     }
     t.ok(count >= 5, `${count} states of the disk`);

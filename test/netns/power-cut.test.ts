@@ -26,7 +26,11 @@ for (const [what, scene] of Object.entries(SCENES))
     for (const state of states) {
       host.restart(state);
       const [verb, { id }] = scene.call;
-      if (verb === "ADD" && state.answered) t.ok(host.held().some((line) => line.endsWith(id)), `${state.when}: what ADD gave is held`); // biome-ignore format: one line
+      if (verb === "ADD" && state.answered)
+        t.ok(
+          host.held().some((line) => line.endsWith(id)),
+          `${state.when}: what ADD gave is held`,
+        );
       await judge(t, host, scene, state.when);
       t.same(host.torn(), [], `${state.when}: every record is whole`);
       count++;
@@ -68,7 +72,9 @@ for (const verb of ["ADD", "DEL"] as const)
     mkdirSync(world.stateDir);
     if (verb === "DEL") t.equal((await world.call("alone", "ADD", a)).exit, 0);
     const dir = world.stateDir;
-    const { exit, states } = await tracer.watch(dir, (trace) => world.call("alone", verb, a, { wrap: [tracer.tool, trace, dir] })); // biome-ignore format: one line
+    const { exit, states } = await tracer.watch(dir, (trace) =>
+      world.call("alone", verb, a, { wrap: [tracer.tool, trace, dir] }),
+    );
     t.equal(exit, 0);
     if (verb === "ADD")
       t.equal((await world.call("alone", "DEL", a)).exit, 0, "the VF is home again, as after a reboot");
@@ -88,7 +94,13 @@ for (const verb of ["ADD", "DEL"] as const)
         [],
         `${state.when}: and leaves nothing`,
       );
-      if (isNew(notes, state, "vfs")) for (const again of ["ADD", "DEL"] as const) t.equal((await world.call("alone", again, a)).exit, 0, `${state.when}: ${again} with what is noted of its VF`); // biome-ignore format: one line
+      if (isNew(notes, state, "vfs"))
+        for (const again of ["ADD", "DEL"] as const)
+          t.equal(
+            (await world.call("alone", again, a)).exit,
+            0,
+            `${state.when}: ${again} with what is noted of its VF`,
+          );
       count++;
     }
     t.ok(count >= 5, `${count} states of the disk`);
@@ -97,7 +109,10 @@ for (const verb of ["ADD", "DEL"] as const)
 /** Whether the files of a folder, as a power cut left them, are seen for the first time. */
 function isNew(seen: Set<string>, { tree: { names, contents } }: CrashState, folder: string): boolean {
   const inFolder = [...names].filter(([name]) => name.includes(`/${folder}/`));
-  const picture = inFolder.map(([name, id]) => `${name} ${contents.get(id)?.toString("hex")}`).sort().join(); // biome-ignore format: one line
+  const picture = inFolder
+    .map(([name, id]) => `${name} ${contents.get(id)?.toString("hex")}`)
+    .sort()
+    .join();
   const before = seen.size;
   return seen.add(picture).size > before;
 }
@@ -110,7 +125,9 @@ t.test("the power is cut anywhere in a DEL that leaves its VF something owed: a 
   t.equal((await world.call("alone", "ADD", a)).exit, 0);
   const bind = await unbind(world, pod);
   const dir = world.stateDir;
-  const { exit, states } = await tracer.watch(dir, (trace) => world.call("alone", "DEL", a, { wrap: [tracer.tool, trace, dir] })); // biome-ignore format: one line
+  const { exit, states } = await tracer.watch(dir, (trace) =>
+    world.call("alone", "DEL", a, { wrap: [tracer.tool, trace, dir] }),
+  );
   t.equal(exit, 0);
   t.ok(existsSync(join(dir, "owed", `${world.vfs[0]!.pci}.json`)), "its link is owed");
   await bind();
@@ -128,7 +145,11 @@ t.test("the power is cut anywhere in a DEL that leaves its VF something owed: a 
       const { exit, stdout } = await world.call("alone", verb, next);
       t.equal(exit, 0, `${state.when}: the next pod's ${verb}: ${stdout}`);
     }
-    t.same(world.records().filter((name) => name.endsWith(".json")), [], `${state.when}: nothing is left`); // biome-ignore format: one line
+    t.same(
+      world.records().filter((name) => name.endsWith(".json")),
+      [],
+      `${state.when}: nothing is left`,
+    );
   }
   t.ok(seen.size >= 3, `${seen.size} states of what is owed`);
 });

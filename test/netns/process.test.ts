@@ -34,11 +34,23 @@ const shell = (script: string): CallOptions => ({ wrap: ["sh", "-c", `${script};
 
 /** Each time ADD puts an address into the pod, CHECK agrees, and DEL takes it out. */
 const ROWS: readonly Row[] = [
-  { when: "142: chrooted without a change of directory, as a thick Multus does it", options: { wrap: [join(shimSupport, "thick.sh"), thickRoot, chrootExec] } }, // biome-ignore format: one line
+  {
+    when: "142: chrooted without a change of directory, as a thick Multus does it",
+    options: { wrap: [join(shimSupport, "thick.sh"), thickRoot, chrootExec] },
+  },
   { when: "142: in a directory that is gone", options: shell(`mkdir ${gone}; cd ${gone}; rmdir ${gone}`) },
   { when: "141: without HOME, PATH, TMPDIR and terminal", options: shell("unset PATH HOME TMPDIR LANG") },
   { when: "141: with a umask that takes all", options: shell("umask 777") },
-  { when: "20-21, 144: with what containerd and Multus leave in the environment", env: { CNI_VERSION: "0.1.0", CNI_FOO: "x", TRACEPARENT: "00-1-2-01", LD_LIBRARY_PATH: "/opt/containerd/lib", KUBERNETES_SERVICE_HOST: "10.0.0.1" } }, // biome-ignore format: one line
+  {
+    when: "20-21, 144: with what containerd and Multus leave in the environment",
+    env: {
+      CNI_VERSION: "0.1.0",
+      CNI_FOO: "x",
+      TRACEPARENT: "00-1-2-01",
+      LD_LIBRARY_PATH: "/opt/containerd/lib",
+      KUBERNETES_SERVICE_HOST: "10.0.0.1",
+    },
+  },
   { when: "36: with 3 MB of configuration", config: { padding: "x".repeat(3_000_000) } },
   { when: "37: with stdin in two pieces", options: { secondHalfAfterMs: 300 } },
   { when: "16: with the longest IDs", env: { CNI_CONTAINERID: `a.b-c_${"d".repeat(250)}` } },

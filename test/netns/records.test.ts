@@ -31,8 +31,22 @@ for (const via of WAYS)
       const a = world.attachment(pod);
       await world.call(via, "ADD", a);
       const [name] = world.records();
-      const { version, bootId, containerId, ifname, network, netns, netnsInode, device, original, request } = world.record(name); // biome-ignore format: one line
-      const least = { version, phase: "claimed", bootId, containerId, ifname, network, netns, netnsInode, device, original, applied: {}, request }; // biome-ignore format: one line
+      const { version, bootId, containerId, ifname, network, netns, netnsInode, device, original, request } =
+        world.record(name);
+      const least = {
+        version,
+        phase: "claimed",
+        bootId,
+        containerId,
+        ifname,
+        network,
+        netns,
+        netnsInode,
+        device,
+        original,
+        applied: {},
+        request,
+      };
       // A line for each change, the last of which a power cut has torn.
       writeFileSync(
         join(world.stateDir, "attachments", name!),
@@ -52,7 +66,11 @@ t.test(`version 1 of a record of addresses is as it was released; ${NEEDS}`, (t)
     t.equal(name, `${attachmentKey(a.id, a.ifname)}.json`);
     const lines = readFileSync(join(dir, name!), "utf8").split("\n");
     const record = Object.assign({}, ...lines.map((line) => JSON.parse(line)));
-    t.same(lines.slice(1).map((line) => JSON.parse(line).phase), ["held"], "a change is a line"); // biome-ignore format: one line
+    t.same(
+      lines.slice(1).map((line) => JSON.parse(line).phase),
+      ["held"],
+      "a change is a line",
+    );
     t.same(Object.keys(record).sort(), ["addresses", "netns", "netnsInode", "network", "owner", "phase", "since", "storage", "version"]); // biome-ignore format: one row
     t.match(record, { version: 1, phase: "held", storage: { kind: "directory" } });
     mkdirSync(dir, { recursive: true });
@@ -61,7 +79,10 @@ t.test(`version 1 of a record of addresses is as it was released; ${NEEDS}`, (t)
       JSON.stringify({ ...record, phase: "claiming", later: "unknown fields are left alone" }),
     );
     t.equal((await world.call("alone", "DEL", a)).exit, 0);
-    t.same(readdirSync(dir).filter((file) => file.endsWith(".json")), []); // biome-ignore format: one line
+    t.same(
+      readdirSync(dir).filter((file) => file.endsWith(".json")),
+      [],
+    );
   }),
 );
 
@@ -79,7 +100,10 @@ t.test("records of a later release, which somebody went back from, stay as they 
     const agent = await world.agent();
     t.match(await world.railnet("reconcile"), { exit: 0 });
     t.notMatch(agent.log, /set aside/);
-    t.same(files.map((file) => readFileSync(file, "utf8")), later); // biome-ignore format: one line
+    t.same(
+      files.map((file) => readFileSync(file, "utf8")),
+      later,
+    );
     t.same((await inside(pod)).links, ["lo", "net1"], "and so does the pod");
     await world.noAgent();
     for (const [i, file] of files.entries()) writeFileSync(file, texts[i]!);

@@ -18,7 +18,10 @@ t.teardown(() => rmSync(work, { recursive: true }));
 const REPOSITORY = "registry.example.com/net/railnet";
 
 const changelog = join(work, "CHANGELOG.md");
-writeFileSync(changelog, `# Changelog\n\n## [Unreleased]\n\n- later\n\n## [${version}] - 2026-11-01\n\n- this one\n\n## [0.0.1]\n\n- before\n`); // biome-ignore format: one line
+writeFileSync(
+  changelog,
+  `# Changelog\n\n## [Unreleased]\n\n- later\n\n## [${version}] - 2026-11-01\n\n- this one\n\n## [0.0.1]\n\n- before\n`,
+);
 
 /** What a build gives, but with small executables: the image's own tests look at the large ones. */
 const dist = join(work, "dist");
@@ -27,7 +30,8 @@ for (const [folder, compiler, machine] of [
   [join(dist, "arm64"), "aarch64-linux-gnu-gcc", "aarch64"],
 ] as const) {
   mkdirSync(folder);
-  const build = (...args: string[]) => execFileSync(compiler, ["-x", "c", "-", "-O1", ...args], { input: "int main(void) { return 0; }" }); // biome-ignore format: one line
+  const build = (...args: string[]) =>
+    execFileSync(compiler, ["-x", "c", "-", "-O1", ...args], { input: "int main(void) { return 0; }" });
   build("-o", join(folder, "railnet"));
   build("-static", "-o", join(dist, `railnet-shim-${machine}`));
 }
@@ -37,7 +41,16 @@ copyFileSync(join(PROJECT, "dist/railnet.meta.json"), join(dist, "railnet.meta.j
 async function release(out: string, umask: string, ...more: string[]): Promise<Ran> {
   mkdirSync(out, { recursive: true });
   const command = `umask ${umask}; exec "$0" "$@"`;
-  const args = [join(PROJECT, "scripts/release/release.ts"), "--changelog", changelog, "--dist", dist, "--out", join(out, "release"), ...more]; // biome-ignore format: one line
+  const args = [
+    join(PROJECT, "scripts/release/release.ts"),
+    "--changelog",
+    changelog,
+    "--dist",
+    dist,
+    "--out",
+    join(out, "release"),
+    ...more,
+  ];
   return start("sh", ["-c", command, process.execPath, ...args], { env: { HOME: work, TZ: `UTC-${umask.length}` } });
 }
 
@@ -52,7 +65,16 @@ const unpack = (name: string, to = join(work, name.replace(/\..*/, ""))): string
 };
 
 t.test("a release has its files, a table of them, and checksums that hold", async (t) => {
-  const names = [`railnet-${version}.cdx.json`, `railnet-${version}.yaml`, `railnet-chart-${version}.tgz`, `railnet-image-${version}.tar`, `railnet-library-${version}.tgz`, `railnet-manifests-${version}.tar.gz`, "RELEASE_NOTES.md", "SHA256SUMS"]; // biome-ignore format: one line
+  const names = [
+    `railnet-${version}.cdx.json`,
+    `railnet-${version}.yaml`,
+    `railnet-chart-${version}.tgz`,
+    `railnet-image-${version}.tar`,
+    `railnet-library-${version}.tgz`,
+    `railnet-manifests-${version}.tar.gz`,
+    "RELEASE_NOTES.md",
+    "SHA256SUMS",
+  ];
   t.same(readdirSync(folder).sort(), names.sort());
   for (const name of names) t.match(first.stdout, `│ ${name} `);
   const checked = execFileSync("sha256sum", ["-c", "SHA256SUMS"], { cwd: folder, encoding: "utf8" });
@@ -74,14 +96,25 @@ const IMAGE = `${REPOSITORY}:${version}@${index.digest}`;
 
 t.test("manifests and chart name the image of both architectures by its digest", async (t) => {
   const { manifests } = JSON.parse(readFileSync(blob(index.digest), "utf8"));
-  t.same(manifests.map(({ platform }: Json) => platform.architecture), ["amd64", "arm64"]); // biome-ignore format: one line
+  t.same(
+    manifests.map(({ platform }: Json) => platform.architecture),
+    ["amd64", "arm64"],
+  );
   const objects = (yaml: string) => (loadAll(yaml) as Json[]).filter(Boolean);
-  const imageOf = (yaml: string) => objects(yaml).find(({ kind }) => kind === "DaemonSet").spec.template.spec.containers[0].image; // biome-ignore format: one line
+  const imageOf = (yaml: string) =>
+    objects(yaml).find(({ kind }) => kind === "DaemonSet").spec.template.spec.containers[0].image;
   t.equal(imageOf(text(`railnet-${version}.yaml`)), IMAGE);
-  const kustomized = execFileSync(kubernetes("kubectl"), ["kustomize", join(unpack(`railnet-manifests-${version}.tar.gz`), "manifests")], { encoding: "utf8" }); // biome-ignore format: one line
+  const kustomized = execFileSync(
+    kubernetes("kubectl"),
+    ["kustomize", join(unpack(`railnet-manifests-${version}.tar.gz`), "manifests")],
+    { encoding: "utf8" },
+  );
   t.equal(imageOf(kustomized), IMAGE);
   const env = { HOME: work };
-  t.equal(imageOf(await must(peer("helm"), ["template", "railnet", join(folder, `railnet-chart-${version}.tgz`)], { env })), IMAGE); // biome-ignore format: one line
+  t.equal(
+    imageOf(await must(peer("helm"), ["template", "railnet", join(folder, `railnet-chart-${version}.tgz`)], { env })),
+    IMAGE,
+  );
   t.match(text("RELEASE_NOTES.md"), IMAGE);
 });
 
@@ -98,12 +131,21 @@ t.test("the SBOM is CycloneDX 1.6: kinds, identifiers, hashes, licences, and no 
   const spdx = JSON.parse(readFileSync(join(PROJECT, "node_modules/spdx-license-ids/index.json"), "utf8"));
   for (const one of sbom.components) {
     const allowed = ["type", "bom-ref", "group", "name", "version", "description", "hashes", "licenses", "purl"];
-    t.same(Object.keys(one).filter((key) => !allowed.includes(key)), [], one["bom-ref"]); // biome-ignore format: one line
+    t.same(
+      Object.keys(one).filter((key) => !allowed.includes(key)),
+      [],
+      one["bom-ref"],
+    );
     t.ok(["container", "platform", "library", "file", "data"].includes(one.type), one["bom-ref"]);
     t.ok(one.type === "file" || one.version, one["bom-ref"]);
-    for (const { alg, content } of one.hashes ?? []) t.match(content, { "SHA-256": /^[0-9a-f]{64}$/, "SHA-512": /^[0-9a-f]{128}$/ }[alg as "SHA-256"]); // biome-ignore format: one line
+    for (const { alg, content } of one.hashes ?? [])
+      t.match(content, { "SHA-256": /^[0-9a-f]{64}$/, "SHA-512": /^[0-9a-f]{128}$/ }[alg as "SHA-256"]);
     for (const { license } of one.licenses ?? []) if (license) t.ok(spdx.includes(license.id), license.id);
-    if (one.purl) t.match(one.purl, /^pkg:(npm\/(%40[\w.-]+\/)?[\w.-]+@[\w.-]+|deb\/debian\/[\w.+-]+@[\w.%~-]+\?arch=\w+&distro=debian-12)$/); // biome-ignore format: one line
+    if (one.purl)
+      t.match(
+        one.purl,
+        /^pkg:(npm\/(%40[\w.-]+\/)?[\w.-]+@[\w.-]+|deb\/debian\/[\w.+-]+@[\w.%~-]+\?arch=\w+&distro=debian-12)$/,
+      );
   }
   for (const { ref, dependsOn } of sbom.dependencies)
     for (const one of [ref, ...dependsOn]) t.ok(refs.includes(one), one);
@@ -115,16 +157,28 @@ t.test("the SBOM has every file of the image with its hash, and where it is from
     const root = join(work, platform.architecture);
     mkdirSync(root);
     execFileSync("tar", ["-xf", blob(JSON.parse(readFileSync(blob(digest), "utf8")).layers[0].digest), "-C", root]);
-    const lines = execFileSync("sh", ["-c", "find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum"], { cwd: root, encoding: "utf8" }).trim().split("\n"); // biome-ignore format: one line
+    const lines = execFileSync("sh", ["-c", "find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum"], {
+      cwd: root,
+      encoding: "utf8",
+    })
+      .trim()
+      .split("\n");
     const there = new Map(lines.map((line) => line.split("  ") as [string, string]));
-    const said = sbom.components.filter((one: Json) => one.type === "file" && one["bom-ref"].startsWith(`${platform.architecture}/`)); // biome-ignore format: one line
+    const said = sbom.components.filter(
+      (one: Json) => one.type === "file" && one["bom-ref"].startsWith(`${platform.architecture}/`),
+    );
     t.same(new Set(said.map(({ hashes }: Json) => hashes[0].content)), new Set(there.keys()));
     for (const { name, hashes } of said) t.equal(there.has(hashes[0].content), true, name);
-    const needs = (path: string): string[] => sbom.dependencies.find(({ ref }: Json) => ref === `${platform.architecture}/${path}`).dependsOn; // biome-ignore format: one line
+    const needs = (path: string): string[] =>
+      sbom.dependencies.find(({ ref }: Json) => ref === `${platform.architecture}/${path}`).dependsOn;
     t.ok(needs("usr/bin/railnet").some((one) => /pkg:npm\/%40oven\/bun-linux-(x64|aarch64)@/.test(one)));
     t.ok(needs("usr/bin/railnet").some((one) => one.startsWith("pkg:deb/debian/libc6")));
-    t.ok(needs("usr/bin/railnet-shim").some((one) => one.startsWith("pkg:deb/debian/libc6-dev")), "the shim is static"); // biome-ignore format: one line
-    for (const { name } of said.filter(({ name }: Json) => /^lib/.test(name))) t.equal(needs(name).length, 1, `${name} is a package's`); // biome-ignore format: one line
+    t.ok(
+      needs("usr/bin/railnet-shim").some((one) => one.startsWith("pkg:deb/debian/libc6-dev")),
+      "the shim is static",
+    );
+    for (const { name } of said.filter(({ name }: Json) => /^lib/.test(name)))
+      t.equal(needs(name).length, 1, `${name} is a package's`);
     rmSync(root, { recursive: true });
   }
 });
@@ -132,12 +186,21 @@ t.test("the SBOM has every file of the image with its hash, and where it is from
 t.test("the SBOM's npm packages are those that are compiled in, as the lock file has them", async (t) => {
   const npm = sbom.components.filter(({ purl, type }: Json) => type === "library" && purl?.startsWith("pkg:npm/"));
   const names = npm.map(({ group, name }: Json) => (group ? `${group}/${name}` : name));
-  for (const name of ["pino", "yargs", "prom-client", "js-yaml", "netlink", "@kubernetes/client-node"]) t.ok(names.includes(name), name); // biome-ignore format: one line
-  for (const name of ["tap", "typescript", "tsup", "fast-check", "@biomejs/biome"]) t.notOk(names.includes(name), `${name} is a developer's`); // biome-ignore format: one line
+  for (const name of ["pino", "yargs", "prom-client", "js-yaml", "netlink", "@kubernetes/client-node"])
+    t.ok(names.includes(name), name);
+  for (const name of ["tap", "typescript", "tsup", "fast-check", "@biomejs/biome"])
+    t.notOk(names.includes(name), `${name} is a developer's`);
   for (const { group, name, version, hashes } of npm) {
     const full = group ? `${group}/${name}` : name;
-    const locked = Object.entries<Json>(packages).filter(([key, one]) => key.endsWith(`node_modules/${full}`) && one.version === version); // biome-ignore format: one line
-    t.ok(locked.some(([, { integrity }]) => integrity === `sha512-${Buffer.from(hashes[0].content, "hex").toString("base64")}`), full); // biome-ignore format: one line
+    const locked = Object.entries<Json>(packages).filter(
+      ([key, one]) => key.endsWith(`node_modules/${full}`) && one.version === version,
+    );
+    t.ok(
+      locked.some(
+        ([, { integrity }]) => integrity === `sha512-${Buffer.from(hashes[0].content, "hex").toString("base64")}`,
+      ),
+      full,
+    );
   }
 });
 
@@ -163,7 +226,10 @@ t.test(
     const before = text("SHA256SUMS");
     const { exit, stderr } = await release(join(work, "a"), "022");
     t.equal(exit, 1);
-    t.match(stderr, `release: cannot make release notes: CHANGELOG.md has no section of version ${version}; give CHANGELOG.md a section "## [${version}]"`); // biome-ignore format: one line
+    t.match(
+      stderr,
+      `release: cannot make release notes: CHANGELOG.md has no section of version ${version}; give CHANGELOG.md a section "## [${version}]"`,
+    );
     t.equal(text("SHA256SUMS"), before);
     t.same(readdirSync(join(work, "a")), ["release"], "nothing half done beside it");
   },

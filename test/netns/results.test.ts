@@ -140,9 +140,15 @@ for (const via of WAYS) {
     unchanged(t, world, via, async () => {
       const a = world.attachment(pod, { deviceID: VFIO });
       const added = await world.call(via, "ADD", a);
-      t.match(added, { exit: 0, json: { interfaces: [{ name: "net1", sandbox: pod.path, pciID: VFIO }], ips: [{ address: "10.20.0.5/24" }] } }); // biome-ignore format: one line
+      t.match(added, {
+        exit: 0,
+        json: { interfaces: [{ name: "net1", sandbox: pod.path, pciID: VFIO }], ips: [{ address: "10.20.0.5/24" }] },
+      });
       t.same((await inside(pod)).links, ["lo"]);
-      t.match(await world.call(via, "ADD", world.attachment(pod, { deviceID: VFIO }, { ifname: "net2" })), { exit: 1, json: { code: 102, msg: a.id } }); // biome-ignore format: one line
+      t.match(await world.call(via, "ADD", world.attachment(pod, { deviceID: VFIO }, { ifname: "net2" })), {
+        exit: 1,
+        json: { code: 102, msg: a.id },
+      });
       const checked = { ...a, config: { ...a.config, prevResult: added.json } };
       t.match(await world.call(via, "CHECK", checked), { exit: 0, stdout: "" });
       t.equal((await world.call(via, "DEL", a)).exit, 0);
@@ -192,9 +198,7 @@ const cnitool = resolve(".cache/peers/bin/cnitool");
 t.test(
   "cnitool adds, checks, collects and deletes",
   { skip: existsSync(cnitool) ? false : "cnitool is not built: scripts/setup.sh peers" },
-  (
-    t, // biome-ignore format: one line
-  ) =>
+  (t) =>
     unchanged(t, world, "shim", async () => {
       const { ipam, deviceID } = world.attachment(pod).config;
       const plugins = [{ type: "railnet-sriov", ipam, deviceID, capabilities: { mac: true } }];

@@ -134,7 +134,9 @@ t.test("DEL asks a pod with 20,000 rules for no more than one without, and reads
   const counts = async (rules: number) => {
     const crowded = await world.pod();
     // The lowest preference last, so that the kernel need not walk to where it belongs.
-    await crowded.batch(Array.from({ length: rules }, (_, i) => `rule add from 10.77.${i >> 8}.${i & 255} table 77 pref ${30_000 - i}`)); // biome-ignore format: one line
+    await crowded.batch(
+      Array.from({ length: rules }, (_, i) => `rule add from 10.77.${i >> 8}.${i & 255} table 77 pref ${30_000 - i}`),
+    );
     const del = async (change?: Json) => {
       const a = world.attachment(crowded, { sourceRules: { table: 99 } }, { env: { RAILNET_DEBUG: "netlink" } });
       world.ipam.gives({ ips: [V4, V6] });

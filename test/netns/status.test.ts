@@ -132,7 +132,10 @@ t.test("railnet status shows what the agent ended, and why", async (t) => {
   const a = world.attachment(pod, { deviceID: VFIO });
   t.equal((await world.call("shim", "ADD", a)).exit, 0);
   await world.removePod(pod);
-  await until("it is ended", async () => (await status()).agent.notes?.some(({ what }) => what === "attachment ended") ?? false); // biome-ignore format: one line
+  await until(
+    "it is ended",
+    async () => (await status()).agent.notes?.some(({ what }) => what === "attachment ended") ?? false,
+  );
   const { agent } = await status();
   t.match(agent.notes?.at(-1), {
     what: "attachment ended",
@@ -173,7 +176,13 @@ t.test("railnet status of a node without SR-IOV says so, and survives what it fi
   mkdirSync(empty);
   t.teardown(() => rmSync(empty, { recursive: true }));
   const env = { RAILNET_SYSFS: empty, RAILNET_STATE_DIR: empty, RAILNET_RUN_DIR: empty };
-  const shown = await world.host.exec("env", ...Object.entries(env).map(([k, v]) => `${k}=${v}`), "sh", "-c", `${world.executable} status; echo "exit $?"`); // biome-ignore format: one line
+  const shown = await world.host.exec(
+    "env",
+    ...Object.entries(env).map(([k, v]) => `${k}=${v}`),
+    "sh",
+    "-c",
+    `${world.executable} status; echo "exit $?"`,
+  );
   t.match(shown, /no rails: no PF of this node has VFs\n/);
   t.match(shown, /no pod has a VF\n/);
   t.match(shown, /exit 1/);

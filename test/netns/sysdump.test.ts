@@ -28,16 +28,28 @@ function plant(path: string, text: string): void {
   writeFileSync(path, text);
 }
 const PLAIN = "Zk4PlainValue8Rw"; // known by the kubeconfig alone: no form and no key gives it away elsewhere
-plant(join(work, "kubeconfig"), `users:\n- name: u\n  user:\n    token: ${PLAIN}\n    client-key-data: ${Buffer.from(KEY).toString("base64")}\n`); // biome-ignore format: one line
+plant(
+  join(work, "kubeconfig"),
+  `users:\n- name: u\n  user:\n    token: ${PLAIN}\n    client-key-data: ${Buffer.from(KEY).toString("base64")}\n`,
+);
 const netd = join(hostRoot, "etc/cni/net.d");
-plant(join(netd, "10-other.conflist"), JSON.stringify({ name: "o", plugins: [{ type: "calico", policy: { k8s_auth_token: SECRET }, kubernetes: { kubeconfig: "/x" } }] })); // biome-ignore format: one line
+plant(
+  join(netd, "10-other.conflist"),
+  JSON.stringify({
+    name: "o",
+    plugins: [{ type: "calico", policy: { k8s_auth_token: SECRET }, kubernetes: { kubeconfig: "/x" } }],
+  }),
+);
 plant(join(netd, "20-broken.conf"), `{ "type": "x", "password": "${SECRET}"\n`);
 plant(join(netd, "calico-kubeconfig"), `token: ${SECRET}\n`);
 plant(join(netd, "whereabouts.d/whereabouts.kubeconfig"), `token: ${SECRET}\n`);
 plant(join(netd, "30-key.conf"), KEY);
 plant(join(configDir, "rails"), `[]\n# password: ${SECRET}\n`);
 plant(join(world.dir, "node.json"), JSON.stringify({ directory: join(work, "addresses"), apiToken: SECRET }));
-plant(join(hostRoot, "var/log/pods/kube-system_railnet-abcde_1/agent/0.log"), `2026 stdout F {"level":"warn","msg":"x","error":"401 for Bearer ${JWT}"}\n2026 stdout F password=${SECRET} ${PLAIN}\n`); // biome-ignore format: one line
+plant(
+  join(hostRoot, "var/log/pods/kube-system_railnet-abcde_1/agent/0.log"),
+  `2026 stdout F {"level":"warn","msg":"x","error":"401 for Bearer ${JWT}"}\n2026 stdout F password=${SECRET} ${PLAIN}\n`,
+);
 plant(join(hostRoot, "var/log/pods/default_app-1_2/main/0.log"), `another pod's ${SECRET}\n`);
 plant(join(world.deviceInfoDir, "a-device.json"), JSON.stringify({ type: "pci", secret: SECRET }));
 plant(join(world.stateDir, "attachments/0123456789abcdef@torn.json"), `{"config": {"token": "${SECRET}", "a`);
@@ -87,7 +99,10 @@ t.test("railnet sysdump has what helps, as others see it", async (t) => {
   t.equal(readdirSync(join(folder, "state/attachments")).length, 1);
   t.equal(readdirSync(join(folder, "state/torn")).length, 1, "what the agent could not read");
   const shown = (await world.host.show("link")) as Json[];
-  t.same(json("network/link.json").map(({ ifname }: Json) => ifname), shown.map(({ ifname }) => ifname)); // biome-ignore format: one line
+  t.same(
+    json("network/link.json").map(({ ifname }: Json) => ifname),
+    shown.map(({ ifname }) => ifname),
+  );
   t.match(readFileSync(join(folder, "sysfs/rails.txt"), "utf8"), /^0000:a0:00\.0\/driver -> ice$/m);
   t.match(readFileSync(join(folder, "environment.txt"), "utf8"), /^AWS_SECRET_ACCESS_KEY \(value left out\)$/m);
   t.ok(index.items.length > 40);
@@ -98,9 +113,19 @@ t.test("railnet sysdump has what helps, as others see it", async (t) => {
 
 t.test("railnet sysdump of a container's agent has the host's files and no secret of any kind", async (t) => {
   const { folder } = await sysdumpInContainer();
-  for (const path of ["settings/etc/cni/net.d/10-other.conflist", "settings/etc/cni/net.d/20-broken.conf", "settings/etc/cni/net.d/30-key.conf", "settings/node.json", "settings/config/rails", "logs/kube-system_railnet-abcde_1/0.log", "state/device-info/a-device.json"]) // biome-ignore format: one line
+  for (const path of [
+    "settings/etc/cni/net.d/10-other.conflist",
+    "settings/etc/cni/net.d/20-broken.conf",
+    "settings/etc/cni/net.d/30-key.conf",
+    "settings/node.json",
+    "settings/config/rails",
+    "logs/kube-system_railnet-abcde_1/0.log",
+    "state/device-info/a-device.json",
+  ])
     t.ok(existsSync(join(folder, path)), path);
-  t.match(JSON.parse(readFileSync(join(folder, "settings/etc/cni/net.d/10-other.conflist"), "utf8")), { plugins: [{ type: "calico", kubernetes: { kubeconfig: "/x" } }] }); // biome-ignore format: one line
+  t.match(JSON.parse(readFileSync(join(folder, "settings/etc/cni/net.d/10-other.conflist"), "utf8")), {
+    plugins: [{ type: "calico", kubernetes: { kubeconfig: "/x" } }],
+  });
   t.match(readFileSync(join(folder, "settings/etc/cni/net.d.txt"), "utf8"), /whereabouts\.kubeconfig/, "named");
   for (const secret of [SECRET, PLAIN, JWT]) t.equal(filesWith(folder, secret), "", "nowhere");
   t.equal(filesWith(folder, "another pod's"), "", "no other pod's log");
@@ -124,7 +149,9 @@ t.test("railnet sysdump without an agent, with a broken node.json, is an archive
   await world.noAgent();
   plant(join(world.dir, "node.json"), "{ no");
   const { folder, index } = await sysdump();
-  const unread = Object.fromEntries(index.items.filter(({ error }: Json) => error).map(({ path, error }: Json) => [path, error])); // biome-ignore format: one line
+  const unread = Object.fromEntries(
+    index.items.filter(({ error }: Json) => error).map(({ path, error }: Json) => [path, error]),
+  );
   t.match(unread["railnet/metrics.txt"], /no agent answers/);
   t.equal(readFileSync(join(folder, "settings/node.json"), "utf8"), "{ no");
   t.ok(existsSync(join(folder, "network/link.json")));
@@ -142,9 +169,15 @@ t.test("railnet sysdump to standard output is the archive and nothing else; bad 
 });
 
 t.test("railnet sysdump --all-nodes without a cluster says what it tried, in the archive", async (t) => {
-  plant(join(work, "kubeconfig"), `apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\nclusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]\nusers: [{name: a, user: {token: ${SECRET}}}]\n`); // biome-ignore format: one line
+  plant(
+    join(work, "kubeconfig"),
+    `apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\nclusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]\nusers: [{name: a, user: {token: ${SECRET}}}]\n`,
+  );
   const { folder, index, stderr } = await sysdump("--all-nodes", "--timeout-seconds", "1");
   t.match(stderr, /could not read nodes: cannot list the agents/);
-  t.ok(index.items.every(({ error }: Json) => error), "nothing could be read"); // biome-ignore format: one line
+  t.ok(
+    index.items.every(({ error }: Json) => error),
+    "nothing could be read",
+  );
   t.equal(filesWith(folder, SECRET), "");
 });

@@ -22,10 +22,16 @@ const plugins = join(root, "opt/cni/bin");
 const versions = ["test/railnet", "railnet"].map((railnet, i) => {
   const from = join(world.dir, `version${i}`);
   mkdirSync(from);
-  const paths = { SOCKET: join(world.runDir, "agent.sock"), EXEC_LOCK: join(world.runDir, "exec.lock"), BINARY: join(root, "opt/railnet/bin/railnet") }; // biome-ignore format: one line
+  const paths = {
+    SOCKET: join(world.runDir, "agent.sock"),
+    EXEC_LOCK: join(world.runDir, "exec.lock"),
+    BINARY: join(root, "opt/railnet/bin/railnet"),
+  };
   const macros = Object.entries(paths).map(([key, path]) => `-DRAILNET_${key}="${path}"`);
   const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
-  execFileSync(join(project, "cni/shim/build.sh"), [from, arch], { env: { ...process.env, CFLAGS: [...macros, `-DRAILNET_REFUSED_MS=${5000 + i}`].join(" ") } }); // biome-ignore format: one line
+  execFileSync(join(project, "cni/shim/build.sh"), [from, arch], {
+    env: { ...process.env, CFLAGS: [...macros, `-DRAILNET_REFUSED_MS=${5000 + i}`].join(" ") },
+  });
   linkOrCopy(join(project, "dist", railnet), join(from, "railnet"));
   return from;
 }) as [string, string];

@@ -59,7 +59,10 @@ class Folder {
   }
 
   async run(...args: (string | NodeJS.ProcessEnv)[]): Promise<Said> {
-    const runner = this.start(args.filter((arg) => typeof arg === "string"), args.find((arg) => typeof arg === "object")); // biome-ignore format: one line
+    const runner = this.start(
+      args.filter((arg) => typeof arg === "string"),
+      args.find((arg) => typeof arg === "object"),
+    );
     const exited = new Promise<number | null>((ended) => runner.once("exit", ended));
     const [out, err] = await Promise.all([text(runner.stdout), text(runner.stderr)]);
     const lines = (out + err).trimEnd().split("\n");
@@ -186,7 +189,8 @@ t.test("readOptions() reads numbers and parts, in any order", async (t) => {
 });
 
 const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
-const isThere = (pid: string | number) => existsSync(`/proc/${pid}`) && !/^State:\sZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8")); // biome-ignore format: one line
+const isThere = (pid: string | number) =>
+  existsSync(`/proc/${pid}`) && !/^State:\sZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
 
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((again) => setTimeout(again, 20));

@@ -5,7 +5,10 @@ import { simulate } from "./children.ts";
 
 t.test("every mutation can be planted: its text stands in its file, once", async (t) => {
   const broken = MUTATIONS.filter(({ file, from }) => readFileSync(file, "utf8").split(from).length !== 2);
-  t.same(broken.map(({ name, file }) => `${file}: ${name}`), []); // biome-ignore format: one line
+  t.same(
+    broken.map(({ name, file }) => `${file}: ${name}`),
+    [],
+  );
   t.equal(new Set(MUTATIONS.map(({ name }) => name)).size, MUTATIONS.length, "each by its own name");
 });
 

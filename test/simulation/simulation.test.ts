@@ -20,7 +20,8 @@ t.test("what once broke a rule does so no more", async (t) => {
 });
 
 t.test("two runs of a seed have the same hash", async (t) => {
-  const hashOf = async () => /hash ([0-9a-f]{8})/.exec((await simulate(["--seed", "7", "--profile", "restarts"])).output)?.[1]; // biome-ignore format: one line
+  const hashOf = async () =>
+    /hash ([0-9a-f]{8})/.exec((await simulate(["--seed", "7", "--profile", "restarts"])).output)?.[1];
   const [one, other] = await Promise.all([hashOf(), hashOf()]);
   t.match(one, /^[0-9a-f]{8}$/);
   t.equal(one, other);

@@ -12,7 +12,9 @@ export const strangers = ({ pools, reservations }: IpamSnapshot): AuditFinding[]
 function strangersOf({ name, range, place, records }: PoolState): AuditFinding[] {
   if (!place) {
     const why = `pool ${name} has range ${range}, ${records.size} records, and a name that does not tell its network`;
-    const advice = "an old Whereabouts named IPv6 pools so, or somebody made it by hand: nobody looks after its addresses; " + "recreate the pods that have them, so that they get others, then delete the pool"; // biome-ignore format: one line
+    const advice =
+      "an old Whereabouts named IPv6 pools so, or somebody made it by hand: nobody looks after its addresses; " +
+      "recreate the pods that have them, so that they get others, then delete the pool";
     return [stranger({ pools: [name], why, advice })];
   }
   const { network } = place.pool;

@@ -78,7 +78,9 @@ function explainRange(source: PoolRange, addresses: readonly HeldAddress[], ques
     return { ...about, ip: null, why: `the pod asks for ${asked}, and ${ownerText(holder)} has it`, skipped: [] };
   }
   const isKept = mayKeep(source, ranges);
-  const own = sorted([...holders.values()].filter(isOwn)).find(({ ip }) => isKept(toNumber(ip)) && !barred.has(toNumber(ip))); // biome-ignore format: one line
+  const own = sorted([...holders.values()].filter(isOwn)).find(
+    ({ ip }) => isKept(toNumber(ip)) && !barred.has(toNumber(ip)),
+  );
   if (own) return { ...about, ip: own.ip, why: "the interface has it already", skipped: [] };
   const isTaken = (value: bigint): boolean => barred.has(value) || holders.has(value);
   const next = candidates(range, isTaken, order).next().value ?? undefined;

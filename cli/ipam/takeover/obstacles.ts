@@ -13,7 +13,9 @@ export function obstaclesToFinish({ pools, whereabouts, agents }: TakeoverState)
   return [
     ...pools.flatMap(({ pool, isNamed, unreserved, disputed }) => [
       ...(unreserved > 0
-        ? [`pool ${pool}: ${count(unreserved, "record has", "records have")} no reservation${isNamed ? "; railnet ipam takeover adopt" : NAMELESS}`] // biome-ignore format: one line
+        ? [
+            `pool ${pool}: ${count(unreserved, "record has", "records have")} no reservation${isNamed ? "; railnet ipam takeover adopt" : NAMELESS}`,
+          ]
         : []),
       ...(disputed > 0
         ? [`pool ${pool}: ${count(disputed, "address has", "addresses have")} two owners; railnet ipam audit`]
@@ -41,7 +43,9 @@ export const obstaclesToBack = ({ pools }: TakeoverState): string[] =>
           "end pods until they fit, or give networks smaller ranges or node_slice_size first",
       ];
     if (stuck === 0) return [];
-    return [`pool ${pool}: ${count(stuck, "reservation has", "reservations have")} no record for a minute; see whether an agent leads`]; // biome-ignore format: one line
+    return [
+      `pool ${pool}: ${count(stuck, "reservation has", "reservations have")} no record for a minute; see whether an agent leads`,
+    ];
   });
 
 /** What to do next. Pure. */

@@ -114,7 +114,9 @@ async function reserveAll(
   await inParallel(Object.entries(allocations ?? {}), async ([key, record]) => {
     const ip = place.ipOf(key);
     if (ip === undefined || checked.get(key) === record.id || isNobody(record.podref)) return;
-    const isDone = await reserve({ pool: place.pool, ip, record }, pods, context, signal).catch(unlessRefused(ip, context)); // biome-ignore format: one line
+    const isDone = await reserve({ pool: place.pool, ip, record }, pods, context, signal).catch(
+      unlessRefused(ip, context),
+    );
     if (isDone) checked.set(key, record.id);
     else conflicts++;
   });

@@ -37,7 +37,10 @@ async function waitOnce(context: Context, { period, graceMs, signal }: AwaitOpti
       const late = reports.filter(({ node, putBack }) => living!.has(node) && putBack !== which);
       if (late.length === 0) return;
       await period.prolong(signal);
-      log.info({ nodes: late.length, node: late[0]!.node }, "nodes have not put back what they hold yet: no claims meanwhile"); // biome-ignore format: one line
+      log.info(
+        { nodes: late.length, node: late[0]!.node },
+        "nodes have not put back what they hold yet: no claims meanwhile",
+      );
     } catch (err) {
       if (!signal.aborted) log.debug({ err }, "it is not known which nodes have put back what they hold");
     }

@@ -39,7 +39,15 @@ export class LeaderDrift {
       const path = `/status/conditions/${CONDITION.Drift}`;
       const value = toCondition("Drift", verdict, before, Date.now());
       await cluster
-        .patch(RAIL_NODES, node.metadata.name, [{ op: "test", path: `${path}/type`, value: "Drift" }, { op: "replace", path, value }], { signal }) // biome-ignore format: one line
+        .patch(
+          RAIL_NODES,
+          node.metadata.name,
+          [
+            { op: "test", path: `${path}/type`, value: "Drift" },
+            { op: "replace", path, value },
+          ],
+          { signal },
+        )
         .catch(ignoreChanged);
       await sleep(PAUSE_MS);
     }

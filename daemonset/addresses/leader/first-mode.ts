@@ -26,7 +26,7 @@ export async function chooseFirstMode(
   if (await cluster.get(LEASES, WHEREABOUTS_LEASE, { signal })) return;
   const elsewhere = await whereaboutsElsewhere(cluster, signal);
   if (elsewhere !== undefined) {
-    const message = `a Whereabouts keeps its addresses in namespace ${elsewhere}, and we in ${cluster.namespace}: one does not know what the other gives out; install Railnet in ${elsewhere}, or say in the settings that whereabouts is absent`; // biome-ignore format: one text
+    const message = `a Whereabouts keeps its addresses in namespace ${elsewhere}, and we in ${cluster.namespace}: one does not know what the other gives out; install Railnet in ${elsewhere}, or say in the settings that whereabouts is absent`;
     log.warn({ namespace: elsewhere }, message);
     return events.onSettings("Warning", CONFIG_MAP, "WhereaboutsElsewhere", message);
   }

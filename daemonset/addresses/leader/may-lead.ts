@@ -19,7 +19,13 @@ interface AccessReview extends KubeObject {
  * but what manifests/policies.yaml goes by. A server that does not tell is taken for a yes: the policies decide.
  */
 export async function mayLead(cluster: Cluster, node: string, signal?: AbortSignal): Promise<boolean> {
-  const resourceAttributes = { group: "railnet.io", resource: "leaders", verb: "lead", name: node, namespace: cluster.namespace }; // biome-ignore format: one line
+  const resourceAttributes = {
+    group: "railnet.io",
+    resource: "leaders",
+    verb: "lead",
+    name: node,
+    namespace: cluster.namespace,
+  };
   const review = {
     apiVersion: "authorization.k8s.io/v1",
     kind: "SelfSubjectAccessReview",

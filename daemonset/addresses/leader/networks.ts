@@ -3,7 +3,12 @@ import type { Log } from "../../../cni/host.ts";
 import { ApiError, type Cluster } from "../../../kubernetes/cluster.ts";
 import { Informer } from "../../../kubernetes/informer.ts";
 import { untilServed } from "../../rail-network/follower.ts";
-import { RAIL_NETWORK_STATUS, RAIL_NETWORKS, type RailNetwork, type RailNetworkStatus } from "../../rail-network/object.ts"; // biome-ignore format: one line
+import {
+  RAIL_NETWORK_STATUS,
+  RAIL_NETWORKS,
+  type RailNetwork,
+  type RailNetworkStatus,
+} from "../../rail-network/object.ts";
 import { statusOf } from "../../rail-network/status.ts";
 import { RAIL_NODES, type RailNode } from "../../rail-node/object.ts";
 

@@ -58,7 +58,9 @@ export class LeaderRecords {
     const place = pool && placeOf(pool, []);
     return Object.entries((place && pool?.spec.allocations) ?? {}).flatMap(([key, record]) => {
       const ip = place!.ipOf(key);
-      return ip && record.podref && isPodref(record.podref) ? [{ pool: { ...place!.pool, overlapping: false }, ip, record }] : []; // biome-ignore format: one line
+      return ip && record.podref && isPodref(record.podref)
+        ? [{ pool: { ...place!.pool, overlapping: false }, ip, record }]
+        : [];
     });
   }
 }

@@ -110,7 +110,9 @@ export class Fence {
     if (this.#running.has(key)) return;
     this.#running.add(key);
     const work = act()
-      .catch((err) => this.#options.log.warn({ ...whoOf(attachment), err }, "the fence is not as it should be; it is tried again")) // biome-ignore format: one line
+      .catch((err) =>
+        this.#options.log.warn({ ...whoOf(attachment), err }, "the fence is not as it should be; it is tried again"),
+      )
       .finally(() => this.#running.delete(key));
     await Promise.race([work, sleep(WAIT_MS, undefined, { ref: false })]);
   }
@@ -122,8 +124,16 @@ export class Fence {
     if (outcome !== "done" || isFenced) return;
     const silentSeconds = Math.round(silentMs / 1000);
     counters.fences++;
-    log.warn({ ...whoOf(attachment), silentSeconds }, "VF taken down: this node is not heard of, and its addresses may be given to others"); // biome-ignore format: one line
-    this.#tell(claim, "Warning", "RailFenced", `${ifname} is down: its node could not report for ${silentSeconds} s, so its addresses may be given to other pods`); // biome-ignore format: one line
+    log.warn(
+      { ...whoOf(attachment), silentSeconds },
+      "VF taken down: this node is not heard of, and its addresses may be given to others",
+    );
+    this.#tell(
+      claim,
+      "Warning",
+      "RailFenced",
+      `${ifname} is down: its node could not report for ${silentSeconds} s, so its addresses may be given to other pods`,
+    );
   }
 
   async #lift({ attachment, claim }: Fenced, signal: AbortSignal): Promise<void> {
@@ -140,16 +150,29 @@ export class Fence {
     if ((await threads.fence(device.pci, { containerId, ifname, to: "lifted" })) !== "done") return;
     this.#lost.delete(attachmentKey(containerId, ifname));
     log.info(whoOf(attachment), "VF is up again: its addresses are still its own");
-    this.#tell(claim, "Normal", "RailUnfenced", `${ifname} is up again: its node is heard of, and its addresses are its own`); // biome-ignore format: one line
+    this.#tell(
+      claim,
+      "Normal",
+      "RailUnfenced",
+      `${ifname} is up again: its node is heard of, and its addresses are its own`,
+    );
   }
 
   #sayLost(claim: ClaimRecord, attachment: Attachment, { ip, pool, holder }: Lost): void {
     const key = attachmentKey(attachment.containerId, attachment.ifname);
     if (this.#lost.has(key)) return;
     this.#lost.add(key);
-    this.#options.log.warn({ ...whoOf(attachment), ip, pool, holder }, "VF stays down: its address was given to another pod"); // biome-ignore format: one line
+    this.#options.log.warn(
+      { ...whoOf(attachment), ip, pool, holder },
+      "VF stays down: its address was given to another pod",
+    );
     const to = `${holder.podref}${holder.ifname && ` (${holder.ifname})`}`;
-    this.#tell(claim, "Warning", "FencedAddressTaken", `${attachment.ifname} stays down: ${ip} is ${to}'s by now; delete this pod`); // biome-ignore format: one line
+    this.#tell(
+      claim,
+      "Warning",
+      "FencedAddressTaken",
+      `${attachment.ifname} stays down: ${ip} is ${to}'s by now; delete this pod`,
+    );
   }
 
   #tell(claim: ClaimRecord | undefined, type: "Normal" | "Warning", reason: string, message: string): void {
@@ -160,7 +183,12 @@ export class Fence {
   }
 }
 
-const whoOf = ({ device, pod, containerId: containerID, ifname }: Attachment) => ({ pci: device.pci, ...(pod && { pod }), containerID, ifname }); // biome-ignore format: one line
+const whoOf = ({ device, pod, containerId: containerID, ifname }: Attachment) => ({
+  pci: device.pci,
+  ...(pod && { pod }),
+  containerID,
+  ifname,
+});
 
 /**
  * Looks every 10 s until `signal`, also with the fence off: what is down comes back. An agent that starts reports before

@@ -135,7 +135,10 @@ export class HealPeriod {
 
   /** This node noticed a loss. @param why for people. */
   notice(why: string): void {
-    this.#options.log.warn({ why }, "reservations are lost that nobody gave back: no claims until all nodes put theirs back"); // biome-ignore format: one line
+    this.#options.log.warn(
+      { why },
+      "reservations are lost that nobody gave back: no claims until all nodes put theirs back",
+    );
     const said = this.#inFull(why);
     this.#begin(said);
     void this.#tell({ [HEALING]: said });
@@ -179,7 +182,10 @@ export class HealPeriod {
       return;
     const definition = { [DEFINED]: this.#defined };
     if (this.#marked === "") return void this.#tell(definition);
-    this.#options.log.warn({ was: this.#marked, is: this.#defined }, `${BORN_AGAIN}: no claims until all nodes put back what they hold`); // biome-ignore format: one line
+    this.#options.log.warn(
+      { was: this.#marked, is: this.#defined },
+      `${BORN_AGAIN}: no claims until all nodes put back what they hold`,
+    );
     const said = this.#inFull(BORN_AGAIN);
     this.#begin(said);
     void this.#tell({ ...definition, [HEALING]: said });

@@ -45,7 +45,10 @@ export class NodeRecords {
       }
       await this.#sandboxes.end(record);
       const { podref, ifname, containerId: containerID } = owner;
-      this.#context.log.info({ podref, ifname, containerID, evidence }, "addresses without reservation freed: nobody has them any more"); // biome-ignore format: one line
+      this.#context.log.info(
+        { podref, ifname, containerID, evidence },
+        "addresses without reservation freed: nobody has them any more",
+      );
     }
   }
 
@@ -83,7 +86,10 @@ export class NodeRecords {
     if (!this.#isHeld(claim)) return void (await store.release(claim, signal)); // its DEL came meanwhile
     const { podref, ifname, containerId: containerID } = owner;
     counters.putBack++;
-    log.warn({ ip, pool: pool.name, podref, ifname, containerID }, "record of a living pod was removed by somebody: put back"); // biome-ignore format: one line
+    log.warn(
+      { ip, pool: pool.name, podref, ifname, containerID },
+      "record of a living pod was removed by somebody: put back",
+    );
   }
 
   /** By the journal as it is now. */

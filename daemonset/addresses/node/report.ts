@@ -14,7 +14,9 @@ const MODE = "railnet.io/whereabouts";
 /** And for which heal period it has put back what it holds, by the text of the settings. */
 const PUT_BACK = "railnet.io/put-back";
 const LABELS = { "railnet.io/agent": "true" } as const;
-const SELECTOR = Object.entries(LABELS).map(([key, value]) => `${key}=${value}`).join(","); // biome-ignore format: one line
+const SELECTOR = Object.entries(LABELS)
+  .map(([key, value]) => `${key}=${value}`)
+  .join(",");
 const PREFIX = "railnet-node-";
 
 /** What an agent said of itself. */

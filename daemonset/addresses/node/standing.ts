@@ -37,7 +37,11 @@ export class Standing {
     this.nowMs = nowMs;
     this.#bootId = bootId;
     this.#log = log;
-    this.#files = new RecordFiles(join(stateDir, "standing"), { title: "the node's standing", tornPrefix: "standing-", parse }); // biome-ignore format: one line
+    this.#files = new RecordFiles(join(stateDir, "standing"), {
+      title: "the node's standing",
+      tornPrefix: "standing-",
+      parse,
+    });
     const last = this.#files.read(NAME);
     const now = nowMs();
     this.#renewedMs = last?.bootId === bootId ? Math.min(last.renewedMs, now) : now;

@@ -95,7 +95,11 @@ async function elect(context: Context, options: WithPeriod): Promise<void> {
   });
   if (!(await beforeAbort(informer.synced, signal))) return;
   const { durationMs } = options;
-  await untilMayLead(context, { signal, leaderSilentMs: () => performance.now() - heardMs, ...(durationMs !== undefined && { durationMs }) }); // biome-ignore format: one line
+  await untilMayLead(context, {
+    signal,
+    leaderSilentMs: () => performance.now() - heardMs,
+    ...(durationMs !== undefined && { durationMs }),
+  });
   await election.run(signal, async (term) => {
     counters.terms++;
     await lead(context, modes, options, term);

@@ -74,7 +74,18 @@ export async function openInAgent(options: AgentStoreOptions): Promise<Store> {
   followDefinition(follows, signal, (uid) => period.defined(uid));
   const report = reporter(cluster, node, modes, options);
   const onPutBack = (putBack: string) => report(signal, putBack);
-  const { looked } = startBackground({ ...options, cluster, fleet, store, modes, period, node, events, sandboxes, onPutBack }); // biome-ignore format: one line
+  const { looked } = startBackground({
+    ...options,
+    cluster,
+    fleet,
+    store,
+    modes,
+    period,
+    node,
+    events,
+    sandboxes,
+    onPutBack,
+  });
   await Promise.race([Promise.all([modes.synced, looked]), sleep(WAIT_MS, undefined, { ref: false })]);
   options.onOpen?.({ store, renew: report });
   keepReporting(modes, options, report);

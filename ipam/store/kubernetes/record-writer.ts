@@ -111,7 +111,10 @@ export class RecordWriter {
       const error = await this.#patch(open);
       if (!error) return;
       if (!isOutdated(error) && !isUnclear(error) && !isGone(error)) return fail(open, error);
-      const failed = await this.#reread().then(() => undefined, (e: unknown) => e); // biome-ignore format: one line
+      const failed = await this.#reread().then(
+        () => undefined,
+        (e: unknown) => e,
+      );
       if (failed) return fail(open, isUnclear(error) ? error : failed);
       open = open.filter((one) => !this.#settle(one));
       if (attempt >= MAX_TRIES) return fail(open, this.#gaveUp(error));

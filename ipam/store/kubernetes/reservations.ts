@@ -130,7 +130,6 @@ export class Reservations {
     isLabelled: boolean,
     signal?: AbortSignal,
   ): Promise<readonly Reservation[]> {
-    // biome-ignore format: one line
     const [key, text] = pool === undefined ? [LABEL.network, network] : [LABEL.pool, pool];
     const labelSelector = `${key}=${labelValue(text)}`;
     const keep = ({ metadata, ...rest }: KubeObject): Reservation => ({

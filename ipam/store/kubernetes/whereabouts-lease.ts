@@ -119,7 +119,10 @@ export class WhereaboutsLease {
   async #giveBack(held: Lease | undefined): Promise<void> {
     if (!held) return;
     const spec = { ...held.spec, holderIdentity: "" };
-    await this.#cluster.replace<Lease>(LEASES, { ...held, spec }).then(({ metadata }) => this.#version.forMs(metadata.resourceVersion), () => {}); // biome-ignore format: one line
+    await this.#cluster.replace<Lease>(LEASES, { ...held, spec }).then(
+      ({ metadata }) => this.#version.forMs(metadata.resourceVersion),
+      () => {},
+    );
   }
 }
 

@@ -3,7 +3,18 @@ import { simulation } from "../core/simulation.ts";
 import { type Change, Etcd } from "./etcd.ts";
 import { apiVersionOf, isEqual, type Kind, keyOf, type Meta, type Obj, type Reply, textOf } from "./objects.ts";
 import { applyJsonPatch, applyMergePatch, type Operation, PatchFailed } from "./patch.ts";
-import { alreadyExists, answer, conflict, deleted, NOT_SERVED, notFound, Refused, status, unpatchable, versionMissing } from "./replies.ts"; // biome-ignore format: one line
+import {
+  alreadyExists,
+  answer,
+  conflict,
+  deleted,
+  NOT_SERVED,
+  notFound,
+  Refused,
+  status,
+  unpatchable,
+  versionMissing,
+} from "./replies.ts";
 import { selector } from "./selector.ts";
 import { Watches } from "./watches.ts";
 
@@ -168,7 +179,13 @@ export class ApiServer {
   /** What changes nothing is not written. */
   #update(kind: Kind, given: Obj, prev: Obj): Obj {
     const { uid, creationTimestamp, namespace, deletionTimestamp, resourceVersion } = prev.metadata;
-    const kept = { uid, creationTimestamp, resourceVersion, ...(namespace && { namespace }), ...(deletionTimestamp && { deletionTimestamp }) }; // biome-ignore format: one line
+    const kept = {
+      uid,
+      creationTimestamp,
+      resourceVersion,
+      ...(namespace && { namespace }),
+      ...(deletionTimestamp && { deletionTimestamp }),
+    };
     const { managedFields: _, ...metadata } = { ...given.metadata, ...kept } as Meta & { managedFields?: unknown };
     const after = { ...given, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata };
     return isEqual(after, prev) ? prev : this.etcd.write(kind.plural, after, prev);
@@ -185,7 +202,8 @@ export class ApiServer {
   }
 }
 
-export const isMetadataOnly = (headers: Headers): boolean => headers["Accept"]?.includes("as=PartialObjectMetadata") ?? false; // biome-ignore format: one line
+export const isMetadataOnly = (headers: Headers): boolean =>
+  headers["Accept"]?.includes("as=PartialObjectMetadata") ?? false;
 
 const stamp = (): string => new Date(simulation().wallMs).toISOString().replace(/\.\d+Z$/, "Z");
 

@@ -1,4 +1,20 @@
-import { AS_METADATA, AS_METADATA_LIST, brief, type Case, type Json, LEASES, merge, NOTHINGS, onNode, POOLS, patch, pool, RESERVATIONS, reservation, versionOf } from "./subject.ts"; // biome-ignore format: one line
+import {
+  AS_METADATA,
+  AS_METADATA_LIST,
+  brief,
+  type Case,
+  type Json,
+  LEASES,
+  merge,
+  NOTHINGS,
+  onNode,
+  POOLS,
+  patch,
+  pool,
+  RESERVATIONS,
+  reservation,
+  versionOf,
+} from "./subject.ts";
 
 /** Reads and writes of single objects and lists. In order: later ones build on earlier ones. */
 export const OF_OBJECTS: readonly Case[] = [
@@ -62,16 +78,25 @@ export const OF_OBJECTS: readonly Case[] = [
       await s.request("POST", POOLS, { body: pool("p1", { 1: { id: "a", podref: "t/a", ifname: "net1" } }) });
       const record = { id: "b", podref: "t/b", ifname: "net1" };
       const at = (key: string) => `/spec/allocations/${key}`;
-      const add = [{ op: "test", path: at("2"), value: null }, { op: "add", path: at("2"), value: record }]; // biome-ignore format: one line
+      const add = [
+        { op: "test", path: at("2"), value: null },
+        { op: "add", path: at("2"), value: record },
+      ];
       const patches = [
         add,
         add,
-        [{ op: "test", path: `${at("1")}/id`, value: "x" }, { op: "remove", path: at("1") }],
-        [{ op: "test", path: `${at("7")}/id`, value: "x" }, { op: "remove", path: at("7") }],
+        [
+          { op: "test", path: `${at("1")}/id`, value: "x" },
+          { op: "remove", path: at("1") },
+        ],
+        [
+          { op: "test", path: `${at("7")}/id`, value: "x" },
+          { op: "remove", path: at("7") },
+        ],
         [{ op: "remove", path: at("7") }],
         [{ op: "replace", path: `${at("7")}/id`, value: "x" }],
         [{ op: "add", path: `${at("7")}/id`, value: "x" }],
-      ]; // biome-ignore format: one line each
+      ];
       const statuses: number[] = [];
       for (const one of patches) statuses.push((await patch(s, `${POOLS}/p1`, one)).status);
       return [statuses, Object.keys((await s.request("GET", `${POOLS}/p1`)).body.spec.allocations)];

@@ -1,4 +1,14 @@
-import { brief, type Case, type Json, onNode, patch, RESERVATIONS, reservation, type Subject, versionOf } from "./subject.ts"; // biome-ignore format: one line
+import {
+  brief,
+  type Case,
+  type Json,
+  onNode,
+  patch,
+  RESERVATIONS,
+  reservation,
+  type Subject,
+  versionOf,
+} from "./subject.ts";
 
 const TYPES = (lines: readonly Json[]) => lines.map(({ type }) => type);
 

@@ -49,7 +49,16 @@ export const STORMS: readonly Weather["odds"][] = [
   { refused: 0.3 },
   { unavailable: 0.3 },
   { unauthorized: 0.3 },
-  { lost: 0.05, "answer-lost": 0.05, late: 0.05, "timeout-done": 0.05, "timeout-not-done": 0.05, busy: 0.05, refused: 0.05, unavailable: 0.05 }, // biome-ignore format: one line
+  {
+    lost: 0.05,
+    "answer-lost": 0.05,
+    late: 0.05,
+    "timeout-done": 0.05,
+    "timeout-not-done": 0.05,
+    busy: 0.05,
+    refused: 0.05,
+    unavailable: 0.05,
+  },
 ];
 
 export function fateBy(random: Random, { odds }: Weather): Fate {

@@ -28,7 +28,17 @@ export function scenarioOf(seed: string, { profile: wanted, only }: Wishes = {})
   const random = new Random(`${seed} scenario`);
   const dealt = DEALT[random.int(DEALT.length)]!;
   const profile = wanted ?? dealt;
-  const { only: some = KINDS, without = [], minutes, isStrict = false, mode = "absent", hasFence = false, rails = "plain", weights = {}, gapSeconds = [0.3, 10] }: Profile = PROFILES[profile]; // biome-ignore format: one line
+  const {
+    only: some = KINDS,
+    without = [],
+    minutes,
+    isStrict = false,
+    mode = "absent",
+    hasFence = false,
+    rails = "plain",
+    weights = {},
+    gapSeconds = [0.3, 10],
+  }: Profile = PROFILES[profile];
   const nodes = Array.from({ length: 3 + Math.floor(6 * random.next() ** 2) }, (_, i) => `n${i + 1}`);
   const railCount = 1 + Math.floor(2 * random.next() ** 3);
   const kinds = KINDS.filter((kind) => (only ?? some).includes(kind) && !without.includes(kind));

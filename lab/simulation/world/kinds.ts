@@ -1,4 +1,14 @@
-import { CONFIG_MAPS, DEFINITIONS, EVENTS, IP_POOLS, LEASES, NODE_SLICE_POOLS, NODES, PODS, RESERVATIONS } from "../../../kubernetes/cluster.ts"; // biome-ignore format: one line
+import {
+  CONFIG_MAPS,
+  DEFINITIONS,
+  EVENTS,
+  IP_POOLS,
+  LEASES,
+  NODE_SLICE_POOLS,
+  NODES,
+  PODS,
+  RESERVATIONS,
+} from "../../../kubernetes/cluster.ts";
 import type { Kind } from "../api/objects.ts";
 
 /** What the simulated API server serves. */

@@ -129,7 +129,12 @@ export class Runtime {
 
 function requestOf(verb: "ADD" | "DEL", { pod, containerId, ifname, netns, rail }: Attachment) {
   const { name, namespace, uid } = pod.metadata;
-  const args = { K8S_POD_NAMESPACE: namespace, K8S_POD_NAME: name, K8S_POD_INFRA_CONTAINER_ID: containerId, K8S_POD_UID: uid }; // biome-ignore format: one line
+  const args = {
+    K8S_POD_NAMESPACE: namespace,
+    K8S_POD_NAME: name,
+    K8S_POD_INFRA_CONTAINER_ID: containerId,
+    K8S_POD_UID: uid,
+  };
   const env = {
     CNI_COMMAND: verb,
     CNI_CONTAINERID: containerId,
@@ -138,6 +143,11 @@ function requestOf(verb: "ADD" | "DEL", { pod, containerId, ifname, netns, rail 
     CNI_PATH: "/opt/cni/bin",
     CNI_ARGS: ["IgnoreUnknown=1", ...Object.entries(args).map(([key, value]) => `${key}=${value}`)].join(";"),
   };
-  const config = { cniVersion: "1.0.0", name: rail.name, type: "railnet-sriov", ipam: { type: "railnet-ipam", ...rail.ipam } }; // biome-ignore format: one line
+  const config = {
+    cniVersion: "1.0.0",
+    name: rail.name,
+    type: "railnet-sriov",
+    ipam: { type: "railnet-ipam", ...rail.ipam },
+  };
   return { name: "railnet-ipam", env, stdin: JSON.stringify(config) };
 }

@@ -45,7 +45,13 @@ export class WhereaboutsTurn {
       if (version !== seen.version) Object.assign(seen, { version, sinceMs: simulation.nowMs });
       if (!holder || simulation.nowMs - seen.sinceMs > LEASE_SECONDS * 1000) {
         const renewTime = new Date().toISOString();
-        const spec = { holderIdentity, leaseDurationSeconds: LEASE_SECONDS, leaseTransitions: leaseTransitions + 1, renewTime, acquireTime: renewTime }; // biome-ignore format: one line
+        const spec = {
+          holderIdentity,
+          leaseDurationSeconds: LEASE_SECONDS,
+          leaseTransitions: leaseTransitions + 1,
+          renewTime,
+          acquireTime: renewTime,
+        };
         const taken = await this.#put({ ...(lease ?? { metadata: { name: "whereabouts" } }), spec });
         if (taken) return taken;
       }

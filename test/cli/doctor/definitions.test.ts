@@ -14,7 +14,13 @@ function clusterOf(dropped: Readonly<Record<string, readonly string[]>> = {}) {
     asked.push(`${plural} ${isDryRun}`);
     if (plural !== "ippools") return { ...rest, spec: without(spec, plural) };
     const kept = Object.entries(spec.allocations).map(([key, record]) => [key, without(record, plural)]);
-    return { ...rest, spec: { ...without(spec, plural), ...(!dropped[plural]?.includes("allocations") && { allocations: Object.fromEntries(kept) }) } }; // biome-ignore format: one line
+    return {
+      ...rest,
+      spec: {
+        ...without(spec, plural),
+        ...(!dropped[plural]?.includes("allocations") && { allocations: Object.fromEntries(kept) }),
+      },
+    };
   };
   return { cluster: { create } as Json, asked };
 }

@@ -36,8 +36,13 @@ t.test("railnet ipam list, who, show and stats read a directory", async (t) => {
       ["10.9.0.1", "", PLAIN.name, "default/a", "net2", "host", "file"],
     ],
   ); // biome-ignore format: rows
-  t.same((await run("who", "default/a")).json.map(({ ip }: { ip: string }) => ip), ["10.0.0.9", "10.9.0.1"]); // biome-ignore format: one line
-  t.match((await run("show", "10.0.0.10")).json, [{ network: "rail0", reservation: null, records: [{ podref: "default/b", containerId: "c-b" }] }]); // biome-ignore format: one line
+  t.same(
+    (await run("who", "default/a")).json.map(({ ip }: { ip: string }) => ip),
+    ["10.0.0.9", "10.9.0.1"],
+  );
+  t.match((await run("show", "10.0.0.10")).json, [
+    { network: "rail0", reservation: null, records: [{ podref: "default/b", containerId: "c-b" }] },
+  ]);
   t.match((await run("stats")).json, { nodes: [{ node: "host", used: 3 }], pools: [{ used: 1 }, { used: 2 }] });
 });
 
@@ -50,11 +55,17 @@ t.test("railnet ipam finds a directory by a relative path of its caller", async 
 });
 
 t.test("railnet ipam explain asks a directory", async (t) => {
-  const config = { cniVersion: "1.0.0", name: "rail0", ipam: { type: "railnet-ipam", range: "10.0.0.0/24", range_start: "10.0.0.9", network_name: "rail0" } }; // biome-ignore format: one line
+  const config = {
+    cniVersion: "1.0.0",
+    name: "rail0",
+    ipam: { type: "railnet-ipam", range: "10.0.0.0/24", range_start: "10.0.0.9", network_name: "rail0" },
+  };
   const { json } = await ipam(["explain", "--config", "-", "--json", "--directory", root], {
     input: JSON.stringify(config),
   });
-  t.match(json, [{ ip: "10.0.0.11", skipped: [{ ip: "10.0.0.9", why: "default/a (net1) on host has it" }, { ip: "10.0.0.10" }] }]); // biome-ignore format: one line
+  t.match(json, [
+    { ip: "10.0.0.11", skipped: [{ ip: "10.0.0.9", why: "default/a (net1) on host has it" }, { ip: "10.0.0.10" }] },
+  ]);
 });
 
 t.test("railnet ipam release refuses a sandbox that lives, by the journal", async (t) => {

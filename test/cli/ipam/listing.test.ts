@@ -38,7 +38,15 @@ t.test("addressesOf() shows both owners of an address that has two", async (t) =
     pools: { [POOL]: { range: "10.0.0.0/24", records: { 1: "default/b" } } },
     reservations: { "rail0-10.0.0.1": "default/a" },
   });
-  t.same(addressesOf(snapshot).map(({ podref, by }) => [podref, by]).sort(), [["default/a", "reservation"], ["default/b", "record"]]); // biome-ignore format: one line
+  t.same(
+    addressesOf(snapshot)
+      .map(({ podref, by }) => [podref, by])
+      .sort(),
+    [
+      ["default/a", "reservation"],
+      ["default/b", "record"],
+    ],
+  );
 });
 
 for (const { filters, want } of [
@@ -72,7 +80,15 @@ t.test("listing() is a table with a count", async (t) => {
 
 t.test("poolStats() counts what is used, free and only half there", async (t) => {
   t.same(
-    poolStats(snapshot.pools, ADDRESSES).map(({ pool, size, used, free, reservations, records, lag }) => [pool, size, used, free, reservations, records, lag]), // biome-ignore format: one line
+    poolStats(snapshot.pools, ADDRESSES).map(({ pool, size, used, free, reservations, records, lag }) => [
+      pool,
+      size,
+      used,
+      free,
+      reservations,
+      records,
+      lag,
+    ]),
     [
       ["", "", 1, "", 1, 0, 1],
       ["fd00---64", "18446744073709551614", 1, "18446744073709551613", 0, 1, 1],
@@ -82,5 +98,9 @@ t.test("poolStats() counts what is used, free and only half there", async (t) =>
 });
 
 t.test("nodeStats() has the fullest node first", async (t) => {
-  t.same(nodeStats(ADDRESSES), [{ node: "", used: 3 }, { node: "node-a", used: 1 }, { node: "node-b", used: 1 }]); // biome-ignore format: one line
+  t.same(nodeStats(ADDRESSES), [
+    { node: "", used: 3 },
+    { node: "node-a", used: 1 },
+    { node: "node-b", used: 1 },
+  ]);
 });

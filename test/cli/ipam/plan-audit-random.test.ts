@@ -16,7 +16,13 @@ const uid = fc.constantFrom("", "uid-a", "uid-b", "uid-of-another");
 const node = fc.constantFrom("", "node-a", "node-b");
 const reservation: fc.Arbitrary<ReservationText> = fc.oneof(
   owner,
-  fc.record({ of: owner, pool: fc.constant(POOL), node, uid, since: fc.constantFrom("2026-01-10T11:00:00Z", "2026-01-10T11:59:50Z") }), // biome-ignore format: one line
+  fc.record({
+    of: owner,
+    pool: fc.constant(POOL),
+    node,
+    uid,
+    since: fc.constantFrom("2026-01-10T11:00:00Z", "2026-01-10T11:59:50Z"),
+  }),
 );
 const pod = fc
   .tuple(fc.constantFrom("", " Succeeded", " Failed"), fc.subarray(["net1=10.0.0.1", "net2=10.0.0.2", "net1=10.0.0.3"]))
@@ -52,11 +58,18 @@ t.test(
           const { fix, reservation, records, owners, ip, kind } = finding;
           if (fix === "free") {
             freed++;
-            const isAnother = reservation !== undefined && reservation.podUid !== "" && reservation.podUid !== `uid-${reservation.podref.slice(8)}`; // biome-ignore format: one line
+            const isAnother =
+              reservation !== undefined &&
+              reservation.podUid !== "" &&
+              reservation.podUid !== `uid-${reservation.podref.slice(8)}`;
             if (reservation && runs(reservation.podref) && !isAnother)
               throw new Error(`frees the living ${reservation.podref}`);
             for (const { record } of records)
-            if (runs(record.podref) && !(isAnother && record.podref === reservation?.podref && record.id === reservation.containerId)) throw new Error(`frees the living ${record.podref}`); // biome-ignore format: one line
+              if (
+                runs(record.podref) &&
+                !(isAnother && record.podref === reservation?.podref && record.id === reservation.containerId)
+              )
+                throw new Error(`frees the living ${record.podref}`);
             const named = owners.find(({ node }) => node)?.node;
             if (named && nodes !== "gone") throw new Error(`frees what the agent of ${named} looks after`);
           }

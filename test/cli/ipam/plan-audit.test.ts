@@ -307,7 +307,11 @@ for (const { when, reservation, pods = [], state, want, advice } of [
   { when: "nothing names its node and the pod has finished", reservation: "default/a", pods: ["a Succeeded"], state: "ready", want: "none", advice: /only a pod that does not exist is proof/ },
 ] as const) // biome-ignore format: rows
   t.test(`decide() of an orphan when ${when}: ${want}`, async (t) => {
-    const [orphan] = audit({ pools: { [POOL]: { range, adopted: true } }, reservations: { "10.0.0.1": reservation }, pods }).findings; // biome-ignore format: one line
+    const [orphan] = audit({
+      pools: { [POOL]: { range, adopted: true } },
+      reservations: { "10.0.0.1": reservation },
+      pods,
+    }).findings;
     const { fix, advice: said } = decide(orphan!, () => state);
     t.equal(fix, want);
     t.match(said, advice);

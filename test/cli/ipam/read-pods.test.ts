@@ -20,7 +20,10 @@ const mirror: KubeObject = {
 };
 
 t.test("readPods() knows a static pod by the UID that its CNI calls carry", async (t) => {
-  const list = async (_: Resource, { fieldSelector }: Selection = {}) => ({ items: fieldSelector ? [] : [mirror], resourceVersion: "1" }); // biome-ignore format: one line
+  const list = async (_: Resource, { fieldSelector }: Selection = {}) => ({
+    items: fieldSelector ? [] : [mirror],
+    resourceVersion: "1",
+  });
   const { pods } = await readPods({ list } as unknown as Cluster);
   const pod = pods.get("kube-system/proxy-node-a");
   t.equal(podIsOver(pod, HASH), undefined, "what it has is no orphan's");

@@ -3,7 +3,17 @@ import { next, obstaclesToBack, obstaclesToFinish } from "../../../cli/ipam/take
 import { standingOf, type TakeoverState } from "../../../cli/ipam/takeover/state.ts";
 import { NOW_MS, stateOf } from "./support/cluster-state.ts";
 
-const POOL = { pool: "p", isAdopted: false, isNamed: true, records: 2, reservations: 2, unreserved: 0, unrecorded: 0, stuck: 0, disputed: 0 }; // biome-ignore format: one line
+const POOL = {
+  pool: "p",
+  isAdopted: false,
+  isNamed: true,
+  records: 2,
+  reservations: 2,
+  unreserved: 0,
+  unrecorded: 0,
+  stuck: 0,
+  disputed: 0,
+};
 const AGENT = {
   node: "node-a",
   mode: "coexist",
@@ -45,7 +55,12 @@ t.test(
   "obstaclesToBack() are pools of more addresses than an IPPool holds, and next() says so before anybody starts",
   async (t) => {
     const agents = [{ ...AGENT, mode: "absent" as const }];
-    const state = { ...READY, agents, mode: "absent" as const, pools: [{ ...POOL, reservations: 9_000, unrecorded: 1_000, stuck: 1_000 }] }; // biome-ignore format: one line
+    const state = {
+      ...READY,
+      agents,
+      mode: "absent" as const,
+      pools: [{ ...POOL, reservations: 9_000, unrecorded: 1_000, stuck: 1_000 }],
+    };
     t.match(obstaclesToBack(state), [
       /^pool p has 9000 addresses given out, and an IPPool holds 8000 records.*node_slice_size/,
     ]);
@@ -59,7 +74,10 @@ t.test(
 
 t.test("obstaclesToBack() are records that stay away, not those on their way", async (t) => {
   t.same(obstaclesToBack({ ...READY, mode: "absent", pools: [{ ...POOL, unrecorded: 3 }] }), []);
-  t.match(obstaclesToBack({ ...READY, mode: "absent", pools: [{ ...POOL, unrecorded: 3, stuck: 3 }] })[0], /^pool p: 3 reservations have no record/); // biome-ignore format: one line
+  t.match(
+    obstaclesToBack({ ...READY, mode: "absent", pools: [{ ...POOL, unrecorded: 3, stuck: 3 }] })[0],
+    /^pool p: 3 reservations have no record/,
+  );
 });
 
 for (const { when, state, want } of [
@@ -101,6 +119,8 @@ t.test("standingOf() counts what is only in one place, and what two have", async
 });
 
 t.test("standingOf() counts the records of a pool whose name tells no network", async (t) => {
-  const { snapshot } = stateOf({ pools: { "some-pool": { range: "10.0.0.0/24", records: { 1: "c1 net1 default/a", 2: "c2 net1 default/b" } } } }); // biome-ignore format: one line
+  const { snapshot } = stateOf({
+    pools: { "some-pool": { range: "10.0.0.0/24", records: { 1: "c1 net1 default/a", 2: "c2 net1 default/b" } } },
+  });
   t.match(standingOf(snapshot, NOW_MS), [{ pool: "some-pool", isNamed: false, records: 2, unreserved: 2 }]);
 });

@@ -14,7 +14,14 @@ t.teardown(() => rmSync(work, { recursive: true }));
 t.test("Archive is read by GNU tar: empty files, long names, every length", async (t) => {
   const to = join(work, "a.tar.gz");
   const long = `${"d".repeat(120)}/${"f".repeat(99)}`;
-  const files = [["empty", ""], ["one", "1"], ["block", "b".repeat(512)], ["more", "m".repeat(513)], [long, "x"], ["nodes/größe.txt", "ü"]] as const; // biome-ignore format: one line
+  const files = [
+    ["empty", ""],
+    ["one", "1"],
+    ["block", "b".repeat(512)],
+    ["more", "m".repeat(513)],
+    [long, "x"],
+    ["nodes/größe.txt", "ü"],
+  ] as const;
   using archive = new Archive(to, "top");
   for (const [path, text] of files) archive.add({ path, content: Buffer.from(text) });
   const bytes = await archive.close();
@@ -37,8 +44,13 @@ t.test("an archive that is not closed leaves nothing", async (t) => {
 const text = (path: string, read: Item["read"]): Item => ({ path, read });
 const read = async (items: Iterable<Item>, itemBytes = 1_000) => {
   const entries: TarEntry[] = [];
-  const outcomes = await collect(items, new Redactor(["hunter2hunter2"]), { itemMs: 50, itemBytes }, (one) => entries.push(one)); // biome-ignore format: one line
-  return { outcomes, files: Object.fromEntries(entries.map(({ path, content }) => [path, Buffer.from(content).toString()])) }; // biome-ignore format: one line
+  const outcomes = await collect(items, new Redactor(["hunter2hunter2"]), { itemMs: 50, itemBytes }, (one) =>
+    entries.push(one),
+  );
+  return {
+    outcomes,
+    files: Object.fromEntries(entries.map(({ path, content }) => [path, Buffer.from(content).toString()])),
+  };
 };
 
 t.test("collect() goes on behind what fails, hangs or is not there, and says so", async (t) => {

@@ -31,16 +31,24 @@ for (const { what, text, want } of [
 t.test("Redactor.text() keeps JSON as JSON, and looks into strings and lists of it", async (t) => {
   const value = {
     token: "abc",
-    env: [{ name: "DB_PASSWORD", value: "abc" }, { name: "RAILS", value: "4" }],
+    env: [
+      { name: "DB_PASSWORD", value: "abc" },
+      { name: "RAILS", value: "4" },
+    ],
     args: ["--password", "abc", "--port", "1"],
     config: JSON.stringify({ type: "x", secret: { deep: "abc" } }),
     count: 3,
     automountServiceAccountToken: false,
     annotations: { note: "plain" },
-  }; // biome-ignore format: as short as that
+  };
   const said = JSON.parse(redact(JSON.stringify(value)));
   t.notMatch(JSON.stringify(said), /abc/);
-  t.match(said, { env: [{ name: "DB_PASSWORD" }, { name: "RAILS", value: "4" }], count: 3, automountServiceAccountToken: false, annotations: { note: "plain" } }); // biome-ignore format: one line
+  t.match(said, {
+    env: [{ name: "DB_PASSWORD" }, { name: "RAILS", value: "4" }],
+    count: 3,
+    automountServiceAccountToken: false,
+    annotations: { note: "plain" },
+  });
   t.same(said.args, ["--password", REDACTED, "--port", "1"]);
   t.equal(JSON.parse(said.config).type, "x");
 });
@@ -64,9 +72,40 @@ for (const seed of seedsOf(2))
   t.test(`Redactor.text() lets no planted secret through, whatever is around it (seed ${seed})`, async (t) => {
     const random = randomFrom(seed);
     const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
-    const word = (length: number) => Array.from({ length }, () => pick([..."abcdefghijkmnpqrstuvwxyzABCDEFGH23456789"])).join(""); // biome-ignore format: one line
-    const key = () => pick(["token", "Token", "bearer-token", "db_password", "PASSWD", "client-key-data", "clientSecret", "k8s_auth_token", "api_key", "private_key", "credentials"]); // biome-ignore format: one line
-    const noise = () => pick(["", " ", "\n", "a: b\n", "{", "}", '"x": 1, ', "eth0 up\n", "- item\n", "\\", '\\"', "'", "# comment\n", "[1, 2]", "\t"]); // biome-ignore format: one line
+    const word = (length: number) =>
+      Array.from({ length }, () => pick([..."abcdefghijkmnpqrstuvwxyzABCDEFGH23456789"])).join("");
+    const key = () =>
+      pick([
+        "token",
+        "Token",
+        "bearer-token",
+        "db_password",
+        "PASSWD",
+        "client-key-data",
+        "clientSecret",
+        "k8s_auth_token",
+        "api_key",
+        "private_key",
+        "credentials",
+      ]);
+    const noise = () =>
+      pick([
+        "",
+        " ",
+        "\n",
+        "a: b\n",
+        "{",
+        "}",
+        '"x": 1, ',
+        "eth0 up\n",
+        "- item\n",
+        "\\",
+        '\\"',
+        "'",
+        "# comment\n",
+        "[1, 2]",
+        "\t",
+      ]);
     const plant = (secret: string): string =>
       pick([
         () => `${key()}: ${secret}\n`,
@@ -102,5 +141,8 @@ t.test("environmentText() shows Railnet's own variables, and of the others the n
     HOME: "/root",
     RAILNET_TOKEN: "abc",
   };
-  t.equal(environmentText(env), "AWS_SECRET_ACCESS_KEY (value left out)\nHOME (value left out)\nNODENAME=a\nRAILNET_RUN_DIR=/run\nRAILNET_TOKEN (value left out)\n"); // biome-ignore format: one line
+  t.equal(
+    environmentText(env),
+    "AWS_SECRET_ACCESS_KEY (value left out)\nHOME (value left out)\nNODENAME=a\nRAILNET_RUN_DIR=/run\nRAILNET_TOKEN (value left out)\n",
+  );
 });

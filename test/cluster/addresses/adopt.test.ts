@@ -157,7 +157,11 @@ t.test("adopt() and PoolView leave a pool alone whose records decide", async (t)
   t.equal(await adoptedAt(rail.name), undefined, "it was made so");
   const elsewhere = pool("rail5", "10.6.0.0/24"); // its view is written: the leader has had its turn
   await agent.store.claim({ pool: elsewhere, ip: "10.6.0.1", owner: owner("o2") });
-  await until("the other view", () => recorded(raw, elsewhere.name), (view) => view!.length === 1); // biome-ignore format: one line
+  await until(
+    "the other view",
+    () => recorded(raw, elsewhere.name),
+    (view) => view!.length === 1,
+  );
   t.same(await recorded(raw, rail.name), ["10.5.0.2 default/exact net1 e2"]);
   t.same(await reserved(raw, "rail4"), []);
   t.equal(await adoptedAt(rail.name), undefined);
@@ -166,11 +170,22 @@ t.test("adopt() and PoolView leave a pool alone whose records decide", async (t)
 t.test("a pool that is adopted stays so, whoever says that its records decide", async (t) => {
   const rail = pool("rail6", "10.7.0.0/24");
   await using agent = await Agent.start("node-a", kubeconfig);
-  await until("mode absent", () => agent.modes.mode, (mode) => mode === "absent"); // biome-ignore format: one line
+  await until(
+    "mode absent",
+    () => agent.modes.mode,
+    (mode) => mode === "absent",
+  );
   const owner = (id: string) => ({ podref: `default/${id}`, ifname: "net1", containerId: id });
   t.equal(await agent.store.claim({ pool: rail, ip: "10.7.0.1", owner: owner("o1") }), undefined);
-  await until("the view", () => recorded(raw, rail.name), (view) => view!.length === 1); // biome-ignore format: one line
-  t.equal(await agent.store.claim({ pool: { ...rail, overlapping: false }, ip: "10.7.0.2", owner: owner("e1") }), undefined); // biome-ignore format: one line
+  await until(
+    "the view",
+    () => recorded(raw, rail.name),
+    (view) => view!.length === 1,
+  );
+  t.equal(
+    await agent.store.claim({ pool: { ...rail, overlapping: false }, ip: "10.7.0.2", owner: owner("e1") }),
+    undefined,
+  );
   t.same(await reserved(raw, "rail6"), ["10.7.0.1 default/o1 net1 o1", "10.7.0.2 default/e1 net1 e1"]);
   t.not(await adoptedAt(rail.name), undefined);
 });

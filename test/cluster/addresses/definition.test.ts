@@ -30,7 +30,11 @@ t.test(
     const before = await mark();
     await proxy.down();
     for (const { object } of await crds("ours")) await raw.delete(pathOf(object));
-    await until("the reservations are gone", async () => (await raw.request("GET", "/apis/whereabouts.cni.cncf.io/v1alpha1")).status, (status) => status === 404); // biome-ignore format: one line
+    await until(
+      "the reservations are gone",
+      async () => (await raw.request("GET", "/apis/whereabouts.cni.cncf.io/v1alpha1")).status,
+      (status) => status === 404,
+    );
     await installCrds(raw);
     await using fresh = await Agent.start("node-c", kubeconfig, options);
     await fresh.modes.synced;

@@ -17,7 +17,11 @@ const said = async (): Promise<string | undefined> => (await raw.request("GET", 
 
 /** Everything that a leader does at the beginning of its term is done: it has looked for garbage. */
 async function led(agent: Agent): Promise<void> {
-  await until("the leader", () => agent.counters.terms, (terms) => terms === 1); // biome-ignore format: one line
+  await until(
+    "the leader",
+    () => agent.counters.terms,
+    (terms) => terms === 1,
+  );
   await sleep(1000); // what does not happen has no end
 }
 
@@ -49,9 +53,19 @@ t.test("settings without the key get it, also when pods of ours came first; the 
 
 const TRACES: Readonly<Record<string, () => Promise<Json>>> = {
   "a pool": () =>
-    raw.apply({ apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "IPPool", metadata: { name: "10.1.0.0-24" }, spec: { range: "10.1.0.0/24", allocations: {} } }), // biome-ignore format: one line
+    raw.apply({
+      apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+      kind: "IPPool",
+      metadata: { name: "10.1.0.0-24" },
+      spec: { range: "10.1.0.0/24", allocations: {} },
+    }),
   "a reservation": () =>
-    raw.apply({ apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "OverlappingRangeIPReservation", metadata: { name: "10.1.0.1" }, spec: { podref: "default/p" } }), // biome-ignore format: one line
+    raw.apply({
+      apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+      kind: "OverlappingRangeIPReservation",
+      metadata: { name: "10.1.0.1" },
+      spec: { podref: "default/p" },
+    }),
   "the settings": () => setMode(raw, "coexist"),
   "the real Whereabouts' lease": async () => {
     const theirs = await Whereabouts.install(api);
@@ -71,7 +85,11 @@ for (const [name, object] of Object.entries(ELSEWHERE))
       await makeNamespace(raw, "openshift-multus");
       await raw.apply(object);
       await using agent = await Agent.start("node-a", kubeconfig);
-      await until("the warning", () => agent.said(/a Whereabouts keeps its addresses in namespace openshift-multus/), (lines) => lines.length > 0); // biome-ignore format: one line
+      await until(
+        "the warning",
+        () => agent.said(/a Whereabouts keeps its addresses in namespace openshift-multus/),
+        (lines) => lines.length > 0,
+      );
       t.equal((await raw.request("GET", SETTINGS)).status, 404);
       t.equal(agent.modes.mode, "coexist");
       await raw.delete(pathOf(object));

@@ -17,7 +17,11 @@ const FAST = { graceMs: 300, recordsMs: 100 };
 const sandboxesIn = async (name: string): Promise<string[]> =>
   ((await recorded(raw, name)) ?? []).map((line) => line.split(" ").at(-1)!);
 const left = (name: string, want: readonly string[]) =>
-  until(`${name} has ${want.join(" ") || "nothing"}`, () => sandboxesIn(name), (seen) => seen.join() === want.join()); // biome-ignore format: one line
+  until(
+    `${name} has ${want.join(" ") || "nothing"}`,
+    () => sandboxesIn(name),
+    (seen) => seen.join() === want.join(),
+  );
 
 t.test("a node's agent ends what has no DEL, once its pod is over, and keeps what lives", async (t) => {
   const rail = alone("rail1", "10.1.0.0/24");
@@ -28,7 +32,10 @@ t.test("a node's agent ends what has no DEL, once its pod is over, and keeps wha
   for (const id of ["dead-but-there", "lost"]) agent.alive.delete(id);
   await left(rail.name, ["alive", "dead-but-there", "living-sandbox"]);
   t.equal(agent.said(/addresses without reservation freed/).length, 1);
-  t.same(agent.ended.map(({ owner }) => owner.containerId), ["lost"]); // biome-ignore format: one line
+  t.same(
+    agent.ended.map(({ owner }) => owner.containerId),
+    ["lost"],
+  );
 });
 
 t.test("a node's agent puts a record back that somebody removed, and takes none away", async (t) => {
@@ -38,7 +45,11 @@ t.test("a node's agent puts a record back that somebody removed, and takes none 
   const other = { id: "other", podref: "default/other", ifname: "net1" };
   await raw.merge(`${POOLS}/${rail.name}`, { spec: { allocations: { 1: null, 2: other } } });
   await left(rail.name, ["mine", "other"]);
-  await until("the duplicate is said", () => agent.counters.duplicates, (count) => count > 0); // biome-ignore format: one line
+  await until(
+    "the duplicate is said",
+    () => agent.counters.duplicates,
+    (count) => count > 0,
+  );
   t.equal(agent.counters.putBack, 1);
 });
 

@@ -32,7 +32,11 @@ async function redefine(plural: string, change: (spec: Json) => void, follows: (
 }
 const dryRun = (path: string, body: Json) => raw.request("POST", `${path}?dryRun=All`, { body });
 const kind = (name: string) => ({ apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: name });
-const probe = { ...kind("OverlappingRangeIPReservation"), metadata: { name: "probe" }, spec: { podref: "a/b", ifname: "net1" } }; // biome-ignore format: one line
+const probe = {
+  ...kind("OverlappingRangeIPReservation"),
+  metadata: { name: "probe" },
+  spec: { podref: "a/b", ifname: "net1" },
+};
 
 t.test("openKubernetesStore() is a store for others, with what the kubeconfig of an agent may do", async (t) => {
   const store = await openKubernetesStore({ kubeconfig, namespace: "kube-system" });
@@ -62,13 +66,17 @@ t.test(
     const records = { 1: { podref: "default/known" }, 2: { podref: "default/noif", ifname: "" } };
     await makePool(raw, "grown-10.9.0.0-24", "10.9.0.0/24", records);
     await raw.merge(`${POOLS}/grown-10.9.0.0-24`, { spec: { allocations: { 3: { id: "c-nobody" } } } });
-    for (const ip of ["10.9.0.1", "10.9.0.4"]) await makeReservation(raw, `grown-${ip}`, { podref: undefined as unknown as string }); // biome-ignore format: one line
+    for (const ip of ["10.9.0.1", "10.9.0.4"])
+      await makeReservation(raw, `grown-${ip}`, { podref: undefined as unknown as string });
     await setMode(raw, "absent");
     await using agent = await Agent.start("node-a", kubeconfig);
     const adopted = async () =>
       (await raw.get(`${POOLS}/grown-10.9.0.0-24`)).metadata.annotations?.["railnet.io/adopted"];
     await until("adopted", adopted, Boolean);
-    const names = (await raw.list(RESERVATIONS)).map(({ metadata }) => metadata.name).filter((name) => name.startsWith("grown-")).sort(); // biome-ignore format: one line
+    const names = (await raw.list(RESERVATIONS))
+      .map(({ metadata }) => metadata.name)
+      .filter((name) => name.startsWith("grown-"))
+      .sort();
     t.same(
       names,
       [1, 2, 3, 4].map((i) => `grown-10.9.0.${i}`),
@@ -76,9 +84,16 @@ t.test(
     );
     const all = await reserved(raw, "grown");
     t.same(all.slice(0, 2), ["10.9.0.1 default/known net1 c-known", "10.9.0.2 default/noif  c-noif"]);
-    await until("mode absent", () => agent.modes.mode, (mode) => mode === "absent"); // biome-ignore format: one line
+    await until(
+      "mode absent",
+      () => agent.modes.mode,
+      (mode) => mode === "absent",
+    );
     const source = { pool: pool("grown", "10.9.0.0/24"), range: rangeFrom("10.9.0.1-10.9.0.6/24") };
-    const given = [await new Allocator(agent.store).allocate(source, owner("x")), await new Allocator(agent.store).allocate(source, owner("y"))]; // biome-ignore format: one line
+    const given = [
+      await new Allocator(agent.store).allocate(source, owner("x")),
+      await new Allocator(agent.store).allocate(source, owner("y")),
+    ];
     t.same(given.sort(), ["10.9.0.5", "10.9.0.6"]);
     await t.rejects(
       new Allocator(agent.store).allocate(source, owner("z")),
@@ -106,12 +121,19 @@ t.test("a reservation that a finalizer holds is nobody's, and is given out when 
 });
 
 t.test("a definition of pools that drops what is said is refused where records are claims", async (t) => {
-  const probePool = { ...kind("IPPool"), metadata: { name: "probe" }, spec: { range: "10.0.0.0/24", allocations: { 1: { id: "c", podref: "a/b", ifname: "net1" } } } }; // biome-ignore format: one line
+  const probePool = {
+    ...kind("IPPool"),
+    metadata: { name: "probe" },
+    spec: { range: "10.0.0.0/24", allocations: { 1: { id: "c", podref: "a/b", ifname: "net1" } } },
+  };
   const follows = async () => (await dryRun(POOLS, probePool)).body.spec.allocations[1].ifname === undefined;
   const properties = { id: { type: "string" }, podref: { type: "string" } }; // as 0.7 had it
   const allocations = { type: "object", additionalProperties: { type: "object", properties } };
   await redefine("ippools", ({ properties }) => void Object.assign(properties, { allocations }), follows);
-  const refused = { kind: "refused", message: /the definition of ippools drops ifname, .*; kubectl apply -f manifests\/crds/ } as const; // biome-ignore format: one line
+  const refused = {
+    kind: "refused",
+    message: /the definition of ippools drops ifname, .*; kubectl apply -f manifests\/crds/,
+  } as const;
   await t.rejects((await storeIn("coexist")).check(), refused);
   await t.resolves((await storeIn("absent")).check(), "records are a view then");
   t.equal(
@@ -134,7 +156,10 @@ t.test("a definition of reservations that drops what is said is refused, with wh
   };
   await redefine(plural, drop, follows);
   const store = await storeIn("absent");
-  await t.rejects(store.check(), { kind: "refused", message: new RegExp(`the definition of ${plural} drops .*; kubectl apply -f manifests/crds`) }); // biome-ignore format: one line
+  await t.rejects(store.check(), {
+    kind: "refused",
+    message: new RegExp(`the definition of ${plural} drops .*; kubectl apply -f manifests/crds`),
+  });
   await t.rejects(store.claim({ pool: pool("pruned", "10.8.0.0/24"), ip: "10.8.0.1", owner: owner("p") }), StoreError);
   t.same(await reserved(raw, "pruned"), [], "what was made is taken back");
   const { object, text } = (await crds("ours")).find(({ object }) => object.spec.names.plural === plural)!;

@@ -55,7 +55,10 @@ t.test("railnet agent says at the pod why an ADD failed and what to do; the same
     involvedObject: { kind: "Pod", apiVersion: "v1", namespace: "default", name: "trainer", uid },
     source: { component: "railnet", host: "node-a" },
   });
-  t.equal(event.message, `net1 (rail0-net): ${msg}. What to do: look at \`railnet ipam stats\`, or mend the ipam part of the network`); // biome-ignore format: one line
+  t.equal(
+    event.message,
+    `net1 (rail0-net): ${msg}. What to do: look at \`railnet ipam stats\`, or mend the ipam part of the network`,
+  );
   for (const id of ["a2", "a3", "a4"]) await fails(id, "trainer", uid); // new sandboxes of the same pod
   await waitFor("it counts up", async () => (await eventsOf(uid))[0]?.count === 4);
   t.equal((await eventsOf(uid)).length, 1, "one object");
@@ -105,10 +108,19 @@ t.test("railnet agent counts its requests to the API server as that sees them", 
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     return proxy.counted(/./) === count;
   });
-  const METHOD: Json = { create: "POST", patch: "PATCH", update: "PUT", delete: "DELETE", get: "GET", list: "GET", watch: "GET" }; // biome-ignore format: one line
+  const METHOD: Json = {
+    create: "POST",
+    patch: "PATCH",
+    update: "PUT",
+    delete: "DELETE",
+    get: "GET",
+    list: "GET",
+    watch: "GET",
+  };
   const counted: Record<string, number> = {};
   for (const [key, value] of await scrape()) {
-    const [, code, resource, verb] = /^railnet_api_requests_total\{code="(\d+)",resource="(\w+)",verb="(\w+)"\}$/.exec(key) ?? []; // biome-ignore format: one line
+    const [, code, resource, verb] =
+      /^railnet_api_requests_total\{code="(\d+)",resource="(\w+)",verb="(\w+)"\}$/.exec(key) ?? [];
     if (!verb || code === "0") continue; // a refused connection is no request
     const seen = `${METHOD[verb]} ${resource}`;
     counted[seen] = (counted[seen] ?? 0) + value;

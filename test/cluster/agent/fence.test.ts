@@ -20,7 +20,12 @@ const api = await ApiServer.start();
 t.teardown(() => api.stop());
 await installCrds(api.raw);
 for (const node of ["node-a", "node-b"]) await makeNode(api.raw, node); // else the leader takes what is theirs
-await api.raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config", namespace: "kube-system" }, data: { whereabouts: "absent" } }); // biome-ignore format: one line
+await api.raw.apply({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name: "railnet-config", namespace: "kube-system" },
+  data: { whereabouts: "absent" },
+});
 const proxy = await FaultProxy.start(api);
 t.teardown(() => proxy.stop());
 const world = await World.create();
@@ -55,7 +60,14 @@ t.test(
     const ups = async () => (await picture()).map(({ up }) => up);
     const before = await picture();
     t.same(await ups(), [true, true]);
-    await until("the node's lease", async () => (await api.raw.list("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases")).map(({ metadata }) => metadata.name), (names) => names.includes("railnet-node-node-a")); // biome-ignore format: one line
+    await until(
+      "the node's lease",
+      async () =>
+        (await api.raw.list("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases")).map(
+          ({ metadata }) => metadata.name,
+        ),
+      (names) => names.includes("railnet-node-node-a"),
+    );
     await proxy.down();
     await until("both are down", ups, (up) => up.every((one) => !one), 90_000);
     t.match(agent.log, /VF taken down: this node is not heard of/);
@@ -66,7 +78,11 @@ t.test(
     const isFirst = before[0]!.addresses.includes(`${kept}/24`);
     const want = [isFirst, !isFirst];
     await until("one is up again", ups, (up) => JSON.stringify(up) === JSON.stringify(want), 90_000);
-    await until("the agent says why", () => agent.log, (log) => /VF stays down: its address was given to another pod/.test(log)); // biome-ignore format: one line
+    await until(
+      "the agent says why",
+      () => agent.log,
+      (log) => /VF stays down: its address was given to another pod/.test(log),
+    );
     const mine = want.indexOf(true);
     t.same((await picture())[mine], before[mine], "with its addresses and routes");
   },

@@ -25,7 +25,11 @@ async function whereaboutsInstalled(): Promise<string> {
   const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "whereabouts", namespace: "kube-system" }, spec };
   const { metadata } = await api.raw.apply(pod);
   const boundObjectRef = { apiVersion: "v1", kind: "Pod", name: "whereabouts", uid: metadata.uid };
-  const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds: 3600, boundObjectRef } }; // biome-ignore format: one line
+  const body = {
+    apiVersion: "authentication.k8s.io/v1",
+    kind: "TokenRequest",
+    spec: { expirationSeconds: 3600, boundObjectRef },
+  };
   const { status } = await api.raw.post("/api/v1/namespaces/kube-system/serviceaccounts/whereabouts/token", body);
   const folder = `${mkdtempSync(`${api.folder}/flat-`)}/whereabouts.d`;
   mkdirSync(folder);
@@ -73,7 +77,10 @@ t.test(
     t.equal((await node.call("ADD", config, { id: "b", pod: "b" })).exit, 0);
     t.same(await reserved(), ["default/a", "default/b"]);
     t.equal((await node.call("DEL", config, { id: "a", pod: "a" })).exit, 0);
-    await waitFor("what was claimed by the other token is given back", async () => (await reserved()).join() === "default/b"); // biome-ignore format: one line
+    await waitFor(
+      "what was claimed by the other token is given back",
+      async () => (await reserved()).join() === "default/b",
+    );
     t.equal((await node.alone("ADD", config, { id: "c", pod: "c" })).exit, 0, "and so by the executable alone");
     for (const id of ["b", "c"]) await node.alone("DEL", config, { id, pod: id });
     await waitFor("nothing is left", async () => (await reserved()).length === 0);

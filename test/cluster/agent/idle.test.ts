@@ -52,7 +52,10 @@ t.test(
         const { exit } = await node.call("ADD", config, { id: `${name}-${p}`, pod: `${name}-${p}` });
         t.equal(exit, 0);
       }
-      await waitFor("a leader", async () => (await api.raw.list("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases")).length > 1); // biome-ignore format: one line
+      await waitFor(
+        "a leader",
+        async () => (await api.raw.list("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases")).length > 1,
+      );
       const scraped = await fetch(`http://127.0.0.1:${19_808 + i}/metrics`, { headers: { connection: "close" } });
       t.match(await scraped.text(), /^railnet_build_info/m, "the library of metrics is loaded");
     }

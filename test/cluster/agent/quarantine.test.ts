@@ -21,19 +21,32 @@ t.teardown(() => api.stop());
 const { raw } = api;
 await installCrds(raw);
 for (const node of ["node-a", "node-b"]) await makeNode(raw, node);
-await raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config", namespace: "kube-system" }, data: { whereabouts: "absent" } }); // biome-ignore format: one line
+await raw.apply({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name: "railnet-config", namespace: "kube-system" },
+  data: { whereabouts: "absent" },
+});
 const token = await installAgent(api);
 const world = await World.create();
 t.teardown(() => world.close());
 const way = wayIn(world, api.url);
 t.teardown(() => way.close());
-writeFileSync(join(world.dir, "node.json"), JSON.stringify({ node: "node-a", kubeconfig: api.kubeconfig({ server: way.url, token }), flatFiles: [] })); // biome-ignore format: one line
+writeFileSync(
+  join(world.dir, "node.json"),
+  JSON.stringify({ node: "node-a", kubeconfig: api.kubeconfig({ server: way.url, token }), flatFiles: [] }),
+);
 const silent = new ClusterNode("node-b", { folder: api.folder, kubeconfig: api.kubeconfig({ token }) });
 const pod = await world.pod();
 const port = `${world.vfs[0]!.netdev}p`;
 
 /** A network of three addresses. */
-const networkOf = (name: string) => ({ type: "railnet-ipam", network_name: name, range: "10.1.0.0/29", exclude: ["10.1.0.4/30"] }); // biome-ignore format: one line
+const networkOf = (name: string) => ({
+  type: "railnet-ipam",
+  network_name: name,
+  range: "10.1.0.0/29",
+  exclude: ["10.1.0.4/30"],
+});
 const reservationsOf = async (network: string): Promise<Json[]> =>
   (await raw.list(RESERVATIONS)).filter(({ metadata }) => metadata.name.startsWith(`${network}-`));
 const ofIp = (network: string, ip: string) => raw.get(`${RESERVATIONS}/${network}-${ip}`);
@@ -65,7 +78,11 @@ async function lost(network: string): Promise<string[]> {
 }
 
 const attachment = (network: string, id: string) =>
-  world.attachment(pod, { ipam: networkOf(network) }, { id, env: { CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${id}` } }); // biome-ignore format: one line
+  world.attachment(
+    pod,
+    { ipam: networkOf(network) },
+    { id, env: { CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${id}` } },
+  );
 
 async function withAgent<T>(via: Via, run: () => Promise<T>): Promise<T> {
   if (via !== "shim") return run();
@@ -87,9 +104,16 @@ for (const via of WAYS)
       const before = { ...(await leftovers(world)), pod: await inside(pod) };
       for (const [i, ip] of [first, second].entries()) {
         const refused = await world.call(via, "ADD", attachment(network, `${via}-refused-${i}`));
-        t.match(refused, { exit: 1, json: { code: 105, msg: `cannot use address ${ip}: the host ${mac} has it already` } });
-        await until("it is in quarantine again", () => holders(network), (all) => all.every((one) => one === "quarantined"));
-      } // biome-ignore format: one line
+        t.match(refused, {
+          exit: 1,
+          json: { code: 105, msg: `cannot use address ${ip}: the host ${mac} has it already` },
+        });
+        await until(
+          "it is in quarantine again",
+          () => holders(network),
+          (all) => all.every((one) => one === "quarantined"),
+        );
+      }
       t.same({ ...(await leftovers(world)), pod: await inside(pod) }, before, "nothing of them is left");
       const good = attachment(network, `${via}-good`);
       const added = await world.call(via, "ADD", good);
@@ -99,10 +123,18 @@ for (const via of WAYS)
       t.equal((await ofIp(network, third)).spec.podref, `default/${via}-good`);
       t.match(await world.call(via, "ADD", attachment(network, `${via}-none`)), { exit: 1 }, "that VF is in use");
       t.equal((await world.call(via, "DEL", good)).exit, 0);
-      await until("it is given back", () => holders(network), (all) => all.every((one) => one === "quarantined")); // biome-ignore format: one line
+      await until(
+        "it is given back",
+        () => holders(network),
+        (all) => all.every((one) => one === "quarantined"),
+      );
       await world.host.batch([`addr del ${first}/32 dev ${port}`]);
       const again = attachment(network, `${via}-again`);
-      t.match(await world.call(via, "ADD", again), { exit: 0, json: { ips: [{ address: `${first}/29` }] } }, "the first in turn again"); // biome-ignore format: one line
+      t.match(
+        await world.call(via, "ADD", again),
+        { exit: 0, json: { ips: [{ address: `${first}/29` }] } },
+        "the first in turn again",
+      );
       t.equal((await world.call(via, "DEL", again)).exit, 0);
       await world.host.batch([`addr del ${second}/32 dev ${port}`]);
       t.same(world.records(), []);

@@ -54,7 +54,13 @@ t.test("railnet ipam list has what reservations and pools have", async (t) => {
 t.test("railnet ipam who lists a pod's interfaces, and fails for a pod that has none", async (t) => {
   const { json, exit } = await run("who", "default/worker");
   t.equal(exit, 0);
-  t.same(json.map(({ ifname, ip }: Json) => [ifname, ip]), [["net1", "10.10.0.1"], ["net2", "fd00:10::5"]]); // biome-ignore format: one line
+  t.same(
+    json.map(({ ifname, ip }: Json) => [ifname, ip]),
+    [
+      ["net1", "10.10.0.1"],
+      ["net2", "fd00:10::5"],
+    ],
+  );
   const none = await run("who", "default/nobody");
   t.equal(none.exit, 1);
   t.same(none.json, []);
@@ -87,11 +93,18 @@ t.test("railnet ipam stats counts by pool and node", async (t) => {
     { pool: "fd00-10---64", size: "18446744073709551614", used: 1, lag: 0 },
     { pool: POOL, network: "rail0", size: "65534", used: 3, free: "65531", reservations: 3, records: 2, lag: 1 },
   ]);
-  t.same(json.nodes, [{ node: "", used: 2 }, { node: "node-a", used: 2 }]); // biome-ignore format: one line
+  t.same(json.nodes, [
+    { node: "", used: 2 },
+    { node: "node-a", used: 2 },
+  ]);
 });
 
 t.test("railnet ipam explain names the next address and who has those before, and changes nothing", async (t) => {
-  const config = { cniVersion: "1.0.0", name: "rail0", ipam: { type: "whereabouts", range: "10.10.0.0/16", network_name: "rail0", exclude: ["10.10.0.3/32"] } }; // biome-ignore format: one line
+  const config = {
+    cniVersion: "1.0.0",
+    name: "rail0",
+    ipam: { type: "whereabouts", range: "10.10.0.0/16", network_name: "rail0", exclude: ["10.10.0.3/32"] },
+  };
   const file = `${t.testdir()}/rail0.conf`;
   writeFileSync(file, JSON.stringify(config));
   const before = await reservationNames(raw);
@@ -103,7 +116,9 @@ t.test("railnet ipam explain names the next address and who has those before, an
     { ip: "10.10.0.2", why: "default/gone (net1) on node-a has it" },
     { ip: "10.10.0.3", why: "excluded" },
   ]);
-  const own = await ipam(["explain", "--config", "-", "--pod", "default/worker", "--kubeconfig", kubeconfig], { input: JSON.stringify(config) }); // biome-ignore format: one line
+  const own = await ipam(["explain", "--config", "-", "--pod", "default/worker", "--kubeconfig", kubeconfig], {
+    input: JSON.stringify(config),
+  });
   t.match(own.stdout, /^10\.10\.0\.1: the interface has it already\n/);
   const full = { ...config, ipam: { ...config.ipam, range_start: "10.10.0.1", range_end: "10.10.0.3" } };
   const none = await ipam(["explain", "--config", "-", "--kubeconfig", kubeconfig], { input: JSON.stringify(full) });
@@ -124,7 +139,13 @@ t.test("railnet ipam release refuses a living pod's address, and says so", async
   t.same((await run("release", "10.10.0.2")).json, [], "a second time is fine");
   const forced = await run("release", "--pod", "default/worker", "--force");
   t.equal(forced.exit, 0);
-  t.same(forced.json.map(({ ip, outcome }: Json) => [ip, outcome]), [["10.10.0.1", "released"], ["fd00:10::5", "released"]]); // biome-ignore format: one line
+  t.same(
+    forced.json.map(({ ip, outcome }: Json) => [ip, outcome]),
+    [
+      ["10.10.0.1", "released"],
+      ["fd00:10::5", "released"],
+    ],
+  );
   t.same(await reservationNames(raw), ["rail0-10.10.1.44"]);
   t.same(Object.keys(await recordsOf(raw, POOL)), ["300"]);
   t.same(await recordsOf(raw, "fd00-10---64"), {});

@@ -22,15 +22,36 @@ const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
 const POOL = "10.20.0.0-16";
 for (const node of ["node-a", "node-b"]) await makeNode(raw, node);
 const pod = await makePod(raw, "first", { node: "node-a" });
-await makePool(raw, POOL, "10.20.0.0/16", { 1: { podref: "default/first" }, 2: { podref: "default/second" }, 3: { podref: "default/third" } }); // biome-ignore format: one line
+await makePool(raw, POOL, "10.20.0.0/16", {
+  1: { podref: "default/first" },
+  2: { podref: "default/second" },
+  3: { podref: "default/third" },
+});
 await makeReservation(raw, "10.20.0.1", { podref: "default/first" });
 await makeReservation(raw, "10.20.0.2", { podref: "default/second" });
 
 t.test("railnet ipam takeover says what is true and what is next, and changes nothing", async (t) => {
   const { exit, json } = await takeover();
   t.equal(exit, 0);
-  t.match(json, { mode: "coexist", whereabouts: { isLive: false, leaseRenewed: "" }, agents: [], next: "railnet ipam takeover adopt" }); // biome-ignore format: one line
-  t.same(json.pools, [{ pool: POOL, isAdopted: false, isNamed: true, records: 3, reservations: 2, unreserved: 1, unrecorded: 0, stuck: 0, disputed: 0 }]); // biome-ignore format: one line
+  t.match(json, {
+    mode: "coexist",
+    whereabouts: { isLive: false, leaseRenewed: "" },
+    agents: [],
+    next: "railnet ipam takeover adopt",
+  });
+  t.same(json.pools, [
+    {
+      pool: POOL,
+      isAdopted: false,
+      isNamed: true,
+      records: 3,
+      reservations: 2,
+      unreserved: 1,
+      unrecorded: 0,
+      stuck: 0,
+      disputed: 0,
+    },
+  ]);
   t.same(json.nodesWithoutAgent, ["node-a", "node-b"]);
   t.equal(json.obstacles.length, 2);
   t.equal(await setting(), "none");
@@ -49,7 +70,10 @@ t.test("railnet ipam takeover adopt makes and completes reservations, and may ru
   t.equal(json.did, "3 reservations made or completed");
   t.same(await reservationNames(raw), ["10.20.0.1", "10.20.0.2", "10.20.0.3"]);
   const list = await raw.list(`${OBJECTS}/overlappingrangeipreservations`);
-  t.same(list.map(({ spec }: Json) => spec.containerid), ["c-first", "c-second", "c-third"]); // biome-ignore format: one line
+  t.same(
+    list.map(({ spec }: Json) => spec.containerid),
+    ["c-first", "c-second", "c-third"],
+  );
   const uid = pod.metadata.uid;
   t.match(list[0].metadata.labels, { "railnet.io/pod-uid": uid, "railnet.io/node": "node-a", "railnet.io/pool": POOL });
   t.same(Object.keys(await recordsOf(raw, POOL)), ["1", "2", "3"], "records are as they were");
@@ -62,9 +86,18 @@ t.test("reportMode() writes one lease for each agent, which takeover reads", asy
   await reportMode(cluster, "node-b", { mode: "absent" });
   await reportMode(cluster, "node-b", { mode: "coexist" });
   const leases = await raw.list(`${LEASES}?labelSelector=railnet.io/agent=true`);
-  t.same(leases.map(({ metadata }: Json) => [metadata.name, metadata.annotations["railnet.io/whereabouts"]]), [["railnet-node-node-a", "coexist"], ["railnet-node-node-b", "coexist"]]); // biome-ignore format: one line
+  t.same(
+    leases.map(({ metadata }: Json) => [metadata.name, metadata.annotations["railnet.io/whereabouts"]]),
+    [
+      ["railnet-node-node-a", "coexist"],
+      ["railnet-node-node-b", "coexist"],
+    ],
+  );
   const { json } = await takeover();
-  t.match(json.agents, [{ node: "node-a", mode: "coexist", isHeard: true, hasNode: true }, { node: "node-b", mode: "coexist" }]); // biome-ignore format: one line
+  t.match(json.agents, [
+    { node: "node-a", mode: "coexist", isHeard: true, hasNode: true },
+    { node: "node-b", mode: "coexist" },
+  ]);
   t.same(json.nodesWithoutAgent, []);
 });
 

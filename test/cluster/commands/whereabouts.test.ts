@@ -22,7 +22,11 @@ t.test("railnet ipam reads what the real Whereabouts writes, and finds nothing w
     [config, "two"],
     [v6, "one"],
   ] as const) {
-    const { json, exit } = await whereabouts.call("ADD", conf, { id: `id-${pod}`, pod, ifname: conf === v6 ? "net2" : "net1" }); // biome-ignore format: one line
+    const { json, exit } = await whereabouts.call("ADD", conf, {
+      id: `id-${pod}`,
+      pod,
+      ifname: conf === v6 ? "net2" : "net1",
+    });
     t.equal(exit, 0);
     given.push(json.ips[0].address.split("/")[0]);
   }
@@ -53,7 +57,13 @@ t.test("railnet ipam takeover adopt leaves the real Whereabouts able to end its 
   t.equal(json.did, "3 reservations made or completed");
   t.equal((await whereabouts.call("DEL", config, { id: "id-two", pod: "two", ifname: "net1" })).exit, 0);
   const list = (await ipam(["list", "--json", "--kubeconfig", kubeconfig])).json;
-  t.same(list.map(({ podref, ifname, node, containerId }: Json) => [podref, ifname, node, containerId]), [["default/one", "net1", "node-a", "id-one"], ["default/one", "net2", "node-a", "id-one"]]); // biome-ignore format: one line
+  t.same(
+    list.map(({ podref, ifname, node, containerId }: Json) => [podref, ifname, node, containerId]),
+    [
+      ["default/one", "net1", "node-a", "id-one"],
+      ["default/one", "net2", "node-a", "id-one"],
+    ],
+  );
 });
 
 t.test("railnet ipam release of a Whereabouts address leaves it to the next of its ADDs", async (t) => {

@@ -28,12 +28,20 @@ const TOO_SMALL =
   "error at storage engine: net mask is too short, subnet {10.0.0.0 fffffffe} has no usable IP addresses, it is too small";
 
 /** An ADD of one configuration into an empty cluster. */
-const first = (name: string, ipam: object, want: string, pool: string, range: string, key: string, reservation: string): Scenario => ({
+const first = (
+  name: string,
+  ipam: object,
+  want: string,
+  pool: string,
+  range: string,
+  key: string,
+  reservation: string,
+): Scenario => ({
   name,
   ipam,
   steps: [add("p1", want)],
   after: { pools: { [pool]: [range, { [key]: owner(1) }] }, reservations: { [reservation]: "default/p1 net1" } },
-}); // biome-ignore format: one line
+});
 
 /** Pods that hold addresses in a pool, and one that comes. */
 const OF_POOL: readonly Scenario[] = [
@@ -53,13 +61,25 @@ const OF_POOL: readonly Scenario[] = [
   {
     name: "3 twelve pods in turn, each deleted and added once",
     ipam: { range: "192.168.1.11-192.168.1.23/24" },
-    steps: twelve.flatMap((i): Step[] => [add(`p${i}`, `192.168.1.${i + 10}/24`), del(`p${i}`), add(`p${i}`, `192.168.1.${i + 10}/24`)]), // biome-ignore format: one line
+    steps: twelve.flatMap((i): Step[] => [
+      add(`p${i}`, `192.168.1.${i + 10}/24`),
+      del(`p${i}`),
+      add(`p${i}`, `192.168.1.${i + 10}/24`),
+    ]),
     after: in24(Object.fromEntries(twelve.map((i) => [i + 10, owner(i)]))),
   },
   {
     name: "14 bounds: all between them in order, then none",
     ipam: { ...R24, range_start: "192.168.1.5", range_end: "192.168.1.12" },
-    steps: [...[1, 2, 3, 4, 5, 6, 7, 8].map((i) => add(`p${i}`, `192.168.1.${i + 4}/24`)), add("p9", new Error("error at storage engine: Could not allocate IP in range: ip: 192.168.1.5 / - 192.168.1.12 / range: 192.168.1.0/24 / excludeRanges: []"))], // biome-ignore format: one line
+    steps: [
+      ...[1, 2, 3, 4, 5, 6, 7, 8].map((i) => add(`p${i}`, `192.168.1.${i + 4}/24`)),
+      add(
+        "p9",
+        new Error(
+          "error at storage engine: Could not allocate IP in range: ip: 192.168.1.5 / - 192.168.1.12 / range: 192.168.1.0/24 / excludeRanges: []",
+        ),
+      ),
+    ],
     after: in24(Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8].map((i) => [i + 4, owner(i)]))),
   },
   {
@@ -70,7 +90,15 @@ const OF_POOL: readonly Scenario[] = [
       range_end: "192.168.1.6",
       exclude: ["192.168.1.4/30"],
     },
-    steps: [...[1, 2, 3].map((i) => add(`p${i}`, `192.168.1.${i}/28`)), add("p4", new Error("error at storage engine: Could not allocate IP in range: ip: 192.168.1.1 / - 192.168.1.6 / range: 192.168.1.0/28 / excludeRanges: [192.168.1.4/30]"))], // biome-ignore format: one line
+    steps: [
+      ...[1, 2, 3].map((i) => add(`p${i}`, `192.168.1.${i}/28`)),
+      add(
+        "p4",
+        new Error(
+          "error at storage engine: Could not allocate IP in range: ip: 192.168.1.1 / - 192.168.1.6 / range: 192.168.1.0/28 / excludeRanges: [192.168.1.4/30]",
+        ),
+      ),
+    ],
     after: held(
       "192.168.1.0-28",
       "192.168.1.0/28",
@@ -88,7 +116,19 @@ const OF_POOL: readonly Scenario[] = [
   {
     name: "36 two addresses: exhausted, and the pod that waits gets the one that is given back",
     ipam: { range: "10.10.0.0/30" },
-    steps: [add("p1", "10.10.0.1/30"), add("p2", "10.10.0.2/30"), add("p3", new Error("error at storage engine: Could not allocate IP in range: ip: 10.10.0.1 / - 10.10.0.2 / range: 10.10.0.0/30 / excludeRanges: []")), del("p3"), del("p1"), add("p3", "10.10.0.1/30")], // biome-ignore format: one line
+    steps: [
+      add("p1", "10.10.0.1/30"),
+      add("p2", "10.10.0.2/30"),
+      add(
+        "p3",
+        new Error(
+          "error at storage engine: Could not allocate IP in range: ip: 10.10.0.1 / - 10.10.0.2 / range: 10.10.0.0/30 / excludeRanges: []",
+        ),
+      ),
+      del("p3"),
+      del("p1"),
+      add("p3", "10.10.0.1/30"),
+    ],
     after: held("10.10.0.0-30", "10.10.0.0/30", { 1: owner(3), 2: owner(2) }, (key) => `10.10.0.${key}`),
   },
   {
@@ -253,7 +293,10 @@ const SEVERAL: readonly Scenario[] = [
 
 /** The shape of a result in every version. */
 const R = { range: "10.0.0.0/24", gateway: "10.0.0.254" };
-const IN_10 = { pools: { "10.0.0.0-24": ["10.0.0.0/24", { 1: owner(1) }] }, reservations: { "10.0.0.1": "default/p1 net1" } } as const; // biome-ignore format: one line
+const IN_10 = {
+  pools: { "10.0.0.0-24": ["10.0.0.0/24", { 1: owner(1) }] },
+  reservations: { "10.0.0.1": "default/p1 net1" },
+} as const;
 const OLD = { ip4: { ip: "10.0.0.1/24", gateway: "10.0.0.254" }, dns: {} };
 const MIDDLE = { ips: [{ version: "4", address: "10.0.0.1/24", gateway: "10.0.0.254" }], dns: {} };
 const NEW = { ips: [{ address: "10.0.0.1/24", gateway: "10.0.0.254" }] };
@@ -261,8 +304,20 @@ const VERSIONS: readonly Scenario[] = [
   ...["0.1.0", "0.2.0"].map((version) => ({ version, result: OLD })),
   ...["0.3.0", "0.3.1", "0.4.0"].map((version) => ({ version, result: MIDDLE })),
   ...["1.0.0", "1.1.0"].map((version) => ({ version, result: NEW })),
-].map(({ version, result }) => ({ name: `a result in version ${version}`, version, ipam: R, steps: [add("p1", { cniVersion: version, ...result })], after: IN_10 })); // biome-ignore format: one line
-const UNVERSIONED: Scenario = { name: "a result without a version", version: "", ipam: R, steps: [add("p1", { cniVersion: "0.1.0", ...OLD })], after: IN_10 }; // biome-ignore format: one line
+].map(({ version, result }) => ({
+  name: `a result in version ${version}`,
+  version,
+  ipam: R,
+  steps: [add("p1", { cniVersion: version, ...result })],
+  after: IN_10,
+}));
+const UNVERSIONED: Scenario = {
+  name: "a result without a version",
+  version: "",
+  ipam: R,
+  steps: [add("p1", { cniVersion: "0.1.0", ...OLD })],
+  after: IN_10,
+};
 
 t.setTimeout(600_000);
 const cluster = await Cluster.start("ours");

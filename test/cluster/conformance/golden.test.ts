@@ -7,8 +7,17 @@ import { add, del, type Scenario } from "./support/scenario.ts";
 
 const R28 = { range: "192.168.2.225/28", exclude: ["192.168.2.229/30", "192.168.2.236/32"] };
 const DUAL = { ipRanges: [{ range: "192.168.10.1/24" }, { range: "abcd::1/64" }] };
-const FIVE = { pools: { "10.0.0.0-24": ["10.0.0.0/24", { 1: "zz default/other net1", 5: "old default/p1 net1" }] }, reservations: { "10.0.0.1": "default/other net1", "10.0.0.5": "default/p1 net1" } } as const; // biome-ignore format: one line
-const OVERLAP = { pools: { "192.168.22.0-24": ["192.168.22.0/24", { 1: "ca default/a net1" }], "192.168.22.0-28": ["192.168.22.0/28", {}] }, reservations: { "192.168.22.1": "default/a net1" } } as const; // biome-ignore format: one line
+const FIVE = {
+  pools: { "10.0.0.0-24": ["10.0.0.0/24", { 1: "zz default/other net1", 5: "old default/p1 net1" }] },
+  reservations: { "10.0.0.1": "default/other net1", "10.0.0.5": "default/p1 net1" },
+} as const;
+const OVERLAP = {
+  pools: {
+    "192.168.22.0-24": ["192.168.22.0/24", { 1: "ca default/a net1" }],
+    "192.168.22.0-28": ["192.168.22.0/28", {}],
+  },
+  reservations: { "192.168.22.1": "default/a net1" },
+} as const;
 
 const GOLDEN: readonly Scenario[] = [
   {

@@ -122,7 +122,12 @@ async function play(mode: Mode, { verb, path, nth, effect }: Scene, { proxy, nod
   if (verb === "ADD" && (await runtime.add(next)).exit !== 0) throw new Error("the next ADD failed without a fault");
   const wrong = await runtime.wrong(network);
   undo();
-  return { met: proxy.hits > before, said: answer?.exit ? `${answer.json?.msg} ${answer.json?.details ?? ""}` : undefined, dels, wrong }; // biome-ignore format: one record
+  return {
+    met: proxy.hits > before,
+    said: answer?.exit ? `${answer.json?.msg} ${answer.json?.details ?? ""}` : undefined,
+    dels,
+    wrong,
+  };
 }
 
 for (const mode of ["absent", "coexist"] as const)

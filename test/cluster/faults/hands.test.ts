@@ -23,7 +23,8 @@ const kubeconfig = api.kubeconfig({ token: await installAgent(api) });
 await setMode(raw, "absent");
 const node = await runtime.node("node-a", { kubeconfig });
 await runtime.start(node);
-const make = (network: string, range: string, more = {}) => runtime.sandbox(node, "agent", network, configOf(network, range, more)); // biome-ignore format: one line
+const make = (network: string, range: string, more = {}) =>
+  runtime.sandbox(node, "agent", network, configOf(network, range, more));
 const said = ({ json }: Answer): string => `${json?.msg} ${json?.details ?? ""}`;
 
 t.test("pools are deleted and edited by hand", async (t) => {
@@ -53,7 +54,8 @@ t.test("a node that is gone for good, with its agent, is cleaned up by another o
   await lost.stop("SIGKILL");
   await raw.delete("/api/v1/nodes/node-lost");
   await raw.delete(`/api/v1/namespaces/default/pods/${sandbox.pod}`);
-  const left = async () => (await raw.list(RESERVATIONS)).filter(({ spec }) => spec.podref === `default/${sandbox.pod}`); // biome-ignore format: one line
+  const left = async () =>
+    (await raw.list(RESERVATIONS)).filter(({ spec }) => spec.podref === `default/${sandbox.pod}`);
   t.same(await until("freed", left, ({ length }) => length === 0), []);
   runtime.forget(lost);
 });
@@ -68,7 +70,8 @@ t.test("an attachment that ends between two leaders gives its address back while
   t.same(await runtime.wrong("between"), [], "the pool shows both");
   await node.stop("SIGKILL"); // it leads
   t.equal((await runtime.del(net2)).exit, 0);
-  const reserved = async () => (await raw.list(RESERVATIONS)).filter(({ spec }) => spec.podref === `default/${net1.pod}`).length; // biome-ignore format: one line
+  const reserved = async () =>
+    (await raw.list(RESERVATIONS)).filter(({ spec }) => spec.podref === `default/${net1.pod}`).length;
   await until("given back", reserved, (count) => count === 1);
   await runtime.start(node);
   await until("the new leader believes the record", reserved, (count) => count === 2);
@@ -116,7 +119,10 @@ t.test("a disk that is full, and one that is read-only", async (t) => {
   const [living, refused] = [await make("disk", "10.7.0.0/24"), await make("disk", "10.7.0.0/24")];
   t.equal((await runtime.add(living)).exit, 0);
   const faults = {
-    full: [() => execFileSync("sh", ["-c", `cat /dev/zero > ${state}/fill 2> /dev/null; true`]), () => execFileSync("rm", [`${state}/fill`])], // biome-ignore format: one line
+    full: [
+      () => execFileSync("sh", ["-c", `cat /dev/zero > ${state}/fill 2> /dev/null; true`]),
+      () => execFileSync("rm", [`${state}/fill`]),
+    ],
     "read-only": [() => mount("-o", "remount,ro"), () => mount("-o", "remount,rw")],
   } as const;
   for (const [what, [begin, end]] of Object.entries(faults)) {
@@ -142,10 +148,24 @@ t.test("rights and definitions that are missing are named, with what gives them"
   const before = await raw.get("/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/rolebindings/railnet");
   await raw.delete("/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/rolebindings/railnet");
   const one = await make("rights", "10.8.0.0/24");
-  const forbidden = await until("forbidden", () => runtime.add(one), ({ exit }) => exit !== 0); // biome-ignore format: one line
-  t.match(said(forbidden), /forbidden.*allow it as manifests\/rbac\.yaml does: apiGroups: \["whereabouts\.cni\.cncf\.io"\], resources: \[\w+\], verbs: \[\w+\]/s); // biome-ignore format: one line
-  await raw.post("/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/rolebindings", { ...before, metadata: { name: "railnet" } }); // biome-ignore format: one line
-  await until("allowed", () => runtime.add(one), ({ exit }) => exit === 0); // biome-ignore format: one line
+  const forbidden = await until(
+    "forbidden",
+    () => runtime.add(one),
+    ({ exit }) => exit !== 0,
+  );
+  t.match(
+    said(forbidden),
+    /forbidden.*allow it as manifests\/rbac\.yaml does: apiGroups: \["whereabouts\.cni\.cncf\.io"\], resources: \[\w+\], verbs: \[\w+\]/s,
+  );
+  await raw.post("/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/rolebindings", {
+    ...before,
+    metadata: { name: "railnet" },
+  });
+  await until(
+    "allowed",
+    () => runtime.add(one),
+    ({ exit }) => exit === 0,
+  );
   for (const plural of ["ippools", "overlappingrangeipreservations"])
     await raw.delete(`/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${plural}.whereabouts.cni.cncf.io`);
   const missing = () => make("crds", "10.9.0.0/24").then((sandbox) => runtime.add(sandbox));

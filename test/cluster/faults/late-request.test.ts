@@ -22,7 +22,8 @@ await setMode(api.raw, "absent");
 const kubeconfig = api.kubeconfig({ token: await installAgent(api), server: proxy.url });
 const node = await runtime.node("node-a", { kubeconfig });
 const start = () => node.start("--grace-seconds", `${SETTLE_SECONDS}`);
-const held = async () => (await api.raw.list(RESERVATIONS)).map(({ metadata, spec }) => `${metadata.name} ${spec.podref}`); // biome-ignore format: one line
+const held = async () =>
+  (await api.raw.list(RESERVATIONS)).map(({ metadata, spec }) => `${metadata.name} ${spec.podref}`);
 
 t.test(`a reservation that arrives behind its DEL is gone within ${BOUND_SECONDS} s`, async (t) => {
   await start();
@@ -35,7 +36,11 @@ t.test(`a reservation that arrives behind its DEL is gone within ${BOUND_SECONDS
   const posts = proxy.counted(/^POST overlapping/);
   const late = await runtime.sandbox(node, "agent", "rail0", rail);
   const add = runtime.add(late);
-  await until("the request is on the way", async () => proxy.counted(/^POST overlapping/), (count) => count > posts); // biome-ignore format: one line
+  await until(
+    "the request is on the way",
+    async () => proxy.counted(/^POST overlapping/),
+    (count) => count > posts,
+  );
   await node.stop("SIGKILL");
   t.not((await add).exit, 0, "nobody answers the ADD");
   t.equal((await runtime.del({ ...late, way: "alone" })).exit, 0, "DEL");

@@ -31,7 +31,10 @@ t.test(`${PODS} pods end while the API server is away and the agent is killed: e
   // Pods are being deleted, none is gone, and their namespaces stay: nothing but their DEL says that they are over.
   const sandboxes = await all(Array.from({ length: PODS }), make);
   const added = await all(sandboxes, (one) => runtime.add(one));
-  t.same(added.filter(({ exit }) => exit !== 0), []); // biome-ignore format: one line
+  t.same(
+    added.filter(({ exit }) => exit !== 0),
+    [],
+  );
   await all(sandboxes, ({ pod }) => api.raw.request("DELETE", podPath(pod), { body: { gracePeriodSeconds: 3600 } }));
   await proxy.down();
   const acknowledged = await all(sandboxes.slice(0, PODS / 2), (one) => runtime.del(one));
@@ -39,7 +42,11 @@ t.test(`${PODS} pods end while the API server is away and the agent is killed: e
   await node.stop("SIGKILL");
   await runtime.start(node);
   acknowledged.push(...(await all(sandboxes.slice(PODS / 2), (one) => runtime.del(one))));
-  t.same(acknowledged.filter(({ exit }) => exit !== 0), [], "every DEL is acknowledged"); // biome-ignore format: one line
+  t.same(
+    acknowledged.filter(({ exit }) => exit !== 0),
+    [],
+    "every DEL is acknowledged",
+  );
   t.equal(await reservations(), PODS);
   const before = proxy.counted(/^DELETE overlapping/);
   await proxy.up();
@@ -71,7 +78,11 @@ t.test("etcd ends and comes back in the middle of a storm", async (t) => {
   const sandboxes = await all(Array.from({ length: 100 }), make);
   const before = runtime.living.length;
   const storm = all(sandboxes, (one) => runtime.add(one));
-  await until("the storm", () => runtime.living.length, (living) => living > before); // biome-ignore format: one line
+  await until(
+    "the storm",
+    () => runtime.living.length,
+    (living) => living > before,
+  );
   await api.restartEtcd();
   for (const [at, { exit }] of (await storm).entries()) if (exit !== 0) await runtime.end(sandboxes[at]!);
   t.same(await runtime.wrong(undefined, PATIENCE_MS), []);

@@ -23,9 +23,14 @@ const tracer = new DiskTracer(node.folder);
 const dir = join(node.folder, "state");
 const rail = configOf("rail0", "10.20.0.0/24");
 
-const held = async () => (await api.raw.list(RESERVATIONS)).map(({ metadata, spec }) => `${metadata.name} ${spec.podref}`).sort(); // biome-ignore format: one line
+const held = async () =>
+  (await api.raw.list(RESERVATIONS)).map(({ metadata, spec }) => `${metadata.name} ${spec.podref}`).sort();
 /** Without those that a DEL has noted, and whose request may still arrive. */
-const journalled = () => node.claims().filter(({ unfinished }) => unfinished !== "unclear").flatMap(({ addresses, owner }) => addresses.map(({ ip }: Json) => `rail0-${ip} ${owner.podref}`)); // biome-ignore format: one line
+const journalled = () =>
+  node
+    .claims()
+    .filter(({ unfinished }) => unfinished !== "unclear")
+    .flatMap(({ addresses, owner }) => addresses.map(({ ip }: Json) => `rail0-${ip} ${owner.podref}`));
 
 /** A reservation as it came, to come again. */
 async function copyOf(line: string): Promise<Json> {
@@ -36,7 +41,10 @@ async function copyOf(line: string): Promise<Json> {
 
 t.test("the power is cut anywhere in ADD of railnet-ipam with a cluster", async (t) => {
   mkdirSync(dir);
-  const [living, one] = [await runtime.sandbox(node, "alone", "rail0", rail), await runtime.sandbox(node, "alone", "rail0", rail)]; // biome-ignore format: one line
+  const [living, one] = [
+    await runtime.sandbox(node, "alone", "rail0", rail),
+    await runtime.sandbox(node, "alone", "rail0", rail),
+  ];
   t.equal((await runtime.add(living)).exit, 0);
   const before = await held();
 
@@ -45,7 +53,11 @@ t.test("the power is cut anywhere in ADD of railnet-ipam with a cluster", async 
   proxy.on({ effect: { kind: "slow", ms: ON_THE_WAY_MS }, method: "POST", path: /overlappingrangeipreservations/ });
   const posts = proxy.counted(/^POST overlapping/);
   const adding = node.alone("ADD", rail, one, undefined, [tracer.tool, trace, dir]);
-  await until("the request is on its way", () => proxy.counted(/^POST overlapping/), (count) => count > posts); // biome-ignore format: one line
+  await until(
+    "the request is on its way",
+    () => proxy.counted(/^POST overlapping/),
+    (count) => count > posts,
+  );
   const heard = parseTrace(readFileSync(trace, "utf8"), start).length;
   t.equal((await adding).exit, 0);
   await proxy.heal();

@@ -95,7 +95,10 @@ function traceOf(node: ClusterNode): { readonly file: string; read(): string[] }
 async function steps(node: ClusterNode, way: Way, mode: Mode): Promise<Record<Verb, string[]>> {
   const network = `${mode}${networks}`;
   const config = configOf(network, `10.${Math.floor(networks / 256)}.${networks++ % 256}.0/24`);
-  const [first, one] = [await runtime.sandbox(node, way, network, config), await runtime.sandbox(node, way, network, config)]; // biome-ignore format: one line
+  const [first, one] = [
+    await runtime.sandbox(node, way, network, config),
+    await runtime.sandbox(node, way, network, config),
+  ];
   if ((await runtime.add(first)).exit !== 0) throw new Error("ADD failed without a fault");
   await adopted(mode, network);
   const trace = traceOf(node);
@@ -122,7 +125,9 @@ async function adopted(mode: Mode, network: string): Promise<void> {
   if (mode === "coexist") return;
   await waitFor(`the pool of ${network} is adopted`, async () => {
     const pools = await api.raw.list("/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/ippools");
-    return pools.some(({ metadata }) => metadata.name.startsWith(`${network}-`) && metadata.annotations?.["railnet.io/adopted"]); // biome-ignore format: one line
+    return pools.some(
+      ({ metadata }) => metadata.name.startsWith(`${network}-`) && metadata.annotations?.["railnet.io/adopted"],
+    );
   });
 }
 

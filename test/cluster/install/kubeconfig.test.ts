@@ -78,7 +78,19 @@ function place(env: Record<string, string> = {}): Place {
 }
 
 /** An agent that installs, and listens nowhere. */
-const agentCommand = (root: string): string[] => [join(DIST, "railnet"), "agent", "--health", "", "--metrics", "", "--install", "--root", root, "--from", from]; // biome-ignore format: one command
+const agentCommand = (root: string): string[] => [
+  join(DIST, "railnet"),
+  "agent",
+  "--health",
+  "",
+  "--metrics",
+  "",
+  "--install",
+  "--root",
+  root,
+  "--from",
+  from,
+];
 
 async function agentIn({ root, env }: Place, log = join(root, "agent.log")): Promise<Daemon & { text(): string }> {
   const command = [inPod, ...agentCommand(root)];
@@ -131,7 +143,10 @@ t.test("railnet agent --install in a pod writes a kubeconfig that is bound to th
     authenticated: true,
     user: { username: "system:serviceaccount:kube-system:railnet-node" },
   });
-  t.match(JSON.parse(readFileSync(here.env["RAILNET_NODE_CONFIG"]!, "utf8")), { node: NODE, kubeconfig: "/etc/railnet/kubeconfig" }); // biome-ignore format: one line
+  t.match(JSON.parse(readFileSync(here.env["RAILNET_NODE_CONFIG"]!, "utf8")), {
+    node: NODE,
+    kubeconfig: "/etc/railnet/kubeconfig",
+  });
   const byPod = () => requests("watch", "configmaps");
   await waitFor("the agent itself acts by its pod's account", () => byPod() > 0);
   await agent.stop();
@@ -142,7 +157,12 @@ t.test("with that kubeconfig the stand-alone executable reserves an address whil
   const here = place();
   await (await agentIn(here)).stop();
   const alone = new ClusterNode(NODE, { folder: work, kubeconfig: here.kubeconfig, dist: DIST });
-  const config = { cniVersion: "1.1.0", name: "rail0", type: "railnet-sriov", ipam: { type: "railnet-ipam", range: "10.7.0.0/24" } }; // biome-ignore format: one line
+  const config = {
+    cniVersion: "1.1.0",
+    name: "rail0",
+    type: "railnet-sriov",
+    ipam: { type: "railnet-ipam", range: "10.7.0.0/24" },
+  };
   const sandbox = { id: "a".repeat(64), pod: "pod" };
   const added = await alone.alone("ADD", config, sandbox);
   t.equal(added.exit, 0, JSON.stringify(added.json));
@@ -197,7 +217,11 @@ async function ofAgent({ kubeconfig }: Place): Promise<void> {
   const config = JSON.parse(readFileSync(kubeconfig, "utf8"));
   const { metadata } = await api.raw.get(`/api/v1/nodes/${NODE}`);
   const boundObjectRef = { apiVersion: "v1", kind: "Node", name: NODE, uid: metadata.uid };
-  const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds: 86_400, boundObjectRef } }; // biome-ignore format: one line
+  const body = {
+    apiVersion: "authentication.k8s.io/v1",
+    kind: "TokenRequest",
+    spec: { expirationSeconds: 86_400, boundObjectRef },
+  };
   const { status } = await api.raw.post("/api/v1/namespaces/kube-system/serviceaccounts/railnet/token", body);
   config.users[0].user.token = status.token;
   writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 });

@@ -20,7 +20,10 @@ import { type InteropPod, Pods, type Tally, type Who } from "./support/pods.ts";
 
 const SECONDS = Number(process.env["RAILNET_INTEROP_SECONDS"] ?? 20);
 const SEED = Number(process.env["RAILNET_INTEROP_SEED"] ?? fileSeed());
-const CALLERS: Readonly<Record<Who, number>> = { railnet: 50, whereabouts: Number(process.env["RAILNET_INTEROP_PEERS"] ?? 10) }; // biome-ignore format: one line
+const CALLERS: Readonly<Record<Who, number>> = {
+  railnet: 50,
+  whereabouts: Number(process.env["RAILNET_INTEROP_PEERS"] ?? 10),
+};
 /**
  * Ours also uses a pool that lies in the common one. Theirs does not: while its reconciler runs, the real Whereabouts gave
  * one address to two pods of its own, through two pools that overlap (it frees the reservation of an ADD that still runs).
@@ -53,7 +56,9 @@ const kubeconfig = api.kubeconfig({ token: await installAgent(api) });
 const whereabouts = await Whereabouts.install(api);
 for (const name of ["node-0", "node-1", "node-2", "node-3"]) {
   await makeNode(api.raw, name);
-  await api.raw.merge(`/api/v1/nodes/${name}/status`, { status: { conditions: [{ type: "Ready", status: "True", reason: "KubeletReady", message: "" }] } }); // biome-ignore format: one line
+  await api.raw.merge(`/api/v1/nodes/${name}/status`, {
+    status: { conditions: [{ type: "Ready", status: "True", reason: "KubeletReady", message: "" }] },
+  });
   nodes.push(new ClusterNode(name, { folder: api.folder, kubeconfig }));
 }
 await Promise.all(nodes.map((node) => node.start()));
@@ -103,7 +108,8 @@ async function wrong(t: Test): Promise<string[]> {
 }
 
 const isDeletedByThem = (ip: string): boolean =>
-  readAudit(api).findLast(({ verb, name, status }) => verb === "delete" && name === ip && status === 200)?.user === "whereabouts"; // biome-ignore format: one line
+  readAudit(api).findLast(({ verb, name, status }) => verb === "delete" && name === ip && status === 200)?.user ===
+  "whereabouts";
 
 /** Of a pod of Whereabouts, whose reservation Whereabouts itself deleted: its reconciler takes an ADD that still runs for garbage. */
 function isTheirs(t: Test, fault: string): boolean {
@@ -115,7 +121,9 @@ function isTheirs(t: Test, fault: string): boolean {
 
 const rate = ({ done, failed }: Tally): number => failed / Math.max(1, done + failed);
 const say = (t: Test, what: string, { perSecond, tally }: { perSecond: number; tally: Tally }) =>
-  t.comment(`${what}: ${perSecond.toFixed(1)} pods a second, ${tally.failed} of ${tally.done + tally.failed} calls failed; ${[...new Set(tally.errors)].slice(0, 3).join("; ")}`); // biome-ignore format: one line
+  t.comment(
+    `${what}: ${perSecond.toFixed(1)} pods a second, ${tally.failed} of ${tally.done + tally.failed} calls failed; ${[...new Set(tally.errors)].slice(0, 3).join("; ")}`,
+  );
 
 const reconcilerOf = () => whereabouts.reconciler("@every 5s");
 
@@ -130,7 +138,9 @@ t.test("Whereabouts and Railnet give addresses of the same pools", async (t) => 
   t.notOk(reconciler.ended, "its reconciler ran all the time");
   await reconciler.stop();
   t.same(await wrong(t), [], "no address has two owners, none is lost");
-  const patches = readAudit(api).slice(before).filter(({ user, verb, resource }) => user === "whereabouts" && verb === "patch" && resource === "ippools"); // biome-ignore format: one line
+  const patches = readAudit(api)
+    .slice(before)
+    .filter(({ user, verb, resource }) => user === "whereabouts" && verb === "patch" && resource === "ippools");
   const refused = patches.filter(({ status }) => status !== 200).length;
   t.comment(`of its ${patches.length} patches ${refused} were refused (one in four without turns)`);
   t.comment(`Whereabouts' failure rate: ${rate(solo.tally)} alone on its pool, ${rate(theirs.tally)} beside us`);
@@ -148,7 +158,8 @@ t.test("takeover while pods live, and the way back", async (t) => {
     staying.some(({ them }) => them.some(({ sandbox }) => sandbox.id === id)),
   );
   await setMode(api.raw, "absent");
-  const adopted = async () => (await api.raw.list(POOLS)).map(({ metadata }) => !!metadata.annotations?.["railnet.io/adopted"]); // biome-ignore format: one line
+  const adopted = async () =>
+    (await api.raw.list(POOLS)).map(({ metadata }) => !!metadata.annotations?.["railnet.io/adopted"]);
   await until("the pools are adopted", adopted, (all) => all.length === 3 && all.every(Boolean));
   await pods.end(running.whereabouts.pop()!, "railnet"); // its node's plugin is ours now
   say(t, "Railnet, Whereabouts gone", await churn("railnet", SECONDS / 5));
@@ -163,7 +174,11 @@ t.test("takeover while pods live, and the way back", async (t) => {
   t.same(await wrong(t), [], "no address has two owners, none is lost");
   const now = new Map(pods.living.map(({ id, ips }) => [id, ips]));
   t.equal(before.length, 2 * STAYING);
-  t.same(before.map(({ id }) => now.get(id)), before.map(({ ips }) => ips), "pods lived through it with their addresses"); // biome-ignore format: one line
+  t.same(
+    before.map(({ id }) => now.get(id)),
+    before.map(({ ips }) => ips),
+    "pods lived through it with their addresses",
+  );
   for (const { by, them } of staying) running[by].push(...them);
 });
 

@@ -41,7 +41,10 @@ async function burst(old: readonly string[] = []): Promise<Json[]> {
   let running: Json[] = [];
   const run = async () => {
     const all = await api.raw.list("/api/v1/namespaces/default/pods?labelSelector=app%3Dburst");
-    running = all.filter(({ status }) => status.phase === "Running" && status.containerStatuses?.[0]?.ready && !old.includes(containerOf({ status }))); // biome-ignore format: one condition
+    running = all.filter(
+      ({ status }) =>
+        status.phase === "Running" && status.containerStatuses?.[0]?.ready && !old.includes(containerOf({ status })),
+    );
     return running.length === VFS;
   };
   await until("the pods run", run, LIMIT_MS, 500);

@@ -27,7 +27,8 @@ const create = (name: string) => {
   return pods.create(name, { networks: [fixedNetworks(cluster, i >> 2)[i & 3]!] });
 };
 /** Failed attempts of a pod, as its user reads them. */
-const failures = async (name: string) => (await pods.events(name)).filter((event) => /^FailedCreatePodSandBox/.test(event)); // biome-ignore format: one line
+const failures = async (name: string) =>
+  (await pods.events(name)).filter((event) => /^FailedCreatePodSandBox/.test(event));
 
 t.test("30 pods are created while the agent is upgraded and while it is killed: all run, all goes back", async (t) => {
   const before = await look(cluster);

@@ -42,7 +42,10 @@ t.test("pods get a VF of each rail from the kubelet, with what belongs to it", a
   await fourRails(t, cluster, () => rails.map(({ name }) => name), resources);
   const pod = await pods.start("told", { networks: rails.map(({ name }) => name), resources });
   const vfs = vfsOf(pod);
-  t.same(rails.map(({ vfs: all }, i) => all.some(({ pci }) => pci === vfs[i])), [true, true, true, true]); // biome-ignore format: one line
+  t.same(
+    rails.map(({ vfs: all }, i) => all.some(({ pci }) => pci === vfs[i])),
+    [true, true, true, true],
+  );
   const { containers } = await containerd.crictl("ps", "--label", "io.kubernetes.pod.name=told");
   const { info } = await containerd.crictl("inspect", containers[0].id);
   const env: string[] = info.runtimeSpec.process.env;

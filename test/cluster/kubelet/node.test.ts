@@ -12,7 +12,9 @@ function traces({ folder }: Node): string[] {
   const processes = globSync("/proc/[0-9]*/cgroup").filter((file) =>
     new RegExp(`${name}.*(?<! \\(deleted\\))$`, "m").test(text(file)),
   );
-  const mounts = text("/proc/self/mountinfo").split("\n").filter((line) => line.includes(name)); // biome-ignore format: one line
+  const mounts = text("/proc/self/mountinfo")
+    .split("\n")
+    .filter((line) => line.includes(name));
   return [
     ...processes,
     ...mounts,

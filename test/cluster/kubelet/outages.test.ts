@@ -23,7 +23,8 @@ const start = async (name: string, i: number) => {
   return pods.running(name);
 };
 /** Which container it is, and how often it was started again. */
-const life = ({ status }: Json) => status.containerStatuses.map(({ containerID, restartCount }: Json) => `${containerID} ${restartCount}`); // biome-ignore format: one line
+const life = ({ status }: Json) =>
+  status.containerStatuses.map(({ containerID, restartCount }: Json) => `${containerID} ${restartCount}`);
 
 t.test("a pod gets the addresses that it asks for, through Multus' daemon", (t) => askedAddresses(t, cluster));
 

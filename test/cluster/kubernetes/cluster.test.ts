@@ -76,7 +76,10 @@ for (const runtime of RUNTIMES)
       t.same(odd.items.map((item: Json) => item.metadata.name).sort(), [`${runtime}.list.1`, `${runtime}.list.3`]);
       t.match(odd, { resourceVersion: /^\d+$/ });
       const slim = await on("list", RESERVATIONS, { labelSelector: `run=${runtime}`, metadataOnly: true });
-      t.same(slim.items.map((item: Json) => [item.metadata.labels.run, item.spec]), Array(3).fill([runtime, undefined])); // biome-ignore format: one line
+      t.same(
+        slim.items.map((item: Json) => [item.metadata.labels.run, item.spec]),
+        Array(3).fill([runtime, undefined]),
+      );
       const cached = await on("list", RESERVATIONS, { labelSelector: `run=${runtime}`, fromCache: true });
       t.equal(cached.items.length, 3);
     });
@@ -84,18 +87,31 @@ for (const runtime of RUNTIMES)
     t.test("patch() does all of its operations or none", async (t) => {
       await api.raw.apply(reservation(`${runtime}.patch`));
       const path = "/spec/podref";
-      const change = (from: string, to: string) => [{ op: "test", path, value: from }, { op: "replace", path, value: to }]; // biome-ignore format: one line
-      const changed = await on("patch", RESERVATIONS, `${runtime}.patch`, change("team/pod", "team/new"), { metadataOnly: true }); // biome-ignore format: one line
+      const change = (from: string, to: string) => [
+        { op: "test", path, value: from },
+        { op: "replace", path, value: to },
+      ];
+      const changed = await on("patch", RESERVATIONS, `${runtime}.patch`, change("team/pod", "team/new"), {
+        metadataOnly: true,
+      });
       t.equal(changed.spec, undefined);
       t.equal((await stored(`${runtime}.patch`)).spec.podref, "team/new");
-      t.match(await fails("patch", RESERVATIONS, `${runtime}.patch`, change("team/pod", "lost")), { status: 422, isUnclear: false }); // biome-ignore format: one line
+      t.match(await fails("patch", RESERVATIONS, `${runtime}.patch`, change("team/pod", "lost")), {
+        status: 422,
+        isUnclear: false,
+      });
       t.equal((await stored(`${runtime}.patch`)).spec.podref, "team/new");
       t.match(await fails("patch", RESERVATIONS, `${runtime}.none`, []), { status: 404, reason: "NotFound" });
     });
 
     t.test("mergePatch() takes managedFields off, which is a third of a large pool", async (t) => {
       const spec = { range: "10.9.0.0/24", allocations: { 1: { id: "a", podref: "b/c", ifname: "d" } } };
-      const pool = { apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "IPPool", metadata: { name: `${runtime}-pool` }, spec }; // biome-ignore format: one line
+      const pool = {
+        apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+        kind: "IPPool",
+        metadata: { name: `${runtime}-pool` },
+        spec,
+      };
       await on("create", IP_POOLS, pool);
       await on("mergePatch", IP_POOLS, `${runtime}-pool`, { metadata: { managedFields: [{}] } });
       const { metadata, spec: kept } = (await api.raw.request("GET", `${OBJECTS}/ippools/${runtime}-pool`)).body;
@@ -116,7 +132,10 @@ for (const runtime of RUNTIMES)
     t.test("delete() keeps an object whose UID or version is another, and says when there is none", async (t) => {
       const { uid, resourceVersion } = (await api.raw.apply(reservation(`${runtime}.delete`))).metadata;
       for (const preconditions of [{ uid: "other" }, { uid, resourceVersion: "1" }])
-        t.match(await fails("delete", RESERVATIONS, `${runtime}.delete`, preconditions), { status: 409, reason: "Conflict" }); // biome-ignore format: one line
+        t.match(await fails("delete", RESERVATIONS, `${runtime}.delete`, preconditions), {
+          status: 409,
+          reason: "Conflict",
+        });
       t.equal((await stored(`${runtime}.delete`)).metadata.uid, uid);
       t.equal(await on("delete", RESERVATIONS, `${runtime}.delete`, { uid, resourceVersion }), true);
       t.equal((await stored(`${runtime}.delete`)).code, 404);

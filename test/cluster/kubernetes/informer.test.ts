@@ -34,7 +34,10 @@ async function true_(run: string): Promise<Json> {
 }
 
 const isTold = (call: Call, run: string) =>
-  waitFor("the picture is true", async () => JSON.stringify(sorted(told(call))) === JSON.stringify(sorted(await true_(run)))); // biome-ignore format: one line
+  waitFor(
+    "the picture is true",
+    async () => JSON.stringify(sorted(told(call))) === JSON.stringify(sorted(await true_(run))),
+  );
 const sorted = (picture: Json) => Object.entries(picture).sort();
 const typesOf = ({ events }: Call, name: string) =>
   events.filter(({ object }) => object?.metadata.name === name).map(({ type }) => type);
@@ -113,7 +116,10 @@ for (const runtime of RUNTIMES)
       t.same(typesOf(call, `${run}.a`), ["ADDED", "MODIFIED", "DELETED"]);
       t.equal(watches() - before, 2);
       call.abort();
-      t.same((await call).map(([name]: [string]) => name), [`kube-system/${run}.b`]); // biome-ignore format: one line
+      t.same(
+        (await call).map(([name]: [string]) => name),
+        [`kube-system/${run}.b`],
+      );
     });
 
     t.test("an informer whose connection breaks goes on where it was, and tells nothing twice", async (t) => {
@@ -185,7 +191,12 @@ t.test("informers keep a true picture while the API server and etcd restart", as
   await api.raw.delete(pathTo("restart.a"));
   for (const call of calls) await isTold(call, "restart");
   await api.restartEtcd();
-  await waitFor("writes work", async () => put("restart.c").then(() => true, () => false)); // biome-ignore format: one line
+  await waitFor("writes work", async () =>
+    put("restart.c").then(
+      () => true,
+      () => false,
+    ),
+  );
   await api.raw.delete(pathTo("restart.b"));
   for (const call of calls) await isTold(call, "restart");
   t.same(Object.keys(told(calls[0]!)), ["restart.c"]);

@@ -32,7 +32,8 @@ t.test(
     const check = () => start("bash", [join(copy, "scripts/manifests.sh"), "--check"]);
     t.match(await check(), { exit: 0, stderr: "" });
     appendFileSync(join(copy, "manifests/config.yaml"), "# a change\n");
-    const both = "manifests/railnet.yaml is stale: run scripts/manifests.sh\nmanifests/helm is stale (templates/config.yaml): run scripts/manifests.sh\n"; // biome-ignore format: one line
+    const both =
+      "manifests/railnet.yaml is stale: run scripts/manifests.sh\nmanifests/helm is stale (templates/config.yaml): run scripts/manifests.sh\n";
     t.match(await check(), { exit: 1, stderr: both });
     await start("bash", [join(copy, "scripts/manifests.sh")]);
     t.match(await check(), { exit: 0, stderr: "" });
@@ -53,7 +54,10 @@ t.test("kubectl kustomize makes the same objects of the folder", async (t) => {
 t.test("every object of manifests/railnet.yaml is valid, in a dry run and for good, twice", async (t) => {
   const system = await api.raw.request("GET", "/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical");
   t.equal(system.status, 200, "the API server itself makes it");
-  const said = async (more: string) => Promise.all(all.map(async (one) => [one.object.kind, one.object.metadata.name, ...failure(await apply(one, more))])); // biome-ignore format: one line
+  const said = async (more: string) =>
+    Promise.all(
+      all.map(async (one) => [one.object.kind, one.object.metadata.name, ...failure(await apply(one, more))]),
+    );
   const fine = all.map(({ object }) => [object.kind, object.metadata.name]);
   t.same(await said("&dryRun=All"), fine);
   t.same(await said(""), fine);
@@ -76,7 +80,12 @@ t.test("the DaemonSet is everywhere, comes before pods, and is replaced without 
   const pod = spec.template.spec;
   t.same(spec.updateStrategy, { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } });
   t.same(pod.tolerations, [{ operator: "Exists" }]);
-  t.match(pod, { hostNetwork: true, hostPID: true, priorityClassName: "system-node-critical", serviceAccountName: "railnet" }); // biome-ignore format: one line
+  t.match(pod, {
+    hostNetwork: true,
+    hostPID: true,
+    priorityClassName: "system-node-critical",
+    serviceAccountName: "railnet",
+  });
   t.ok(pod.terminationGracePeriodSeconds > 110, "longer than an ADD may take");
   const [agent] = pod.containers;
   t.same(agent.ports, undefined, "the second pod of an upgrade could not be scheduled");
@@ -118,14 +127,25 @@ t.test("the examples are valid, and each network's resource is a rail's", async 
   );
   t.same(Object.keys(pod!.object.spec.containers[0].resources.limits), resources);
   const named = pod!.object.metadata.annotations["k8s.v1.cni.cncf.io/networks"].split(", ");
-  t.same(networks.map(({ object }) => object.metadata.name), named); // biome-ignore format: one line
+  t.same(
+    networks.map(({ object }) => object.metadata.name),
+    named,
+  );
   for (const { object } of networks)
-    t.match(JSON.parse(object.spec.config), { type: "railnet-sriov", name: object.metadata.name, ipam: { type: "railnet-ipam" } }); // biome-ignore format: one line
+    t.match(JSON.parse(object.spec.config), {
+      type: "railnet-sriov",
+      name: object.metadata.name,
+      ipam: { type: "railnet-ipam" },
+    });
 });
 
 /** With its keys in order: kustomize sorts them. */
 function ordered(value: Json): Json {
   if (Array.isArray(value)) return value.map(ordered);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, ordered(value[key])])); // biome-ignore format: one line
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, ordered(value[key])]),
+  );
 }

@@ -26,10 +26,13 @@ const mustHelm = (...args: string[]) => must(peer("helm"), args, { env });
 /** The objects of a text of YAML documents, with their keys in order, by kind and name. */
 function objectsOf(text: string): Map<string, Json> {
   const objects = (loadAll(text) as Json[]).filter(Boolean);
-  return new Map(objects.map((one) => [`${one.kind} ${one.metadata.name}`, one] as const).toSorted(([a], [b]) => (a < b ? -1 : 1))); // biome-ignore format: one line
+  return new Map(
+    objects.map((one) => [`${one.kind} ${one.metadata.name}`, one] as const).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
 }
 
-const kustomized = (folder: string) => objectsOf(execFileSync(kubernetes("kubectl"), ["kustomize", join(PROJECT, folder)], { encoding: "utf8" })); // biome-ignore format: one line
+const kustomized = (folder: string) =>
+  objectsOf(execFileSync(kubernetes("kubectl"), ["kustomize", join(PROJECT, folder)], { encoding: "utf8" }));
 
 /** What the chart makes with these values. */
 async function rendered(values: Json = {}, ...more: string[]): Promise<Map<string, Json>> {
@@ -88,7 +91,18 @@ t.test("each value goes where it belongs", async (t) => {
   t.match(agent, {
     image: `registry.example.com/railnet:9@${digest}`,
     imagePullPolicy: "Always",
-    args: ["agent", "--install", "--alias", "sriov", "--alias", "rdma", "--metrics", "0.0.0.0:9809", "--device-plugins", ""], // biome-ignore format: one line
+    args: [
+      "agent",
+      "--install",
+      "--alias",
+      "sriov",
+      "--alias",
+      "rdma",
+      "--metrics",
+      "0.0.0.0:9809",
+      "--device-plugins",
+      "",
+    ],
   });
   t.same(agent.resources, { limits: { memory: "1Gi" }, requests: { cpu: "50m", memory: "100Mi" } });
   t.same(agent.env.at(-1), { name: "A", value: "b" });
@@ -156,7 +170,7 @@ t.test("helm install, upgrade and uninstall on an API server", async (t) => {
   await mustHelm("uninstall", "railnet", "--namespace", "kube-system");
   for (const [name, object] of objects)
     if (object.kind === "CustomResourceDefinition")
-      t.equal((await api.raw.request("GET", pathOf(object))).status, 200, `${name} stays: Whereabouts may need it`); // biome-ignore format: one line
+      t.equal((await api.raw.request("GET", pathOf(object))).status, 200, `${name} stays: Whereabouts may need it`);
     else await waitFor(`${name} is gone`, async () => (await api.raw.request("GET", pathOf(object))).status === 404);
 });
 
@@ -165,7 +179,15 @@ t.test("objects that kubectl made become the release's without a new pod", async
   await must(kubernetes("kubectl"), apply, { env });
   const path = "/apis/apps/v1/namespaces/kube-system/daemonsets/railnet";
   const before = await api.raw.get(path);
-  const { exit, stderr } = await helm("install", "railnet", CHART, "--namespace", "kube-system", "--take-ownership", "--force-conflicts"); // biome-ignore format: one line
+  const { exit, stderr } = await helm(
+    "install",
+    "railnet",
+    CHART,
+    "--namespace",
+    "kube-system",
+    "--take-ownership",
+    "--force-conflicts",
+  );
   t.equal(exit, 0, stderr);
   const after = await api.raw.get(path);
   t.equal(after.metadata.uid, before.metadata.uid);

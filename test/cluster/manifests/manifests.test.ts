@@ -12,14 +12,18 @@ const GROUP = "whereabouts.cni.cncf.io";
 
 /** A schema without what only people read. */
 const withoutWords = (schema: Json): Json =>
-  JSON.parse(JSON.stringify(schema, (key, value) => (key === "description" && typeof value === "string" ? undefined : value))); // biome-ignore format: one line
+  JSON.parse(
+    JSON.stringify(schema, (key, value) => (key === "description" && typeof value === "string" ? undefined : value)),
+  );
 
 /** As the server keeps it. */
 async function installed(whose: "ours" | "upstream"): Promise<Record<string, Json>> {
   await installCrds(api.raw, whose);
   const names = (await crds(whose)).map(({ object }) => object.metadata.name);
   const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, (await api.raw.get(`${path}/${name}`)).spec]))); // biome-ignore format: one line
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, (await api.raw.get(`${path}/${name}`)).spec])),
+  );
 }
 
 t.test(
@@ -39,7 +43,12 @@ t.test(
 t.test("a pool record keeps fields that no definition names", async (t) => {
   const record = { id: "a", podref: "b/c", ifname: "d", later: "field" };
   const spec = { range: "10.9.0.0/24", allocations: { 1: record } };
-  await api.raw.post(`${OBJECTS}/ippools`, { apiVersion: `${GROUP}/v1alpha1`, kind: "IPPool", metadata: { name: "pool" }, spec }); // biome-ignore format: one line
+  await api.raw.post(`${OBJECTS}/ippools`, {
+    apiVersion: `${GROUP}/v1alpha1`,
+    kind: "IPPool",
+    metadata: { name: "pool" },
+    spec,
+  });
   t.same((await api.raw.get(`${OBJECTS}/ippools/pool`)).spec, spec);
 });
 
@@ -112,7 +121,10 @@ t.test("manifests/rbac.yaml lets the agent do what it needs, and nothing else", 
   for (const [verbs, resource, options, allowed] of rows)
     for (const verb of verbs.split(" "))
       t.equal(await may(verb, resource, options), allowed, `${verb} ${resource} ${JSON.stringify(options)}`);
-  const made = await api.raw.request("POST", `${OBJECTS}/overlappingrangeipreservations`, { body: reservation("10.0.0.1"), token }); // biome-ignore format: one line
+  const made = await api.raw.request("POST", `${OBJECTS}/overlappingrangeipreservations`, {
+    body: reservation("10.0.0.1"),
+    token,
+  });
   t.equal(made.status, 201);
 });
 

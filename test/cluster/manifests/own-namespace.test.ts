@@ -54,9 +54,13 @@ t.test("kubectl applies it, twice, and nothing of it is in kube-system", async (
 });
 
 const request = async (account: string, boundObjectRef: object): Promise<string> => {
-  const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds: 3600, boundObjectRef } };
+  const body = {
+    apiVersion: "authentication.k8s.io/v1",
+    kind: "TokenRequest",
+    spec: { expirationSeconds: 3600, boundObjectRef },
+  };
   return (await raw.post(`${CORE}/serviceaccounts/${account}/token`, body)).status.token;
-}; // biome-ignore format: one line
+};
 
 /** A token as the kubelet gets it for the agent's pod of a node. */
 async function tokenOfAgent(node: string): Promise<string> {
@@ -79,7 +83,11 @@ writeFileSync(`${from}/railnet-shim`, "railnet-host-exec");
 
 /** Executables that see what the kubelet gives the agent's pod, and what the agent's installation leaves on the node. */
 function onNode(node: string, token: string): { readonly dist: string; readonly root: string } {
-  const [dist, secrets, root] = ["bin", "secrets", "root"].map((name) => `${api.folder}/of-${node}/${name}`) as [string, string, string]; // biome-ignore format: one line
+  const [dist, secrets, root] = ["bin", "secrets", "root"].map((name) => `${api.folder}/of-${node}/${name}`) as [
+    string,
+    string,
+    string,
+  ];
   for (const folder of [dist, secrets, `${root}/etc/railnet`]) mkdirSync(folder, { recursive: true });
   cpSync(api.pki.path("ca.crt"), `${secrets}/ca.crt`);
   writeFileSync(`${secrets}/token`, token);
@@ -111,13 +119,24 @@ t.test("agents run there by their pods' service account: their reports and the l
     t.match(contexts, [{ context: { user: "railnet-node", namespace: NAMESPACE } }], "for when no agent runs");
   }
   const leases = async () => (await raw.list(LEASES)).map(({ metadata }: Json) => metadata.name).sort();
-  await waitFor("both report and one leads", async () => `${await leases()}` === "railnet-leader,railnet-node-node-a,railnet-node-node-b"); // biome-ignore format: one line
-  t.same((await raw.list("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases")).filter(({ metadata }: Json) => metadata.name.startsWith("railnet")), []); // biome-ignore format: one line
+  await waitFor(
+    "both report and one leads",
+    async () => `${await leases()}` === "railnet-leader,railnet-node-node-a,railnet-node-node-b",
+  );
+  t.same(
+    (await raw.list("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases")).filter(({ metadata }: Json) =>
+      metadata.name.startsWith("railnet"),
+    ),
+    [],
+  );
   for (const node of nodes) t.notMatch(node.log(), /forbidden|40[13]/i, node.name);
 });
 
 const config = { cniVersion: "1.1.0", name: "rail0-net", ipam: { type: "railnet-ipam", range: "10.9.0.0/24" } };
-const reservations = async () => (await raw.list(`${OBJECTS}/overlappingrangeipreservations`)).map(({ metadata, spec }: Json) => `${metadata.name} ${spec.podref} ${metadata.labels["railnet.io/node"]}`).sort(); // biome-ignore format: one line
+const reservations = async () =>
+  (await raw.list(`${OBJECTS}/overlappingrangeipreservations`))
+    .map(({ metadata, spec }: Json) => `${metadata.name} ${spec.podref} ${metadata.labels["railnet.io/node"]}`)
+    .sort();
 
 t.test("ADD and DEL work there, with an agent and without", async (t) => {
   const ids: Record<string, Json> = {};
@@ -129,8 +148,16 @@ t.test("ADD and DEL work there, with an agent and without", async (t) => {
   t.match(await of("node-b").call("ADD", config, ids["b1"]), { exit: 0 });
   const alone = await of("node-a").alone("ADD", config, ids["a2"]);
   t.match(alone, { exit: 0 }, JSON.stringify(alone.json));
-  t.match((await reservations()).map((one: string) => one.replace(/^\S+ /, "")).sort(), ["default/a1 node-a", "default/a2 node-a", "default/b1 node-b"]); // biome-ignore format: one line
-  t.match(await raw.list("/apis/whereabouts.cni.cncf.io/v1alpha1/overlappingrangeipreservations"), { length: 3 }, "none elsewhere"); // biome-ignore format: one line
+  t.match((await reservations()).map((one: string) => one.replace(/^\S+ /, "")).sort(), [
+    "default/a1 node-a",
+    "default/a2 node-a",
+    "default/b1 node-b",
+  ]);
+  t.match(
+    await raw.list("/apis/whereabouts.cni.cncf.io/v1alpha1/overlappingrangeipreservations"),
+    { length: 3 },
+    "none elsewhere",
+  );
   t.equal((await of("node-a").alone("DEL", config, ids["a2"])).exit, 0);
   t.equal((await of("node-a").call("DEL", config, ids["a1"])).exit, 0);
   await waitFor("both are given back", async () => (await reservations()).length === 1);
@@ -140,7 +167,7 @@ t.test("ADD and DEL work there, with an agent and without", async (t) => {
 t.test("a stolen token of a node does not reach another node's reservation, report or settings there", async (t) => {
   const { metadata } = await raw.get("/api/v1/nodes/node-a");
   const executables = await request("railnet-node", { apiVersion: "v1", kind: "Node", name: "node-a", uid: metadata.uid });
-  await kubectl("-n", NAMESPACE, "patch", "role", "railnet", "--type=json", "-p", limitLeaders(await raw.get(`/apis/rbac.authorization.k8s.io/v1/namespaces/${NAMESPACE}/roles/railnet`), "node-b")); // biome-ignore format: one line
+  await kubectl("-n", NAMESPACE, "patch", "role", "railnet", "--type=json", "-p", limitLeaders(await raw.get(`/apis/rbac.authorization.k8s.io/v1/namespaces/${NAMESPACE}/roles/railnet`), "node-b"));
   const [{ metadata: { name } }] = await raw.list(`${OBJECTS}/overlappingrangeipreservations`);
   const path = `${OBJECTS}/overlappingrangeipreservations/${name}`;
   const merge = "application/merge-patch+json";

@@ -30,7 +30,12 @@ async function ofPod(node: string): Promise<string> {
   await makeNode(api.raw, node);
   const name = `railnet-${node}`;
   const spec = { nodeName: node, serviceAccountName: "railnet", containers: [{ name: "agent", image: "none" }] };
-  const { metadata } = await api.raw.apply({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "kube-system" }, spec }); // biome-ignore format: one line
+  const { metadata } = await api.raw.apply({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace: "kube-system" },
+    spec,
+  });
   return requestToken("railnet", { apiVersion: "v1", kind: "Pod", name, uid: metadata.uid });
 }
 const requestToken = async (account: string, boundObjectRef: object): Promise<string> =>
@@ -55,7 +60,12 @@ const whereabouts = (kind: string, name: string, rest: Json, metadata: Json = {}
   ...rest,
 });
 const reservation = (name: string, node: string | undefined, podref = `default/of-${node}`): Json =>
-  whereabouts("OverlappingRangeIPReservation", name, { spec: { podref, ifname: "net1", containerid: "c" } }, node === undefined ? {} : { labels: { "railnet.io/node": node } }); // biome-ignore format: one line
+  whereabouts(
+    "OverlappingRangeIPReservation",
+    name,
+    { spec: { podref, ifname: "net1", containerid: "c" } },
+    node === undefined ? {} : { labels: { "railnet.io/node": node } },
+  );
 const lease = (name: string, holderIdentity: string): Json => ({
   apiVersion: "coordination.k8s.io/v1",
   kind: "Lease",
@@ -103,8 +113,21 @@ const saysOfNetwork = (token: string, body: Json) =>
 const foreign: readonly Json[] = [
   reservation("10.0.0.2", OTHER),
   reservation("10.0.0.3", undefined),
-  whereabouts("IPPool", "10.0.0.0-24", { spec: { range: "10.0.0.0/24", allocations: { 2: { id: "c", podref: "default/of-node-b", ifname: "net1" } } } }, { annotations: { "railnet.io/adopted": "true" } }), // biome-ignore format: one line
-  whereabouts("NodeSlicePool", "rail0", { spec: { range: "10.8.0.0/16", sliceSize: "/24" }, status: { allocations: [{ nodeName: OTHER, sliceRange: "10.8.0.0/24" }, { nodeName: "", sliceRange: "10.8.1.0/24" }] } }), // biome-ignore format: one line
+  whereabouts(
+    "IPPool",
+    "10.0.0.0-24",
+    { spec: { range: "10.0.0.0/24", allocations: { 2: { id: "c", podref: "default/of-node-b", ifname: "net1" } } } },
+    { annotations: { "railnet.io/adopted": "true" } },
+  ),
+  whereabouts("NodeSlicePool", "rail0", {
+    spec: { range: "10.8.0.0/16", sliceSize: "/24" },
+    status: {
+      allocations: [
+        { nodeName: OTHER, sliceRange: "10.8.0.0/24" },
+        { nodeName: "", sliceRange: "10.8.1.0/24" },
+      ],
+    },
+  }),
   lease("kube-controller-manager", "control-plane_1"),
   lease("railnet-leader", `${OTHER}_1`),
   lease(`railnet-node-${OTHER}`, OTHER),
@@ -120,11 +143,17 @@ for (const object of foreign) await api.raw.apply(object);
 const forged: readonly Json[] = [
   reservation("10.0.0.9", OTHER),
   reservation("10.0.0.10", undefined),
-  { ...reservation("10.0.0.11", MINE), metadata: { ...reservation("10.0.0.11", MINE).metadata, annotations: { "railnet.io/node": OTHER } } }, // biome-ignore format: one line
+  {
+    ...reservation("10.0.0.11", MINE),
+    metadata: { ...reservation("10.0.0.11", MINE).metadata, annotations: { "railnet.io/node": OTHER } },
+  },
   whereabouts("IPPool", "10.9.0.0-24", {
     spec: { range: "10.9.0.0/24", allocations: { 1: { id: "x", podref: "a/b" } } },
   }),
-  whereabouts("NodeSlicePool", "rail9", { spec: { range: "10.8.0.0/16", sliceSize: "/24" }, status: { allocations: [{ nodeName: OTHER, sliceRange: "10.8.0.0/24" }] } }), // biome-ignore format: one line
+  whereabouts("NodeSlicePool", "rail9", {
+    spec: { range: "10.8.0.0/16", sliceSize: "/24" },
+    status: { allocations: [{ nodeName: OTHER, sliceRange: "10.8.0.0/24" }] },
+  }),
   lease("kube-scheduler", "x"),
   lease("railnet-node-node-c", "node-c"),
   configMap("coredns", { Corefile: "mine" }),
@@ -245,7 +274,7 @@ async function tryOwn(t: Test, token: string): Promise<void> {
   const patched = await api.raw.request("PATCH", pathOf(own), { body, contentType: "application/merge-patch+json", token });
   t.equal(patched.status, 200);
   t.equal((await api.raw.request("DELETE", pathOf(own), { token })).status, 200);
-  const pool = whereabouts("IPPool", `10.77.${token.length % 200}.0-24`, { spec: { range: "10.77.0.0/24", allocations: {} } }); // biome-ignore format: one line
+  const pool = whereabouts("IPPool", `10.77.${token.length % 200}.0-24`, { spec: { range: "10.77.0.0/24", allocations: {} } });
   t.equal((await api.raw.request("POST", `${OBJECTS}/ippools`, { body: pool, token })).status, 201);
   await api.raw.delete(pathOf(pool));
   for (const [nodeName, was] of [[MINE, ""], ["", MINE]]) {
@@ -264,22 +293,41 @@ t.test("the token of a node's executables reaches its own node's addresses, and 
 
 t.test("an agent's token of a node that may not lead reaches its own node's addresses, and nothing else", async (t) => {
   const role = await api.raw.get("/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/railnet");
-  const rules = role.rules.map((rule: Rule) => (rule.resources.includes("leaders") ? { ...rule, resourceNames: [OTHER] } : rule)); // biome-ignore format: one line
+  const rules = role.rules.map((rule: Rule) =>
+    rule.resources.includes("leaders") ? { ...rule, resourceNames: [OTHER] } : rule,
+  );
   await api.raw.merge("/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/railnet", { rules });
   await isInForce(agents[MINE]);
   await tryEverything(t, agents[MINE]);
   await tryOwn(t, agents[MINE]);
-  const report = await api.raw.request("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases", { body: lease(`railnet-node-${MINE}`, MINE), token: agents[MINE] }); // biome-ignore format: one line
+  const report = await api.raw.request("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases", {
+    body: lease(`railnet-node-${MINE}`, MINE),
+    token: agents[MINE],
+  });
   t.equal(report.status, 201, "it reports");
-  const said = await api.raw.request("POST", "/api/v1/namespaces/default/events", { body: event("own", MINE), token: agents[MINE] }); // biome-ignore format: one line
+  const said = await api.raw.request("POST", "/api/v1/namespaces/default/events", {
+    body: event("own", MINE),
+    token: agents[MINE],
+  });
   t.equal(said.status, 201, "it says what happened");
   const body = tokenRequest({ boundObjectRef: await nodeRef(MINE), expirationSeconds: 86_400 });
-  const asked = await api.raw.request("POST", `${SYSTEM}/serviceaccounts/railnet-node/token`, { body, token: agents[MINE] }); // biome-ignore format: one line
+  const asked = await api.raw.request("POST", `${SYSTEM}/serviceaccounts/railnet-node/token`, {
+    body,
+    token: agents[MINE],
+  });
   t.equal(asked.status, 201, "and keeps the kubeconfig of its node");
-  const settings = (metadata: object) => api.raw.request("PATCH", `${SYSTEM}/configmaps/railnet-config`, { body: { metadata }, contentType: "application/merge-patch+json", token: agents[MINE] }); // biome-ignore format: one line
+  const settings = (metadata: object) =>
+    api.raw.request("PATCH", `${SYSTEM}/configmaps/railnet-config`, {
+      body: { metadata },
+      contentType: "application/merge-patch+json",
+      token: agents[MINE],
+    });
   t.equal((await settings({ annotations: { "railnet.io/healing": "2026-01-01T00:00:00Z node-a: why" } })).status, 200);
   t.equal((await settings({ labels: { a: "b" } })).status, 403, "nothing else is said by a node");
-  const made = await api.raw.request("POST", "/apis/railnet.io/v1alpha1/railnodes", { body: railNode(MINE), token: agents[MINE] }); // biome-ignore format: one line
+  const made = await api.raw.request("POST", "/apis/railnet.io/v1alpha1/railnodes", {
+    body: railNode(MINE),
+    token: agents[MINE],
+  });
   t.equal(made.status, 201, "it says what its node has");
   t.equal((await railNodeBy(agents[MINE], MINE, { status: { rails: [] } })).status, 200);
   t.equal(
@@ -290,7 +338,11 @@ t.test("an agent's token of a node that may not lead reaches its own node's addr
 });
 
 const railNodeBy = (token: string, name: string, body: Json) =>
-  api.raw.request("PATCH", `/apis/railnet.io/v1alpha1/railnodes/${name}`, { body, contentType: "application/merge-patch+json", token }); // biome-ignore format: one line
+  api.raw.request("PATCH", `/apis/railnet.io/v1alpha1/railnodes/${name}`, {
+    body,
+    contentType: "application/merge-patch+json",
+    token,
+  });
 
 t.test("an agent of a node that may lead frees, records and says whether Whereabouts is there", async (t) => {
   const token = agents[OTHER];

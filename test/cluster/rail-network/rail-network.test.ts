@@ -39,7 +39,14 @@ const dryRun = async (object: Json) => {
 };
 
 t.test("a RailNetwork that is right is taken, with its defaults", async (t) => {
-  const full = [0, 1, 2, 3].map((n) => rail(n, { rdma: "exclusive", mtu: 9000, subnet: `192.168.${n}.0/24`, exclude: [`192.168.${n}.0/28`, `192.168.${n}.99`] })); // biome-ignore format: one line
+  const full = [0, 1, 2, 3].map((n) =>
+    rail(n, {
+      rdma: "exclusive",
+      mtu: 9000,
+      subnet: `192.168.${n}.0/24`,
+      exclude: [`192.168.${n}.0/28`, `192.168.${n}.99`],
+    }),
+  );
   t.equal((await dryRun(network("ishikari", full, { nodeSelector: { "node.kubernetes.io/instance-type": "dgx" } }))).status, 201); // biome-ignore format: one row
   t.match(await dryRun(network("small", [{ name: "a", pf: { vendors: ["15b3"] } }])), { status: 201, object: { spec: { rails: [{ vfs: 0 }] } } }); // biome-ignore format: one row
   const shared = [rail(0, { pf: { names: ["ens1#0-3"] } }), rail(1, { pf: { names: ["ens1#4-7"] } })];
@@ -92,7 +99,11 @@ t.test("subnets from the smallest that fits on are taken", async (t) => {
 
 t.test("kubectl tells a field that does not exist, and explains those that do", async (t) => {
   const object = JSON.stringify(network("x", [rail(0, { colour: "red" })]));
-  const ran = spawnSync(kubernetes("kubectl"), ["--kubeconfig", admin, "apply", "--dry-run=server", "--validate=strict", "-f", "-"], { input: object, encoding: "utf8" }); // biome-ignore format: one line
+  const ran = spawnSync(
+    kubernetes("kubectl"),
+    ["--kubeconfig", admin, "apply", "--dry-run=server", "--validate=strict", "-f", "-"],
+    { input: object, encoding: "utf8" },
+  );
   t.match(ran.stderr, /unknown field "spec.rails\[0\].colour"/);
   t.match(kubectl(["explain", "railnetwork.spec.rails.vfs"]), /0 leaves it as it is. Another number waits/);
 });
@@ -189,7 +200,12 @@ t.test("a RailNetwork that is deleted takes nothing away but its offers, and the
 
 t.test("railnet convert writes the RailNetwork of a ConfigMap, which the server takes as it is", async (t) => {
   const rails = "- name: rail0\n  vfs: 8\n  pf: { names: [rntest0], vendors: ['8086'] }\n  rdma: exclusive\n- { name: r, resource: intel.com/sriov, pf: { names: ['rntest1#0-3'] } }\n"; // biome-ignore format: one row
-  await api.raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config", namespace: "kube-system" }, data: { rails } }); // biome-ignore format: one line
+  await api.raw.apply({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "railnet-config", namespace: "kube-system" },
+    data: { rails },
+  });
   const ran = spawnSync(RAILNET, ["convert", "--kubeconfig", admin, "--name", "converted"], { encoding: "utf8" });
   t.equal(ran.status, 0, ran.stderr);
   t.match(kubectl(["apply", "--dry-run=server", "-f", "-"], ran.stdout), /railnetwork.railnet.io\/converted created \(server dry run\)/); // biome-ignore format: one row

@@ -30,7 +30,10 @@ const open = async (mode: Mode) => place.open(mode, { cluster: await place.clust
 /** What is there of a network: reservations and records by container ID. */
 async function left({ pool }: Claim): Promise<string[]> {
   const [reserved, recorded] = await Promise.all([place.reservedIn(pool), place.recordedIn(pool)]);
-  return [...[...reserved].map((one) => `reserved ${one.join(" ")}`), ...[...recorded].map((one) => `recorded ${one.join(" ")}`)]; // biome-ignore format: one line
+  return [
+    ...[...reserved].map((one) => `reserved ${one.join(" ")}`),
+    ...[...recorded].map((one) => `recorded ${one.join(" ")}`),
+  ];
 }
 
 const EFFECTS: readonly Effect[] = [
@@ -104,7 +107,12 @@ async function checkError(t: Tap, { kind, message }: StoreError, effect: Effect,
 /** Either the claim is told to be made, and it is; or a StoreError of a right kind comes. */
 async function checkClaim(t: Tap, mode: Mode, claim: Claim, effect: Effect, outcome: unknown): Promise<void> {
   if (outcome instanceof StoreError)
-    return checkError(t, outcome, effect, async () => !(await left(claim)).some((line) => line.endsWith(claim.owner.containerId))); // biome-ignore format: one line
+    return checkError(
+      t,
+      outcome,
+      effect,
+      async () => !(await left(claim)).some((line) => line.endsWith(claim.owner.containerId)),
+    );
   t.equal(outcome, undefined, String(outcome));
   const [ip, id] = [claim.ip, claim.owner.containerId];
   t.same(await left(claim), [`reserved ${ip} ${id}`, ...(mode === "coexist" ? [`recorded ${ip} ${id}`] : [])]);
@@ -112,7 +120,9 @@ async function checkClaim(t: Tap, mode: Mode, claim: Claim, effect: Effect, outc
 
 async function checkRelease(t: Tap, claim: Claim, effect: Effect, outcome: unknown): Promise<void> {
   if (outcome instanceof StoreError)
-    return checkError(t, outcome, effect, async () => (await left(claim)).some((line) => line.startsWith(`reserved ${claim.ip}`))); // biome-ignore format: one line
+    return checkError(t, outcome, effect, async () =>
+      (await left(claim)).some((line) => line.startsWith(`reserved ${claim.ip}`)),
+    );
   t.match(String(outcome), /^(released|absent)$/);
   t.same(await left(claim), []);
 }
@@ -234,7 +244,11 @@ t.test("KubernetesStore names the right that is missing, and the definitions tha
   const { api } = place;
   const pool = poolOf(newNetwork(), "10.20.0.0/24");
   const claim = { pool, ip: "10.20.0.5", owner: ownerOf("p") };
-  await api.raw.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "nobody", namespace: "kube-system" } }); // biome-ignore format: one line
+  await api.raw.apply({
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: { name: "nobody", namespace: "kube-system" },
+  });
   const { connect } = await import("../../../ipam/connect.ts");
   const kubeconfig = api.kubeconfig({ token: await api.token("nobody"), namespace: "kube-system" });
   const powerless = await place.open("absent", { cluster: await connect({ kubeconfig }) });

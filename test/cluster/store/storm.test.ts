@@ -100,7 +100,9 @@ t.test("KubernetesStore in a pool of 5,000 records: no claim reads them again", 
   const store = await place.open("absent");
   const { result: got, requests } = await counting(async () => {
     const allocator = new Allocator(store);
-    const all = Array.from({ length: 60 }, (_, i) => allocator.allocate({ pool, range: rangeIn(pool) }, ownerOf(`p${i}`))); // biome-ignore format: one line
+    const all = Array.from({ length: 60 }, (_, i) =>
+      allocator.allocate({ pool, range: rangeIn(pool) }, ownerOf(`p${i}`)),
+    );
     return Promise.all(all);
   });
   t.same(

@@ -32,7 +32,12 @@ const newPool = (cidr = "10.20.0.0/24", network = newNetwork()) => poolOf(networ
 
 async function makePool({ name }: Pool, range: string, allocations: Json): Promise<void> {
   const metadata = { name };
-  await place.api.raw.post(`${OBJECTS}/ippools`, { apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "IPPool", metadata, spec: { range, allocations } }); // biome-ignore format: one line
+  await place.api.raw.post(`${OBJECTS}/ippools`, {
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "IPPool",
+    metadata,
+    spec: { range, allocations },
+  });
 }
 
 t.test("KubernetesStore writes record and reservation as Whereabouts does", async (t) => {
@@ -55,7 +60,9 @@ t.test("Whereabouts and KubernetesStore in one pool: neither takes what the othe
   const pool = newPool();
   const store = await place.open("coexist");
   const allocator = new Allocator(store);
-  const ours = Promise.all(Array.from({ length: 12 }, (_, i) => allocator.allocate({ pool, range: rangeIn(pool) }, ownerOf(`o${i}`)))); // biome-ignore format: one line
+  const ours = Promise.all(
+    Array.from({ length: 12 }, (_, i) => allocator.allocate({ pool, range: rangeIn(pool) }, ownerOf(`o${i}`))),
+  );
   const theirs: string[] = [];
   for (let i = 0; i < 4; i++) theirs.push(await addThere(pool, `w${i}`));
   const all = [...(await ours), ...theirs];
@@ -105,7 +112,10 @@ t.test("KubernetesStore takes over what Whereabouts gave to an earlier sandbox, 
   t.equal(await addThere(pool, "p", "again"), ip, "Whereabouts gives the pod its address");
   t.equal(await store.release({ pool, ip, owner }), "foreign", "our late release leaves it alone");
   t.same([...(await place.recordedIn(pool)).values()], [ownerOf("p", "again").containerId]);
-  t.same((await place.reservations(pool.network)).map(({ spec }) => spec.containerid), [ownerOf("p", "again").containerId]); // biome-ignore format: one line
+  t.same(
+    (await place.reservations(pool.network)).map(({ spec }) => spec.containerid),
+    [ownerOf("p", "again").containerId],
+  );
   await delThere(pool, "p", "again");
   t.same([await place.records(pool.name), await place.reservations(pool.network)], [{}, []]);
 });
@@ -117,10 +127,16 @@ t.test("KubernetesStore finds and releases what Whereabouts gave, by container I
     await addThere(pool, "q");
     const store = await place.open(mode);
     const found = await store.find(pool, ownerOf("p"));
-    t.same(found.map((claim) => [claim.ip, claim.owner.podref]), [[ip, "team/p"]]); // biome-ignore format: one line
+    t.same(
+      found.map((claim) => [claim.ip, claim.owner.podref]),
+      [[ip, "team/p"]],
+    );
     t.equal(await store.release(found[0]!), "released");
     t.equal(await store.release(found[0]!), "absent");
-    t.same(Object.values(await place.records(pool.name)).map(({ podref }) => podref), ["team/q"]); // biome-ignore format: one line
+    t.same(
+      Object.values(await place.records(pool.name)).map(({ podref }) => podref),
+      ["team/q"],
+    );
     t.same(
       (await place.reservations(pool.network)).map(({ spec }) => spec.podref),
       ["team/q"],
@@ -153,11 +169,13 @@ t.test("KubernetesStore leaves keys that are none, and records of nobody, as the
   await makePool(pool, pool.cidr, junk);
   const store = await place.open("coexist");
   t.same((await store.taken(pool)).of("team/p", "net1"), [], "a record without ifname is nobody's");
-  for (const last of [1, 2, 4]) t.equal(await store.claim({ pool, ip: `10.20.0.${last}`, owner: ownerOf(`n${last}`) }), undefined); // biome-ignore format: one line
+  for (const last of [1, 2, 4])
+    t.equal(await store.claim({ pool, ip: `10.20.0.${last}`, owner: ownerOf(`n${last}`) }), undefined);
   t.equal((await store.claim({ pool, ip: "10.20.0.3", owner: ownerOf("n3") }))?.containerId, "resv:node-a");
   t.equal((await store.claim({ pool, ip: "10.20.0.5", owner: ownerOf("p") }))?.containerId, "c1");
   t.same(await store.find(pool, { containerId: "c1", ifname: "net1" }), []);
-  for (const last of [1, 2, 4]) t.equal(await store.release({ pool, ip: `10.20.0.${last}`, owner: ownerOf(`n${last}`) }), "released"); // biome-ignore format: one line
+  for (const last of [1, 2, 4])
+    t.equal(await store.release({ pool, ip: `10.20.0.${last}`, owner: ownerOf(`n${last}`) }), "released");
   t.same(await place.records(pool.name), junk);
   t.same(await place.reservations(pool.network), []);
 });
@@ -170,7 +188,6 @@ t.test("KubernetesStore counts keys from the literal base of a pool, as Whereabo
     ["10.20.20.7", "7"],
     ["10.20.21.0", "256"],
   ] as const) {
-    // biome-ignore format: one line
     t.equal(await store.claim({ pool, ip, owner: ownerOf(`p-${key}`) }), undefined);
     t.equal((await place.records(pool.name))[key].podref, `team/p-${key}`);
     t.same((await store.taken(pool, { fresh: true })).of(`team/p-${key}`, "net1"), [ip]);
@@ -241,5 +258,8 @@ t.test("KubernetesStore.slice() gives a node its slice, each to one, and says wh
   for (const [i, slice] of got.entries())
     t.equal(status.allocations.find(({ sliceRange }: Json) => sliceRange === slice).nodeName, `node-${i}`);
   t.equal(await store.slice(whole, "node-3"), got[3], "again the same");
-  await t.rejects(store.slice(whole, "node-9"), { kind: "refused", message: /cannot find a free slice in NodeSlicePool .* for node-9/ }); // biome-ignore format: one line
+  await t.rejects(store.slice(whole, "node-9"), {
+    kind: "refused",
+    message: /cannot find a free slice in NodeSlicePool .* for node-9/,
+  });
 });

@@ -88,7 +88,9 @@ t.test("restoreState() sets each for itself where one is refused, and says which
   const kernel = new Kernel((what) => /txqlen/.test(what));
   kernel.ethtool["rings"] = { rx: 80 };
   const original: LinkStateRecord = { settings: FRESH, ethtool: { rings: { rx: 1024 } } };
-  t.throws(() => restoreState(original, linkWith({ arp: false, txqlen: 77, group: 7 }), kernel.host), { message: /restore txqlen of rail0v0/ }); // biome-ignore format: one line
+  t.throws(() => restoreState(original, linkWith({ arp: false, txqlen: 77, group: 7 }), kernel.host), {
+    message: /restore txqlen of rail0v0/,
+  });
   t.same(kernel.asked, [
     "restore arp, txqlen, group of rail0v0",
     "restore arp of rail0v0",

@@ -99,10 +99,12 @@ for (const { kernel, namesPerNetns } of [
         fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
           const node = nodeOf(t);
           const vfs = [0, 1, 2, 3].map((i) => node.add(`0000:a0:02.${i}`, `mlx5_${i}`));
-          const deviceOf = (index: number) => [3, 10, 11, 12].flatMap((netns) => node.list(netns)).find((d) => d.index === index)!; // biome-ignore format: one line
+          const deviceOf = (index: number) =>
+            [3, 10, 11, 12].flatMap((netns) => node.list(netns)).find((d) => d.index === index)!;
           for (const { vf, to, name, what } of steps)
             try {
-              if (what === 0) moveIn(rdmaAtHome(node.tree.root, vfs[vf]!.pci, node) ?? [], { n: to } as Fd, vfs[vf]!.pci, node); // biome-ignore format: one line
+              if (what === 0)
+                moveIn(rdmaAtHome(node.tree.root, vfs[vf]!.pci, node) ?? [], { n: to } as Fd, vfs[vf]!.pci, node);
               if (what === 1 && deviceOf(vf).netns !== 3) node.rename(deviceOf(vf), `mlx5_${name}`);
               if (what === 2 && deviceOf(vf).netns !== 3) node.move(deviceOf(vf), to);
               if (what === 3) node.die(to);

@@ -208,7 +208,10 @@ t.test("ADDs at once give every pod the uverbs that its VF was promised", async 
   for (let round = 0; round < 5; round++) {
     const pods = [0, 1, 2, 3].map(() => node.pod());
     await Promise.all(pods.map((pod, i) => node.add(pod, {}, i)));
-    t.same(pods.map(({ namespace }) => rdma.list(namespace.inode)[0]!.uverbs), [0, 1, 2, 3]); // biome-ignore format: one line
+    t.same(
+      pods.map(({ namespace }) => rdma.list(namespace.inode)[0]!.uverbs),
+      [0, 1, 2, 3],
+    );
     await Promise.all(pods.map((pod, i) => node.del(pod, {}, i)));
   }
   isHome(t, world);

@@ -221,8 +221,14 @@ t.test("ADD takes a VF from an owner that is gone, however it went, and from no 
       how: "its namespace is gone",
       leave: (node: DoubleNode, pod: ReturnType<DoubleNode["pod"]>) => node.removePod(pod),
     },
-    { how: "the VF fell back out of it", leave: (node: DoubleNode) => node.kernel.remake(node.vf(), "eth7", "02:77:00:00:00:07") }, // biome-ignore format: one line
-    { how: "the node was started anew since", leave: (node: DoubleNode) => node.editRecord((a) => ({ ...a, bootId: "before" })) }, // biome-ignore format: one line
+    {
+      how: "the VF fell back out of it",
+      leave: (node: DoubleNode) => node.kernel.remake(node.vf(), "eth7", "02:77:00:00:00:07"),
+    },
+    {
+      how: "the node was started anew since",
+      leave: (node: DoubleNode) => node.editRecord((a) => ({ ...a, bootId: "before" })),
+    },
   ]) {
     using node = new DoubleNode(igb);
     const pod = node.pod();
@@ -239,7 +245,10 @@ t.test("DEL says nothing that runtimes and Multus take for 'is gone'", async (t)
   const pod = node.pod();
   await node.add(pod, {});
   node.failRelease = "pool not found: no such file or directory";
-  const said = await node.del(pod, {}).then(() => "nothing", (error: Error) => error.message); // biome-ignore format: one line
+  const said = await node.del(pod, {}).then(
+    () => "nothing",
+    (error: Error) => error.message,
+  );
   t.equal(said, "pool missing: missing");
   node.failRelease = "";
   await node.del(pod, {});

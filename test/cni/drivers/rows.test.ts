@@ -278,7 +278,10 @@ for (const profile of ALL)
 
 t.test("every driver of which the product knows something has a profile", async (t) => {
   const played = ALL.map((name) => PROFILES[name].driver as string);
-  t.same(Object.keys(TRAITS).filter((driver) => !played.includes(driver)), []); // biome-ignore format: one line
+  t.same(
+    Object.keys(TRAITS).filter((driver) => !played.includes(driver)),
+    [],
+  );
 });
 
 for (const profile of IAVF)
@@ -322,7 +325,10 @@ for (const profile of ALL)
     t.ok(node.kernel.clock.nowMs() - fromMs < 8_000, `${node.kernel.clock.nowMs() - fromMs} ms`);
     t.equal(node.vf(299).link.mac, own);
     t.same(await node.reconcile(), [], "and nothing is owed");
-    t.same(node.warnings.filter((one) => /owed/.test(one)), []); // biome-ignore format: one line
+    t.same(
+      node.warnings.filter((one) => /owed/.test(one)),
+      [],
+    );
   });
 
 t.test("i40e: DEL waits for a PF that makes VFs, and owes nothing", async (t) => {
@@ -340,7 +346,10 @@ t.test("i40e: DEL waits for a PF that makes VFs, and owes nothing", async (t) =>
   };
   await node.del(pod, {});
   t.ok(refusals < 0);
-  t.same(node.warnings.filter((one) => /owed/.test(one)), []); // biome-ignore format: one line
+  t.same(
+    node.warnings.filter((one) => /owed/.test(one)),
+    [],
+  );
   node.settle();
   t.same(node.picture(), before);
 });

@@ -164,7 +164,11 @@ for (const [name, profile] of Object.entries(PROFILES) as [string, Profile][])
         t.comment(`RAILNET_DRIVERS_SEED=${seed}, ${howToKeep(seed)}\n${walk.said.join("\n")}`);
         throw error;
       }
-      if (JSON.stringify(picture()) === JSON.stringify(before) && list(node, "attachments").length + list(node, "owed").length === 0) continue; // biome-ignore format: one line
+      if (
+        JSON.stringify(picture()) === JSON.stringify(before) &&
+        list(node, "attachments").length + list(node, "owed").length === 0
+      )
+        continue;
       t.comment(`RAILNET_DRIVERS_SEED=${seed}, ${howToKeep(seed)}\n${walk.said.join("\n")}`);
       t.same(picture(), before, `seed ${seed}: every VF is as it was`);
       t.same([...list(node, "attachments"), ...list(node, "owed")], [], `seed ${seed}: nothing is remembered`);

@@ -89,10 +89,13 @@ for (const [type, path] of [
 ] as const)
   t.test(`delegate() 92, 119: ${type} in ${path.length} directories is named, with what to do`, async (t) => {
     const failing = delegate(neverRun, "DEL", type, callOf("DEL", { path: [...path] }));
-    await t.rejects(failing, { code: 100, message: `cannot find plugin "${type}" in CNI_PATH ${path.join(":")}: install it there` });
+    await t.rejects(failing, {
+      code: 100,
+      message: `cannot find plugin "${type}" in CNI_PATH ${path.join(":")}: install it there`,
+    });
     // what containerd and Multus would take for success
     await t.rejects(failing, { message: /^(?!.*(not found|no such file or directory))/ });
-  }); // biome-ignore format: one line
+  });
 
 for (const [type, path, want] of [
   ["only", [FIRST, SECOND], true],

@@ -101,7 +101,10 @@ t.test("failure() speaks the latest version when there is none to go by", async 
 });
 
 t.test("dispatch() never throws and prints one JSON object or nothing, whatever comes", async (t) => {
-  const plugin: Plugin<undefined> = { ...throwing(0), verbs: { ...throwing(0).verbs, ADD: async ({ prevResult }) => prevResult ?? emptyResult() } };
+  const plugin: Plugin<undefined> = {
+    ...throwing(0),
+    verbs: { ...throwing(0).verbs, ADD: async ({ prevResult }) => prevResult ?? emptyResult() },
+  };
   const seen = new Set<number>();
   await fc.assert(
     fc.asyncProperty(request, async (request) => {
@@ -115,12 +118,16 @@ t.test("dispatch() never throws and prints one JSON object or nothing, whatever 
     { numRuns: 1_000 },
   );
   for (const code of [4, 6, 7, 1, 100]) t.ok(seen.has(code), `error ${code} was among the answers`);
-}); // biome-ignore format: one line
+});
 
 t.test("dispatch() answers nesting that no parser likes", async (t) => {
-  for (const stdin of ["[".repeat(200_000), '{"name":"n","a":'.repeat(50_000), `{"name":"n","cniVersion":"1.1.0","a":${"[".repeat(50_000)}${"]".repeat(50_000)}}`]) {
+  for (const stdin of [
+    "[".repeat(200_000),
+    '{"name":"n","a":'.repeat(50_000),
+    `{"name":"n","cniVersion":"1.1.0","a":${"[".repeat(50_000)}${"]".repeat(50_000)}}`,
+  ]) {
     const { exit, stdout } = await ask({ ...BASE, CNI_COMMAND: "DEL" }, stdin);
     if (exit !== 0) t.equal(JSON.parse(stdout).code, 6);
     else t.equal(stdout, "");
   }
-}); // biome-ignore format: one line
+});

@@ -39,15 +39,24 @@ async function run({ env = {}, stdin = [CONFIG], shell = '"$@"' }: Run) {
 
 t.jobs = 2;
 
-t.test("main.ts 1: without CNI_COMMAND, under the plugin's name, prints what it is on stderr and reads no stdin", async (t) => {
-  const { exit, stdout, stderr } = await run({ shell: '"$@" <&-', env: { CNI_COMMAND: "" } });
-  t.match({ exit, stdout, stderr }, { exit: 0, stdout: "", stderr: /^railnet-sriov: .*\nCNI protocol versions supported: 0\.1\.0, / });
-}); // biome-ignore format: one line
+t.test(
+  "main.ts 1: without CNI_COMMAND, under the plugin's name, prints what it is on stderr and reads no stdin",
+  async (t) => {
+    const { exit, stdout, stderr } = await run({ shell: '"$@" <&-', env: { CNI_COMMAND: "" } });
+    t.match(
+      { exit, stdout, stderr },
+      { exit: 0, stdout: "", stderr: /^railnet-sriov: .*\nCNI protocol versions supported: 0\.1\.0, / },
+    );
+  },
+);
 
 t.test("main.ts 42, 141: VERSION answers in an environment of nothing else", async (t) => {
   const { exit, stderr, json } = await run({ env: { CNI_COMMAND: "VERSION" }, stdin: ["garbage"] });
-  t.same({ exit, stderr, json }, { exit: 0, stderr: "", json: { cniVersion: "1.1.0", supportedVersions: SUPPORTED_VERSIONS } });
-}); // biome-ignore format: one line
+  t.same(
+    { exit, stderr, json },
+    { exit: 0, stderr: "", json: { cniVersion: "1.1.0", supportedVersions: SUPPORTED_VERSIONS } },
+  );
+});
 
 t.test("main.ts 4, 18: ADD with nothing else is error 4, on stdout alone", async (t) => {
   const { exit, stderr, json } = await run({ env: { CNI_COMMAND: "ADD" }, stdin: ["garbage"] });
@@ -88,6 +97,9 @@ t.test("main.ts 67: what fails before a verb is reached is an error on stdout to
 t.test("main.ts 142: starts in a directory that is gone", async (t) => {
   const gone = mkdtempSync(join(tmpdir(), "gone-"));
   t.teardown(() => rmSync(gone, { recursive: true, force: true }));
-  const { exit, json } = await run({ env: { CNI_COMMAND: "VERSION" }, shell: `cd ${gone}; /bin/rmdir ${gone}; exec "$@"` });
+  const { exit, json } = await run({
+    env: { CNI_COMMAND: "VERSION" },
+    shell: `cd ${gone}; /bin/rmdir ${gone}; exec "$@"`,
+  });
   t.match({ exit, json }, { exit: 0, json: { cniVersion: "1.1.0" } });
-}); // biome-ignore format: one line
+});

@@ -39,9 +39,22 @@ t.test("shim sends the caller's trace, of which what is too long stays here and 
     t.equal((await shim.run({ env })).exit, 0);
     return agent.requests.at(-1)?.env.map((line) => line.slice(0, 20));
   };
-  const all = { TRACEPARENT: "00-1-2-01", CNI_COMMAND: "ADD", TRACESTATE: "", BAGGAGE: "a=b", TRACEPARENTS: "x", traceparent: "x", BAGGAG: "x" }; // biome-ignore format: one call
+  const all = {
+    TRACEPARENT: "00-1-2-01",
+    CNI_COMMAND: "ADD",
+    TRACESTATE: "",
+    BAGGAGE: "a=b",
+    TRACEPARENTS: "x",
+    traceparent: "x",
+    BAGGAG: "x",
+  };
   t.same(await traced(all), ["TRACEPARENT=00-1-2-01".slice(0, 20), "CNI_COMMAND=ADD", "TRACESTATE=", "BAGGAGE=a=b"]);
-  const long = { CNI_COMMAND: "ADD", TRACEPARENT: "x".repeat(8193), TRACESTATE: "x".repeat(8192), BAGGAGE: "x".repeat(100_000) }; // biome-ignore format: one call
+  const long = {
+    CNI_COMMAND: "ADD",
+    TRACEPARENT: "x".repeat(8193),
+    TRACESTATE: "x".repeat(8192),
+    BAGGAGE: "x".repeat(100_000),
+  };
   t.same(await traced(long), ["CNI_COMMAND=ADD", `TRACESTATE=${"x".repeat(9)}`]);
 });
 

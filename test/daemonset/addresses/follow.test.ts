@@ -46,7 +46,10 @@ t.test("follow() warns of no server that does not answer", async (t) => {
   t.teardown(end);
   await until(() => server.lists >= 2);
   t.same(refusals.all(), []);
-  t.same(lines.filter((line) => line.startsWith("warn")), []); // biome-ignore format: one line
+  t.same(
+    lines.filter((line) => line.startsWith("warn")),
+    [],
+  );
 });
 
 t.test("follow() shows nothing of what is no longer followed", async (t) => {

@@ -24,7 +24,15 @@ async function world({ overlapping = true, isMarked = false, mode = "absent" as 
     await cluster.create({ plural: "ippools" } as never, { metadata, spec: { range: CIDR, allocations: {} } } as never);
   }
   t.equal(await store.claim({ pool, ip: "10.30.0.3", owner: ownerOf("gone") }), undefined);
-  const context = { cluster, store, log, mode: () => mode, counters: noCounts(), freed: new FreedHistory(), events: { onPool() {} } }; // biome-ignore format: one line
+  const context = {
+    cluster,
+    store,
+    log,
+    mode: () => mode,
+    counters: noCounts(),
+    freed: new FreedHistory(),
+    events: { onPool() {} },
+  };
   const seen = () => compactor()(cluster.read("overlappingrangeipreservations", "10.30.0.3"));
   return {
     cluster,

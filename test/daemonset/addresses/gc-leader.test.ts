@@ -25,8 +25,10 @@ function worldOf(...there: readonly string[]) {
     },
     list: async ({ plural }: Resource) => ({
       items: [...objects.keys()].flatMap((key) =>
-        key.startsWith(`${plural}/`) ? [{ metadata: { name: key.slice(plural.length + 1), uid: "u", resourceVersion: "1" } }] : [],
-      ), // biome-ignore format: one expression
+        key.startsWith(`${plural}/`)
+          ? [{ metadata: { name: key.slice(plural.length + 1), uid: "u", resourceVersion: "1" } }]
+          : [],
+      ),
     }),
     mergePatch: async (_: Resource, name: string, patch: object) => {
       quarantined.push(patch);

@@ -46,7 +46,15 @@ async function freed(
     delete: async (_: Resource, name: string) => gone.add(name) !== undefined,
   };
   const log = { debug: () => {}, info: () => {}, warn: () => {} };
-  const context = { cluster, log, events: { onPool: () => {} }, mode: () => "absent", node: "node-a", counters: noCounts(), freed: new FreedHistory() }; // biome-ignore format: one line
+  const context = {
+    cluster,
+    log,
+    events: { onPool: () => {} },
+    mode: () => "absent",
+    node: "node-a",
+    counters: noCounts(),
+    freed: new FreedHistory(),
+  };
   const sandboxes = {
     journal: { all: () => records, find: (id: string) => records.find(({ owner }) => owner.containerId === id) },
     isAlive: ({ owner }: ClaimRecord) => owner.containerId !== dead,

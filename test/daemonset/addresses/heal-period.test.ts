@@ -62,7 +62,16 @@ class Agent {
       onRestored: (why) => this.period.notice(why),
     });
     const lock = async () => ({ [Symbol.dispose]() {} });
-    const host = { stateDir, node, log, step() {}, inode: () => 7, lock, releaseSoon: async () => {}, wasReleased: () => false }; // biome-ignore format: one line
+    const host = {
+      stateDir,
+      node,
+      log,
+      step() {},
+      inode: () => 7,
+      lock,
+      releaseSoon: async () => {},
+      wasReleased: () => false,
+    };
     const sandboxes = sandboxesOf(host as unknown as IpamHost);
     const events = { onPool() {}, onSettings() {} } as unknown as Events;
     const options = {
@@ -130,7 +139,9 @@ class Line {
         const value = server[name as keyof MemoryCluster] as unknown;
         if (typeof value !== "function") return value;
         const call = value.bind(server) as (...args: unknown[]) => never;
-        if (name === "watch") return (resource: never, from: Selection) => this.#watch(() => call(resource, { ...from, signal: AbortSignal.any([this.#cut.signal, from.signal!]) })); // biome-ignore format: one line
+        if (name === "watch")
+          return (resource: never, from: Selection) =>
+            this.#watch(() => call(resource, { ...from, signal: AbortSignal.any([this.#cut.signal, from.signal!]) }));
         return (...args: unknown[]) => through(() => call(...args));
       },
     }) as unknown as Cluster;
@@ -157,7 +168,10 @@ async function worldOf(t: Test, nodes: number, ...names: string[]) {
 async function worldWith(t: Test, { nodes, graceMs }: { nodes: number; graceMs: number }, ...names: string[]) {
   const cluster = new MemoryCluster();
   for (const plural of ["overlappingrangeipreservations", "ippools"]) cluster.define(plural);
-  await cluster.create({ plural: "configmaps" } as never, { metadata: { name: "railnet-config" }, data: { whereabouts: "absent" } } as never); // biome-ignore format: one line
+  await cluster.create(
+    { plural: "configmaps" } as never,
+    { metadata: { name: "railnet-config" }, data: { whereabouts: "absent" } } as never,
+  );
   const dir = t.testdir({});
   const start = async (node: string, by: Cluster = cluster): Promise<Agent> => {
     const agent = new Agent(t, node, by, { stateDir: `${dir}/${node}`, fleet: new Fleet(nodes), graceMs });
@@ -179,11 +193,11 @@ for (const { how, nodes } of [
   // biome-ignore format: rows
   for (const { what, bump } of [{ what: "", bump: 0 }, { what: ", with higher versions", bump: 1_000_000 }]) // biome-ignore format: rows
     t.test(`${how}: after a restore from a backup${what} nobody gets what a living sandbox holds`, async (t) => {
-      const { cluster, agents: [a, b], start } = await worldOf(t, nodes, "node-a", "node-b"); // biome-ignore format: one line
+      const { cluster, agents: [a, b], start } = await worldOf(t, nodes, "node-a", "node-b");
       await b.add("b0");
       const backup = cluster.backup();
       const held = await a.add("a1");
-      for (let i = 0; i < 20; i++) await cluster.mergePatch({ plural: "configmaps" } as never, "railnet-config", { data: { at: `${i}` } }); // biome-ignore format: one line
+      for (let i = 0; i < 20; i++) await cluster.mergePatch({ plural: "configmaps" } as never, "railnet-config", { data: { at: `${i}` } });
       cluster.restore(backup, bump);
       await sleep(5); // connections end before the server is back
       if (bump > 0) while (!a.period.hold()) await sleep(5);
@@ -197,7 +211,10 @@ for (const { how, nodes } of [
     });
 
   t.test(`${how}: after the definitions were made again nobody gets what a living sandbox holds`, async (t) => {
-    const { cluster, agents: [a, b] } = await worldOf(t, nodes, "node-a", "node-b"); // biome-ignore format: one line
+    const {
+      cluster,
+      agents: [a, b],
+    } = await worldOf(t, nodes, "node-a", "node-b");
     const held = await a.add("a1");
     while (reserved(cluster).length === 0) await sleep(5);
     while (!settings(cluster)["railnet.io/definition"]) await sleep(5);
@@ -215,7 +232,11 @@ for (const { how, nodes } of [
   });
 
   t.test(`${how}: an agent that starts without its reservations says so, and puts them back`, async (t) => {
-    const { cluster, agents: [a], start } = await worldOf(t, nodes, "node-a"); // biome-ignore format: one line
+    const {
+      cluster,
+      agents: [a],
+      start,
+    } = await worldOf(t, nodes, "node-a");
     const held = await a.add("a1");
     await cluster.delete({ plural: "overlappingrangeipreservations" } as never, held);
     for (const one of await Promise.all([start("node-a"), start("node-b")])) {
@@ -226,7 +247,10 @@ for (const { how, nodes } of [
   });
 
   t.test(`${how}: one reservation that somebody deletes is put back, and stops nobody`, async (t) => {
-    const { cluster, agents: [a, b] } = await worldOf(t, nodes, "node-a", "node-b"); // biome-ignore format: one line
+    const {
+      cluster,
+      agents: [a, b],
+    } = await worldOf(t, nodes, "node-a", "node-b");
     const held = await a.add("a1");
     await sleep(50);
     await cluster.delete({ plural: "overlappingrangeipreservations" } as never, held);
@@ -238,7 +262,11 @@ for (const { how, nodes } of [
 
 /** Node-b leads; node-a holds an address and is cut off; then reservations are lost. */
 async function cutOffWorld(t: Test, graceMs = 10_000) {
-  const { cluster, agents: [b], start } = await worldWith(t, { nodes: 1, graceMs }, "node-b"); // biome-ignore format: one line
+  const {
+    cluster,
+    agents: [b],
+    start,
+  } = await worldWith(t, { nodes: 1, graceMs }, "node-b");
   while (!settings(cluster)["railnet.io/definition"]) await sleep(5);
   const line = new Line(cluster);
   const a = await start("node-a", line.cluster);
@@ -271,7 +299,10 @@ t.test("a node that stays cut off is waited for no longer than the leader's pati
 });
 
 t.test("a definition that no leader has seen yet holds the claims of whoever sees it", async (t) => {
-  const { cluster, agents: [b] } = await worldOf(t, 1, "node-b"); // biome-ignore format: one line
+  const {
+    cluster,
+    agents: [b],
+  } = await worldOf(t, 1, "node-b");
   while (!settings(cluster)["railnet.io/definition"]) await sleep(5);
   cluster.before = (request) => {
     if (/PATCH configmaps/.test(request)) throw new ApiError("refused", { status: 403 });

@@ -23,7 +23,15 @@ async function world() {
   await store.claim({ pool, ip: IP, owner });
   const reserved = compactor()(cluster.read("overlappingrangeipreservations", IP));
   await cluster.delete({ plural: "overlappingrangeipreservations" } as never, IP);
-  const context = { cluster, store, log, mode: () => "absent", counters: noCounts(), events: { onPool() {} }, disputes: { say() {} } } as unknown as Context; // biome-ignore format: one line
+  const context = {
+    cluster,
+    store,
+    log,
+    mode: () => "absent",
+    counters: noCounts(),
+    events: { onPool() {} },
+    disputes: { say() {} },
+  } as unknown as Context;
   return { cluster, context, reserved, isBack: () => cluster.names("overlappingrangeipreservations").length === 1 };
 }
 

@@ -88,14 +88,21 @@ t.test("Election ends a term before anybody else can lead, when its Lease can be
 });
 
 t.test("Election takes over from its own node's last process at its first look, and at no other", async (t) => {
-  const heldBy = (holderIdentity: string, resourceVersion: string): Lease => ({ ...FREE, metadata: { ...FREE.metadata, resourceVersion }, spec: { holderIdentity } }); // biome-ignore format: one line
+  const heldBy = (holderIdentity: string, resourceVersion: string): Lease => ({
+    ...FREE,
+    metadata: { ...FREE.metadata, resourceVersion },
+    spec: { holderIdentity },
+  });
   for (const { seen, leads } of [
     { seen: [heldBy("node-a_0", "1")], leads: true },
     { seen: [heldBy("node-b_0", "1"), heldBy("node-a_0", "2")], leads: false },
   ]) {
     const stop = new AbortController();
     let hasLed = false;
-    const cluster = { get: async () => seen.at(-1), replace: async (_: unknown, object: object) => object } as unknown as Cluster; // biome-ignore format: one line
+    const cluster = {
+      get: async () => seen.at(-1),
+      replace: async (_: unknown, object: object) => object,
+    } as unknown as Cluster;
     const election = new Election({ cluster, identity: "node-a_1", log, durationMs: HOUR_MS, jitterMs: 1 });
     for (const lease of seen) election.saw(lease);
     const run = election.run(stop.signal, async () => {

@@ -27,7 +27,13 @@ for (const { what, answer, is } of [
   t.test(`mayLead() is ${is} when ${what}`, async (t) => {
     const { cluster, asked } = clusterOf(answer);
     t.equal(await mayLead(cluster, "node-a"), is);
-    const resourceAttributes = { group: "railnet.io", resource: "leaders", verb: "lead", name: "node-a", namespace: "kube-system" }; // biome-ignore format: one line
+    const resourceAttributes = {
+      group: "railnet.io",
+      resource: "leaders",
+      verb: "lead",
+      name: "node-a",
+      namespace: "kube-system",
+    };
     t.same(asked, [{ resourceAttributes }]);
   });
 

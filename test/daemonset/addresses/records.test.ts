@@ -28,13 +28,27 @@ function worldOf(stateDir: string) {
   const counters = noCounts();
   const events = { onPool: () => {} };
   const disputes = { say: ({ ip }: { ip: string }) => void disputed.push(ip) };
-  const context = { cluster, store, log, events, counters, disputes, mode: () => "absent", node: "node-a", freed: new FreedHistory() } as unknown as Context; // biome-ignore format: one line
+  const context = {
+    cluster,
+    store,
+    log,
+    events,
+    counters,
+    disputes,
+    mode: () => "absent",
+    node: "node-a",
+    freed: new FreedHistory(),
+  } as unknown as Context;
   const end = async (record: ClaimRecord) => {
     ended.push(record.owner.containerId);
     for (const one of record.addresses) await store.release({ ...one, owner: record.owner });
     journal.forget(record);
   };
-  const sandboxes = { journal, end, isAlive: ({ owner }: ClaimRecord) => alive.has(owner.containerId) } as unknown as Sandboxes; // biome-ignore format: one line
+  const sandboxes = {
+    journal,
+    end,
+    isAlive: ({ owner }: ClaimRecord) => alive.has(owner.containerId),
+  } as unknown as Sandboxes;
   return {
     ...{ cluster, store, journal, alive, ended, disputed, counters },
     node: new NodeRecords(context, sandboxes, GRACE_MS),
@@ -43,7 +57,17 @@ function worldOf(stateDir: string) {
     async add(id: string, ip: string) {
       const owner = ownerOf(id);
       if (await store.claim({ pool, ip, owner })) throw new Error(`${ip} has an owner`);
-      const record = { version: 1, phase: "held", network: "rail0", storage: { kind: "kubernetes", kubeconfig: "/k" }, owner, netns: `/run/netns/${id}`, netnsInode: 7, since: "2026-01-01T00:00:00Z", addresses: [{ pool, ip }] } as const; // biome-ignore format: one line
+      const record = {
+        version: 1,
+        phase: "held",
+        network: "rail0",
+        storage: { kind: "kubernetes", kubeconfig: "/k" },
+        owner,
+        netns: `/run/netns/${id}`,
+        netnsInode: 7,
+        since: "2026-01-01T00:00:00Z",
+        addresses: [{ pool, ip }],
+      } as const;
       journal.write(record);
       alive.add(id);
     },
@@ -66,14 +90,20 @@ t.test(
     const { add, pod, alive, node, records, ended, cluster } = worldOf(t.testdir());
     for (const [i, id] of ["alive", "pod-there", "lost"].entries()) await add(id, `10.0.0.${i + 1}`);
     await node.collect(signal);
-    t.notOk(cluster.requests.some((request) => request.includes("pods")), "nobody is asked about what lives"); // biome-ignore format: one line
+    t.notOk(
+      cluster.requests.some((request) => request.includes("pods")),
+      "nobody is asked about what lives",
+    );
     await pod("pod-there");
     for (const id of ["pod-there", "lost"]) alive.delete(id);
     await node.collect(signal);
     t.same(ended, [], "not at the first look");
     await twice(() => node.collect(signal));
     t.same(ended, ["lost"]);
-    t.same(Object.values(records()).map(({ id }) => id), ["alive", "pod-there"]); // biome-ignore format: one line
+    t.same(
+      Object.values(records()).map(({ id }) => id),
+      ["alive", "pod-there"],
+    );
   },
 );
 
@@ -85,7 +115,10 @@ t.test("NodeRecords.heal() puts a record back that somebody removed, and takes n
   const allocations = { 1: null, 2: other, 3: null };
   await cluster.mergePatch({ plural: "ippools" } as never, pool.name, { spec: { allocations } });
   await node.heal(signal);
-  t.same(Object.values(records()).map(({ id }) => id), ["mine", "other"]); // biome-ignore format: one line
+  t.same(
+    Object.values(records()).map(({ id }) => id),
+    ["mine", "other"],
+  );
   t.same([counters.putBack, disputed], [1, ["10.0.0.2"]]);
 });
 
@@ -100,7 +133,10 @@ t.test(
     t.same(freed(), [], "not at the first look");
     await sleep(GRACE_MS + 5);
     await leader.look(seen(), signal);
-    t.same(Object.values(records()).map(({ id }) => id), ["there"]); // biome-ignore format: one line
+    t.same(
+      Object.values(records()).map(({ id }) => id),
+      ["there"],
+    );
     t.match(freed(), [{ podref: "default/not-there", evidence: "its pod does not exist" }]);
     cluster.requests.length = 0;
     await leader.look(
@@ -118,6 +154,9 @@ t.test("LeaderRecords.look() frees records without ifname, as Whereabouts wrote 
   const old = { 2: { id: "old", podref: "default/not-there" }, 3: { id: "other", podref: "default/there" } };
   await cluster.mergePatch({ plural: "ippools" } as never, pool.name, { spec: { allocations: old } });
   await twice(() => leader.look([cluster.read("ippools", pool.name)], signal));
-  t.same(Object.values(records()).map(({ id }) => id), ["there", "other"]); // biome-ignore format: one line
+  t.same(
+    Object.values(records()).map(({ id }) => id),
+    ["there", "other"],
+  );
   t.match(freed(), [{ podref: "default/not-there", ifname: "" }]);
 });

@@ -67,7 +67,10 @@ t.test(
     t.same(filesOf(root), withAliases);
     place("sriov", "rdma");
     t.same(filesOf(root), withAliases, "the shim that is there now is nobody's to keep");
-    t.same(place().removed.map((path) => path.slice(root.length + 1)), ["opt/cni/bin/sriov", "opt/cni/bin/rdma"]); // biome-ignore format: one line
+    t.same(
+      place().removed.map((path) => path.slice(root.length + 1)),
+      ["opt/cni/bin/sriov", "opt/cni/bin/rdma"],
+    );
     t.same(filesOf(root), { ...OURS, ...THEIRS });
   },
 );

@@ -12,8 +12,18 @@ import { randomFrom } from "../../../lab/random.ts";
 import { nodeOf } from "../rail-node/support/rail-nodes.ts";
 
 const SEED = Number(process.env["RAILNET_SEED"] ?? 7);
-const rail = (n: number, more: Partial<NetworkRail> = {}): NetworkRail => ({ name: `rail${n}`, pf: { names: [`ens${n}`] }, vfs: 8, ...more }); // biome-ignore format: one line
-const network = (name: string, rails: readonly NetworkRail[], more: Partial<RailNetwork["spec"]> = {}, creationTimestamp = "2026-11-30T00:00:00Z"): RailNetwork => ({ metadata: { name, creationTimestamp }, spec: { rails, ...more } }); // biome-ignore format: one line
+const rail = (n: number, more: Partial<NetworkRail> = {}): NetworkRail => ({
+  name: `rail${n}`,
+  pf: { names: [`ens${n}`] },
+  vfs: 8,
+  ...more,
+});
+const network = (
+  name: string,
+  rails: readonly NetworkRail[],
+  more: Partial<RailNetwork["spec"]> = {},
+  creationTimestamp = "2026-11-30T00:00:00Z",
+): RailNetwork => ({ metadata: { name, creationTimestamp }, spec: { rails, ...more } });
 
 t.test("selected() takes those whose labels a node has, the oldest first", async (t) => {
   const all = [
@@ -103,7 +113,13 @@ t.test("statusOf() counts nodes and VFs, and tells a subnet that is too small fo
     { type: "AddressesSuffice", status: "False", reason: "SubnetTooSmall", message: "rail0: 30 nodes have 240 VFs, and 192.168.0.0/24 has 238 addresses" },
   ]); // biome-ignore format: rows
   const [ready, ...rest] = nodes[3]!.status!.conditions;
-  const broken = { ...nodes[3]!, status: { ...nodes[3]!.status!, conditions: [{ ...ready, status: "False" as const, message: "rail1 (ens2) has no carrier" }, ...rest] as never } }; // biome-ignore format: one line
+  const broken = {
+    ...nodes[3]!,
+    status: {
+      ...nodes[3]!.status!,
+      conditions: [{ ...ready, status: "False" as const, message: "rail1 (ens2) has no carrier" }, ...rest] as never,
+    },
+  };
   const later = statusOf({ ...before, status }, [...nodes.slice(0, 3), broken, ...nodes.slice(4)], 60_000);
   t.match(later, { summary: { nodes: "29/30" }, conditions: [{ status: "False", reason: "NodesNotReady", message: "server-3: rail1 (ens2) has no carrier", lastTransitionTime: "1970-01-01T00:01:00Z" }, { lastTransitionTime: "1970-01-01T00:00:00Z" }] }); // biome-ignore format: one row
   t.match(statusOf(before, [], 0).conditions[0], { status: "False", reason: "NoNodes" });

@@ -81,7 +81,11 @@ t.test("compare() finds nothing among nodes that are alike, however they are use
   const nodes = fleet().map((node) =>
     changed(node, (status) => {
       for (const rail of status.rails) {
-        [rail.used, rail.owed, rail.carrierChanges] = [Math.floor(random() * 9), Math.floor(random() * 2), Math.floor(random() * 1e6)]; // biome-ignore format: one line
+        [rail.used, rail.owed, rail.carrierChanges] = [
+          Math.floor(random() * 9),
+          Math.floor(random() * 2),
+          Math.floor(random() * 1e6),
+        ];
         if (random() < 0.2) [rail.carrier, rail.speed] = [false, undefined as never];
       }
       status.repairs = random() < 0.3 ? [{ at: "2026-11-30T00:00:00Z", what: "attachment ended", message: "x" }] : [];
@@ -106,7 +110,12 @@ t.test(
         const change = all[among(all.length)]!;
         const { rail, fact, is } = change;
         // Of a rail that a node has not nothing else can be seen there; two changes of one fact are one.
-        if (taken.has(`${rail} ${fact}`) || [...taken].some((key) => key === `${rail} rail`) || (fact === "rail" && [...taken].some((key) => key.startsWith(`${rail} `)))) continue; // biome-ignore format: one line
+        if (
+          taken.has(`${rail} ${fact}`) ||
+          [...taken].some((key) => key === `${rail} rail`) ||
+          (fact === "rail" && [...taken].some((key) => key.startsWith(`${rail} `)))
+        )
+          continue;
         taken.add(`${rail} ${fact}`);
         const where = new Set(Array.from({ length: 1 + among(20) }, () => among(NODES)));
         for (const at of where) nodes[at] = changed(nodes[at]!, change.make);

@@ -34,7 +34,9 @@ class Node {
     for (const pci of [A, B]) this.tree.writeNumVfs(pci, 8);
     const paths = { ...PATHS, sysfs: this.tree.root, stateDir: join(dir, "state"), hostRoot: dir };
     mkdirSync(join(dir, "opt/cni/bin"), { recursive: true });
-    writeFileSync(join(dir, "opt/cni/bin/multus-shim"), "#!/bin/sh\necho multus-shim: version:v4.3.0 commit:1\n", { mode: 0o755 }); // biome-ignore format: one line
+    writeFileSync(join(dir, "opt/cni/bin/multus-shim"), "#!/bin/sh\necho multus-shim: version:v4.3.0 commit:1\n", {
+      mode: 0o755,
+    });
     this.observer = new Observer({
       paths,
       rails: () => this.#seen(),

@@ -63,7 +63,12 @@ function run(world: World, forMs: number, isNew = false): Cost {
       const second = Math.floor(nowMs / 1000);
       perSecond.set(second, (perSecond.get(second) ?? 0) + 1);
       const size = JSON.stringify(patch).length;
-      [patches, bytes, largest, latestMs] = [patches + 1, bytes + size, Math.max(largest, size), Math.max(latestMs, nowMs)]; // biome-ignore format: one line
+      [patches, bytes, largest, latestMs] = [
+        patches + 1,
+        bytes + size,
+        Math.max(largest, size),
+        Math.max(latestMs, nowMs),
+      ];
     }
     if (!stored || patchOf(stored, world(n, forMs), "")) stale++;
   }

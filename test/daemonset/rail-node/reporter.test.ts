@@ -52,7 +52,10 @@ class Stage {
 }
 
 async function stageOf(n = 1, cluster = new MemoryCluster()): Promise<Stage> {
-  await cluster.create(NODES, { metadata: { name: `server-${n}` }, status: { nodeInfo: { containerRuntimeVersion: "containerd://2.4.2" } } } as never); // biome-ignore format: one line
+  await cluster.create(NODES, {
+    metadata: { name: `server-${n}` },
+    status: { nodeInfo: { containerRuntimeVersion: "containerd://2.4.2" } },
+  } as never);
   cluster.requests.splice(0);
   return new Stage(cluster, n);
 }
@@ -67,7 +70,10 @@ t.test("Reporter makes a RailNode that its Node owns, and is silent while nothin
   t.same(writes(stage), ["POST railnodes server-1"]);
   const { metadata, status } = stage.cluster.read("railnodes", "server-1");
   t.match(metadata.ownerReferences, [{ kind: "Node", name: "server-1", uid: /^uid-/ }]);
-  t.match(status.conditions, [{ type: "RailsReady", status: "True" }, { type: "Drift", status: "Unknown" }]); // biome-ignore format: one line
+  t.match(status.conditions, [
+    { type: "RailsReady", status: "True" },
+    { type: "Drift", status: "Unknown" },
+  ]);
   t.match(status.rails.length, 4);
 });
 
@@ -78,7 +84,10 @@ t.test("Reporter patches what has changed, once a minute at most, and leaves the
   t.match(stage.cluster.read("railnodes", "server-1").status.conditions[1], { status: "False", reason: "LikeOthers" });
   writes(stage);
   for (let flap = 0; flap < 30; flap++) {
-    stage.change((status) => (status.rails = status.rails.map((rail) => ({ ...rail, carrier: flap % 2 === 1, carrierChanges: flap })))); // biome-ignore format: one line
+    stage.change(
+      (status) =>
+        (status.rails = status.rails.map((rail) => ({ ...rail, carrier: flap % 2 === 1, carrierChanges: flap }))),
+    );
     await stage.pass(10_000);
   }
   await stage.pass(120_000);
@@ -116,7 +125,10 @@ for (const { what, act } of [
     const { status } = stage.cluster.read("railnodes", "server-1");
     t.match(status, { rails: [{ name: "rail0", used: 7 }, {}, {}, { firmware: /./ }], summary: { vfs: "31/32" } });
     t.equal(status.conditions.length, 2);
-    t.same(stage.log.take().filter((line) => line.startsWith("warn")), []); // biome-ignore format: one line
+    t.same(
+      stage.log.take().filter((line) => line.startsWith("warn")),
+      [],
+    );
   });
 
 t.test("Reporter does not write again and again what an older definition leaves out", async (t) => {
@@ -167,7 +179,10 @@ t.test("LeaderDrift says at each node in what it is not like the others, writes 
   const verdicts = () => [0, 1, 2, 3, 4].map((n) => cluster.read("railnodes", `server-${n}`).status.conditions[1]);
   await leader.look(never);
   t.same([counters.nodesCompared, counters.nodesOdd], [5, 0]);
-  t.same(verdicts().map(({ status }) => status), Array(5).fill("False")); // biome-ignore format: one line
+  t.same(
+    verdicts().map(({ status }) => status),
+    Array(5).fill("False"),
+  );
   const before = cluster.read("railnodes", "server-3").status;
   await cluster.mergePatch({ plural: "railnodes" } as never, "server-3", { status: { node: { kernel: "5.15" } } });
   cluster.requests.splice(0);

@@ -55,7 +55,14 @@ t.test("selectPfs() knows VFs of a PF as the SR-IOV device plugin writes them", 
   t.same(
     here.map(({ rail, pf, ranges }) => [rail.name, pf.name, ranges]),
     [
-      ["rail0", "ens1f0np0", [[0, 0], [4, 7]]], // biome-ignore format: one line
+      [
+        "rail0",
+        "ens1f0np0",
+        [
+          [0, 0],
+          [4, 7],
+        ],
+      ],
       ["rail1", "ens1f0np0", [[1, 3]]],
       ["rail4", "ens1f1np1", [[2, 3]]],
     ],

@@ -25,11 +25,12 @@ export interface Page {
 const FENCE = /^( *)```(\w*)( node| cluster)?\n([\s\S]*?)^\1```$/gm;
 
 /** Every Markdown file of the project, as git has it or will have it. */
-export const pages: readonly Page[] =
-  execFileSync("git", ["ls-files", "-co", "--exclude-standard", "*.md"], { encoding: "utf8" }) // biome-ignore format: one line
-    .trim()
-    .split("\n")
-    .map(readPage);
+export const pages: readonly Page[] = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "*.md"], {
+  encoding: "utf8",
+})
+  .trim()
+  .split("\n")
+  .map(readPage);
 
 export const pageOf = (file: string): Page => {
   const page = pages.find((one) => one.file === file);

@@ -14,13 +14,14 @@ export const sourceOf = (path: string): string => {
 };
 
 /** What a pattern's first group finds in all files, or in those of a part, each once and sorted. */
-export const found = (pattern: RegExp, within: RegExp = /./): string[] => [
-  ...new Set(
-    [...sources].flatMap(([path, text]) =>
-      within.test(path) ? [...text.matchAll(pattern)].map(([, name]) => name!) : [],
+export const found = (pattern: RegExp, within: RegExp = /./): string[] =>
+  [
+    ...new Set(
+      [...sources].flatMap(([path, text]) =>
+        within.test(path) ? [...text.matchAll(pattern)].map(([, name]) => name!) : [],
+      ),
     ),
-  ),
-].sort(); // biome-ignore format: one chain
+  ].sort();
 
 /** The strings of `const NAME = [...]`. @throws {Error} where there is no such list any more. */
 export function listIn(path: string, name: string): string[] {

@@ -38,7 +38,9 @@ t.test("flockIn() excludes flock(2) of other programs", async (t) => {
 t.test("flockIn() of a process that is killed lets the next one in", async (t) => {
   const program = `import { flockIn } from ${JSON.stringify(join(process.cwd(), "ipam/store/flock.ts"))};
     await flockIn(${JSON.stringify(dir)})("c", "address c"); console.log("held"); setInterval(() => {}, 1000);`;
-  const holder = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], { env: { PATH: process.env["PATH"] ?? "" } }); // biome-ignore format: one line
+  const holder = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], {
+    env: { PATH: process.env["PATH"] ?? "" },
+  });
   await once(holder.stdout, "data");
   const waiting = flockIn(dir)("c", "address c");
   t.equal(await Promise.race([waiting, sleep(200, "waits")]), "waits");

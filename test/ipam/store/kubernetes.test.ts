@@ -106,7 +106,10 @@ t.test("PoolView knows records, reservations and what it is told, and nothing of
   ]);
   view.add("10.20.0.8");
   const taken = view.taken("lowest");
-  t.same([2, 3, 4, 5, 6, 7, 8].filter((last) => taken.has(at(last))), [3, 4, 5, 8]); // biome-ignore format: one line
+  t.same(
+    [2, 3, 4, 5, 6, 7, 8].filter((last) => taken.has(at(last))),
+    [3, 4, 5, 8],
+  );
   t.same(taken.run?.(at(4)), { first: at(3), last: at(5) });
   t.same(taken.of("team/p", "net1"), ["10.20.0.3"]);
   t.same(taken.of("team/r", "net1"), ["10.20.0.4"]);
@@ -118,12 +121,18 @@ t.test("PoolView keeps reservations over a look at the records, and forgets what
   const taken = view.taken("lowest");
   view.add("10.20.0.4", { podref: "team/r", ifname: "net1" });
   view.update(object({ 9: foreign }, pool.cidr, true));
-  t.same([3, 4, 9].map((last) => taken.has(at(last))), [false, true, true]); // biome-ignore format: one line
+  t.same(
+    [3, 4, 9].map((last) => taken.has(at(last))),
+    [false, true, true],
+  );
   t.ok(view.isAdopted);
   t.same(taken.of("team/r", "net1"), ["10.20.0.4"]);
   view.remove("10.20.0.4", { podref: "team/r", ifname: "net1" });
   view.remove("10.20.0.9", { podref: "team/q", ifname: "net1" });
-  t.same([4, 9].map((last) => taken.has(at(last))), [false, false]); // biome-ignore format: one line
+  t.same(
+    [4, 9].map((last) => taken.has(at(last))),
+    [false, false],
+  );
   t.same(taken.of("team/r", "net1"), []);
   t.same(taken.of("team/q", "net1"), []);
   view.updateReservations([]);
@@ -184,5 +193,8 @@ t.test("isTaken() and isOutdated() tell a name that is in use from a version tha
   const taken = new ApiError("x", { status: 409, reason: "AlreadyExists" });
   const old = new ApiError("x", { status: 409, reason: "Conflict" });
   t.same([isTaken(taken), isTaken(old)], [true, false]);
-  t.same([isOutdated(old), isOutdated(new ApiError("x", { status: 422 })), isOutdated(new Error("x"))], [true, true, false]); // biome-ignore format: one line
+  t.same(
+    [isOutdated(old), isOutdated(new ApiError("x", { status: 422 })), isOutdated(new Error("x"))],
+    [true, true, false],
+  );
 });

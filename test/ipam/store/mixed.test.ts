@@ -20,7 +20,13 @@ class World {
   /** A node's agent: it remembers pools as long as it lives. */
   agent({ sees = () => this.mode, createsAdopted = true } = {}) {
     const log = { info() {}, warn() {} };
-    const store = new KubernetesStore({ cluster: this.cluster, mode: sees, epoch: () => this.epoch, log, createsAdopted }); // biome-ignore format: one line
+    const store = new KubernetesStore({
+      cluster: this.cluster,
+      mode: sees,
+      epoch: () => this.epoch,
+      log,
+      createsAdopted,
+    });
     const allocator = new Allocator(store);
     const source = (overlapping: boolean, cidr = CIDR) => ({
       pool: poolOf("", cidr, { overlapping }),
@@ -98,7 +104,9 @@ t.test("adoption and the mark meet: one of them wins", async (t) => {
   world.cluster.before = async (request) => {
     if (!request.startsWith("PATCH ippools")) return;
     world.cluster.before = () => {};
-    await world.cluster.mergePatch({ plural: "ippools" } as never, "10.20.0.0-28", { metadata: { annotations: { [ADOPTED]: "now" } } }); // biome-ignore format: one line
+    await world.cluster.mergePatch({ plural: "ippools" } as never, "10.20.0.0-28", {
+      metadata: { annotations: { [ADOPTED]: "now" } },
+    });
   };
   await a.add("a1", false);
   t.same(Object.keys(world.annotations()), [ADOPTED]);
@@ -130,9 +138,13 @@ t.test("what is remembered of an adoption ends when the settings were written", 
   const [early, late] = [world.agent(), world.agent({ sees: () => "absent" })];
   await late.add("a1", true);
   world.mode = "coexist"; // for a while, which the second agent's watch does not show: it only sees another version
-  await world.cluster.mergePatch({ plural: "ippools" } as never, "10.20.0.0-28", { metadata: { annotations: { [ADOPTED]: null } } }); // biome-ignore format: one line
+  await world.cluster.mergePatch({ plural: "ippools" } as never, "10.20.0.0-28", {
+    metadata: { annotations: { [ADOPTED]: null } },
+  });
   const record = { id: "w", ifname: "net1", podref: "team/w" };
-  await world.cluster.patch({ plural: "ippools" } as never, "10.20.0.0-28", [{ op: "add", path: "/spec/allocations/2", value: record }]); // biome-ignore format: one line
+  await world.cluster.patch({ plural: "ippools" } as never, "10.20.0.0-28", [
+    { op: "add", path: "/spec/allocations/2", value: record },
+  ]);
   world.mode = "absent";
   world.epoch = "2";
   t.not(await late.add("a2", true), "10.20.0.2", "Whereabouts gave it away meanwhile");

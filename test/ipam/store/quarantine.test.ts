@@ -65,7 +65,11 @@ t.test("what came from the quarantine goes back there: perhaps somebody answered
   t.equal(holder("10.20.0.2"), "quarantined");
   t.equal(await store.release({ pool, ip: "10.20.0.1", owner: ownerOf("a") }), "released");
   t.same(cluster.names("overlappingrangeipreservations").length, 5, "others are free at once");
-  t.equal((await store.claim({ pool, ip: "10.20.0.2", owner: ownerOf("h") }))?.podref, "quarantined", "nobody just takes it"); // biome-ignore format: one line
+  t.equal(
+    (await store.claim({ pool, ip: "10.20.0.2", owner: ownerOf("h") }))?.podref,
+    "quarantined",
+    "nobody just takes it",
+  );
 });
 
 t.test(
@@ -105,8 +109,20 @@ t.test("heal() takes an address out of quarantine for the sandbox that lives aft
   await quarantine("10.20.0.1");
   t.equal(cluster.read("overlappingrangeipreservations", "10.20.0.1").metadata.labels["railnet.io/node"], undefined);
   const said: object[] = [];
-  const context = { cluster, log, mode: () => "absent", counters: noCounts(), events: { onPool() {} }, disputes: { say: (one: object) => said.push(one) } }; // biome-ignore format: one line
-  await heal({ pool, ip: "10.20.0.1", owner: ownerOf("a") }, () => true, context as unknown as Context, new AbortController().signal); // biome-ignore format: one line
+  const context = {
+    cluster,
+    log,
+    mode: () => "absent",
+    counters: noCounts(),
+    events: { onPool() {} },
+    disputes: { say: (one: object) => said.push(one) },
+  };
+  await heal(
+    { pool, ip: "10.20.0.1", owner: ownerOf("a") },
+    () => true,
+    context as unknown as Context,
+    new AbortController().signal,
+  );
   t.equal(holder("10.20.0.1"), "team/a");
   t.same(said, []);
 });
@@ -117,7 +133,10 @@ t.test(
     const config = { ranges: [source, source], fixed: [], routes: [], dns: {} } as unknown as IpamConfig;
     const result = toResult(config, ["10.20.0.1", "10.20.0.2"], new Set(["10.20.0.2"]));
     const read = parseResult(JSON.parse(JSON.stringify({ ...result, cniVersion: "1.0.0" })), "1.0.0");
-    t.same(read.ips.map(({ probe }) => probe ?? false), [false, true]); // biome-ignore format: one line
+    t.same(
+      read.ips.map(({ probe }) => probe ?? false),
+      [false, true],
+    );
     t.notMatch(JSON.stringify(mergeResult(undefined, { name: "net1" }, read, undefined)), /probe/);
   },
 );

@@ -25,7 +25,11 @@ export class MemoryCluster implements Cluster {
   #uids = 0;
   /** Watches from before are refused. */
   #compacted = 0;
-  readonly #watchers = new Set<{ plural: string; from: Selection; push: (event: WatchEvent<Json> | undefined) => void }>(); // biome-ignore format: one line
+  readonly #watchers = new Set<{
+    plural: string;
+    from: Selection;
+    push: (event: WatchEvent<Json> | undefined) => void;
+  }>();
 
   async get<T extends KubeObject>({ plural }: Resource, name: string): Promise<T | undefined> {
     await this.#asked("GET", plural, name);
@@ -34,7 +38,10 @@ export class MemoryCluster implements Cluster {
 
   async list<T extends KubeObject>(
     { plural }: Resource,
-    { keep = (object: KubeObject) => object as T, ...selection }: Parameters<Cluster["list"]>[1] & { keep?: (object: KubeObject) => T } = {}, // biome-ignore format: one line
+    {
+      keep = (object: KubeObject) => object as T,
+      ...selection
+    }: Parameters<Cluster["list"]>[1] & { keep?: (object: KubeObject) => T } = {},
   ): Promise<{ items: readonly T[]; resourceVersion: string }> {
     await this.#asked("LIST", plural, selection.labelSelector ?? "");
     const items = [...this.#of(plural).values()].filter((object) => isSelected(object, selection));
@@ -196,10 +203,13 @@ const refused = (status: number, reason: string): ApiError => new ApiError(`refu
 /** `a=b,c=d` of labels; `metadata.name=x,status.phase!=y` of fields. */
 function isSelected(object: Json, { labelSelector = "", fieldSelector = "" }: Selection): boolean {
   const holds = (text: string, textAt: (key: string) => string) =>
-    text.split(",").filter(Boolean).every((term) => {
-      const [, key = "", not, value] = /^(.*?)(!?)=(.*)$/.exec(term) ?? [];
-      return (textAt(key) === value) !== (not === "!");
-    }); // biome-ignore format: a chain
+    text
+      .split(",")
+      .filter(Boolean)
+      .every((term) => {
+        const [, key = "", not, value] = /^(.*?)(!?)=(.*)$/.exec(term) ?? [];
+        return (textAt(key) === value) !== (not === "!");
+      });
   return (
     holds(labelSelector, (key) => object.metadata.labels?.[key]) &&
     holds(fieldSelector, (key) => key.split(".").reduce((at, part) => at?.[part], object))
@@ -218,7 +228,10 @@ function merged(object: Json, patch: Json): Json {
 
 /** RFC 6902, with the server's `test` of null: it passes on a missing key. */
 function apply(object: Json, operation: JsonPatch[number]): void {
-  const keys = operation.path.slice(1).split("/").map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~")); // biome-ignore format: one line
+  const keys = operation.path
+    .slice(1)
+    .split("/")
+    .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
   const last = keys.pop()!;
   let at = object;
   for (const key of keys) at = at?.[key];

@@ -25,7 +25,16 @@ t.test("readIpamConfig() reads who asks", async (t) => {
 });
 
 t.test("readIpamConfig() matches keys whatever their case", async (t) => {
-  const ipam = { Range: "10.0.0.0/16", RANGE_START: "10.0.1.0", IPRANGES: [{ RANGE: "fd00::/64", Exclude: ["fd00::1"] }], GateWay: "10.0.0.1", NETWORK_NAME: "rail0", Routes: [{ DST: "10.1.0.0/16", Gw: "10.0.0.2" }], DNS: { NameServers: ["10.0.0.3"] }, Enable_Overlapping_Ranges: false }; // biome-ignore format: one configuration
+  const ipam = {
+    Range: "10.0.0.0/16",
+    RANGE_START: "10.0.1.0",
+    IPRANGES: [{ RANGE: "fd00::/64", Exclude: ["fd00::1"] }],
+    GateWay: "10.0.0.1",
+    NETWORK_NAME: "rail0",
+    Routes: [{ DST: "10.1.0.0/16", Gw: "10.0.0.2" }],
+    DNS: { NameServers: ["10.0.0.3"] },
+    Enable_Overlapping_Ranges: false,
+  };
   t.same(first({ ipam }), ["10.0.1.0", "fd00::2"]);
   t.match(read({ ipam }), {
     gateway: "10.0.0.1",
@@ -329,18 +338,33 @@ const args = fc.array(fc.constantFrom("IgnoreUnknown=1", "K8S_POD_NAME=p", "K8S_
 t.test("readIpamConfig() never throws anything but a CniError, whatever the configuration", async () => {
   let whole = 0;
   fc.assert(
-    fc.property(fc.oneof(likely, value), fc.oneof(fc.constant([]), value), fc.oneof(fc.constant({}), value), args, fc.constantFrom("ADD", "CHECK", "DEL", "GC", "STATUS"), (ipam, ips, flatFile, args, verb) => {
-      const given = { verb, version: "1.1.0", ipam, args, rest: { runtimeConfig: { ips } }, files: { [STANDARD[1]!]: JSON.stringify(flatFile) }, policy: { kubeconfig: "/k" } };
-      if (!isRead(given)) return;
-      try {
-        read(given);
-        whole++;
-      } catch (error) {
-        if (!(error instanceof CniError)) throw error;
-      }
-    }),
+    fc.property(
+      fc.oneof(likely, value),
+      fc.oneof(fc.constant([]), value),
+      fc.oneof(fc.constant({}), value),
+      args,
+      fc.constantFrom("ADD", "CHECK", "DEL", "GC", "STATUS"),
+      (ipam, ips, flatFile, args, verb) => {
+        const given = {
+          verb,
+          version: "1.1.0",
+          ipam,
+          args,
+          rest: { runtimeConfig: { ips } },
+          files: { [STANDARD[1]!]: JSON.stringify(flatFile) },
+          policy: { kubeconfig: "/k" },
+        };
+        if (!isRead(given)) return;
+        try {
+          read(given);
+          whole++;
+        } catch (error) {
+          if (!(error instanceof CniError)) throw error;
+        }
+      },
+    ),
     { numRuns: 5_000 },
-  ); // biome-ignore format: one property
+  );
   if (whole < 100) throw new Error(`only ${whole} configurations were good: the property says little`);
 });
 
@@ -381,5 +405,8 @@ for (const { when, of, policy = { kubeconfig: "/node" }, files = {}, want } of [
 ]) // biome-ignore format: rows
   t.test(`presentStorage() is ${want} when ${when}`, async (t) => {
     const readText = (path: string) => (files as Record<string, string>)[path];
-    t.same(presentStorage({ kind: "kubernetes", kubeconfig: of }, { policy, readText }), { kind: "kubernetes", kubeconfig: want }); // biome-ignore format: one line
+    t.same(presentStorage({ kind: "kubernetes", kubeconfig: of }, { policy, readText }), {
+      kind: "kubernetes",
+      kubeconfig: want,
+    });
   });

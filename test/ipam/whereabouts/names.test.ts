@@ -111,7 +111,9 @@ t.test("names of pools: all who read one read the range and the network that it 
       const reserved = { metadata, podref: "", ifname: "", containerId: "", podUid: "", node, pool: name, network };
       if (rangeOfName(name, reserved) !== range) return false;
       const allocations = [{ nodeName: node, sliceRange: range }];
-      const slices = node ? [{ metadata: { name: network || "net" }, spec: { range, sliceSize: "/24" }, status: { allocations } }] : []; // biome-ignore format: one line
+      const slices = node
+        ? [{ metadata: { name: network || "net" }, spec: { range, sliceSize: "/24" }, status: { allocations } }]
+        : [];
       const place = placeOf({ metadata: { name }, spec: { range, allocations: {} } }, slices);
       return place?.pool.network === network && place.pool.cidr === range;
     }),

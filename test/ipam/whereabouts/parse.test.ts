@@ -49,7 +49,13 @@ t.test("an address of somebody unknown is taken, listed, never an owner's, and n
   const own = { name: "10.0.0.0-24", cidr: "10.0.0.0/24", network: "", overlapping: true };
   t.ok(new PoolView(own, object).taken("lowest").has(0x0a000001n));
   const snapshot = { mode: "absent" as const, ...locate([object], [], [reservation({}, "10.0.0.2")]) };
-  t.same(addressesOf(snapshot).map(({ ip, podref, by }) => [ip, podref, by]), [["10.0.0.1", "", "record"], ["10.0.0.2", "", "reservation"]]); // biome-ignore format: one line
+  t.same(
+    addressesOf(snapshot).map(({ ip, podref, by }) => [ip, podref, by]),
+    [
+      ["10.0.0.1", "", "record"],
+      ["10.0.0.2", "", "reservation"],
+    ],
+  );
   const record = object.spec.allocations["1"]!;
   t.equal(judge(record, reservation({ podref: "a/b" })), "fill", "the reservation knows whose it is");
   t.equal(judge({ id: "c", podref: "a/b" }, reservation({})), "fill", "the record knows");

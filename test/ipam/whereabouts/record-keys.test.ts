@@ -27,10 +27,12 @@ t.test("keyOf() refuses what Whereabouts could not read", async (t) => {
 t.test("addressOf() gives back what keyOf() was given", async () => {
   const behind = fc.bigInt({ min: 0n, max: MAX_OFFSET });
   fc.assert(
-    fc.property(fc.bigInt({ min: 0n, max: (1n << 127n) - 1n }), behind, (base, n) =>
-      addressOf({ isV6: true, base }, keyOf(base, base + n)) === base + n,
+    fc.property(
+      fc.bigInt({ min: 0n, max: (1n << 127n) - 1n }),
+      behind,
+      (base, n) => addressOf({ isV6: true, base }, keyOf(base, base + n)) === base + n,
     ),
-  ); // biome-ignore format: one property
+  );
 });
 
 t.test("baseOf() keeps host bits: keys count from the literal address", async (t) => {

@@ -30,7 +30,11 @@ const raw = fc
   .record({ id: member("c1", "c2"), ifname: member("net1", "net2"), podref: member("a/p", "a/q") })
   .map((record) => Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)));
 const says = (record: Record<string, unknown>) => Object.values(record).some((value) => value !== "");
-const owner = fc.record({ podref: fc.constantFrom("a/p", "a/q"), ifname: fc.constantFrom("net1", ""), containerId: fc.constantFrom("c1", "c3") }); // biome-ignore format: one line
+const owner = fc.record({
+  podref: fc.constantFrom("a/p", "a/q"),
+  ifname: fc.constantFrom("net1", ""),
+  containerId: fc.constantFrom("c1", "c3"),
+});
 const equal = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 
 t.test(
@@ -56,9 +60,13 @@ t.test("patches of a record fail when it is another one's by now", async () => {
   fc.assert(
     fc.property(raw, raw, (before, after) => {
       const from = parseRecord(before);
-      const isOther = (["id", "ifname", "podref"] as const).some((name) => from[name] && from[name] !== (after[name] ?? "")); // biome-ignore format: one line
+      const isOther = (["id", "ifname", "podref"] as const).some(
+        (name) => from[name] && from[name] !== (after[name] ?? ""),
+      );
       if (!isOther) return true;
-      return [removal("5", from, "all"), replacement("5", from, from, "all")].every((patch) => apply({ 5: after }, patch) === undefined); // biome-ignore format: one line
+      return [removal("5", from, "all"), replacement("5", from, from, "all")].every(
+        (patch) => apply({ 5: after }, patch) === undefined,
+      );
     }),
     { numRuns: 500 },
   );

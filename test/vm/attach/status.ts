@@ -49,7 +49,11 @@ export async function statusTests(t: Test, node: Node): Promise<void> {
   await t.test("railnet status shows the VF that a pod has, and that it is back", async (t) => {
     await node.startAgent();
     await node.ask("ip netns add alpha");
-    const wanted = { pod: "alpha", vf: node.vf(1, 0), settings: { ipam: { type: "host-local", ranges: [[{ subnet: "10.1.0.0/24" }]] } } }; // biome-ignore format: one line
+    const wanted = {
+      pod: "alpha",
+      vf: node.vf(1, 0),
+      settings: { ipam: { type: "host-local", ranges: [[{ subnet: "10.1.0.0/24" }]] } },
+    };
     t.equal((await node.cni("shim", cniCall("ADD", wanted))).exit, 0);
     const { rails, attachments } = await status();
     const [shown] = (await json("ip -n alpha -j addr show net1")) as Json[];

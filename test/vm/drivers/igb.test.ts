@@ -75,10 +75,15 @@ const WORDS: Readonly<Record<string, string>> = {
 t.test("the double of igb answers and shows what the kernel's driver does, request by request", async (t) => {
   await using machine = await Machine.start({ name: "drivers", vfs: 1 });
   const requests = [own(X), ...REQUESTS, ...some(40)]; // the PF shows the VF's MAC once that was set
-  await machine.ask("ip link set rail0 up mtu 9000; for ((i = 0; i < 600; i++)); do [ $(</sys/class/net/rail0/carrier) = 1 ] && exit 0; sleep 0.1; done; exit 1"); // biome-ignore format: one line
+  await machine.ask(
+    "ip link set rail0 up mtu 9000; for ((i = 0; i < 600; i++)); do [ $(</sys/class/net/rail0/carrier) = 1 ] && exit 0; sleep 0.1; done; exit 1",
+  );
   // The PF's change of MTU is a reset, after which it does not listen to a VF until that one was reset too (igb_rcv_msg_from_vf).
   await machine.ask("ip link set rail0v0 up && ip link set rail0v0 down");
-  const script = requests.map(({ ip }) => `ip ${ip} > /tmp/said 2>&1; echo "R $? $(tr '\\n' ' ' < /tmp/said)"; ip -j link show rail0; ip -j link show rail0v0`); // biome-ignore format: one line
+  const script = requests.map(
+    ({ ip }) =>
+      `ip ${ip} > /tmp/said 2>&1; echo "R $? $(tr '\\n' ' ' < /tmp/said)"; ip -j link show rail0; ip -j link show rail0v0`,
+  );
   const lines = (await machine.ask(script.join("\n"), { timeoutMs: 600_000 })).trim().split("\n");
   const first = JSON.parse(lines[2]!)[0] as { address: string };
   const nic = doubleOf(first.address);
@@ -90,7 +95,18 @@ t.test("the double of igb answers and shows what the kernel's driver does, reque
 });
 
 function doubleOf(mac: string): Nic {
-  const link = (name: string): DoubleLink => ({ index: 1, name, mac, mtu: 1500, alias: "", altnames: [], up: false, type: 1, pci: "", permMac: mac }); // biome-ignore format: one line
+  const link = (name: string): DoubleLink => ({
+    index: 1,
+    name,
+    mac,
+    mtu: 1500,
+    alias: "",
+    altnames: [],
+    up: false,
+    type: 1,
+    pci: "",
+    permMac: mac,
+  });
   return new Nic(PROFILES.igb, new VirtualClock(), link("rail0"), [link("rail0v0")]);
 }
 
@@ -110,7 +126,11 @@ function fromKernel(said: string, pf: string, vf: string): Shown {
   const [, exit, words = ""] = /^R (\d+) ?(.*?) ?$/.exec(said)!;
   const refused =
     exit === "0" ? undefined : (Object.entries(WORDS).find(([text]) => words.includes(text))?.[1] ?? words);
-  const [{ vfinfo_list: [at] }] = JSON.parse(pf); // biome-ignore format: one line
+  const [
+    {
+      vfinfo_list: [at],
+    },
+  ] = JSON.parse(pf);
   const [{ address: mac, mtu, flags }] = JSON.parse(vf);
   const { vlan = 0, qos = 0 } = at.vlan_list?.[0] ?? {};
   const { min_tx: minTxRate, max_tx: maxTxRate } = at.rate;

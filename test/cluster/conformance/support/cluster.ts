@@ -49,7 +49,9 @@ export class Cluster implements AsyncDisposable {
     const answers: Answer[] = [];
     for (const step of scenario.steps) answers.push(await caller.call(step, configOf(scenario, step)));
     const want = scenario.afterAgent ?? scenario.after ?? {};
-    const after = await (who === "agent" ? this.#settled({ pools: {}, reservations: {}, ...want }) : look(this.#api.raw, who)); // biome-ignore format: one line
+    const after = await (who === "agent"
+      ? this.#settled({ pools: {}, reservations: {}, ...want })
+      : look(this.#api.raw, who));
     return { answers, after, holders: await holders(this.#api.raw, who) };
   }
 
@@ -134,14 +136,23 @@ async function clear(raw: RawClient, namespace: string): Promise<void> {
 }
 
 async function look(raw: RawClient, namespace: string): Promise<Objects> {
-  const pools = (await raw.list(pathOf(namespace, "ippools"))).map(({ metadata, spec }) => [metadata.name, showPool(spec)]); // biome-ignore format: one line
-  const reservations = Object.entries(await holders(raw, namespace)).map(([name, text]) => [name, text.split(" ").slice(0, 2).join(" ")]); // biome-ignore format: one line
+  const pools = (await raw.list(pathOf(namespace, "ippools"))).map(({ metadata, spec }) => [
+    metadata.name,
+    showPool(spec),
+  ]);
+  const reservations = Object.entries(await holders(raw, namespace)).map(([name, text]) => [
+    name,
+    text.split(" ").slice(0, 2).join(" "),
+  ]);
   return { pools: Object.fromEntries(pools), reservations: Object.fromEntries(reservations) };
 }
 
 async function holders(raw: RawClient, namespace: string): Promise<Record<string, string>> {
   const all = await raw.list(pathOf(namespace, "overlappingrangeipreservations"));
-  const shown = all.map(({ metadata, spec: { podref, ifname = "", containerid = "" } }) => [metadata.name, `${podref} ${ifname} ${containerid}`]); // biome-ignore format: one line
+  const shown = all.map(({ metadata, spec: { podref, ifname = "", containerid = "" } }) => [
+    metadata.name,
+    `${podref} ${ifname} ${containerid}`,
+  ]);
   return Object.fromEntries(shown);
 }
 

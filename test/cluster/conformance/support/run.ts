@@ -51,7 +51,8 @@ function checkContainers(t: Test, holders: Outcome["holders"], { pools }: Object
 }
 
 /** What the rows say of an answer. */
-const shown = (answers: readonly Answer[], steps: readonly Step[]): Json[] => answers.map((answer, i) => show(answer, steps[i]!)); // biome-ignore format: one line
+const shown = (answers: readonly Answer[], steps: readonly Step[]): Json[] =>
+  answers.map((answer, i) => show(answer, steps[i]!));
 
 function show({ exit, json }: Answer, { want, verb }: Step): Json {
   if (exit !== 0 && want instanceof Error && want.message.endsWith("…"))
@@ -61,7 +62,8 @@ function show({ exit, json }: Answer, { want, verb }: Step): Json {
   return Array.isArray(want) ? json.ips.map(({ address }: Json) => address) : JSON.parse(canonical(json));
 }
 
-const wanted = (steps: readonly Step[]): Json[] => steps.map(({ want }) => want instanceof Error ? { error: want.message } : want && JSON.parse(canonical(want))); // biome-ignore format: one line
+const wanted = (steps: readonly Step[]): Json[] =>
+  steps.map(({ want }) => (want instanceof Error ? { error: want.message } : want && JSON.parse(canonical(want))));
 
 const whole = (objects: Partial<Objects>): Objects => sorted({ pools: {}, reservations: {}, ...objects });
 const sorted = (objects: Objects): Objects => JSON.parse(canonical(objects));

@@ -110,7 +110,10 @@ export class Runtime {
   /** What is still wrong after time to put it right: nothing, as soon as nothing is. */
   async wrong(network?: string, patienceMs = 40_000): Promise<string[]> {
     for (const limit = Date.now() + patienceMs; ; await sleep(250)) {
-      const picture = await takePicture(this.#api.raw, this.nodes.map(({ folder }) => folder)); // biome-ignore format: one line
+      const picture = await takePicture(
+        this.#api.raw,
+        this.nodes.map(({ folder }) => folder),
+      );
       const faults = whatIsWrong(picture, this.living, network);
       if (faults.length === 0 || Date.now() > limit) return faults;
     }
@@ -121,7 +124,10 @@ export class Runtime {
   }
 
   #call(verb: "ADD" | "DEL", { node, way, config, netns, ...sandbox }: PodSandbox): Promise<Answer> {
-    const call = way === "agent" ? node.call(verb, config, { ...sandbox, netns }) : node.alone(verb, config, { ...sandbox, netns }); // biome-ignore format: one line
+    const call =
+      way === "agent"
+        ? node.call(verb, config, { ...sandbox, netns })
+        : node.alone(verb, config, { ...sandbox, netns });
     return call.catch(() => NO_ANSWER);
   }
 }

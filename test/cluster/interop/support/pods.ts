@@ -77,7 +77,9 @@ export class Pods {
   /** Whereabouts' reconciler frees what it does not find here. */
   async #runs(name: string, ips: readonly string[]): Promise<void> {
     const status = JSON.stringify([{ name: "default/rail", interface: "net1", ips }]);
-    await this.#api.raw.merge(`/api/v1/namespaces/default/pods/${name}`, { metadata: { annotations: { [STATUS]: status } } }); // biome-ignore format: one line
+    await this.#api.raw.merge(`/api/v1/namespaces/default/pods/${name}`, {
+      metadata: { annotations: { [STATUS]: status } },
+    });
     await this.#api.raw.merge(`/api/v1/namespaces/default/pods/${name}/status`, { status: { phase: "Running" } });
   }
 

@@ -21,7 +21,10 @@ done`;
 
 /** The rails as the kernel shows them. */
 export async function readRails(node: Guest): Promise<Rail[]> {
-  const lines = (await node.exec(["bash", "-c", LIST])).trim().split("\n").map((line) => line.split(" ")); // biome-ignore format: one line
+  const lines = (await node.exec(["bash", "-c", LIST]))
+    .trim()
+    .split("\n")
+    .map((line) => line.split(" "));
   return RAILS.map((name) => {
     const [pf, ...vfs] = lines.filter(([rail]) => rail === name);
     return { name, pci: pf![1]!, vfs: vfs.map(([, pci, netdev, mac]) => ({ pci: pci!, netdev: netdev!, mac: mac! })) };

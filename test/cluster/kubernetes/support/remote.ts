@@ -58,7 +58,13 @@ export class Remote {
     });
     this.#child.stderr!.on("data", (piece) => (this.#stderr += piece));
     this.#child.on("close", () => {
-      const error = { name: "Error", message: `the driver ended: ${this.#stderr}`, status: -1, reason: "", isUnclear: false }; // biome-ignore format: one line
+      const error = {
+        name: "Error",
+        message: `the driver ended: ${this.#stderr}`,
+        status: -1,
+        reason: "",
+        isUnclear: false,
+      };
       for (const [id, call] of this.#calls) call.said({ id, error });
     });
   }
@@ -88,7 +94,10 @@ export class Remote {
     resource: Resource,
     ...args: readonly unknown[]
   ): Promise<Failure | undefined> {
-    return this.call(connect, method, resource, ...args).then(() => undefined, (failure) => failure); // biome-ignore format: one line
+    return this.call(connect, method, resource, ...args).then(
+      () => undefined,
+      (failure) => failure,
+    );
   }
 
   stop(): void {

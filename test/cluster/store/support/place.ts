@@ -52,7 +52,9 @@ export class StorePlace implements AsyncDisposable {
 
   /** Container ID by address: of the reservations through a pool. */
   async reservedIn({ name, network }: Pool): Promise<Map<string, string>> {
-    const mine = (await this.reservations(network)).filter(({ metadata }) => metadata.labels["railnet.io/pool"] === name); // biome-ignore format: one line
+    const mine = (await this.reservations(network)).filter(
+      ({ metadata }) => metadata.labels["railnet.io/pool"] === name,
+    );
     return new Map(mine.map(({ metadata, spec }) => [ipOf(metadata.name.slice(network.length + 1)), spec.containerid]));
   }
 
@@ -80,5 +82,7 @@ function plus(base: string, offset: bigint): string {
     return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join(".");
   }
   const digits = offset.toString(16).padStart(16, "0");
-  return compressed(`${base.replace("::", "")}${":0".repeat(4 - base.replace("::", "").split(":").length)}:${digits.match(/.{4}/g)!.join(":")}`); // biome-ignore format: one line
+  return compressed(
+    `${base.replace("::", "")}${":0".repeat(4 - base.replace("::", "").split(":").length)}:${digits.match(/.{4}/g)!.join(":")}`,
+  );
 }

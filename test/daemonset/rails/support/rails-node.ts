@@ -90,7 +90,11 @@ export class RailsNode {
   readonly #carryOut = (async (order: RailOrder) => {
     this.orders.push(order);
     if (order.do === "list-admin-macs")
-      return new Map([...this.tree.vfs(order.pf).entries()].flatMap(([i, vf]) => (this.hidden.has(vf) ? [] : [[i, this.macs.get(vf) ?? NO_MAC] as const]))); // biome-ignore format: one line
+      return new Map(
+        [...this.tree.vfs(order.pf).entries()].flatMap(([i, vf]) =>
+          this.hidden.has(vf) ? [] : [[i, this.macs.get(vf) ?? NO_MAC] as const],
+        ),
+      );
     if (order.do === "give-own-mac")
       return void this.macs.set(this.tree.vfs(order.pf)[order.index]!, "02:00:00:00:00:01");
     if (order.do === "set-rdma-mode") return ensureRdmaMode(order.mode, () => this.#rdma());

@@ -85,7 +85,11 @@ export async function hostileTests(t: Test, node: Node): Promise<void> {
       await node.ask(`ip netns del evil
         for ((i = 0; i < 100; i++)); do [ -e /sys/class/net/${other.vf.name} ] && exit 0; sleep 0.1; done; exit 1`);
       t.same(failures(await del(other)), [], "DEL of the pod whose VF's name was taken");
-      t.same(failures(await Promise.all([mine, second].map((who) => node.cni("shim", cniCall("DEL", who, { netns: "" }))))), [], "DEL of the others"); // biome-ignore format: one line
+      t.same(
+        failures(await Promise.all([mine, second].map((who) => node.cni("shim", cniCall("DEL", who, { netns: "" }))))),
+        [],
+        "DEL of the others",
+      );
     }),
   );
 }
