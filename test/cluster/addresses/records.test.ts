@@ -64,6 +64,10 @@ t.test("the leader frees records of pods that do not exist, which no journal kno
   await using leader = await Agent.start("node-a", kubeconfig, FAST);
   leader.journal.write(heldRecord(reserving, "10.4.0.1", owner("x")));
   await left(rail.name, ["there"]);
-  const freed = leader.background.freed.all().find(({ podref }) => podref === "default/not-there");
+  const freed = await until(
+    "the leader knows that it freed it",
+    () => leader.background.freed.all().find(({ podref }) => podref === "default/not-there"),
+    (found) => found !== undefined,
+  );
   t.match(freed, { evidence: "its pod does not exist", pool: rail.name });
 });
