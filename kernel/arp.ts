@@ -11,7 +11,8 @@ const NOBODY = "00:00:00:00:00:00";
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 const NO_ADDRESS = "0.0.0.0";
 
-interface Party {
+/** Who asks, or is asked. */
+export interface Party {
   readonly mac: string;
   readonly ip: string;
 }

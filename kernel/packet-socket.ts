@@ -66,6 +66,25 @@ export function emitPacket(index: number, protocol: number, packet: Buffer, to: 
   }
 }
 
+const SO_RCVBUFFORCE = 33;
+const SOL_SOCKET = 1;
+/** Answers of a thousand neighbours wait in it while the thread is busy. */
+const REPLIES_BYTES = 4 << 20;
+
+/** For ARP replies of a link and nothing else: what others ask never wakes the process. Sends, too. */
+export function openArpReplies(index: number): Fd {
+  const socket = Fd.socket(AF_PACKET, SOCK_DGRAM, 0);
+  try {
+    socket.filter(ARP_REPLIES);
+    socket.option(SOL_SOCKET, SO_RCVBUFFORCE, REPLIES_BYTES);
+    socket.bind(linkAddress(index, ETH_P_ARP));
+    return socket;
+  } catch (error) {
+    socket.closeLater();
+    throw error;
+  }
+}
+
 /** What has come in up to now, from the network header on. Each is valid until the next is asked for. */
 export function* received(socket: Fd): Generator<Buffer> {
   const packet = Buffer.alloc(256);
@@ -76,13 +95,15 @@ export function* received(socket: Fd): Generator<Buffer> {
   }
 }
 
-const linkAddress = (index: number, protocol: number, mac = NOBODY): Buffer =>
+/** `struct sockaddr_ll`. */
+export const linkAddress = (index: number, protocol: number, mac = NOBODY): Buffer =>
   sockaddrLl.encode({ family: AF_PACKET, protocol, index, hatype: 0, pkttype: 0, halen: 6, mac });
 
 const membership = (index: number, mac: string): Buffer =>
   packetMreq.encode({ index, type: PACKET_MR_MULTICAST, alen: 6, mac });
 
 const BPF_LOAD_BYTE = 0x30;
+const BPF_LOAD_HALF = 0x28;
 const BPF_JUMP_EQUAL = 0x15;
 const BPF_RETURN = 0x06;
 const ALL = 0xffffffff;
@@ -94,6 +115,15 @@ const NEIGHBOUR_MESSAGES = Buffer.concat([
   instruction(BPF_LOAD_BYTE, 40),
   instruction(BPF_JUMP_EQUAL, NDISC_NEIGHBOUR_SOLICITATION, 1, 0),
   instruction(BPF_JUMP_EQUAL, NDISC_NEIGHBOUR_ADVERTISEMENT, 0, 1),
+  instruction(BPF_RETURN, ALL),
+  instruction(BPF_RETURN, 0),
+]);
+
+const ARPOP_REPLY = 2;
+/** Whose operation (byte 6) says so. */
+const ARP_REPLIES = Buffer.concat([
+  instruction(BPF_LOAD_HALF, 6),
+  instruction(BPF_JUMP_EQUAL, ARPOP_REPLY, 0, 1),
   instruction(BPF_RETURN, ALL),
   instruction(BPF_RETURN, 0),
 ]);

@@ -1,6 +1,6 @@
 import { type Attribute, attribute, attributes, nested, readU32, u32 } from "./netlink/attribute.ts";
 import { ipBytes, ipText, isIPv6, splitCidr } from "./netlink/ip-bytes.ts";
-import { type Message, NLM_F_CREATE, NLM_F_EXCL } from "./netlink/message.ts";
+import { type Message, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "./netlink/message.ts";
 import { AF_INET, AF_INET6 } from "./protocols.ts";
 
 /** include/uapi/linux/rtnetlink.h. */
@@ -51,12 +51,14 @@ export interface RouteSpec {
   readonly mtu?: number;
   readonly advmss?: number;
   readonly hops?: readonly Hop[];
+  /** Who made it, `RTPROT_*` or a number of one's own. Default: ip(8)'s; of deleteRoute() anybody's. */
+  readonly protocol?: number;
 }
 
 /** Refused with `EEXIST` when there is one of the same destination, table and priority. */
 export function addRoute(route: RouteSpec): Message {
   const scope = route.scope ?? (route.gateway || route.hops || isIPv6(route.dst) ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
-  const body = encode(route, { protocol: RTPROT_BOOT, scope, type: RTN_UNICAST });
+  const body = encode(route, { protocol: route.protocol ?? RTPROT_BOOT, scope, type: RTN_UNICAST });
   return { what: `add route ${label(route)}`, type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_EXCL, body };
 }
 
@@ -71,15 +73,35 @@ export const prependRoute = (route: RouteSpec): Message => ({
   settled: "EEXIST",
 });
 
-/** Removes the first route that has all that is given, whoever made it. Refused with `ESRCH` when there is none. */
+/**
+ * As `ip route replace`: in one step, for the route of the same destination, table and priority, whoever made that one, or
+ * beside all others. Of IPv4 no packet finds no route meanwhile.
+ */
+export const replaceRoute = (route: RouteSpec): Message => ({
+  ...addRoute(route),
+  what: `replace route ${label(route)}`,
+  flags: NLM_F_CREATE | NLM_F_REPLACE,
+});
+
+/** Removes the first route that has all that is given, whoever made it where `protocol` is not. Refused with `ESRCH` when there is none. */
 export function deleteRoute(route: RouteSpec): Message {
-  const body = encode(route, { protocol: RTPROT_UNSPEC, scope: route.scope ?? RT_SCOPE_NOWHERE, type: RTN_UNSPEC });
+  const { protocol = RTPROT_UNSPEC } = route;
+  const body = encode(route, { protocol, scope: route.scope ?? RT_SCOPE_NOWHERE, type: RTN_UNSPEC });
   return { what: `delete route ${label(route)}`, type: RTM_DELROUTE, body };
 }
 
 /** For dump(): all routes of all tables of the namespace. */
 export function listRoutes(): Message {
   return { what: "list routes", type: RTM_GETROUTE, body: Buffer.alloc(12) };
+}
+
+/** For dump(): routes of one family in table main, or of one protocol there; the kernel sorts them out by itself (4.20). */
+export function listMainRoutes(family: 4 | 6, protocol = RTPROT_UNSPEC): Message {
+  const body = Buffer.alloc(12);
+  body[0] = family === 6 ? AF_INET6 : AF_INET;
+  body[4] = RT_TABLE_MAIN;
+  body[5] = protocol;
+  return { what: "list routes of table main", type: RTM_GETROUTE, body };
 }
 
 /** For dump(): routes of one family, of all tables, that leave by a link; the kernel sorts them out by itself. */

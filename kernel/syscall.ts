@@ -13,6 +13,8 @@ const libc = dlopen("libc.so.6", {
   send: { args: [I32, PTR, U32, I32], returns: I32 },
   sendto: { args: [I32, PTR, U32, I32, PTR, U32], returns: I32 },
   recv: { args: [I32, PTR, U32, I32], returns: I32 },
+  sendmmsg: { args: [I32, PTR, U32, I32], returns: I32 },
+  recvmmsg: { args: [I32, PTR, U32, I32, "u64"], returns: I32 },
   setns: { args: [I32, I32], returns: I32 },
   flock: { args: [I32, I32], returns: I32 },
   fstatfs: { args: [I32, PTR], returns: I32 },
@@ -136,6 +138,26 @@ export class Fd implements Disposable {
       return true;
     } catch (error) {
       if ((error as SyscallError).code === "EAGAIN") return false;
+      throw error;
+    }
+  }
+
+  /** `struct mmsghdr`s, as many as go at once without waiting. @returns how many went. */
+  trySendAll(headers: Uint8Array, count: number): number {
+    return this.#tryMany(() => libc.sendmmsg(this.n, headers, count, MSG_DONTWAIT));
+  }
+
+  /** Into `struct mmsghdr`s, without waiting. @returns how many came. */
+  tryReceiveAll(headers: Uint8Array, count: number): number {
+    return this.#tryMany(() => libc.recvmmsg(this.n, headers, count, MSG_DONTWAIT, 0));
+  }
+
+  /** None where the queue is full or empty, or the link down just now. */
+  #tryMany(attempt: () => number): number {
+    try {
+      return call("exchange packets", attempt);
+    } catch (error) {
+      if (["EAGAIN", "ENOBUFS", "ENETDOWN"].includes((error as SyscallError).code)) return 0;
       throw error;
     }
   }

@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ArpQuestions } from "../../../kernel/arp-questions.ts";
 import { codeOf } from "../../../kernel/errno.ts";
 import { listLinks, parseLink } from "../../../kernel/link.ts";
 import { announce, probe } from "../../../kernel/neighbour.ts";
@@ -70,6 +71,22 @@ async function ask({ index, mac, ip, waitMs, times = 1 }: Question): Promise<str
   return owner ?? null;
 }
 
+interface Questions {
+  readonly index: number;
+  readonly own: { readonly ip: string; readonly mac: string };
+  readonly targets: readonly { readonly ip: string; readonly mac: string }[];
+  readonly ask: readonly number[];
+  readonly waitMs: number;
+}
+
+/** Which targets answer, by number, and how many questions went. */
+async function askAll({ index, own, targets, ask, waitMs }: Questions) {
+  using questions = new ArpQuestions(index, own, targets);
+  const sent = questions.ask(ask);
+  await sleep(waitMs);
+  return { sent, answers: [...questions.answers()], later: [...questions.answers()] };
+}
+
 function lookAt({ path }: { path: string }) {
   using netns = openNetns(path);
   return { inode: netnsInode(netns), isOwn: isOwnNetns(netns) };
@@ -106,7 +123,7 @@ function sysctl({ path, key, ifname, value }: { path: string; key: string; ifnam
   });
 }
 
-const scenarios = { sniff, say, ask, lookAt, visit, comeBackAfterThrow, sysctl };
+const scenarios = { sniff, say, ask, askAll, lookAt, visit, comeBackAfterThrow, sysctl };
 export type Scenarios = typeof scenarios;
 
 const [name, input] = process.argv.slice(2) as [keyof Scenarios, string];

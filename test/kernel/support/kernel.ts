@@ -2,6 +2,7 @@
 import * as address from "../../../kernel/address.ts";
 import { codeOf } from "../../../kernel/errno.ts";
 import * as link from "../../../kernel/link.ts";
+import * as neighbour from "../../../kernel/neighbour-entry.ts";
 import type { Message } from "../../../kernel/netlink/message.ts";
 import { NetlinkSocket } from "../../../kernel/netlink/socket.ts";
 import { openNetns } from "../../../kernel/netns.ts";
@@ -25,7 +26,10 @@ export interface Outcome {
   readonly fds: readonly [before: number, after: number];
 }
 
-const functions = { ...link, ...address, ...route, ...rule } as unknown as Record<string, (...args: never[]) => never>;
+const functions = { ...link, ...address, ...neighbour, ...route, ...rule } as unknown as Record<
+  string,
+  (...args: never[]) => never
+>;
 
 function toMessage([name, ...args]: Task["calls"][number]): Message {
   if (name !== "setLink") return functions[name]!(...(args as never[]));

@@ -1,0 +1,73 @@
+import { decodeArp, encodeArp, type Party } from "./arp.ts";
+import { Datagrams } from "./datagrams.ts";
+import { ETH_P_ARP, linkAddress, openArpReplies } from "./packet-socket.ts";
+import type { Fd } from "./syscall.ts";
+
+/** include/uapi/linux/if_arp.h. */
+const ARPOP_REQUEST = 1;
+const ARP_SIZE = 28;
+/** Received at once; Ethernet pads a reply to 46 bytes. */
+const RECEIVED = 128;
+const RECEIVED_SIZE = 64;
+
+/**
+ * Asks neighbours of one link by unicast ARP, to the MAC where each should be: their kernels answer, whatever runs there. A
+ * request also confirms us in the neighbour's table, and revives an entry there that had failed.
+ */
+export class ArpQuestions implements Disposable {
+  readonly #socket: Fd;
+  readonly #questions: Datagrams;
+  readonly #replies = new Datagrams(RECEIVED, RECEIVED_SIZE);
+  readonly #targets: readonly Party[];
+  readonly #numbers: ReadonlyMap<string, number>;
+
+  /**
+   * Call in the link's namespace.
+   *
+   * @param own MAC of the link, and an address of it.
+   * @param targets no two with one address.
+   * @throws {SyscallError} `ENODEV` without such a link.
+   */
+  constructor(index: number, own: Party, targets: readonly Party[]) {
+    const to = targets.map(({ mac }) => linkAddress(index, ETH_P_ARP, mac));
+    this.#questions = new Datagrams(targets.length, ARP_SIZE, to);
+    for (const [i, target] of targets.entries())
+      encodeArp({ operation: ARPOP_REQUEST, sender: own, target }).copy(this.#questions.data, i * ARP_SIZE);
+    this.#targets = targets.map(({ ip, mac }) => ({ ip, mac: mac.toLowerCase() }));
+    this.#numbers = new Map(targets.map(({ ip }, i) => [ip, i]));
+    this.#socket = openArpReplies(index);
+  }
+
+  /**
+   * Asks targets by number; those that follow each other go in one system call.
+   *
+   * @returns how many went: a full queue, or a link that is down, loses the rest, as a wire does.
+   */
+  ask(numbers: readonly number[]): number {
+    let sent = 0;
+    for (let at = 0; at < numbers.length; ) {
+      let run = 1;
+      while (numbers[at + run] === numbers[at]! + run) run++;
+      sent += this.#questions.send(this.#socket, numbers[at]!, run);
+      at += run;
+    }
+    return sent;
+  }
+
+  /** Numbers of the targets that have answered since the last call. An answer from another MAC is none. */
+  *answers(): Generator<number> {
+    for (let came = RECEIVED; came === RECEIVED; ) {
+      came = 0;
+      for (const packet of this.#replies.receive(this.#socket)) {
+        came++;
+        const sender = decodeArp(packet)?.sender;
+        const number = sender && this.#numbers.get(sender.ip);
+        if (number !== undefined && this.#targets[number]!.mac === sender!.mac) yield number;
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.closeLater();
+  }
+}

@@ -1,0 +1,59 @@
+import { addressOf, type Fd } from "./syscall.ts";
+
+/** Sizes of `struct mmsghdr` and `struct iovec`, include/linux/socket.h, on 64 bits. */
+const MMSGHDR = 64;
+const IOVEC = 16;
+
+/**
+ * Datagrams that are sent or received in one system call, in one piece of memory that is laid out once: no object for each,
+ * and what the kernel is pointed to lives as long as this.
+ */
+export class Datagrams {
+  readonly count: number;
+  /** All of them, `size` bytes each. */
+  readonly data: Buffer;
+  readonly #size: number;
+  readonly #headers: Buffer;
+
+  /**
+   * @param size bytes of each; what is longer is cut.
+   * @param to where each goes, `struct sockaddr_*` of one length; none for receiving.
+   */
+  constructor(count: number, size: number, to: readonly Buffer[] = []) {
+    this.count = count;
+    this.#size = size;
+    const names = Buffer.concat(to);
+    const vectorsAt = count * MMSGHDR;
+    const namesAt = vectorsAt + count * IOVEC;
+    const dataAt = namesAt + names.length;
+    const memory = Buffer.from(new ArrayBuffer(Math.max(1, dataAt + count * size))); // small ones of Buffer.alloc() may move
+    const base = addressOf(memory);
+    names.copy(memory, namesAt);
+    for (let i = 0; i < count; i++) {
+      const [header, vector] = [i * MMSGHDR, vectorsAt + i * IOVEC];
+      memory.writeBigUInt64LE(base + BigInt(dataAt + i * size), vector);
+      memory.writeBigUInt64LE(BigInt(size), vector + 8);
+      memory.writeBigUInt64LE(base + BigInt(vector), header + 16);
+      memory.writeBigUInt64LE(1n, header + 24);
+      const { length } = to[i] ?? names;
+      if (to[i]) memory.writeBigUInt64LE(base + BigInt(namesAt + i * length), header);
+      memory.writeUInt32LE(to[i] ? length : 0, header + 8);
+    }
+    this.#headers = memory;
+    this.data = memory.subarray(dataAt);
+  }
+
+  /** Sends `count` of them from number `first` on. @returns how many went: for the rest the queue has no room. */
+  send(socket: Fd, first: number, count: number): number {
+    return socket.trySendAll(this.#headers.subarray(first * MMSGHDR), count);
+  }
+
+  /** Those that came up to now, at most `count`; each is valid until the next call. Does not wait. */
+  *receive(socket: Fd): Generator<Buffer> {
+    const came = socket.tryReceiveAll(this.#headers, this.count);
+    for (let i = 0; i < came; i++) {
+      const length = this.#headers.readUInt32LE(i * MMSGHDR + 56);
+      yield this.data.subarray(i * this.#size, i * this.#size + Math.min(length, this.#size));
+    }
+  }
+}
