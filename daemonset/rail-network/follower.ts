@@ -56,7 +56,12 @@ export function selected(
   return networks
     .filter(({ spec }) => Object.entries(spec?.nodeSelector ?? {}).every(([key, value]) => labels[key] === value))
     .toSorted((a, b) => (age(a) < age(b) ? -1 : 1))
-    .map(({ metadata: { name }, spec }) => ({ name, rails: spec?.rails ?? [] }));
+    .map(({ metadata: { name }, spec }) => ({
+      name,
+      rails: spec?.rails ?? [],
+      ...(spec?.pods && { pods: spec.pods }),
+      ...(spec?.sets && { sets: spec.sets }),
+    }));
 }
 
 /** @returns false when the disk is full, say. */

@@ -1,10 +1,12 @@
 import { type Rail, toRail } from "../rails/config.ts";
-import type { NetworkRail } from "./object.ts";
+import type { NetworkRail, PodsSpec } from "./object.ts";
 
 /** What of a RailNetwork an agent needs, and keeps on disk. */
 export interface FollowedNetwork {
   readonly name: string;
   readonly rails: readonly NetworkRail[];
+  readonly pods?: PodsSpec;
+  readonly sets?: number;
 }
 
 /** The list of rails of a node, and where it comes from. */

@@ -22,6 +22,43 @@ export interface RailNetworkSpec {
   /** Labels that a node must have; none: all nodes. */
   readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly rails: readonly NetworkRail[];
+  /** As it came; pods.ts reads it. */
+  readonly pods?: PodsSpec;
+  /** VFs of each rail that are offered as whole sets; the rest is offered singly. */
+  readonly sets?: number;
+  readonly expect?: Expectations;
+}
+
+/** How pods have the rails; absent: networks are written by hand. The definition gives defaults to what is absent here. */
+export interface PodsSpec {
+  readonly namespaces: LabelSelector;
+  readonly interface?: string;
+  readonly sameIndex?: boolean;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly allow?: readonly string[];
+}
+
+/** metav1.LabelSelector; the empty one selects everything. */
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+    readonly values?: readonly string[];
+  }[];
+}
+
+/** What each rail of each node must have; what is absent is not looked at. */
+export interface Expectations {
+  readonly speedGbps?: number;
+  /** Bytes: active MTU of the RDMA device, MTU of the PF. */
+  readonly roceMtu?: number;
+  readonly linkMtu?: number;
+  readonly trust?: "dscp" | "pcp" | "dscp,pcp" | "pcp,dscp";
+  /** Priorities, 0 to 7. */
+  readonly pfc?: readonly number[];
+  readonly ecn?: readonly number[];
+  readonly firmware?: string;
 }
 
 /** One rail; the ConfigMap's fields, and what pods shall have on it. */

@@ -33,6 +33,7 @@ const rail = (n: number, more: Json = {}): Json => ({
   vfs: 8,
   ...more,
 });
+const pods = (more: Json): Json => ({ namespaces: {}, ...more });
 const dryRun = async (object: Json) => {
   const { status, body } = await api.raw.request("POST", `${RAIL_NETWORKS}?dryRun=All`, { body: object });
   return { status, message: body.message ?? "", object: body };
@@ -88,6 +89,56 @@ for (const [what, rails, says] of wrong)
   t.test(`server-side dry run tells ${what}`, async (t) => {
     t.match(await dryRun(network("x", rails)), { status: 422, message: says });
   });
+
+const wrongMore: readonly (readonly [what: string, more: Json, says: RegExp])[] = [
+  ["pods of no namespaces", { pods: {} }, /spec\.pods\.namespaces: Required value/],
+  ["one name for all rails", { pods: pods({ interface: "rail" }) }, /want \{n\}, the rail's place in the list/],
+  ["Multus' names", { pods: pods({ interface: "net{n}" }) }, /Multus gives it to the next network: want another/],
+  ["a name too long", { pods: pods({ interface: "fifteen-letters{n}" }) }, /longer than a link's name may be/],
+  ["a name of no link", { pods: pods({ interface: "a/{n}" }) }, /spec\.pods\.interface.*should match/],
+  ["trust in words", { pods: pods({ settings: { trust: "on" } }) }, /settings\.trust.*must be of type boolean/],
+  ["QoS without a VLAN", { pods: pods({ settings: { vlanQoS: 3 } }) }, /vlanQoS needs a vlan from 1 to 4094/],
+  ["802.1ad without a VLAN", { pods: pods({ settings: { vlanProto: "802.1ad" } }) }, /802\.1ad needs a vlan/],
+  ["rates upside down", { pods: pods({ settings: { min_tx_rate: 9, max_tx_rate: 5 } }) }, /min_tx_rate is above/],
+  ["what cannot be allowed", { pods: pods({ allow: ["deviceID"] }) }, /spec\.pods\.allow\[0\]: Unsupported value/],
+  ["In of no values", { pods: { namespaces: { matchExpressions: [{ key: "a", operator: "In" }] } } }, /In and NotIn want values/], // biome-ignore format: one row
+  ["more sets than VFs", { sets: 9 }, /sets is more than a rail has VFs/],
+  ["a priority that is none", { expect: { pfc: [8] } }, /spec\.expect\.pfc\[0\].*less than or equal to 7/],
+  ["a RoCE MTU that is none", { expect: { roceMtu: 9000 } }, /spec\.expect\.roceMtu: Unsupported value/],
+];
+const addressed = [0, 1].map((n) => rail(n, { subnet: `192.168.${n}.0/24` }));
+for (const [what, more, says] of wrongMore)
+  t.test(`server-side dry run tells ${what}`, async (t) => {
+    t.match(await dryRun(network("x", addressed, more)), { status: 422, message: says });
+  });
+
+t.test("server-side dry run tells networks without addresses, and a rail with the sets' resource", async (t) => {
+  const message = /networks of rails without a subnet/;
+  t.match(await dryRun(network("x", [rail(0)], { pods: pods({}) })), { status: 422, message });
+  const same = network("x", [rail(0, { resource: "railnet.io/rails" })], { sets: 1 });
+  t.match(await dryRun(same), { status: 422, message: /a rail has the resource railnet\.io\/rails/ });
+});
+
+t.test("kubectl's on and off are settings, and what is absent has its default", async (t) => {
+  const yaml = `
+apiVersion: railnet.io/v1alpha1
+kind: RailNetwork
+metadata: { name: ishikari }
+spec:
+  rails: [{ name: rail0, pf: { names: [ens1f0np0] }, vfs: 8, subnet: 192.168.0.0/24 }]
+  pods:
+    namespaces: { matchLabels: {} }
+    settings: { trust: on, spoofchk: off }
+    allow: [ips]
+  sets: 8
+  expect: { speedGbps: 400, roceMtu: 4096, linkMtu: 9000, trust: dscp, pfc: [3], ecn: [3], firmware: 28.41.1000 }
+`;
+  const { spec } = JSON.parse(kubectl(["create", "--dry-run=server", "-o", "json", "-f", "-"], yaml));
+  t.match(spec.pods, { settings: { trust: true, spoofchk: false, vlan: 0 }, interface: "rail{n}", sameIndex: true });
+  const least = { pods: { namespaces: {} } };
+  const { object } = await dryRun(network("x", addressed, least));
+  t.same(object.spec.pods, { namespaces: {}, interface: "rail{n}", sameIndex: true, allow: [], settings: { trust: false, spoofchk: true, vlan: 0 } }); // biome-ignore format: one row
+});
 
 t.test("subnets from the smallest that fits on are taken", async (t) => {
   for (const [
