@@ -29,6 +29,7 @@ import { followNetworks } from "./rail-network/follower.ts";
 import { keepReporting } from "./rail-node/start.ts";
 import { Altnames } from "./rails/altname.ts";
 import { debtSigns } from "./reconcile/debt-signs.ts";
+import { keepReconciling } from "./reconcile/keep-reconciling.ts";
 import { AgentServer, type Handler } from "./server.ts";
 
 /** How an agent is started. */
@@ -60,12 +61,6 @@ export interface AgentOptions {
   readonly step?: (step: string) => void;
   readonly log: LevelledLog;
 }
-
-/** A namespace that vanishes is normally followed by its DEL: give that a moment. */
-const SETTLE_MS = 2_000;
-const LOOK_MS = 1_000;
-/** How soon a run of the reconciler that failed is tried again. */
-const RETRY_MS = 5_000;
 
 /**
  * The resident process of a node: waits until it is the only one, puts right what it finds, then serves the shim.
@@ -119,7 +114,13 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const altnames = new Altnames(threads.carryOut);
   const control = observation.watch({ threads, addresses, altnames, node: policy.node ?? hostname() });
   const reconcile = async () => observation.repaired(await threads.reconcile());
-  const stopReconciling = await keepReconciling(reconcile, () => signsOfChange(paths), reconcileSeconds, log);
+  const stopReconciling = await keepReconciling({
+    reconcile,
+    signs: () => signsOfChange(paths),
+    isOwed: () => debtSigns(paths) !== "",
+    everyMs: reconcileSeconds * 1000,
+    log,
+  });
   const fencing = new AbortController();
   const isOn = fenceSetting(join(configDir, "fence"), log);
   void keepFenced({ ...addresses.fencing, isOn, threads, recorder, log }, fencing.signal);
@@ -224,48 +225,9 @@ async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {
 }
 
 /**
- * Once at the start, then at every change among the named namespaces, and on a timer. A run that fails, also the first one,
- * is soon tried again: ADD and DEL look at the records by themselves, and must not wait for it. The directory's time is looked at, since in a container it
+ * Another text when a namespace ends, and when a debt may be settled. The directory's time is looked at, since in a container it
  * is seen through `/proc/1/root`, which Bun's `watch` cannot do, and a mount of it would keep ended namespaces alive.
  */
-async function keepReconciling(
-  reconcile: () => Promise<void>,
-  signs: () => string,
-  seconds: number,
-  log: Log,
-): Promise<() => void> {
-  let settling: NodeJS.Timeout | undefined;
-  let seen = signs();
-  let busy = false;
-  const run = async () => {
-    if (busy) return;
-    busy = true;
-    try {
-      await reconcile();
-    } catch (err) {
-      log.warn({ err }, "the reconciler failed; it is tried again");
-      clearTimeout(settling);
-      settling = setTimeout(run, RETRY_MS);
-    }
-    busy = false;
-  };
-  await run();
-  const looking = setInterval(() => {
-    const now = signs();
-    if (now === seen) return;
-    seen = now;
-    clearTimeout(settling);
-    settling = setTimeout(run, SETTLE_MS);
-  }, LOOK_MS);
-  const timer = setInterval(run, seconds * 1000);
-  return () => {
-    clearInterval(looking);
-    clearInterval(timer);
-    clearTimeout(settling);
-  };
-}
-
-/** Another text when a namespace ends, and when a debt may be settled. */
 function signsOfChange(paths: Paths): string {
   const namespaces = statSync(onHost(paths.hostRoot, paths.netnsDir), { throwIfNoEntry: false });
   return `${namespaces?.mtimeMs} ${debtSigns(paths)}`;

@@ -1,9 +1,11 @@
 // What cannot be restored holds up no pod's end: a driver that was unbound, or failed, under a pod.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { type Attachment, type Via, WAYS } from "../../lab/netns/call.ts";
-import { until } from "../../lab/netns/run.ts";
+import { pause, until } from "../../lab/netns/run.ts";
 import { showName, unbind } from "../../lab/netns/unbind.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
@@ -51,7 +53,7 @@ for (const via of WAYS)
 
       await bind();
       if (via === "alone") t.match(await world.railnet("reconcile"), { exit: 0, stdout: /was owed a part.*: ended/ });
-      await until("the debt is settled", () => owed().length === 0, 30_000, 100);
+      await until("the debt is settled", () => owed().length === 0, 60_000, 100);
       showName(world);
       await succeeds(t, via, "ADD", next);
       await succeeds(t, via, "DEL", next);
@@ -73,6 +75,29 @@ t.test("ADD settles what the VF is owed, when it can", (t) =>
     await succeeds(t, "alone", "ADD", next);
     t.same(owed(), []);
     await succeeds(t, "alone", "DEL", next);
+    await world.removePod(pod);
+  }),
+);
+
+t.test("the agent settles a debt whose VF was in use when its driver came back", (t) =>
+  unchanged(t, world, "shim", async () => {
+    const pod = await world.pod();
+    const a = world.attachment(pod);
+    await succeeds(t, "shim", "ADD", a);
+    const bind = await unbind(world, pod);
+    await succeeds(t, "shim", "DEL", a);
+    const lock = join(world.runDir, "locks", `vf-${vf!.pci}`);
+    const holder = spawn("flock", [lock, "sh", "-c", 'echo held; cat; rm "$0"', lock], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    t.teardown(() => holder.kill("SIGKILL"));
+    await once(holder.stdout, "data");
+    await bind();
+    await pause(5_000); // it has looked, and nothing will change any more
+    t.same(owed(), [`${vf!.pci}.json`]);
+    holder.stdin.end();
+    await until("the debt is settled", () => owed().length === 0, 60_000, 100);
+    showName(world);
     await world.removePod(pod);
   }),
 );
