@@ -11,13 +11,22 @@ export const sriov: Plugin<Host> = {
   name: "railnet-sriov",
   about: "railnet-sriov: attaches an SR-IOV VF with its RDMA device to a pod's network namespace",
   verbs: {
-    ADD: async (call, host) => refuseNested(call) ?? (await import("./add.ts")).add(call, host),
-    CHECK: async (call, host) => refuseNested(call) ?? (await import("./check.ts")).check(call, host),
-    DEL: async (call, host) => (isNested(call) ? undefined : (await import("./del.ts")).del(call, host)),
-    GC: async (call, host) => refuseNested(call) ?? (await import("./gc.ts")).gc(call, host),
-    STATUS: async (call, host) => refuseNested(call) ?? (await import("./status.ts")).status(call, host),
+    ADD: async (call, host) => refuseNested(call) ?? (await import("./add.ts")).add(await referred(call, host), host),
+    CHECK: async (call, host) =>
+      refuseNested(call) ?? (await import("./check.ts")).check(await referred(call, host), host),
+    DEL: async (call, host) =>
+      isNested(call) ? undefined : (await import("./del.ts")).del(await referred(call, host), host),
+    GC: async (call, host) => refuseNested(call) ?? (await import("./gc.ts")).gc(await referred(call, host), host),
+    STATUS: async (call, host) =>
+      refuseNested(call) ?? (await import("./status.ts")).status(await referred(call, host), host),
   },
 };
+
+/** Most configurations say all for themselves. */
+async function referred(call: Call, host: Host): Promise<Call> {
+  const isReference = Object.keys(call.config).some((key) => key.toLowerCase() === "network");
+  return isReference ? (await import("./reference.ts")).withReference(call, host) : call;
+}
 
 const isNested = ({ request }: Call): boolean => request.env[NESTED] !== undefined;
 

@@ -1,8 +1,10 @@
 import { renameSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { REFERENCES } from "../../cni/reference.ts";
 import { makeDirectory, readIfThere, syncFile, writeWhole } from "../../records/durable.ts";
 import { type Rail, readRails } from "../rails/config.ts";
 import { type FollowedNetwork, type Listed, listRails } from "./listed.ts";
+import { referencesOf } from "./references.ts";
 
 /** Where a node's list of rails stands. */
 export interface RailFiles {
@@ -15,7 +17,7 @@ export interface RailFiles {
 /** @param configDir where the ConfigMap `railnet-config` is mounted. */
 export const railFilesIn = (configDir: string, stateDir: string): RailFiles => ({
   config: join(configDir, "rails"),
-  networks: join(stateDir, "rail-networks.json"),
+  networks: join(stateDir, REFERENCES),
 });
 
 /**
@@ -46,10 +48,25 @@ export function readNetworks(file: string): readonly FollowedNetwork[] {
   }
 }
 
-/** In place of what was there, whole or not at all. */
+/**
+ * In place of what was there, whole or not at all: with what they say for the networks that refer to them, which executables
+ * read that know no RailNetwork.
+ */
 export function writeNetworks(file: string, networks: readonly FollowedNetwork[]): void {
   makeDirectory(dirname(file));
-  writeWhole(`${file}.new`, JSON.stringify({ version: 1, networks }), true);
+  writeWhole(`${file}.new`, textOf(networks), true);
   renameSync(`${file}.new`, file);
   syncFile(dirname(file));
 }
+
+/** Whether the file says all that it would be written with: an older version left something out. */
+export function isWrittenAs(file: string, networks: readonly FollowedNetwork[]): boolean {
+  try {
+    return readIfThere(file) === textOf(networks);
+  } catch {
+    return false; // a directory, say
+  }
+}
+
+const textOf = (networks: readonly FollowedNetwork[]): string =>
+  JSON.stringify({ version: 1, networks, references: referencesOf(networks) });

@@ -3,7 +3,7 @@ import type { Log } from "../../cni/host.ts";
 import { ApiError, type Cluster, type KubeObject, NODES } from "../../kubernetes/cluster.ts";
 import { Informer } from "../../kubernetes/informer.ts";
 import { absentMs, beforeAbort, pause } from "../loop.ts";
-import { readNetworks, writeNetworks } from "./file.ts";
+import { isWrittenAs, readNetworks, writeNetworks } from "./file.ts";
 import type { FollowedNetwork } from "./listed.ts";
 import { RAIL_NETWORKS, type RailNetwork } from "./object.ts";
 
@@ -67,7 +67,7 @@ export function selected(
 /** @returns false when the disk is full, say. */
 function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOptions): boolean {
   const before = tryRead(file);
-  if (isDeepStrictEqual(before, networks)) return true;
+  if (isWrittenAs(file, networks)) return true;
   try {
     writeNetworks(file, networks);
   } catch (err) {
@@ -87,7 +87,7 @@ function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOpti
       { network },
       "a RailNetwork is gone, or selects this node no more: its rails are offered to no pod any more; pods that run keep theirs, and VFs stay",
     );
-  if (gone.length === 0 && came.length === 0)
+  if (!isDeepStrictEqual(before, networks) && gone.length === 0 && came.length === 0)
     log.info({ networks: names(networks) }, "the RailNetworks of this node have changed");
   return true;
 }

@@ -23,16 +23,31 @@ export interface Listed {
  * in one, which the API server would have refused, keeps no other from being used. Pure.
  */
 export function listRails(networks: readonly FollowedNetwork[]): Listed {
-  const rails: { readonly rail: Rail; readonly network: string }[] = [];
+  const { accepted, refused } = acceptRails(networks);
+  return { rails: accepted.map(({ rail }) => rail), networks: networks.map(({ name }) => name), refused };
+}
+
+/** A rail with the RailNetwork that it is of, and what that says. */
+interface Accepted {
+  readonly rail: Rail;
+  readonly network: string;
+  readonly entry: NetworkRail;
+}
+
+/** Which are whose, and why others are none. Pure. */
+export function acceptRails(
+  networks: readonly FollowedNetwork[],
+): Pick<Listed, "refused"> & { readonly accepted: readonly Accepted[] } {
+  const accepted: Accepted[] = [];
   const refused: { rail: string; why: string }[] = [];
   for (const { name: network, rails: entries } of networks)
     for (const [i, entry] of entries.entries()) {
       const rail = readEntry(entry, i);
-      const why = typeof rail === "string" ? rail : clashOf(rail, rails);
-      if (typeof rail !== "string" && why === undefined) rails.push({ rail, network });
+      const why = typeof rail === "string" ? rail : clashOf(rail, accepted);
+      if (typeof rail !== "string" && why === undefined) accepted.push({ rail, network, entry });
       else refused.push({ rail: `${entry?.name ?? i + 1}`, why: `RailNetwork ${network}: ${why}` });
     }
-  return { rails: rails.map(({ rail }) => rail), networks: networks.map(({ name }) => name), refused };
+  return { accepted, refused };
 }
 
 /** The ConfigMap's reader checks them, too: an older definition may have let a mistake pass. @returns why it is none. */

@@ -17,7 +17,13 @@ const sorted = (words: Iterable<string>): string[] => [...new Set(words)].sort()
 
 t.test("configuration.md has every key of railnet-sriov, and no other", async (t) => {
   const top = documented("## A network: railnet-sriov");
-  const keys = [...listIn("cni/config.ts", "SHARED_KEYS"), ...VF_KEYS, ...listIn("cni/config.ts", "OWN_KEYS"), "ipam"];
+  const keys = [
+    ...listIn("cni/config.ts", "SHARED_KEYS"),
+    ...VF_KEYS,
+    ...listIn("cni/config.ts", "OWN_KEYS"),
+    "ipam",
+    "network",
+  ];
   t.same(
     top.filter((key) => !key.includes(".")),
     sorted(keys),

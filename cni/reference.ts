@@ -1,0 +1,194 @@
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isMissing } from "../kernel/errno.ts";
+import { isSriovName } from "./attach-names.ts";
+import { Journal } from "./attachment/journal.ts";
+import { invalid } from "./fields.ts";
+import type { Host } from "./host.ts";
+import { CniError, CODE } from "./protocol/error.ts";
+import { withKnownKeys } from "./protocol/keys.ts";
+import { type NetworkConfig, readNetworkConfig } from "./protocol/network-config.ts";
+import type { Call } from "./protocol/request.ts";
+
+/** What a RailNetwork says for the configurations that refer to it, in their terms. */
+export interface ReferredNetwork {
+  readonly name: string;
+  /** Keys that a configuration may say for itself; `ips` and `mac` a pod, too. */
+  readonly allow: readonly string[];
+  readonly rails: readonly ReferredRail[];
+  /** Why it can be used by nobody: a mistake that an older definition let pass. */
+  readonly wrong?: string;
+}
+
+export interface ReferredRail {
+  readonly name: string;
+  /** Of the device plugin: the VFs of this rail come by it. */
+  readonly resource: string;
+  /** The link's name in a pod that has all rails. */
+  readonly interface: string;
+  /** Keys of a network configuration, `ipam` among them. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/** In the state directory: root's alone, replaced whole, the last that the node's agent heard of, also while the API server is away. */
+export const REFERENCES = "rail-networks.json";
+
+/** What a RailNetwork decides where a configuration refers to one. */
+const GOVERNED = [
+  "mac",
+  "mtu",
+  "vlan",
+  "vlanQoS",
+  "vlanProto",
+  "spoofchk",
+  "trust",
+  "link_state",
+  "min_tx_rate",
+  "max_tx_rate",
+  "rdma",
+  "sysctl",
+  "sourceRules",
+  "duplicateAddressProbe",
+];
+/** These it decides alone. */
+const NEVER = ["ipam", "rails", "interface"];
+
+/**
+ * A call whose configuration refers to a RailNetwork, `{"type": "railnet-sriov", "network": "ishikari", "rail": "rail0"}`, as if it
+ * said all that for itself; without `rail` it means all rails. Other calls come back as they are. What is recorded of an ADD
+ * is what it became here: DEL and CHECK go by that, whatever has become of the RailNetwork since.
+ *
+ * @throws {CniError} 11 when this node has not heard of any RailNetwork yet; 7 for one that it does not know, and for what it does
+ *   not allow. Never of a DEL or a GC.
+ */
+export function withReference(call: Call, host: Pick<Host, "paths" | "log">): Call {
+  const { network } = withKnownKeys(call.config, ["network"]);
+  if (network === undefined || network === null || isSriovName(call.request.name)) return call;
+  if (call.verb === "CHECK") return asRecorded(call, host) ?? resolve(call, host);
+  if (call.verb !== "DEL" && call.verb !== "GC") return resolve(call, host);
+  try {
+    return resolve(call, host);
+  } catch (err) {
+    host.log.debug({ err, network }, "what a network refers to is not known: its addresses go by what is on record");
+    return call;
+  }
+}
+
+function resolve(call: Call, { paths }: Pick<Host, "paths">): Call {
+  const { network, rail, ...said } = withKnownKeys(call.config, ["network", "rail", ...GOVERNED, ...NEVER]);
+  const referred = find(network, readReferences(join(paths.stateDir, REFERENCES)));
+  const rails = rail === undefined || rail === null || rail === "" ? referred.rails : [findRail(rail, referred)];
+  if (call.verb === "ADD") refuseUnallowed(call, said, referred);
+  const isAllowed = (key: string) => GOVERNED.includes(key) && referred.allow.includes(key);
+  const own = Object.entries(said).filter(([key]) => ![...GOVERNED, ...NEVER].includes(key) || isAllowed(key));
+  const [one] = rails;
+  const decided =
+    rails.length === 1 && rail
+      ? one!.config
+      : { rails: rails.map(({ interface: name, config }) => ({ name, ...config })) };
+  return withConfig(call, { ...decided, ...Object.fromEntries(own) } as NetworkConfig);
+}
+
+function find(network: unknown, known: readonly ReferredNetwork[]): ReferredNetwork {
+  if (typeof network !== "string" || network === "")
+    throw invalid("network", network, 'want the name of a RailNetwork such as "ishikari"');
+  const found = known.find(({ name }) => name === network);
+  if (found?.wrong === undefined && found) return found;
+  if (found) throw invalid("network", network, `its RailNetwork cannot be used: ${found.wrong}`);
+  const names = known.map(({ name }) => name).join(", ") || "none";
+  throw invalid(
+    "network",
+    network,
+    `no RailNetwork of this name that has pods selects this node; it follows ${names} (kubectl get railnetworks)`,
+  );
+}
+
+function findRail(rail: unknown, { name: network, rails }: ReferredNetwork): ReferredRail {
+  const found = rails.find(({ name }) => name === rail);
+  if (found) return found;
+  const names = rails.map(({ name }) => name).join(", ") || "none";
+  throw invalid("rail", rail, `RailNetwork ${network} has ${names} on this node`);
+}
+
+/** By name, so that whoever asked knows what to leave out, or whom to ask. */
+function refuseUnallowed(call: Call, said: object, { name, allow }: ReferredNetwork): void {
+  for (const { key, field, value } of asked(call, said))
+    if (!allow.includes(key) || NEVER.includes(key))
+      throw invalid(
+        field,
+        value,
+        `RailNetwork ${name} decides this, and lets pods and networks say ${allow.join(", ") || "nothing"} for themselves ` +
+          "(spec.pods.allow); leave it out",
+      );
+}
+
+function asked({ config, args }: Call, said: object): { key: string; field: string; value: unknown }[] {
+  const settings = Object.entries(said).filter(([key]) => GOVERNED.includes(key) || NEVER.includes(key));
+  const requests: [key: string, field: string, value: unknown][] = [
+    ["mac", "runtimeConfig.mac", config.runtimeConfig?.["mac"]],
+    ["mac", "args.cni.mac", config.args?.cni?.["mac"]],
+    ["mac", "CNI_ARGS MAC", args["MAC"]],
+    ["ips", "runtimeConfig.ips", config.runtimeConfig?.["ips"]],
+    ["ips", "args.cni.ips", config.args?.cni?.["ips"]],
+    ["ips", "CNI_ARGS IP", args["IP"]],
+  ];
+  return [...settings.map(([key, value]) => ({ key, field: key, value })), ...requests.map(([key, field, value]) => ({ key, field, value }))].filter(({ value }) => !isEmpty(value)); // biome-ignore format: one row
+}
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
+
+/** By the record of its ADD; undefined without one. */
+function asRecorded(call: Call, { paths }: Pick<Host, "paths">): Call | undefined {
+  const record = new Journal(paths.stateDir).find(call.containerId, call.ifname);
+  if (!record) return undefined;
+  const { prevResult: _, ...recorded } = readNetworkConfig(record.request.stdin, "CHECK");
+  const { prevResult } = call.config;
+  return withConfig(call, { ...recorded, ...(prevResult !== undefined && { prevResult }) } as NetworkConfig);
+}
+
+const withConfig = (call: Call, config: NetworkConfig): Call => ({
+  ...call,
+  config,
+  request: { ...call.request, stdin: JSON.stringify(config) },
+});
+
+function readReferences(file: string): readonly ReferredNetwork[] {
+  const again = (why: string, cause?: unknown) =>
+    new CniError(
+      CODE.TRY_AGAIN_LATER,
+      `cannot look up RailNetworks: ${why}; the node's agent writes it once it has heard of the API server (railnet doctor)`,
+      { cause },
+    );
+  const text = readOwned(file);
+  if (text === undefined) throw again(`${file} is missing`);
+  try {
+    const { references } = JSON.parse(text);
+    if (Array.isArray(references)) return references;
+  } catch (cause) {
+    throw again(`${file} cannot be read: ${(cause as Error).message}`, cause);
+  }
+  throw again(`${file} was written by an older version`);
+}
+
+/** What others can write decides nothing. @throws {CniError} 7. */
+function readOwned(file: string): string | undefined {
+  let fd: number;
+  try {
+    fd = openSync(file, "r");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    const { uid, mode } = fstatSync(fd);
+    if ((uid !== 0 && uid !== process.geteuid?.()) || (mode & 0o022) !== 0)
+      throw new CniError(
+        CODE.INVALID_CONFIG,
+        `cannot use ${file}: others than root can write it; remove it, and the agent writes it anew`,
+      );
+    return readFileSync(fd, "utf8");
+  } finally {
+    closeSync(fd);
+  }
+}
