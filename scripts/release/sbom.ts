@@ -65,7 +65,7 @@ export function sbom(of: Ingredients): string {
       ...(of.commit && { properties: [{ name: "railnet:commit", value: of.commit.id }] }),
     },
     components,
-    dependencies: dependencies.map(({ ref, dependsOn }) => ({ ref, dependsOn: [...new Set(dependsOn)].toSorted() })),
+    dependencies: merged(dependencies),
   };
   const head = {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -75,6 +75,15 @@ export function sbom(of: Ingredients): string {
     version: 1,
   };
   return `${JSON.stringify({ ...head, ...body }, null, 2)}\n`;
+}
+
+/** One entry for one `ref`: the tree may hold the same version of a package more than once, with other packages below it. */
+function merged(dependencies: readonly { ref: string; dependsOn: readonly string[] }[]) {
+  const needs = Map.groupBy(dependencies, ({ ref }) => ref);
+  return [...needs].map(([ref, all]) => ({
+    ref,
+    dependsOn: [...new Set(all.flatMap(({ dependsOn }) => dependsOn))].toSorted(),
+  }));
 }
 
 const ownComponent = ({ version, repository, digest }: Ingredients): Component => ({

@@ -147,6 +147,7 @@ t.test("the SBOM is CycloneDX 1.6: kinds, identifiers, hashes, licences, and no 
         /^pkg:(npm\/(%40[\w.-]+\/)?[\w.-]+@[\w.-]+|deb\/debian\/[\w.+-]+@[\w.%~-]+\?arch=\w+&distro=debian-12)$/,
       );
   }
+  t.equal(new Set(sbom.dependencies.map(({ ref }: Json) => ref)).size, sbom.dependencies.length, "one entry for each");
   for (const { ref, dependsOn } of sbom.dependencies)
     for (const one of [ref, ...dependsOn]) t.ok(refs.includes(one), one);
 });
