@@ -24,12 +24,15 @@ export interface Fault {
   readonly method?: string;
   /** Of path and query. */
   readonly path?: RegExp;
+  readonly isIt?: (method: string, url: string) => boolean;
   /** Only the nth that matches, from 1. */
   readonly nth?: number;
   /** At most this many. */
   readonly times?: number;
   /** 0 to 1, by the proxy's seed. Default 1. */
   readonly probability?: number;
+  /** Told of each request that it happens to. */
+  readonly onHit?: (method: string, url: string) => void;
 }
 
 interface Rule extends Fault {
@@ -210,11 +213,13 @@ export class FaultProxy implements AsyncDisposable {
     for (const rule of this.#rules) {
       if (rule.method && rule.method !== method) continue;
       if (rule.path && !rule.path.test(url!)) continue;
+      if (rule.isIt && !rule.isIt(method!, url!)) continue;
       rule.seen++;
       if (rule.nth !== undefined && rule.seen !== rule.nth) continue;
       if (rule.done >= (rule.times ?? Infinity) || this.#random() >= (rule.probability ?? 1)) continue;
       rule.done++;
       this.hits++;
+      rule.onHit?.(method!, url!);
       return rule.effect;
     }
     return undefined;
