@@ -14,7 +14,7 @@ import type { EventRecorder } from "../kubernetes/events/recorder.ts";
 import { Locks } from "../records/lock.ts";
 import { keepFenced } from "./addresses/node/fence.ts";
 import { fenceSetting } from "./addresses/node/fence-setting.ts";
-import { startAddresses } from "./addresses/service/start.ts";
+import { Addresses } from "./addresses/service/addresses.ts";
 import { CONTROL } from "./control.ts";
 import { type Endpoint, serveHealth, serveHealthSocket } from "./health.ts";
 import type { InstallOptions } from "./install/install.ts";
@@ -91,7 +91,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const policy = options.policy();
   const graceMs = graceSeconds * 1000;
   const hasAccount = install?.node !== undefined;
-  const addresses = startAddresses({
+  const addresses = new Addresses({
     paths,
     policy,
     log,
@@ -101,6 +101,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     hasAccount,
     ...(step && { step }),
   });
+  addresses.start();
   const open = () =>
     new KernelThread(
       new Worker("./daemonset/kernel-worker.ts", { smol: true }),
@@ -165,9 +166,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   fencing.abort();
   reporting.abort();
   await server.close();
+  await addresses.stop();
   await devices.stop();
   observation.stop();
-  addresses.stop();
   installing?.stop();
   endpoint?.close();
   scraped?.close();

@@ -3,7 +3,7 @@ import type { Paths } from "../cni/host.ts";
 import { failure } from "../cni/protocol/dispatch.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { EventRecorder } from "../kubernetes/events/recorder.ts";
-import type { Addresses } from "./addresses/service/start.ts";
+import type { Addresses } from "./addresses/service/addresses.ts";
 import { failedAdd } from "./calls/failed-add.ts";
 import { type Observers, observed } from "./calls/observed.ts";
 import { type AgentState, control } from "./control.ts";

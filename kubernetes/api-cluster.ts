@@ -13,7 +13,8 @@ const KEPT_PAGE = 500;
 
 type ListOptions = Selection & { readonly fromCache?: boolean };
 interface Page<T> {
-  readonly items?: readonly T[];
+  /** null, where a list of metadata alone is empty. */
+  readonly items?: readonly T[] | null;
   readonly metadata: {
     readonly resourceVersion: string;
     readonly continue?: string;
@@ -66,8 +67,8 @@ export class ApiCluster implements Cluster {
 
   async count(resource: Resource, at: At = {}): Promise<number> {
     const selection = { ...at, metadataOnly: true };
-    const { items = [], metadata } = await this.#page<KubeObject>(resource, selection, 1, undefined);
-    return items.length + (metadata.remainingItemCount ?? 0);
+    const { items, metadata } = await this.#page<KubeObject>(resource, selection, 1, undefined);
+    return (items?.length ?? 0) + (metadata.remainingItemCount ?? 0);
   }
 
   async create<T extends KubeObject>(

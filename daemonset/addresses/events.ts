@@ -4,11 +4,11 @@ import type { EventRecorder } from "../../kubernetes/events/recorder.ts";
 
 /** Events about pools and about the cluster's settings. Best effort: the log has everything. */
 export class Events {
-  readonly #recorder: EventRecorder;
+  readonly #recorder: Pick<EventRecorder, "record">;
   readonly #namespace: string;
 
   /** @param namespace of the Whereabouts objects. */
-  constructor(recorder: EventRecorder, namespace: string) {
+  constructor(recorder: Pick<EventRecorder, "record">, namespace: string) {
     this.#recorder = recorder;
     this.#namespace = namespace;
   }

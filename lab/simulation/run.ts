@@ -6,7 +6,8 @@ import { checkAdded } from "./rules/added.ts";
 import { brokenWhenQuiet, QUARANTINE_MS, QUIET_MS } from "./rules/quiet.ts";
 import { Violation, World } from "./world/world.ts";
 // What the product loads when it first needs it: here before time stands still.
-import "../../daemonset/addresses/service/kubernetes.ts";
+import "../../daemonset/addresses/service/cluster-work.ts";
+import "../../ipam/connect.ts";
 import "../../ipam/store/directory.ts";
 import "../../ipam/store/open-kubernetes.ts";
 import "../../ipam/add.ts";

@@ -20,8 +20,8 @@ import { LeaderRecords } from "./records-leader.ts";
 import { LeaderSlices } from "./slices.ts";
 
 export interface LeaderOptions extends LeaderPoolsOptions {
-  /** Of the same cluster. Default: one of this process alone. */
-  readonly period?: HealPeriod;
+  /** Of the same cluster. */
+  readonly period: HealPeriod;
   /** Two looks at what seems abandoned are at least so far apart; also what a node that is down is waited for. Default 60 s. */
   readonly graceMs?: number;
   /** Between two looks. Default 60 s. */
@@ -74,10 +74,10 @@ export async function lead(
   guardMode(context, signal);
   using _lag = showingLag(context, () => pools.lagMs);
   const traces = { pools: seen.objects.values(), reservations: reservations.objects.values() };
-  if (period) awaitNodes(context, { period, graceMs, signal });
+  awaitNodes(context, { period, graceMs, signal });
   chooseFirstMode(context, traces, signal)
     .catch((err) => log.warn({ err }, "the settings' `whereabouts` is not set; the next leader tries again"))
-    .finally(() => period?.lead(signal)); // it writes to the same settings
+    .finally(() => period.lead(signal)); // it writes to the same settings
   using _ = onChange(modes, () => pools.modeChanged());
   const time = { everyMs: lookMs, signal, log };
   await Promise.all([

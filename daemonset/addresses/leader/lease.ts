@@ -6,6 +6,9 @@ import { pause } from "../../loop.ts";
 /** One lease for everything that one agent does for all. */
 export const LEADER_LEASE = "railnet-leader";
 
+/** An agent that ends while the API server is gone is not held up any longer: its successor need not wait for the lease. */
+const GIVE_BACK_MS = 2_000;
+
 export interface LeaseOptions {
   readonly cluster: Cluster;
   /** Of this process, never used twice: name of the node and a UUID. */
@@ -111,7 +114,8 @@ export class Election {
     term.abort();
     await work;
     log.info({ identity, isGivenBack: last !== undefined }, "this agent leads no more");
-    if (last) await this.#write(last, { ...last.spec, holderIdentity: "" }).catch(() => {});
+    const limit = AbortSignal.timeout(GIVE_BACK_MS);
+    if (last) await this.#write(last, { ...last.spec, holderIdentity: "" }, limit).catch(() => {});
   }
 
   /** @returns the Lease, still this one's, at `signal`; undefined when it is lost or too old to rely on. */

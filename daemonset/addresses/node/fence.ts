@@ -23,7 +23,7 @@ const WAIT_MS = 10_000;
 export interface FenceCluster {
   readonly store: Store;
   /** Reports, so that the node's standing is renewed. @throws {ApiError} */
-  renew(signal: AbortSignal): Promise<void>;
+  report(signal: AbortSignal): Promise<void>;
 }
 
 export interface FenceOptions {
@@ -73,7 +73,7 @@ export class Fence {
   async look(signal: AbortSignal): Promise<void> {
     const { standing, patienceMs } = this.#options;
     const isOn = this.#options.isOn();
-    if (isOn && isLate(standing.silentMs, patienceMs)) await this.#renew(signal);
+    if (isOn && isLate(standing.silentMs, patienceMs)) await this.#report(signal);
     const now = { isOn, silentMs: standing.silentMs, patienceMs };
     if (this.#isIdle && !isLapsed(now)) return;
     const { fence, lift } = planFence(this.#observe(), now);
@@ -84,10 +84,10 @@ export class Fence {
     this.#isIdle = left === 0;
   }
 
-  async #renew(signal: AbortSignal): Promise<void> {
+  async #report(signal: AbortSignal): Promise<void> {
     const { log, standing } = this.#options;
     try {
-      await this.#options.cluster()?.renew(AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]));
+      await this.#options.cluster()?.report(AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]));
     } catch (err) {
       const silentSeconds = Math.round(standing.silentMs / 1000);
       log.warn({ err, silentSeconds }, "this node is not heard of; it is tried again");

@@ -5,20 +5,21 @@ import { type FollowContext, follow } from "../follow.ts";
 
 /** How addresses are claimed, as the cluster's settings say it now. `coexist` until they are known. */
 export class ModeWatch {
-  /** The settings were read once. */
-  readonly synced: Promise<void>;
   readonly #log: Log;
+  readonly #synced = Promise.withResolvers<void>();
   readonly #listeners = new Set<(mode: Mode) => void>();
   readonly #verified = new Set<(isVerified: boolean) => void>();
   readonly #restored = new Set<(was: string, is: string) => void>();
-  readonly #onSettings: (settings: ConfigMap | undefined) => void;
+  readonly #settings = new Set<(settings: ConfigMap | undefined) => void>();
   #mode: Mode = "coexist";
   #epoch = "";
 
-  /** @param onSettings told of all settings, after every write. */
-  constructor(context: FollowContext, signal: AbortSignal, onSettings = (_: ConfigMap | undefined) => {}) {
-    this.#onSettings = onSettings;
-    this.#log = context.log;
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Begins to follow the settings, until `signal`. */
+  follow(context: FollowContext, signal: AbortSignal): void {
     const informer = follow<ConfigMap>(context, CONFIG_MAPS, {
       fieldSelector: `metadata.name=${CONFIG_MAP}`,
       signal,
@@ -26,7 +27,12 @@ export class ModeWatch {
       onRestored: (was, is) => tell(this.#restored, was, is),
       onChange: (change, settings) => this.#saw(change === "DELETED" ? undefined : settings),
     });
-    this.synced = informer.synced;
+    void informer.synced.then(this.#synced.resolve);
+  }
+
+  /** Fulfilled when the settings were read once. */
+  get synced(): Promise<void> {
+    return this.#synced.promise;
   }
 
   get mode(): Mode {
@@ -44,6 +50,11 @@ export class ModeWatch {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Told of all settings, after every write. */
+  onSettings(listener: (settings: ConfigMap | undefined) => void): void {
+    this.#settings.add(listener);
+  }
+
   /** Told when the connection was lost, so that the server may be another one, and when it is back. */
   onVerified(listener: (isVerified: boolean) => void): void {
     this.#verified.add(listener);
@@ -57,7 +68,7 @@ export class ModeWatch {
   #saw(settings: ConfigMap | undefined): void {
     const { uid = "", resourceVersion = "" } = settings?.metadata ?? {};
     this.#epoch = `${uid} ${resourceVersion}`;
-    this.#onSettings(settings);
+    tell(this.#settings, settings);
     const mode = modeOf(settings);
     if (mode === this.#mode) return;
     this.#mode = mode;

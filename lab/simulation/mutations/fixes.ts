@@ -107,7 +107,7 @@ export const FIXES: readonly Mutation[] = [
   },
   {
     name: "a heal period begins, and nothing is put back",
-    file: "daemonset/addresses/service/background.ts",
+    file: "daemonset/addresses/node/node-work.ts",
     from: "if ((await healing.putAllBack(signal)) && period.agreed === why)",
     to: "if (period.agreed === why)",
     profiles: ["restores"],

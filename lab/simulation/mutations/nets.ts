@@ -28,7 +28,7 @@ export const NETS: readonly Mutation[] = [
   },
   {
     name: "no node collects",
-    file: "daemonset/addresses/service/background.ts",
+    file: "daemonset/addresses/node/node-work.ts",
     from: 'repeat("node gc", { ...time, everyMs: own.lookMs }, async () => gc.look(await own.reserved(), signal)),',
     to: "",
   },
@@ -82,7 +82,7 @@ export const NETS: readonly Mutation[] = [
   },
   {
     name: "no sweep puts back",
-    file: "daemonset/addresses/service/background.ts",
+    file: "daemonset/addresses/node/node-work.ts",
     from: 'repeat("node heal", time, () => healing.sweep(has, signal)),',
     to: "",
     profiles: ["hand"],

@@ -1,5 +1,5 @@
 import { keepFenced } from "../../../daemonset/addresses/node/fence.ts";
-import { type Addresses, startAddresses } from "../../../daemonset/addresses/service/start.ts";
+import { Addresses } from "../../../daemonset/addresses/service/addresses.ts";
 import { Notes } from "../../../daemonset/notes.ts";
 import { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import { type Actor, runAs } from "../core/actor.ts";
@@ -44,8 +44,9 @@ export class Agent {
     const options = { paths: PATHS, policy: policyOf(machine.name), log, network: accessTo(network, machine) };
     const recorder = new EventRecorder({ log, notes: new Notes() });
     runAs(actor, () => {
-      const addresses = startAddresses({ ...options, recorder });
+      const addresses = new Addresses({ ...options, recorder });
       this.addresses = addresses;
+      addresses.start();
       const fencing = { ...addresses.fencing, isOn: () => settings.hasFence, threads: machine.vfs, recorder, log };
       void keepFenced(fencing, new AbortController().signal);
     });

@@ -99,10 +99,10 @@ for (const [name, object] of Object.entries(ELSEWHERE))
 for (const [name, make] of Object.entries(TRACES))
   t.test(`${name} stands for a Whereabouts: nothing is said`, async (t) => {
     await make();
-    const before = (await raw.request("GET", SETTINGS)).body;
+    const before = await said();
     await using agent = await Agent.start("node-a", kubeconfig);
     await led(agent);
-    t.same((await raw.request("GET", SETTINGS)).body, before);
+    t.equal(await said(), before);
     t.equal(agent.modes.mode, "coexist");
     t.same(agent.said(NO_TRACE), []);
   });

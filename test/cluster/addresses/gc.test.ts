@@ -159,7 +159,7 @@ for (const [seed, mode] of [
         "Whereabouts' records are its own",
       );
     }
-    const told = [here, _lead].flatMap((agent) => agent.background.freed.all());
+    const told = [here, _lead].flatMap((agent) => agent.work.freed.all());
     for (const one of going) {
       const freed = told.filter(({ reservation }) => reservation === nameOf(one));
       t.equal(freed.length, 1, "told once");

@@ -29,7 +29,7 @@ const count = (all: readonly string[]): Record<string, number> => {
 };
 
 t.test(
-  "startBackground() of a node has three watches, a leader four more; looks that find nothing ask for leases of gone nodes alone, each tenth time",
+  "ClusterWork of a node has four watches, a leader five more; looks that find nothing ask for leases of gone nodes alone, each tenth time",
   async (t) => {
     await setMode(api.raw, "absent");
     // Looks a hundred times as often as in earnest, the lease six times.
@@ -62,6 +62,7 @@ t.test(
     const before = requests();
     t.match(count(before), {
       "watch configmaps": 3,
+      "watch customresourcedefinitions": 3,
       "watch leases": 4, // the fourth: Whereabouts' own, by the leader
       "watch overlappingrangeipreservations": 4,
       "watch ippools": 1,

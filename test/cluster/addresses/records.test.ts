@@ -66,7 +66,7 @@ t.test("the leader frees records of pods that do not exist, which no journal kno
   await left(rail.name, ["there"]);
   const freed = await until(
     "the leader knows that it freed it",
-    () => leader.background.freed.all().find(({ podref }) => podref === "default/not-there"),
+    () => leader.work.freed.all().find(({ podref }) => podref === "default/not-there"),
     (found) => found !== undefined,
   );
   t.match(freed, { evidence: "its pod does not exist", pool: rail.name });

@@ -62,7 +62,7 @@ class World implements Disposable {
     const standing = new Standing({ stateDir, bootId, log: this.log, nowMs: () => this.nowMs });
     const cluster: FenceCluster = {
       store: this.store,
-      renew: async () => {
+      report: async () => {
         const sinceMs = standing.nowMs();
         if (this.isCut) throw new Error("no route to host");
         standing.renewed(sinceMs);

@@ -2,20 +2,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
-import type { Events } from "../../../daemonset/addresses/events.ts";
 import { Fleet } from "../../../daemonset/addresses/fleet.ts";
-import { followDefinition } from "../../../daemonset/addresses/node/definition-watch.ts";
-import { HealPeriod } from "../../../daemonset/addresses/node/heal-period.ts";
-import { ModeWatch } from "../../../daemonset/addresses/node/mode-watch.ts";
-import { reportMode } from "../../../daemonset/addresses/node/report.ts";
+import type { HealPeriod } from "../../../daemonset/addresses/node/heal-period.ts";
 import { sandboxesOf } from "../../../daemonset/addresses/node/sandboxes.ts";
-import { startBackground } from "../../../daemonset/addresses/service/background.ts";
+import { ClusterWork } from "../../../daemonset/addresses/service/cluster-work.ts";
 import { Allocator } from "../../../ipam/allocator.ts";
 import type { IpamHost } from "../../../ipam/host.ts";
 import { ClaimJournal } from "../../../ipam/journal.ts";
 import { healingOf } from "../../../ipam/mode.ts";
 import { parseRange, rangeOf } from "../../../ipam/range.ts";
-import { KubernetesStore } from "../../../ipam/store/kubernetes.ts";
 import { ApiError, type Cluster, type Selection } from "../../../kubernetes/cluster.ts";
 import { MemoryCluster } from "../../ipam/support/memory-cluster.ts";
 
@@ -45,22 +40,8 @@ class Agent {
     cluster: Cluster,
     { stateDir, fleet, graceMs }: { stateDir: string; fleet: Fleet; graceMs: number },
   ) {
-    const stop = new AbortController();
-    t.teardown(() => stop.abort());
-    const { signal } = stop;
     this.node = node;
     this.#journal = new ClaimJournal(stateDir);
-    this.period = new HealPeriod({ cluster, node, log, signal, healMs: HEAL_MS });
-    const follows = { cluster, log, fleet };
-    const modes = new ModeWatch(follows, signal, (settings) => this.period.saw(settings));
-    followDefinition(follows, signal, (uid) => this.period.defined(uid));
-    const report = (putBack?: string) => reportMode(cluster, node, { mode: "absent", ...(putBack && { putBack }) });
-    const store = new KubernetesStore({
-      ...{ cluster, log, createsAdopted: true, mode: () => modes.mode, epoch: () => modes.epoch },
-      ready: () => this.period.ready(),
-      hold: () => this.period.hold(),
-      onRestored: (why) => this.period.notice(why),
-    });
     const lock = async () => ({ [Symbol.dispose]() {} });
     const host = {
       stateDir,
@@ -72,28 +53,17 @@ class Agent {
       releaseSoon: async () => {},
       wasReleased: () => false,
     };
-    const sandboxes = sandboxesOf(host as unknown as IpamHost);
-    const events = { onPool() {}, onSettings() {} } as unknown as Events;
-    const options = {
-      cluster,
-      store,
-      modes,
-      period: this.period,
-      sandboxes,
-      node,
-      log,
-      events,
-      counters: this.counters,
-      fleet,
-      turnMs: 300,
-      graceMs,
-      jitterMs: 20,
-      onPutBack: report,
-      signal,
-    };
-    const { looked } = startBackground(options);
-    this.started = Promise.all([modes.synced, looked, report()]).then(() => {});
-    this.#allocator = new Allocator(store);
+    const work = new ClusterWork({
+      ...{ cluster, node, log, fleet, graceMs, counters: this.counters },
+      recorder: { record() {} },
+      sandboxes: sandboxesOf(host as unknown as IpamHost),
+      ...{ healMs: HEAL_MS, turnMs: 300, jitterMs: 20 },
+    });
+    t.teardown(() => work.stop());
+    this.period = work.period;
+    work.start();
+    this.started = Promise.all([work.known, work.report(AbortSignal.timeout(10_000))]).then(() => {});
+    this.#allocator = new Allocator(work.store);
   }
 
   async add(pod: string): Promise<string> {

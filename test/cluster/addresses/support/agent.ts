@@ -1,21 +1,13 @@
 import { mkdtempSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Counters, noCounts } from "../../../../daemonset/addresses/counters.ts";
-import { Events } from "../../../../daemonset/addresses/events.ts";
-import { followDefinition } from "../../../../daemonset/addresses/node/definition-watch.ts";
-import { HealPeriod } from "../../../../daemonset/addresses/node/heal-period.ts";
-import { ModeWatch } from "../../../../daemonset/addresses/node/mode-watch.ts";
-import { reportMode } from "../../../../daemonset/addresses/node/report.ts";
-import {
-  type Background,
-  type BackgroundOptions,
-  startBackground,
-} from "../../../../daemonset/addresses/service/background.ts";
+import type { ModeWatch } from "../../../../daemonset/addresses/node/mode-watch.ts";
+import { ClusterWork, type ClusterWorkOptions } from "../../../../daemonset/addresses/service/cluster-work.ts";
 import { Notes } from "../../../../daemonset/notes.ts";
 import { connect } from "../../../../ipam/connect.ts";
 import { ClaimJournal, type ClaimRecord } from "../../../../ipam/journal.ts";
-import { KubernetesStore } from "../../../../ipam/store/kubernetes.ts";
-import type { Owner, Pool } from "../../../../ipam/store/store.ts";
+import type { Owner, Pool, Store } from "../../../../ipam/store/store.ts";
+import type { Cluster } from "../../../../kubernetes/cluster.ts";
 import { EventRecorder } from "../../../../kubernetes/events/recorder.ts";
 
 /** A line that an agent logged. */
@@ -32,50 +24,37 @@ export const pool = (network: string, cidr: string, overlapping = true): Pool =>
   overlapping,
 });
 
-export interface AgentOptions extends BackgroundOptions {
+export interface AgentOptions extends ClusterWorkOptions {
   readonly stateDir: string;
-  /** Claims wait for the others after a loss, for so long. Default: they do not. */
-  readonly healMs: number;
 }
 
 /** The address half of a node's agent, with a journal of its own and sandboxes that only exist here. */
 export class Agent implements AsyncDisposable {
   readonly node: string;
   readonly stateDir: string;
-  readonly store: KubernetesStore;
   readonly journal: ClaimJournal;
-  readonly modes: ModeWatch;
   /** Container IDs of the sandboxes that run. */
   readonly alive = new Set<string>();
   /** Attachments that were ended for want of a DEL. */
   readonly ended: ClaimRecord[] = [];
   readonly counters: Counters = noCounts();
   readonly lines: Line[] = [];
-  readonly background: Background;
-  readonly #stop = new AbortController();
+  readonly work: ClusterWork;
   /** An agent's own waits keep no process alive, and a test that waits for one must not end in the middle. */
   readonly #awake = setInterval(() => {}, 60_000);
 
   private constructor(
     node: string,
-    cluster: BackgroundOptions["cluster"],
+    cluster: Cluster,
     stateDir: string,
-    { healMs, ...options }: Partial<Omit<AgentOptions, "stateDir">>,
+    options: Partial<Omit<AgentOptions, "stateDir">>,
   ) {
     const note = (level: Line["level"]) => (fields: object, message: string) =>
       void this.lines.push({ level, message, fields });
     const log = { debug: note("debug"), info: note("info"), warn: note("warn") };
-    const { signal } = this.#stop;
     this.node = node;
     this.stateDir = stateDir;
     this.journal = new ClaimJournal(stateDir);
-    const period = healMs === undefined ? undefined : new HealPeriod({ cluster, node, log, signal, healMs });
-    this.modes = new ModeWatch({ cluster, log }, signal, (settings) => period?.saw(settings));
-    const hold = period && { hold: () => period.hold(), ready: () => period.ready() };
-    this.store = new KubernetesStore({ cluster, mode: () => this.modes.mode, log, createsAdopted: true, ...hold });
-    if (period) followDefinition({ cluster, log }, signal, (uid) => period.defined(uid));
-    const report = (putBack?: string) => reportMode(cluster, node, { mode: "absent", ...(putBack && { putBack }) });
-    if (period) void report();
     const sandboxes = {
       journal: this.journal,
       isAlive: ({ owner }: ClaimRecord) => this.alive.has(owner.containerId),
@@ -87,7 +66,6 @@ export class Agent implements AsyncDisposable {
       isReleased: () => false,
       lock: async () => ({ [Symbol.dispose]() {} }),
     };
-    const { store, modes, counters } = this;
     const recorder = new EventRecorder({ log, notes: new Notes() });
     recorder.connect(cluster, node);
     const fast = {
@@ -98,21 +76,19 @@ export class Agent implements AsyncDisposable {
       graceMs: 600_000,
       settleMs: 20,
       retryMs: 200,
+      healMs: 1, // claims do not wait for the others after a loss
     };
-    this.background = startBackground({
-      ...fast,
-      ...options,
-      cluster,
-      store,
-      modes,
-      sandboxes,
-      node,
-      log,
-      events: new Events(recorder, cluster.namespace),
-      counters,
-      ...(period && { period, onPutBack: report }),
-      signal,
-    });
+    const { counters } = this;
+    this.work = new ClusterWork({ ...fast, ...options, cluster, sandboxes, node, log, recorder, counters });
+    this.work.start();
+  }
+
+  get store(): Store {
+    return this.work.store;
+  }
+
+  get modes(): ModeWatch {
+    return this.work.modes;
   }
 
   /** @param options.stateDir of an agent that was there before; default: a new one beside the kubeconfig, which goes with it. */
@@ -136,8 +112,7 @@ export class Agent implements AsyncDisposable {
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.background.done;
+    await this.work.stop();
     clearInterval(this.#awake);
   }
 

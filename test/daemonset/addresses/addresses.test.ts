@@ -8,7 +8,7 @@ import "../../cni/drivers/support/redirect.ts";
 import { KeptLog } from "../support/log.ts";
 
 // After the redirection: locks are Bun's.
-const { startAddresses } = await import("../../../daemonset/addresses/service/start.ts");
+const { Addresses } = await import("../../../daemonset/addresses/service/addresses.ts");
 
 /** Nobody listens there. */
 const KUBECONFIG = JSON.stringify({
@@ -25,7 +25,8 @@ t.test("what the fence asks is opened as soon as it can be, without an ADD", asy
   const policy = { node: "node-a", kubeconfig, flatFiles: [] };
   const recorder = { connect() {}, record() {} } as unknown as EventRecorder;
   const log = new KeptLog();
-  const addresses = startAddresses({ paths, policy, log, recorder });
+  const addresses = new Addresses({ paths, policy, log, recorder });
+  addresses.start();
   t.teardown(() => addresses.stop());
   const { fencing } = addresses;
   await sleep(100);
@@ -33,6 +34,6 @@ t.test("what the fence asks is opened as soon as it can be, without an ADD", asy
   writeFileSync(kubeconfig, KUBECONFIG);
   for (let i = 0; i < 1200 && !fencing.cluster(); i++) await sleep(50);
   const before = fencing.standing.silentMs;
-  await t.rejects(fencing.cluster()!.renew(AbortSignal.timeout(5_000)), "nobody hears it");
+  await t.rejects(fencing.cluster()!.report(AbortSignal.timeout(5_000)), "nobody hears it");
   t.ok(fencing.standing.silentMs >= before);
 });
