@@ -1,7 +1,10 @@
 import type { Log } from "../../cni/host.ts";
-import type { Owner } from "../../ipam/store/store.ts";
+import type { Claim, Owner } from "../../ipam/store/store.ts";
+import { dateOf } from "../../kubernetes/clock.ts";
 import type { Counters } from "./counters.ts";
 import type { Events } from "./events.ts";
+import type { FreedHistory } from "./freed.ts";
+import type { GcPlan } from "./plan-gc.ts";
 
 /** Two interfaces and one address: `user` lives with it, `holder` has its reservation. */
 export interface Dispute {
@@ -14,20 +17,65 @@ export interface Dispute {
 /** A dispute that goes on is said again after this time. */
 const REPEAT_MS = 600_000;
 
-/** Says loudly that an address has two owners. Nothing is taken from either: that is for a human to decide. */
-export class Disputes {
+/** What the agent does to addresses, and finds of them: counted, in the log, and as events of their pools. */
+export class AddressEvents {
   readonly #log: Log;
-  readonly #events: Events;
+  readonly #events: Pick<Events, "onPool">;
   readonly #counters: Counters;
+  readonly #history: FreedHistory;
   readonly #said = new Map<string, number>();
 
-  constructor(log: Log, events: Events, counters: Counters) {
+  constructor(log: Log, events: Pick<Events, "onPool">, counters: Counters, history: FreedHistory) {
     this.#log = log;
     this.#events = events;
     this.#counters = counters;
+    this.#history = history;
   }
 
-  say({ ip, pool, user, holder }: Dispute): void {
+  /** An address was freed, for what was seen and since when. */
+  freed({ reserved, evidence, sinceMs }: GcPlan["due"][number]): void {
+    const { pool, podref, ifname, containerId: containerID, node: owner } = reserved;
+    const reservation = reserved.metadata.name;
+    const freed = {
+      reservation,
+      pool,
+      podref,
+      ifname,
+      containerID,
+      owner,
+      evidence,
+      since: dateOf(sinceMs).toISOString(),
+      at: new Date().toISOString(),
+    };
+    this.#counters.freed++;
+    this.#history.add(freed);
+    this.#log.info(freed, "address freed: nobody has it any more");
+    this.#events.onPool("Normal", pool, "AddressFreed", `${reservation} of ${podref} (${ifname}): ${evidence}`);
+  }
+
+  /** A living pod's reservation was missing, and is back. */
+  putBack({ ip, pool, owner }: Claim): void {
+    const { podref, ifname, containerId: containerID } = owner;
+    this.#counters.putBack++;
+    this.#log.warn(
+      { ip, pool: pool.name, podref, ifname, containerID },
+      "reservation of a living pod was removed by somebody: put back",
+    );
+    const message = `${ip} of ${podref} (${ifname}): somebody had deleted its reservation`;
+    this.#events.onPool("Warning", pool.name, "ReservationPutBack", message);
+  }
+
+  /** The same where a record in the pool is all that stands for a claim. */
+  recordPutBack({ ip, pool, owner: { podref, ifname, containerId: containerID } }: Claim): void {
+    this.#counters.putBack++;
+    this.#log.warn(
+      { ip, pool: pool.name, podref, ifname, containerID },
+      "record of a living pod was removed by somebody: put back",
+    );
+  }
+
+  /** Two interfaces have one address. Nothing is taken from either: that is for a human to decide. */
+  duplicate({ ip, pool, user, holder }: Dispute): void {
     const key = [pool, ip, user.podref, user.ifname, holder.podref, holder.ifname].join(" ");
     const saidMs = this.#said.get(key);
     const nowMs = performance.now();

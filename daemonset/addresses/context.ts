@@ -2,27 +2,25 @@ import type { Log } from "../../cni/host.ts";
 import type { Mode } from "../../ipam/mode.ts";
 import type { Store } from "../../ipam/store/store.ts";
 import type { Cluster } from "../../kubernetes/cluster.ts";
+import type { AddressEvents } from "./address-events.ts";
 import type { Counters } from "./counters.ts";
-import type { Disputes } from "./disputes.ts";
 import type { Events } from "./events.ts";
-import type { Fleet } from "./fleet.ts";
-import type { FreedHistory } from "./freed.ts";
-import type { Refusals } from "./refusals.ts";
+import type { FollowContext } from "./follow.ts";
 
-/** What all background work shares. */
-export interface Context {
+/** What writing addresses takes: where they are kept, by which mode, and who is told. */
+export interface ClusterAddresses {
   readonly cluster: Cluster;
   /** Of the same cluster. */
   readonly store: Store;
   readonly mode: () => Mode;
+  readonly told: Pick<AddressEvents, "freed" | "putBack" | "recordPutBack" | "duplicate">;
+}
+
+/** All that the work for a cluster is put together from. Each part takes of it what it uses. */
+export interface Context extends ClusterAddresses, FollowContext {
   /** Name of this node in the cluster. */
   readonly node: string;
   readonly log: Log;
-  readonly events: Events;
-  readonly disputes: Disputes;
+  readonly events: Pick<Events, "onPool" | "onSettings">;
   readonly counters: Counters;
-  readonly freed: FreedHistory;
-  readonly refusals?: Refusals;
-  /** Default: a small one. */
-  readonly fleet?: Fleet;
 }

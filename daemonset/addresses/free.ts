@@ -2,9 +2,8 @@ import type { Claim } from "../../ipam/store/store.ts";
 import { reservationName } from "../../ipam/whereabouts/names.ts";
 import { ADOPTED, type Reservation } from "../../ipam/whereabouts/objects.ts";
 import { toQuarantine } from "../../ipam/whereabouts/quarantine.ts";
-import { dateOf } from "../../kubernetes/clock.ts";
 import { ApiError, IP_POOLS, RESERVATIONS } from "../../kubernetes/cluster.ts";
-import type { Context } from "./context.ts";
+import type { ClusterAddresses, Context } from "./context.ts";
 import type { GcPlan } from "./plan-gc.ts";
 import { ipOf, rangeOfName } from "./record-location.ts";
 import type { Reserved } from "./reserved.ts";
@@ -18,7 +17,7 @@ import type { Reserved } from "./reserved.ts";
  */
 export async function free(
   due: GcPlan["due"][number],
-  context: Context,
+  context: ClusterAddresses,
   signal: AbortSignal,
   isAdopted = adoptions(context, signal),
 ): Promise<void> {
@@ -27,7 +26,7 @@ export async function free(
   const isFreed = isByRecord
     ? await release(claim, due.reserved, context, signal)
     : await remove(due.reserved, context, signal);
-  if (isFreed) tell(due, context);
+  if (isFreed) context.told.freed(due);
 }
 
 /**
@@ -36,7 +35,11 @@ export async function free(
  *
  * @throws {ApiError | StoreError}
  */
-export async function quarantine(due: GcPlan["due"][number], context: Context, signal: AbortSignal): Promise<void> {
+export async function quarantine(
+  due: GcPlan["due"][number],
+  context: ClusterAddresses,
+  signal: AbortSignal,
+): Promise<void> {
   if (context.mode() === "coexist") return free(due, context, signal);
   const { cluster } = context;
   const { metadata } = due.reserved;
@@ -46,11 +49,14 @@ export async function quarantine(due: GcPlan["due"][number], context: Context, s
     if (error instanceof ApiError && [404, 409, 422].includes(error.status)) return;
     throw error;
   }
-  tell(due, context);
+  context.told.freed(due);
 }
 
 /** A function that asks about each pool once: whether a reservation is all that stands for an address of it. */
-export function adoptions({ cluster }: Context, signal: AbortSignal): (pool: string) => Promise<boolean> {
+export function adoptions(
+  { cluster }: Pick<Context, "cluster">,
+  signal: AbortSignal,
+): (pool: string) => Promise<boolean> {
   const asked = new Map<string, Promise<boolean>>();
   const ask = async (pool: string) => {
     const found = await cluster.get(IP_POOLS, pool, { signal, metadataOnly: true });
@@ -64,37 +70,20 @@ export function adoptions({ cluster }: Context, signal: AbortSignal): (pool: str
 }
 
 /** Ends the quarantine of addresses that nobody took and whose time is over. @throws {ApiError} */
-export async function endQuarantine(reserved: Reserved, context: Context, signal: AbortSignal): Promise<void> {
+export async function endQuarantine(
+  reserved: Reserved,
+  context: Pick<Context, "cluster" | "log">,
+  signal: AbortSignal,
+): Promise<void> {
   const { pool, metadata } = reserved;
   if (await remove(reserved, context, signal))
     context.log.info({ reservation: metadata.name, pool }, "quarantine is over: address free");
 }
 
-/** Counts, keeps and logs what was seen, and when. */
-export function tell({ reserved, evidence, sinceMs }: GcPlan["due"][number], context: Context): void {
-  const { pool, podref, ifname, containerId: containerID, node: owner } = reserved;
-  const reservation = reserved.metadata.name;
-  const freed = {
-    reservation,
-    pool,
-    podref,
-    ifname,
-    containerID,
-    owner,
-    evidence,
-    since: dateOf(sinceMs).toISOString(),
-    at: new Date().toISOString(),
-  };
-  context.counters.freed++;
-  context.freed.add(freed);
-  context.log.info(freed, "address freed: nobody has it any more");
-  context.events.onPool("Normal", pool, "AddressFreed", `${reservation} of ${podref} (${ifname}): ${evidence}`);
-}
-
 /** @returns false when it has changed, or is gone already. */
 async function remove(
   { metadata: { name, uid, resourceVersion } }: Reserved,
-  { cluster }: Context,
+  { cluster }: Pick<Context, "cluster">,
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
@@ -108,7 +97,7 @@ async function remove(
 async function release(
   claim: Claim,
   seen: Reserved,
-  { cluster, store }: Context,
+  { cluster, store }: Pick<Context, "cluster" | "store">,
   signal: AbortSignal,
 ): Promise<boolean> {
   const now = await cluster.get<Reservation>(RESERVATIONS, seen.metadata.name, { signal });

@@ -4,7 +4,7 @@ import { reservationName } from "../../ipam/whereabouts/names.ts";
 import { ownerOfReservation, type Reservation, toReservation } from "../../ipam/whereabouts/objects.ts";
 import { isQuarantined } from "../../ipam/whereabouts/quarantine.ts";
 import { ApiError, RESERVATIONS } from "../../kubernetes/cluster.ts";
-import type { Context } from "./context.ts";
+import type { ClusterAddresses } from "./context.ts";
 import { healing } from "./node/plan-heal.ts";
 
 /** Somebody makes and deletes the reservation at the same time; the next look sees how that ended. */
@@ -20,7 +20,7 @@ const MAX_TRIES = 3;
 export async function heal(
   claim: Claim,
   isStillHeld: () => boolean,
-  context: Context,
+  context: ClusterAddresses,
   signal: AbortSignal,
 ): Promise<void> {
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
@@ -32,7 +32,7 @@ export async function heal(
     const holder = found && ownerOfReservation(found);
     const verdict = healing(claim, holder);
     if (verdict === "duplicate")
-      return context.disputes.say({ ...claim, pool: claim.pool.name, user: claim.owner, holder: holder! });
+      return context.told.duplicate({ ...claim, pool: claim.pool.name, user: claim.owner, holder: holder! });
     if (verdict === "leave")
       return holder!.containerId === claim.owner.containerId ? await record(claim, context, signal) : undefined;
     if (await make(claim, isStillHeld, context, signal)) return await record(claim, context, signal);
@@ -40,23 +40,33 @@ export async function heal(
   }
 }
 
-const reservationOf = ({ pool, ip }: Claim, { cluster }: Context, signal: AbortSignal) =>
+const reservationOf = ({ pool, ip }: Claim, { cluster }: ClusterAddresses, signal: AbortSignal) =>
   cluster.get<Reservation>(RESERVATIONS, reservationName(pool.network, ip), { signal });
 
 /** The node was not heard of for long, and lives after all. @returns false when somebody was faster. */
-async function takeBack(claim: Claim, found: Reservation, context: Context, signal: AbortSignal): Promise<boolean> {
+async function takeBack(
+  claim: Claim,
+  found: Reservation,
+  context: ClusterAddresses,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     await context.cluster.patch(RESERVATIONS, found.metadata.name, handOver(found, claim), { signal });
   } catch (error) {
     if (error instanceof ApiError && [404, 409, 422].includes(error.status)) return false;
     throw error;
   }
-  tell(claim, context);
+  context.told.putBack(claim);
   return true;
 }
 
 /** @returns false when it is not there: somebody was faster, or nobody needs it any more. */
-async function make(claim: Claim, isStillHeld: () => boolean, context: Context, signal: AbortSignal): Promise<boolean> {
+async function make(
+  claim: Claim,
+  isStillHeld: () => boolean,
+  context: ClusterAddresses,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { cluster } = context;
   const made = await cluster.create<Reservation>(RESERVATIONS, toReservation(claim), { signal }).catch(unlessTaken);
   if (!made) return false;
@@ -65,7 +75,7 @@ async function make(claim: Claim, isStillHeld: () => boolean, context: Context, 
     await cluster.delete(RESERVATIONS, name, { uid, resourceVersion }, { signal });
     return false;
   }
-  tell(claim, context);
+  context.told.putBack(claim);
   return true;
 }
 
@@ -75,23 +85,8 @@ function unlessTaken(error: unknown): undefined {
 }
 
 /** Beside a live Whereabouts an address without a record is free for it. The reservation is ours: only the record is written. */
-async function record(claim: Claim, { mode, store, disputes }: Context, signal: AbortSignal): Promise<void> {
+async function record(claim: Claim, { mode, store, told }: ClusterAddresses, signal: AbortSignal): Promise<void> {
   if (mode() !== "coexist") return;
   const holder = await store.claim({ ...claim, isHeld: true }, signal);
-  if (holder) disputes.say({ ...claim, pool: claim.pool.name, user: claim.owner, holder });
-}
-
-function tell({ ip, pool, owner }: Claim, { counters, log, events }: Context): void {
-  const { podref, ifname, containerId: containerID } = owner;
-  counters.putBack++;
-  log.warn(
-    { ip, pool: pool.name, podref, ifname, containerID },
-    "reservation of a living pod was removed by somebody: put back",
-  );
-  events.onPool(
-    "Warning",
-    pool.name,
-    "ReservationPutBack",
-    `${ip} of ${podref} (${ifname}): somebody had deleted its reservation`,
-  );
+  if (holder) told.duplicate({ ...claim, pool: claim.pool.name, user: claim.owner, holder });
 }

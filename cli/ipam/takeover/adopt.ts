@@ -1,6 +1,6 @@
-import type { Context } from "../../../daemonset/addresses/context.ts";
+import type { Log } from "../../../cni/host.ts";
+import { AddressEvents } from "../../../daemonset/addresses/address-events.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
-import { Disputes } from "../../../daemonset/addresses/disputes.ts";
 import { Events } from "../../../daemonset/addresses/events.ts";
 import { FreedHistory } from "../../../daemonset/addresses/freed.ts";
 import { PodOwners, reserve, unlessRefused } from "../../../daemonset/addresses/leader/adopt.ts";
@@ -8,7 +8,6 @@ import { inParallel } from "../../../daemonset/addresses/parallel.ts";
 import { createLog } from "../../../daemonset/log.ts";
 import { Notes } from "../../../daemonset/notes.ts";
 import { requireDefinitions } from "../../../ipam/store/kubernetes/definitions.ts";
-import { KubernetesStore } from "../../../ipam/store/kubernetes.ts";
 import type { Cluster } from "../../../kubernetes/cluster.ts";
 import { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import { addressKey, type Located, recordsByAddress } from "../addresses.ts";
@@ -25,7 +24,8 @@ export interface Adopted {
 /** Makes a reservation for every record that has none, and completes those that Whereabouts wrote. May end anywhere and be run again. @throws {ApiError} */
 export async function adoptAll(snapshot: IpamSnapshot, cluster: Cluster, progress: Progress): Promise<Adopted> {
   const signal = new AbortController().signal;
-  const context = contextOf(cluster, snapshot);
+  const log = createLog("silent");
+  const context = { cluster, log, told: addressEvents(cluster, log) };
   await requireDefinitions(cluster);
   const pods = new PodOwners(context, signal);
   const open = incomplete(snapshot);
@@ -48,14 +48,9 @@ function incomplete({ pools, reservations }: IpamSnapshot): Located[] {
   return records.flatMap(([, located]) => located);
 }
 
-/** What the agent's own work shares, for one that ends with this process. */
-function contextOf(cluster: Cluster, { mode }: IpamSnapshot): Context {
-  const log = createLog("silent");
-  const [node, counters] = ["", noCounts()];
+/** Conflicts are told where the agents tell theirs. */
+function addressEvents(cluster: Cluster, log: Log): AddressEvents {
   const recorder = new EventRecorder({ log, notes: new Notes() });
-  recorder.connect(cluster, node);
-  const events = new Events(recorder, cluster.namespace);
-  const store = new KubernetesStore({ cluster, mode: () => mode, log, createsAdopted: false });
-  const disputes = new Disputes(log, events, counters);
-  return { cluster, store, mode: () => mode, node, log, events, disputes, counters, freed: new FreedHistory() };
+  recorder.connect(cluster, "");
+  return new AddressEvents(log, new Events(recorder, cluster.namespace), noCounts(), new FreedHistory());
 }

@@ -23,6 +23,10 @@ import { filling, judge } from "./plan-adopt.ts";
 /** Somebody writes to the pool all the time: the next run goes on. What was checked in a try is not checked again in the next. */
 const MAX_TRIES = 20;
 
+/** What making a reservation for a record takes. */
+type ReserveContext = Pick<Context, "cluster" | "told">;
+export type AdoptContext = ReserveContext & Pick<Context, "log" | "counters">;
+
 /**
  * Makes a reservation for every record of a pool, then says so on the pool, which from then on may be claimed from by
  * reservation alone. The last step tests the resourceVersion, so no record that came meanwhile is missed. May end
@@ -37,7 +41,7 @@ export async function adopt(
   name: string,
   slices: readonly NodeSlicePool[],
   others: Iterable<KubeObject["metadata"]>,
-  context: Context,
+  context: AdoptContext,
   signal: AbortSignal,
 ): Promise<boolean> {
   const checked = new Map<string, string>();
@@ -62,7 +66,7 @@ async function reserveBeside(
   { pool }: RecordLocation,
   others: Iterable<KubeObject["metadata"]>,
   slices: readonly NodeSlicePool[],
-  context: Context,
+  context: AdoptContext,
   signal: AbortSignal,
 ): Promise<void> {
   for (const { name, annotations } of others) {
@@ -75,14 +79,14 @@ async function reserveBeside(
   }
 }
 
-function disputed(pool: string, conflicts: number, context: Context): false {
+function disputed(pool: string, conflicts: number, context: Pick<Context, "log">): false {
   const message =
     "pool cannot be adopted: addresses of it have two owners, or the server refuses their reservations; it is tried again";
   sayOnce({ pool, conflicts }, message, context);
   return false;
 }
 
-function notOurs({ metadata: { name }, spec: { range, allocations } }: IpPool, context: Context): false {
+function notOurs({ metadata: { name }, spec: { range, allocations } }: IpPool, context: Pick<Context, "log">): false {
   const message =
     "pool cannot be adopted: its name does not tell its network, so its addresses are looked after by nobody; " +
     "delete it when no pod has one of them any more (railnet ipam audit)";
@@ -90,14 +94,14 @@ function notOurs({ metadata: { name }, spec: { range, allocations } }: IpPool, c
   return false;
 }
 
-const SAID = new WeakMap<Context, Set<string>>();
+const SAID = new WeakMap<Context["log"], Set<string>>();
 
 /** What does not change is said once, however often it is tried. */
-function sayOnce(fields: object, message: string, context: Context): void {
-  const said = SAID.get(context) ?? new Set<string>();
-  SAID.set(context, said);
+function sayOnce(fields: object, message: string, { log }: Pick<Context, "log">): void {
+  const said = SAID.get(log) ?? new Set<string>();
+  SAID.set(log, said);
   const text = `${message} ${JSON.stringify(fields)}`;
-  if (!said.has(text)) context.log.warn(fields, message);
+  if (!said.has(text)) log.warn(fields, message);
   said.add(text);
 }
 
@@ -106,7 +110,7 @@ async function reserveAll(
   { spec: { allocations } }: IpPool,
   place: RecordLocation,
   checked: Map<string, string>,
-  context: Context,
+  context: AdoptContext,
   signal: AbortSignal,
 ): Promise<number> {
   let conflicts = 0;
@@ -136,7 +140,7 @@ export const unlessRefused =
 export async function reserve(
   { pool, ip, record }: Omit<Claim, "owner"> & { record: PoolRecord },
   pods: PodOwners,
-  { cluster, disputes }: Context,
+  { cluster, told }: ReserveContext,
   signal: AbortSignal,
 ): Promise<boolean> {
   const name = reservationName(pool.network, ip);
@@ -145,7 +149,7 @@ export async function reserve(
     const judgement = existing ? judge(record, existing) : "make";
     if (judgement === "fine") return true;
     if (judgement === "conflict") {
-      disputes.say({ ip, pool: pool.name, user: ownerOfRecord(record), holder: ownerOfReservation(existing!) });
+      told.duplicate({ ip, pool: pool.name, user: ownerOfRecord(record), holder: ownerOfReservation(existing!) });
       return false;
     }
     const claim = { pool, ip, owner: await pods.ownerOf(record) };
@@ -157,7 +161,11 @@ export async function reserve(
 }
 
 /** Sets the mark on the pool as it was read. @returns false when it has changed since. */
-async function mark({ metadata }: IpPool, { cluster, log, counters }: Context, signal: AbortSignal): Promise<boolean> {
+async function mark(
+  { metadata }: IpPool,
+  { cluster, log, counters }: AdoptContext,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { name, resourceVersion } = metadata;
   const patch = { metadata: { resourceVersion, annotations: { [ADOPTED]: new Date().toISOString() } } };
   if (!(await unlessChanged(cluster.mergePatch(IP_POOLS, name, patch, { signal, metadataOnly: true })))) return false;
@@ -167,7 +175,7 @@ async function mark({ metadata }: IpPool, { cluster, log, counters }: Context, s
 }
 
 /** Takes the mark away: beside a live Whereabouts records come that have no reservation. Idempotent. */
-export async function disown(pool: string, { cluster }: Context, signal: AbortSignal): Promise<void> {
+export async function disown(pool: string, { cluster }: Pick<Context, "cluster">, signal: AbortSignal): Promise<void> {
   const patch = { metadata: { annotations: { [ADOPTED]: null } } };
   await cluster.mergePatch(IP_POOLS, pool, patch, { signal, metadataOnly: true }).catch((error) => {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
@@ -187,11 +195,11 @@ async function unlessChanged(write: Promise<unknown>): Promise<boolean> {
 
 /** Who a record belongs to, with what only its pod knows: UID and node. A pod is read once for all its rails. */
 export class PodOwners {
-  readonly #context: Context;
+  readonly #context: Pick<Context, "cluster">;
   readonly #signal: AbortSignal;
   readonly #pods = new Map<string, Promise<Partial<Owner>>>();
 
-  constructor(context: Context, signal: AbortSignal) {
+  constructor(context: Pick<Context, "cluster">, signal: AbortSignal) {
     this.#context = context;
     this.#signal = signal;
   }

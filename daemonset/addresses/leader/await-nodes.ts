@@ -19,14 +19,17 @@ export interface AwaitOptions {
  * holds. One that does not for the leader's patience is waited for no longer: its addresses may be given out then, as those of
  * every node that is silent for so long, and its fence, if it has one, has taken its VFs down.
  */
-export function awaitNodes(context: Context, options: AwaitOptions): void {
+export function awaitNodes(context: Pick<Context, "cluster" | "log">, options: AwaitOptions): void {
   const { period, signal } = options;
   const wait = () => void waitOnce(context, options);
   signal.addEventListener("abort", period.onBegin(wait), { once: true });
   wait();
 }
 
-async function waitOnce(context: Context, { period, graceMs, signal }: AwaitOptions): Promise<void> {
+async function waitOnce(
+  context: Pick<Context, "cluster" | "log">,
+  { period, graceMs, signal }: AwaitOptions,
+): Promise<void> {
   const { cluster, log } = context;
   const [which, beganMs, patience] = [period.agreed, performance.now(), patienceMs(graceMs)];
   let living: ReadonlySet<string> | undefined;

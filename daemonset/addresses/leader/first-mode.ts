@@ -17,7 +17,7 @@ export interface WhereaboutsEvidence {
  * (`openshift-multus`, say) gives the same addresses out without our knowing of each other: that is said.
  */
 export async function chooseFirstMode(
-  { cluster, log, events }: Context,
+  { cluster, log, events }: Pick<Context, "cluster" | "log" | "events">,
   traces: WhereaboutsEvidence,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,5 +1,5 @@
 import { QUARANTINE_MS } from "../../../ipam/whereabouts/quarantine.ts";
-import type { Context } from "../context.ts";
+import type { ClusterAddresses, Context } from "../context.ts";
 import { isPodref, type Pod, podIsOver, readPod } from "../evidence.ts";
 import { adoptions, endQuarantine, free, quarantine } from "../free.ts";
 import { inParallel } from "../parallel.ts";
@@ -28,7 +28,7 @@ const LEASE_LOOKS = 10;
  * nothing of node or sandbox, so that only a pod that does not exist is evidence.
  */
 export class LeaderGc {
-  readonly #context: Context;
+  readonly #context: ClusterAddresses & Pick<Context, "log">;
   readonly #nodes: GoneNodes;
   readonly #graceMs: number;
   #suspicions: Suspicions = new Map();
@@ -37,7 +37,11 @@ export class LeaderGc {
   #looks = 0;
 
   /** @param memory what is remembered of a node. */
-  constructor(context: Context, memory: (node: string) => NodeMemory | undefined, graceMs: number) {
+  constructor(
+    context: ClusterAddresses & Pick<Context, "log">,
+    memory: (node: string) => NodeMemory | undefined,
+    graceMs: number,
+  ) {
     this.#context = context;
     this.#nodes = new GoneNodes(context.cluster, memory, graceMs);
     this.#graceMs = graceMs;

@@ -2,13 +2,15 @@ import { CONFIG_MAP } from "../../../ipam/mode.ts";
 import { ApiError, CONFIG_MAPS, LEASES } from "../../../kubernetes/cluster.ts";
 import { type Lease, WHEREABOUTS_LEASE } from "../../../kubernetes/lease.ts";
 import type { Context } from "../context.ts";
-import { follow } from "../follow.ts";
+import { type FollowContext, follow } from "../follow.ts";
+
+type GuardContext = FollowContext & Pick<Context, "mode" | "events">;
 
 /**
  * Follows Whereabouts' lease, which only a live one renews (agents that take turns with it leave its times alone): where
  * the settings say that there is none, they are put right. What was there when the watch began proves nothing.
  */
-export function guardMode(context: Context, signal: AbortSignal): void {
+export function guardMode(context: GuardContext, signal: AbortSignal): void {
   let before: string | undefined;
   let isFollowing = false;
   const informer = follow<Lease>(context, LEASES, {
@@ -26,7 +28,7 @@ export function guardMode(context: Context, signal: AbortSignal): void {
   void informer.synced.then(() => (isFollowing = true));
 }
 
-async function coexist(holder: string, { cluster, log, events }: Context, signal: AbortSignal): Promise<void> {
+async function coexist(holder: string, { cluster, log, events }: GuardContext, signal: AbortSignal): Promise<void> {
   const path = "/data/whereabouts";
   const patch = [
     { op: "test", path, value: "absent" },

@@ -1,4 +1,4 @@
-import type { Context } from "../context.ts";
+import type { ClusterAddresses } from "../context.ts";
 import { readPod, uidOf } from "../evidence.ts";
 import { claimOf } from "../free.ts";
 import { heal } from "../heal.ts";
@@ -18,12 +18,12 @@ const MAX_LOST = 1000;
  * `graceMs`, in which the node may come back.
  */
 export class LeaderHeal {
-  readonly #context: Context;
+  readonly #context: ClusterAddresses;
   readonly #stateOf: (node: string) => NodeState;
   readonly #graceMs: number;
   readonly #lost = new Map<string, Lost>();
 
-  constructor(context: Context, stateOf: (node: string) => NodeState, graceMs: number) {
+  constructor(context: ClusterAddresses, stateOf: (node: string) => NodeState, graceMs: number) {
     this.#context = context;
     this.#stateOf = stateOf;
     this.#graceMs = graceMs;

@@ -91,7 +91,7 @@ export async function lead(
   ]);
 }
 
-function showingLag({ counters }: Context, lagMs: () => number): Disposable {
+function showingLag({ counters }: Pick<Context, "counters">, lagMs: () => number): Disposable {
   counters.viewLagMs = lagMs;
   return {
     [Symbol.dispose]() {
@@ -100,7 +100,7 @@ function showingLag({ counters }: Context, lagMs: () => number): Disposable {
   };
 }
 
-function forgettingDrift({ counters }: Context): Disposable {
+function forgettingDrift({ counters }: Pick<Context, "counters">): Disposable {
   return {
     [Symbol.dispose]() {
       [counters.nodesCompared, counters.nodesOdd] = [0, 0];

@@ -4,8 +4,10 @@ import { type KubeObject, NODE_SLICE_POOLS } from "../../../kubernetes/cluster.t
 import { pause } from "../../loop.ts";
 import type { Context } from "../context.ts";
 import type { Reserved } from "../reserved.ts";
-import { adopt, disown } from "./adopt.ts";
-import { PoolViewWriter } from "./view.ts";
+import { type AdoptContext, adopt, disown } from "./adopt.ts";
+import { PoolViewWriter, type ViewOptions } from "./view.ts";
+
+type PoolContext = AdoptContext & ViewOptions["context"] & Pick<Context, "mode">;
 
 export interface LeaderPoolsOptions {
   /** Changes that come within this time are one round. Default 0.2 s. */
@@ -24,7 +26,7 @@ const START_MS_PER_POOL = 5;
 class Keeper {
   readonly #reservations = new Map<string, Reserved>();
   readonly #name: string;
-  readonly #context: Context;
+  readonly #context: PoolContext;
   readonly #options: Required<LeaderPoolsOptions>;
   readonly #others: () => Iterable<KubeObject["metadata"]>;
   readonly #view: PoolViewWriter;
@@ -40,7 +42,7 @@ class Keeper {
   /** @param others what is known of all pools. */
   constructor(
     name: string,
-    context: Context,
+    context: PoolContext,
     options: Required<LeaderPoolsOptions>,
     others: () => Iterable<KubeObject["metadata"]>,
   ) {
@@ -146,7 +148,7 @@ class Keeper {
 
 /** All pools of the cluster, as the leader sees them. */
 export class LeaderPools {
-  readonly #context: Context;
+  readonly #context: PoolContext;
   readonly #options: Required<LeaderPoolsOptions>;
   readonly #signal: AbortSignal;
   readonly #keepers = new Map<string, Keeper>();
@@ -156,7 +158,7 @@ export class LeaderPools {
   #mode = new AbortController();
   #isRunning = false;
 
-  constructor(context: Context, options: LeaderPoolsOptions, signal: AbortSignal) {
+  constructor(context: PoolContext, options: LeaderPoolsOptions, signal: AbortSignal) {
     this.#context = context;
     this.#options = { settleMs: 200, retryMs: 30_000, refreshMs: 600_000, maxRecords: 8000, ...options };
     this.#signal = signal;

@@ -2,9 +2,8 @@ import type { Pool } from "../../../ipam/store/store.ts";
 import { reservationName } from "../../../ipam/whereabouts/names.ts";
 import { type IpPool, ownerOfRecord, type PoolRecord, RECORDS_DECIDE } from "../../../ipam/whereabouts/objects.ts";
 import { IP_POOLS, type KubeObject } from "../../../kubernetes/cluster.ts";
-import type { Context } from "../context.ts";
+import type { ClusterAddresses } from "../context.ts";
 import { isPodref, readPod } from "../evidence.ts";
-import { tell } from "../free.ts";
 import { inParallel } from "../parallel.ts";
 import { type GcFinding, planGc, type Suspicions } from "../plan-gc.ts";
 import { placeOf } from "../record-location.ts";
@@ -18,11 +17,11 @@ const MAX_ASKED = 1_000;
  * disk was made anew. A record says nothing of node or sandbox, so only a pod that does not exist is evidence.
  */
 export class LeaderRecords {
-  readonly #context: Context;
+  readonly #context: Pick<ClusterAddresses, "cluster" | "store" | "told">;
   readonly #graceMs: number;
   #suspicions: Suspicions = new Map();
 
-  constructor(context: Context, graceMs: number) {
+  constructor(context: Pick<ClusterAddresses, "cluster" | "store" | "told">, graceMs: number) {
     this.#context = context;
     this.#graceMs = graceMs;
   }
@@ -49,7 +48,7 @@ export class LeaderRecords {
     await inParallel(due, async (one) => {
       const { pool, ip, record } = places.get(one.reserved.metadata.name)!;
       const outcome = await this.#context.store.release({ pool, ip, owner: ownerOfRecord(record) }, signal);
-      if (outcome === "released") tell(one, this.#context);
+      if (outcome === "released") this.#context.told.freed(one);
     });
   }
 

@@ -13,14 +13,18 @@ import { type Node, type NodeState, nodeState } from "./nodes.ts";
  * is gone, or range and size of the network have changed, and no pod has an address of it.
  */
 export class LeaderSlices {
-  readonly #context: Context;
+  readonly #context: Pick<Context, "cluster" | "mode" | "log">;
   readonly #stateOf: (node: string) => NodeState;
   readonly #graceMs: number;
   /** When a slice first looked abandoned, by pool, node and range. */
   #suspicions = new Map<string, number>();
 
   /** @param stateOf what is remembered of a node. */
-  constructor(context: Context, stateOf: (node: string) => NodeState, graceMs: number) {
+  constructor(
+    context: Pick<Context, "cluster" | "mode" | "log">,
+    stateOf: (node: string) => NodeState,
+    graceMs: number,
+  ) {
     this.#context = context;
     this.#stateOf = stateOf;
     this.#graceMs = graceMs;

@@ -19,11 +19,11 @@ export interface Settled {
 
 /** What becomes of a pool's records that no reservation backs: their pods decide. */
 export class UnbackedRecords {
-  readonly #context: Context;
+  readonly #context: Pick<Context, "cluster" | "told">;
   /** Records whose pod was found alive, and when. */
   readonly #asked = new Map<string, number>();
 
-  constructor(context: Context) {
+  constructor(context: Pick<Context, "cluster" | "told">) {
     this.#context = context;
   }
 

@@ -22,7 +22,10 @@ export interface UntilMayLeadOptions {
 }
 
 /** Waits until this node may lead. While nobody does, that stands in `refusals`. */
-export async function untilMayLead(context: Context, options: UntilMayLeadOptions): Promise<void> {
+export async function untilMayLead(
+  context: Pick<Context, "cluster" | "node" | "log" | "refusals">,
+  options: UntilMayLeadOptions,
+): Promise<void> {
   const { cluster, node, log, refusals } = context;
   const { signal, leaderSilentMs, durationMs = 180_000 } = options;
   for (let looks = 0; !signal.aborted; looks++) {

@@ -37,7 +37,7 @@ const REST_PER_WORK = 9;
 
 export interface ViewOptions {
   readonly name: string;
-  readonly context: Context;
+  readonly context: Pick<Context, "cluster" | "told" | "events" | "counters" | "log">;
   readonly slices: () => Promise<readonly NodeSlicePool[]>;
   readonly maxRecords?: number;
 }
@@ -59,7 +59,7 @@ export class PoolViewWriter {
   /** Of the pool as this one read and wrote it: another one in the watch means that somebody else wrote. */
   readonly versions = new Set<string>();
   readonly #name: string;
-  readonly #context: Context;
+  readonly #context: ViewOptions["context"];
   readonly #slices: ViewOptions["slices"];
   readonly #maxRecords: number;
   #shown: Shown | undefined;

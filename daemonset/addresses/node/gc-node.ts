@@ -3,9 +3,9 @@ import type { ClaimRecord } from "../../../ipam/journal.ts";
 import { reservationName } from "../../../ipam/whereabouts/names.ts";
 import { PODS } from "../../../kubernetes/cluster.ts";
 import { attachmentKey } from "../../../records/record-files.ts";
-import type { Context } from "../context.ts";
+import type { ClusterAddresses, Context } from "../context.ts";
 import { isPodref, type Pod, podIsOver, readPod, uidOf } from "../evidence.ts";
-import { free, tell } from "../free.ts";
+import { free } from "../free.ts";
 import { inParallel } from "../parallel.ts";
 import { type GcFinding, type GcPlan, planGc, type Suspicions } from "../plan-gc.ts";
 import type { Reserved } from "../reserved.ts";
@@ -55,14 +55,14 @@ function hasMoved(
  * done, and those of an earlier sandbox when a later one runs with another address. Without such a suspicion a look asks the API server nothing.
  */
 export class NodeGc {
-  readonly #context: Context;
+  readonly #context: ClusterAddresses & Pick<Context, "node">;
   readonly #sandboxes: Sandboxes;
   readonly #graceMs: number;
   #suspicions: Suspicions = new Map();
   /** Journal records that nothing is left of, and since when. */
   #forgotten = new Map<string, number>();
 
-  constructor(context: Context, sandboxes: Sandboxes, graceMs: number) {
+  constructor(context: ClusterAddresses & Pick<Context, "node">, sandboxes: Sandboxes, graceMs: number) {
     this.#context = context;
     this.#sandboxes = sandboxes;
     this.#graceMs = graceMs;
@@ -156,7 +156,7 @@ export class NodeGc {
     const { containerId, ifname } = due.reserved;
     if (record?.owner.containerId === containerId) {
       await this.#sandboxes.end(record);
-      return tell(due, this.#context);
+      return this.#context.told.freed(due);
     }
     using _lock = await this.#sandboxes.lock(due.reserved);
     if (!this.#sandboxes.journal.find(containerId, ifname)) await free(due, this.#context, signal);

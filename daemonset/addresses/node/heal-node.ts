@@ -5,7 +5,7 @@ import { type IpPool, LABEL, labelValue } from "../../../ipam/whereabouts/object
 import { ApiError, IP_POOLS, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import type { ChangeType } from "../../../kubernetes/informer.ts";
 import { pause } from "../../loop.ts";
-import type { Context } from "../context.ts";
+import type { ClusterAddresses, Context } from "../context.ts";
 import { heal } from "../heal.ts";
 import { placeOf } from "../record-location.ts";
 import type { Reserved } from "../reserved.ts";
@@ -18,7 +18,7 @@ const LAST_WAIT_MS = 32_000;
 
 /** Puts back what somebody removed of this node's living attachments. */
 export class NodeHeal {
-  readonly #context: Context;
+  readonly #context: ClusterAddresses & Pick<Context, "node" | "log" | "fleet">;
   readonly #sandboxes: Sandboxes;
 
   /** Version of each reservation of this node, as it was seen last. */
@@ -26,7 +26,11 @@ export class NodeHeal {
   readonly #onLoss: (why: string) => void;
 
   /** @param onLoss called when reservations are gone that nobody deleted, as far as a watch tells. */
-  constructor(context: Context, sandboxes: Sandboxes, onLoss: (why: string) => void = () => {}) {
+  constructor(
+    context: ClusterAddresses & Pick<Context, "node" | "log" | "fleet">,
+    sandboxes: Sandboxes,
+    onLoss: (why: string) => void = () => {},
+  ) {
     this.#context = context;
     this.#sandboxes = sandboxes;
     this.#onLoss = onLoss;

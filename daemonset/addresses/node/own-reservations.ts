@@ -1,7 +1,7 @@
 import { LABEL, labelValue } from "../../../ipam/whereabouts/objects.ts";
 import { type KubeObject, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import type { Context } from "../context.ts";
-import { follow } from "../follow.ts";
+import { type FollowContext, follow } from "../follow.ts";
 import { compactor, type Reserved } from "../reserved.ts";
 import type { NodeHeal } from "./heal-node.ts";
 import type { HealPeriod } from "./heal-period.ts";
@@ -20,6 +20,9 @@ export interface OwnReservations {
   /** Between two looks at these: what they cost follows the way they are known. */
   readonly lookMs: number;
 }
+
+/** What following, or asking in turns, takes. */
+type OwnContext = FollowContext & Pick<Context, "node">;
 
 export interface OwnOptions {
   readonly sandboxes: Sandboxes;
@@ -42,13 +45,13 @@ const restored = (was: string, is: string): string =>
  * By a watch in a small cluster. Each event of any reservation costs the API server some microseconds for every such watch
  * (bench/ipam), so the nodes of a large one look at their claims in turns.
  */
-export function ownReservations(context: Context, options: OwnOptions): OwnReservations {
+export function ownReservations(context: OwnContext, options: OwnOptions): OwnReservations {
   const { period, modes } = options;
   modes.onRestored((was, is) => period.notice(restored(was, is)));
   return context.fleet?.isLarge ? inTurns(context, options) : watched(context, options);
 }
 
-function watched(context: Context, { healing, period, lookMs, signal }: OwnOptions): OwnReservations {
+function watched(context: OwnContext, { healing, period, lookMs, signal }: OwnOptions): OwnReservations {
   const { cluster, node } = context;
   const informer = follow<Reserved>(context, RESERVATIONS, {
     labelSelector: `${LABEL.node}=${labelValue(node)}`,
@@ -68,7 +71,7 @@ function watched(context: Context, { healing, period, lookMs, signal }: OwnOptio
 }
 
 /** The settings' watch tells when the connection was lost; then the newest claim tells whether something else was. */
-function inTurns(context: Context, options: OwnOptions): OwnReservations {
+function inTurns(context: OwnContext, options: OwnOptions): OwnReservations {
   const { period, modes, healing, signal } = options;
   const turns = new OwnTurns(context, {
     ...options,

@@ -32,7 +32,7 @@ export interface OwnTurnsOptions {
 export class OwnTurns {
   readonly synced: Promise<void>;
   readonly lookMs: number;
-  readonly #context: Context;
+  readonly #context: Pick<Context, "cluster" | "node" | "log" | "fleet">;
   readonly #options: OwnTurnsOptions;
   readonly #keep = compactor();
   /** Names of claims that have no reservation. */
@@ -40,7 +40,7 @@ export class OwnTurns {
   /** Names of what the last list showed and the journal does not know. */
   #strays: Set<string> = new Set();
 
-  constructor(context: Context, options: OwnTurnsOptions) {
+  constructor(context: Pick<Context, "cluster" | "node" | "log" | "fleet">, options: OwnTurnsOptions) {
     this.#context = context;
     this.#options = options;
     this.lookMs = options.turnMs ?? TURN_MS;

@@ -4,7 +4,7 @@ import type { Claim } from "../../../ipam/store/store.ts";
 import type { IpPool } from "../../../ipam/whereabouts/objects.ts";
 import { IP_POOLS } from "../../../kubernetes/cluster.ts";
 import { attachmentKey } from "../../../records/record-files.ts";
-import type { Context } from "../context.ts";
+import type { ClusterAddresses, Context } from "../context.ts";
 import { isPodref, podIsOver, readPod } from "../evidence.ts";
 import { placeOf } from "../record-location.ts";
 import type { Sandboxes } from "./sandboxes.ts";
@@ -14,13 +14,13 @@ import type { Sandboxes } from "./sandboxes.ts";
  * among the reservations. What has no DEL is ended, by the rules of NodeGc; what somebody removed is put back.
  */
 export class NodeRecords {
-  readonly #context: Context;
+  readonly #context: ClusterAddresses & Pick<Context, "log">;
   readonly #sandboxes: Sandboxes;
   readonly #graceMs: number;
   /** Attachments that looked abandoned, and since when. */
   #suspects = new Map<string, number>();
 
-  constructor(context: Context, sandboxes: Sandboxes, graceMs: number) {
+  constructor(context: ClusterAddresses & Pick<Context, "log">, sandboxes: Sandboxes, graceMs: number) {
     this.#context = context;
     this.#sandboxes = sandboxes;
     this.#graceMs = graceMs;
@@ -78,18 +78,13 @@ export class NodeRecords {
   }
 
   async #putBack(claim: Claim, signal: AbortSignal): Promise<void> {
-    const { store, disputes, counters, log } = this.#context;
+    const { store, told } = this.#context;
     const { pool, ip, owner } = claim;
     if (!this.#isHeld(claim)) return;
     const holder = await store.claim({ ...claim, isHeld: true }, signal);
-    if (holder) return disputes.say({ ip, pool: pool.name, user: owner, holder });
+    if (holder) return told.duplicate({ ip, pool: pool.name, user: owner, holder });
     if (!this.#isHeld(claim)) return void (await store.release(claim, signal)); // its DEL came meanwhile
-    const { podref, ifname, containerId: containerID } = owner;
-    counters.putBack++;
-    log.warn(
-      { ip, pool: pool.name, podref, ifname, containerID },
-      "record of a living pod was removed by somebody: put back",
-    );
+    told.recordPutBack(claim);
   }
 
   /** By the journal as it is now. */

@@ -5,9 +5,9 @@ import type { Store } from "../../../ipam/store/store.ts";
 import type { Cluster } from "../../../kubernetes/cluster.ts";
 import type { EventRecorder } from "../../../kubernetes/events/recorder.ts";
 import { beforeAbort, repeat } from "../../loop.ts";
+import { AddressEvents } from "../address-events.ts";
 import type { Context } from "../context.ts";
 import type { Counters } from "../counters.ts";
-import { Disputes } from "../disputes.ts";
 import { Events } from "../events.ts";
 import { Fleet } from "../fleet.ts";
 import { FreedHistory } from "../freed.ts";
@@ -156,8 +156,8 @@ export class ClusterWork implements AsyncDisposable {
     const { cluster, node, recorder, log, counters, refusals } = this.#options;
     const { modes, store, freed } = this;
     const events = new Events(recorder, cluster.namespace);
-    const disputes = new Disputes(log, events, counters);
-    const shared = { cluster, store, mode: () => modes.mode, node, log, events, disputes, counters, freed, fleet };
+    const told = new AddressEvents(log, events, counters, freed);
+    const shared = { cluster, store, mode: () => modes.mode, node, log, events, told, counters, fleet };
     return { ...shared, ...(refusals && { refusals }) };
   }
 

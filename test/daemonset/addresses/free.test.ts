@@ -1,5 +1,6 @@
 // What is left of an address that the agents free, by what decides in its pool.
 import t from "tap";
+import { AddressEvents } from "../../../daemonset/addresses/address-events.ts";
 import type { Context } from "../../../daemonset/addresses/context.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { free } from "../../../daemonset/addresses/free.ts";
@@ -24,14 +25,13 @@ async function world({ overlapping = true, isMarked = false, mode = "absent" as 
     await cluster.create({ plural: "ippools" } as never, { metadata, spec: { range: CIDR, allocations: {} } } as never);
   }
   t.equal(await store.claim({ pool, ip: "10.30.0.3", owner: ownerOf("gone") }), undefined);
+  const freed = new FreedHistory();
   const context = {
     cluster,
     store,
     log,
     mode: () => mode,
-    counters: noCounts(),
-    freed: new FreedHistory(),
-    events: { onPool() {} },
+    told: new AddressEvents(log, { onPool() {} }, noCounts(), freed),
   };
   const seen = () => compactor()(cluster.read("overlappingrangeipreservations", "10.30.0.3"));
   return {
@@ -39,7 +39,7 @@ async function world({ overlapping = true, isMarked = false, mode = "absent" as 
     store,
     pool,
     seen,
-    freed: context.freed,
+    freed,
     free: (reserved = seen()) =>
       free({ reserved, evidence: "its pod is gone", sinceMs: 0 }, context as unknown as Context, signal),
     records: () => cluster.read("ippools", NAME).spec.allocations ?? {},

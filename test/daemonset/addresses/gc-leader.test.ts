@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
+import { AddressEvents } from "../../../daemonset/addresses/address-events.ts";
 import type { Context } from "../../../daemonset/addresses/context.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { FreedHistory } from "../../../daemonset/addresses/freed.ts";
@@ -41,8 +42,8 @@ function worldOf(...there: readonly string[]) {
     },
   };
   const log = { debug: () => {}, info: () => {}, warn: () => {} };
-  const events = { onPool: () => {} };
-  const context = { cluster, log, events, mode: () => "absent", counters: noCounts(), freed: new FreedHistory() };
+  const told = new AddressEvents(log, { onPool() {} }, noCounts(), new FreedHistory());
+  const context = { cluster, log, told, mode: () => "absent" };
   const memory = (node: string): NodeMemory | undefined => {
     const found = objects.get(`nodes/${node}`) as { metadata?: { creationTimestamp?: string } } | undefined;
     const bornMs = bornMsOf(found?.metadata?.creationTimestamp);

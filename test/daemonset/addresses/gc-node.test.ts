@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
+import { AddressEvents } from "../../../daemonset/addresses/address-events.ts";
 import type { Context } from "../../../daemonset/addresses/context.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import type { Pod } from "../../../daemonset/addresses/evidence.ts";
@@ -48,12 +49,9 @@ async function freed(
   const log = { debug: () => {}, info: () => {}, warn: () => {} };
   const context = {
     cluster,
-    log,
-    events: { onPool: () => {} },
+    told: new AddressEvents(log, { onPool() {} }, noCounts(), new FreedHistory()),
     mode: () => "absent",
     node: "node-a",
-    counters: noCounts(),
-    freed: new FreedHistory(),
   };
   const sandboxes = {
     journal: { all: () => records, find: (id: string) => records.find(({ owner }) => owner.containerId === id) },

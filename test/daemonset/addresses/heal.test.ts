@@ -1,7 +1,6 @@
 // Which reservations that somebody deleted are put back: those of living pods, and no others.
 import t from "tap";
 import type { Context } from "../../../daemonset/addresses/context.ts";
-import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { heal } from "../../../daemonset/addresses/heal.ts";
 import { LeaderHeal } from "../../../daemonset/addresses/leader/heal-leader.ts";
 import type { NodeState } from "../../../daemonset/addresses/leader/nodes.ts";
@@ -28,9 +27,7 @@ async function world() {
     store,
     log,
     mode: () => "absent",
-    counters: noCounts(),
-    events: { onPool() {} },
-    disputes: { say() {} },
+    told: { putBack() {}, duplicate() {} },
   } as unknown as Context;
   return { cluster, context, reserved, isBack: () => cluster.names("overlappingrangeipreservations").length === 1 };
 }

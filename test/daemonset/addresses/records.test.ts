@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
+import { AddressEvents } from "../../../daemonset/addresses/address-events.ts";
 import type { Context } from "../../../daemonset/addresses/context.ts";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { FreedHistory } from "../../../daemonset/addresses/freed.ts";
@@ -26,18 +27,15 @@ function worldOf(stateDir: string) {
   const journal = new ClaimJournal(stateDir);
   const [alive, ended, disputed] = [new Set<string>(), [] as string[], [] as string[]];
   const counters = noCounts();
-  const events = { onPool: () => {} };
-  const disputes = { say: ({ ip }: { ip: string }) => void disputed.push(ip) };
+  const freed = new FreedHistory();
+  const told = new AddressEvents(log, { onPool() {} }, counters, freed);
+  told.duplicate = ({ ip }) => void disputed.push(ip);
   const context = {
     cluster,
     store,
     log,
-    events,
-    counters,
-    disputes,
+    told,
     mode: () => "absent",
-    node: "node-a",
-    freed: new FreedHistory(),
   } as unknown as Context;
   const end = async (record: ClaimRecord) => {
     ended.push(record.owner.containerId);
@@ -53,7 +51,7 @@ function worldOf(stateDir: string) {
     ...{ cluster, store, journal, alive, ended, disputed, counters },
     node: new NodeRecords(context, sandboxes, GRACE_MS),
     leader: new LeaderRecords(context, GRACE_MS),
-    freed: () => context.freed.all(),
+    freed: () => freed.all(),
     async add(id: string, ip: string) {
       const owner = ownerOf(id);
       if (await store.claim({ pool, ip, owner })) throw new Error(`${ip} has an owner`);

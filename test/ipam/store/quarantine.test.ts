@@ -3,7 +3,6 @@ import t from "tap";
 import { mergeResult } from "../../../cni/protocol/result.ts";
 import { parseResult } from "../../../cni/protocol/result-parse.ts";
 import type { Context } from "../../../daemonset/addresses/context.ts";
-import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { heal } from "../../../daemonset/addresses/heal.ts";
 import { Allocator } from "../../../ipam/allocator.ts";
 import { parseRange, rangeOf } from "../../../ipam/range.ts";
@@ -113,9 +112,7 @@ t.test("heal() takes an address out of quarantine for the sandbox that lives aft
     cluster,
     log,
     mode: () => "absent",
-    counters: noCounts(),
-    events: { onPool() {} },
-    disputes: { say: (one: object) => said.push(one) },
+    told: { putBack() {}, duplicate: (one: object) => said.push(one) },
   };
   await heal(
     { pool, ip: "10.20.0.1", owner: ownerOf("a") },
