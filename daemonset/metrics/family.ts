@@ -6,7 +6,7 @@ export interface Sample {
   readonly metricName?: string;
 }
 
-/** A metric with all its series, as prom-client's registry reads it. */
+/** A metric with all its series. */
 export interface Family {
   readonly name: string;
   readonly help: string;
@@ -22,11 +22,28 @@ export const single = (type: "counter" | "gauge", name: string, help: string, va
   values: [{ value }],
 });
 
-/** Prometheus' text format, version 0.0.4. The library loads with the first scrape. */
-export async function renderFamilies(families: readonly Family[]): Promise<string> {
-  const { Registry } = await import("prom-client");
-  const registry = new Registry();
-  // Its own Counter and Histogram count for themselves; the registry takes whatever answers get().
-  for (const family of families) registry.registerMetric({ name: family.name, get: async () => family } as never);
-  return registry.metrics();
+/** Prometheus' text format, version 0.0.4 (exposition_formats in its documentation). */
+export function renderFamilies(families: readonly Family[]): string {
+  const blocks = families.map(({ name, help, type, values }) => {
+    const lines = values.map(
+      ({ metricName = name, labels = {}, value }) => `${metricName}${labelSet(labels)} ${valueText(value)}`,
+    );
+    return [`# HELP ${name} ${escaped(help)}`, `# TYPE ${name} ${type}`, ...lines].join("\n");
+  });
+  return `${blocks.join("\n\n")}\n`;
 }
+
+function labelSet(labels: NonNullable<Sample["labels"]>): string {
+  const all = Object.entries(labels).map(
+    ([name, value]) => `${name}="${escaped(String(value)).replaceAll('"', '\\"')}"`,
+  );
+  return all.length > 0 ? `{${all.join(",")}}` : "";
+}
+
+const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+
+/** As Go's strconv.ParseFloat reads it. */
+const valueText = (value: number): string => {
+  if (Number.isFinite(value) || Number.isNaN(value)) return String(value);
+  return value < 0 ? "-Inf" : "+Inf";
+};

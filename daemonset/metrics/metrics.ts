@@ -25,7 +25,7 @@ export class Metrics {
   readonly repairs = new RepairCounts();
 
   /** The text of `/metrics`. */
-  render(sources: MetricSources): Promise<string> {
+  render(sources: MetricSources): string {
     return renderFamilies(this.families(sources));
   }
 

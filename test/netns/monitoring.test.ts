@@ -187,7 +187,7 @@ async function scrape(): Promise<Map<string, Map<string, Set<string>>>> {
     { ...repair, kind: "detach", reason: "orphaned", error: "Error: no" },
     { ...repair, kind: "report", reason: "astray" },
   ]);
-  const text = await metrics.render({
+  const text = metrics.render({
     paths: { ...PATHS, sysfs: sysfs.root, stateDir: "/none" },
     railOf: () => "rail0",
     addresses: { counters: noCounts(), pending: () => 0 },

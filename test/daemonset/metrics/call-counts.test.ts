@@ -4,7 +4,7 @@ import { renderFamilies } from "../../../daemonset/metrics/family.ts";
 import { SECONDS } from "../../../daemonset/metrics/histogram.ts";
 import { readExposition } from "../support/exposition.ts";
 
-const scrape = async (counts: CallCounts) => readExposition(await renderFamilies(counts.families()));
+const scrape = async (counts: CallCounts) => readExposition(renderFamilies(counts.families()));
 
 t.test("CallCounts count by plugin, verb and code, which has a short name", async (t) => {
   const counts = new CallCounts();

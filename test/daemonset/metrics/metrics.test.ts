@@ -32,7 +32,7 @@ function used(): Metrics {
 }
 
 t.test("Metrics show what was counted", async (t) => {
-  const series = readExposition(await used().render(sources()));
+  const series = readExposition(used().render(sources()));
   for (const [key, value] of Object.entries({
     railnet_addresses_freed_total: 3,
     railnet_addresses_put_back_total: 1,

@@ -14,7 +14,7 @@ const sysfs = new SysfsTree(`${dir}/sys`);
 
 const scrape = async () => {
   const paths = { ...PATHS, sysfs: sysfs.root, stateDir };
-  return readExposition(await renderFamilies(nodeFamilies(paths, (pf) => (pf === "ens1" ? "rail0" : pf))));
+  return readExposition(renderFamilies(nodeFamilies(paths, (pf) => (pf === "ens1" ? "rail0" : pf))));
 };
 
 t.test("nodeFamilies() of a node without SR-IOV show no VFs", async (t) => {
