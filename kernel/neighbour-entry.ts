@@ -1,4 +1,4 @@
-import { attribute, attributes } from "./netlink/attribute.ts";
+import { attribute, attributes, u8 } from "./netlink/attribute.ts";
 import { ipBytes, ipText, isIPv6 } from "./netlink/ip-bytes.ts";
 import { macBytes, macText } from "./netlink/mac-bytes.ts";
 import { type Message, NLM_F_CREATE, NLM_F_REPLACE } from "./netlink/message.ts";
@@ -11,6 +11,7 @@ const RTM_GETNEIGH = 30;
 const NDA_DST = 1;
 const NDA_LLADDR = 2;
 const NDA_IFINDEX = 8;
+const NDA_PROTOCOL = 12;
 const NUD_STALE = 0x04;
 const NTF_EXT_LEARNED = 0x10;
 const NDMSG = 12;
@@ -23,17 +24,24 @@ export interface NeighbourEntry {
   readonly mac: string;
   /** Told by a program, and so exempt from the table's limits (`gc_thresh3`) and from its garbage collection. */
   readonly isTold: boolean;
+  /** Who told it, a number as of routes; 0 where nobody says, and before kernel 5.2. */
+  readonly protocol: number;
 }
 
 /**
- * Tells the kernel where a neighbour is (`ip neigh replace … extern_learn nud stale`). It checks the neighbour when it is used,
+ * Tells the kernel where a neighbour is (`ip neigh replace … extern_learn nud stale protocol …`). It checks the neighbour when it is used,
  * as any other; only it never drops the entry, however full the table is.
  */
-export function tellNeighbour(index: number, ip: string, mac: string): Message {
+export function tellNeighbour(index: number, ip: string, mac: string, protocol: number): Message {
   const header = ndmsg(index, ip);
   header.writeUInt16LE(NUD_STALE, 8);
   header[10] = NTF_EXT_LEARNED;
-  const body = Buffer.concat([header, attribute(NDA_DST, ipBytes(ip)), attribute(NDA_LLADDR, macBytes(mac))]);
+  const body = Buffer.concat([
+    header,
+    attribute(NDA_DST, ipBytes(ip)),
+    attribute(NDA_LLADDR, macBytes(mac)),
+    u8(NDA_PROTOCOL, protocol),
+  ]);
   return { what: `tell neighbour ${ip}`, type: RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_REPLACE, body };
 }
 
@@ -59,6 +67,7 @@ export function parseNeighbour(body: Buffer): NeighbourEntry {
     index: body.readInt32LE(4),
     ip: ip ? ipText(ip) : "",
     mac: mac ? macText(mac) : "",
+    protocol: found.get(NDA_PROTOCOL)?.readUInt8(0) ?? 0,
     isTold: (body.readUInt8(10) & NTF_EXT_LEARNED) !== 0,
   };
 }

@@ -100,8 +100,8 @@ t.test(
   async (t) => {
     const { error } = await live.request(
       live.host,
-      ["tellNeighbour", rails[0], "10.1.0.2", PEER_MAC],
-      ["tellNeighbour", rails[0], "fd01::2", PEER_MAC],
+      ["tellNeighbour", rails[0], "10.1.0.2", PEER_MAC, OURS],
+      ["tellNeighbour", rails[0], "fd01::2", PEER_MAC, OURS],
     );
     t.same(error, undefined);
     const told = async () =>
@@ -109,12 +109,12 @@ t.test(
         .flat()
         .filter((entry) => "extern_learn" in entry);
     t.match(await told(), [
-      { dst: "10.1.0.2", lladdr: PEER_MAC, extern_learn: null, state: ["STALE"] },
-      { dst: "fd01::2", lladdr: PEER_MAC, extern_learn: null, state: ["STALE"] },
+      { dst: "10.1.0.2", lladdr: PEER_MAC, extern_learn: null, protocol: `${OURS}`, state: ["STALE"] },
+      { dst: "fd01::2", lladdr: PEER_MAC, extern_learn: null, protocol: `${OURS}`, state: ["STALE"] },
     ]);
     const calls = [["listNeighbours", rails[0]]] as const;
     const { answers } = await live.run(live.host, { as: "dump", calls, parse: "parseNeighbour" });
-    t.match((answers as Json[]).filter(({ isTold }) => isTold), [{ index: rails[0], ip: "10.1.0.2", mac: PEER_MAC }, { ip: "fd01::2" }]); // biome-ignore format: one row
+    t.match((answers as Json[]).filter(({ isTold }) => isTold), [{ index: rails[0], ip: "10.1.0.2", mac: PEER_MAC, protocol: OURS }, { ip: "fd01::2" }]); // biome-ignore format: one row
     for (let again = 0; again < 2; again++)
     t.same((await live.request(live.host, ["deleteNeighbour", rails[0], "10.1.0.2"], ["deleteNeighbour", rails[0], "fd01::2"])).error, undefined); // biome-ignore format: one row
     t.same(await told(), []);
