@@ -139,7 +139,7 @@ t.test("bun:ffi is imported by kernel/syscall.ts alone", async (t) => {
 
 t.test("the agent's main thread, which answers probes, never waits for netlink", async (t) => {
   const users = filesWith(/\bnew NetlinkSocket\b|\bopenRtnl\b/).filter((path) => zoneOf(path) === "daemonset");
-  t.same(users, ["daemonset/rails/orders.ts"], "what a kernel thread carries out");
+  t.same(users, ["daemonset/rails/orders.ts", "daemonset/routes/worker.ts"], "threads of their own");
   const callers = sources.filter(
     ({ path, text }) => zoneOf(path) === "daemonset" && /\bcarryOut\(order, host\)/.test(text),
   );

@@ -1,0 +1,306 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Log } from "../../cni/host.ts";
+import { ArpQuestions } from "../../kernel/arp-questions.ts";
+import { parseLink } from "../../kernel/link.ts";
+import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
+import type { Noticed } from "../../kernel/netlink/notices.ts";
+import { Hops, type Verdict } from "./hops.ts";
+import type { RailPeerSpec } from "./object.ts";
+import type { RoutesOrder, RoutesReport } from "./order.ts";
+import { lookAtOwn, NoRailsError, type OwnLook, type OwnRail } from "./own.ts";
+import { paceOf } from "./pace.ts";
+import { choosePeers, type Peer, type PeerHop, type Peers } from "./peers.ts";
+import type { WantedRoute } from "./plan.ts";
+import { RouteTable } from "./route-table.ts";
+import { type Settings, wantedSettings } from "./settings.ts";
+import { forgetNeighbours, tellNeighbours } from "./told.ts";
+import { isUsed, newWay, type Way } from "./way.ts";
+
+export interface EngineOptions {
+  readonly rtnl: NetlinkConnection;
+  readonly settings: Settings;
+  readonly sysfs: string;
+  readonly log: Log;
+  /** What the node is to publish has changed. */
+  readonly publish: (identity: RailPeerSpec | undefined) => void;
+}
+
+/** One way to a peer, with what asks about it. */
+interface Course {
+  readonly peer: Peer;
+  readonly hop: PeerHop;
+  readonly rail: OwnRail;
+  /** Its number among the questions of its rail. */
+  readonly number: number;
+}
+
+/** What is built for one set of rails and peers. */
+interface Running {
+  readonly look: OwnLook;
+  readonly chosen: Peers;
+  readonly courses: readonly Course[];
+  /** By the index of the rail's link; and which course each of its questions is about. */
+  readonly questions: ReadonlyMap<number, { readonly ask: ArpQuestions; readonly courses: readonly number[] }>;
+  readonly byPeer: ReadonlyMap<Peer, readonly number[]>;
+  readonly hops: Hops;
+}
+
+/** What another process did to routes, addresses and settings is found so soon. */
+const LOOK_MS = 30_000;
+/** After a notice, and after something was refused. */
+const SOON_MS = 500;
+
+const NOT_ASKED = "no RailNetwork of this node asks for them: nodes.routes";
+
+/** A node's routes over rails: asks the neighbours, and writes what they say. In a thread of its own; synchronous. */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #table: RouteTable;
+  #order: RoutesOrder | undefined;
+  #running: Running | undefined;
+  #off = NOT_ASKED;
+  #published: RailPeerSpec | undefined;
+  #lookMs = 0;
+  #questions = 0;
+  #answers = 0;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#table = new RouteTable(options.rtnl);
+  }
+
+  /** Undefined puts all back. Idempotent. */
+  follow(order: RoutesOrder | undefined, nowMs: number): void {
+    if (isDeepStrictEqual(order, this.#order) && order) return;
+    this.#order = order;
+    if (order) this.#rebuild(nowMs);
+    else this.#stop();
+  }
+
+  /** To be called every 50 ms. */
+  tick(nowMs: number, noticed: Noticed): void {
+    const running = this.#running;
+    if (running) {
+      const verdicts = [...this.#heed(running, noticed, nowMs), ...this.#ask(running, nowMs)];
+      this.#write(running, new Set(verdicts.map(({ way }) => running.courses[way]!.peer)), nowMs);
+    }
+    if (noticed.isUnclear || noticed.links.some((body) => this.#isOwn(body.readInt32LE(4))))
+      this.#lookMs = Math.min(this.#lookMs, nowMs + SOON_MS);
+    if (this.#order && nowMs >= this.#lookMs) this.#look(nowMs);
+  }
+
+  report(nowMs: number): RoutesReport {
+    const { chosen, look, byPeer, courses, hops } = this.#running ?? {};
+    const peers = chosen?.peers.map((peer) => {
+      const foreign = this.#table.foreign(`${peer.primary}/32`)?.protocol;
+      const ways = byPeer!.get(peer)!.map((i) => {
+        const { state, sinceMs, losses } = hops!.ways[i]!;
+        return { rail: courses![i]!.hop.rail, state, forMs: Math.round(nowMs - sinceMs), losses };
+      });
+      return { node: peer.node, primary: peer.primary, ways, ...(foreign !== undefined && { foreign }) };
+    });
+    const own = look?.unusable.map(({ rail, why }) => ({ peer: look.own.node, rail, why })) ?? [];
+    return {
+      off: this.#running ? "" : this.#off,
+      peers: peers ?? [],
+      refused: [...own, ...(chosen?.refused ?? [])],
+      questions: this.#questions,
+      answers: this.#answers,
+      changes: this.#table.changes,
+    };
+  }
+
+  /** What has changed since: own links and addresses, sysctls, routes. */
+  #look(nowMs: number): void {
+    const { rtnl, sysfs, settings } = this.#options;
+    this.#lookMs = nowMs + LOOK_MS;
+    const order = this.#order!;
+    const running = this.#running;
+    try {
+      const look = withKnownSpeeds(lookAtOwn(order, rtnl, sysfs), running?.look);
+      if (running && isDeepStrictEqual(look, running.look)) {
+        settings.apply(this.#settingsOf(running));
+        this.#table.look();
+        this.#write(running, running.chosen.peers, nowMs);
+        return;
+      }
+    } catch {} // the next line says why
+    this.#rebuild(nowMs);
+  }
+
+  /** From what the kernel has: next hops of an agent before this one are used until they prove bad. */
+  #rebuild(nowMs: number): void {
+    const { rtnl, sysfs, log, settings } = this.#options;
+    const before = this.#running;
+    const order = this.#order!;
+    this.#lookMs = nowMs + LOOK_MS;
+    try {
+      const look = withKnownSpeeds(lookAtOwn(order, rtnl, sysfs), before?.look);
+      const chosen = choosePeers(look.own, order.peers, order.choice);
+      const pace = paceOf(chosen.peers.reduce((sum, { hops }) => sum + hops.length, 0));
+      settings.apply(wantedSettings(look.primaryLink, look.rails.map(({ netdev }) => netdev), pace.everyMs)); // biome-ignore format: one row
+      const courses = coursesOf(chosen.peers, look.rails);
+      for (const { index } of look.rails) tellNeighbours(index, courses.filter(({ rail }) => rail.index === index).map(({ hop }) => hop), rtnl); // biome-ignore format: one row
+      const ways = this.#waysOf(courses, before, nowMs);
+      closeAll(before);
+      this.#running = {
+        look,
+        chosen,
+        courses,
+        questions: questionsOf(courses, look.rails),
+        byPeer: new Map(chosen.peers.map((peer) => [peer, courses.flatMap((one, i) => (one.peer === peer ? i : []))])),
+        hops: new Hops(ways, pace, nowMs),
+      };
+      this.#write(this.#running, chosen.peers, nowMs);
+      this.#publish(look.own.identity);
+      log.info({ peers: chosen.peers.length, ways: courses.length, everyMs: pace.everyMs }, "nodes on rails");
+    } catch (err) {
+      const why = (err as Error).message;
+      if (why !== this.#off) log.warn({ err }, "no routes over rails: it is tried again");
+      this.#off = why;
+      closeAll(before);
+      this.#running = undefined;
+      this.#lookMs = nowMs + SOON_MS * 4;
+      if (err instanceof NoRailsError) withdraw(this.#table);
+    }
+  }
+
+  #stop(): void {
+    closeAll(this.#running);
+    this.#running = undefined;
+    this.#off = NOT_ASKED;
+    if (this.#options.settings.areChanged) putBack(this.#options);
+    this.#publish(undefined);
+  }
+
+  #publish(identity: RailPeerSpec | undefined): void {
+    if (isDeepStrictEqual(identity, this.#published)) return;
+    this.#published = identity;
+    this.#options.publish(identity);
+  }
+
+  #waysOf(courses: readonly Course[], before: Running | undefined, nowMs: number): Way[] {
+    const known = new Map(before?.courses.map((course, i) => [keyOf(course), before.hops.ways[i]!]));
+    const installed = new Set(
+      this.#table.look().flatMap(({ dst, hops, index, gateway }) =>
+        (hops ?? [{ index, gateway }]).map((hop) => `${dst} ${hop.index} ${hop.gateway}`),
+      ), // biome-ignore format: rows
+    );
+    return courses.map(
+      (course) =>
+        known.get(keyOf(course)) ??
+        newWay(installed.has(`${course.peer.primary}/32 ${course.rail.index} ${course.hop.ip}`), nowMs),
+    );
+  }
+
+  #settingsOf({ look, hops }: Running) {
+    return wantedSettings(look.primaryLink, look.rails.map(({ netdev }) => netdev), paceOf(hops.ways.length).everyMs); // biome-ignore format: one row
+  }
+
+  readonly #isOwn = (index: number): boolean => this.#running?.look.rails.some((rail) => rail.index === index) ?? false;
+
+  /** A rail without carrier: the kernel has left it out already, and the far end's answers would come by it. */
+  #heed({ courses, hops }: Running, { links }: Noticed, nowMs: number): Verdict[] {
+    const own = links.filter((body) => this.#isOwn(body.readInt32LE(4))).map(parseLink);
+    return own.flatMap(({ index, up, carrier }) => {
+      const ways = courses.flatMap(({ rail }, i) => (rail.index === index ? i : []));
+      if (!up || !carrier) return hops.lose(ways, nowMs);
+      for (const way of ways) hops.hint(way, nowMs);
+      return [];
+    });
+  }
+
+  #ask({ questions, hops, courses }: Running, nowMs: number): readonly Verdict[] {
+    for (const { ask, courses } of questions.values())
+      for (const number of ask.answers()) {
+        this.#answers++;
+        hops.answered(courses[number]!);
+      }
+    const { ask, verdicts } = hops.tick(nowMs);
+    this.#questions += ask.length;
+    const byRail = Map.groupBy(ask, (way) => courses[way]!.rail.index);
+    for (const [index, ways] of byRail)
+      questions.get(index)!.ask.ask(ways.map((way) => courses[way]!.number).sort((a, b) => a - b));
+    return verdicts;
+  }
+
+  /** Routes to these peers; to all of them, those to nobody go, too. */
+  #write(running: Running, peers: Iterable<Peer>, nowMs: number): void {
+    const { chosen } = running;
+    const some = [...peers];
+    if (some.length === 0 && chosen.peers.length > 0) return;
+    const wanted = some.map((peer) => wantedRoute(running, peer)).filter(({ hops }) => hops.length > 0);
+    const destinations = some.map(({ primary }) => `${primary}/32`);
+    try {
+      this.#table.set(
+        wanted,
+        some.length === chosen.peers.length ? [...destinations, ...this.#table.own] : destinations,
+      );
+    } catch (err) {
+      this.#lookMs = Math.min(this.#lookMs, nowMs + SOON_MS * 2);
+      this.#options.log.warn({ err }, "a route over rails could not be written: it is tried again");
+    }
+  }
+}
+
+function coursesOf(peers: readonly Peer[], rails: readonly OwnRail[]): Course[] {
+  const numbers = new Map(rails.map((rail) => [rail, 0]));
+  return rails.flatMap((rail) =>
+    peers.flatMap((peer) => {
+      const hop = peer.hops.find((one) => one.rail === rail.name);
+      if (!hop) return [];
+      const number = numbers.get(rail)!;
+      numbers.set(rail, number + 1);
+      return [{ peer, hop, rail, number }];
+    }),
+  );
+}
+
+function questionsOf(courses: readonly Course[], rails: readonly OwnRail[]): Running["questions"] {
+  return new Map(
+    rails.map((rail) => {
+      const own = courses.flatMap((course, i) => (course.rail === rail ? i : []));
+      const party = { ip: rail.address.split("/")[0]!, mac: rail.mac };
+      const ask = new ArpQuestions(rail.index, party, own.map((i) => courses[i]!.hop)); // biome-ignore format: one row
+      return [rail.index, { ask, courses: own }];
+    }),
+  );
+}
+
+const closeAll = (running: Running | undefined): void => {
+  for (const { ask } of running?.questions.values() ?? []) ask[Symbol.dispose]();
+};
+
+const keyOf = ({ peer, hop, rail }: Course): string => `${peer.primary} ${rail.index} ${hop.ip} ${hop.mac}`;
+
+function wantedRoute({ look, hops, courses, byPeer }: Running, peer: Peer): WantedRoute {
+  const used = byPeer.get(peer)!.filter((i) => isUsed(hops.ways[i]!)).map((i) => courses[i]!); // biome-ignore format: one row
+  return {
+    dst: `${peer.primary}/32`,
+    src: look.own.identity.primary,
+    hops: used.map(({ rail, hop }) => ({ index: rail.index, gateway: hop.ip, weight: hop.weight })),
+  };
+}
+
+/** A link without carrier has no speed, which is no change of the node. */
+function withKnownSpeeds(look: OwnLook, before: OwnLook | undefined): OwnLook {
+  const speedOf = new Map(before?.rails.map(({ index, speed }) => [index, speed]));
+  const rails = look.rails.map((rail) => {
+    const speed = rail.speed ?? speedOf.get(rail.index);
+    return { ...rail, ...(speed !== undefined && { speed }) };
+  });
+  const published = rails.map(({ netdev: _, index: __, ...rest }) => rest);
+  return { ...look, rails, own: { ...look.own, identity: { ...look.own.identity, rails: published } } };
+}
+
+function withdraw(table: RouteTable): void {
+  table.look();
+  table.set([], table.own);
+}
+
+/** Routes, then neighbours, then settings, the last one first. What is not there is as good. Idempotent. */
+function putBack({ rtnl, settings }: Pick<EngineOptions, "rtnl" | "settings">): void {
+  withdraw(new RouteTable(rtnl));
+  forgetNeighbours(rtnl);
+  settings.restore();
+}

@@ -1,0 +1,26 @@
+import type { KubeObject } from "../../kubernetes/cluster.ts";
+
+/**
+ * Where a node's traffic can be sent by its rails: identity and nothing else. All agents watch all of these, so what changes with
+ * cables and loads is not in it.
+ */
+export interface RailPeer extends KubeObject {
+  readonly spec: RailPeerSpec;
+}
+
+export interface RailPeerSpec {
+  /** The Node's InternalIP. */
+  readonly primary: string;
+  readonly rails: readonly RailPeerRail[];
+}
+
+export interface RailPeerRail {
+  readonly name: string;
+  /** Of the PF, with the length of its network: `10.1.0.7/16`. */
+  readonly address: string;
+  readonly mac: string;
+  /** Bytes. */
+  readonly mtu: number;
+  /** Mb/s; absent where nobody tells. */
+  readonly speed?: number;
+}

@@ -1,0 +1,53 @@
+import { join } from "node:path";
+import type { Log } from "../../cni/host.ts";
+import { LinkNotices } from "../../kernel/netlink/notices.ts";
+import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { Engine } from "./engine.ts";
+import type { RailPeerSpec } from "./object.ts";
+import type { RoutesJob, RoutesNews } from "./order.ts";
+import { Settings } from "./settings.ts";
+
+declare const self: {
+  onmessage: ((event: { data: RoutesJob }) => void) | null;
+  postMessage(news: RoutesNews): void;
+};
+
+const TICK_MS = 50;
+const nowMs = () => performance.now();
+let engine: Engine | undefined;
+
+/** The main thread has the log, its level and its output. */
+const say =
+  (level: "info" | "warn") =>
+  (fields: object, message: string): void =>
+    self.postMessage({ news: "log", level, fields: plain(fields), message });
+const log: Log = { debug: () => {}, info: say("info"), warn: say("warn") };
+
+/** An error does not cross threads as it is. */
+const plain = (fields: object): object =>
+  Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? value.message : value]),
+  );
+
+self.onmessage = ({ data: job }) => {
+  if (job.do === "start") start(job);
+  else if (job.do === "follow") attempt(() => engine!.follow(job.order, nowMs()));
+  else self.postMessage({ news: "report", id: job.id, report: engine!.report(nowMs()) });
+};
+
+function start({ stateDir, sysfs, bootId }: Extract<RoutesJob, { do: "start" }>): void {
+  const notices = new LinkNotices();
+  const settings = new Settings(join(stateDir, "routes"), bootId);
+  const publish = (identity: RailPeerSpec | undefined) => self.postMessage({ news: "identity", identity });
+  engine = new Engine({ rtnl: new NetlinkSocket(), settings, sysfs, log, publish });
+  setInterval(() => attempt(() => engine!.tick(nowMs(), notices.take())), TICK_MS);
+}
+
+/** What fails is seen again at the next look. */
+function attempt(work: () => void): void {
+  try {
+    work();
+  } catch (err) {
+    log.warn({ err }, "nodes on rails: a step failed; it is tried again");
+  }
+}

@@ -1,0 +1,188 @@
+// Node traffic over rails: nodes that are namespaces, four rails and a normal network between them; ip(8), sysctl(8) and the links'
+// own counters say what came of it.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import t, { type Test } from "tap";
+import { Mesh, type MeshNode } from "../../lab/netns/mesh.ts";
+import { must, pause, until } from "../../lab/netns/run.ts";
+
+const ALL = ["r1", "r2", "r3", "r4"];
+const without = (rail: number) => ALL.filter((name) => name !== `r${rail}`);
+
+const mesh = await Mesh.create(3);
+t.teardown(() => mesh.close());
+const [a, b, c] = mesh.nodes as [MeshNode, MeshNode, MeshNode];
+
+/** All that must be as before: sysctls, routes, and what neighbours were told. */
+async function picture({ netns }: MeshNode): Promise<unknown> {
+  const sysctls = (await netns.exec("sysctl", "-a")).split("\n").filter((line) => /^net\.ipv[46]/.test(line));
+  const [routes, neighbours] = await netns.showAll("route show table all", "neigh show");
+  const told = neighbours!.filter((entry) => "extern_learn" in entry);
+  const inOrder = routes!.map((route) => JSON.stringify(route)).sort();
+  return { sysctls: sysctls.filter((line) => !/\.(stable_secret|app_solicit)/.test(line)), routes: inOrder, told };
+}
+for (const { netns } of mesh.nodes)
+  await netns.exec("sh", "-c", "for i in all eth0 r1 r2 r3 r4; do echo 1 > /proc/sys/net/ipv4/conf/$i/rp_filter; done");
+await must(...a.netns.enter("ping", "-c1", "-W2", b.primary));
+const before = await Promise.all(mesh.nodes.map(picture));
+
+/** Waits until routes go by these rails, and no others. */
+const goes = (from: MeshNode, to: MeshNode, rails: readonly string[], ms = 20_000) =>
+  until(`node ${from.n} to ${to.n} by ${rails}`, async () => `${await from.railsTo(to)}` === `${rails}`, ms, 30);
+const allGo = async () => {
+  for (const from of mesh.nodes) for (const to of mesh.nodes) if (from !== to) await goes(from, to, ALL);
+};
+
+/** Packets that leave by each link while something is done. */
+async function sentWhile({ netns }: MeshNode, work: () => Promise<unknown>): Promise<Record<string, number>> {
+  const read = async () =>
+    (await netns.show("-s", "link")).map(
+      ({ ifname, stats64 }) => [String(ifname), (stats64 as { tx: { packets: number } }).tx.packets] as const,
+    );
+  const start = new Map(await read());
+  await work();
+  return Object.fromEntries((await read()).map(([name, packets]) => [name, packets - start.get(name)!]));
+}
+
+/** 400 flows of one datagram each. */
+const flows = (from: MeshNode, to: MeshNode) =>
+  from.netns.exec("bash", "-c", `for i in {1..400}; do echo x 2>/dev/null > /dev/udp/${to.primary}/9; done; true`);
+
+async function spreads(t: Test, from: MeshNode, to: MeshNode, rails: readonly string[]): Promise<void> {
+  const sent = await sentWhile(from, () => flows(from, to));
+  for (const rail of rails)
+    t.ok(sent[rail]! > 400 / rails.length / 2, `${rail} has its share: ${JSON.stringify(sent)}`);
+  t.ok(sent["eth0"]! < 10, "the normal network has none");
+}
+
+t.test("routes go over all rails, from strict rp_filter on, and flows between primary addresses spread", async (t) => {
+  await mesh.start();
+  await allGo();
+  await spreads(t, a, b, ALL);
+  await spreads(t, b, c, ALL);
+  const [route] = await a.netns.show("route", "get", b.primary);
+  t.equal(route!["prefsrc"], a.primary);
+  t.match(await must(...a.netns.enter("ping", "-c3", "-i0.2", "-W2", b.primary)), / 0% packet loss/);
+  t.equal((await a.report()).off, "");
+});
+
+t.test("a cable that is pulled: its end leaves at once, the far ends soon; both return", async (t) => {
+  await mesh.pull(1, 2, false);
+  await goes(a, b, without(2));
+  await goes(b, a, without(2));
+  await goes(c, a, without(2));
+  t.same(await b.railsTo(c), ALL, "others are not touched");
+  await spreads(t, a, b, without(2));
+  await mesh.pull(1, 2, true);
+  await allGo();
+});
+
+t.test("a rail that is silent though it has carrier", async (t) => {
+  await mesh.silence(2, 3, false);
+  await goes(a, b, without(3));
+  await goes(b, a, without(3));
+  t.same(await a.railsTo(c), ALL);
+  const { peers } = await a.report();
+  t.match(peers.find(({ node }) => node === "node-2")?.ways, [{}, {}, { rail: "rail3", losses: 1 }, {}]);
+  await mesh.silence(2, 3, true);
+  await allGo();
+});
+
+t.test("a whole switch, then all rails of one peer: its traffic goes by the normal network, and returns", async (t) => {
+  for (const n of [1, 2, 3]) await mesh.silence(n, 1, false);
+  for (const [from, to] of [[a, b], [b, c], [c, a]] as const) await goes(from, to, without(1)); // biome-ignore format: one row
+  for (const rail of [2, 3, 4]) await mesh.silence(3, rail, false);
+  await goes(a, c, []);
+  await goes(c, a, []);
+  t.match(await must(...a.netns.enter("ping", "-c2", "-i0.2", "-W2", c.primary)), / 0% packet loss/);
+  t.same(await a.railsTo(b), without(1));
+  for (const n of [1, 2, 3]) await mesh.silence(n, 1, true);
+  for (const rail of [2, 3, 4]) await mesh.silence(3, rail, true);
+  await allGo();
+});
+
+t.test("an agent that is killed leaves its routes; the next one adopts them, and changes nothing", async (t) => {
+  await a.kill();
+  t.same(await a.railsTo(b), ALL);
+  const monitor = spawn(...a.netns.enter("ip", "monitor", "route"));
+  let changes = "";
+  monitor.stdout.on("data", (piece) => (changes += piece));
+  await pause(300);
+  const pinging = must(...a.netns.enter("ping", "-c30", "-i0.1", "-W2", b.primary));
+  a.start();
+  a.followAgain();
+  await until("it asks its neighbours", async () => (await a.report()).answers > 16, 30_000);
+  t.match(await pinging, / 0% packet loss/);
+  t.same(await a.railsTo(b), ALL);
+  monitor.kill("SIGKILL");
+  await once(monitor, "close");
+  t.equal(changes.split("\n").filter((line) => /proto 94|metric 94/.test(line)).length, 0, changes); // biome-ignore format: one row
+});
+
+t.test("a rail that dies while no agent runs is out soon after one starts", async () => {
+  await a.kill();
+  await mesh.silence(2, 4, false);
+  a.start();
+  a.followAgain();
+  await goes(a, b, without(4));
+  await mesh.silence(2, 4, true);
+  await allGo();
+});
+
+t.test("somebody's static route to a peer is left alone, and named; ours returns when it goes", async (t) => {
+  await a.netns.ip("route", "add", `${b.primary}/32`, "via", "10.1.0.2", "dev", "r1");
+  await a.kill();
+  a.start();
+  a.followAgain();
+  await goes(a, b, []);
+  const { peers } = await a.report();
+  t.match(
+    peers.find(({ node }) => node === "node-2"),
+    { foreign: 3 },
+  );
+  t.match(await a.netns.show("route", "show", `${b.primary}/32`), [{ gateway: "10.1.0.2", dev: "r1" }]);
+  await a.netns.ip("route", "del", `${b.primary}/32`, "via", "10.1.0.2", "dev", "r1");
+  await a.kill();
+  a.start();
+  a.followAgain();
+  await allGo();
+});
+
+t.test("a primary address that is removed and set again, as DHCP may: routes are back", async (t) => {
+  await a.netns.batch([`addr del ${a.primary}/24 dev eth0`]);
+  await until("the agent says why", async () => /InternalIP 10\.99\.0\.1/.test((await a.report()).off), 20_000);
+  t.same(await a.railsTo(b), []);
+  await a.netns.batch([`addr add ${a.primary}/24 dev eth0`]);
+  await allGo();
+});
+
+t.test("somebody else has a peer's rail address: the rail is out while that one answers", async () => {
+  await mesh.silence(2, 2, false);
+  await c.netns.batch(["addr add 10.2.0.2/16 dev r2"]);
+  await goes(a, b, without(2));
+  await c.netns.batch(["addr del 10.2.0.2/16 dev r2"]);
+  await mesh.silence(2, 2, true);
+  await allGo();
+});
+
+t.test("a sysctl that is turned back is set again when an agent starts", async (t) => {
+  await a.netns.exec("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/r1/rp_filter");
+  await a.kill();
+  a.start();
+  a.followAgain();
+  const value = () => a.netns.exec("cat", "/proc/sys/net/ipv4/conf/r1/rp_filter");
+  await until("it is loose again", async () => (await value()).trim() === "2");
+  t.same(await a.railsTo(b), ALL);
+});
+
+t.test("off: sysctls, routes and neighbours are as before, also where the agent was killed before", async (t) => {
+  await b.kill();
+  b.start();
+  for (const node of mesh.nodes) node.stop();
+  for (const [i, node] of mesh.nodes.entries()) {
+    const same = async () => JSON.stringify(await picture(node)) === JSON.stringify(before[i]);
+    await until(`node ${node.n} is as before`, same, 10_000, 100).catch(() => {});
+    t.same(await picture(node), before[i], `node ${node.n}`);
+  }
+  t.match((await a.report()).off, /nodes\.routes/);
+});
