@@ -1,6 +1,6 @@
 import { QUARANTINE_MS } from "../../../ipam/whereabouts/quarantine.ts";
 import type { ClusterAddresses, Context } from "../context.ts";
-import { isPodref, type Pod, podIsOver, readPod } from "../evidence.ts";
+import { isPodref, type Pod, podIsOver, readPod, uidOf } from "../evidence.ts";
 import { adoptions, endQuarantine, free, quarantine } from "../free.ts";
 import { inParallel } from "../parallel.ts";
 import { type GcFinding, planGc, type Suspicions } from "../plan-gc.ts";
@@ -23,9 +23,13 @@ const QUARANTINE_GRACES = QUARANTINE_MS / 60_000;
 /** Looks between two at the leases of nodes that are gone: nobody waits for that. */
 const LEASE_LOOKS = 10;
 
+/** Nobody knows on which node: the record of an earlier sandbox outlived its reservation, say, and a release went by it. */
+const MOVED = "its pod has another address through this pool, in another sandbox";
+
 /**
- * Frees addresses that no node's agent can: of nodes that are gone and whose agents are silent, and those that Whereabouts reserved, which say
- * nothing of node or sandbox, so that only a pod that does not exist is evidence.
+ * Frees addresses that no node's agent can: of nodes that are gone and whose agents are silent, and those that say nothing of
+ * their node. Of Whereabouts' own, which do not name a sandbox either, only a pod that does not exist is evidence; of ours also
+ * a pod that has finished, or has moved on.
  */
 export class LeaderGc {
   readonly #context: ClusterAddresses & Pick<Context, "log">;
@@ -52,32 +56,39 @@ export class LeaderGc {
    * @throws {ApiError | StoreError}
    */
   async look(all: Iterable<Reserved>, signal: AbortSignal): Promise<void> {
+    const every = [...all];
     const holders = new Set<string>();
     const left: Reserved[] = [];
     const unknown: Reserved[] = [];
     const over: Reserved[] = [];
-    for (const one of all) {
+    for (const one of every) {
       holders.add(one.node);
       if (this.#isOver(one)) over.push(one);
       if (!isPodref(one.podref) || one.isEnding) continue;
       if (!one.node) unknown.push(one);
       else if (this.#nodes.mayHaveLeft(one)) left.push(one);
     }
-    await this.#free(left, unknown, signal);
+    await this.#free(left, unknown, every, signal);
     await this.#endQuarantines(over, signal);
     if (this.#looks++ % LEASE_LOOKS === 0) await this.#nodes.endLeases((node) => holders.has(node), signal);
   }
 
-  async #free(left: readonly Reserved[], unknown: readonly Reserved[], signal: AbortSignal): Promise<void> {
+  async #free(
+    left: readonly Reserved[],
+    unknown: readonly Reserved[],
+    every: readonly Reserved[],
+    signal: AbortSignal,
+  ): Promise<void> {
     await this.#nodes.listen(new Set(left.map(({ node }) => node)), signal);
     const asked = [...byNode(left).slice(0, MAX_LEFT), ...this.#next(unknown)];
-    const findings = await this.#findings(asked, signal);
+    const isAdopted = adoptions(this.#context, signal);
+    const whyUnneeded = (one: Reserved, pod: Pod) => this.#whyUnneeded(one, pod, every, isAdopted);
+    const findings = await this.#findings(asked, whyUnneeded, signal);
     const names = new Set(asked.map(nameOf));
     const unseen = new Set([...left, ...unknown].map(nameOf).filter((name) => !names.has(name)));
     const time = { nowMs: performance.now(), graceMs: this.#graceMs };
     const { suspicions, due } = planGc(this.#suspicions, findings, { ...time, unseen });
     this.#suspicions = suspicions;
-    const isAdopted = adoptions(this.#context, signal);
     await inParallel(due, (one) => (one.isUnproven ? quarantine : free)(one, this.#context, signal, isAdopted));
   }
 
@@ -102,7 +113,34 @@ export class LeaderGc {
     return [...known, ...asked];
   }
 
-  async #findings(asked: readonly Reserved[], signal: AbortSignal): Promise<GcFinding[]> {
+  /**
+   * Why a reservation of ours that does not say its node is needed no more, though a pod of its name is there. That proves
+   * nothing: its sandbox may be an earlier pod's of that name, cut off.
+   */
+  async #whyUnneeded(
+    { podref, ifname, pool, containerId }: Reserved,
+    pod: Pod,
+    every: readonly Reserved[],
+    isAdopted: (pool: string) => Promise<boolean>,
+  ): Promise<string | undefined> {
+    const uid = uidOf(pod);
+    const isLater = (one: Reserved) =>
+      one.podref === podref &&
+      one.pool === pool &&
+      one.podUid === uid &&
+      one.node !== "" &&
+      one.containerId !== containerId &&
+      (ifname === "" || one.ifname === ifname);
+    if (pool === "" || this.#context.mode() !== "absent") return undefined;
+    const why = podIsOver(pod, "") ?? (every.some(isLater) ? MOVED : undefined);
+    return why && (await isAdopted(pool)) ? why : undefined;
+  }
+
+  async #findings(
+    asked: readonly Reserved[],
+    whyUnneeded: (one: Reserved, pod: Pod) => Promise<string | undefined>,
+    signal: AbortSignal,
+  ): Promise<GcFinding[]> {
     const findings: GcFinding[] = [];
     const pods = new Map<string, Promise<Pod | undefined>>();
     const podOf = (podref: string) => {
@@ -115,7 +153,8 @@ export class LeaderGc {
       const { node, podref, podUid } = reserved;
       const pod = await podOf(podref);
       if (!node) {
-        if (!pod) findings.push({ reserved, evidence: "its pod does not exist" });
+        const evidence = pod ? await whyUnneeded(reserved, pod) : "its pod does not exist";
+        if (evidence) findings.push({ reserved, evidence, isUnproven: pod !== undefined });
         return;
       }
       const evidence = podIsOver(pod, podUid);

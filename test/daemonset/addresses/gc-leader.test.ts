@@ -113,6 +113,34 @@ t.test("LeaderGc frees nothing of a pod that is there, whatever is known of its 
   t.same(deleted, []);
 });
 
+const unlabelled = { ...reservation, node: "", podUid: "", ifname: "net1", pool: "rail0", containerId: "a1" };
+const later = {
+  ...unlabelled,
+  metadata: { ...reservation.metadata, name: "10.0.0.2" },
+  ...{ node: "node-a", podUid: "uid" },
+};
+const ADOPTED_POOL = { metadata: { annotations: { "railnet.io/adopted": "since" } } };
+
+for (const { when, pool = ADOPTED_POOL, phase = "Running", beside = later, want } of [
+  { when: "when its pod has finished", phase: "Succeeded", want: 1 },
+  { when: "when its pod has another one, in another sandbox", beside: { ...later, containerId: "a2" }, want: 1 },
+  { when: "not when that is of the same sandbox", want: 0 },
+  { when: "not when that is another interface's", beside: { ...later, containerId: "a2", ifname: "net2" }, want: 0 },
+  { when: "not when that is an earlier pod's", beside: { ...later, containerId: "a2", podUid: "before" }, want: 0 },
+  { when: "not when that says no node either", beside: { ...later, containerId: "a2", node: "" }, want: 0 },
+  { when: "not where records count", pool: {}, beside: { ...later, containerId: "a2" }, want: 0 },
+])
+  t.test(`LeaderGc puts an address into quarantine of which nobody knows the node ${when}`, async (t) => {
+    const { objects, look, quarantined } = worldOf("nodes/node-a");
+    objects.set("pods/p", { metadata: { name: "p", uid: "uid" }, status: { phase } }).set("ippools/rail0", pool);
+    await looks(() => look([unlabelled, beside]));
+    t.match(
+      quarantined.slice(0, 1),
+      Array.from({ length: want }, () => ({ spec: { podref: "quarantined" } })),
+    );
+    t.equal(quarantined.length > 0, want > 0);
+  });
+
 for (const hours of [-7, 0, 7])
   t.test(
     `LeaderGc frees nothing while the agent of a node without Node object reports, its clock ${hours} h off`,
