@@ -178,7 +178,7 @@ export class Network {
       metadataOnly: isMetadataOnly(request.headers as Readonly<Record<string, string>>),
       fromRev: Number(url.searchParams.get("resourceVersion")),
       send: (line) => stream.push(`${line}\n`),
-      end: () => stream.end(),
+      end: () => stream.breakOff(),
     };
     if (watches.begin(watcher)) this.#keepWatch(watcher, Number(url.searchParams.get("timeoutSeconds") ?? 1800));
     else stream.end();

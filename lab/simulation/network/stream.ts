@@ -40,9 +40,15 @@ export class Stream implements AsyncIterable<Uint8Array> {
     this.#line.send(line, this.#options.delayMs());
   }
 
-  /** By the server. */
+  /** By the server, after what was sent. */
   end(): void {
     this.push(END);
+  }
+
+  /** The server closes the connection, however far behind what it sends is: that is lost. */
+  breakOff(): void {
+    this.#line.clear();
+    this.#line.send(END, 1);
   }
 
   afterCut(how: Aftermath): void {

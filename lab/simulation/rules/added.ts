@@ -1,8 +1,7 @@
 import type { Attachment } from "../world/runtime.ts";
 import type { World } from "../world/world.ts";
+import { numberOf } from "./addresses-of.ts";
 import { Deciders } from "./deciders.ts";
-
-const numberOf = (ip: string): number => ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
 
 /** An ADD that answered is true: distinct addresses, one of each range within its bounds, and each is this sandbox's. */
 export function checkAdded(world: World, { rail, containerId, pod, ifname }: Attachment, ips: readonly string[]): void {

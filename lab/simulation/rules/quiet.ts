@@ -1,6 +1,7 @@
 import type { Living } from "../world/living.ts";
 import { uidOf } from "../world/pods.ts";
 import type { World } from "../world/world.ts";
+import { addressesOf } from "./addresses-of.ts";
 import { Deciders } from "./deciders.ts";
 import { journalOf } from "./journal.ts";
 
@@ -88,8 +89,13 @@ function* ofPods(world: World): Generator<Broken> {
   }
 }
 
-/** Of each of its rails no address may be free. */
+/** Of one of its rails no address is free, or of two ranges only one that both need. */
 function isFull({ settings, living }: World, pod: string): boolean {
-  const used = [...living].length;
-  return settings.rails(pod).some(({ ipam: { range } }) => range?.endsWith("/28") && used >= 13);
+  const all = [...living];
+  return settings.rails(pod).some(({ ipam: { network_name: network = "", ...ipam } }) => {
+    const used = new Set(all.filter((one) => one.network === network).map(({ ip }) => ip));
+    const ranges = ipam.ipRanges ?? [{ range: ipam.range! }];
+    const free = ranges.map((range) => addressesOf(range).filter((ip) => !used.has(ip)));
+    return free.some(({ length }) => length === 0) || new Set(free.flat()).size < free.length;
+  });
 }

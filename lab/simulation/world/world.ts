@@ -150,7 +150,8 @@ export class World {
 
   #keep(plural: string, objects: ReadonlyMap<string, Obj>): void {
     const { server } = this;
-    for (const key of [...server.etcd.all(plural).keys()]) if (!objects.has(key)) server.remove(plural, key);
-    for (const [key, object] of objects) if (!server.etcd.get(plural, key)) server.put(plural, object);
+    for (const [key, { metadata }] of [...server.etcd.all(plural)])
+      if (objects.get(key)?.metadata.uid !== metadata.uid) server.remove(plural, key);
+    for (const [key, object] of objects) if (server.etcd.get(plural, key) !== object) server.put(plural, object);
   }
 }
