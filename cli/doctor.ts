@@ -1,8 +1,11 @@
+import { join } from "node:path";
 import type { Argv } from "yargs";
 import type { Paths } from "../cni/host.ts";
 import { createHost, pathsFrom } from "../cni/node-host.ts";
+import { REFERENCES } from "../cni/reference.ts";
 import { placesBelow } from "../daemonset/install/places.ts";
 import { createLog } from "../daemonset/log.ts";
+import { readNetworks } from "../daemonset/rail-network/file.ts";
 import type { NodePolicy } from "../ipam/host.ts";
 import { readNodePolicy } from "../ipam/node-policy.ts";
 import { standAloneIpam } from "../ipam/stand-alone.ts";
@@ -84,9 +87,19 @@ export async function findingsOf({ status, policy, paths, root }: Look): Promise
     executables: () => executableFindings(placesBelow(root ?? paths.hostRoot), status.agent),
     journal: () => diskFindings(paths.stateDir),
     "sriov-cni": () => foreignFindings(paths),
-    "API server": () => clusterFindings(kubeconfigOfNode({ policy, readText }), directory),
+    "API server": () =>
+      clusterFindings({ kubeconfig: kubeconfigOfNode({ policy, readText }), directory, isForPods: isForPods(paths) }),
   };
   return (await Promise.all(Object.entries(checks).map(([name, check]) => look(name, check)))).flat();
+}
+
+/** A file that is none is told by the check of the rails. */
+function isForPods({ stateDir }: Paths): boolean {
+  try {
+    return readNetworks(join(stateDir, REFERENCES)).some(({ pods }) => pods !== undefined);
+  } catch {
+    return false;
+  }
 }
 
 /** A check that cannot look has found something, too. */

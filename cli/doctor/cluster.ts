@@ -2,6 +2,7 @@ import { connect } from "../../ipam/connect.ts";
 import { readMode } from "../../ipam/mode.ts";
 import { type Cluster, IP_POOLS, LEASES, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { Lease } from "../../kubernetes/lease.ts";
+import { admissionFindings } from "./admission.ts";
 import { definitionFindings } from "./definitions.ts";
 import { type DoctorFinding, named, note, wrong } from "./finding.ts";
 import { leaderFindings } from "./leader.ts";
@@ -15,8 +16,16 @@ const RECONCILER =
 /** As `railnet ipam takeover`. */
 const LIVE_MS = 60_000;
 
+interface ClusterLook {
+  readonly kubeconfig: string | undefined;
+  /** Where addresses are without a cluster. */
+  readonly directory: string;
+  /** Whether a RailNetwork of this node gives rails to pods. */
+  readonly isForPods: boolean;
+}
+
 /** Whether this node can get and give back addresses, as the stand-alone executable and the agent would. */
-export async function clusterFindings(kubeconfig: string | undefined, directory: string): Promise<DoctorFinding[]> {
+export async function clusterFindings({ kubeconfig, directory, isForPods }: ClusterLook): Promise<DoctorFinding[]> {
   if (!kubeconfig) return named("API server", [], `none is configured: addresses are kept in ${directory}`);
   try {
     const cluster = await connect({ kubeconfig, timeLimitMs: TIME_LIMIT_MS });
@@ -28,6 +37,7 @@ export async function clusterFindings(kubeconfig: string | undefined, directory:
         named("definitions", [wrong(`cannot look: ${(error as Error).message}`)], ""),
       )),
       ...(await leaderFindings(cluster)),
+      ...(isForPods ? await admissionFindings(cluster) : []),
       ...named("Whereabouts", mode === "coexist" ? await beside(cluster) : [], "is not beside us"),
     ];
   } catch (error) {

@@ -75,6 +75,12 @@ export async function installPolicies(api: ApiServer): Promise<void> {
   for (const { object, text } of await readYaml(`${PROJECT}manifests/policies.yaml`)) await api.raw.apply(object, text);
 }
 
+/** What `kubectl apply -f manifests/admission.yaml` makes: the label of pods; it is in force a moment later. */
+export async function installAdmission(api: ApiServer): Promise<void> {
+  for (const { object, text } of await readYaml(`${PROJECT}manifests/admission.yaml`))
+    await api.raw.apply(object, text);
+}
+
 /** Whereabouts' service account and role, from its own manifest. @returns a token of it. */
 export async function installWhereabouts(api: ApiServer): Promise<string> {
   const objects = await readYaml(`${whereaboutsModule()}/doc/crds/daemonset-install.yaml`);

@@ -22,9 +22,10 @@ export interface RawOptions {
 const PLURALS: Readonly<Record<string, string>> = {
   NetworkAttachmentDefinition: "network-attachment-definitions",
   ValidatingAdmissionPolicy: "validatingadmissionpolicies",
+  MutatingAdmissionPolicy: "mutatingadmissionpolicies",
 };
 const CLUSTER_WIDE =
-  /^(Namespace|Node|ClusterRole|ClusterRoleBinding|CustomResourceDefinition|ValidatingAdmissionPolicy(Binding)?|RailNode|RailNetwork)$/;
+  /^(Namespace|Node|ClusterRole|ClusterRoleBinding|CustomResourceDefinition|(Validating|Mutating)AdmissionPolicy(Binding)?|RailNode|RailNetwork)$/;
 
 /** `/api/v1/namespaces/default/pods/x` of an object. */
 export function pathOf({ apiVersion, kind, metadata }: Json): string {

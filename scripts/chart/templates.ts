@@ -88,12 +88,20 @@ export interface Template {
   readonly changes: readonly Change[];
   /** Value that must be true. */
   readonly when?: string;
+  /** Kind that the API server must have. */
+  readonly kind?: string;
 }
 
 /** @param version of the package, which the DaemonSet's image has. */
 export const templates = (version: string): readonly Template[] => [
   { from: "rbac.yaml", changes: RBAC },
   { from: "policies.yaml", changes: [], when: "policies.enabled" },
+  {
+    from: "admission.yaml",
+    changes: [],
+    when: "policies.enabled",
+    kind: "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
+  },
   { from: "config.yaml", changes: CONFIG },
   { from: "daemonset.yaml", changes: daemonSet(version) },
   { from: "monitoring/podmonitor.yaml", changes: [moreLabels("podMonitor")], when: "monitoring.podMonitor.enabled" },
@@ -116,11 +124,12 @@ export const templates = (version: string): readonly Template[] => [
  *
  * @throws {Error} naming the piece that no longer stands in the manifest as it is expected here.
  */
-export function templateOf(text: string, { from: file, changes, when }: Template): string {
+export function templateOf(text: string, { from: file, changes, when, kind }: Template): string {
   const escaped = text.replaceAll("{{", '{{ "{{" }}');
   const changed = changes.reduce((before, change) => apply(before, change, file), escaped);
   const placed = changed.replaceAll("namespace: kube-system", "namespace: {{ .Release.Namespace }}");
-  return when ? `{{- if .Values.${when} }}\n${placed.trimEnd()}\n{{- end }}\n` : placed;
+  const condition = kind ? `and .Values.${when} (.Capabilities.APIVersions.Has "${kind}")` : `.Values.${when}`;
+  return when ? `{{- if ${condition} }}\n${placed.trimEnd()}\n{{- end }}\n` : placed;
 }
 
 function apply(text: string, { from, to, times = 1 }: Change, file: string): string {

@@ -57,6 +57,13 @@ t.test("helm template makes the objects of kustomize, definitions and all", asyn
   t.same(added, kustomized("manifests/monitoring"));
 });
 
+t.test("the label of pods comes where the API server knows MutatingAdmissionPolicy, and not before", async (t) => {
+  const kind = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy";
+  const [before, from136] = [await rendered(), await rendered({}, "--api-versions", kind)];
+  const added = [...from136.keys()].filter((name) => !before.has(name));
+  t.same(added, ["MutatingAdmissionPolicy rails.railnet.io", "MutatingAdmissionPolicyBinding rails.railnet.io"]);
+});
+
 t.test("in another namespace, everything is there", async (t) => {
   const text = await mustHelm("template", "railnet", CHART, "--namespace", "rails");
   t.notMatch(text.replaceAll(/^ *#.*$/gm, ""), /kube-system/);

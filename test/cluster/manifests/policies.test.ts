@@ -11,6 +11,7 @@ import { makeNode } from "../../../lab/cluster/objects.ts";
 import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
 import { nodeOf } from "../../daemonset/rail-node/support/rail-nodes.ts";
 import { OBJECTS } from "../kubernetes/support/reservation.ts";
+import { testAdmission } from "./support/admission.ts";
 
 // What somebody can do who has stolen all credentials of node-a: every right that the rules give them is tried, on what is
 // another node's and the control plane's.
@@ -367,3 +368,8 @@ t.test("an agent of a node that may lead frees, records and says whether Whereab
   const { metadata, spec } = await api.raw.get(pathOf(railNetwork));
   t.same([metadata.labels, spec.rails[0].name], [undefined, "rail0"], "and not which there are");
 }); // biome-ignore format: rows
+
+t.test("pods with the label, and what tenants may write beside RailNetworks", async (t) => {
+  await api.raw.delete(pathOf(railNetwork));
+  await testAdmission(t, api);
+});
