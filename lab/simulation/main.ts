@@ -1,4 +1,4 @@
-// npm run simulate -- --seed 7 [--trace] [--shrink [--save NAME]] [--profile NAME] | --from 1 --count 100 [--seconds 60] | --regressions
+// npm run simulate -- --seed 7 [--trace] [--shrink [--save NAME]] [--profile NAME] | --from 1 --count 100 [--seconds 60] [--steps 1000000] | --regressions
 import { parseArgs } from "node:util";
 import { realNowMs } from "./core/globals.ts";
 import { KINDS, type Kind } from "./plan/operations.ts";
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     count: { type: "string", default: "20" },
     seconds: { type: "string", default: "Infinity" },
+    steps: { type: "string", default: "Infinity" },
     profile: { type: "string" },
     only: { type: "string" },
     regressions: { type: "boolean", default: false },
@@ -34,7 +35,7 @@ const limitMs = Number(values.seconds) * 1000;
 const started = realNowMs();
 const total = { runs: 0, steps: 0, calls: 0, virtualMs: 0, adds: 0, failures: 0 };
 for (const [name, scenario] of scenarios()) {
-  if (realNowMs() - started > limitMs || (values["first-only"] && total.failures > 0)) break;
+  if (isEnough()) break;
   await tell(name, scenario());
 }
 const seconds = (realNowMs() - started) / 1000;
@@ -46,6 +47,12 @@ console.log(
 );
 console.log(`${runs - failures} seeds fine, ${failures} failed`);
 process.exitCode = failures > 0 ? 1 : 0;
+
+/** No more seeds are begun. */
+function isEnough(): boolean {
+  if (values["first-only"] && total.failures > 0) return true;
+  return realNowMs() - started > limitMs || total.steps >= Number(values.steps);
+}
 
 function* scenarios(): Generator<[name: string, scenario: () => Scenario]> {
   if (values.regressions) for (const [name, scenario] of savedScenarios()) yield [name, () => scenario];

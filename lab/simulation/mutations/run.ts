@@ -1,4 +1,4 @@
-// node lab/simulation/mutations/run.ts [--count 40] [--seconds 60] [--named TEXT] [--jobs 2]: plants each mutation, and says which seed finds it.
+// node lab/simulation/mutations/run.ts [--count 40] [--steps 600000] [--named TEXT] [--jobs 2]: plants each mutation, and says which seed finds it.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { parseArgs } from "node:util";
@@ -9,7 +9,7 @@ import type { Mutation } from "./mutation.ts";
 const { values } = parseArgs({
   options: {
     count: { type: "string", default: "40" },
-    seconds: { type: "string", default: "60" },
+    steps: { type: "string", default: "600000" },
     named: { type: "string", default: "" },
     first: { type: "string", default: "0" },
     jobs: { type: "string", default: "2" },
@@ -50,7 +50,7 @@ async function look({ profiles = ["restarts", "everyday", "rough"], name: _, ...
 async function lookIn(profile: ProfileName, mutation: string): Promise<string> {
   const count = Number(values.count);
   for (let from = 1; from <= count; ) {
-    const range = ["--from", String(from), "--count", String(count - from + 1), "--seconds", values.seconds];
+    const range = ["--from", String(from), "--count", String(count - from + 1), "--steps", values.steps];
     const output = await simulate(["--profile", profile, "--first-only", ...range], mutation);
     const line = output.split("\n").find((text) => text.startsWith("seed "));
     if (!line) return /Error/.test(output) ? output.slice(0, 150) : "";
