@@ -3,7 +3,7 @@ import { lockAttachment } from "./attachment/exclusion.ts";
 import { identityOf } from "./attachment/identity.ts";
 import { Journal } from "./attachment/journal.ts";
 import { openOwnNetns } from "./attachment/own-netns.ts";
-import type { Attachment } from "./attachment/record.ts";
+import { type Attachment, runtimeName } from "./attachment/record.ts";
 import { podDifferences } from "./attachment/verify.ts";
 import { isCutOff, lookAtOwnPf } from "./attachment/vf-at-pf.ts";
 import { ATTACH_CODE } from "./codes.ts";
@@ -12,9 +12,14 @@ import type { Host } from "./host.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
 import type { Interface } from "./protocol/result.ts";
+import { onRail, railCalls } from "./rail-calls.ts";
 
 /** CHECK: compares all that ADD set with what is there now, and names every difference. Changes nothing. */
 export async function check(call: Call, host: Host): Promise<void> {
+  for (const one of railCalls(call)) await onRail(one, () => checkOne(one, host));
+}
+
+async function checkOne(call: Call, host: Host): Promise<void> {
   const config = readConfig(call);
   const expected = call.prevResult?.interfaces.find((i) => i.name === call.ifname && i.sandbox === call.netns);
   if (!call.prevResult) throw new CniError(CODE.INVALID_CONFIG, "cannot check: prevResult is missing");
@@ -25,7 +30,7 @@ export async function check(call: Call, host: Host): Promise<void> {
     );
   using _attachment = await lockAttachment(call, "ADD", host);
   const record = new Journal(host.paths.stateDir).find(call.containerId, call.ifname);
-  if (record?.phase !== "attached")
+  if (record?.phase !== "attached" || runtimeName(record) !== runtimeName(call))
     throw new CniError(
       CODE.UNKNOWN_CONTAINER,
       `cannot check ${call.ifname}: no ADD of container ${call.containerId} is on record`,

@@ -43,7 +43,18 @@ export interface AttachConfig {
 /** Keys that sriov-cni has too, or that Multus gives it. */
 const SHARED_KEYS = ["deviceID", "pciBusID", "mac", "logFile", "logLevel", ...VF_KEYS];
 
-const OWN_KEYS = ["rail", "mtu", "rdma", "sysctl", "sourceRules", "duplicateAddressProbe"];
+const OWN_KEYS = ["rail", "mtu", "rdma", "sysctl", "sourceRules", "duplicateAddressProbe", "rails", "interface"];
+
+/** Of these, what is said of several rails: cni/rail-calls.ts. */
+const SET_KEYS = ["rails", "interface"];
+
+/** What an entry of `rails` may say for its rail alone, beside its name. */
+export const ENTRY_KEYS: readonly string[] = [
+  ...OWN_KEYS.filter((key) => !SET_KEYS.includes(key)),
+  "mac",
+  ...VF_KEYS,
+  "ipam",
+];
 
 /**
  * A call with the plugin's keys spelled as they are here, whatever their case: sriov-cni's decoder takes any. Called as
@@ -100,19 +111,34 @@ export function readConfig(given: Call): AttachConfig {
   };
 }
 
-/** runtimeConfig wins; `deviceID` and Multus' `pciBusID` must not differ. */
-function readDeviceId(config: NetworkConfig): string {
+/**
+ * PCI addresses of VFs, one or, for a set, with commas between them: runtimeConfig wins; `deviceID` and Multus' `pciBusID`
+ * must not differ.
+ *
+ * @throws {CniError} 7.
+ */
+export function givenDevice(config: NetworkConfig): string {
   const fromRuntime = text(config.runtimeConfig ?? {}, "deviceID");
   const device = text(config, "deviceID");
   const bus = text(config, "pciBusID");
   if (!fromRuntime && device && bus && device !== bus)
     throw invalid("deviceID", device, `pciBusID says "${bus}"; give one of them`);
   const id = fromRuntime || device || bus;
-  if (!id)
-    throw new CniError(
-      CODE.INVALID_CONFIG,
-      "cannot read the configuration: deviceID, the VF's PCI address, is missing; " +
-        "annotate the NetworkAttachmentDefinition with k8s.v1.cni.cncf.io/resourceName and let the pod request that resource",
+  if (id) return id;
+  throw new CniError(
+    CODE.INVALID_CONFIG,
+    "cannot read the configuration: deviceID, the VF's PCI address, is missing; " +
+      "annotate the NetworkAttachmentDefinition with k8s.v1.cni.cncf.io/resourceName and let the pod request that resource",
+  );
+}
+
+function readDeviceId(config: NetworkConfig): string {
+  const id = givenDevice(config);
+  if (id.includes(","))
+    throw invalid(
+      "deviceID",
+      id,
+      'it is a set of VFs, one of each rail; the network needs "rails", one entry for each',
     );
   if (!/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(id))
     throw invalid("deviceID", id, "want a PCI address such as 0000:af:06.0");

@@ -5,11 +5,12 @@ import type { HostOptions } from "./node-host.ts";
 declare const FAULT_INJECTION: boolean;
 
 interface Faults extends Pick<HostOptions, "ipamTimeoutMs"> {
-  readonly step?: (step: string) => void;
+  readonly step?: (step: string, ifname?: string) => void;
 }
 
 /**
- * Test builds read the file named by `RAILNET_FAULT_FILE` after every step. A line `STEP ACTION` there makes it happen:
+ * Test builds read the file named by `RAILNET_FAULT_FILE` after every step. A line `STEP ACTION` there, for one interface alone
+ * `STEP@INTERFACE ACTION`, makes it happen:
  * `kill` (SIGKILL to the own process), `fail` (throw), `hang MS` (block the thread, as a stuck kernel call does), `hold` (the same
  * until the line is gone). A line `trace FILE` has every step written there, before anything else happens.
  * `RAILNET_IPAM_TIMEOUT_MS` shortens the patience with IPAM plugins.
@@ -17,14 +18,17 @@ interface Faults extends Pick<HostOptions, "ipamTimeoutMs"> {
 export function faultsFrom(env: Readonly<Record<string, string | undefined>>): Faults {
   if (!FAULT_INJECTION) return {};
   const { RAILNET_FAULT_FILE: file, RAILNET_IPAM_TIMEOUT_MS: ms } = env;
-  return { ...(file && { step: (step: string) => inject(step, file) }), ...(ms && { ipamTimeoutMs: Number(ms) }) };
+  return {
+    ...(file && { step: (step: string, ifname?: string) => inject(step, ifname, file) }),
+    ...(ms && { ipamTimeoutMs: Number(ms) }),
+  };
 }
 
-function inject(step: string, file: string): void {
+function inject(step: string, ifname: string | undefined, file: string): void {
   for (const line of read(file).split("\n")) {
     const [at, action, ms] = line.trim().split(" ");
     if (at === "trace") appendFileSync(action!, `${step}\n`);
-    if (at !== step) continue;
+    if (at !== step && at !== `${step}@${ifname}`) continue;
     if (action === "kill") process.kill(process.pid, "SIGKILL");
     if (action === "hang") block(Number(ms));
     if (action === "hold") while (read(file).includes(line)) block(10);

@@ -1,11 +1,12 @@
 import { detach } from "./attachment/detach.ts";
 import { lockAttachment, lockDevice } from "./attachment/exclusion.ts";
 import { Journal } from "./attachment/journal.ts";
-import { type Attachment, describe } from "./attachment/record.ts";
+import { type Attachment, describe, runtimeName } from "./attachment/record.ts";
 import { ATTACH_CODE } from "./codes.ts";
 import type { Host } from "./host.ts";
 import { CniError, toCniError } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
+import { ipamCalls } from "./rail-calls.ts";
 
 /**
  * GC: ends every attachment of this network that the runtime does not list; other networks' are left alone. A missing
@@ -16,20 +17,26 @@ export async function gc(call: Call, host: Host): Promise<void> {
   const valid = new Set(call.validAttachments.map((a) => `${a.containerID}\0${a.ifname}`));
   const stale = new Journal(host.paths.stateDir)
     .all()
-    .filter((a) => a.network === call.config.name && !valid.has(`${a.containerId}\0${a.ifname}`))
+    .filter((a) => a.network === call.config.name && !valid.has(`${a.containerId}\0${runtimeName(a)}`))
     .filter((a) => host.share?.has(a.device.pci) ?? true);
   const failures: string[] = [];
-  for (const a of stale)
+  for (const a of stale.toSorted(firstRailLast))
     await collect(a, host).catch((error) => failures.push(`${describe(a)}: ${toCniError(error).message}`));
-  const type = call.config.ipam?.type;
-  if (type && (host.share?.asksIpam ?? true))
-    await host.ipam.ask("GC", type, call).catch((error) => failures.push(`${type}: ${toCniError(error).message}`));
+  for (const one of host.share?.asksIpam === false ? [] : ipamCalls(call)) {
+    const type = one.config.ipam?.type;
+    if (type)
+      await host.ipam.ask("GC", type, one).catch((error) => failures.push(`${type}: ${toCniError(error).message}`));
+  }
   if (failures.length > 0)
     throw new CniError(
       ATTACH_CODE.FAILED,
       `cannot collect ${failures.length} of ${stale.length}: ${failures.join("; ")}`,
     );
 }
+
+/** As DEL does: {@link Journal.isWhole}. */
+const firstRailLast = (a: Attachment, b: Attachment): number => Number(isFirst(a)) - Number(isFirst(b));
+const isFirst = ({ ifname, set }: Attachment): boolean => set?.rails[0] === ifname;
 
 async function collect(a: Attachment, host: Host): Promise<void> {
   using _attachment = await lockAttachment(a, "DEL", host);

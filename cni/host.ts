@@ -72,8 +72,8 @@ export interface Host {
   readonly clock: Clock;
   /** Aborted when the caller is gone or a DEL overtakes this ADD. */
   readonly signal: AbortSignal;
-  /** Called after each named step: where tests inject faults. */
-  step(step: Step): void;
+  /** Called after each named step, with the interface that it was done for, if it is one's: where tests inject faults. */
+  step(step: Step, ifname?: string): void;
   /** What a GC is to do where several threads share the work; absent: all of it. */
   readonly share?: GcShare;
   /** Work for after the answer (announcements). Never rejects. */

@@ -10,7 +10,6 @@ import { RxRules } from "../kernel/rx-rules.ts";
 import { readBootId } from "./boot-id.ts";
 import { type Clock, type Host, type Log, PATHS, type Paths } from "./host.ts";
 import type { Ipam } from "./ipam.ts";
-import type { Step } from "./steps.ts";
 
 /** The shim waits 110 s for the whole ADD. */
 const IPAM_TIMEOUT_MS = 60_000;
@@ -21,7 +20,7 @@ export interface HostOptions {
   readonly ipam: Ipam;
   readonly log: Log;
   readonly clock?: Clock;
-  readonly step?: (step: Step) => void;
+  readonly step?: Host["step"];
   readonly ipamTimeoutMs?: number;
   readonly afterwards?: (work: () => Promise<void>) => void;
 }

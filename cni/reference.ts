@@ -138,10 +138,10 @@ function asked({ config, args }: Call, said: object): { key: string; field: stri
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
 
-/** By the record of its ADD; undefined without one. */
+/** By the record of its ADD; undefined without one, and for a rail of a set, which says nothing of the others. */
 function asRecorded(call: Call, { paths }: Pick<Host, "paths">): Call | undefined {
   const record = new Journal(paths.stateDir).find(call.containerId, call.ifname);
-  if (!record) return undefined;
+  if (!record || record.set) return undefined;
   const { prevResult: _, ...recorded } = readNetworkConfig(record.request.stdin, "CHECK");
   const { prevResult } = call.config;
   return withConfig(call, { ...recorded, ...(prevResult !== undefined && { prevResult }) } as NetworkConfig);

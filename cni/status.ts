@@ -7,13 +7,16 @@ import { readRail, withOwnKeys } from "./config.ts";
 import type { Host } from "./host.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import type { Call } from "./protocol/request.ts";
+import { ipamCalls, railCalls } from "./rail-calls.ts";
 
 /** STATUS: whether an ADD could work now. Quick, since containerd asks every few seconds. Changes nothing. */
 export async function status(call: Call, host: Host): Promise<void> {
   checkState(host);
-  checkRails(withOwnKeys(call).config.rail, host);
-  const type = call.config.ipam?.type;
-  if (type) await host.ipam.ask("STATUS", type, call, { timeoutMs: 5_000 });
+  for (const one of railCalls(call)) checkRails(withOwnKeys(one).config.rail, host);
+  for (const one of ipamCalls(call)) {
+    const type = one.config.ipam?.type;
+    if (type) await host.ipam.ask("STATUS", type, one, { timeoutMs: 5_000 });
+  }
 }
 
 function checkState({ paths }: Host): void {

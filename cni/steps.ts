@@ -1,9 +1,11 @@
 /**
  * The steps of ADD and DEL, in order: after each one the process may die, and what it leaves must be put right by
- * DEL, by the reconciler or by the next ADD. The fault tests walk these lists.
+ * DEL, by the reconciler or by the next ADD. Of a network of several rails most are done for each of them. The fault tests
+ * walk these lists.
  */
 export const ADD_STEPS = [
   "add-locked",
+  "add-recorded",
   "add-journalled",
   "add-pf-configured",
   "add-moved",
@@ -11,6 +13,7 @@ export const ADD_STEPS = [
   "add-configured",
   "add-rdma-moved",
   "add-device-info-written",
+  "add-attached",
   "add-committed",
 ] as const;
 

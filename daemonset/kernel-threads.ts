@@ -35,6 +35,8 @@ export class KernelThreads {
   readonly #options: KernelThreadsOptions;
   readonly #common: KernelThread;
   readonly #ofPf = new Map<string, KernelThread>();
+  /** For sets of VFs, each of another PF: one that is stuck stops them, and nothing else. */
+  #ofSets: KernelThread | undefined;
   /** Lanes that have not ended their last run of the reconciler. */
   readonly #reconciling = new Set<KernelThread>();
   /** Where ADDs run, so that a DEL of the same attachment, whatever it names, comes to the one that it ends. */
@@ -135,19 +137,30 @@ export class KernelThreads {
     for (const thread of this.#all()) thread.terminate();
   }
 
-  #all = (): KernelThread[] => [this.#common, ...this.#ofPf.values()];
+  #all = (): KernelThread[] => [this.#common, ...this.#ofPf.values(), ...(this.#ofSets ? [this.#ofSets] : [])];
 
   /** What names no VF of this node goes the common way, and is refused there. */
   #threadOf(pci: string): KernelThread {
+    if (pci.includes(",")) return this.#threadOfSets();
     const pf = pci === "" ? undefined : pfPciOf(this.#options.sysfs, pci);
     if (pf === undefined) return this.#common;
     return this.#ofPf.get(pf) ?? this.#open(pf);
   }
 
+  #threadOfSets(): KernelThread {
+    this.#ofSets ??= this.#openThread();
+    return this.#ofSets;
+  }
+
   #open(pf: string): KernelThread {
+    const thread = this.#openThread();
+    this.#ofPf.set(pf, thread);
+    return thread;
+  }
+
+  #openThread(): KernelThread {
     const thread = this.#options.open();
     if (this.#level) thread.setLogLevel(this.#level);
-    this.#ofPf.set(pf, thread);
     return thread;
   }
 

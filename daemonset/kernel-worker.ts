@@ -149,10 +149,10 @@ class CourseOf {
     this.#who = { verb, containerID, ifname };
   }
 
-  readonly step = (step: Step): void => {
+  readonly step = (step: Step, ifname = this.#who.ifname): void => {
     if (step.startsWith(this.#who.verb.toLowerCase())) this.#last = step; // the undo of an ADD does the steps of DEL
-    log.debug({ ...this.#who, step, ms: this.#ms() }, "step");
-    host.step(step);
+    log.debug({ ...this.#who, ifname, step, ms: this.#ms() }, "step");
+    host.step(step, ifname);
   };
 
   end(): CallTiming {

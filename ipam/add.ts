@@ -72,6 +72,7 @@ function newRecord(config: IpamConfig, call: Call, host: IpamHost): ClaimRecord 
     version: 1,
     phase: "claiming",
     network: call.config.name,
+    ...(call.set && { via: call.set.via }),
     storage,
     owner: { podref, ifname, containerId, node: host.node, ...(podUid && { podUid }) },
     netns,

@@ -14,8 +14,8 @@ export async function gc(call: Call, host: IpamHost): Promise<void> {
   const valid = new Set(call.validAttachments.map((a) => `${a.containerID}\0${a.ifname}`));
   const journal = new ClaimJournal(host.stateDir);
   const failures: string[] = [];
-  for (const { network, owner } of journal.all()) {
-    if (network !== call.config.name || valid.has(`${owner.containerId}\0${owner.ifname}`)) continue;
+  for (const { network, owner, via = owner.ifname } of journal.all()) {
+    if (network !== call.config.name || valid.has(`${owner.containerId}\0${via}`)) continue;
     await collect(owner, journal, host).catch((error) => failures.push(toCniError(error).message));
   }
   if (failures.length > 0)

@@ -16,6 +16,8 @@ export interface ClaimRecord {
   readonly phase: "claiming" | "held" | "releasing";
   /** Name of the network configuration, for GC. */
   readonly network: string;
+  /** Of a rail of a set: the name that the runtime knows instead of the owner's. */
+  readonly via?: string;
   readonly storage: Storage;
   readonly owner: Owner;
   readonly netns: string;

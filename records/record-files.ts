@@ -125,10 +125,10 @@ export class RecordFiles<T> {
     }
   }
 
-  /** Puts a written record on the disk itself. */
-  sync(name: string): void {
+  /** Puts written records on the disk itself. */
+  sync(...names: readonly string[]): void {
     try {
-      syncFile(join(this.#dir, name));
+      for (const name of names) syncFile(join(this.#dir, name));
       syncFile(this.#dir);
     } catch (error) {
       throw this.#failure("write", error);

@@ -84,9 +84,9 @@ async function settleFirst(pci: string, host: Host): Promise<void> {
   );
 }
 
-/** Whether an attachment still has its VF: its namespace is there and, unless userspace drives the VF, its link in it. */
+/** Whether an attachment still has its VF: its set, if it is of one, was attached whole, its namespace is there and, unless userspace drives the VF, its link in it. */
 function isAlive(a: Attachment, host: Host): boolean {
-  if (a.bootId !== host.bootId) return false;
+  if (a.bootId !== host.bootId || !new Journal(host.paths.stateDir).isWhole(a)) return false;
   using netns = openOwnNetns(a, host);
   return netns !== undefined && isInPod(a, netns, host);
 }

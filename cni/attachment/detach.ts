@@ -27,13 +27,13 @@ export async function detach(a: Attachment, host: Host, { release = true } = {})
   await early?.catch(() => {}); // thrown below
   const unwritten = isAttached ? await failureOf(giveBack(a, host)) : undefined;
   if (type && isAttached && !unwritten) noteReturned(a, journal, host);
-  host.step("del-returned");
+  host.step("del-returned", a.ifname);
   removeDeviceInfo(a.deviceInfoFile, a.device.pci, host.log);
   if (type) await (early ?? releaseAddresses(a, host));
   if (unwritten) throw unwritten;
-  host.step("del-addresses-released");
+  host.step("del-addresses-released", a.ifname);
   journal.forget(a);
-  host.step("del-forgotten");
+  host.step("del-forgotten", a.ifname);
 }
 
 /** A full disk keeps the record, but not the addresses. */
@@ -84,6 +84,7 @@ export function callOf(a: Attachment, verb: Verb, host: Host): Call {
     path: a.request.path,
     args: readArgs(a.request.args),
     config: configOf(a),
+    ...(a.set && { set: a.set }),
     request: {
       name: "railnet-sriov",
       stdin: a.request.stdin,

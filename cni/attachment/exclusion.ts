@@ -33,6 +33,31 @@ export function lockDevice(pci: string, verb: "ADD" | "DEL", host: Host): Promis
   );
 }
 
+/**
+ * Locks what one call attaches: under the name that the runtime knows, and under each of its interfaces, where the reconciler
+ * meets it.
+ */
+export async function lockAttachments(
+  call: Who,
+  all: readonly Who[],
+  verb: "ADD" | "DEL",
+  host: Host,
+): Promise<Disposable> {
+  const names = [...new Set([call.ifname, ...all.map(({ ifname }) => ifname)])];
+  return await lockAll(names, (ifname) => lockAttachment({ containerId: call.containerId, ifname }, verb, host));
+}
+
+/** Locks VFs, always after the attachments, and in the order of their addresses, so that no two calls wait for each other. */
+export async function lockDevices(pcis: readonly string[], verb: "ADD" | "DEL", host: Host): Promise<Disposable> {
+  return await lockAll([...pcis].sort(), (pci) => lockDevice(pci, verb, host));
+}
+
+async function lockAll(names: readonly string[], lock: (name: string) => Promise<Lock>): Promise<Disposable> {
+  using held = new DisposableStack();
+  for (const name of names) held.use(await lock(name));
+  return held.move();
+}
+
 /** As lockAttachment, for the reconciler: what is held is somebody's running work. */
 export function tryLockAttachment(who: Who, host: Host): Lock | undefined {
   return locks(host).tryAcquire(attachmentLock(who.containerId, who.ifname));

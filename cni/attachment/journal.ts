@@ -23,6 +23,19 @@ export class Journal {
     return this.#files.select((name) => name.startsWith(key)).at(0);
   }
 
+  /** What a call attached under a name, also where that is a set's: then every record is read, so this is for a DEL that finds none. */
+  ofSet(containerId: string, via: string): Attachment[] {
+    return this.all().filter((a) => a.containerId === containerId && a.set?.via === via);
+  }
+
+  /**
+   * Whether all rails of an attachment's set were attached, or it is of none: the first one's record says so last when they
+   * are attached, and goes last.
+   */
+  isWhole({ containerId, set }: Attachment): boolean {
+    return !set || this.find(containerId, set.rails[0] ?? "")?.phase === "attached";
+  }
+
   /** The VF that an attachment has by its record, without reading that. */
   deviceOf(containerId: string, ifname: string): string | undefined {
     const key = `${attachmentKey(containerId, ifname)}@`;
@@ -81,9 +94,9 @@ export class Journal {
     if (!this.#files.append(fileName(attachment), change, { synced: false })) this.write({ ...attachment, ...change });
   }
 
-  /** Puts a written record on the disk itself. What a reboot resets anyway needs no sync. */
-  sync(attachment: Attachment): void {
-    this.#files.sync(fileName(attachment));
+  /** Puts written records on the disk itself. What a reboot resets anyway needs no sync. */
+  sync(...attachments: readonly Attachment[]): void {
+    this.#files.sync(...attachments.map(fileName));
   }
 
   /** Idempotent. Not synced: a record that comes back after a power cut is of another boot and owns nothing. */

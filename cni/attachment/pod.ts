@@ -1,6 +1,6 @@
 import { addAddress } from "../../kernel/address.ts";
 import { codeOf } from "../../kernel/errno.ts";
-import { deleteAltname, getLink, type Link, parseLink, setLink } from "../../kernel/link.ts";
+import { addAltname, deleteAltname, getLink, type Link, parseLink, setLink } from "../../kernel/link.ts";
 import type { Message, NetlinkConnection } from "../../kernel/netlink/message.ts";
 import { inNetns, isOwnNetns, openNetns } from "../../kernel/netns.ts";
 import { addRuleBeside, type Rule } from "../../kernel/rule.ts";
@@ -66,7 +66,7 @@ export function openTarget(call: Call, { paths }: Host): Fd {
 }
 
 /** @throws {CniError} 102 when the pod has an interface of that name. */
-export function checkNameFree(pod: NetlinkConnection, { ifname, netns: path }: Call): void {
+export function checkNameFree(pod: NetlinkConnection, { ifname, netns: path }: Pick<Call, "ifname" | "netns">): void {
   try {
     pod.request(getLink({ name: ifname }));
   } catch (error) {
@@ -74,6 +74,31 @@ export function checkNameFree(pod: NetlinkConnection, { ifname, netns: path }: C
     throw error;
   }
   throw new CniError(ATTACH_CODE.IN_USE, `cannot name the interface ${ifname}: ${path} already has one of that name`);
+}
+
+/**
+ * The name that the runtime has for a set, as an alternative one of its first link: whoever looks for that finds one (Multus, for a
+ * default route on it). None where a rail is called so.
+ */
+function altnameOf({ ifname, set }: Pick<Call, "ifname" | "set">): string | undefined {
+  return set && ifname === set.rails[0] && !set.rails.includes(set.via) ? set.via : undefined;
+}
+
+/** As checkNameFree(), for the alternative name of a set. */
+export function checkAltnameFree(pod: NetlinkConnection, call: Call): void {
+  const altname = altnameOf(call);
+  if (altname !== undefined) checkNameFree(pod, { ifname: altname, netns: call.netns });
+}
+
+/** Kernels before 5.5 have none; restoreLink() takes it off before the link goes home, where a link may be called so. */
+function giveAltname(pod: NetlinkConnection, { index, altnames }: Link, call: Call, host: Host): void {
+  const altname = altnameOf(call);
+  if (altname === undefined || altnames.includes(altname)) return;
+  try {
+    pod.request(addAltname(index, altname));
+  } catch (err) {
+    host.log.info({ err, altname, ifname: call.ifname }, "the first rail has no alternative name");
+  }
 }
 
 /** Moves, renames, marks and sets MTU and ARP settings in one request. Not atomic: the record must be written before. */
@@ -141,6 +166,7 @@ export async function configureInPod(
 ): Promise<Link | undefined> {
   if (device.netdev === undefined) return undefined;
   const link = linkInPod(pod, device, call);
+  giveAltname(pod, link, call, host);
   const hasV6 = addresses.ips.some((ip) => isIPv6(ip.address));
   inNetns(netns, () => writeSysctls(config, call.ifname, hasV6));
   const up = setLink(link.index, { up: true }, `set ${call.ifname} up`);

@@ -1,6 +1,7 @@
 import type { Rule } from "../../kernel/rule.ts";
 import type { VfState } from "../../kernel/vf.ts";
 import { parseRecord } from "../../records/record-text.ts";
+import type { RailSet } from "../protocol/request.ts";
 import type { Result } from "../protocol/result.ts";
 import type { LinkStateRecord } from "./link-state/snapshot.ts";
 
@@ -88,6 +89,8 @@ export interface Attachment {
   readonly rules?: readonly Rule[];
   /** The call as it came, so that IPAM can be called again without its caller. */
   readonly request: { readonly path: readonly string[]; readonly args: string; readonly stdin: string };
+  /** It was attached together with others. `ifname` is its own then, not the one that the runtime knows. */
+  readonly set?: RailSet;
   /** `namespace/name` when the runtime said so: for people. */
   readonly pod?: string;
   /** It was taken down by its node, which nobody hears; null: that is over. */
@@ -95,6 +98,9 @@ export interface Attachment {
   /** What is still to be restored when all else has ended: of a debt only. */
   readonly owed?: readonly Owed[];
 }
+
+/** Under which name the runtime knows an attachment. */
+export const runtimeName = ({ ifname, set }: Pick<Attachment, "ifname" | "set">): string => set?.via ?? ifname;
 
 /** Owner in words: pod if known, container and interface always. */
 export function describe(a: Pick<Attachment, "containerId" | "ifname" | "pod">): string {
@@ -104,6 +110,8 @@ export function describe(a: Pick<Attachment, "containerId" | "ifname" | "pod">):
 
 const PHASES = ["claimed", "attached", "returned"];
 const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null;
+const isRailSet = (x: unknown): boolean =>
+  isObject(x) && typeof x.via === "string" && Array.isArray(x.rails) && x.rails.every((one) => typeof one === "string");
 const isPci = (x: unknown): boolean => typeof x === "string" && /^[\w.:-]+$/.test(x);
 
 /**
@@ -122,5 +130,6 @@ export function parseAttachment(text: string): Attachment {
   if (!isObject(a.applied)) throw new SyntaxError("applied is missing");
   if (!isObject(a.request) || typeof a.request.stdin !== "string" || !Array.isArray(a.request.path))
     throw new SyntaxError("request is missing");
+  if (a.set !== undefined && !isRailSet(a.set)) throw new SyntaxError("set is none");
   return a as unknown as Attachment;
 }

@@ -27,7 +27,7 @@ export async function putBack(a: Attachment, host: Host): Promise<readonly Owed[
   const attempts = new Attempts();
   using netns = openOwnNetns(a, host);
   await attempts.try("rdma", () => returnRdma(a, netns, host));
-  host.step("del-rdma-returned");
+  host.step("del-rdma-returned", a.ifname);
   if (netns && a.hasRules) takeRulesOut(a, netns, host);
   const isThere = isStillVf(a, host);
   if (isThere) {
@@ -36,9 +36,9 @@ export async function putBack(a: Attachment, host: Host): Promise<readonly Owed[
     await attempts.try("mac", () => restoreMacs(a, link, host));
     if (link) await attempts.try("up", () => restoreUp(a, link, host));
   }
-  host.step("del-link-returned");
+  host.step("del-link-returned", a.ifname);
   if (isThere) await attempts.try("PF", () => restorePf(a, host, attempts));
-  host.step("del-pf-restored");
+  host.step("del-pf-restored", a.ifname);
   return attempts.owed;
 }
 

@@ -112,11 +112,21 @@ function checkContainerId(id: string): void {
     throw new CniError(CODE.INVALID_ENVIRONMENT, "invalid characters in containerID", { details: id });
 }
 
+/** What is wrong with the name of a new link, by the specification and by Linux; undefined when it can be used. */
+export function whyNoLinkName(name: string): string | undefined {
+  return whyNoIfname(name) ?? whyRefused(name);
+}
+
 /** The specification's rules. The limit is in bytes. */
 function checkIfname(name: string): void {
-  if (Buffer.byteLength(name) > 15) throw invalid("CNI_IFNAME", name, "it is longer than 15 bytes");
-  if (name === "." || name === "..") throw invalid("CNI_IFNAME", name, "this name is taken by directories");
-  if (/[/:\p{White_Space}]/u.test(name)) throw invalid("CNI_IFNAME", name, "it has a slash, colon or white space");
+  const why = whyNoIfname(name);
+  if (why) throw invalid("CNI_IFNAME", name, why);
+}
+
+function whyNoIfname(name: string): string | undefined {
+  if (Buffer.byteLength(name) > 15) return "it is longer than 15 bytes";
+  if (name === "." || name === "..") return "this name is taken by directories";
+  return /[/:\p{White_Space}]/u.test(name) ? "it has a slash, colon or white space" : undefined;
 }
 
 /**
@@ -126,12 +136,16 @@ function checkIfname(name: string): void {
  * below which the settings of all links are.
  */
 function checkLinkName(name: string): void {
-  if (name.includes("%")) throw invalid("CNI_IFNAME", name, "the kernel makes another name of one with a percent sign");
+  const why = whyRefused(name);
+  if (why) throw invalid("CNI_IFNAME", name, why);
+}
+
+function whyRefused(name: string): string | undefined {
+  if (name.includes("%")) return "the kernel makes another name of one with a percent sign";
   if (Buffer.from(name).includes(0xa0))
-    throw invalid("CNI_IFNAME", name, "it has a byte that the kernel takes for a space, 0xa0; use letters and digits");
-  if (name.includes("\0")) throw invalid("CNI_IFNAME", name, "it has a zero byte");
-  if (name === "all" || name === "default")
-    throw invalid("CNI_IFNAME", name, "this name means something else to the kernel");
+    return "it has a byte that the kernel takes for a space, 0xa0; use letters and digits";
+  if (name.includes("\0")) return "it has a zero byte";
+  return name === "all" || name === "default" ? "this name means something else to the kernel" : undefined;
 }
 
 function invalid(name: string, value: string, why: string): CniError {

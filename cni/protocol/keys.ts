@@ -16,3 +16,9 @@ export function withKnownKeys(from: object, known: readonly string[]): Record<st
   }
   return Object.fromEntries(out);
 }
+
+/** `over` in the place of what `base` says under the same keys, whatever the case of either. */
+export function laidOver(base: object, over: object): Record<string, unknown> {
+  const keys = new Set(Object.keys(over).map(fold));
+  return { ...Object.fromEntries(Object.entries(base).filter(([key]) => !keys.has(fold(key)))), ...over };
+}

@@ -26,6 +26,13 @@ export interface ValidAttachment {
   readonly containerID: string;
   readonly ifname: string;
 }
+/** Rails that one call attaches together. */
+export interface RailSet {
+  /** CNI_IFNAME of that call: what the runtime knows all of them by. */
+  readonly via: string;
+  /** The interfaces of all. What is on record of the first holds for the set: it is the last to be attached, and to go. */
+  readonly rails: readonly string[];
+}
 /** A CNI call, checked. */
 export interface Call extends Environment {
   readonly config: NetworkConfig;
@@ -33,6 +40,8 @@ export interface Call extends Environment {
   /** GC only. Undefined when the key is absent: then the runtime says nothing about what is valid. */
   readonly validAttachments?: readonly ValidAttachment[];
   readonly request: CniRequest;
+  /** Of a call for one rail of a set: its `ifname` and `config` are then the rail's. */
+  readonly set?: RailSet;
 }
 
 /**

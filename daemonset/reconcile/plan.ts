@@ -4,6 +4,8 @@ import type { Attachment } from "../../cni/attachment/record.ts";
 export interface AttachmentFacts {
   readonly attachment: Attachment;
   readonly isThisBoot: boolean;
+  /** All rails of its set were attached, or it is of none. */
+  readonly isWhole: boolean;
   /** The namespace that ADD saw still exists. */
   readonly hasNetns: boolean;
   /** The VF's link is in that namespace; true where userspace drives the VF. */
@@ -65,9 +67,10 @@ export function plan(observations: readonly AttachmentFacts[]): ReconcileAction[
   });
 }
 
-function reasonOf({ attachment, isThisBoot, hasNetns }: AttachmentFacts): Reason | undefined {
+function reasonOf({ attachment, isThisBoot, isWhole, hasNetns }: AttachmentFacts): Reason | undefined {
   if (!isThisBoot) return "rebooted";
   if (attachment.phase === "claimed") return "unfinished";
   if (attachment.phase === "returned") return "unreleased";
+  if (!isWhole) return "unfinished";
   return hasNetns ? undefined : "orphaned";
 }

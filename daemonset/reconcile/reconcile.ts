@@ -70,18 +70,19 @@ async function repair(seen: Attachment, host: Host, journal: Journal): Promise<R
   const attachment = journal.reread(seen);
   if (!attachment) return []; // its DEL came first
   const repairs: Repair[] = [];
-  for (const action of plan([observe(attachment, host)])) repairs.push(await apply(action, host));
+  for (const action of plan([observe(attachment, host, journal)])) repairs.push(await apply(action, host));
   return repairs;
 }
 
-function observe(attachment: Attachment, host: Host): AttachmentFacts {
+function observe(attachment: Attachment, host: Host, journal: Journal): AttachmentFacts {
   const isThisBoot = attachment.bootId === host.bootId;
   using netns = openOwnNetns(attachment, host);
   const hasNetns = netns !== undefined;
   const hasLink = netns !== undefined && isInPod(attachment, netns, host);
   const isAtHome = hasNetns && !hasLink && linkAtHome(attachment.device.pci, host) !== undefined;
   const isRdmaAtHome = hasLink && isRdmaAstray(attachment, host);
-  return { attachment, isThisBoot, hasNetns, hasLink, isAtHome, isRdmaAtHome };
+  const isWhole = journal.isWhole(attachment);
+  return { attachment, isThisBoot, isWhole, hasNetns, hasLink, isAtHome, isRdmaAtHome };
 }
 
 async function apply(action: ReconcileAction, host: Host): Promise<Repair> {

@@ -3,7 +3,7 @@ import type { Attachment } from "../../cni/attachment/record.ts";
 import { type AttachmentFacts, plan, REASONS } from "../../daemonset/reconcile/plan.ts";
 
 const record = (phase: Attachment["phase"]) => ({ phase }) as Attachment;
-const alive = { isThisBoot: true, hasNetns: true, hasLink: true, isAtHome: false, isRdmaAtHome: false };
+const alive = { isThisBoot: true, isWhole: true, hasNetns: true, hasLink: true, isAtHome: false, isRdmaAtHome: false };
 
 for (const { when, seen, want } of [
   { when: "leaves a living attachment alone", seen: { ...alive, attachment: record("attached") }, want: [] },

@@ -2,7 +2,8 @@ import { globSync, readFileSync } from "node:fs";
 import { loadAll } from "js-yaml";
 import t, { type Test } from "tap";
 import { readConfig } from "../../cni/config.ts";
-import { readRequest } from "../../cni/protocol/request.ts";
+import { type Call, readRequest } from "../../cni/protocol/request.ts";
+import { railCalls } from "../../cni/rail-calls.ts";
 import { isLogLevel } from "../../daemonset/log.ts";
 import { listRails } from "../../daemonset/rail-network/listed.ts";
 import type { NetworkRail, RailNetworkSpec } from "../../daemonset/rail-network/object.ts";
@@ -24,7 +25,8 @@ const SETTINGS = new Set(["rails", "logLevel", "whereabouts", "fence"]);
 function readNetwork(t: Test, network: Json, where: string): void {
   const unknown = Object.keys(network).filter((key) => !STANDARD.includes(key) && !KNOWN.has(key));
   t.same(unknown, [], `${where}: keys`);
-  const stdin = JSON.stringify({ ...network, runtimeConfig: { deviceID: "0000:af:06.0" } });
+  const vfs = (network["rails"] ?? [{}]).map((_: object, i: number) => `0000:af:06.${i}`);
+  const stdin = JSON.stringify({ ...network, runtimeConfig: { deviceID: vfs.join() } });
   const env = {
     CNI_COMMAND: "ADD",
     CNI_CONTAINERID: "c1",
@@ -33,7 +35,12 @@ function readNetwork(t: Test, network: Json, where: string): void {
     CNI_PATH: "/opt/cni/bin",
     CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p1",
   };
-  const call = readRequest({ name: "railnet-sriov", env, stdin });
+  const calls = railCalls(readRequest({ name: "railnet-sriov", env, stdin }));
+  t.equal(calls.length, vfs.length, `${where}: a rail for each VF`);
+  for (const call of calls) readRail(t, call, network, where);
+}
+
+function readRail(t: Test, call: Call, network: Json, where: string): void {
   t.equal(readConfig(call).network, network["name"], `${where}: railnet-sriov takes it`);
   if (network["ipam"]?.type !== "railnet-ipam") return;
   const warnings: object[] = [];
@@ -93,7 +100,7 @@ function readObject(t: Test, object: Json, where: string): void {
 function readPod(t: Test, { metadata, spec }: Json, where: string): void {
   const networks = metadata.annotations["k8s.v1.cni.cncf.io/networks"]
     .split(",")
-    .map((one: string) => one.trim().split("/").pop());
+    .map((one: string) => one.trim().split("/").pop()!.split("@")[0]);
   const limits = spec.containers.flatMap(({ resources }: Json) => Object.keys(resources?.limits ?? {}));
   t.same(
     limits,

@@ -89,12 +89,12 @@ export class DoubleNode implements Disposable {
   }
 
   /** @throws {Error} with the `code` and `msg` of the CNI error. */
-  async add(pod: Pod, config: object, index = 0): Promise<Record<string, unknown>> {
-    return await this.#call("ADD", pod, config, index);
+  async add(pod: Pod, config: object, index = 0, env = {}): Promise<Record<string, unknown>> {
+    return await this.#call("ADD", pod, config, index, env);
   }
 
-  async del(pod: Pod, config: object, index = 0): Promise<void> {
-    await this.#call("DEL", pod, config, index);
+  async del(pod: Pod, config: object, index = 0, env = {}): Promise<void> {
+    await this.#call("DEL", pod, config, index, env);
   }
 
   async check(pod: Pod, config: object, prevResult: unknown, index = 0): Promise<void> {
@@ -142,6 +142,7 @@ export class DoubleNode implements Disposable {
     pod: Pod,
     config: object,
     index: number,
+    env: Readonly<Record<string, string>> = {},
   ): Promise<Record<string, unknown>> {
     const request: CniRequest = {
       name: "railnet-sriov",
@@ -151,6 +152,7 @@ export class DoubleNode implements Disposable {
         CNI_NETNS: pod.path,
         CNI_IFNAME: "net1",
         CNI_PATH: join(this.dir, "bin"),
+        ...env,
       },
       stdin: JSON.stringify({
         cniVersion: "1.1.0",

@@ -1,0 +1,76 @@
+import type { Host } from "./host.ts";
+import type { Plan } from "./plan.ts";
+import { withKnownKeys } from "./protocol/keys.ts";
+import { emptyResult, type Result } from "./protocol/result.ts";
+
+const noop = () => {};
+
+/**
+ * The addresses of the VFs of one ADD. A plugin of this process is asked at once, for all of them together, beside the kernel's
+ * work; one of another process when its link is in the pod, where it looks for it.
+ */
+export class AddressRequests {
+  readonly #plans: readonly Plan[];
+  readonly #host: Host;
+  readonly #asked = new Set<Plan>();
+  readonly #running = new Map<Plan, Promise<Result>>();
+
+  constructor(plans: readonly Plan[], host: Host) {
+    this.#plans = plans;
+    this.#host = host;
+  }
+
+  /** Whether a plugin of this process has something to ask for. */
+  get keepState(): boolean {
+    return this.#plans.some(
+      ({ config: { ipamType } }) => ipamType !== undefined && this.#host.ipam.keepsState(ipamType),
+    );
+  }
+
+  /** Whether its plugin is asked when the link is in the pod. */
+  isLate({ config: { ipamType } }: Plan): boolean {
+    return ipamType !== undefined && this.#host.ipam.isForeign(ipamType);
+  }
+
+  /** A plugin that never ran has nothing to release, and perhaps is not even there. */
+  wasAsked(plan: Plan): boolean {
+    return this.#asked.has(plan);
+  }
+
+  /** Asks whom it can ask now. Where rails want the same offset in their ranges, the first one shows the others which. */
+  begin(): void {
+    const [first, ...others] = this.#plans.filter((plan) => !this.isLate(plan));
+    if (!first) return;
+    const before = this.#ask(first);
+    for (const plan of others) this.#ask(plan, wantsSameIndex(plan) ? before : undefined);
+  }
+
+  /** Asks whom it has not asked yet. @throws {CniError} what the plugin says. */
+  of(plan: Plan): Promise<Result> {
+    return this.#running.get(plan) ?? this.#ask(plan);
+  }
+
+  /** When none is under way any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running.values());
+  }
+
+  /** Never an unhandled rejection: whoever needs the addresses awaits them later, or undoes. */
+  #ask(plan: Plan, after?: Promise<unknown>): Promise<Result> {
+    const running = after ? after.then(() => this.#askNow(plan)) : this.#askNow(plan);
+    running.catch(noop);
+    this.#running.set(plan, running);
+    return running;
+  }
+
+  async #askNow(plan: Plan): Promise<Result> {
+    const { ipamType } = plan.config;
+    if (!ipamType) return emptyResult();
+    const { ipam, ipamTimeoutMs: timeoutMs, signal } = this.#host;
+    const onAsk = () => void this.#asked.add(plan);
+    return (await ipam.ask("ADD", ipamType, plan.call, { timeoutMs, signal, onAsk })) ?? emptyResult();
+  }
+}
+
+const wantsSameIndex = ({ call }: Plan): boolean =>
+  withKnownKeys(call.config.ipam ?? {}, ["same_index"])["same_index"] === true;
