@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../../../cni/host.ts";
 import type { IpamStep } from "../../../ipam/steps.ts";
 import { KubernetesStore } from "../../../ipam/store/kubernetes.ts";
@@ -20,6 +21,9 @@ import { REPORT_MS, reportMode } from "../node/report.ts";
 import type { Sandboxes } from "../node/sandboxes.ts";
 import type { Standing } from "../node/standing.ts";
 import type { Refusals } from "../refusals.ts";
+
+/** An agent's successor waits for its end. */
+const STOP_MS = 5_000;
 
 /** How often, how long: what a test shortens. */
 export type ClusterWorkTimes = Partial<
@@ -142,10 +146,13 @@ export class ClusterWork implements AsyncDisposable {
     standing?.renewed(sinceMs);
   }
 
-  /** Ends it: nothing is asked any more, and a leader has given its lease back or tried to. Idempotent. */
+  /**
+   * Ends it: nothing is asked any more, and a leader has given its lease back or tried to. What waits for an attachment's
+   * lock is waited for 5 s at most. Idempotent.
+   */
   async stop(): Promise<void> {
     this.#stop.abort();
-    await this.#done;
+    await Promise.race([this.#done, sleep(STOP_MS, undefined, { ref: false })]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -57,7 +57,7 @@ t.test(
         async () => (await api.raw.list("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases")).length > 1,
       );
       const scraped = await fetch(`http://127.0.0.1:${19_808 + i}/metrics`, { headers: { connection: "close" } });
-      t.match(await scraped.text(), /^railnet_build_info/m, "the library of metrics is loaded");
+      t.match(await scraped.text(), /^railnet_build_info/m, "metrics were scraped once");
     }
     await sleep(15_000); // the last answers, the first looks
     requests();
@@ -73,5 +73,13 @@ t.test(
     // 0.2 % on a quiet machine, 0.8 % on a busy one, where each wake-up costs more: a bound for loops that do not rest.
     for (const percent of cpu) t.ok(percent < 8, `${percent.toFixed(2)} % of a processor`);
     for (const { residentMb } of after) t.ok(residentMb <= 90, `${residentMb.toFixed(0)} MB`);
+    const leader = (): Promise<string> =>
+      api.raw
+        .get("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/railnet-leader")
+        .then(({ spec }) => spec.holderIdentity);
+    const [first, other] = (await leader()).startsWith("node-a_") ? nodes : nodes.toReversed();
+    await first!.stop();
+    const isOther = async () => (await leader()).startsWith(`${other!.name}_`);
+    await waitFor("the other leads: a lease that is not given back is waited for 3 minutes", isOther);
   },
 );

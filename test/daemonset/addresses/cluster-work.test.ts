@@ -27,7 +27,7 @@ function worldOf(t: Test, cluster = new MemoryCluster()) {
   const log = { debug() {}, info() {}, warn() {} };
   const sandboxes = { journal: new ClaimJournal(t.testdir()), isAlive: () => true } as unknown as Sandboxes;
   const shared = { log, sandboxes, recorder: { record() {} }, counters: noCounts(), fleet: new Fleet(1) };
-  const work = new ClusterWork({ ...shared, cluster, node: "node-a", jitterMs: 1 });
+  const work = new ClusterWork({ ...shared, cluster, node: "node-a", jitterMs: 1, healMs: 10 });
   t.teardown(() => work.stop());
   const leader = (): string | undefined => cluster.read("leases", LEADER_LEASE)?.spec.holderIdentity;
   return { cluster, work, leader };
@@ -81,7 +81,7 @@ t.test(
     await until("it leads", () => leader()?.startsWith("node-a_") === true);
     cluster.replace = (_: unknown, __: unknown, { signal }: { signal?: AbortSignal } = {}) =>
       new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new ApiError("no answer"))));
-    const stopped = await Promise.race([work.stop().then(() => "stopped"), sleep(20_000, "hangs")]);
+    const stopped = await Promise.race([work.stop().then(() => "stopped"), sleep(20_000, "hangs", { ref: false })]);
     t.equal(stopped, "stopped");
   },
 );
