@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { dateOf } from "../clock.ts";
 import type { KubeObject, Resource } from "../cluster.ts";
 
@@ -59,7 +58,10 @@ export function toKubeEvent({ about, type, reason, message }: EventRequest, time
   return {
     apiVersion: "v1",
     kind: "Event",
-    metadata: { name: `${name}.${randomBytes(8).toString("hex")}`, namespace: namespace || "default" },
+    metadata: {
+      name: `${name}.${crypto.randomUUID().replaceAll("-", "").slice(-16)}`,
+      namespace: namespace || "default",
+    },
     involvedObject: {
       apiVersion: group ? `${group}/${version}` : version,
       kind,

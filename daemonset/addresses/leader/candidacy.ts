@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { LEASES } from "../../../kubernetes/cluster.ts";
 import type { Lease } from "../../../kubernetes/lease.ts";
 import { beforeAbort } from "../../loop.ts";
@@ -18,7 +17,7 @@ export interface CandidacyOptions extends LeaderOptions, Pick<LeaseOptions, "dur
 export async function standForLeader(context: Context, options: CandidacyOptions): Promise<void> {
   const { cluster, node, log, counters } = context;
   const { signal, modes, durationMs } = options;
-  const election = new Election({ ...options, cluster, log, identity: `${node}_${randomUUID()}` });
+  const election = new Election({ ...options, cluster, log, identity: `${node}_${crypto.randomUUID()}` });
   let heardMs = performance.now();
   const informer = follow<Lease>(context, LEASES, {
     fieldSelector: `metadata.name=${LEADER_LEASE}`,
