@@ -34,7 +34,7 @@ export function startDevices(options: DevicesOptions): Devices {
   const rails = startRails({ ...options, railFiles, isPromised: (vf) => isPromised(deviceInfoDirOf(paths), vf) });
   const graceMs = carrierGraceSeconds * 1000;
   const plugin = directory
-    ? startDevicePlugin({ directory, rails: rails.here, hostUses, paths, graceMs, log })
+    ? startDevicePlugin({ directory, rails: rails.here, sets: rails.sets, hostUses, paths, graceMs, log })
     : undefined;
   return {
     rails,

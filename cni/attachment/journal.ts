@@ -71,6 +71,11 @@ export class Journal {
     return new Set(this.#files.names().map(pciOf));
   }
 
+  /** PCI addresses of VFs that are on record in sets, also of one that is only `returned`. Reads all records. */
+  devicesInSets(): Set<string> {
+    return new Set(this.all().flatMap(({ set, device }) => (set ? [device.pci] : [])));
+  }
+
   /** Records of this boot that may have the VF. */
   activeOwners(pci: string, bootId: string): Attachment[] {
     return this.ofDevice(pci).filter((a) => a.phase !== "returned" && a.bootId === bootId);

@@ -1,14 +1,14 @@
 import type { PluginDevice } from "./api.ts";
-import type { VfSight } from "./sight.ts";
+import type { Sight } from "./sight.ts";
 
-/** Since when VFs have a problem, by PCI address; of the kind of `performance.now()`. */
+/** Since when devices have a problem, by their IDs; of the kind of `performance.now()`. */
 export type Since = ReadonlyMap<string, number>;
 
-/** The device list of a rail, and what is to be remembered until the next look. */
+/** The device list of a resource, and what is to be remembered until the next look. */
 export interface VfHealth {
   readonly devices: readonly PluginDevice[];
   readonly since: Since;
-  /** Why VFs are unhealthy, and how many for each reason. */
+  /** Why devices are unhealthy, and how many for each reason. */
   readonly reasons: Readonly<Record<string, number>>;
 }
 
@@ -17,16 +17,14 @@ export interface VfHealth {
  * the kubelet refuses pods, even those that it had before a reboot, for a VF that is unhealthy just then. What is gone,
  * or was never usable, is unhealthy at once, what is well again is healthy at once. Pure.
  */
-export function judge(sights: readonly VfSight[], before: Since, nowMs: number, graceMs: number): VfHealth {
-  const since = new Map(
-    sights.flatMap(({ pci, problem }) => (problem ? [[pci, before.get(pci) ?? nowMs] as const] : [])),
-  );
+export function judge(sights: readonly Sight[], before: Since, nowMs: number, graceMs: number): VfHealth {
+  const since = new Map(sights.flatMap(({ id, problem }) => (problem ? [[id, before.get(id) ?? nowMs] as const] : [])));
   const reasons: Record<string, number> = {};
-  const devices = sights.map(({ pci, numaNode, gone, unready, problem }) => {
-    const isSick = problem !== undefined && (gone || unready || nowMs - since.get(pci)! >= graceMs);
+  const devices = sights.map(({ id, numaNode, gone, unready, problem }) => {
+    const isSick = problem !== undefined && (gone || unready || nowMs - since.get(id)! >= graceMs);
     if (isSick) reasons[problem] = (reasons[problem] ?? 0) + 1;
     const topology = numaNode === undefined ? undefined : { nodes: [{ ID: numaNode }] };
-    return { ID: pci, health: isSick ? "Unhealthy" : "Healthy", topology };
+    return { ID: id, health: isSick ? "Unhealthy" : "Healthy", topology };
   });
   return { devices, since, reasons };
 }

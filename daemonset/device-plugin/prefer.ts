@@ -2,7 +2,7 @@ import type { PreferenceRequest } from "./api.ts";
 
 /** What speaks against giving a VF out, and where it is. */
 export interface Candidate {
-  readonly pci: string;
+  readonly id: string;
   readonly numaNode?: number;
   /** A pod had it a moment ago and its DEL is still to come. */
   readonly attached: boolean;
@@ -14,7 +14,7 @@ export interface Candidate {
  */
 export function prefer(request: Partial<PreferenceRequest>, candidates: readonly Candidate[]): string[] {
   const { available_deviceIDs: available = [], must_include_deviceIDs: must = [], allocation_size: size = 0 } = request;
-  const known = new Map(candidates.map((candidate, index) => [candidate.pci, { ...candidate, index }]));
+  const known = new Map(candidates.map((candidate, index) => [candidate.id, { ...candidate, index }]));
   const wantedNode = known.get(must[0] ?? "")?.numaNode;
   const rank = (pci: string): number[] => {
     const vf = known.get(pci);

@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Log } from "../../cni/host.ts";
 import { exists, rdmaCharDevicesOf } from "../../kernel/sysfs.ts";
-import type { RailHere } from "../rails/select.ts";
 import { allocation, rdmaOf } from "./allocate.ts";
 import {
   AllocateRequest,
@@ -24,7 +23,7 @@ import { GrpcError, STATUS } from "./grpc/frame.ts";
 import { type GrpcServer, type ResponseStream, serve } from "./grpc/server.ts";
 import { judge, type Since } from "./health.ts";
 import { prefer } from "./prefer.ts";
-import { lookAtVfs, type VfSight } from "./sight.ts";
+import type { Sight } from "./sight.ts";
 
 /** Numbers of RDMA character devices, which the kernel gives anew at every move of an RDMA device. */
 export interface RdmaNumbers {
@@ -48,19 +47,29 @@ export interface ResourceHost {
   readonly log: Log;
 }
 
+/** A resource, and what it is of. */
+export interface ResourceNames {
+  /** `railnet.io/rail0`. */
+  readonly resource: string;
+  /** For logs: the rail's name; of sets, their rails'. */
+  readonly rail: string;
+  /** Of its socket. */
+  readonly file: string;
+}
+
 /** The kubelet dials back before it answers. */
 const REGISTER_MS = 10_000;
 /** A kubelet that took the registration and does not listen to us after this time has lost it. */
 const DEAF_MS = 5_000;
 const OPTIONS = { pre_start_required: false, get_preferred_allocation_available: true };
 
-/** One rail as a resource of the kubelet: its socket, its list of VFs, and whether the kubelet knows it. */
+/** One rail, or the sets of all, as a resource of the kubelet: its socket, its list of devices, and whether the kubelet knows it. */
 export class PluginResource {
   readonly #host: ResourceHost;
   readonly name: string;
   readonly socket: string;
-  #here: RailHere;
-  #sights: readonly VfSight[] = [];
+  readonly #rail: string;
+  #sights: readonly Sight[] = [];
   #since: Since = new Map();
   #list: readonly PluginDevice[] = [];
   #reasons = "{}";
@@ -71,24 +80,22 @@ export class PluginResource {
   #known = "";
   #deafSinceMs = 0;
 
-  constructor(here: RailHere, host: ResourceHost) {
-    this.#here = here;
+  constructor({ resource, rail, file }: ResourceNames, host: ResourceHost) {
     this.#host = host;
-    this.name = here.rail.resource;
-    this.socket = join(host.directory, `railnet-${here.rail.name}.sock`);
+    this.name = resource;
+    this.#rail = rail;
+    this.socket = join(host.directory, file);
   }
 
-  /** Looks at the VFs; the kubelet hears of it when its list changed. */
-  look(
-    here: RailHere,
-    attached: ReadonlySet<string>,
-    owed: ReadonlySet<string>,
-    unfit: Readonly<Record<string, string>>,
-  ): void {
-    const { sysfs, graceMs, nowMs } = this.#host;
-    this.#here = here;
-    const before = this.#list.map(({ ID }) => ID);
-    this.#sights = lookAtVfs(here, sysfs, attached, owed, before, unfit);
+  /** IDs of the devices as the kubelet has them. */
+  get listed(): readonly string[] {
+    return this.#list.map(({ ID }) => ID);
+  }
+
+  /** What there is now; the kubelet hears of it when its list changed. */
+  show(sights: readonly Sight[]): void {
+    const { graceMs, nowMs } = this.#host;
+    this.#sights = sights;
     const { devices, since, reasons } = judge(this.#sights, this.#since, nowMs(), graceMs);
     this.#since = since;
     this.#report(JSON.stringify(reasons));
@@ -154,35 +161,40 @@ export class PluginResource {
   async #allocate(bytes: Buffer): Promise<Buffer> {
     const { container_requests } = AllocateRequest.decode(bytes);
     const { rdma, sysfs } = this.#host;
-    const hasRdma = this.#list.some(({ ID }) => rdmaCharDevicesOf(sysfs, ID).length > 0);
+    const hasRdma = this.#sights.some(({ vfs }) => vfs.some(({ pci }) => rdmaCharDevicesOf(sysfs, pci).length > 0));
     using _lock = hasRdma ? await rdma.lock() : undefined;
     return AllocateResponse.encode({
       container_responses: container_requests.map(({ devices_ids = [] }) => this.#allocateOne(devices_ids)),
     });
   }
 
-  /** @throws {GrpcError} for a VF that is not of this rail or not there: the kubelet then refuses the pod. */
+  /** @throws {GrpcError} for a device that is not of this resource or not there: the kubelet then refuses the pod. */
   #allocateOne(ids: readonly string[]) {
     const { sysfs, rdma: numbers, log } = this.#host;
-    const stranger = ids.find((id) => !this.#list.some(({ ID }) => ID === id));
-    if (stranger !== undefined)
-      throw new GrpcError(STATUS.NOT_FOUND, `cannot allocate ${stranger}: it is no VF of rail ${this.#here.rail.name}`);
-    const gone = ids.find((id) => !exists(sysfs, id));
-    if (gone) throw new GrpcError(STATUS.FAILED_PRECONDITION, `cannot allocate ${gone}: it is not on the PCI bus`);
-    const vfs = ids.map((pci) => ({ pci, rdma: rdmaOf(sysfs, pci) }));
-    for (const { pci, rdma } of vfs) {
-      this.#writeDeviceInfo(pci, rdma?.rdma_dev);
+    const given = ids.flatMap((id) => this.#sightOf(id).vfs);
+    const gone = given.find(({ pci }) => !exists(sysfs, pci));
+    if (gone) throw new GrpcError(STATUS.FAILED_PRECONDITION, `cannot allocate ${gone.pci}: it is not on the PCI bus`);
+    const vfs = given.map(({ pci, pf }) => ({ pci, pf, rdma: rdmaOf(sysfs, pci) }));
+    for (const { pci, pf, rdma } of vfs) {
+      this.#writeDeviceInfo(pci, pf, rdma?.rdma_dev);
       if (rdma) numbers.promise(pci, rdmaCharDevicesOf(sysfs, pci).sort());
     }
     log.info({ resource: this.name, vfs: ids }, "allocated");
     return allocation(this.name, vfs);
   }
 
-  /** Nothing but a note for Multus hangs on it. */
-  #writeDeviceInfo(vf: string, rdmaDevice: string | undefined): void {
+  #sightOf(id: string): Sight {
+    const found = this.#sights.find((one) => one.id === id);
+    if (!found) throw new GrpcError(STATUS.NOT_FOUND, `cannot allocate ${id}: it is no VF of rail ${this.#rail}`);
+    if (found.vfs.length > 0) return found;
+    throw new GrpcError(STATUS.FAILED_PRECONDITION, `cannot allocate ${id}: ${found.problem}`);
+  }
+
+  /** Nothing but a note for Multus hangs on it; of a set's VFs Multus knows no names, since it would show one of them for all. */
+  #writeDeviceInfo(vf: string, pf: string, rdmaDevice: string | undefined): void {
     const { deviceInfoDir, log } = this.#host;
     try {
-      writeDeviceInfoOf(deviceInfoDir, this.name, vf, this.#here.pf.pci, rdmaDevice);
+      writeDeviceInfoOf(deviceInfoDir, this.name, vf, pf, rdmaDevice);
     } catch (err) {
       log.warn({ err, vf, deviceInfoDir }, "cannot write the device-info file of a VF");
     }
@@ -191,7 +203,7 @@ export class PluginResource {
   #report(reasons: string): void {
     if (reasons === this.#reasons) return;
     this.#reasons = reasons;
-    const fields = { resource: this.name, rail: this.#here.rail.name };
+    const fields = { resource: this.name, rail: this.#rail };
     if (reasons === "{}") this.#host.log.info(fields, "all VFs of a rail are healthy");
     else this.#host.log.warn({ ...fields, unhealthy: JSON.parse(reasons) }, "VFs of a rail are unhealthy");
   }

@@ -1,10 +1,13 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { RailHere } from "../rails/select.ts";
+import { SETS_RESOURCE } from "../rails/sets.ts";
 import { sweepDeviceInfo } from "./device-info.ts";
-import { PluginResource, type ResourceHost } from "./resource.ts";
+import { PluginResource, type ResourceHost, type ResourceNames } from "./resource.ts";
+import { lookAtSets, reservedVfs, type SetsHere, withoutSets } from "./sets.ts";
+import { lookAtVfs, type Sight } from "./sight.ts";
 
-/** The resources of a node, one a rail. */
+/** The resources of a node, one a rail, and that of the sets. */
 export class Resources {
   readonly #host: ResourceHost;
   readonly #open = new Map<string, PluginResource>();
@@ -21,15 +24,33 @@ export class Resources {
    * @param attached those that have a record in the journal.
    * @param owed those that could not be put back as they were.
    * @param unfit why others cannot be given to a pod, beyond what sysfs says, by PCI address.
+   * @param sets VFs that are offered together; by default none.
    */
   async look(
     rails: readonly RailHere[],
     attached: ReadonlySet<string>,
     owed: ReadonlySet<string> = new Set(),
     unfit: Readonly<Record<string, string>> = {},
+    sets: SetsHere = NO_SETS,
   ): Promise<void> {
-    await this.#closeOthers(rails.map(keyOf));
-    for (const rail of rails) this.#resourceOf(rail).look(rail, attached, owed, unfit);
+    const ofSets = sets.count > 0 ? [namesOfSets(sets)] : [];
+    await this.#closeOthers([...rails.map(namesOf), ...ofSets].map(keyOf));
+    const { sysfs } = this.#host;
+    const forSets = new Map<string, readonly Sight[]>();
+    for (const here of rails) {
+      const resource = this.#resourceOf(namesOf(here));
+      const reserved = reservedVfs(here, sets, sysfs);
+      const sights = lookAtVfs(here, sysfs, attached, owed, resource.listed, unfit);
+      resource.show(withoutSets(sights, reserved, sets.inSets));
+      forSets.set(
+        here.rail.name,
+        sights.filter(({ id }) => reserved.includes(id)),
+      );
+    }
+    for (const names of ofSets) {
+      const resource = this.#resourceOf(names);
+      resource.show(lookAtSets(sets, (rail) => forSets.get(rail), resource.listed));
+    }
   }
 
   /** Looks at the kubelet: a new one, or one that lost us, is told of the rails. */
@@ -51,9 +72,9 @@ export class Resources {
     }
   }
 
-  #resourceOf(rail: RailHere): PluginResource {
-    const key = keyOf(rail);
-    const resource = this.#open.get(key) ?? new PluginResource(rail, this.#host);
+  #resourceOf(names: ResourceNames): PluginResource {
+    const key = keyOf(names);
+    const resource = this.#open.get(key) ?? new PluginResource(names, this.#host);
     if (!this.#open.has(key)) sweepDeviceInfo(this.#host.deviceInfoDir, resource.name, this.#host.sysfs);
     this.#open.set(key, resource);
     return resource;
@@ -72,8 +93,23 @@ export class Resources {
   }
 }
 
+const NO_SETS: SetsHere = { count: 0, rails: [], inSets: new Set() };
+
 /** A rail under another name has another socket. */
-const keyOf = ({ rail }: RailHere): string => `${rail.resource} ${rail.name}`;
+const keyOf = ({ resource, file }: ResourceNames): string => `${resource} ${file}`;
+
+const namesOf = ({ rail: { name, resource } }: RailHere): ResourceNames => ({
+  resource,
+  rail: name,
+  file: `railnet-${name}.sock`,
+});
+
+/** No rail's name has a dot. */
+const namesOfSets = ({ rails }: SetsHere): ResourceNames => ({
+  resource: SETS_RESOURCE,
+  rail: rails.join("+"),
+  file: "railnet.sets.sock",
+});
 
 /** Another kubelet makes another socket; "" when there is none. */
 function identityOf(socket: string): string {

@@ -15,9 +15,11 @@ import { lacksNodeGuid } from "../rails/admin-mac.ts";
 import { nameOf, type RailHere } from "../rails/select.ts";
 import { isIn } from "../rails/vf-range.ts";
 
-/** A VF of a rail as it is now. */
-export interface VfSight {
-  readonly pci: string;
+/** What the kubelet may give to a container, a VF or a set of them, as it is now. */
+export interface Sight {
+  /** PCI addresses, with commas between them. */
+  readonly id: string;
+  readonly vfs: readonly { readonly pci: string; readonly pf: string }[];
   readonly numaNode?: number;
   /** A pod has it. */
   readonly attached: boolean;
@@ -47,7 +49,7 @@ export function lookAtVfs(
   owed: ReadonlySet<string>,
   before: readonly string[] = [],
   unfit: Readonly<Record<string, string>> = {},
-): VfSight[] {
+): Sight[] {
   const pfProblem = problemOfPf(sysfs, { rail, pf });
   const needsRdma = rail.rdma !== undefined && rdmaDevicesOf(sysfs, pf.pci).length > 0;
   const here = vfsOf(sysfs, pf.pci).filter((_, index) => isIn(index, ranges));
@@ -59,7 +61,8 @@ export function lookAtVfs(
     const ofVf = owed.has(pci) ? OWED : problemOfVf(sysfs, pci, isAttached, needsRdma, unfit[pci]);
     const problem = gone ? "it is not on the PCI bus" : ofVf === OWED ? OWED : (pfProblem ?? ofVf);
     return {
-      pci,
+      id: pci,
+      vfs: [{ pci, pf: pf.pci }],
       attached: isAttached,
       gone,
       unready: problem === NO_NODE_GUID || problem === OWED,

@@ -8,6 +8,7 @@ import { vfsOf } from "../../kernel/sysfs.ts";
 import type { HostUses } from "../kernel-thread.ts";
 import { repeat } from "../loop.ts";
 import type { RailHere } from "../rails/select.ts";
+import type { RailSets } from "../rails/sets.ts";
 import { deviceInfoDirOf } from "./device-info.ts";
 import { Resources } from "./resources.ts";
 
@@ -15,6 +16,8 @@ export interface DevicePluginOptions {
   /** The kubelet's, `/var/lib/kubelet/device-plugins`; it need not be there. */
   readonly directory: string;
   readonly rails: () => readonly RailHere[];
+  /** VFs that are offered together. */
+  readonly sets: () => RailSets | undefined;
   readonly hostUses: (vfs: readonly string[]) => Promise<HostUses>;
   readonly paths: Paths;
   /** A problem of a PF must last so long before its VFs are unhealthy. */
@@ -35,6 +38,7 @@ const VFS_MS = 5_000;
 export function startDevicePlugin({
   directory,
   rails,
+  sets,
   hostUses,
   paths,
   graceMs,
@@ -52,14 +56,18 @@ export function startDevicePlugin({
   const uses = new KnownUses(hostUses);
   let nextMs = 0;
   let known: ReadonlySet<string> = new Set();
+  let inSets: ReadonlySet<string> | undefined;
   const look = async () => {
     const owed = new Debts(stateDir).devices();
     const isNews = owed.symmetricDifference(known).size > 0;
     if (isNews || performance.now() >= nextMs) {
       known = owed;
-      const attached = new Journal(stateDir).devices();
+      const journal = new Journal(stateDir);
+      const attached = journal.devices();
+      const { count, rails: names } = sets() ?? { count: 0, rails: [] };
+      inSets = count > 0 || inSets?.size !== 0 ? journal.devicesInSets() : inSets; // records are read for those who have sets
       await uses.look(rails().flatMap(({ pf }) => vfsOf(sysfs, pf.pci).filter((vf) => !attached.has(vf))));
-      await resources.look(rails(), attached, owed, uses.known);
+      await resources.look(rails(), attached, owed, uses.known, { count, rails: names, inSets });
       nextMs = performance.now() + VFS_MS;
     }
     await resources.register();

@@ -1,4 +1,5 @@
 import { type Rail, toRail } from "../rails/config.ts";
+import { type RailSets, SETS_RESOURCE } from "../rails/sets.ts";
 import type { NetworkRail, PodsSpec } from "./object.ts";
 
 /** What of a RailNetwork an agent needs, and keeps on disk. */
@@ -16,6 +17,8 @@ export interface Listed {
   readonly networks: readonly string[];
   /** Rails that are none, since another one of another RailNetwork has what they want, or for a mistake. */
   readonly refused: readonly { readonly rail: string; readonly why: string }[];
+  /** Of the first RailNetwork that has some: there is one resource for them. */
+  readonly sets?: RailSets;
 }
 
 /**
@@ -24,7 +27,20 @@ export interface Listed {
  */
 export function listRails(networks: readonly FollowedNetwork[]): Listed {
   const { accepted, refused } = acceptRails(networks);
-  return { rails: accepted.map(({ rail }) => rail), networks: networks.map(({ name }) => name), refused };
+  const sets = setsOf(networks, accepted);
+  return {
+    rails: accepted.map(({ rail }) => rail),
+    networks: networks.map(({ name }) => name),
+    refused,
+    ...(sets && { sets }),
+  };
+}
+
+function setsOf(networks: readonly FollowedNetwork[], accepted: readonly Accepted[]): RailSets | undefined {
+  const { name, sets: count = 0 } = networks.find(({ sets = 0 }) => sets > 0) ?? {};
+  const rails = accepted.filter(({ network }) => network === name).map(({ rail }) => rail.name);
+  const isTaken = accepted.some(({ rail }) => rail.resource === SETS_RESOURCE); // the definition refuses it
+  return rails.length > 0 && !isTaken ? { count, rails } : undefined;
 }
 
 /** A rail with the RailNetwork that it is of, and what that says. */

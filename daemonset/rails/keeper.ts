@@ -6,6 +6,7 @@ import type { Altnames } from "./altname.ts";
 import type { Rail } from "./config.ts";
 import type { CarryOut } from "./orders.ts";
 import { listPfFacts, nameOf, type PfSelection, type RailHere, selectPfs, unknownNames } from "./select.ts";
+import type { RailSets } from "./sets.ts";
 import { awaitLinks, ensureVfs, type VfHost } from "./vfs.ts";
 
 export interface KeeperHost extends VfHost, MacHost {
@@ -36,6 +37,7 @@ export class RailKeeper {
   #absent: RailsSeen["absent"] = [];
   #unusable = "";
   #networks: readonly string[] = [];
+  #sets: RailSets | undefined;
   #clashing: RailsSeen["absent"] = [];
   /** What was said last about a thing, so that it is said once. */
   readonly #said = new Map<string, string>();
@@ -51,6 +53,11 @@ export class RailKeeper {
 
   get here(): readonly RailHere[] {
     return this.#here;
+  }
+
+  /** VFs of several rails that are offered together. */
+  get sets(): RailSets | undefined {
+    return this.#sets;
   }
 
   /** As of the last look. */
@@ -124,8 +131,8 @@ export class RailKeeper {
     const { railFiles } = this.#host;
     const { config: file } = railFiles;
     try {
-      const { rails, networks, refused } = readListed(railFiles);
-      [this.#rails, this.#networks, this.#clashing] = [rails, networks, refused];
+      const { rails, networks, refused, sets } = readListed(railFiles);
+      [this.#rails, this.#networks, this.#clashing, this.#sets] = [rails, networks, refused, sets];
       this.#said.delete(file);
       this.#unusable = "";
     } catch (error) {

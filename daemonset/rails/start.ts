@@ -10,6 +10,7 @@ import { RailKeeper, type RailsSeen } from "./keeper.ts";
 import type { CarryOut } from "./orders.ts";
 import { rebind, writeNumVfs } from "./renumber.ts";
 import type { RailHere } from "./select.ts";
+import type { RailSets } from "./sets.ts";
 
 export interface RailsOptions {
   readonly railFiles: RailFiles;
@@ -28,6 +29,8 @@ export interface RailsOptions {
 /** The rails of this node. */
 export interface Rails {
   here(): readonly RailHere[];
+  /** VFs of several rails that are offered together. */
+  sets(): RailSets | undefined;
   seen(): RailsSeen;
   /** Fulfilled after the first look. */
   readonly looked: Promise<void>;
@@ -63,5 +66,11 @@ export function startRails(options: RailsOptions): Rails {
   const looked = Promise.withResolvers<void>();
   const look = () => keeper.look().finally(looked.resolve);
   void repeat("rails", { everyMs: LOOK_MS, signal: stopping.signal, log }, look);
-  return { here: () => keeper.here, seen: () => keeper.seen, looked: looked.promise, stop: () => stopping.abort() };
+  return {
+    here: () => keeper.here,
+    sets: () => keeper.sets,
+    seen: () => keeper.seen,
+    looked: looked.promise,
+    stop: () => stopping.abort(),
+  };
 }

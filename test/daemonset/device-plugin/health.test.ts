@@ -1,12 +1,12 @@
 import t from "tap";
 import { judge, type Since } from "../../../daemonset/device-plugin/health.ts";
-import type { VfSight } from "../../../daemonset/device-plugin/sight.ts";
+import type { Sight } from "../../../daemonset/device-plugin/sight.ts";
 
 const GRACE_MS = 30;
-const well: VfSight = { pci: "a", attached: false, gone: false };
-const dark: VfSight = { ...well, problem: "no carrier" };
-const sick: VfSight = { ...well, problem: "no driver" };
-const gone: VfSight = { ...well, gone: true, problem: "not there" };
+const well: Sight = { id: "a", vfs: [], attached: false, gone: false };
+const dark: Sight = { ...well, problem: "no carrier" };
+const sick: Sight = { ...well, problem: "no driver" };
+const gone: Sight = { ...well, gone: true, problem: "not there" };
 
 /** Looks one after the other: `[when, sight]`, and what is said of the VF each time. */
 for (const { what, looks, want } of [
@@ -15,7 +15,7 @@ for (const { what, looks, want } of [
   { what: "counts one problem after another as one", looks: [[0, dark], [20, sick], [30, sick]], want: "HHU" },
   { what: "takes what is gone for unhealthy at once", looks: [[0, well], [1, gone], [2, well]], want: "HUH" },
   { what: "takes what is well for healthy at once", looks: [[0, dark], [40, dark], [41, well]], want: "HUH" },
-] as { what: string; looks: [number, VfSight][]; want: string }[]) // biome-ignore format: rows
+] as { what: string; looks: [number, Sight][]; want: string }[]) // biome-ignore format: rows
   t.test(`judge() ${what}`, async (t) => {
     let since: Since = new Map();
     const said = looks.map(([nowMs, sight]) => {
@@ -27,7 +27,7 @@ for (const { what, looks, want } of [
   });
 
 t.test("judge() lists all in order, with memory nodes where there are some, and counts reasons", async (t) => {
-  const sights = [gone, { ...well, pci: "b", numaNode: 0 }, { ...gone, pci: "c" }];
+  const sights = [gone, { ...well, id: "b", numaNode: 0 }, { ...gone, id: "c" }];
   const { devices, reasons } = judge(sights, new Map(), 0, GRACE_MS);
   t.same(devices, [
     { ID: "a", health: "Unhealthy", topology: undefined },

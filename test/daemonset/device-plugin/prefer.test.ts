@@ -2,7 +2,7 @@ import t from "tap";
 import { prefer } from "../../../daemonset/device-plugin/prefer.ts";
 import * as fc from "../../../lab/properties.ts";
 
-const vf = (pci: string, attached = false, numaNode = 0) => ({ pci, attached, numaNode });
+const vf = (id: string, attached = false, numaNode = 0) => ({ id, attached, numaNode });
 const VFS = [vf("a"), vf("b", true), vf("c", false, 1), vf("d"), vf("e", true)];
 
 for (const { when, available, must = [], size, want } of [
@@ -20,7 +20,7 @@ for (const { when, available, must = [], size, want } of [
   });
 
 t.test("prefer() gives as many as are wanted of what there is, in whatever order it is asked", async () => {
-  const some = fc.uniqueArray(fc.constantFrom(...VFS.map(({ pci }) => pci)));
+  const some = fc.uniqueArray(fc.constantFrom(...VFS.map(({ id }) => id)));
   fc.assert(
     fc.property(some, fc.nat(6), (available, size) => {
       const ask = (order: string[]) => prefer({ available_deviceIDs: order, allocation_size: size }, VFS);

@@ -76,6 +76,21 @@ t.test(`a list of rails, converted, is the same list (seed ${SEED})`, async (t) 
   }
 });
 
+t.test("listRails() offers the sets of the first network that has some, of the rails that are its own", async (t) => {
+  const network = (name: string, rails: string[], sets = 0) => ({
+    name,
+    rails: rails.map((rail) => ({ name: rail, pf: { names: [`${rail}${name}`] } })),
+    sets,
+  });
+  const listed = (...networks: ReturnType<typeof network>[]) => listRails(networks).sets;
+  t.equal(listed(network("a", ["rail0"])), undefined);
+  t.same(listed(network("a", ["rail0"]), network("b", ["rail1", "rail0", "rail2"], 4), network("c", ["rail3"], 2)), {
+    count: 4,
+    rails: ["rail1", "rail2"],
+  });
+  t.equal(listed(network("a", ["rails", "rail0"], 4)), undefined, "a rail has their resource");
+});
+
 t.test("readListed() reads RailNetworks as last heard of, else the ConfigMap", async (t) => {
   const dir = t.testdir({ config: { rails: "[{name: old, pf: {names: [eth0]}}]" }, state: {} });
   const files = railFilesIn(join(dir, "config"), join(dir, "state"));

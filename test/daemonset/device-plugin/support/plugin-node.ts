@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Test } from "tap";
 import { Resources } from "../../../../daemonset/device-plugin/resources.ts";
+import type { SetsHere } from "../../../../daemonset/device-plugin/sets.ts";
 import { parseRails } from "../../../../daemonset/rails/config.ts";
 import { listPfFacts, selectPfs } from "../../../../daemonset/rails/select.ts";
 import { KeptLog } from "../../support/log.ts";
@@ -24,6 +25,7 @@ export class PluginNode {
   readonly attached = new Set<string>();
   readonly owed = new Set<string>();
   readonly unfit: Record<string, string> = {};
+  sets: SetsHere = { count: 0, rails: [], inSets: new Set() };
   /** What was locked and promised of RDMA, in order. */
   readonly promised: string[] = [];
   resources: Resources;
@@ -68,7 +70,7 @@ export class PluginNode {
   /** One look of the agent. */
   async look(): Promise<void> {
     const { here } = selectPfs(parseRails(this.rails), listPfFacts(this.tree.root));
-    await this.resources.look(here, this.attached, this.owed, this.unfit);
+    await this.resources.look(here, this.attached, this.owed, this.unfit, this.sets);
     await this.resources.register();
   }
 
