@@ -5,7 +5,7 @@ import { parseRails } from "../daemonset/rails/config.ts";
 import { CONFIG_MAP } from "../ipam/mode.ts";
 import { CONFIG_MAPS, type KubeObject } from "../kubernetes/cluster.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
-import { connectTo, findPlace, fromCaller, surroundingsOf } from "./ipam/store-target.ts";
+import { connectTo, findTarget, fromCaller, surroundingsOf } from "./ipam/store-target.ts";
 import { print } from "./output.ts";
 
 interface ConvertOptions {
@@ -48,7 +48,7 @@ async function convert({ rails: file, name, json, ...place }: ConvertOptions): P
 }
 
 async function fromConfigMap(options: Pick<ConvertOptions, "kubeconfig" | "namespace">): Promise<string> {
-  const cluster = await connectTo(findPlace(options, surroundingsOf(process.env)), options, "convert rails");
+  const cluster = await connectTo(findTarget(options, surroundingsOf(process.env)), options, "convert rails");
   const found = await cluster.get<KubeObject & { data?: Record<string, string> }>(CONFIG_MAPS, CONFIG_MAP);
   if (!found)
     throw new Error(`cannot convert: there is no ConfigMap ${cluster.namespace}/${CONFIG_MAP}; give --rails FILE`);

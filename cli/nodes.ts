@@ -3,7 +3,7 @@ import { compare } from "../daemonset/rail-node/drift.ts";
 import { FACT_NAMES } from "../daemonset/rail-node/facts.ts";
 import { RAIL_NODES, type RailNode } from "../daemonset/rail-node/object.ts";
 import { type ExitCode, running, UsageError } from "./ipam/options.ts";
-import { connectTo, findPlace, surroundingsOf } from "./ipam/store-target.ts";
+import { connectTo, findTarget, surroundingsOf } from "./ipam/store-target.ts";
 import { notReady, reportNodes } from "./nodes/report.ts";
 import { outputFor } from "./output.ts";
 
@@ -47,7 +47,7 @@ async function nodes({ kubeconfig, json, all, ignore }: NodesOptions): Promise<E
   const unknown = ignore.find((name) => !FACT_NAMES.includes(name));
   if (unknown !== undefined)
     throw new UsageError(`cannot ignore "${unknown}": there is no such fact; want ${FACT_NAMES.join(", ")}`);
-  const cluster = await connectTo(findPlace({ kubeconfig }, surroundingsOf(process.env)), {}, "compare nodes");
+  const cluster = await connectTo(findTarget({ kubeconfig }, surroundingsOf(process.env)), {}, "compare nodes");
   const { items } = await cluster.list<RailNode>(RAIL_NODES);
   const comparison = compare(items, new Set(ignore));
   const answer = { ...comparison, notReady: notReady(items) };

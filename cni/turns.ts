@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers/promises";
 const KEPT = 1000;
 
 interface Waiting {
-  readonly place: number;
+  readonly position: number;
   go(): void;
 }
 
@@ -14,32 +14,32 @@ interface Waiting {
  * those that wait, the one whose sandbox came first is next: of many pods at once, the first has all its rails early.
  */
 export class Turns {
-  readonly #places = new Map<string, number>();
+  readonly #positions = new Map<string, number>();
   readonly #waiting: Waiting[] = [];
   #next = 0;
 
   /** Waits for a turn. @param sandbox its container ID. */
   take(sandbox: string): Promise<void> {
-    const place = this.#placeOf(sandbox);
+    const position = this.#positionOf(sandbox);
     const { promise, resolve: go } = Promise.withResolvers<void>();
-    if (this.#waiting.push({ place, go }) === 1) void this.#give();
+    if (this.#waiting.push({ position, go }) === 1) void this.#give();
     return promise;
   }
 
   async #give(): Promise<void> {
     while (this.#waiting.length > 0) {
       await setImmediate();
-      const first = this.#waiting.reduce((a, b) => (b.place < a.place ? b : a));
+      const first = this.#waiting.reduce((a, b) => (b.position < a.position ? b : a));
       this.#waiting.splice(this.#waiting.indexOf(first), 1);
       first.go();
     }
   }
 
-  #placeOf(sandbox: string): number {
-    const place = this.#places.get(sandbox) ?? this.#next++;
-    this.#places.set(sandbox, place);
-    const [oldest] = this.#places.keys();
-    if (this.#places.size > KEPT) this.#places.delete(oldest!);
-    return place;
+  #positionOf(sandbox: string): number {
+    const position = this.#positions.get(sandbox) ?? this.#next++;
+    this.#positions.set(sandbox, position);
+    const [oldest] = this.#positions.keys();
+    if (this.#positions.size > KEPT) this.#positions.delete(oldest!);
+    return position;
   }
 }

@@ -123,12 +123,12 @@ async function handle(id: number, request: CniRequest, scope: Scope | undefined)
   const abort = new AbortController();
   const self = { id, abort, ...(verb === "ADD" && { adding: key }) };
   running.add(self);
-  const course = new CourseOf(verb ?? "", containerId, ifname);
+  const timing = new CallTimer(verb ?? "", containerId, ifname);
   try {
     const share = scope && { has: isVfWithin(scope, paths.sysfs), asksIpam: "except" in scope };
-    const own = { ...host, signal: abort.signal, step: course.step, ...(share && { share }) };
+    const own = { ...host, signal: abort.signal, step: timing.step, ...(share && { share }) };
     const response = await dispatch(sriov, request, () => own);
-    setImmediate(report, request, response, course.end());
+    setImmediate(report, request, response, timing.end());
     return response;
   } finally {
     running.delete(self);
@@ -140,7 +140,7 @@ function stop(which: (r: Running) => boolean, why: string): void {
 }
 
 /** How far a call has come, and when. */
-class CourseOf {
+class CallTimer {
   readonly #who: { readonly verb: string; readonly containerID: string; readonly ifname: string };
   readonly #beginMs = performance.now();
   #last: Step | undefined;
@@ -164,8 +164,8 @@ class CourseOf {
   }
 }
 
-function report(request: CniRequest, response: CniResponse, course: CallTiming): void {
+function report(request: CniRequest, response: CniResponse, timing: CallTiming): void {
   const { pci } = factsOf(request);
   const rail = pci ? pfOf(host.paths.sysfs, pci)?.name : undefined;
-  logCall(log, request, response, { ...course, ...(rail && { rail }) });
+  logCall(log, request, response, { ...timing, ...(rail && { rail }) });
 }

@@ -100,8 +100,8 @@ export class Observability {
   /** A handler of whole calls. @param log false: who works them off writes the line of each. */
   of(handler: Handler, { log }: { readonly log: boolean }): Handler {
     const onFailedAdd = (request: CniRequest, response: CniResponse) => {
-      const happening = failedAdd(request, response);
-      if (happening) this.recorder.record(happening);
+      const event = failedAdd(request, response);
+      if (event) this.recorder.record(event);
     };
     return this.#observed(handler, { onFailedAdd, ...(log && { log: { to: this.#options.log, isPart: false } }) });
   }

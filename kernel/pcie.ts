@@ -26,7 +26,7 @@ export function pcieLinkOf(root: string, pci: string): PcieLink | undefined {
 }
 
 /** `pci0000:17`: what Kubernetes calls `resource.kubernetes.io/pcieRoot`. */
-export const pcieRootOf = (root: string, pci: string): string | undefined => placeOf(root, pci)[0];
+export const pcieRootOf = (root: string, pci: string): string | undefined => pathOf(root, pci)[0];
 
 /** Vendor and device, `15b3:1021`. */
 export function modelOf(root: string, pci: string): string | undefined {
@@ -51,14 +51,14 @@ export const listGpus = (root: string): string[] =>
 
 /** Of these GPUs those with the most bridges in common with a function; none when they hang from other roots. */
 export function nearestGpus(root: string, pci: string, gpus: readonly string[]): string[] {
-  const place = placeOf(root, pci);
-  const shared = gpus.map((gpu) => ({ gpu, depth: inCommon(place, placeOf(root, gpu)) }));
+  const own = pathOf(root, pci);
+  const shared = gpus.map((gpu) => ({ gpu, depth: inCommon(own, pathOf(root, gpu)) }));
   const most = Math.max(0, ...shared.map(({ depth }) => depth));
   return most === 0 ? [] : shared.filter(({ depth }) => depth === most).map(({ gpu }) => gpu);
 }
 
 /** Root and bridges above a function, and itself: `pci0000:17`, `0000:17:01.0`, … */
-function placeOf(root: string, pci: string): string[] {
+function pathOf(root: string, pci: string): string[] {
   try {
     const path = realpathSync(join(root, "bus/pci/devices", pci)).split("/");
     const first = path.findIndex((name) => /^pci[0-9a-f]{4,}:[0-9a-f]{2}$/.test(name));

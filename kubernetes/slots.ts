@@ -7,7 +7,7 @@ export class Slots {
     this.#free = count;
   }
 
-  /** @returns gives the place to the next when it is disposed of. @throws the signal's reason when that comes first. */
+  /** @returns a slot; disposing of it passes it on to the next in line. @throws the signal's reason when that comes first. */
   async take(signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free--;

@@ -14,34 +14,34 @@ export interface ReservedAddress {
 }
 
 /** The pools of a network that are of one size, by their numbers without host bits. */
-interface Sheet {
+interface PrefixTable {
   readonly isV6: boolean;
   readonly hostBits: bigint;
-  readonly places: Map<bigint, RecordLocation>;
+  readonly locations: Map<bigint, RecordLocation>;
 }
 
 /** What names and addresses mean, given the pools that there are. With node slices these are thousands. */
 export class AddressIndex {
   readonly #byName = new Map<string, RecordLocation>();
   /** The narrowest pools first. */
-  readonly #byNetwork = new Map<string, Sheet[]>();
+  readonly #byNetwork = new Map<string, PrefixTable[]>();
 
-  constructor(places: readonly RecordLocation[]) {
-    for (const place of places) {
-      const { name, network, cidr: text } = place.pool;
+  constructor(locations: readonly RecordLocation[]) {
+    for (const location of locations) {
+      const { name, network, cidr: text } = location.pool;
       const cidr = parseCidr(text);
       if (!cidr) continue;
-      this.#byName.set(name, place);
+      this.#byName.set(name, location);
       const hostBits = BigInt(widthOf(cidr.isV6) - cidr.prefixBits);
-      this.#sheet(network, cidr.isV6, hostBits).places.set(cidr.value >> hostBits, place);
+      this.#table(network, cidr.isV6, hostBits).locations.set(cidr.value >> hostBits, location);
     }
-    for (const sheets of this.#byNetwork.values()) sheets.sort((a, b) => Number(a.hostBits - b.hostBits));
+    for (const tables of this.#byNetwork.values()) tables.sort((a, b) => Number(a.hostBits - b.hostBits));
   }
 
   addressOf(reserved: Reserved): ReservedAddress {
-    const place = this.#byName.get(reserved.pool);
-    const ip = place && ipOf(reserved, place.pool);
-    if (ip) return { ip, networkName: place.pool.network, poolName: place.pool.name };
+    const location = this.#byName.get(reserved.pool);
+    const ip = location && ipOf(reserved, location.pool);
+    if (ip) return { ip, networkName: location.pool.network, poolName: location.pool.name };
     return this.#ofPools(reserved) ?? ofName(reserved);
   }
 
@@ -52,35 +52,35 @@ export class AddressIndex {
   }
 
   /** The narrowest pool of a network that has an address. */
-  placeOf(network: string, ip: string): RecordLocation | undefined {
+  locationOf(network: string, ip: string): RecordLocation | undefined {
     const address = parseIp(ip);
     return address && this.#find(network, address);
   }
 
   #find(network: string, { isV6, value }: Address): RecordLocation | undefined {
-    for (const sheet of this.#byNetwork.get(network) ?? []) {
-      const found = sheet.isV6 === isV6 ? sheet.places.get(value >> sheet.hostBits) : undefined;
+    for (const table of this.#byNetwork.get(network) ?? []) {
+      const found = table.isV6 === isV6 ? table.locations.get(value >> table.hostBits) : undefined;
       if (found) return found;
     }
     return undefined;
   }
 
-  #sheet(network: string, isV6: boolean, hostBits: bigint): Sheet {
-    const sheets = this.#byNetwork.get(network) ?? [];
-    this.#byNetwork.set(network, sheets);
-    const known = sheets.find((one) => one.isV6 === isV6 && one.hostBits === hostBits);
+  #table(network: string, isV6: boolean, hostBits: bigint): PrefixTable {
+    const tables = this.#byNetwork.get(network) ?? [];
+    this.#byNetwork.set(network, tables);
+    const known = tables.find((one) => one.isV6 === isV6 && one.hostBits === hostBits);
     if (known) return known;
-    const sheet = { isV6, hostBits, places: new Map<bigint, RecordLocation>() };
-    sheets.push(sheet);
-    return sheet;
+    const table = { isV6, hostBits, locations: new Map<bigint, RecordLocation>() };
+    tables.push(table);
+    return table;
   }
 
   /** Whereabouts writes no labels: the network is the one that makes the name an address of one of its pools. */
   #ofPools({ metadata: { name } }: Reserved): ReservedAddress | undefined {
     for (const networkName of this.#byNetwork.keys()) {
       const ip = ipOfReservation(networkName, name);
-      const place = ip === undefined ? undefined : this.placeOf(networkName, ip);
-      if (ip && place) return { ip, networkName, poolName: place.pool.name };
+      const location = ip === undefined ? undefined : this.locationOf(networkName, ip);
+      if (ip && location) return { ip, networkName, poolName: location.pool.name };
     }
     return undefined;
   }

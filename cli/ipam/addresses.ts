@@ -48,11 +48,11 @@ export interface Located {
 /** The records of pools by address of a network; those whose key is no address are left out. Pure. */
 export function recordsByAddress(pools: readonly PoolState[]): Map<string, Located[]> {
   const found = new Map<string, Located[]>();
-  for (const { name: pool, place, records } of pools)
+  for (const { name: pool, location, records } of pools)
     for (const [key, record] of records) {
-      const ip = place?.ipOf(key);
-      if (!place || ip === undefined) continue;
-      const { network } = place.pool;
+      const ip = location?.ipOf(key);
+      if (!location || ip === undefined) continue;
+      const { network } = location.pool;
       const at = addressKey(network, ip);
       found.set(at, [...(found.get(at) ?? []), { ip, network, pool, key, record }]);
     }

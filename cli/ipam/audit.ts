@@ -6,7 +6,7 @@ import { type Fixed, fix } from "./audit/fix.ts";
 import { look } from "./audit/look.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
 import { Progress } from "./progress.ts";
-import { connectTo, findPlace, surroundingsOf } from "./store-target.ts";
+import { connectTo, findTarget, surroundingsOf } from "./store-target.ts";
 
 interface AuditOptions extends CommonOptions {
   readonly fix: boolean;
@@ -46,7 +46,7 @@ const JSON_SHAPE =
 async function audit(options: AuditOptions): Promise<ExitCode> {
   const { graceSeconds } = options;
   if (!(graceSeconds >= 0)) throw new UsageError("cannot use --grace-seconds: want a number of seconds, such as 60");
-  const cluster = await connectTo(findPlace(options, surroundingsOf(process.env)), options, "audit addresses");
+  const cluster = await connectTo(findTarget(options, surroundingsOf(process.env)), options, "audit addresses");
   using progress = new Progress();
   const first = await look(cluster, progress);
   const canFix = first.findings.filter((finding) => finding.fix !== "none").length;

@@ -18,7 +18,7 @@ import { readText } from "./read-text.ts";
 import { readSnapshot } from "./snapshot.ts";
 import {
   connectTo,
-  findPlace,
+  findTarget,
   fromCaller,
   type StoreTarget,
   type Surroundings,
@@ -63,29 +63,29 @@ async function explain(options: ExplainOptions): Promise<ExitCode> {
   const surroundings = surroundingsOf(process.env);
   const text = readFileSync(options.config === "-" ? 0 : fromCaller(options.config, process.env), "utf8");
   const call = await toCall(text, options);
-  const place = findPlace(options, surroundings);
-  const config = readIpamConfig(call, hostFor(place, surroundings));
+  const target = findTarget(options, surroundings);
+  const config = readIpamConfig(call, hostFor(target, surroundings));
   using progress = new Progress();
-  const { addresses, order, ranges } = await readAll(config, place, options, progress);
+  const { addresses, order, ranges } = await readAll(config, target, options, progress);
   const { podref, asked } = config;
   const fixed = config.fixed.map(({ address }) => address.split("/")[0]!);
   const answers = explainRanges(ranges, addresses, { podref, ifname: options.ifname, asked, fixed, order });
-  outputFor(options).answer(answers, () => answers.map(sheet).join("\n"));
+  outputFor(options).answer(answers, () => answers.map(toText).join("\n"));
   return answers.every(({ ip }) => ip !== null) ? 0 : 1;
 }
 
 /** Addresses are looked up where the options say, whatever a configuration names. */
-function hostFor(place: StoreTarget, { policy, paths }: Surroundings): Parameters<typeof readIpamConfig>[1] {
+function hostFor(target: StoreTarget, { policy, paths }: Surroundings): Parameters<typeof readIpamConfig>[1] {
   const here =
-    place.kind === "directory" ? { directory: place.path } : { kubeconfig: place.kubeconfig ?? "the pod's own" };
+    target.kind === "directory" ? { directory: target.path } : { kubeconfig: target.kubeconfig ?? "the pod's own" };
   return { readText, policy: { ...policy, ...here }, stateDir: paths.stateDir, log: createLog("silent") };
 }
 
-async function readAll(config: IpamConfig, place: StoreTarget, options: ExplainOptions, progress: Progress) {
+async function readAll(config: IpamConfig, target: StoreTarget, options: ExplainOptions, progress: Progress) {
   const order = (value: ExplainQuestion["order"]) => value;
-  if (place.kind === "directory")
-    return { addresses: directoryAddresses(place.path), order: order("lowest"), ranges: config.ranges };
-  const cluster = await connectTo(place, options, "explain an ADD");
+  if (target.kind === "directory")
+    return { addresses: directoryAddresses(target.path), order: order("lowest"), ranges: config.ranges };
+  const cluster = await connectTo(target, options, "explain an ADD");
   const snapshot = await readSnapshot(cluster, progress);
   const node = options.node ?? surroundingsOf(process.env).policy.node ?? (await import("node:os")).hostname();
   return {
@@ -117,7 +117,7 @@ async function inSlice({ ranges }: IpamConfig, name: string, node: string, clust
   return [sliceRange(first, slice, node), ...others];
 }
 
-function sheet({ pool, network, range, ip, why, taken, skipped }: Explanation): string {
+function toText({ pool, network, range, ip, why, taken, skipped }: Explanation): string {
   const lines = [
     `${ip ?? "no address"}: ${why}`,
     `  pool     ${pool}${network && ` of network ${network}`}, gives out ${range}, ${taken} taken`,

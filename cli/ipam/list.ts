@@ -4,7 +4,7 @@ import { type Filters, listing, matching } from "./listing.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { readAddresses } from "./read-addresses.ts";
-import { findPlace, surroundingsOf } from "./store-target.ts";
+import { findTarget, surroundingsOf } from "./store-target.ts";
 
 export const registerList = (y: Argv): Argv =>
   y.command(
@@ -28,9 +28,9 @@ const JSON_SHAPE =
   "reservation, record or file (of --directory).";
 
 async function list(options: CommonOptions & Filters): Promise<ExitCode> {
-  const place = findPlace(options, surroundingsOf(process.env));
+  const target = findTarget(options, surroundingsOf(process.env));
   using progress = new Progress();
-  const found = (await readAddresses(place, options, progress)).filter(matching(options));
+  const found = (await readAddresses(target, options, progress)).filter(matching(options));
   outputFor(options).answer(found, () => listing(found, Date.now()));
   return 0;
 }

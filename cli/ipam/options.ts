@@ -1,14 +1,14 @@
 import type { Argv } from "yargs";
 
 /** Where addresses are kept. */
-export interface PlaceOptions {
+export interface TargetOptions {
   readonly kubeconfig?: string | undefined;
   readonly namespace?: string | undefined;
   readonly directory?: string | undefined;
 }
 
 /** Of every command. */
-export interface CommonOptions extends PlaceOptions {
+export interface CommonOptions extends TargetOptions {
   readonly json: boolean;
 }
 

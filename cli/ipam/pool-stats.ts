@@ -39,7 +39,7 @@ function statsOf(pool: string, state: PoolState | undefined, own: readonly HeldA
   const size = state && sizeOf(state.range);
   return {
     pool,
-    network: state?.place?.pool.network ?? own[0]?.network ?? "",
+    network: state?.location?.pool.network ?? own[0]?.network ?? "",
     range: state?.range ?? "",
     size: String(size ?? ""),
     used,

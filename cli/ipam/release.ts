@@ -6,7 +6,7 @@ import { Progress } from "./progress.ts";
 import { releaseInCluster } from "./release/in-cluster.ts";
 import { releaseInDirectory } from "./release/in-directory.ts";
 import type { ReleaseOutcome, Which } from "./release/which.ts";
-import { findPlace, surroundingsOf } from "./store-target.ts";
+import { findTarget, surroundingsOf } from "./store-target.ts";
 import { requirePodref } from "./who.ts";
 
 interface ReleaseOptions extends CommonOptions {
@@ -45,12 +45,12 @@ export const registerRelease = (y: Argv): Argv =>
 async function release(options: ReleaseOptions): Promise<ExitCode> {
   const which = whichOf(options);
   const surroundings = surroundingsOf(process.env);
-  const place = findPlace(options, surroundings);
+  const target = findTarget(options, surroundings);
   using progress = new Progress();
   const outcomes =
-    place.kind === "directory"
-      ? await releaseInDirectory(which, place.path, surroundings.paths.stateDir)
-      : await releaseInCluster(which, place, options, progress);
+    target.kind === "directory"
+      ? await releaseInDirectory(which, target.path, surroundings.paths.stateDir)
+      : await releaseInCluster(which, target, options, progress);
   outputFor(options).answer(outcomes, () => report(outcomes));
   return outcomes.every(({ outcome }) => outcome === "released") ? 0 : 1;
 }

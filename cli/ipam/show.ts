@@ -5,7 +5,7 @@ import { addressesIn } from "./directory.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { type Known, knownOf } from "./show/known.ts";
-import { connectTo, findPlace, surroundingsOf } from "./store-target.ts";
+import { connectTo, findTarget, surroundingsOf } from "./store-target.ts";
 
 export const registerShow = (y: Argv): Argv =>
   y.command(
@@ -32,15 +32,15 @@ async function show(
   const ip = canonicalIp(options.ip);
   if (ip === undefined)
     throw new UsageError(`cannot show ${JSON.stringify(options.ip)}: want an IP address without prefix length`);
-  const place = findPlace(options, surroundingsOf(process.env));
+  const target = findTarget(options, surroundingsOf(process.env));
   using progress = new Progress();
   const all =
-    place.kind === "directory"
-      ? inDirectory(place.path, ip)
-      : await knownOf(ip, await connectTo(place, options, "show an address"), progress);
+    target.kind === "directory"
+      ? inDirectory(target.path, ip)
+      : await knownOf(ip, await connectTo(target, options, "show an address"), progress);
   const found = all.filter(({ network }) => options.network === undefined || network === options.network);
   outputFor(options).answer(found, () =>
-    found.length > 0 ? found.map(sheet).join("\n") : `nobody has ${ip}, and no pool has it\n`,
+    found.length > 0 ? found.map(toText).join("\n") : `nobody has ${ip}, and no pool has it\n`,
   );
   return found.some(({ reservation, records }) => reservation || records.length > 0) ? 0 : 1;
 }
@@ -54,7 +54,7 @@ function inDirectory(path: string, ip: string): Known[] {
   }));
 }
 
-function sheet({ ip, network, pools, reservation, records, owners }: Known): string {
+function toText({ ip, network, pools, reservation, records, owners }: Known): string {
   const lines = [
     `${ip}${network && `  network ${network}`}`,
     ...pools.map(({ pool, range, isAdopted }) => `  in pool      ${pool} (${range}${isAdopted ? ", adopted" : ""})`),

@@ -1,4 +1,4 @@
-import { placeOf, type RecordLocation } from "../../daemonset/addresses/record-location.ts";
+import { locationOf, type RecordLocation } from "../../daemonset/addresses/record-location.ts";
 import { compactor, type Reserved } from "../../daemonset/addresses/reserved.ts";
 import { type Mode, readMode } from "../../ipam/mode.ts";
 import {
@@ -17,7 +17,7 @@ export interface PoolState {
   readonly name: string;
   readonly range: string;
   /** Undefined when its name does not tell its network. */
-  readonly place: RecordLocation | undefined;
+  readonly location: RecordLocation | undefined;
   readonly isAdopted: boolean;
   readonly records: ReadonlyMap<string, PoolRecord>;
 }
@@ -60,7 +60,7 @@ export function locate(
 ): Omit<IpamSnapshot, "mode"> {
   const states = pools.map((pool) => toState(pool, slices));
   const compact = compactor();
-  const addressIndex = new AddressIndex(states.flatMap(({ place }) => place ?? []));
+  const addressIndex = new AddressIndex(states.flatMap(({ location }) => location ?? []));
   return {
     pools: states,
     addressIndex,
@@ -74,7 +74,7 @@ export function locate(
 const toState = (pool: IpPool, slices: readonly NodeSlicePool[]): PoolState => ({
   name: pool.metadata.name,
   range: pool.spec.range,
-  place: placeOf(pool, slices),
+  location: locationOf(pool, slices),
   isAdopted: pool.metadata.annotations?.[ADOPTED] !== undefined,
   records: new Map(Object.entries(pool.spec.allocations ?? {})),
 });

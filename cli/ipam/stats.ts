@@ -7,7 +7,7 @@ import { type CommonOptions, type ExitCode, running, withCommon } from "./option
 import { type NodeStats, nodeStats, type PoolStats, poolStats } from "./pool-stats.ts";
 import { Progress } from "./progress.ts";
 import { readSnapshot } from "./snapshot.ts";
-import { connectTo, findPlace, surroundingsOf } from "./store-target.ts";
+import { connectTo, findTarget, surroundingsOf } from "./store-target.ts";
 
 export const registerStats = (y: Argv): Argv =>
   y.command(
@@ -26,11 +26,11 @@ export const registerStats = (y: Argv): Argv =>
   );
 
 async function stats(options: CommonOptions): Promise<ExitCode> {
-  const place = findPlace(options, surroundingsOf(process.env));
+  const target = findTarget(options, surroundingsOf(process.env));
   using progress = new Progress();
   const read = async () => {
-    if (place.kind === "directory") return { mode: "", pools: [], addresses: addressesIn(place.path) };
-    const snapshot = await readSnapshot(await connectTo(place, options, "count addresses"), progress);
+    if (target.kind === "directory") return { mode: "", pools: [], addresses: addressesIn(target.path) };
+    const snapshot = await readSnapshot(await connectTo(target, options, "count addresses"), progress);
     return { ...snapshot, addresses: addressesOf(snapshot) };
   };
   const { mode, pools, addresses } = await read();

@@ -7,7 +7,7 @@ import type { NodePolicy } from "../../ipam/host.ts";
 import { readNodePolicy } from "../../ipam/node-policy.ts";
 import { readFlatFile } from "../../ipam/whereabouts/flat-file.ts";
 import type { Cluster } from "../../kubernetes/cluster.ts";
-import type { PlaceOptions } from "./options.ts";
+import type { TargetOptions } from "./options.ts";
 import { readText } from "./read-text.ts";
 
 export type ProcessEnvironment = Readonly<Record<string, string | undefined>>;
@@ -45,7 +45,10 @@ export function surroundingsOf(env: ProcessEnvironment): Surroundings {
  *
  * @throws {Error} when nothing of that is there.
  */
-export function findPlace({ kubeconfig, directory }: PlaceOptions, { paths, policy, env }: Surroundings): StoreTarget {
+export function findTarget(
+  { kubeconfig, directory }: TargetOptions,
+  { paths, policy, env }: Surroundings,
+): StoreTarget {
   const ofPod = { kind: "kubernetes", by: "the service account of this pod" } as const;
   const isInPod = env["KUBERNETES_SERVICE_HOST"] !== undefined;
   if (directory) return { kind: "directory", path: fromCaller(directory, env), by: "--directory" };
@@ -71,16 +74,16 @@ export function findPlace({ kubeconfig, directory }: PlaceOptions, { paths, poli
 const TIME_LIMIT_MS = 60_000;
 
 /**
- * The cluster of a place.
+ * The cluster of a target.
  *
  * @throws {Error} for a directory: `what` is only there in a cluster.
  */
-export async function connectTo(place: StoreTarget, { namespace }: PlaceOptions, what: string): Promise<Cluster> {
-  if (place.kind === "directory")
+export async function connectTo(target: StoreTarget, { namespace }: TargetOptions, what: string): Promise<Cluster> {
+  if (target.kind === "directory")
     throw new Error(
-      `cannot ${what} in ${place.path}: that is a directory of one host; give --kubeconfig PATH for a cluster`,
+      `cannot ${what} in ${target.path}: that is a directory of one host; give --kubeconfig PATH for a cluster`,
     );
   const { connect } = await import("../../ipam/connect.ts");
-  const { kubeconfig } = place;
+  const { kubeconfig } = target;
   return connect({ timeLimitMs: TIME_LIMIT_MS, ...(kubeconfig && { kubeconfig }), ...(namespace && { namespace }) });
 }

@@ -4,12 +4,12 @@ import { type Output, outputFor } from "../output.ts";
 import { count } from "../table.ts";
 import { type CommonOptions, type ExitCode, running, withCommon } from "./options.ts";
 import { Progress } from "./progress.ts";
-import { connectTo, findPlace, surroundingsOf } from "./store-target.ts";
+import { connectTo, findTarget, surroundingsOf } from "./store-target.ts";
 import { adoptAll } from "./takeover/adopt.ts";
 import { awaitAgents, writeMissingRecords } from "./takeover/back.ts";
 import { next, obstaclesToBack, obstaclesToFinish } from "./takeover/obstacles.ts";
-import { sheet } from "./takeover/sheet.ts";
-import { readStanding } from "./takeover/state.ts";
+import { readTakeover } from "./takeover/state.ts";
+import { summary } from "./takeover/summary.ts";
 import { switchTo } from "./takeover/switch.ts";
 
 const STEPS = ["plan", "adopt", "finish", "back"] as const;
@@ -49,7 +49,7 @@ interface Did {
 }
 
 async function takeover(options: TakeoverOptions): Promise<ExitCode> {
-  const cluster = await connectTo(findPlace(options, surroundingsOf(process.env)), options, "take over addresses");
+  const cluster = await connectTo(findTarget(options, surroundingsOf(process.env)), options, "take over addresses");
   using progress = new Progress();
   const done = await DO[options.step](cluster, progress);
   return answer(done, options.step, cluster, progress, outputFor(options));
@@ -57,7 +57,7 @@ async function takeover(options: TakeoverOptions): Promise<ExitCode> {
 
 const DO: Record<TakeoverOptions["step"], (cluster: Cluster, progress: Progress) => Promise<Did>> = {
   plan: async (cluster, progress) => {
-    const { state } = await readStanding(cluster, progress);
+    const { state } = await readTakeover(cluster, progress);
     return { did: "", obstacles: state.mode === "coexist" ? obstaclesToFinish(state) : [] };
   },
   adopt,
@@ -66,7 +66,7 @@ const DO: Record<TakeoverOptions["step"], (cluster: Cluster, progress: Progress)
 };
 
 async function adopt(cluster: Cluster, progress: Progress): Promise<Did> {
-  const { snapshot } = await readStanding(cluster, progress);
+  const { snapshot } = await readTakeover(cluster, progress);
   const { made, disputed } = await adoptAll(snapshot, cluster, progress);
   const obstacles =
     disputed > 0 ? [`${count(disputed, "address has", "addresses have")} two owners; railnet ipam audit`] : [];
@@ -74,7 +74,7 @@ async function adopt(cluster: Cluster, progress: Progress): Promise<Did> {
 }
 
 async function finish(cluster: Cluster, progress: Progress): Promise<Did> {
-  const { state } = await readStanding(cluster, progress);
+  const { state } = await readTakeover(cluster, progress);
   if (state.mode === "absent") return { did: "nothing: it was switched to absent before", obstacles: [] };
   const obstacles = obstaclesToFinish(state);
   if (obstacles.length > 0) return { did: "nothing", obstacles };
@@ -83,7 +83,7 @@ async function finish(cluster: Cluster, progress: Progress): Promise<Did> {
 }
 
 async function back(cluster: Cluster, progress: Progress): Promise<Did> {
-  const { state } = await readStanding(cluster, progress);
+  const { state } = await readTakeover(cluster, progress);
   const obstacles = state.mode === "absent" ? obstaclesToBack(state) : [];
   if (obstacles.length > 0) return { did: "nothing", obstacles };
   if (state.mode === "absent") await switchTo("coexist", cluster);
@@ -103,9 +103,9 @@ async function answer(
   progress: Progress,
   output: Output,
 ): Promise<ExitCode> {
-  const { state } = await readStanding(cluster, progress);
+  const { state } = await readTakeover(cluster, progress);
   const isBack = step === "back" && obstacles.length === 0;
   const then = isBack ? "start Whereabouts" : next(state);
-  output.answer({ ...state, did, obstacles, next: then }, () => sheet(state, { did, obstacles, next: then }));
+  output.answer({ ...state, did, obstacles, next: then }, () => summary(state, { did, obstacles, next: then }));
   return step === "plan" || obstacles.length === 0 ? 0 : 1;
 }

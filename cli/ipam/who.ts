@@ -5,7 +5,7 @@ import type { HeldAddress } from "./addresses.ts";
 import { type CommonOptions, type ExitCode, running, UsageError, withCommon } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { readAddresses } from "./read-addresses.ts";
-import { findPlace, surroundingsOf } from "./store-target.ts";
+import { findTarget, surroundingsOf } from "./store-target.ts";
 
 export const registerWho = (y: Argv): Argv =>
   y.command(
@@ -22,9 +22,9 @@ export const registerWho = (y: Argv): Argv =>
 async function who(options: CommonOptions & { readonly pod: string }): Promise<ExitCode> {
   const { pod } = options;
   requirePodref(pod);
-  const place = findPlace(options, surroundingsOf(process.env));
+  const target = findTarget(options, surroundingsOf(process.env));
   using progress = new Progress();
-  const all = await readAddresses(place, options, progress);
+  const all = await readAddresses(target, options, progress);
   const own = all.filter(({ podref }) => podref === pod).toSorted((a, b) => (a.ifname < b.ifname ? -1 : 1));
   outputFor(options).answer(own, () => (own.length > 0 ? byInterface(own) : `${pod} has no addresses here\n`));
   return own.length > 0 ? 0 : 1;

@@ -15,10 +15,10 @@ export interface RecordLocation {
 }
 
 /**
- * The place of a pool by its name and range. Undefined when its name is not the one that Whereabouts gives that range:
+ * The location of a pool by its name and range. Undefined when its name is not the one that Whereabouts gives that range:
  * then nobody can tell which network it is of.
  */
-export function placeOf(
+export function locationOf(
   { metadata: { name }, spec: { range } }: IpPool,
   slices: readonly NodeSlicePool[],
 ): RecordLocation | undefined {

@@ -19,10 +19,10 @@ export interface CallTiming {
  * One line for one call: failures as warnings, ADD and DEL at `info`, what runtimes ask all the time, and what is part
  * of another call, at `debug`. OpenTelemetry calls a trace `trace_id` in logs that are not its own. The network configuration is not in it: it may name secrets.
  */
-export function logCall(log: Log, request: CniRequest, response: CniResponse, course: CallTiming): void {
+export function logCall(log: Log, request: CniRequest, response: CniResponse, timing: CallTiming): void {
   const { plugin, verb, pod, containerID, ifname, network, pci } = factsOf(request);
   const { code, message } = outcomeOf(response);
-  const { step, rail, isPart } = course;
+  const { step, rail, isPart } = timing;
   const trace = traceIdOf(request.env);
   const who = { pod: podText(pod), containerID, ifname, network, rail, pci };
   const fields = {
@@ -31,7 +31,7 @@ export function logCall(log: Log, request: CniRequest, response: CniResponse, co
     ...filled(who),
     ...(trace && { trace_id: trace }),
     ...(step && { step }),
-    ms: Math.round(course.ms * 10) / 10,
+    ms: Math.round(timing.ms * 10) / 10,
     code,
   };
   if (code !== 0 && !isPart) log.warn({ ...fields, reason: reasonOf(code), error: message }, "failed");

@@ -46,7 +46,7 @@ export class Metrics {
 const eventFamilies = ({ sent, dropped, waiting }: MetricSources["events"]["counts"]): Family[] => [
   {
     name: "railnet_events_total",
-    help: "Kubernetes events: writes to the API server (sent), and happenings that were not worth more waiting (dropped)",
+    help: "Kubernetes events: writes to the API server (sent), and events that waited too long (dropped)",
     type: "counter",
     values: [
       { labels: { result: "sent" }, value: sent },

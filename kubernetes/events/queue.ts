@@ -1,13 +1,13 @@
 import type { EventRequest, Times } from "./kube-event.ts";
 
-/** A happening that is not written yet, with how often it came meanwhile. */
+/** An event that is not written yet, with how often it came meanwhile. */
 export interface Waiting extends Times {
   readonly key: string;
-  readonly happening: EventRequest;
+  readonly event: EventRequest;
 }
 
 export interface QueueLimits {
-  /** More kinds of happenings than this do not wait at once. */
+  /** More kinds of events than this do not wait at once. */
   readonly length: number;
   /** What could not be written for so long is of no use any more. */
   readonly ageMs: number;
@@ -17,7 +17,7 @@ export interface QueueLimits {
 const keyOf = ({ about, reason, message, sameness = message }: EventRequest): string =>
   [about.resource.plural, about.namespace, about.name, about.uid ?? "", reason, sameness].join("\0");
 
-/** Happenings that wait to be written, the same ones as one. Bounded: what does not fit, or waits too long, is dropped. */
+/** Events that wait to be written, the same ones as one. Bounded: what does not fit, or waits too long, is dropped. */
 export class EventQueue {
   readonly #limits: QueueLimits;
   readonly #waiting = new Map<string, Waiting>();
@@ -27,7 +27,7 @@ export class EventQueue {
     this.#limits = limits;
   }
 
-  /** How many happenings were given up. */
+  /** How many events were given up. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -36,11 +36,11 @@ export class EventQueue {
     return this.#waiting.size;
   }
 
-  add(happening: EventRequest, nowMs = performance.now()): void {
-    const key = keyOf(happening);
+  add(event: EventRequest, nowMs = performance.now()): void {
+    const key = keyOf(event);
     const before = this.#waiting.get(key);
     if (!before && this.#waiting.size >= this.#limits.length) this.#dropped++;
-    else this.#put({ key, happening, count: 1, firstMs: nowMs, lastMs: nowMs }, before);
+    else this.#put({ key, event, count: 1, firstMs: nowMs, lastMs: nowMs }, before);
   }
 
   /** Of those that `isDue`, the oldest warning, else the oldest; it waits no longer. */
@@ -48,7 +48,7 @@ export class EventQueue {
     for (const [key, { firstMs, count }] of this.#waiting)
       if (nowMs - firstMs > this.#limits.ageMs && this.#waiting.delete(key)) this.#dropped += count;
     const due = [...this.#waiting.values()].filter(({ key }) => isDue(key));
-    const next = due.find(({ happening }) => happening.type === "Warning") ?? due[0];
+    const next = due.find(({ event }) => event.type === "Warning") ?? due[0];
     if (next) this.#waiting.delete(next.key);
     return next;
   }

@@ -4,7 +4,7 @@ import { EventQueue, type Waiting } from "./queue.ts";
 
 export interface RecorderOptions {
   readonly log: { debug(fields: object, message: string): void; warn(fields: object, message: string): void };
-  /** Gets every happening too. */
+  /** Gets every event too. */
   readonly notes: { add(reason: string, about: string, message: string): void };
   /** Default 100 kinds. */
   readonly queueLength?: number;
@@ -38,7 +38,7 @@ export class EventRecorder {
   readonly #limits: Required<Omit<RecorderOptions, "log" | "notes">>;
   readonly #queue: EventQueue;
   readonly #written = new Map<string, Written>();
-  #place: { readonly cluster: Cluster; readonly node: string } | undefined;
+  #target: { readonly cluster: Cluster; readonly node: string } | undefined;
   #sent = 0;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -52,22 +52,22 @@ export class EventRecorder {
     this.#queue = new EventQueue({ length: this.#limits.queueLength, ageMs: this.#limits.queueAgeMs });
   }
 
-  /** `sent` counts writes, `dropped` happenings. */
+  /** `sent` counts writes, `dropped` events. */
   get counts(): { readonly sent: number; readonly dropped: number; readonly waiting: number } {
     return { sent: this.#sent, dropped: this.#queue.dropped, waiting: this.#queue.length };
   }
 
   /** Where to write, once that is known: on a host without a cluster nothing is written. */
   connect(cluster: Cluster, node: string): void {
-    this.#place = { cluster, node };
+    this.#target = { cluster, node };
     this.#wake(0);
   }
 
   /** At once, and never fails. */
-  record(happening: EventRequest): void {
-    const { about, reason, message } = happening;
+  record(event: EventRequest): void {
+    const { about, reason, message } = event;
     this.#notes.add(reason, `${about.resource.kind} ${about.namespace && `${about.namespace}/`}${about.name}`, message);
-    this.#queue.add(happening);
+    this.#queue.add(event);
     this.#wake(0);
   }
 
@@ -77,7 +77,7 @@ export class EventRecorder {
   }
 
   #wake(ms: number): void {
-    if (this.#isStopped || this.#isSending || this.#timer || !this.#place) return;
+    if (this.#isStopped || this.#isSending || this.#timer || !this.#target) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#send();
@@ -107,7 +107,7 @@ export class EventRecorder {
       this.#failures = 0;
       return this.#restMs();
     } catch (err) {
-      const { reason } = waiting.happening;
+      const { reason } = waiting.event;
       if (err instanceof ApiError && (err.status === 0 || err.status === 429 || err.status >= 500)) {
         this.#log.debug({ err, reason }, "event could not be written; it is tried again");
         this.#queue.putBack(waiting);
@@ -126,10 +126,10 @@ export class EventRecorder {
     return lately < this.#limits.perMinute / 2 ? 0 : 60_000 / (this.#limits.perMinute / 2);
   }
 
-  async #createOrCount({ key, happening, ...times }: Waiting): Promise<void> {
+  async #createOrCount({ key, event, ...times }: Waiting): Promise<void> {
     const before = this.#written.get(key);
     const all = before ? { ...times, count: before.count + times.count, firstMs: before.firstMs } : times;
-    const at = (before && (await this.#count(before, happening, all))) ?? (await this.#create(happening, all));
+    const at = (before && (await this.#count(before, event, all))) ?? (await this.#create(event, all));
     this.#written.delete(key); // the newest goes to the end
     this.#written.set(key, { ...at, ...all, atMs: performance.now() });
     if (this.#written.size > MAX_WRITTEN) this.#written.delete(this.#written.keys().next().value!);
@@ -138,7 +138,7 @@ export class EventRecorder {
   /** @returns undefined when the event is too old to be there. */
   async #count({ name, namespace }: Written, { message }: EventRequest, times: Times) {
     try {
-      await this.#place!.cluster.mergePatch<KubeEvent>(EVENTS, name, again(message, times) as object, { namespace });
+      await this.#target!.cluster.mergePatch<KubeEvent>(EVENTS, name, again(message, times) as object, { namespace });
       return { name, namespace };
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined;
@@ -146,11 +146,11 @@ export class EventRecorder {
     }
   }
 
-  async #create(happening: EventRequest, times: Times) {
-    const { cluster, node } = this.#place!;
-    const event = toKubeEvent({ ...happening, about: await this.#known(happening.about) }, times, node);
-    const { name, namespace = "" } = event.metadata;
-    await cluster.create(EVENTS, event);
+  async #create(event: EventRequest, times: Times) {
+    const { cluster, node } = this.#target!;
+    const written = toKubeEvent({ ...event, about: await this.#known(event.about) }, times, node);
+    const { name, namespace = "" } = written.metadata;
+    await cluster.create(EVENTS, written);
     return { name, namespace };
   }
 
@@ -158,7 +158,7 @@ export class EventRecorder {
   async #known(about: EventRequest["about"]): Promise<EventRequest["about"]> {
     if (about.uid || about.resource !== PODS) return about;
     const { namespace, name } = about;
-    const uid = (await this.#place!.cluster.get(PODS, name, { namespace, metadataOnly: true }))?.metadata.uid;
+    const uid = (await this.#target!.cluster.get(PODS, name, { namespace, metadataOnly: true }))?.metadata.uid;
     return uid ? { ...about, uid } : about;
   }
 }

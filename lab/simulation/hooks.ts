@@ -1,5 +1,5 @@
 // Given to node by --import: loads the product with the simulation below it, and with a mutation in it.
-// Network and API server, an agent's start and the node's standing come in by arguments. What stands here is what nearly every
+// Network and API server, an agent's start and the node's heartbeat come in by arguments. What stands here is what nearly every
 // module of a program has in hand: as arguments, a clock and a disk would go through some forty constructors for the sake of
 // the simulation alone, and leave the product longer. Timers, Date and chance of the platform are replaced in core/globals.ts.
 import { registerHooks } from "node:module";

@@ -52,7 +52,7 @@ async function reserve(
   const pod = await readPod(cluster, podref);
   const why = whyNotLiving(pod);
   if (why) return `left: ${why}`;
-  const pool = addressIndex.placeOf(network, ip)?.pool;
+  const pool = addressIndex.locationOf(network, ip)?.pool;
   if (!pool) return "left: its pool is gone";
   const record = records.find((one) => one.record.podref === podref)?.record;
   const owner: Owner = {
@@ -74,13 +74,13 @@ async function writeRecord(
   { addressIndex }: IpamSnapshot,
   cluster: Cluster,
 ): Promise<FixOutcome> {
-  const place = addressIndex.placeOf(network, ip);
-  const key = place?.keyOf(ip);
-  if (!reservation || !place || key === undefined) return "left: its pool is gone";
+  const location = addressIndex.locationOf(network, ip);
+  const key = location?.keyOf(ip);
+  if (!reservation || !location || key === undefined) return "left: its pool is gone";
   const { podref, ifname, containerId } = reservation;
   const why = whyNotLiving(await readPod(cluster, podref));
   if (why) return `left: ${why}`;
-  const change = await addRecord(cluster, place.pool.name, key, { podref, ifname, containerId });
+  const change = await addRecord(cluster, location.pool.name, key, { podref, ifname, containerId });
   return change === "done" ? "done" : CHANGED;
 }
 

@@ -9,17 +9,17 @@ export const strangers = ({ pools, reservations }: IpamSnapshot): AuditFinding[]
   ...reservations.flatMap(strangerOf),
 ];
 
-function strangersOf({ name, range, place, records }: PoolState): AuditFinding[] {
-  if (!place) {
+function strangersOf({ name, range, location, records }: PoolState): AuditFinding[] {
+  if (!location) {
     const why = `pool ${name} has range ${range}, ${records.size} records, and a name that does not tell its network`;
     const advice =
       "an old Whereabouts named IPv6 pools so, or somebody made it by hand: nobody looks after its addresses; " +
       "recreate the pods that have them, so that they get others, then delete the pool";
     return [stranger({ pools: [name], why, advice })];
   }
-  const { network } = place.pool;
+  const { network } = location.pool;
   return [...records].flatMap(([key, record]) => {
-    const ip = place.ipOf(key) ?? "";
+    const ip = location.ipOf(key) ?? "";
     const found = whyStrange(key, record, ip);
     return found ? [stranger({ ...found, ip, network, pools: [name] })] : [];
   });

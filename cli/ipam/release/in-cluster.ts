@@ -2,7 +2,7 @@ import { isPodref, type Pod, podIsOver, readPod } from "../../../daemonset/addre
 import type { Cluster } from "../../../kubernetes/cluster.ts";
 import { addressesOf, addressKey, type HeldAddress, isSameOwner, recordsByAddress } from "../addresses.ts";
 import { remove } from "../changes.ts";
-import type { PlaceOptions } from "../options.ts";
+import type { TargetOptions } from "../options.ts";
 import type { Progress } from "../progress.ts";
 import { type IpamSnapshot, readSnapshot } from "../snapshot.ts";
 import { connectTo, type StoreTarget } from "../store-target.ts";
@@ -11,11 +11,11 @@ import { meant, outcomeOf, type ReleaseOutcome, type Which } from "./which.ts";
 /** Gives back addresses of a cluster, each if it is still what was looked at. @throws {ApiError} */
 export async function releaseInCluster(
   which: Which,
-  place: StoreTarget,
-  options: PlaceOptions,
+  target: StoreTarget,
+  options: TargetOptions,
   progress: Progress,
 ): Promise<ReleaseOutcome[]> {
-  const cluster = await connectTo(place, options, "release an address");
+  const cluster = await connectTo(target, options, "release an address");
   const snapshot = await readSnapshot(cluster, progress);
   const outcomes: ReleaseOutcome[] = [];
   for (const address of meant(addressesOf(snapshot), which)) {

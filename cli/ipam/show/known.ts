@@ -82,7 +82,7 @@ const ownUid = (reserving: Reserving | undefined): (readonly [podref: string, ui
 
 const poolsWith = (ip: string, network: string, { pools }: IpamSnapshot): Known["pools"] =>
   pools
-    .filter(({ place }) => place?.pool.network === network && place.keyOf(ip) !== undefined)
+    .filter(({ location }) => location?.pool.network === network && location.keyOf(ip) !== undefined)
     .map(({ name: pool, range, isAdopted }) => ({ pool, range, isAdopted }));
 
 async function sheetOf(reserving: Reserving, cluster: Cluster): Promise<ReservationSheet> {

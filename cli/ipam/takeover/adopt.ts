@@ -31,9 +31,9 @@ export async function adoptAll(snapshot: IpamSnapshot, cluster: Cluster, progres
   const open = incomplete(snapshot);
   let [made, disputed] = [0, 0];
   await inParallel(open, async ({ ip, network, record }) => {
-    const place = snapshot.addressIndex.placeOf(network, ip);
+    const location = snapshot.addressIndex.locationOf(network, ip);
     progress.at("making reservations", made + disputed, open.length);
-    const work = place && reserve({ pool: place.pool, ip, record }, pods, context, signal);
+    const work = location && reserve({ pool: location.pool, ip, record }, pods, context, signal);
     if (await work?.catch(unlessRefused(ip, context))) made++;
     else disputed++;
   });

@@ -35,10 +35,10 @@ export async function writeMissingRecords(cluster: Cluster, progress: Progress):
   let [done, written] = [0, 0];
   await inParallel(missing, async ({ networkName, ip, podref, ifname, containerId }) => {
     progress.at("writing records", done++, missing.length);
-    const place = addressIndex.placeOf(networkName, ip);
-    const key = place?.keyOf(ip);
-    if (!place || key === undefined) return;
-    if ((await addRecord(cluster, place.pool.name, key, { podref, ifname, containerId })) === "done") written++;
+    const location = addressIndex.locationOf(networkName, ip);
+    const key = location?.keyOf(ip);
+    if (!location || key === undefined) return;
+    if ((await addRecord(cluster, location.pool.name, key, { podref, ifname, containerId })) === "done") written++;
   });
   return written;
 }

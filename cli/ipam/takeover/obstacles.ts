@@ -1,6 +1,6 @@
 import { MAX_RECORDS } from "../../../daemonset/addresses/leader/view.ts";
 import { count } from "../../table.ts";
-import type { AgentStanding, TakeoverState } from "./state.ts";
+import type { AgentReadiness, TakeoverState } from "./state.ts";
 
 /** Old Whereabouts' names of IPv6 pools, and those of pools that were made by hand. */
 const NAMELESS =
@@ -28,7 +28,7 @@ export function obstaclesToFinish({ pools, whereabouts, agents }: TakeoverState)
   ];
 }
 
-function whyUnknown({ node, isHeard, mode, renewed }: AgentStanding): string[] {
+function whyUnknown({ node, isHeard, mode, renewed }: AgentReadiness): string[] {
   if (!isHeard)
     return [`the agent of ${node} was last heard of at ${renewed || "no time known"}; start it, or delete the node`];
   return mode ? [] : [`the agent of ${node} does not say how it acts; update it`];

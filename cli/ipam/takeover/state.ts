@@ -7,7 +7,7 @@ import type { Progress } from "../progress.ts";
 import { type IpamSnapshot, type Reserving, readSnapshot } from "../snapshot.ts";
 
 /** How a pool's records stand to the reservations. */
-export interface PoolStanding {
+export interface PoolReadiness {
   readonly pool: string;
   readonly isAdopted: boolean;
   /** Whether its name tells its network; else nobody can reserve the addresses of its records. */
@@ -24,7 +24,7 @@ export interface PoolStanding {
   readonly disputed: number;
 }
 
-export interface AgentStanding extends Report {
+export interface AgentReadiness extends Report {
   readonly isHeard: boolean;
   /** There is a Node object of that name. */
   readonly hasNode: boolean;
@@ -33,7 +33,7 @@ export interface AgentStanding extends Report {
 /** What is true of a cluster between Whereabouts and Railnet. */
 export interface TakeoverState {
   readonly mode: Mode;
-  readonly pools: readonly PoolStanding[];
+  readonly pools: readonly PoolReadiness[];
   readonly whereabouts: {
     /** Of its lease, ISO 8601; empty when there is none. */
     readonly leaseRenewed: string;
@@ -41,7 +41,7 @@ export interface TakeoverState {
     /** `DaemonSet/whereabouts`; null when that cannot be told. */
     readonly workloads: readonly string[] | null;
   };
-  readonly agents: readonly AgentStanding[];
+  readonly agents: readonly AgentReadiness[];
   /** Names of nodes without an agent that ever reported. */
   readonly nodesWithoutAgent: readonly string[];
 }
@@ -51,13 +51,13 @@ const LIVE_MS = 60_000;
 /** A record is written behind, or a claim is between its two writes. */
 const STUCK_MS = 60_000;
 
-export interface NodeReadiness {
+export interface TakeoverReading {
   readonly state: TakeoverState;
   readonly snapshot: IpamSnapshot;
 }
 
 /** @throws {ApiError} */
-export async function readStanding(cluster: Cluster, progress: Progress): Promise<NodeReadiness> {
+export async function readTakeover(cluster: Cluster, progress: Progress): Promise<TakeoverReading> {
   const snapshot = await readSnapshot(cluster, progress);
   progress.at("reading agents and Whereabouts");
   const [reports, lease, workloads, nodes] = await Promise.all([
@@ -72,7 +72,7 @@ export async function readStanding(cluster: Cluster, progress: Progress): Promis
   const reported = new Set(reports.map(({ node }) => node));
   const state: TakeoverState = {
     mode: snapshot.mode,
-    pools: standingOf(snapshot, nowMs),
+    pools: readinessOf(snapshot, nowMs),
     whereabouts: { leaseRenewed, isLive: nowMs - Date.parse(leaseRenewed) < LIVE_MS, workloads },
     agents: reports.map((one) => ({ ...one, isHeard: isHeard(one, nowMs), hasNode: names.has(one.node) })),
     nodesWithoutAgent: [...names].filter((name) => !reported.has(name)).sort(),
@@ -81,22 +81,22 @@ export async function readStanding(cluster: Cluster, progress: Progress): Promis
 }
 
 /** Pure. */
-export function standingOf({ pools, reservations }: IpamSnapshot, nowMs: number): PoolStanding[] {
+export function readinessOf({ pools, reservations }: IpamSnapshot, nowMs: number): PoolReadiness[] {
   const records = recordsByAddress(pools);
   const reserved = new Map(reservations.map((one) => [addressKey(one.networkName, one.ip), one]));
   const recordsOf = Map.groupBy([...records.values()].flat(), ({ pool }) => pool);
   const reservationsOf = Map.groupBy(reservations, ({ poolName }) => poolName);
-  return pools.map(({ name: pool, isAdopted, place, records: all }) => {
+  return pools.map(({ name: pool, isAdopted, location, records: all }) => {
     const own = recordsOf.get(pool) ?? [];
     const holders = own.map((one) => ({ one, holder: reserved.get(addressKey(one.network, one.ip)) }));
     const unrecorded = (reservationsOf.get(pool) ?? []).filter((one) => !isRecorded(one, records));
     return {
       pool,
       isAdopted,
-      isNamed: place !== undefined,
+      isNamed: location !== undefined,
       records: all.size,
       reservations: reservationsOf.get(pool)?.length ?? 0,
-      unreserved: place ? holders.filter(({ holder }) => !holder).length : all.size,
+      unreserved: location ? holders.filter(({ holder }) => !holder).length : all.size,
       unrecorded: unrecorded.length,
       stuck: unrecorded.filter(({ since }) => nowMs - Date.parse(since) >= STUCK_MS).length,
       disputed: holders.filter(({ one, holder }) => holder && !isSameOwner(one.record, holder)).length,

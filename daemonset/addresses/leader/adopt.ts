@@ -17,7 +17,7 @@ import { ApiError, IP_POOLS, type KubeObject, RESERVATIONS } from "../../../kube
 import type { Context } from "../context.ts";
 import { isPodref, readPod, uidOf } from "../evidence.ts";
 import { inParallel } from "../parallel.ts";
-import { placeOf, type RecordLocation } from "../record-location.ts";
+import { locationOf, type RecordLocation } from "../record-location.ts";
 import { filling, judge } from "./plan-adopt.ts";
 
 /** Somebody writes to the pool all the time: the next run goes on. What was checked in a try is not checked again in the next. */
@@ -50,11 +50,11 @@ export async function adopt(
     const pool = await context.cluster.get<IpPool>(IP_POOLS, name, { signal });
     if (!pool || pool.metadata.annotations?.[ADOPTED]) return pool !== undefined;
     if (pool.metadata.annotations?.[RECORDS_DECIDE]) return true; // the watch will say so too
-    const place = placeOf(pool, slices);
-    if (!place) return notOurs(pool, context);
-    if (!isBesideDone) await reserveBeside(place, others, slices, context, signal);
+    const location = locationOf(pool, slices);
+    if (!location) return notOurs(pool, context);
+    if (!isBesideDone) await reserveBeside(location, others, slices, context, signal);
     isBesideDone = true;
-    const conflicts = await reserveAll(pool, place, checked, context, signal);
+    const conflicts = await reserveAll(pool, location, checked, context, signal);
     if (conflicts > 0) return disputed(name, conflicts, context);
     if (await mark(pool, context, signal)) return true;
   }
@@ -74,8 +74,8 @@ async function reserveBeside(
     const cidr = cidrOfPool(pool.network, name);
     if (!cidr || !sharesAddresses(cidr, pool.cidr)) continue;
     const object = await context.cluster.get<IpPool>(IP_POOLS, name, { signal });
-    const place = object && placeOf(object, slices);
-    if (place?.pool.network === pool.network) await reserveAll(object!, place, new Map(), context, signal);
+    const location = object && locationOf(object, slices);
+    if (location?.pool.network === pool.network) await reserveAll(object!, location, new Map(), context, signal);
   }
 }
 
@@ -108,7 +108,7 @@ function sayOnce(fields: object, message: string, { log }: Pick<Context, "log">)
 /** @returns how many records are in conflict with a reservation. */
 async function reserveAll(
   { spec: { allocations } }: IpPool,
-  place: RecordLocation,
+  location: RecordLocation,
   checked: Map<string, string>,
   context: AdoptContext,
   signal: AbortSignal,
@@ -116,9 +116,9 @@ async function reserveAll(
   let conflicts = 0;
   const pods = new PodOwners(context, signal);
   await inParallel(Object.entries(allocations ?? {}), async ([key, record]) => {
-    const ip = place.ipOf(key);
+    const ip = location.ipOf(key);
     if (ip === undefined || checked.get(key) === record.id || isNobody(record.podref)) return;
-    const isDone = await reserve({ pool: place.pool, ip, record }, pods, context, signal).catch(
+    const isDone = await reserve({ pool: location.pool, ip, record }, pods, context, signal).catch(
       unlessRefused(ip, context),
     );
     if (isDone) checked.set(key, record.id);

@@ -18,11 +18,11 @@ export interface WhereaboutsEvidence {
  */
 export async function chooseFirstMode(
   { cluster, log, events }: Pick<Context, "cluster" | "log" | "events">,
-  traces: WhereaboutsEvidence,
+  evidence: WhereaboutsEvidence,
   signal: AbortSignal,
 ): Promise<void> {
   const settings = await cluster.get<ConfigMap>(CONFIG_MAPS, CONFIG_MAP, { signal });
-  if (settings?.data?.["whereabouts"] !== undefined || isTraced(traces)) return;
+  if (settings?.data?.["whereabouts"] !== undefined || isWhereaboutsSeen(evidence)) return;
   if (await cluster.get(LEASES, WHEREABOUTS_LEASE, { signal })) return;
   const elsewhere = await whereaboutsElsewhere(cluster, signal);
   if (elsewhere !== undefined) {
@@ -58,7 +58,7 @@ const markOf = ({ metadata: { name, namespace = "", annotations = {} } }: KubeOb
 const versionOf = ({ metadata: { resourceVersion } }: KubeObject) => ({ resourceVersion });
 
 /** An object that is not ours, or may not be. Pure. */
-function isTraced({ pools, reservations }: WhereaboutsEvidence): boolean {
+function isWhereaboutsSeen({ pools, reservations }: WhereaboutsEvidence): boolean {
   const ours = new Set<string>();
   for (const { node, pool } of reservations)
     if (node === "") return true;

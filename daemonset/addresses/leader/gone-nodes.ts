@@ -35,7 +35,7 @@ export class GoneNodes {
   readonly #cluster: Cluster;
   readonly #memory: (node: string) => NodeMemory | undefined;
   readonly #silentMs: number;
-  readonly #hearing = new ReportTracker();
+  readonly #reports = new ReportTracker();
   #silent: ReadonlySet<string> = new Set();
 
   constructor(cluster: Cluster, memory: (node: string) => NodeMemory | undefined, graceMs: number) {
@@ -96,7 +96,7 @@ export class GoneNodes {
 
   /** A node that somebody deleted, or that goes by another name there, may still run; then its agent knows what is over. */
   async #isSilent(node: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.#hearing.silentMs(this.#cluster, node, signal)) >= this.#silentMs;
+    return (await this.#reports.silentMs(this.#cluster, node, signal)) >= this.#silentMs;
   }
 }
 

@@ -73,9 +73,9 @@ export async function lead(
   if (!(await beforeAbort(all, signal))) return;
   guardMode(context, signal);
   using _lag = showingLag(context, () => pools.lagMs);
-  const traces = { pools: seen.objects.values(), reservations: reservations.objects.values() };
+  const evidence = { pools: seen.objects.values(), reservations: reservations.objects.values() };
   awaitNodes(context, { period, graceMs, signal });
-  chooseFirstMode(context, traces, signal)
+  chooseFirstMode(context, evidence, signal)
     .catch((err) => log.warn({ err }, "the settings' `whereabouts` is not set; the next leader tries again"))
     .finally(() => period.lead(signal)); // it writes to the same settings
   using _ = onChange(modes, () => pools.modeChanged());

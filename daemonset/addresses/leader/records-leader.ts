@@ -6,7 +6,7 @@ import type { ClusterAddresses } from "../context.ts";
 import { isPodref, readPod } from "../evidence.ts";
 import { inParallel } from "../parallel.ts";
 import { type GcFinding, planGc, type Suspicions } from "../plan-gc.ts";
-import { placeOf } from "../record-location.ts";
+import { locationOf } from "../record-location.ts";
 import type { Reserved } from "../reserved.ts";
 
 /** Pods that one look asks for. */
@@ -32,13 +32,13 @@ export class LeaderRecords {
    */
   async look(pools: Iterable<KubeObject>, signal: AbortSignal): Promise<void> {
     const findings: GcFinding[] = [];
-    const places = new Map<string, { readonly pool: Pool; readonly ip: string; readonly record: PoolRecord }>();
+    const found = new Map<string, { readonly pool: Pool; readonly ip: string; readonly record: PoolRecord }>();
     for (const { metadata } of pools) {
       if (metadata.annotations?.[RECORDS_DECIDE] === undefined) continue;
       for (const one of await this.#records(metadata.name, signal)) {
         const reserved = toReserved(one, metadata);
-        places.set(reserved.metadata.name, one);
-        if (places.size <= MAX_ASKED && !(await readPod(this.#context.cluster, one.record.podref, signal)))
+        found.set(reserved.metadata.name, one);
+        if (found.size <= MAX_ASKED && !(await readPod(this.#context.cluster, one.record.podref, signal)))
           findings.push({ reserved, evidence: "its pod does not exist" });
       }
     }
@@ -46,7 +46,7 @@ export class LeaderRecords {
     const { suspicions, due } = planGc(this.#suspicions, findings, time);
     this.#suspicions = suspicions;
     await inParallel(due, async (one) => {
-      const { pool, ip, record } = places.get(one.reserved.metadata.name)!;
+      const { pool, ip, record } = found.get(one.reserved.metadata.name)!;
       const outcome = await this.#context.store.release({ pool, ip, owner: ownerOfRecord(record) }, signal);
       if (outcome === "released") this.#context.told.freed(one);
     });
@@ -54,11 +54,11 @@ export class LeaderRecords {
 
   async #records(name: string, signal: AbortSignal) {
     const pool = await this.#context.cluster.get<IpPool>(IP_POOLS, name, { signal });
-    const place = pool && placeOf(pool, []);
-    return Object.entries((place && pool?.spec.allocations) ?? {}).flatMap(([key, record]) => {
-      const ip = place!.ipOf(key);
+    const location = pool && locationOf(pool, []);
+    return Object.entries((location && pool?.spec.allocations) ?? {}).flatMap(([key, record]) => {
+      const ip = location!.ipOf(key);
       return ip && record.podref && isPodref(record.podref)
-        ? [{ pool: { ...place!.pool, overlapping: false }, ip, record }]
+        ? [{ pool: { ...location!.pool, overlapping: false }, ip, record }]
         : [];
     });
   }

@@ -9,7 +9,7 @@ import {
 } from "../../../ipam/whereabouts/objects.ts";
 import { ApiError, IP_POOLS, type KubeObject } from "../../../kubernetes/cluster.ts";
 import type { Context } from "../context.ts";
-import { ipOf, placeOf, type RecordLocation, rangeOfName } from "../record-location.ts";
+import { ipOf, locationOf, type RecordLocation, rangeOfName } from "../record-location.ts";
 import type { Reserved } from "../reserved.ts";
 import { applyChanges, planView, toPatch, type ViewChange, type ViewPlan, withinRoom } from "./plan-view.ts";
 import { UnbackedRecords } from "./unbacked.ts";
@@ -44,7 +44,7 @@ export interface ViewOptions {
 
 /** The pool as it was read or last written; `records` is kept up to date by the patches. */
 interface Shown {
-  readonly place: RecordLocation;
+  readonly location: RecordLocation;
   readonly records: Map<string, PoolRecord>;
   /** Keys worked out so far: it is done once for each reservation, since a pool may have tens of thousands. */
   readonly keys: WeakMap<Reserved, string | false>;
@@ -109,13 +109,13 @@ export class PoolViewWriter {
     const pool =
       (await cluster.get<IpPool>(IP_POOLS, this.#name, { signal })) ?? (any && (await this.#make(any, signal)));
     if (!pool?.metadata.annotations?.[ADOPTED]) return undefined;
-    const place = placeOf(pool, await this.#slices());
-    if (!place) return undefined;
+    const location = locationOf(pool, await this.#slices());
+    if (!location) return undefined;
     this.#range = pool.spec.range;
     this.#account(pool);
     if ("managedFields" in pool.metadata) await this.#write({ metadata: { managedFields: [{}] } }, signal);
     const records = new Map(Object.entries(pool.spec.allocations ?? {}));
-    return { place, records, keys: new WeakMap(), isPartial: pool.metadata.annotations[VIEW] !== undefined };
+    return { location, records, keys: new WeakMap(), isPartial: pool.metadata.annotations[VIEW] !== undefined };
   }
 
   /** Somebody deleted the pool while addresses of it are in use. */
@@ -135,7 +135,7 @@ export class PoolViewWriter {
     let plan = planView(wanted, shown.records, backed);
     let isAnyEnding = false;
     if (plan.doubtful.length > 0) {
-      const { over, ending } = await this.#unbacked.settle(plan.doubtful, shown.place, signal);
+      const { over, ending } = await this.#unbacked.settle(plan.doubtful, shown.location, signal);
       isAnyEnding = ending.size > 0;
       plan = planView(wanted, shown.records, (key, record) => over.has(key) || backed(key, record));
     }
@@ -148,13 +148,13 @@ export class PoolViewWriter {
     return !isAnyEnding;
   }
 
-  async #wanted({ place, keys }: Shown, reservations: readonly Reserved[]): Promise<Map<string, Owner>> {
+  async #wanted({ location, keys }: Shown, reservations: readonly Reserved[]): Promise<Map<string, Owner>> {
     const wanted = new Map<string, Owner>();
     let fresh = 0;
     for (const reserved of reservations) {
       let key = keys.get(reserved);
       if (key === undefined) {
-        key = keyOf(reserved, place) ?? false;
+        key = keyOf(reserved, location) ?? false;
         keys.set(reserved, key);
         if (++fresh % 500 === 0) await nextTurn();
       }

@@ -11,8 +11,8 @@ import type { KernelThreads } from "../../kernel-threads.ts";
 import { pause, repeat } from "../../loop.ts";
 import type { Counters } from "../counters.ts";
 import { inParallel } from "../parallel.ts";
+import type { Heartbeat } from "./heartbeat.ts";
 import { type Circumstances, type Fenceable, isLapsed, isLate, planFence } from "./plan-fence.ts";
-import type { Standing } from "./standing.ts";
 import { type Lost, lostOf } from "./still-own.ts";
 
 const LOOK_MS = 10_000;
@@ -27,7 +27,7 @@ export interface FenceCluster {
 }
 
 export interface FenceOptions {
-  readonly standing: Standing;
+  readonly heartbeat: Heartbeat;
   readonly stateDir: string;
   readonly bootId: string;
   /** Of the leader, {@link patienceMs}. */
@@ -69,12 +69,12 @@ export class Fence {
     this.#claims = new ClaimJournal(options.stateDir);
   }
 
-  /** One look at the node's standing, and what follows from it. Never rejects for a single attachment. */
+  /** One look at the node's heartbeat, and what follows from it. Never rejects for a single attachment. */
   async look(signal: AbortSignal): Promise<void> {
-    const { standing, patienceMs } = this.#options;
+    const { heartbeat, patienceMs } = this.#options;
     const isOn = this.#options.isOn();
-    if (isOn && isLate(standing.silentMs, patienceMs)) await this.#report(signal);
-    const now = { isOn, silentMs: standing.silentMs, patienceMs };
+    if (isOn && isLate(heartbeat.silentMs, patienceMs)) await this.#report(signal);
+    const now = { isOn, silentMs: heartbeat.silentMs, patienceMs };
     if (this.#isIdle && !isLapsed(now)) return;
     const { fence, lift } = planFence(this.#observe(), now);
     await inParallel(fence, (one) => this.#each(one, () => this.#fence(one, now)));
@@ -85,11 +85,11 @@ export class Fence {
   }
 
   async #report(signal: AbortSignal): Promise<void> {
-    const { log, standing } = this.#options;
+    const { log, heartbeat } = this.#options;
     try {
       await this.#options.cluster()?.report(AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]));
     } catch (err) {
-      const silentSeconds = Math.round(standing.silentMs / 1000);
+      const silentSeconds = Math.round(heartbeat.silentMs / 1000);
       log.warn({ err, silentSeconds }, "this node is not heard of; it is tried again");
     }
   }

@@ -7,7 +7,7 @@ import type { ChangeType } from "../../../kubernetes/informer.ts";
 import { pause } from "../../loop.ts";
 import type { ClusterAddresses, Context } from "../context.ts";
 import { heal } from "../heal.ts";
-import { placeOf } from "../record-location.ts";
+import { locationOf } from "../record-location.ts";
 import type { Reserved } from "../reserved.ts";
 import { claimsToKeep, missing } from "./plan-heal.ts";
 import type { Sandboxes } from "./sandboxes.ts";
@@ -140,9 +140,9 @@ export class NodeHeal {
 
   async #records(name: string, signal: AbortSignal): Promise<(claim: Claim) => boolean> {
     const pool = await this.#context.cluster.get<IpPool>(IP_POOLS, name, { signal });
-    const place = pool && placeOf(pool, []);
+    const location = pool && locationOf(pool, []);
     return ({ ip, owner }) => {
-      const key = place?.keyOf(ip);
+      const key = location?.keyOf(ip);
       return key !== undefined && pool?.spec.allocations?.[key]?.podref === owner.podref;
     };
   }

@@ -6,7 +6,7 @@ import { IP_POOLS } from "../../../kubernetes/cluster.ts";
 import { attachmentKey } from "../../../records/record-files.ts";
 import type { ClusterAddresses, Context } from "../context.ts";
 import { isPodref, podIsOver, readPod } from "../evidence.ts";
-import { placeOf } from "../record-location.ts";
+import { locationOf } from "../record-location.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
 /**
@@ -67,10 +67,10 @@ export class NodeRecords {
     }
     for (const [name, claims] of byPool) {
       const pool = await this.#context.cluster.get<IpPool>(IP_POOLS, name, { signal });
-      const place = pool && placeOf(pool, []);
-      if (pool && !place) continue; // nobody can tell its keys by its name: an ADD or CHECK says so
+      const location = pool && locationOf(pool, []);
+      if (pool && !location) continue; // nobody can tell its keys by its name: an ADD or CHECK says so
       for (const { claim, record } of claims) {
-        const key = place?.keyOf(claim.ip);
+        const key = location?.keyOf(claim.ip);
         if (pool?.spec.allocations?.[key ?? ""]?.podref === claim.owner.podref) continue;
         if (this.#sandboxes.isAlive(record)) await this.#putBack(claim, signal);
       }

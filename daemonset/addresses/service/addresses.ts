@@ -19,8 +19,8 @@ import { pause, repeat } from "../../loop.ts";
 import { noCounts } from "../counters.ts";
 import { patienceMs } from "../leader/gone-nodes.ts";
 import type { FenceOptions } from "../node/fence.ts";
+import { Heartbeat } from "../node/heartbeat.ts";
 import { sandboxesOf } from "../node/sandboxes.ts";
-import { Standing } from "../node/standing.ts";
 import { Refusals } from "../refusals.ts";
 import type { ClusterWork } from "./cluster-work.ts";
 import { Clusters } from "./clusters.ts";
@@ -57,11 +57,11 @@ export class Addresses {
   /** The cluster that has this node's addresses, once it is known; it may not answer. Never fulfilled without one. */
   readonly cluster: Promise<Cluster>;
   /** What the fence by lease needs of this half. */
-  readonly fencing: Pick<FenceOptions, "standing" | "stateDir" | "bootId" | "patienceMs" | "cluster" | "counters">;
+  readonly fencing: Pick<FenceOptions, "heartbeat" | "stateDir" | "bootId" | "patienceMs" | "cluster" | "counters">;
   readonly #options: AddressesOptions;
   readonly #service: AddressService;
   readonly #clusters = new Clusters((kubeconfig) => this.#connect(kubeconfig));
-  readonly #standing: Standing;
+  readonly #heartbeat: Heartbeat;
   readonly #refusals = new Refusals();
   readonly #stop = new AbortController();
   readonly #reached = Promise.withResolvers<Cluster>();
@@ -79,10 +79,10 @@ export class Addresses {
       open: (storage) => this.#open(storage),
     });
     const bootId = readBootId();
-    const standing = new Standing({ stateDir, bootId, log });
-    this.#standing = standing;
+    const heartbeat = new Heartbeat({ stateDir, bootId, log });
+    this.#heartbeat = heartbeat;
     this.cluster = this.#reached.promise;
-    const fence = { standing, stateDir, bootId, patienceMs: patienceMs(graceMs), counters: this.counters };
+    const fence = { heartbeat, stateDir, bootId, patienceMs: patienceMs(graceMs), counters: this.counters };
     this.fencing = { ...fence, cluster: () => this.#own };
   }
 
@@ -162,7 +162,7 @@ export class Addresses {
       ...{ cluster, node: host.node, sandboxes: sandboxesOf(host), recorder, log, counters, refusals: this.#refusals },
       ...(step && { step }),
       ...(graceMs !== undefined && { graceMs, lookMs: Math.min(graceMs, 60_000) }),
-      ...(isOwn && { standing: this.#standing }),
+      ...(isOwn && { heartbeat: this.#heartbeat }),
     });
     if (isOwn) {
       this.#own = work;

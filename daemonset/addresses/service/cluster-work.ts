@@ -15,11 +15,11 @@ import { FreedHistory } from "../freed.ts";
 import { type CandidacyOptions, standForLeader } from "../leader/candidacy.ts";
 import { followDefinition } from "../node/definition-watch.ts";
 import { HealPeriod } from "../node/heal-period.ts";
+import type { Heartbeat } from "../node/heartbeat.ts";
 import { ModeWatch } from "../node/mode-watch.ts";
 import { lookAfterNode, type NodeWorkOptions } from "../node/node-work.ts";
 import { REPORT_MS, reportMode } from "../node/report.ts";
 import type { Sandboxes } from "../node/sandboxes.ts";
-import type { Standing } from "../node/standing.ts";
 import type { Refusals } from "../refusals.ts";
 
 /** An agent's successor waits for its end. */
@@ -47,7 +47,7 @@ export interface ClusterWorkOptions extends ClusterWorkTimes {
   /** Default: as many nodes as the cluster has at the start. */
   readonly fleet?: Fleet;
   /** Renewed by every report. */
-  readonly standing?: Standing;
+  readonly heartbeat?: Heartbeat;
   readonly maxRecords?: number;
   readonly step?: (step: IpamStep) => void;
 }
@@ -137,13 +137,13 @@ export class ClusterWork implements AsyncDisposable {
     });
   }
 
-  /** Tells the cluster by which mode this node acts, which renews the node's standing. @throws {ApiError} */
+  /** Tells the cluster by which mode this node acts, which renews the node's heartbeat. @throws {ApiError} */
   async report(signal: AbortSignal): Promise<void> {
-    const { cluster, node, standing } = this.#options;
-    const sinceMs = standing?.nowMs() ?? 0;
+    const { cluster, node, heartbeat } = this.#options;
+    const sinceMs = heartbeat?.nowMs() ?? 0;
     const putBack = this.#putBack;
     await reportMode(cluster, node, { mode: this.modes.mode, ...(putBack !== undefined && { putBack }) }, signal);
-    standing?.renewed(sinceMs);
+    heartbeat?.renewed(sinceMs);
   }
 
   /**

@@ -14,7 +14,7 @@ export interface ResponseStream {
 
 export interface Methods {
   readonly unary: Readonly<Record<string, Unary>>;
-  readonly streams: Readonly<Record<string, (outlet: ResponseStream) => void>>;
+  readonly streams: Readonly<Record<string, (stream: ResponseStream) => void>>;
 }
 
 export interface GrpcServer {
@@ -72,7 +72,7 @@ function answer(stream: ServerHttp2Stream, path: string, { unary, streams }: Met
         throw new GrpcError(STATUS.INVALID_ARGUMENT, `a request of ${length} bytes is too long`);
       const request = unframe(Buffer.concat(chunks));
       if (call) reply(stream, await call(request));
-      else if (open) open(outletOf(stream));
+      else if (open) open(responseStreamOf(stream));
       else throw new GrpcError(STATUS.UNIMPLEMENTED, `there is no method ${path}`);
     } catch (error) {
       refuse(stream, error);
@@ -93,7 +93,7 @@ function refuse(stream: ServerHttp2Stream, error: unknown): void {
   stream.respond({ ...HEADERS, "grpc-status": `${status}`, "grpc-message": message }, { endStream: true });
 }
 
-function outletOf(stream: ServerHttp2Stream): ResponseStream {
+function responseStreamOf(stream: ServerHttp2Stream): ResponseStream {
   stream.respond(HEADERS);
   let writing = false;
   let latest: Buffer | undefined;

@@ -59,7 +59,7 @@ export const LEADER: readonly Mutation[] = [
   {
     name: "a pool is adopted without its records' reservations",
     file: "daemonset/addresses/leader/adopt.ts",
-    from: "const conflicts = await reserveAll(pool, place, checked, context, signal);",
+    from: "const conflicts = await reserveAll(pool, location, checked, context, signal);",
     to: "const conflicts = checked.size;",
     profiles: ["modes"],
   },

@@ -1,6 +1,6 @@
 import t from "tap";
 import { next, obstaclesToBack, obstaclesToFinish } from "../../../cli/ipam/takeover/obstacles.ts";
-import { standingOf, type TakeoverState } from "../../../cli/ipam/takeover/state.ts";
+import { readinessOf, type TakeoverState } from "../../../cli/ipam/takeover/state.ts";
 import { NOW_MS, stateOf } from "./support/cluster-state.ts";
 
 const POOL = {
@@ -90,7 +90,7 @@ for (const { when, state, want } of [
 ]) // biome-ignore format: rows
   t.test(`next() when ${when}`, async (t) => t.match(next(state), want));
 
-t.test("standingOf() counts what is only in one place, and what two have", async (t) => {
+t.test("readinessOf() counts what is only in one place, and what two have", async (t) => {
   const pool = "10.0.0.0-24";
   const ours = (of: string, since = "2026-01-10T11:00:00Z") => ({ of, pool, since });
   const { snapshot } = stateOf({
@@ -115,12 +115,12 @@ t.test("standingOf() counts what is only in one place, and what two have", async
     stuck: 1,
     disputed: 1,
   };
-  t.same(standingOf(snapshot, NOW_MS), [want]);
+  t.same(readinessOf(snapshot, NOW_MS), [want]);
 });
 
-t.test("standingOf() counts the records of a pool whose name tells no network", async (t) => {
+t.test("readinessOf() counts the records of a pool whose name tells no network", async (t) => {
   const { snapshot } = stateOf({
     pools: { "some-pool": { range: "10.0.0.0/24", records: { 1: "c1 net1 default/a", 2: "c2 net1 default/b" } } },
   });
-  t.match(standingOf(snapshot, NOW_MS), [{ pool: "some-pool", isNamed: false, records: 2, unreserved: 2 }]);
+  t.match(readinessOf(snapshot, NOW_MS), [{ pool: "some-pool", isNamed: false, records: 2, unreserved: 2 }]);
 });

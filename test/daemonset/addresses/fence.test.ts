@@ -17,7 +17,7 @@ const { Fence } = await import("../../../daemonset/addresses/node/fence.ts");
 const { patienceMs } = await import("../../../daemonset/addresses/leader/gone-nodes.ts");
 const { fenceAfterMs } = await import("../../../daemonset/addresses/node/plan-fence.ts");
 const { REPORT_MS } = await import("../../../daemonset/addresses/node/report.ts");
-const { Standing } = await import("../../../daemonset/addresses/node/standing.ts");
+const { Heartbeat } = await import("../../../daemonset/addresses/node/heartbeat.ts");
 const { tryLockAttachment } = await import("../../../cni/attachment/exclusion.ts");
 const { obey } = await import("../../../cni/attachment/fence.ts");
 const { ClaimJournal } = await import("../../../ipam/journal.ts");
@@ -40,7 +40,7 @@ class World implements Disposable {
   isOn = true;
   isCut = false;
   fence;
-  standing;
+  heartbeat;
 
   constructor() {
     const log = { info() {}, warn() {} };
@@ -48,39 +48,39 @@ class World implements Disposable {
     this.cluster.before = () => {
       if (this.isCut) throw new Error("no route to host");
     };
-    [this.standing, this.fence] = this.#agent();
+    [this.heartbeat, this.fence] = this.#agent();
   }
 
   /** The agent ends, in whatever moment, and another one starts. */
   restart(): void {
-    [this.standing, this.fence] = this.#agent();
+    [this.heartbeat, this.fence] = this.#agent();
   }
 
   #agent() {
     const { stateDir } = this.node.host.paths;
     const { bootId } = this.node.host;
-    const standing = new Standing({ stateDir, bootId, log: this.log, nowMs: () => this.nowMs });
+    const heartbeat = new Heartbeat({ stateDir, bootId, log: this.log, nowMs: () => this.nowMs });
     const cluster: FenceCluster = {
       store: this.store,
       report: async () => {
-        const sinceMs = standing.nowMs();
+        const sinceMs = heartbeat.nowMs();
         if (this.isCut) throw new Error("no route to host");
-        standing.renewed(sinceMs);
+        heartbeat.renewed(sinceMs);
       },
     };
     const fence = new Fence({
-      standing,
+      heartbeat,
       stateDir,
       bootId,
       patienceMs: PATIENCE_MS,
       isOn: () => this.isOn,
       cluster: () => cluster,
       threads: { fence: (_pci, order) => obey(order, this.node.host) },
-      recorder: { record: (happening) => void this.said.push(happening) },
+      recorder: { record: (event) => void this.said.push(event) },
       counters: this.counters,
       log: this.log,
     });
-    return [standing, fence] as const;
+    return [heartbeat, fence] as const;
   }
 
   /** A pod with the VF of this index and an address; `kind` of another storage: the cluster has nothing of it. */
@@ -170,7 +170,7 @@ t.test(
 t.test("an agent that starts anew counts on, and knows what is down", async (t) => {
   using world = new World();
   await world.add(0, "10.40.0.1");
-  world.standing.renewed(world.nowMs);
+  world.heartbeat.renewed(world.nowMs);
   world.isCut = true;
   await world.lookAfter(FENCE_MS / 2);
   world.restart();
@@ -193,7 +193,7 @@ t.test("an agent whose reports fail for less than that, or whose fence is off, f
   await world.lookAfter(FENCE_MS - 10_000);
   world.isCut = false;
   await world.lookAfter(9_000);
-  t.ok(world.standing.silentMs < REPORT_MS, "a late report is tried again at each look");
+  t.ok(world.heartbeat.silentMs < REPORT_MS, "a late report is tried again at each look");
   world.isCut = true;
   world.isOn = false;
   await world.lookAfter(10 * PATIENCE_MS);

@@ -1,5 +1,5 @@
 import t from "tap";
-import { placeOf, rangeOfName } from "../../../daemonset/addresses/record-location.ts";
+import { locationOf, rangeOfName } from "../../../daemonset/addresses/record-location.ts";
 import type { Reserved } from "../../../daemonset/addresses/reserved.ts";
 import type { NodeSlicePool } from "../../../ipam/whereabouts/objects.ts";
 import * as fc from "../../../lab/properties.ts";
@@ -34,8 +34,8 @@ for (const { name, range, network, addresses = {} } of [
   { name: "rail0", range: "10.10.0.0/16", network: undefined },
   { name: "rail0-10.10.0.0-16", range: "nonsense", network: undefined },
 ] as { name: string; range: string; network?: string; addresses?: Record<string, string> }[])
-  t.test(`placeOf() of ${name} with range ${range}`, async (t) => {
-    const place = placeOf({ metadata: { name }, spec: { range, allocations: {} } }, slices);
+  t.test(`locationOf() of ${name} with range ${range}`, async (t) => {
+    const place = locationOf({ metadata: { name }, spec: { range, allocations: {} } }, slices);
     t.equal(place?.pool.network, network);
     for (const [key, ip] of Object.entries(addresses)) {
       t.equal(place?.keyOf(ip), key);
@@ -44,10 +44,10 @@ for (const { name, range, network, addresses = {} } of [
   });
 
 t.test("keyOf() and ipOf() have nothing for what does not read back", async (t) => {
-  const v4 = placeOf({ metadata: { name: "10.10.0.0-16" }, spec: { range: "10.10.10.0/16", allocations: {} } }, [])!;
+  const v4 = locationOf({ metadata: { name: "10.10.0.0-16" }, spec: { range: "10.10.10.0/16", allocations: {} } }, [])!;
   for (const ip of ["10.11.0.0", "10.10.9.9", "fd00::1", "nonsense"]) t.equal(v4.keyOf(ip), undefined, ip);
   for (const key of ["abc", "-1", "1.5", "65536", "99999999999999999999"]) t.equal(v4.ipOf(key), undefined, key);
-  const v6 = placeOf({ metadata: { name: "fd00---32" }, spec: { range: "fd00::/32", allocations: {} } }, [])!;
+  const v6 = locationOf({ metadata: { name: "fd00---32" }, spec: { range: "fd00::/32", allocations: {} } }, [])!;
   t.equal(v6.keyOf("fd00::8000:0:0:0"), undefined, "Whereabouts removes such keys");
 });
 

@@ -1,5 +1,5 @@
 import t from "tap";
-import { placeOf, rangeOfName } from "../../../daemonset/addresses/record-location.ts";
+import { locationOf, rangeOfName } from "../../../daemonset/addresses/record-location.ts";
 import { networkText, toText } from "../../../ipam/address.ts";
 import { cidrOfPool } from "../../../ipam/store/kubernetes/pool-span.ts";
 import {
@@ -114,7 +114,7 @@ t.test("names of pools: all who read one read the range and the network that it 
       const slices = node
         ? [{ metadata: { name: network || "net" }, spec: { range, sliceSize: "/24" }, status: { allocations } }]
         : [];
-      const place = placeOf({ metadata: { name }, spec: { range, allocations: {} } }, slices);
+      const place = locationOf({ metadata: { name }, spec: { range, allocations: {} } }, slices);
       return place?.pool.network === network && place.pool.cidr === range;
     }),
     { numRuns: 500 },

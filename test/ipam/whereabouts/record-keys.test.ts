@@ -1,5 +1,5 @@
 import t from "tap";
-import { placeOf } from "../../../daemonset/addresses/record-location.ts";
+import { locationOf } from "../../../daemonset/addresses/record-location.ts";
 import { parseCidr, spanOf, toNumber, toText } from "../../../ipam/address.ts";
 import { PoolView } from "../../../ipam/store/kubernetes/pool-view.ts";
 import { poolName } from "../../../ipam/whereabouts/names.ts";
@@ -81,7 +81,7 @@ t.test(
   async () => {
     fc.assert(
       fc.property(poolObject, key, (object, text) => {
-        const place = placeOf(object, []);
+        const place = locationOf(object, []);
         const cidr = parseCidr(object.spec.range)!;
         const pool = { name: object.metadata.name, cidr: object.spec.range, network: "n", overlapping: true };
         const view = new PoolView(pool, object);

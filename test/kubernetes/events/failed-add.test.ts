@@ -10,15 +10,15 @@ const POD = "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=trainer-0;K8S_POD
 const response = (answer: object) => ({ exit: 1, stdout: JSON.stringify(answer), stderr: "" });
 
 t.test("failedAdd() says interface, network, why and what to do, in one line", async (t) => {
-  const happening = failedAdd(request(POD), response({ code: 102, msg: "cannot attach 0000:18:00.1: it is in use" }));
-  t.match(happening, {
+  const event = failedAdd(request(POD), response({ code: 102, msg: "cannot attach 0000:18:00.1: it is in use" }));
+  t.match(event, {
     about: { namespace: "ns", name: "trainer-0", uid: "u-1", resource: { kind: "Pod" } },
     type: "Warning",
     reason: "FailedRailAttach",
     sameness: "net1 102",
   });
   t.equal(
-    happening?.message,
+    event?.message,
     "net1 (rail0-net): cannot attach 0000:18:00.1: it is in use. " +
       "What to do: end the one that has it, or look for a second device plugin",
   );

@@ -8,7 +8,7 @@ export interface Told {
 }
 
 /** What is true, what was done, what stands in the way and what comes next, for people. Pure. */
-export function sheet(state: TakeoverState, { did, obstacles, next }: Told): string {
+export function summary(state: TakeoverState, { did, obstacles, next }: Told): string {
   const blocks = [
     did && `done: ${did}`,
     `mode: ${state.mode}${state.mode === "coexist" ? " (a claim is a reservation and a record)" : " (a claim is a reservation)"}`,

@@ -7,7 +7,7 @@ import { parseRecord } from "../../../records/record-text.ts";
 /** Since the node's boot, the time of a suspension too. */
 export const sinceBootMs = (): number => Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1000;
 
-export interface StandingOptions {
+export interface HeartbeatOptions {
   readonly stateDir: string;
   readonly bootId: string;
   readonly log: Log;
@@ -26,19 +26,19 @@ interface Renewal {
  * When this node's agent last told the cluster that it is there: on disk, so that an agent that starts anew while nobody
  * hears it counts on from there. What is on record of another boot, or not at all, counts as now.
  */
-export class Standing {
+export class Heartbeat {
   readonly nowMs: () => number;
   readonly #bootId: string;
   readonly #log: Log;
   readonly #files: RecordFiles<Renewal>;
   #renewedMs: number;
 
-  constructor({ stateDir, bootId, log, nowMs = sinceBootMs }: StandingOptions) {
+  constructor({ stateDir, bootId, log, nowMs = sinceBootMs }: HeartbeatOptions) {
     this.nowMs = nowMs;
     this.#bootId = bootId;
     this.#log = log;
     this.#files = new RecordFiles(join(stateDir, "standing"), {
-      title: "the node's standing",
+      title: "the node's heartbeat",
       tornPrefix: "standing-",
       parse,
     });
