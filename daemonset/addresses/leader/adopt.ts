@@ -27,20 +27,29 @@ const MAX_TRIES = 20;
 type ReserveContext = Pick<Context, "cluster" | "told">;
 export type AdoptContext = ReserveContext & Pick<Context, "log" | "counters">;
 
+/** What is known beside the pool that is adopted. */
+export interface PoolSurroundings {
+  /** There are reservations of it. */
+  readonly isReserved: boolean;
+  readonly slices: readonly NodeSlicePool[];
+  /** All pools: records of those that share addresses with it get their reservations before, for nobody will look at them any more. */
+  readonly others: Iterable<KubeObject["metadata"]>;
+}
+
 /**
  * Makes a reservation for every record of a pool, then says so on the pool, which from then on may be claimed from by
  * reservation alone. The last step tests the resourceVersion, so no record that came meanwhile is missed. May end
  * anywhere and be run again.
  *
- * @param others what is known of all pools: records of those that share addresses with this one get their reservations
- * before, for nobody will look at them any more.
- * @returns whether the pool is adopted; false when an address of it has two owners, or nobody knows its network.
+ * A pool that holds nothing is left alone: who first uses it says with `enable_overlapping_ranges` what decides in it, and must
+ * not find that the leader was quicker.
+ *
+ * @returns whether there is nothing more to do; false when an address of it has two owners, or nobody knows its network.
  * @throws {ApiError}
  */
 export async function adopt(
   name: string,
-  slices: readonly NodeSlicePool[],
-  others: Iterable<KubeObject["metadata"]>,
+  { isReserved, slices, others }: PoolSurroundings,
   context: AdoptContext,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -52,6 +61,7 @@ export async function adopt(
     if (pool.metadata.annotations?.[RECORDS_DECIDE]) return true; // the watch will say so too
     const location = locationOf(pool, slices);
     if (!location) return notOurs(pool, context);
+    if (!isReserved && Object.keys(pool.spec.allocations ?? {}).length === 0) return true;
     if (!isBesideDone) await reserveBeside(location, others, slices, context, signal);
     isBesideDone = true;
     const conflicts = await reserveAll(pool, location, checked, context, signal);

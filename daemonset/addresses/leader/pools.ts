@@ -128,17 +128,18 @@ class Keeper {
       this.#view.forget();
       return true;
     }
-    if (
-      this.#metadata &&
-      !isAdopted &&
-      !(await adopt(this.#name, await this.#slices(), this.#others(), this.#context, signal))
-    )
-      return false;
+    if (this.#metadata && !isAdopted && !(await this.#adopt(signal))) return false;
     if (this.#seen.difference(this.#view.versions).size > 0) this.#view.forget();
     this.#seen = new Set();
     const outcome = await this.#view.round([...this.#reservations.values()], signal);
     if (outcome === "overtaken") this.touch(this.#worksSinceMs);
     return outcome !== "waits";
+  }
+
+  async #adopt(signal: AbortSignal): Promise<boolean> {
+    const isReserved = this.#reservations.size > 0;
+    const around = { isReserved, slices: await this.#slices(), others: this.#others() };
+    return adopt(this.#name, around, this.#context, signal);
   }
 
   async #slices(): Promise<readonly NodeSlicePool[]> {

@@ -167,6 +167,32 @@ t.test("adopt() and PoolView leave a pool alone whose records decide", async (t)
   t.equal(await adoptedAt(rail.name), undefined);
 });
 
+t.test("adopt() leaves a pool alone that holds nothing: who first uses it says what decides", async (t) => {
+  await using agent = await Agent.start("node-a", kubeconfig);
+  await until(
+    "mode absent",
+    () => agent.modes.mode,
+    (mode) => mode === "absent",
+  );
+  const kind = { apiVersion: "whereabouts.cni.cncf.io/v1alpha1", kind: "IPPool" };
+  const [free, exact] = [pool("rail7", "10.8.0.0/24"), { ...pool("rail8", "10.9.0.0/24"), overlapping: false }];
+  const full = pool("rail9", "10.10.0.0/24");
+  for (const { name, cidr } of [free, exact])
+    await raw.apply({ ...kind, metadata: { name }, spec: { range: cidr, allocations: {} } });
+  const allocations = { 1: { id: "c1", podref: "default/p1", ifname: "net1" } };
+  await raw.apply({ ...kind, metadata: { name: full.name }, spec: { range: full.cidr, allocations } });
+  await isAdopted(full.name); // it came last: the leader has had its turn
+  await sleep(1_000);
+  t.same([await adoptedAt(free.name), await adoptedAt(exact.name)], [undefined, undefined]);
+  const owner = (id: string) => ({ podref: `default/${id}`, ifname: "net1", containerId: id });
+  t.equal(await agent.store.claim({ pool: free, ip: "10.8.0.1", owner: owner("o1") }), undefined);
+  await isAdopted(free.name);
+  t.equal(await agent.store.claim({ pool: exact, ip: "10.9.0.1", owner: owner("e1") }), undefined);
+  t.same(await recorded(raw, exact.name), ["10.9.0.1 default/e1 net1 e1"]);
+  t.same(await reserved(raw, "rail8"), []);
+  t.equal(await adoptedAt(exact.name), undefined);
+});
+
 t.test("a pool that is adopted stays so, whoever says that its records decide", async (t) => {
   const rail = pool("rail6", "10.7.0.0/24");
   await using agent = await Agent.start("node-a", kubeconfig);
