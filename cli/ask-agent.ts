@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { join } from "node:path";
-import { type AgentState, CONTROL, type ControlRequest } from "../daemonset/control.ts";
+import { CONTROL, type ControlAnswer, type ControlRequest } from "../daemonset/control.ts";
 import { encodeRequest, readReply } from "../daemonset/frames.ts";
 import { codeOf } from "../kernel/errno.ts";
 
@@ -17,7 +17,7 @@ const TIME_LIMIT_MS = 3_000;
  * @throws {AgentSilentError} when there is none, or one that does not answer within 3 s.
  * @throws {Error} with the agent's own words when it refuses.
  */
-export async function askAgent(runDir: string, question: ControlRequest): Promise<AgentState> {
+export async function askAgent<Q extends ControlRequest>(runDir: string, question: Q): Promise<ControlAnswer<Q>> {
   const socket = join(runDir, "agent.sock");
   const request = encodeRequest({ name: CONTROL, env: {}, stdin: JSON.stringify(question) });
   const reply = readReply(await exchange(socket, request));

@@ -14,6 +14,7 @@ import { registerDoctor } from "./doctor.ts";
 import { installOptions, registerInstall } from "./install.ts";
 import { registerLogLevel } from "./log-level.ts";
 import { registerNodes } from "./nodes.ts";
+import { registerRoutes } from "./routes.ts";
 import { registerStatus } from "./status.ts";
 import { registerSysdump } from "./sysdump.ts";
 import { registerUninstall } from "./uninstall.ts";
@@ -24,6 +25,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     registerStatus,
     registerDoctor,
     registerNodes,
+    registerRoutes,
     registerConvert,
     registerSysdump,
     registerLogLevel,

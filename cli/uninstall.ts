@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Argv } from "yargs";
 import { readBootId } from "../cni/boot-id.ts";
 import { PATHS } from "../cni/host.ts";
@@ -5,6 +6,9 @@ import { pathsFrom } from "../cni/node-host.ts";
 import { obstacles } from "../daemonset/install/obstacles.ts";
 import { lockInstaller } from "../daemonset/install/start.ts";
 import { uninstall } from "../daemonset/install/uninstall.ts";
+import { putBack } from "../daemonset/routes/put-back.ts";
+import { Settings } from "../daemonset/routes/settings.ts";
+import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 
 /** `railnet uninstall`: nothing else ever takes an executable off a node. */
 export const registerUninstall = (y: Argv): Argv =>
@@ -27,8 +31,18 @@ export const registerUninstall = (y: Argv): Argv =>
       const bootId = readBootId();
       const why = force ? [] : obstacles(paths, bootId);
       if (why.length > 0) throw new Error(`cannot uninstall: ${why.join("\n  ")}\nor give --force`);
+      putBackRoutes(paths.stateDir, bootId);
       const removed = uninstall(root, paths);
       for (const path of removed) console.log(`removed  ${path}`);
       if (removed.length === 0) console.log("nothing to do: Railnet is not installed");
     },
   );
+
+/** Before what could do it is gone. */
+function putBackRoutes(stateDir: string, bootId: string): void {
+  const settings = new Settings(join(stateDir, "routes"), bootId);
+  if (!settings.areChanged) return;
+  using rtnl = new NetlinkSocket();
+  putBack({ rtnl, settings });
+  console.log("put back  routes over rails, and the settings of this node that they needed");
+}

@@ -30,6 +30,7 @@ import { keepReporting } from "./rail-node/start.ts";
 import { Altnames } from "./rails/altname.ts";
 import { debtSigns } from "./reconcile/debt-signs.ts";
 import { keepReconciling } from "./reconcile/keep-reconciling.ts";
+import { type Routes, startRoutes } from "./routes/start.ts";
 import { AgentServer, type Handler } from "./server.ts";
 
 /** How an agent is started. */
@@ -113,7 +114,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     );
   const threads = new KernelThreads({ sysfs: paths.sysfs, stateDir: paths.stateDir, open, log });
   const altnames = new Altnames(threads.carryOut);
-  const control = observation.watch({ threads, addresses, altnames, node: policy.node ?? hostname() });
+  let routes: Routes | undefined;
+  const control = observation.watch({
+    ...{ threads, addresses, altnames, node: policy.node ?? hostname() },
+    routes: async () => routes?.report(),
+  });
   const reconcile = async () => observation.repaired(await threads.reconcile());
   const stopReconciling = await keepReconciling({
     reconcile,
@@ -155,6 +160,14 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       { cluster, node: policy.node ?? hostname(), file: railFilesIn(configDir, paths.stateDir).networks, log },
       reporting.signal,
     ),
+  );
+  routes = startRoutes(
+    {
+      ...{ cluster: addresses.cluster, node: policy.node ?? hostname(), paths, rails: devices.rails, log },
+      networks: railFilesIn(configDir, paths.stateDir).networks,
+      open: () => new Worker("./daemonset/routes/worker.ts", { smol: true }),
+    },
+    reporting.signal,
   );
   health.notReady = "";
   log.info({ socket, health: address }, "agent ready");

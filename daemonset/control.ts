@@ -2,12 +2,19 @@ import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import type { RailNames } from "./inventory/rails.ts";
 import { isLogLevel, LOG_LEVELS, type LogLevel } from "./log.ts";
 import type { Note } from "./notes.ts";
+import type { RoutesReport } from "./routes/order.ts";
 
 /** The name under which the command line asks, over the same socket as the shim: it is root's alone. */
 export const CONTROL = "railnet";
 
 /** Standard input of such a call. */
-export type ControlRequest = { readonly ask: "state" } | { readonly ask: "log-level"; readonly level: LogLevel };
+export type ControlRequest =
+  | { readonly ask: "state" }
+  | { readonly ask: "log-level"; readonly level: LogLevel }
+  | { readonly ask: "routes" };
+
+/** What each is answered: `null` where there are no routes over rails. */
+export type ControlAnswer<Q extends ControlRequest> = Q extends { ask: "routes" } ? RoutesReport | null : AgentState;
 
 /** What the agent says of itself. */
 export interface AgentState {
@@ -33,18 +40,22 @@ export interface AgentState {
 export interface Controlled {
   state(): Promise<AgentState>;
   setLogLevel(level: LogLevel): void;
+  routes(): Promise<RoutesReport | undefined>;
 }
 
 /** Answers the command line. Never throws. */
 export async function control(request: CniRequest, agent: Controlled): Promise<CniResponse> {
   try {
     const question = JSON.parse(request.stdin) as { ask?: unknown; level?: unknown } | null;
+    if (question?.ask === "routes") return answer((await agent.routes()) ?? null);
     if (question?.ask === "log-level") {
       if (!isLogLevel(question.level)) throw new Error(`cannot set the log level: want ${LOG_LEVELS.join(", ")}`);
       agent.setLogLevel(question.level);
     } else if (question?.ask !== "state") throw new Error("cannot answer: the question is unknown to this version");
-    return { exit: 0, stdout: JSON.stringify(await agent.state()), stderr: "" };
+    return answer(await agent.state());
   } catch (error) {
     return { exit: 1, stdout: JSON.stringify({ msg: (error as Error).message }), stderr: "" };
   }
 }
+
+const answer = (what: unknown): CniResponse => ({ exit: 0, stdout: JSON.stringify(what), stderr: "" });

@@ -23,7 +23,7 @@ export interface DevicesOptions {
 }
 
 export interface Devices {
-  readonly rails: Pick<Rails, "seen" | "looked">;
+  readonly rails: Pick<Rails, "here" | "seen" | "looked">;
   stop(): Promise<void>;
 }
 

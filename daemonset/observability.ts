@@ -19,6 +19,7 @@ import { type Note, Notes } from "./notes.ts";
 import { railFilesIn } from "./rail-network/file.ts";
 import type { Altnames } from "./rails/altname.ts";
 import type { Repair } from "./reconcile/plan.ts";
+import type { RoutesReport } from "./routes/order.ts";
 import type { Handler } from "./server.ts";
 import { VERSION } from "./version.ts";
 
@@ -36,6 +37,7 @@ export interface Observed {
   readonly altnames: Altnames;
   /** Name of this node in the cluster. */
   readonly node: string;
+  readonly routes: () => Promise<RoutesReport | undefined>;
 }
 
 /** A thread that shows no sign of life for so long is stuck for good: firmware takes seconds. */
@@ -62,7 +64,7 @@ export class Observability {
   }
 
   /** From now on metrics, probes and the command line know of these. @returns what answers the command line. */
-  watch({ threads, addresses, altnames, node }: Observed): Handler {
+  watch({ threads, addresses, altnames, node, routes }: Observed): Handler {
     const { paths, configDir, log } = this.#options;
     const { health, recorder } = this;
     const firstLevel = log.level as LogLevel;
@@ -77,7 +79,7 @@ export class Observability {
       return this.#metrics.render({ paths, railOf: (pf) => byPf[pf] ?? pf, addresses, events: recorder });
     };
     void followLogLevel({ file: join(configDir, "logLevel"), log, signal: this.#stop.signal }, setLogLevel);
-    return (request) => control(request, { setLogLevel, state: () => this.#state(addresses, altnames, node) });
+    return (request) => control(request, { setLogLevel, routes, state: () => this.#state(addresses, altnames, node) });
   }
 
   /** What answers calls that are parts of others. */

@@ -10,7 +10,7 @@ export PATH="$PWD/node_modules/.bin:$PATH"
 compile() { # compile OUT [bun flag...]
   local out=$1; shift; mkdir -p "$(dirname "$out")"
   bun build --compile --bytecode --minify --splitting --format=esm --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
-    --compile-exec-argv="--cwd=/" "$@" --metafile="$out.meta.json" --outfile "$out.new" ./main.ts ./daemonset/kernel-worker.ts > /dev/null
+    --compile-exec-argv="--cwd=/" "$@" --metafile="$out.meta.json" --outfile "$out.new" ./main.ts ./daemonset/kernel-worker.ts ./daemonset/routes/worker.ts > /dev/null
   mv "$out.new" "$out"
   for name in railnet-sriov railnet-ipam; do ln -f "$out" "$(dirname "$out")/$name"; done
 }

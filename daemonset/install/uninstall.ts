@@ -26,7 +26,8 @@ export function uninstall(root: string, { stateDir, runDir }: Paths): string[] {
   rmSync(`${runDir}/agent.sock`, { force: true });
   rmSync(`${stateDir}/vfs`, { recursive: true, force: true }); // notes of VFs that nobody has: made anew by who needs them
   rmSync(`${stateDir}/standing`, { recursive: true, force: true });
-  for (const dir of ["attachments", "owed", "ipam", "torn", "addresses"]) removeIfEmpty(`${stateDir}/${dir}`);
+  rmSync(`${stateDir}/rail-peers.json`, { force: true });
+  for (const dir of ["routes", "attachments", "owed", "ipam", "torn", "addresses"]) removeIfEmpty(`${stateDir}/${dir}`);
   for (const dir of [stateDir, dirname(places.nodeConfig)]) removeIfEmpty(dir);
   return removed;
 }

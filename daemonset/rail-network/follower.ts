@@ -61,6 +61,7 @@ export function selected(
       rails: spec?.rails ?? [],
       ...(spec?.pods && { pods: spec.pods }),
       ...(spec?.sets && { sets: spec.sets }),
+      ...(spec?.nodes && { nodes: spec.nodes }),
     }));
 }
 

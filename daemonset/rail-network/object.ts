@@ -27,6 +27,17 @@ export interface RailNetworkSpec {
   /** VFs of each rail that are offered as whole sets; the rest is offered singly. */
   readonly sets?: number;
   readonly expect?: Expectations;
+  /** As it came; routes/wanted.ts reads it. */
+  readonly nodes?: NodesSpec;
+}
+
+/** Traffic between nodes over the rails; absent: none of it. The definition gives defaults to what is absent here. */
+export interface NodesSpec {
+  readonly routes?: boolean;
+  readonly controlPlanes?: boolean;
+  /** Addresses and CIDRs of nodes that are not reached over rails. */
+  readonly exclude?: readonly string[];
+  readonly weights?: "speed" | "equal";
 }
 
 /** How pods have the rails; absent: networks are written by hand. The definition gives defaults to what is absent here. */

@@ -11,9 +11,10 @@ import { lookAtOwn, NoRailsError, type OwnLook, type OwnRail } from "./own.ts";
 import { paceOf } from "./pace.ts";
 import { choosePeers, type Peer, type PeerHop, type Peers } from "./peers.ts";
 import type { WantedRoute } from "./plan.ts";
+import { putBack } from "./put-back.ts";
 import { RouteTable } from "./route-table.ts";
 import { type Settings, wantedSettings } from "./settings.ts";
-import { forgetNeighbours, tellNeighbours } from "./told.ts";
+import { tellNeighbours } from "./told.ts";
 import { isUsed, newWay, type Way } from "./way.ts";
 
 export interface EngineOptions {
@@ -161,7 +162,7 @@ export class Engine {
       closeAll(before);
       this.#running = undefined;
       this.#lookMs = nowMs + SOON_MS * 4;
-      if (err instanceof NoRailsError) withdraw(this.#table);
+      if (err instanceof NoRailsError) this.#table.withdraw();
     }
   }
 
@@ -291,16 +292,4 @@ function withKnownSpeeds(look: OwnLook, before: OwnLook | undefined): OwnLook {
   });
   const published = rails.map(({ netdev: _, index: __, ...rest }) => rest);
   return { ...look, rails, own: { ...look.own, identity: { ...look.own.identity, rails: published } } };
-}
-
-function withdraw(table: RouteTable): void {
-  table.look();
-  table.set([], table.own);
-}
-
-/** Routes, then neighbours, then settings, the last one first. What is not there is as good. Idempotent. */
-function putBack({ rtnl, settings }: Pick<EngineOptions, "rtnl" | "settings">): void {
-  withdraw(new RouteTable(rtnl));
-  forgetNeighbours(rtnl);
-  settings.restore();
 }

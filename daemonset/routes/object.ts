@@ -1,4 +1,13 @@
-import type { KubeObject } from "../../kubernetes/cluster.ts";
+import type { KubeObject, Resource } from "../../kubernetes/cluster.ts";
+
+/** manifests/crds/railpeers.yaml; cluster-scoped, of the Node's name. */
+export const RAIL_PEERS: Resource = {
+  group: "railnet.io",
+  version: "v1alpha1",
+  plural: "railpeers",
+  kind: "RailPeer",
+  namespaced: false,
+};
 
 /**
  * Where a node's traffic can be sent by its rails: identity and nothing else. All agents watch all of these, so what changes with

@@ -36,6 +36,12 @@ export class RouteTable {
     this.#rtnl.batch(changes.map(messageOf));
   }
 
+  /** All of ours go. */
+  withdraw(): void {
+    this.look();
+    this.set([], this.own);
+  }
+
   /** All of ours, whether wanted or not. */
   get own(): string[] {
     return [...this.#known].filter(([, routes]) => routes.some(isOurs)).map(([dst]) => dst);

@@ -17,6 +17,8 @@ export interface NodeOptions {
   /** More of node.json. */
   readonly policy?: Json;
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs the agent, and its first arguments: nsenter(1), say. */
+  readonly wrap?: readonly string[];
   /** Directory of the executables; default those with fault injection. */
   readonly dist?: string;
 }
@@ -35,12 +37,14 @@ export class ClusterNode {
   readonly env: Readonly<Record<string, string>>;
   readonly #dist: string;
   readonly #run: string;
+  readonly #wrap: readonly string[];
   #agent: Daemon | undefined;
 
   constructor(name: string, options: NodeOptions) {
-    const { folder, kubeconfig, runFolder, policy = {}, env = {}, dist = DIST } = options;
+    const { folder, kubeconfig, runFolder, policy = {}, env = {}, dist = DIST, wrap = [] } = options;
     this.name = name;
     this.#dist = dist;
+    this.#wrap = wrap;
     this.folder = mkdtempSync(`${folder}/node-`);
     for (const dir of ["run", "sys", "netns", "bin"]) mkdirSync(`${this.folder}/${dir}`, { mode: 0o700 });
     this.#run = runFolder ? mkdtempSync(`${runFolder}/node-`) : `${this.folder}/run`;
@@ -69,7 +73,7 @@ export class ClusterNode {
   /** Starts the agent, and waits until it serves. */
   async start(...args: readonly string[]): Promise<void> {
     const health = ["--health", "--metrics"].flatMap((option) => (args.includes(option) ? [] : [option, ""]));
-    const command = [`${this.#dist}/railnet`, "agent", ...health, ...args];
+    const command = [...this.#wrap, `${this.#dist}/railnet`, "agent", ...health, ...args];
     const agent = Daemon.start(command, `${this.folder}/agent.log`, { ...this.env, RAILNET_LOG_LEVEL: "info" });
     this.#agent = agent;
     const before = this.log().split('"msg":"agent ready"').length;

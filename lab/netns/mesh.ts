@@ -64,6 +64,10 @@ export class Mesh {
 
 type Json = Record<string, unknown>;
 
+/** Waits until routes go by these rails, and no others. */
+export const goes = (from: MeshNode, to: MeshNode, rails: readonly string[], ms = 20_000): Promise<void> =>
+  until(`node ${from.n} to ${to.n} by ${rails}`, async () => `${await from.railsTo(to)}` === `${rails}`, ms, 30);
+
 /** One node, and the thread that keeps its routes. */
 export class MeshNode {
   readonly n: number;
@@ -155,6 +159,15 @@ export class MeshNode {
     const [route] = await this.netns.show("route", "show", "protocol", "94", `${peer.primary}/32`);
     const hops = (route?.["nexthops"] as Json[] | undefined) ?? (route ? [route] : []);
     return hops.map(({ dev }) => String(dev)).sort();
+  }
+
+  /** All that must be as before when routes are off again: sysctls, routes, and what neighbours were told. */
+  async picture(): Promise<unknown> {
+    const all = (await this.netns.exec("sysctl", "-a")).split("\n");
+    const sysctls = all.filter((line) => /^net\.ipv[46]/.test(line) && !/\.stable_secret/.test(line));
+    const [routes, neighbours] = await this.netns.showAll("route show table all", "neigh show");
+    const told = neighbours!.filter((entry) => "extern_learn" in entry);
+    return { sysctls, routes: routes!.map((route) => JSON.stringify(route)).sort(), told };
   }
 
   #tell(job: RoutesJob): void {

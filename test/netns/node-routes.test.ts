@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import t, { type Test } from "tap";
-import { Mesh, type MeshNode } from "../../lab/netns/mesh.ts";
+import { goes, Mesh, type MeshNode } from "../../lab/netns/mesh.ts";
 import { must, pause, until } from "../../lab/netns/run.ts";
 
 const ALL = ["r1", "r2", "r3", "r4"];
@@ -13,22 +13,11 @@ const mesh = await Mesh.create(3);
 t.teardown(() => mesh.close());
 const [a, b, c] = mesh.nodes as [MeshNode, MeshNode, MeshNode];
 
-/** All that must be as before: sysctls, routes, and what neighbours were told. */
-async function picture({ netns }: MeshNode): Promise<unknown> {
-  const sysctls = (await netns.exec("sysctl", "-a")).split("\n").filter((line) => /^net\.ipv[46]/.test(line));
-  const [routes, neighbours] = await netns.showAll("route show table all", "neigh show");
-  const told = neighbours!.filter((entry) => "extern_learn" in entry);
-  const inOrder = routes!.map((route) => JSON.stringify(route)).sort();
-  return { sysctls: sysctls.filter((line) => !/\.(stable_secret|app_solicit)/.test(line)), routes: inOrder, told };
-}
 for (const { netns } of mesh.nodes)
   await netns.exec("sh", "-c", "for i in all eth0 r1 r2 r3 r4; do echo 1 > /proc/sys/net/ipv4/conf/$i/rp_filter; done");
 await must(...a.netns.enter("ping", "-c1", "-W2", b.primary));
-const before = await Promise.all(mesh.nodes.map(picture));
+const before = await Promise.all(mesh.nodes.map((node) => node.picture()));
 
-/** Waits until routes go by these rails, and no others. */
-const goes = (from: MeshNode, to: MeshNode, rails: readonly string[], ms = 20_000) =>
-  until(`node ${from.n} to ${to.n} by ${rails}`, async () => `${await from.railsTo(to)}` === `${rails}`, ms, 30);
 const allGo = async () => {
   for (const from of mesh.nodes) for (const to of mesh.nodes) if (from !== to) await goes(from, to, ALL);
 };
@@ -180,9 +169,9 @@ t.test("off: sysctls, routes and neighbours are as before, also where the agent 
   b.start();
   for (const node of mesh.nodes) node.stop();
   for (const [i, node] of mesh.nodes.entries()) {
-    const same = async () => JSON.stringify(await picture(node)) === JSON.stringify(before[i]);
+    const same = async () => JSON.stringify(await node.picture()) === JSON.stringify(before[i]);
     await until(`node ${node.n} is as before`, same, 10_000, 100).catch(() => {});
-    t.same(await picture(node), before[i], `node ${node.n}`);
+    t.same(await node.picture(), before[i], `node ${node.n}`);
   }
   t.match((await a.report()).off, /nodes\.routes/);
 });

@@ -193,6 +193,7 @@ const KNOWN: Readonly<Record<string, RegExp>> = {
   "serviceaccounts/token": /^create$/,
   events: /^(create|patch)$/,
   railnodes: /^(create|patch)$/,
+  railpeers: /^(create|patch|delete)$/,
   "railnetworks/status": /^patch$/,
   leaders: /^lead$/,
 };
@@ -336,6 +337,34 @@ t.test("an agent's token of a node that may not lead reaches its own node's addr
     403,
     "but nothing of all",
   );
+});
+
+const railPeer = (name: string, primary: string, owner = name): Json => ({
+  apiVersion: "railnet.io/v1alpha1",
+  kind: "RailPeer",
+  metadata: { name, ownerReferences: [{ apiVersion: "v1", kind: "Node", name: owner, uid: "u" }] },
+  spec: { primary, rails: [{ name: "rail0", address: "10.1.0.1/16", mac: "02:00:00:00:00:01", mtu: 9000 }] },
+});
+
+t.test("an agent publishes where its own node's traffic goes, at its own InternalIP, and nobody else's", async (t) => {
+  for (const [i, name] of [MINE, OTHER].entries())
+    await api.raw.merge(`/api/v1/nodes/${name}/status`, { status: { addresses: [{ type: "InternalIP", address: `10.99.0.${i + 1}` }] } }); // biome-ignore format: one row
+  const path = "/apis/railnet.io/v1alpha1/railpeers";
+  const create = (token: string, body: Json) => api.raw.request("POST", path, { body, token });
+  const change = (token: string, name: string, spec: Json) =>
+    api.raw.request("PATCH", `${path}/${name}`, { body: { spec }, contentType: "application/merge-patch+json", token });
+  const remove = (token: string, name: string) => api.raw.request("DELETE", `${path}/${name}`, { token });
+  await waitFor("the policy knows the addresses", async () => (await create(agents[MINE], railPeer(MINE, "10.99.0.1"))).status === 201); // biome-ignore format: one row
+  const stolen = await create(agents[OTHER], railPeer(OTHER, "10.96.0.1"));
+  t.match([stolen.status, stolen.body.message], [403, /primary 10\.96\.0\.1 is not the InternalIP of node node-b/]);
+  t.equal((await create(agents[OTHER], railPeer(OTHER, "10.99.0.1"))).status, 403, "that of another node");
+  t.equal((await create(agents[OTHER], railPeer("node-c", "10.99.0.2"))).status, 403, "in another name");
+  t.equal((await create(agents[OTHER], railPeer(OTHER, "10.99.0.2", "node-c"))).status, 403, "owned by another node");
+  t.equal((await create(agents[OTHER], railPeer(OTHER, "10.99.0.2"))).status, 201);
+  t.equal((await change(agents[OTHER], OTHER, { primary: "10.99.0.1" })).status, 403);
+  t.equal((await change(agents[OTHER], MINE, { rails: [] })).status, 403);
+  t.equal((await remove(agents[OTHER], MINE)).status, 403);
+  t.equal((await remove(agents[MINE], MINE)).status, 200);
 });
 
 const railNodeBy = (token: string, name: string, body: Json) =>

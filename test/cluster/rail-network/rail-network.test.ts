@@ -7,6 +7,8 @@ import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
 import { installAgent, installCrds, installRailObjects, waitFor } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
+import { goes, Mesh, type MeshNode } from "../../../lab/netns/mesh.ts";
+import { portOfOutside } from "../../../lab/netns/port-of-outside.ts";
 import { PfTree } from "../../daemonset/support/pf-tree.ts";
 
 t.setTimeout(180_000);
@@ -265,3 +267,75 @@ t.test("railnet convert writes the RailNetwork of a ConfigMap, which the server 
   t.match(empty.stderr, /cannot convert: the list of rails is empty/);
   t.equal(empty.status, 1);
 });
+
+const mesh = await Mesh.create(2);
+t.teardown(() => mesh.close());
+const LINKS = ["r1", "r2", "r3", "r4"];
+const nodeProxy = await FaultProxy.start(api);
+t.teardown(() => nodeProxy.stop());
+for (const url of [nodeProxy.url, api.url]) {
+  const inside = mesh.nodes.map(({ netns }) => netns);
+  const port = await portOfOutside(Number(new URL(url).port), api.folder, inside);
+  t.teardown(() => port[Symbol.dispose]());
+}
+
+/** An agent in a namespace with four rails, on a Node of its address. */
+async function makeMeshAgent({ netns, primary }: MeshNode, name: string) {
+  await makeNode(api.raw, name);
+  await api.raw.merge(`/api/v1/nodes/${name}`, { metadata: { labels: { mesh: "yes" } } });
+  await api.raw.merge(`/api/v1/nodes/${name}/status`, { status: { addresses: [{ type: "InternalIP", address: primary }] } }); // biome-ignore format: one row
+  const kubeconfig = api.kubeconfig({ token, server: nodeProxy.url, ca: api.pki.path("ca.crt") });
+  const node = new ClusterNode(name, { folder: api.folder, kubeconfig, wrap: ["nsenter", `--net=${netns.path}`] });
+  t.teardown(() => node.stop("SIGKILL"));
+  const tree = new PfTree(`${node.folder}/sys`);
+  for (const [i, netdev] of LINKS.entries()) tree.addPf({ pci: `0000:a${i}:00.0`, netdev, driver: "ice" });
+  const start = () => node.start("--config-dir", "/nowhere", "--report-seconds", "0", "--device-plugins", "");
+  const routes = (...args: string[]) => spawnSync(RAILNET, ["routes", ...args], { env: { PATH: "/usr/bin:/bin", ...node.env }, encoding: "utf8" }); // biome-ignore format: one row
+  return { node, start, routes };
+}
+const meshNetwork = (nodes: Json) =>
+  network("mesh", LINKS.map((name, i) => ({ name: `rail${i}`, pf: { names: [name] } })), { nodeSelector: { mesh: "yes" }, nodes }); // biome-ignore format: one row
+
+t.test(
+  "nodes.routes: agents publish themselves, find each other, and send by all rails; off puts all back",
+  async (t) => {
+    const [a, b] = mesh.nodes as [MeshNode, MeshNode];
+    const before = await Promise.all(mesh.nodes.map((node) => node.picture()));
+    const [first, second] = [await makeMeshAgent(a, "mesh-a"), await makeMeshAgent(b, "mesh-b")];
+    await Promise.all([first.start(), second.start()]);
+    t.equal(first.routes().stdout.trim(), "no routes over rails: no RailNetwork of this node asks for them (nodes.routes)"); // biome-ignore format: one row
+    await api.raw.apply(meshNetwork({ routes: true }));
+    await goes(a, b, LINKS, 40_000);
+    await goes(b, a, LINKS, 40_000);
+
+    const peer = await api.raw.get("/apis/railnet.io/v1alpha1/railpeers/mesh-b");
+    t.match(peer.metadata.ownerReferences, [{ kind: "Node", name: "mesh-b" }]);
+    t.match(peer.spec, { primary: "10.99.0.2", rails: [{ name: "rail0", address: "10.1.0.2/16", mtu: 1500 }, {}, {}, {}] }); // biome-ignore format: one row
+    t.match(first.routes().stdout, /^NODE +PRIMARY +BY +RAIL0 .*\nmesh-b +10\.99\.0\.2 +4\/4 rails +up +up +up +up\n$/);
+    t.match(first.routes("nobody").stdout, /nobody has no RailPeer/);
+    t.equal(JSON.parse(first.routes("--json", "mesh-b").stdout).peers[0].ways.length, 4);
+
+    // An agent that starts while the API server is away knows its peers, and goes on asking them.
+    await first.node.stop("SIGKILL");
+    await nodeProxy.stop();
+    t.same(await a.railsTo(b), LINKS);
+    await first.start();
+    await mesh.silence(2, 3, false);
+    await goes(a, b, ["r1", "r2", "r4"]);
+    t.match(first.routes().stdout, /3\/4 rails +up +up +down \d+s +up/);
+    await mesh.silence(2, 3, true);
+    await goes(a, b, LINKS);
+    t.equal((await api.raw.get("/apis/railnet.io/v1alpha1/railpeers/mesh-b")).metadata.generation, 1, "health is not published"); // biome-ignore format: one row
+
+    for (const { node } of [first, second]) {
+      await node.stop(); // SIGTERM leaves routes
+      node.writePolicy({ node: node.name, kubeconfig: api.kubeconfig({ token }), flatFiles: [] });
+    }
+    t.same([await a.railsTo(b), await b.railsTo(a)], [LINKS, LINKS]);
+    await Promise.all([first.start(), second.start()]);
+    await api.raw.merge(`${RAIL_NETWORKS}/mesh`, { spec: { nodes: { routes: false } } });
+    await waitFor("RailPeers are gone", async () => (await api.raw.list("/apis/railnet.io/v1alpha1/railpeers")).length === 0); // biome-ignore format: one row
+    for (const [i, node] of mesh.nodes.entries())
+      await waitFor(`node ${node.n} is as before`, async () => JSON.stringify(await node.picture()) === JSON.stringify(before[i])); // biome-ignore format: one row
+  },
+);
