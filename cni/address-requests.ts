@@ -1,6 +1,5 @@
 import type { Host } from "./host.ts";
 import type { Plan } from "./plan.ts";
-import { withKnownKeys } from "./protocol/keys.ts";
 import { emptyResult, type Result } from "./protocol/result.ts";
 
 const noop = () => {};
@@ -37,12 +36,9 @@ export class AddressRequests {
     return this.#asked.has(plan);
   }
 
-  /** Asks whom it can ask now. Where rails want the same offset in their ranges, the first one shows the others which. */
+  /** Asks whom it can ask now. */
   begin(): void {
-    const [first, ...others] = this.#plans.filter((plan) => !this.isLate(plan));
-    if (!first) return;
-    const before = this.#ask(first);
-    for (const plan of others) this.#ask(plan, wantsSameIndex(plan) ? before : undefined);
+    for (const plan of this.#plans) if (!this.isLate(plan)) this.#ask(plan);
   }
 
   /** Asks whom it has not asked yet. @throws {CniError} what the plugin says. */
@@ -56,8 +52,8 @@ export class AddressRequests {
   }
 
   /** Never an unhandled rejection: whoever needs the addresses awaits them later, or undoes. */
-  #ask(plan: Plan, after?: Promise<unknown>): Promise<Result> {
-    const running = after ? after.then(() => this.#askNow(plan)) : this.#askNow(plan);
+  #ask(plan: Plan): Promise<Result> {
+    const running = this.#askNow(plan);
     running.catch(noop);
     this.#running.set(plan, running);
     return running;
@@ -71,6 +67,3 @@ export class AddressRequests {
     return (await ipam.ask("ADD", ipamType, plan.call, { timeoutMs, signal, onAsk })) ?? emptyResult();
   }
 }
-
-const wantsSameIndex = ({ call }: Plan): boolean =>
-  withKnownKeys(call.config.ipam ?? {}, ["same_index"])["same_index"] === true;

@@ -8,6 +8,7 @@ import type { IpamHost } from "./host.ts";
 import { ClaimJournal, type ClaimRecord } from "./journal.ts";
 import { lockAttachment } from "./lock.ts";
 import { release } from "./release.ts";
+import { inSetOrder } from "./set-order.ts";
 import { sliced } from "./slice.ts";
 import type { Store } from "./store/store.ts";
 import { type IpamConfig, readIpamConfig } from "./whereabouts/config.ts";
@@ -20,6 +21,10 @@ import { toResult } from "./whereabouts/result.ts";
  */
 export async function add(call: Call, host: IpamHost): Promise<Result> {
   const config = readIpamConfig(call, host);
+  return await inSetOrder(call, config.sameIndex, () => claim(config, call, host));
+}
+
+async function claim(config: IpamConfig, call: Call, host: IpamHost): Promise<Result> {
   using _lock = await lockAttachment(call, host);
   const journal = new ClaimJournal(host.stateDir);
   const store = await host.store(config.storage).catch(rethrow);

@@ -1,5 +1,6 @@
 import type { Test } from "tap";
 import { dispatch } from "../../../cni/protocol/dispatch.ts";
+import { type Call, readRequest } from "../../../cni/protocol/request.ts";
 import type { IpamHost } from "../../../ipam/host.ts";
 import { ClaimJournal } from "../../../ipam/journal.ts";
 import { ipam } from "../../../ipam/plugin.ts";
@@ -46,6 +47,33 @@ export class VerbsNode {
   async add(containerId: string, podUid: string, network?: string): Promise<string> {
     this.inodes.set(netnsOf(containerId), 100 + Number.parseInt(containerId.slice(1), 10));
     return (await this.#call("ADD", containerId, podUid, network)).ips[0].address.split("/")[0];
+  }
+
+  /** As the attach plugin asks for the rails of a set: all at once. @returns of each its address, or why it has none. */
+  async addSet(containerId: string, ranges: readonly string[], more: object = {}): Promise<string[]> {
+    const env = {
+      CNI_COMMAND: "ADD",
+      CNI_CONTAINERID: containerId,
+      CNI_NETNS: netnsOf(containerId),
+      CNI_PATH: "/opt/cni/bin",
+      CNI_ARGS: `K8S_POD_NAMESPACE=team;K8S_POD_NAME=${containerId}`,
+    };
+    this.inodes.set(netnsOf(containerId), 100 + Number.parseInt(containerId.slice(1), 10));
+    const rails = ranges.map((_, i) => `rail${i}`);
+    const calls = ranges.map((range, i): Call => {
+      const stdin = JSON.stringify({
+        cniVersion: "1.0.0",
+        name: "rails",
+        type: "railnet-sriov",
+        ipam: { type: "railnet-ipam", range, ...more },
+      });
+      const call = readRequest({ name: "railnet-ipam", env: { ...env, CNI_IFNAME: rails[i]! }, stdin });
+      return { ...call, set: { via: "net1", rails } };
+    });
+    const results = await Promise.allSettled(calls.map((call) => ipam.verbs.ADD!(call, this.#host)));
+    return results.map((one) =>
+      one.status === "fulfilled" ? one.value.ips[0]!.address : (one.reason as Error).message,
+    );
   }
 
   del(containerId: string, podUid: string): Promise<unknown> {
