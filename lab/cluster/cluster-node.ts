@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { ask } from "../netns/client.ts";
+import { until } from "../until.ts";
 import { Daemon } from "./daemon.ts";
-import { waitFor } from "./install.ts";
 import type { Json } from "./raw.ts";
 import type { Sandbox } from "./whereabouts.ts";
 
@@ -77,7 +77,7 @@ export class ClusterNode {
     const agent = Daemon.start(command, `${this.folder}/agent.log`, { ...this.env, RAILNET_LOG_LEVEL: "info" });
     this.#agent = agent;
     const before = this.log().split('"msg":"agent ready"').length;
-    await waitFor(`the agent of ${this.name} is ready`, () => {
+    await until(`the agent of ${this.name} is ready`, () => {
       if (agent.ended) throw new Error(`the agent ended: ${agent.tail()}`);
       return this.log().split('"msg":"agent ready"').length > before;
     });

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "../until.ts";
 import type { ApiServer } from "./api-server.ts";
 import type { Json, RawClient } from "./raw.ts";
 
@@ -34,9 +34,9 @@ export async function installRailObjects(raw: RawClient): Promise<void> {
   for (const { object, text } of definitions) await raw.apply(object, text);
   for (const { object } of definitions) {
     const path = `/apis/railnet.io/v1alpha1/${object.spec.names.plural}`;
-    await waitFor(`${path} is served`, async () => (await raw.request("GET", path)).status === 200);
+    await until(`${path} is served`, async () => (await raw.request("GET", path)).status === 200);
     const tried = async () => (await raw.request("POST", `${path}?dryRun=All`, { body: {} })).status;
-    await waitFor(`${path} can be written`, async () => (await tried()) !== 429);
+    await until(`${path} can be written`, async () => (await tried()) !== 429);
   }
 }
 
@@ -55,10 +55,10 @@ export async function installCrds(raw: RawClient, whose: "ours" | "upstream" = "
   for (const { object, text } of definitions) await raw.apply(object, text);
   for (const { object } of definitions) {
     const path = `${OBJECTS}/${object.spec.names.plural}`;
-    await waitFor(`${path} is served`, async () => (await raw.request("GET", path)).status === 200);
+    await until(`${path} is served`, async () => (await raw.request("GET", path)).status === 200);
     // For some seconds a new resource can be read, but a write is answered with 429.
     const tried = async () => (await raw.request("POST", `${path}?dryRun=All`, { body: {} })).status;
-    await waitFor(`${path} can be written`, async () => (await tried()) !== 429);
+    await until(`${path} can be written`, async () => (await tried()) !== 429);
   }
 }
 
@@ -92,16 +92,7 @@ export async function installWhereabouts(api: ApiServer): Promise<string> {
 
 /** The authorizer learns of a new role a moment after it was made. 404 without the definitions: permitted all the same. */
 async function permitted({ raw }: ApiServer, token: string, path: string): Promise<void> {
-  await waitFor(`${path} is permitted`, async () => (await raw.request("GET", path, { token })).status !== 403);
-}
-
-/** On a busy machine everything takes its time. */
-const LONGEST_WAIT_MS = 120_000;
-
-/** @throws {Error} when it is not so for that long. */
-export async function waitFor(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const limit = Date.now() + LONGEST_WAIT_MS; !(await isSo()); await sleep(20))
-    if (Date.now() > limit) throw new Error(`after ${LONGEST_WAIT_MS / 1000} s it is not so that ${what}`);
+  await until(`${path} is permitted`, async () => (await raw.request("GET", path, { token })).status !== 403);
 }
 
 /** The NetworkAttachmentDefinition resource, as Multus ships it. */
@@ -121,5 +112,5 @@ export async function installNads(raw: RawClient): Promise<void> {
     },
   });
   const path = `/apis/k8s.cni.cncf.io/v1/namespaces/default/${plural}`;
-  await waitFor(`${path} is served`, async () => (await raw.request("GET", path)).status === 200);
+  await until(`${path} is served`, async () => (await raw.request("GET", path)).status === 200);
 }

@@ -1,6 +1,6 @@
 import { pathOfPeers, peer } from "../cluster/api-server.ts";
 import type { Json } from "../cluster/raw.ts";
-import { until } from "../netns/run.ts";
+import { until } from "../until.ts";
 import type { Computer, Program } from "./computer.ts";
 import { PAUSE } from "./image.ts";
 
@@ -40,8 +40,7 @@ export class Containerd {
         if (process.ended) throw new Error(`containerd ended: ${process.log().slice(-2000)}`);
         return (await this.#node.run([peer("ctr"), "version"])).exit === 0;
       },
-      300_000,
-      50,
+      { limitMs: 300_000, everyMs: 50 },
     );
   }
 

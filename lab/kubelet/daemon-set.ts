@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { buildImage } from "../../scripts/image/build.ts";
 import { kubernetes, peer } from "../cluster/api-server.ts";
 import type { Json } from "../cluster/raw.ts";
-import { must, until } from "../netns/run.ts";
+import { must } from "../netns/run.ts";
+import { until } from "../until.ts";
 import type { Cluster } from "./cluster.ts";
 import { Containerd } from "./containerd.ts";
 
@@ -62,7 +63,10 @@ export class RailnetDaemonSet {
   /** Waits until the pod of the newest version is ready and older ones are gone. */
   async rolledOut(): Promise<void> {
     await this.kubectl("rollout", "status", "-n=kube-system", "daemonset/railnet", "--timeout=120s");
-    await until("older pods are gone", async () => (await this.pods()).length === 1, 150_000, 200);
+    await until("older pods are gone", async () => (await this.pods()).length === 1, {
+      limitMs: 150_000,
+      everyMs: 200,
+    });
   }
 
   async pods(): Promise<Json[]> {
@@ -77,7 +81,7 @@ export class RailnetDaemonSet {
   /** Waits until a pod that is not one of these is there. */
   async newPod(old: readonly Json[]): Promise<Json> {
     const isNew = ({ metadata }: Json) => !old.some((pod) => pod.metadata.name === metadata.name);
-    await until("a new pod is there", async () => (await this.pods()).some(isNew), 60_000, 100);
+    await until("a new pod is there", async () => (await this.pods()).some(isNew), { everyMs: 100 });
     return (await this.pods()).find(isNew);
   }
 

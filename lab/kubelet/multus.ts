@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { peer } from "../cluster/api-server.ts";
 import { installNads } from "../cluster/install.ts";
-import { until } from "../netns/run.ts";
+import { until } from "../until.ts";
 import { CLUSTER_NETWORK } from "./cluster-network.ts";
 import type { Place, Program } from "./computer.ts";
 import { makeImage } from "./image.ts";
@@ -36,7 +36,10 @@ export class Multus {
     if (form === "thin") await multus.#startThin();
     else if (form === "process") await multus.startDaemon();
     else await multus.#startPod();
-    await until("Multus has put itself before the cluster's network", () => multus.#hasConf(), 600_000, 200);
+    await until("Multus has put itself before the cluster's network", () => multus.#hasConf(), {
+      limitMs: 600_000,
+      everyMs: 200,
+    });
     return multus;
   }
 

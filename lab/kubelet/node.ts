@@ -12,7 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Daemon } from "../cluster/daemon.ts";
-import { must, type Ran, start, until } from "../netns/run.ts";
+import { must, type Ran, start } from "../netns/run.ts";
+import { until } from "../until.ts";
 import { inGroup, makeGroup, removeGroup } from "./cgroup.ts";
 import type { Computer, Program } from "./computer.ts";
 import { SERVICE_IP } from "./service-address.ts";
@@ -60,7 +61,7 @@ export class Node implements Computer, AsyncDisposable {
     sweep();
     const node = new Node(name);
     try {
-      await until(`node ${name} is up`, () => node.#unshare.ended || existsSync(join(node.folder, "ready")), 30_000);
+      await until(`node ${name} is up`, () => node.#unshare.ended || existsSync(join(node.folder, "ready")));
       if (node.#unshare.ended) throw new Error(`node ${name} ended: ${node.#unshare.tail()}`);
       node.#pid = childOf(node.#unshare.pid);
     } catch (error) {
@@ -118,7 +119,7 @@ export class Node implements Computer, AsyncDisposable {
       signal,
       async stop(how: NodeJS.Signals = "SIGTERM") {
         signal(how);
-        await until(`${name} has ended`, () => daemon.ended, 120_000);
+        await until(`${name} has ended`, () => daemon.ended);
       },
     };
   }
@@ -127,7 +128,7 @@ export class Node implements Computer, AsyncDisposable {
   async stop(): Promise<void> {
     await this.#unshare.stop("SIGKILL");
     const isOver = () => this.#started.every(({ ended }) => ended) && removeGroup(this.#group);
-    await until(`no process of ${this.name} is left`, isOver, 120_000);
+    await until(`no process of ${this.name} is left`, isOver);
     rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -1,5 +1,5 @@
 import type { Json, RawClient } from "../cluster/raw.ts";
-import { until } from "../netns/run.ts";
+import { until } from "../until.ts";
 import { PAUSE } from "./image.ts";
 
 const NAMESPACE = "/api/v1/namespaces/default";
@@ -66,7 +66,7 @@ export class Pods {
       pod = await this.get(name);
       return pod?.status?.phase === "Running" && pod.status.containerStatuses?.[0]?.ready;
     };
-    await until(`pod ${name} runs`, runs, this.#limitMs, this.#everyMs).catch(async (error) => {
+    await until(`pod ${name} runs`, runs, { limitMs: this.#limitMs, everyMs: this.#everyMs }).catch(async (error) => {
       throw new Error(`${error.message}: ${(await this.events(name)).join("\n")}`);
     });
     return pod;
@@ -83,7 +83,10 @@ export class Pods {
   }
 
   async gone(name: string): Promise<void> {
-    await until(`pod ${name} is gone`, async () => (await this.get(name)) === undefined, this.#limitMs, this.#everyMs);
+    await until(`pod ${name} is gone`, async () => (await this.get(name)) === undefined, {
+      limitMs: this.#limitMs,
+      everyMs: this.#everyMs,
+    });
   }
 
   async remove(...names: string[]): Promise<void> {

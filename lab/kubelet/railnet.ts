@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { installAgent, installCrds } from "../cluster/install.ts";
-import { until } from "../netns/run.ts";
+import { until } from "../until.ts";
 import type { Place, Program } from "./computer.ts";
 import { kubeconfigFor } from "./kubeconfig.ts";
 
@@ -62,8 +62,7 @@ export class Railnet {
         if (agent.ended) throw new Error(`the agent ended: ${agent.log().slice(-2000)}`);
         return (await this.#cluster.node.run(["curl", "-sf", HEALTH])).exit === 0;
       },
-      600_000,
-      500,
+      { limitMs: 600_000, everyMs: 500 },
     );
   }
 

@@ -1,5 +1,5 @@
 import type { Json } from "../cluster/raw.ts";
-import { until } from "../netns/run.ts";
+import { until } from "../until.ts";
 import type { Place } from "./computer.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import type { Kubelet } from "./kubelet.ts";
@@ -29,5 +29,5 @@ export async function untilReady({ api, node, kubelet, control }: Parts, limitMs
     if (!ready || body.spec.taints) return false;
     return (await Promise.all(NEEDED.map((name) => isThere(`/api/v1/namespaces/default/${name}`)))).every(Boolean);
   };
-  await until(`node ${node.name} is ready`, isReady, limitMs, everyMs);
+  await until(`node ${node.name} is ready`, isReady, { limitMs, everyMs });
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Test } from "tap";
 import type { Json } from "../cluster/raw.ts";
-import { until } from "../netns/run.ts";
+import { until } from "../until.ts";
 import type { RailPlace } from "./computer.ts";
 
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
@@ -62,6 +62,6 @@ export async function becomes(t: Test, cluster: RailPlace, wanted: State, limitM
     seen = await look(cluster);
     return isDeepStrictEqual(seen, wanted);
   };
-  await until("nothing is left", is, limitMs, 500).catch(() => {});
+  await until("nothing is left", is, { limitMs, everyMs: 500 }).catch(() => {});
   t.same(seen, wanted, "links, journals, device-info files, addresses and sandboxes are as before");
 }

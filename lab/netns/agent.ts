@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { until } from "../until.ts";
 import type { Netns } from "./netns.ts";
 import { useOf } from "./process-use.ts";
-import { type Ran, until } from "./run.ts";
+import type { Ran } from "./run.ts";
 
 /** A node agent that runs. */
 export class Agent {
@@ -60,7 +61,7 @@ export class Agent {
 
   /** Waits until it serves. @throws {Error} with its log when it ends before. */
   async ready(): Promise<this> {
-    await until("the agent is ready", () => this.#ended || this.saysReady(), 120_000);
+    await until("the agent is ready", () => this.#ended || this.saysReady());
     if (this.#ended) throw new Error(`the agent ended: ${this.#log}`);
     return this;
   }

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { until } from "./run.ts";
+import { until } from "../until.ts";
 import type { World } from "./world.ts";
 
 /** From now on IPAM's ADD waits for release(); begun() waits for it to begin. */

@@ -5,8 +5,8 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { RailPeer, RailPeerSpec } from "../../daemonset/routes/object.ts";
 import type { RoutesJob, RoutesNews, RoutesOrder, RoutesReport } from "../../daemonset/routes/order.ts";
+import { until } from "../until.ts";
 import { Netns } from "./netns.ts";
-import { until } from "./run.ts";
 import { sweep, worldPrefix } from "./sweep.ts";
 
 const RAILS = 4;
@@ -65,8 +65,8 @@ export class Mesh {
 type Json = Record<string, unknown>;
 
 /** Waits until routes go by these rails, and no others. */
-export const goes = (from: MeshNode, to: MeshNode, rails: readonly string[], ms = 20_000): Promise<void> =>
-  until(`node ${from.n} to ${to.n} by ${rails}`, async () => `${await from.railsTo(to)}` === `${rails}`, ms, 30);
+export const goes = (from: MeshNode, to: MeshNode, rails: readonly string[]): Promise<void> =>
+  until(`node ${from.n} to ${to.n} by ${rails}`, async () => `${await from.railsTo(to)}` === `${rails}`);
 
 /** One node, and the thread that keeps its routes. */
 export class MeshNode {
@@ -142,7 +142,7 @@ export class MeshNode {
   }
 
   async published(): Promise<RailPeer> {
-    await until(`node ${this.n} says who it is`, () => this.#identity !== undefined, 30_000);
+    await until(`node ${this.n} says who it is`, () => this.#identity !== undefined);
     const metadata = { name: `node-${this.n}` };
     return { apiVersion: "railnet.io/v1alpha1", kind: "RailPeer", metadata, spec: this.#identity! };
   }
@@ -150,7 +150,7 @@ export class MeshNode {
   async report(): Promise<RoutesReport> {
     this.#report = undefined;
     this.#tell({ do: "report", id: 1 });
-    await until(`node ${this.n} reports`, () => this.#report !== undefined, 30_000);
+    await until(`node ${this.n} reports`, () => this.#report !== undefined);
     return this.#report!;
   }
 

@@ -55,15 +55,4 @@ export async function must(command: string, args: readonly string[], options: Ru
   return stdout;
 }
 
-/** Waits until something is so, looking every so often. @throws {Error} naming it when it is not so after `ms`. */
-export async function until(
-  what: string,
-  is: () => boolean | Promise<boolean>,
-  ms = 10_000,
-  everyMs = 5,
-): Promise<void> {
-  for (const end = performance.now() + ms; !(await is()); await pause(everyMs))
-    if (performance.now() > end) throw new Error(`${what}: not so after ${ms} ms`);
-}
-
 export const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "../until.ts";
 import { Agent } from "./agent.ts";
 import { type Attachment, type CallOptions, cniEnv, type Reply, type Verb, type Via, withReply } from "./call.ts";
 import { fillSysfs, listVfs, plugIn, type Vf } from "./devices.ts";
@@ -7,7 +8,7 @@ import { addEth0, eth0Of } from "./eth0.ts";
 import { installFull, installShim, type ShimLimits } from "./executables.ts";
 import { FakeIpam } from "./ipam.ts";
 import { Netns, processesIn } from "./netns.ts";
-import { type Running, start, until } from "./run.ts";
+import { type Running, start } from "./run.ts";
 import { sweep, worldPrefix } from "./sweep.ts";
 import { SysfsTree } from "./sysfs-tree.ts";
 
@@ -218,7 +219,7 @@ export class World {
 
   /** Waits until nothing but the agent runs: what a killed caller left behind may go on for a moment. */
   quiet(): Promise<void> {
-    return until("no process is left", () => this.processes().length === 0, 5_000);
+    return until("no process is left", () => this.processes().length === 0);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
+import { until } from "../../lab/until.ts";
 import { FakePods } from "./support/pods.ts";
 
 t.setTimeout(900_000);
@@ -27,14 +27,6 @@ function podsWithRdma(t: Test): FakePods {
 }
 
 const rows = ({ json }: FakePods) => JSON.parse(readFileSync(json, "utf8")).rows as object[];
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 1200; turn++) {
-    if (holds()) return;
-    await sleep(50);
-  }
-  throw new Error(`waited in vain for ${what}`);
-}
 
 t.test("two pods: every rail both ways, by the GID of its own address, and the rows of it", async (t) => {
   const pods = podsWithRdma(t);

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
-import { until } from "../../lab/netns/run.ts";
+import { until } from "../../lab/until.ts";
 import { inside, type Outcome, scenario } from "./support/inside.ts";
 import { Live, PEER_MAC } from "./support/live.ts";
 
@@ -172,7 +172,7 @@ t.test(
         .filter((mac) => mac.startsWith("33:33:ff") && mac.endsWith(":00:20"));
     };
     const question = scenario(live.host, "ask", { index, mac: MAC, ip: "fd00::20", waitMs: 600 });
-    await until("the group of fd00::20 is joined", async () => (await groups()).length === 1, 2_000);
+    await until("the group of fd00::20 is joined", async () => (await groups()).length === 1);
     t.equal((await question).value, null);
     t.same(await groups(), []);
   },

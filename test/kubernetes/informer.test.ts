@@ -1,6 +1,7 @@
 import t from "tap";
 import { ApiError, type Cluster, type KubeObject, RESERVATIONS, type WatchEvent } from "../../kubernetes/cluster.ts";
 import { Informer, type InformerOptions } from "../../kubernetes/informer.ts";
+import { until } from "../../lab/until.ts";
 
 type Event = WatchEvent<KubeObject>;
 
@@ -64,12 +65,6 @@ class Stage {
   }
 }
 
-const until = async (is: () => boolean): Promise<void> => {
-  for (let i = 0; !is(); i++) {
-    if (i > 2000) throw new Error("it never was so");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
 const bookmark = (version: number): Event => ({
   type: "BOOKMARK",
   object: { metadata: { name: "", resourceVersion: `${version}` } },
@@ -82,7 +77,7 @@ t.test(
     const stage = new Stage();
     const { told, end } = stage.follow({ silentMs: 40 });
     t.teardown(end);
-    await until(() => stage.asked.length >= 4);
+    await until("four requests", () => stage.asked.length >= 4);
     t.same(stage.asked.slice(0, 4), ["list", "watch 100", "version", "watch 100"]);
     t.equal(told[0], "the watch of overlappingrangeipreservations said nothing for 0.04 s");
   },
@@ -92,7 +87,7 @@ t.test("an informer keeps a watch that says bookmarks", async (t) => {
   const stage = new Stage();
   const { end } = stage.follow({ silentMs: 400 });
   t.teardown(end);
-  await until(() => stage.asked.length === 2);
+  await until("two requests", () => stage.asked.length === 2);
   for (let i = 0; i < 10; i++) {
     await new Promise((resolve) => setTimeout(resolve, 60));
     stage.say(bookmark(101 + i));
@@ -100,7 +95,7 @@ t.test("an informer keeps a watch that says bookmarks", async (t) => {
   t.same(stage.asked, ["list", "watch 100"]);
   stage.version = 110;
   stage.say(LOST);
-  await until(() => stage.asked.length === 4);
+  await until("four requests", () => stage.asked.length === 4);
   t.same(stage.asked.slice(2), ["version", "watch 110"], "and goes on behind the last of them");
 });
 
@@ -117,12 +112,12 @@ for (const [how, end] of [
       stage.put("lost", 100);
       const { told, informer, end: stop } = stage.follow();
       t.teardown(stop);
-      await until(() => stage.asked.length === 2);
+      await until("two requests", () => stage.asked.length === 2);
       told.length = 0;
       stage.objects.delete("lost");
       stage.version = 95;
       stage.say(end);
-      await until(() => stage.asked.length === 5);
+      await until("five requests", () => stage.asked.length === 5);
       t.same(stage.asked.slice(2), ["version", "list", "watch 95"]);
       t.same(
         told.filter((text) => text !== LOST.message),
@@ -136,12 +131,12 @@ t.test("an informer that cannot reach the server after a lost connection lists n
   const stage = new Stage();
   const { told, end } = stage.follow();
   t.teardown(end);
-  await until(() => stage.asked.length === 2);
+  await until("two requests", () => stage.asked.length === 2);
   stage.fails = new ApiError("cannot reach", { status: 503 });
   stage.say(LOST);
-  await until(() => told.filter((text) => text === "cannot reach").length >= 2);
+  await until("two refusals", () => told.filter((text) => text === "cannot reach").length >= 2);
   stage.fails = undefined;
-  await until(() => stage.asked.at(-1) === "watch 100");
+  await until("a watch", () => stage.asked.at(-1) === "watch 100");
   t.notOk(stage.asked.slice(1).includes("list"));
 });
 
@@ -150,10 +145,10 @@ t.test("an informer compares versions as numbers of any length", async (t) => {
     const stage = new Stage();
     stage.version = was;
     const { told, end } = stage.follow();
-    await until(() => stage.asked.length === 2);
+    await until("two requests", () => stage.asked.length === 2);
     stage.version = is;
     stage.say(LOST);
-    await until(() => stage.asked.some((text, i) => i > 2 && text.startsWith("watch")));
+    await until("a second watch", () => stage.asked.some((text, i) => i > 2 && text.startsWith("watch")));
     t.equal(told.some((text) => text.startsWith("restored")), isRestored, `${was} then ${is}`);
     end();
   }
@@ -163,9 +158,9 @@ t.test("an informer with relistMs lists again when a watch has ended and the pic
   const stage = new Stage();
   const { told, end } = stage.follow({ relistMs: 1 });
   t.teardown(end);
-  await until(() => stage.asked.length === 2);
+  await until("two requests", () => stage.asked.length === 2);
   stage.put("missed", 99); // no watch told of it
   stage.say(LOST);
-  await until(() => told.includes("ADDED missed 99"));
+  await until("more requests", () => told.includes("ADDED missed 99"));
   t.same(stage.asked.slice(2, 4), ["version", "list"]);
 });

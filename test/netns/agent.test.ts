@@ -4,9 +4,10 @@ import t from "tap";
 import { VFIO } from "../../lab/netns/devices.ts";
 import { holdIpam } from "../../lab/netns/hold-ipam.ts";
 import { inside } from "../../lab/netns/inside.ts";
-import { must, pause, until } from "../../lab/netns/run.ts";
+import { must, pause } from "../../lab/netns/run.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 const world = await World.create({ vfs: 4 });
 t.teardown(() => world.close());

@@ -1,8 +1,9 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { must, start, until } from "../../lab/netns/run.ts";
+import { must, start } from "../../lab/netns/run.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 const world = await World.create({ vfs: 2 });
 t.teardown(() => world.close());

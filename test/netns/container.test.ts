@@ -5,9 +5,9 @@ import { Agent } from "../../lab/netns/agent.ts";
 import { containerOf } from "../../lab/netns/container.ts";
 import { VFIO } from "../../lab/netns/devices.ts";
 import { inside } from "../../lab/netns/inside.ts";
-import { until } from "../../lab/netns/run.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 const world = await World.create({ vfs: 2, agent: (world) => containerOf(world) });
 t.teardown(() => world.close());

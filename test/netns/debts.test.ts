@@ -5,10 +5,11 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { type Attachment, type Via, WAYS } from "../../lab/netns/call.ts";
-import { pause, until } from "../../lab/netns/run.ts";
+import { pause } from "../../lab/netns/run.ts";
 import { showName, unbind } from "../../lab/netns/unbind.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());
@@ -53,7 +54,7 @@ for (const via of WAYS)
 
       await bind();
       if (via === "alone") t.match(await world.railnet("reconcile"), { exit: 0, stdout: /was owed a part.*: ended/ });
-      await until("the debt is settled", () => owed().length === 0, 60_000, 100);
+      await until("the debt is settled", () => owed().length === 0, { everyMs: 100 });
       showName(world);
       await succeeds(t, via, "ADD", next);
       await succeeds(t, via, "DEL", next);
@@ -96,7 +97,7 @@ t.test("the agent settles a debt whose VF was in use when its driver came back",
     await pause(5_000); // it has looked, and nothing will change any more
     t.same(owed(), [`${vf!.pci}.json`]);
     holder.stdin.end();
-    await until("the debt is settled", () => owed().length === 0, 60_000, 100);
+    await until("the debt is settled", () => owed().length === 0, { everyMs: 100 });
     showName(world);
     await world.removePod(pod);
   }),

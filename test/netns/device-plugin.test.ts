@@ -8,7 +8,8 @@ import t from "tap";
 import type { Agent } from "../../lab/netns/agent.ts";
 import { BARE, VFIO } from "../../lab/netns/devices.ts";
 import { World } from "../../lab/netns/world.ts";
-import { FakeKubelet, until } from "../daemonset/device-plugin/support/kubelet.ts";
+import { until } from "../../lab/until.ts";
+import { FakeKubelet } from "../daemonset/device-plugin/support/kubelet.ts";
 
 const RAIL0 = "railnet.io/rail0";
 const RAIL1 = "railnet.io/rail1";
@@ -69,10 +70,10 @@ t.test("railnet agent allocates, and says so to Multus", async (t) => {
 t.test("railnet agent does not offer a VF that the host uses, until it does not any more", async (t) => {
   const { netdev, pci } = world.vfs.find((vf) => vf.pci === vfs[1])!;
   await world.host.ip("address", "add", "10.99.0.1/24", "dev", netdev);
-  await until("it is unhealthy", () => kubelet.by("Unhealthy", RAIL1).join() === pci, 30_000);
+  await until("it is unhealthy", () => kubelet.by("Unhealthy", RAIL1).join() === pci);
   t.match(agent.log, new RegExp(`the host uses its link ${netdev}: it has address 10.99.0.1/24 of the host`));
   await world.host.ip("address", "del", "10.99.0.1/24", "dev", netdev);
-  await until("it is healthy", () => kubelet.by("Healthy", RAIL1).length === vfs.length, 30_000);
+  await until("it is healthy", () => kubelet.by("Healthy", RAIL1).length === vfs.length);
 });
 
 t.test("a VF in a pod stays in the list, and is preferred last, whatever restarts", async (t) => {
@@ -174,7 +175,7 @@ t.test("VFs are neither made nor allocated while another process moves an RDMA d
   );
   t.equal(numVfs(), "0");
   holder.stdin.end();
-  await until("the VFs are made", () => numVfs() === "2", 30_000);
+  await until("the VFs are made", () => numVfs() === "2");
   writeFileSync(join(configDir, "rails"), rails);
 });
 

@@ -4,9 +4,10 @@ import { join, resolve } from "node:path";
 import t from "tap";
 import { WAYS } from "../../lab/netns/call.ts";
 import { inside } from "../../lab/netns/inside.ts";
-import { type Running, start, until } from "../../lab/netns/run.ts";
+import { type Running, start } from "../../lab/netns/run.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 const PEERS = resolve(import.meta.dirname, "../../.cache/peers/bin");
 const VFS = 10;

@@ -5,9 +5,9 @@ import t, { type Test } from "tap";
 import { type Attachment, type Via, WAYS } from "../../lab/netns/call.ts";
 import { VFIO } from "../../lab/netns/devices.ts";
 import { inside } from "../../lab/netns/inside.ts";
-import { until } from "../../lab/netns/run.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());

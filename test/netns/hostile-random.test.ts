@@ -5,10 +5,11 @@ import t, { type Test } from "tap";
 import type { Via } from "../../lab/netns/call.ts";
 import { linkPicture } from "../../lab/netns/link-picture.ts";
 import type { Netns } from "../../lab/netns/netns.ts";
-import { start, until } from "../../lab/netns/run.ts";
+import { start } from "../../lab/netns/run.ts";
 import { leftovers, unreleased } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
 import { howToKeep, seedsOf } from "../../lab/seed.ts";
+import { until } from "../../lab/until.ts";
 import { hostileActions, type Surroundings } from "../hostile/actions.ts";
 import { AS_POD, scriptOf } from "../hostile/script.ts";
 
@@ -124,8 +125,7 @@ async function untilDeleted(via: Via, a: ReturnType<World["attachment"]>): Promi
       said = stdout;
       return exit === 0;
     },
-    5_000,
-    100,
+    { everyMs: 100 },
   ).catch(() => {});
   return said;
 }

@@ -6,7 +6,8 @@ import { join, resolve } from "node:path";
 import t from "tap";
 import { pathOfPeers, peer } from "../../lab/cluster/api-server.ts";
 import { Daemon } from "../../lab/cluster/daemon.ts";
-import { must, start, until } from "../../lab/netns/run.ts";
+import { must, start } from "../../lab/netns/run.ts";
+import { until } from "../../lab/until.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 const dist = join(project, "dist");
@@ -203,13 +204,9 @@ async function containerd(dir: string) {
     PATH: pathOfPeers(),
   });
   const ctr = (...args: string[]): string[] => ["-a", socket, ...args];
-  await until(
-    "containerd answers",
-    async () => {
-      if (daemon.ended) throw new Error(`containerd ended: ${daemon.tail()}`);
-      return (await start(peer("ctr"), ctr("version"))).exit === 0;
-    },
-    30_000,
-  );
+  await until("containerd answers", async () => {
+    if (daemon.ended) throw new Error(`containerd ended: ${daemon.tail()}`);
+    return (await start(peer("ctr"), ctr("version"))).exit === 0;
+  });
   return { ctr, stop: () => daemon.stop() };
 }

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
-import { must, pause, type Ran, start, until } from "../../lab/netns/run.ts";
+import { must, pause, type Ran, start } from "../../lab/netns/run.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 const world = await World.create();
 t.teardown(() => world.close());
@@ -145,7 +146,7 @@ t.test("railnet agent --install on a full disk serves, and installs once there i
     t.match(agent.log, "ENOSPC");
     fs.rmSync(join(root, "large"));
     const want = join(root, "opt/cni/bin/railnet-ipam");
-    await until("the agent has installed", () => fs.existsSync(want), 60_000);
+    await until("the agent has installed", () => fs.existsSync(want));
     t.equal(hash(join(root, "opt/railnet/bin/railnet")), hash(join(newVersion, "railnet")));
     t.match(await agent.end(), { exit: 0 });
   }),

@@ -11,8 +11,9 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
-import { start, until } from "../../lab/netns/run.ts";
+import { start } from "../../lab/netns/run.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 const MANIFESTS = resolve("manifests/host");
 /** A file of a host that configures whatever is Ethernet, and one that gives every link a MAC. */
@@ -49,7 +50,7 @@ async function manage(files: readonly string[]): Promise<{ root: string; log: st
   );
   let ended = false;
   void managing.then(() => (ended = true));
-  await until("udev and networkd have done their work", () => ended || existsSync(ready), 60_000);
+  await until("udev and networkd have done their work", () => ended || existsSync(ready));
   writeFileSync(done, "");
   const log = readFileSync(`${ready}.log`, "utf8");
   if (!existsSync(ready)) throw new Error(log);

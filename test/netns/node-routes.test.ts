@@ -4,7 +4,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import t, { type Test } from "tap";
 import { goes, Mesh, type MeshNode } from "../../lab/netns/mesh.ts";
-import { must, pause, until } from "../../lab/netns/run.ts";
+import { must, pause } from "../../lab/netns/run.ts";
+import { until } from "../../lab/until.ts";
 
 const ALL = ["r1", "r2", "r3", "r4"];
 const without = (rail: number) => ALL.filter((name) => name !== `r${rail}`);
@@ -100,7 +101,7 @@ t.test("an agent that is killed leaves its routes; the next one adopts them, and
   const pinging = must(...a.netns.enter("ping", "-c30", "-i0.1", "-W2", b.primary));
   a.start();
   a.followAgain();
-  await until("it asks its neighbours", async () => (await a.report()).answers > 16, 30_000);
+  await until("it asks its neighbours", async () => (await a.report()).answers > 16);
   t.match(await pinging, / 0% packet loss/);
   t.same(await a.railsTo(b), ALL);
   monitor.kill("SIGKILL");
@@ -139,7 +140,7 @@ t.test("somebody's static route to a peer is left alone, and named; ours returns
 
 t.test("a primary address that is removed and set again, as DHCP may: routes are back", async (t) => {
   await a.netns.batch([`addr del ${a.primary}/24 dev eth0`]);
-  await until("the agent says why", async () => /InternalIP 10\.99\.0\.1/.test((await a.report()).off), 20_000);
+  await until("the agent says why", async () => /InternalIP 10\.99\.0\.1/.test((await a.report()).off));
   t.same(await a.railsTo(b), []);
   await a.netns.batch([`addr add ${a.primary}/24 dev eth0`]);
   await allGo();
@@ -170,7 +171,7 @@ t.test("off: sysctls, routes and neighbours are as before, also where the agent 
   for (const node of mesh.nodes) node.stop();
   for (const [i, node] of mesh.nodes.entries()) {
     const same = async () => JSON.stringify(await node.picture()) === JSON.stringify(before[i]);
-    await until(`node ${node.n} is as before`, same, 10_000, 100).catch(() => {});
+    await until(`node ${node.n} is as before`, same, { everyMs: 100 }).catch(() => {});
     t.same(await node.picture(), before[i], `node ${node.n}`);
   }
   t.match((await a.report()).off, /nodes\.routes/);

@@ -4,8 +4,9 @@ import { peer } from "../../lab/cluster/api-server.ts";
 import type { Agent } from "../../lab/netns/agent.ts";
 import type { Verb } from "../../lab/netns/call.ts";
 import { VFIO } from "../../lab/netns/devices.ts";
-import { start, until } from "../../lab/netns/run.ts";
+import { start } from "../../lab/netns/run.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 import { readExposition, type Scrape } from "../daemonset/support/exposition.ts";
 
 type Json = Record<string, unknown>;
@@ -163,7 +164,7 @@ t.test("railnet log-level changes what the agent logs, and so does the file of t
   await until("it serves", async () => (await other.get("/readyz")) === "200");
   await until("it has read the file", async () => (await level()) === "warn");
   writeFileSync(file, "debug");
-  await until("it has read it again", async () => (await level()) === "debug", 120_000);
+  await until("it has read it again", async () => (await level()) === "debug");
   await other.end("SIGTERM");
 });
 

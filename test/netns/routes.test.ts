@@ -5,9 +5,10 @@ import t from "tap";
 import { type Attachment, cniEnv, type Via, WAYS, withReply } from "../../lab/netns/call.ts";
 import { inside } from "../../lab/netns/inside.ts";
 import type { Netns } from "../../lab/netns/netns.ts";
-import { start, until } from "../../lab/netns/run.ts";
+import { start } from "../../lab/netns/run.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 type Json = Record<string, unknown>;
 

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import t from "tap";
 import { VFIO } from "../../lab/netns/devices.ts";
 import { inside } from "../../lab/netns/inside.ts";
-import { until } from "../../lab/netns/run.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 type Json = Record<string, unknown>;
 interface Status {

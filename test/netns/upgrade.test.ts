@@ -4,9 +4,10 @@ import { join, resolve } from "node:path";
 import t from "tap";
 import type { Agent } from "../../lab/netns/agent.ts";
 import { cniEnv, type Reply, type Verb, withReply } from "../../lab/netns/call.ts";
-import { start, until } from "../../lab/netns/run.ts";
+import { start } from "../../lab/netns/run.ts";
 import { unchanged } from "../../lab/netns/unchanged.ts";
 import { World } from "../../lab/netns/world.ts";
+import { until } from "../../lab/until.ts";
 
 t.setTimeout(600_000);
 const project = resolve(import.meta.dirname, "../..");
@@ -65,16 +66,16 @@ t.test("agents follow one another under load, each installing its version: no AD
     });
     for (const version of [versions[1], versions[0], versions[1]]) {
       const before = [...calls];
-      await until("every VF is busy", () => calls.every((n, i) => n > before[i]! + 2), 60_000);
+      await until("every VF is busy", () => calls.every((n, i) => n > before[i]! + 2));
       const next = begin(version);
-      await until("the next one waits", () => next.log.includes("another agent runs on this node"), 30_000);
+      await until("the next one waits", () => next.log.includes("another agent runs on this node"));
       t.match(await agent.end(), { exit: 0, signal: null });
       agent = await next.ready();
       t.ok(readFileSync(join(plugins, "railnet-sriov")).equals(readFileSync(join(version, "railnet-shim"))));
       t.ok(readFileSync(join(root, "opt/railnet/bin/railnet")).equals(readFileSync(join(version, "railnet"))));
     }
     const before = [...calls];
-    await until("the last one serves every VF", () => calls.every((n, i) => n > before[i]! + 2), 60_000);
+    await until("the last one serves every VF", () => calls.every((n, i) => n > before[i]! + 2));
     isOver = true;
     await Promise.all(load);
     t.same(failures, []);

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import t from "tap";
 import { readOptions } from "../../lab/run/options.ts";
+import { until } from "../../lab/until.ts";
 
 const RUNNER = resolve("test/run.ts");
 
@@ -192,24 +193,23 @@ const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/childre
 const isThere = (pid: string | number) =>
   existsSync(`/proc/${pid}`) && !/^State:\sZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
 
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((again) => setTimeout(again, 20));
-}
-
 for (const signal of ["SIGINT", "SIGKILL"] as const)
   t.test(`run.ts --busy 2 keeps two loops beside the run, and ${signal} ends them`, async (t) => {
     using folder = new Folder(["waits"]);
     const runner = folder.start(["--busy", "2"]);
     runner.stdout.resume();
-    await until(() => existsSync(join(folder.path, "pid")) && readFileSync(join(folder.path, "pid"), "utf8") !== "");
+    await until(
+      "the file runs",
+      () => existsSync(join(folder.path, "pid")) && readFileSync(join(folder.path, "pid"), "utf8") !== "",
+    );
     const file = readFileSync(join(folder.path, "pid"), "utf8");
     const loops = children(runner.pid!).filter((pid) => pid !== file);
     t.equal(loops.length, 2);
     runner.kill(signal);
-    await until(() => !loops.some(isThere));
+    await until("the loops have ended", () => !loops.some(isThere));
     t.pass("the loops have ended");
     if (signal === "SIGKILL") process.kill(Number(file)); // nobody could end it
-    await until(() => !isThere(file));
+    await until("the file has ended", () => !isThere(file));
     t.pass("and the file");
   });
 

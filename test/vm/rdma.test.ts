@@ -5,7 +5,8 @@ import { Machines } from "../../bench/rdma/machines.ts";
 import { measureSide, type Task } from "../../bench/rdma/measure.ts";
 import type { Side } from "../../bench/rdma/place.ts";
 import { judge, type Row } from "../../bench/rdma/report.ts";
-import { type Running, start, until } from "../../lab/netns/run.ts";
+import { type Running, start } from "../../lab/netns/run.ts";
+import { until } from "../../lab/until.ts";
 import { nodesFor } from "../../lab/vm/nodes.ts";
 
 const BENCH = resolve(import.meta.dirname, "../../bench");
@@ -48,7 +49,7 @@ const running = async () => {
 const before = await picture();
 
 /** Of emulated machines beside others: each look takes them time, too. */
-const soon = (what: string, holds: () => Promise<boolean>) => until(what, holds, 300_000, 100);
+const soon = (what: string, holds: () => Promise<boolean>) => until(what, holds, { limitMs: 300_000, everyMs: 100 });
 
 t.test(
   "sound rails have figures for host and pod; a rail without link and a slow one fail the gate by name",

@@ -3,8 +3,9 @@ import t from "tap";
 import { makePod } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, pool } from "./support/agent.ts";
-import { dice, POOLS, RESERVATIONS, recorded, reserved, setMode, startWorld, until } from "./support/world.ts";
+import { dice, POOLS, RESERVATIONS, recorded, reserved, setMode, startWorld } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld("coexist");
 t.teardown(() => api.stop());

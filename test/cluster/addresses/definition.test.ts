@@ -4,8 +4,9 @@ import t from "tap";
 import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
 import { crds, installCrds } from "../../../lab/cluster/install.ts";
 import { pathOf } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, pool } from "./support/agent.ts";
-import { reserved, SETTINGS, startWorld, until } from "./support/world.ts";
+import { reserved, SETTINGS, startWorld } from "./support/world.ts";
 
 t.setTimeout(240_000);
 const HEAL_MS = 3_000;

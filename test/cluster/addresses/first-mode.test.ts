@@ -3,8 +3,9 @@ import t from "tap";
 import { makeNamespace } from "../../../lab/cluster/objects.ts";
 import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
 import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, pool } from "./support/agent.ts";
-import { POOLS, RESERVATIONS, SETTINGS, setMode, startWorld, until } from "./support/world.ts";
+import { POOLS, RESERVATIONS, SETTINGS, setMode, startWorld } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld(undefined);
 t.teardown(() => api.stop());

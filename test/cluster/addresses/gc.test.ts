@@ -1,8 +1,9 @@
 import t from "tap";
 import type { ClaimRecord } from "../../../ipam/journal.ts";
 import { deletePod, makeNode, makePod } from "../../../lab/cluster/objects.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, heldRecord, pool } from "./support/agent.ts";
-import { dice, RESERVATIONS, recorded, setMode, startWorld, until } from "./support/world.ts";
+import { dice, RESERVATIONS, recorded, setMode, startWorld } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());

@@ -2,8 +2,9 @@ import t from "tap";
 import { deletePod, makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, pool } from "./support/agent.ts";
-import { POOLS, RESERVATIONS, recorded, reserved, setMode, startWorld, until } from "./support/world.ts";
+import { POOLS, RESERVATIONS, recorded, reserved, setMode, startWorld } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());

@@ -4,8 +4,9 @@ import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, pool } from "./support/agent.ts";
-import { recorded, setMode, until } from "./support/world.ts";
+import { recorded, setMode } from "./support/world.ts";
 
 t.setTimeout(600_000);
 const api = await ApiServer.start({ audit: true });

@@ -6,8 +6,9 @@ import { LEASES as LEASE_KIND } from "../../../kubernetes/cluster.ts";
 import { Informer } from "../../../kubernetes/informer.ts";
 import type { Lease } from "../../../kubernetes/lease.ts";
 import { Daemon } from "../../../lab/cluster/daemon.ts";
+import { until } from "../../../lab/until.ts";
 import { pool } from "./support/agent.ts";
-import { dice, POOLS, recorded, reserved, startWorld, until } from "./support/world.ts";
+import { dice, POOLS, recorded, reserved, startWorld } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());

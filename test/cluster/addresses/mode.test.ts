@@ -1,7 +1,8 @@
 import t from "tap";
 import { Whereabouts } from "../../../lab/cluster/whereabouts.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, pool } from "./support/agent.ts";
-import { SETTINGS, setMode, startWorld, until } from "./support/world.ts";
+import { SETTINGS, setMode, startWorld } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld(undefined);
 t.teardown(() => api.stop());

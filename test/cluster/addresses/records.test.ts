@@ -1,8 +1,9 @@
 import t from "tap";
 import type { Pool } from "../../../ipam/store/store.ts";
 import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, heldRecord, pool } from "./support/agent.ts";
-import { POOLS, recorded, startWorld, until } from "./support/world.ts";
+import { POOLS, recorded, startWorld } from "./support/world.ts";
 
 // Addresses that were claimed with enable_overlapping_ranges: false, of which only a record in the pool tells.
 

@@ -3,8 +3,9 @@ import { parseCidr } from "../../../ipam/address.ts";
 import { rangeOf } from "../../../ipam/range.ts";
 import { deletePod, makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, pool } from "./support/agent.ts";
-import { setMode, startWorld, until } from "./support/world.ts";
+import { setMode, startWorld } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld("absent");
 t.setTimeout(600_000);

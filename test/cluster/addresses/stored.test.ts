@@ -8,10 +8,11 @@ import { openKubernetesStore } from "../../../ipam/store/open-kubernetes.ts";
 import { StoreError } from "../../../ipam/store/store.ts";
 import { crds } from "../../../lab/cluster/install.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { makePool, makeReservation } from "../commands/support/objects.ts";
 import { ipam } from "../commands/support/railnet.ts";
 import { Agent, pool } from "./support/agent.ts";
-import { POOLS, RESERVATIONS, reserved, setMode, startWorld, until } from "./support/world.ts";
+import { POOLS, RESERVATIONS, reserved, setMode, startWorld } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld("coexist");
 t.teardown(() => api.stop());

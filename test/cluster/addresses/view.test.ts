@@ -1,7 +1,8 @@
 import t from "tap";
 import type { Answer } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { Agent, pool } from "./support/agent.ts";
-import { dice, POOLS, RESERVATIONS, recorded, reserved, startWorld, until } from "./support/world.ts";
+import { dice, POOLS, RESERVATIONS, recorded, reserved, startWorld } from "./support/world.ts";
 
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());

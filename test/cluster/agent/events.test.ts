@@ -5,9 +5,10 @@ import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
-import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { readExposition } from "../../daemonset/support/exposition.ts";
 
 t.setTimeout(600_000);
@@ -46,7 +47,7 @@ const fails = async (id: string, pod: string, uid?: string, ifname = "net1") => 
 t.test("railnet agent says at the pod why an ADD failed and what to do; the same again counts up", async (t) => {
   const { uid } = (await makePod(raw, "trainer", { node: "node-a" })).metadata;
   const { msg } = await fails("a1", "trainer", uid);
-  await waitFor("the event is there", async () => (await eventsOf(uid)).length === 1);
+  await until("the event is there", async () => (await eventsOf(uid)).length === 1);
   const [event] = await eventsOf(uid);
   t.match(event, {
     type: "Warning",
@@ -60,16 +61,16 @@ t.test("railnet agent says at the pod why an ADD failed and what to do; the same
     `net1 (rail0-net): ${msg}. What to do: look at \`railnet ipam stats\`, or mend the ipam part of the network`,
   );
   for (const id of ["a2", "a3", "a4"]) await fails(id, "trainer", uid); // new sandboxes of the same pod
-  await waitFor("it counts up", async () => (await eventsOf(uid))[0]?.count === 4);
+  await until("it counts up", async () => (await eventsOf(uid))[0]?.count === 4);
   t.equal((await eventsOf(uid)).length, 1, "one object");
   await fails("a4", "trainer", uid, "net2");
-  await waitFor("another interface has its own", async () => (await eventsOf(uid)).length === 2);
+  await until("another interface has its own", async () => (await eventsOf(uid)).length === 2);
 });
 
 t.test("railnet agent finds the UID of a pod whose runtime does not say it", async (t) => {
   const { uid } = (await makePod(raw, "nameless", { node: "node-a" })).metadata;
   await fails("b1", "nameless");
-  await waitFor("the event is there", async () => (await eventsOf(uid)).length === 1);
+  await until("the event is there", async () => (await eventsOf(uid)).length === 1);
   t.equal((await eventsOf(uid))[0].involvedObject.name, "nameless");
 });
 
@@ -78,12 +79,12 @@ t.test("railnet agent answers an ADD while events hang, and writes them when the
   proxy.on({ method: "POST", path: /\/events/, effect: { kind: "hang" } });
   const before = proxy.counted(/^POST events/);
   for (const id of ["c1", "c2", "c3"]) await fails(id, "patient", uid);
-  await waitFor("the event is on its way", () => proxy.counted(/^POST events/) > before);
+  await until("the event is on its way", () => proxy.counted(/^POST events/) > before);
   t.same(await eventsOf(uid), [], "all are answered, and none is written");
   await fails("c4", "patient", uid);
   await proxy.heal();
   proxy.cutAll();
-  await waitFor("the event is there", async () => (await eventsOf(uid))[0]?.count === 4);
+  await until("the event is there", async () => (await eventsOf(uid))[0]?.count === 4);
   t.equal((await eventsOf(uid)).length, 1);
 });
 
@@ -103,7 +104,7 @@ t.test(
 );
 
 t.test("railnet agent counts its requests to the API server as that sees them", async (t) => {
-  await waitFor("a quiet moment", async () => {
+  await until("a quiet moment", async () => {
     const count = proxy.counted(/./);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     return proxy.counted(/./) === count;
@@ -136,10 +137,10 @@ t.test("railnet agent, leading, says how long its pools are behind what they sho
   const shown = async () => Object.keys((await raw.get(pool)).spec.allocations ?? {}).length;
   const add = (id: string) => node.call("ADD", config("10.8.0.0/24"), { id, pod: id });
   await add("e1");
-  await waitFor("the pool shows it", async () => (await shown()) === 1 && (await lag()) === 0);
+  await until("the pool shows it", async () => (await shown()) === 1 && (await lag()) === 0);
   proxy.on({ method: "PATCH", path: /ippools/, effect: { kind: "answer", status: 503 } });
   t.equal((await add("e2")).exit, 0);
-  await waitFor("the lag grows", async () => (await lag()) > 1);
+  await until("the lag grows", async () => (await lag()) > 1);
   t.equal(await shown(), 1);
   await proxy.heal();
   proxy.cutAll();
@@ -159,7 +160,7 @@ t.test(
     t.teardown(() => other.stop());
     await other.start("--metrics", address);
     t.equal((await other.call("ADD", config("10.7.0.0/24"), { id: "f1", pod: "f1" })).exit, 0, "it waits for nothing");
-    await waitFor("the event is there", async () => (await eventsOf(uid)).length === 1);
+    await until("the event is there", async () => (await eventsOf(uid)).length === 1);
     t.match((await eventsOf(uid))[0], {
       type: "Warning",
       reason: "MetricsAddressTaken",
@@ -170,7 +171,7 @@ t.test(
     const ask = async () => (await fetch(`http://${address}/metrics`, { headers: { connection: "close" } })).text();
     t.equal(await ask(), "a stranger's");
     stranger.close();
-    await waitFor("the agent has the port", async () => /^railnet_/m.test(await ask().catch(() => "")));
+    await until("the agent has the port", async () => /^railnet_/m.test(await ask().catch(() => "")));
     t.equal((await eventsOf(uid)).length, 1);
   },
 );

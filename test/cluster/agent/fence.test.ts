@@ -10,7 +10,8 @@ import { makeNode } from "../../../lab/cluster/objects.ts";
 import { wayIn } from "../../../lab/cluster/way-in.ts";
 import { inside } from "../../../lab/netns/inside.ts";
 import { World } from "../../../lab/netns/world.ts";
-import { RESERVATIONS, until } from "../addresses/support/world.ts";
+import { until } from "../../../lab/until.ts";
+import { RESERVATIONS } from "../addresses/support/world.ts";
 
 t.setTimeout(300_000);
 /** The leader's patience is six times as long, and the node's a sixth shorter: 20 s, looked at every 10 s. */
@@ -69,7 +70,7 @@ t.test(
       (names) => names.includes("railnet-node-node-a"),
     );
     await proxy.down();
-    await until("both are down", ups, (up) => up.every((one) => !one), 90_000);
+    await until("both are down", ups, (up) => up.every((one) => !one));
     t.match(agent.log, /VF taken down: this node is not heard of/);
     const [kept, lost] = ["10.1.0.1", "10.1.0.2"];
     const spec = { podref: "default/other", ifname: "net1", containerid: "other" };
@@ -77,7 +78,7 @@ t.test(
     await proxy.up();
     const isFirst = before[0]!.addresses.includes(`${kept}/24`);
     const want = [isFirst, !isFirst];
-    await until("one is up again", ups, (up) => JSON.stringify(up) === JSON.stringify(want), 90_000);
+    await until("one is up again", ups, (up) => JSON.stringify(up) === JSON.stringify(want));
     await until(
       "the agent says why",
       () => agent.log,

@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import t from "tap";
 import { ApiServer, freePorts } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
-import { installAgent, installCrds, installWhereabouts, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds, installWhereabouts } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
+import { until } from "../../../lab/until.ts";
 
 // A node with Whereabouts as its own manifest installs it: its role, its flat file, and in its kubeconfig a token that ends
 // with its pod. Then the takeover: node.json is written, and Whereabouts' pod goes.
@@ -64,7 +65,7 @@ t.test(
     const [port, next] = (await freePorts(2)) as [number, number];
     await node.start("--health", `127.0.0.1:${port}`);
     t.teardown(() => node.stop());
-    await waitFor("the probe says so", async () => /^503 .*configmaps/s.test(await probe(port)));
+    await until("the probe says so", async () => /^503 .*configmaps/s.test(await probe(port)));
     t.match(node.log(), /"level":"warn".*the API server refuses what this agent must follow/);
     t.equal((await node.call("ADD", config, { id: "a", pod: "a" })).exit, 0, "an ADD works all the same");
     t.match(node.claims(), [{ storage: { kubeconfig: /whereabouts\.kubeconfig/ }, owner: { node: NODE } }]);
@@ -73,16 +74,16 @@ t.test(
     node.writePolicy({ kubeconfig: ours, flatFiles });
     await api.raw.delete(`${PODS}/whereabouts?gracePeriodSeconds=0`);
     await node.start("--health", `127.0.0.1:${next}`);
-    await waitFor("all is well", async () => (await probe(next)).startsWith("200"));
+    await until("all is well", async () => (await probe(next)).startsWith("200"));
     t.equal((await node.call("ADD", config, { id: "b", pod: "b" })).exit, 0);
     t.same(await reserved(), ["default/a", "default/b"]);
     t.equal((await node.call("DEL", config, { id: "a", pod: "a" })).exit, 0);
-    await waitFor(
+    await until(
       "what was claimed by the other token is given back",
       async () => (await reserved()).join() === "default/b",
     );
     t.equal((await node.alone("ADD", config, { id: "c", pod: "c" })).exit, 0, "and so by the executable alone");
     for (const id of ["b", "c"]) await node.alone("DEL", config, { id, pod: id });
-    await waitFor("nothing is left", async () => (await reserved()).length === 0);
+    await until("nothing is left", async () => (await reserved()).length === 0);
   },
 );

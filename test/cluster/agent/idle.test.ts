@@ -4,9 +4,10 @@ import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { settingsOfEngine } from "../../../lab/cluster/engine.ts";
-import { installAgent, installCrds, installRailObjects, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds, installRailObjects } from "../../../lab/cluster/install.ts";
 import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import { useOf } from "../../../lab/netns/process-use.ts";
+import { until } from "../../../lab/until.ts";
 
 t.setTimeout(600_000);
 const MINUTES = Number(process.env["RAILNET_IDLE_MINUTES"] ?? 0.7);
@@ -52,7 +53,7 @@ t.test(
         const { exit } = await node.call("ADD", config, { id: `${name}-${p}`, pod: `${name}-${p}` });
         t.equal(exit, 0);
       }
-      await waitFor(
+      await until(
         "a leader",
         async () => (await api.raw.list("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases")).length > 1,
       );
@@ -80,6 +81,6 @@ t.test(
     const [first, other] = (await leader()).startsWith("node-a_") ? nodes : nodes.toReversed();
     await first!.stop();
     const isOther = async () => (await leader()).startsWith(`${other!.name}_`);
-    await waitFor("the other leads: a lease that is not given back is waited for 3 minutes", isOther);
+    await until("the other leads: a lease that is not given back is waited for 3 minutes", isOther);
   },
 );

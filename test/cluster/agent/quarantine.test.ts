@@ -13,7 +13,8 @@ import { type Via, WAYS } from "../../../lab/netns/call.ts";
 import { inside } from "../../../lab/netns/inside.ts";
 import { leftovers } from "../../../lab/netns/unchanged.ts";
 import { World } from "../../../lab/netns/world.ts";
-import { POOLS, RESERVATIONS, until } from "../addresses/support/world.ts";
+import { until } from "../../../lab/until.ts";
+import { POOLS, RESERVATIONS } from "../addresses/support/world.ts";
 
 t.setTimeout(300_000);
 const api = await ApiServer.start();

@@ -4,7 +4,7 @@ import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import type { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { type Effect, FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
-import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import { setMode } from "../addresses/support/world.ts";
 import { configOf, inLanes, Runtime } from "./support/runtime.ts";
 
@@ -127,12 +127,6 @@ async function cleanAtRest(mode: Mode, lane: Lane): Promise<Record<Verb, string[
 
 const isOf = (mode: Mode, verb: Verb, step: string): boolean => (STEPS[mode][verb] as readonly string[]).includes(step);
 
-async function leads({ name }: ClusterNode): Promise<void> {
-  const path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/railnet-leader";
-  const holder = async (): Promise<string> => (await api.raw.request("GET", path)).body?.spec?.holderIdentity ?? "";
-  await waitFor(`${name} leads`, async () => (await holder()).startsWith(name));
-}
-
 /** An agent that remembers nothing. */
 async function startAnew(node: ClusterNode): Promise<void> {
   await node.stop();
@@ -179,7 +173,7 @@ for (const mode of ["absent", "coexist"] as const)
     await setMode(api.raw, mode);
     for (const node of runtime.nodes) await node.stop();
     await runtime.start(leader);
-    await leads(leader);
+    await runtime.leads(leader);
     const lanes = await newLanes(mode);
     const { ADD } = await clean(mode, lanes[0]!);
     t.equal(ADD.filter((step) => step === LIST).length, 1, "its list is asked for once");

@@ -6,9 +6,10 @@ import t from "tap";
 import { Clock } from "../../../lab/cluster/clock.ts";
 import type { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { Daemon } from "../../../lab/cluster/daemon.ts";
-import { installAgent, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent } from "../../../lab/cluster/install.ts";
 import { deletePod } from "../../../lab/cluster/objects.ts";
-import { setMode, until } from "../addresses/support/world.ts";
+import { until } from "../../../lab/until.ts";
+import { setMode } from "../addresses/support/world.ts";
 import { configOf } from "./support/runtime.ts";
 import { startStage } from "./support/stage.ts";
 
@@ -55,7 +56,7 @@ for (const mode of ["absent", "coexist"] as const)
       const undo = proxy.on({ effect: { kind: "slow", ms: 2000 }, method: "POST", path: /overlappingrange/ });
       const before = proxy.hits;
       const adding = runtime.add(slow!);
-      await waitFor("the ADD waits for an answer", () => proxy.hits > before);
+      await until("the ADD waits for an answer", () => proxy.hits > before);
       clock.jump(inAdd);
       t.equal((await adding).exit, 0, "an ADD goes on through the jump");
       undo();
@@ -94,7 +95,7 @@ t.test("a leader stays through jumps of its clock, and another one follows when 
     clock.jump(hours);
     for (let times = 0; times < 3; times++) {
       const { renewTime } = await spec();
-      await waitFor(`${name} renews`, async () => (await spec()).renewTime !== renewTime);
+      await until(`${name} renews`, async () => (await spec()).renewTime !== renewTime);
     }
   }
   t.match(await spec(), { leaseTransitions, holderIdentity: new RegExp(`^${name}_`) });

@@ -6,7 +6,8 @@ import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import type { Answer } from "../../../lab/cluster/cluster-node.ts";
 import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
-import { POOLS, RESERVATIONS, setMode, until } from "../addresses/support/world.ts";
+import { until } from "../../../lab/until.ts";
+import { POOLS, RESERVATIONS, setMode } from "../addresses/support/world.ts";
 import { configOf, Runtime } from "./support/runtime.ts";
 
 t.setTimeout(600_000);

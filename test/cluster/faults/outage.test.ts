@@ -4,7 +4,8 @@ import { writeFileSync } from "node:fs";
 import t from "tap";
 import { installAgent } from "../../../lab/cluster/install.ts";
 import { deletePod } from "../../../lab/cluster/objects.ts";
-import { RESERVATIONS, setMode, until } from "../addresses/support/world.ts";
+import { until } from "../../../lab/until.ts";
+import { RESERVATIONS, setMode } from "../addresses/support/world.ts";
 import { configOf, inLanes, type PodSandbox } from "./support/runtime.ts";
 import { startStage } from "./support/stage.ts";
 
@@ -50,7 +51,7 @@ t.test(`${PODS} pods end while the API server is away and the agent is killed: e
   t.equal(await reservations(), PODS);
   const before = proxy.counted(/^DELETE overlapping/);
   await proxy.up();
-  await until("all given back", reservations, (count) => count === 0, PATIENCE_MS);
+  await until("all given back", reservations, (count) => count === 0, { limitMs: PATIENCE_MS });
   await all(sandboxes, ({ pod }) => deletePod(api.raw, pod));
   t.same(await runtime.wrong(undefined, PATIENCE_MS), []);
   t.equal(proxy.counted(/^DELETE overlapping/) - before, PODS, "each once");

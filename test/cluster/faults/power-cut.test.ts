@@ -7,7 +7,8 @@ import { installAgent } from "../../../lab/cluster/install.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { crashStates, parseTrace, readTree, writeTree } from "../../../lab/netns/crash-states.ts";
 import { DiskTracer } from "../../../lab/netns/disk-trace.ts";
-import { RESERVATIONS, setMode, until } from "../addresses/support/world.ts";
+import { until } from "../../../lab/until.ts";
+import { RESERVATIONS, setMode } from "../addresses/support/world.ts";
 import { configOf } from "./support/runtime.ts";
 import { startStage } from "./support/stage.ts";
 

@@ -4,7 +4,8 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import type { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
-import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
+import { until } from "../../../lab/until.ts";
 import { configOf, inLanes, type PodSandbox, Runtime, type Way } from "./support/runtime.ts";
 
 t.setTimeout(600_000);
@@ -74,10 +75,10 @@ async function play({ mode, way, verb, step, action }: Scene, node: ClusterNode)
   const isMet = () => trace.read().includes(step);
   // DEL answers before the release is done, so the agent may die a moment later.
   // What a stand-alone DEL leaves, the agent releases.
-  if (way === "agent" || verb === "DEL") await waitFor(`${step} is met`, isMet).catch(() => {});
+  if (way === "agent" || verb === "DEL") await until(`${step} is met`, isMet).catch(() => {});
   const met = isMet();
   const isAgents = way === "agent" || answers.every(({ exit }) => exit !== null);
-  if (action === "kill" && met && isAgents) await waitFor("the agent is dead", () => node.agent!.ended);
+  if (action === "kill" && met && isAgents) await until("the agent is dead", () => node.agent!.ended);
   node.faults();
   if (node.agent!.ended) await runtime.start(node);
   await goOn(verb, ended, again, lost);
@@ -106,7 +107,7 @@ async function steps(node: ClusterNode, way: Way, mode: Mode): Promise<Record<Ve
   await runtime.add(one);
   const added = trace.read();
   await runtime.del(one);
-  await waitFor("the release is done", () => trace.read().at(-1) === STEPS[mode].DEL.at(-1)).catch(() => {});
+  await until("the release is done", () => trace.read().at(-1) === STEPS[mode].DEL.at(-1)).catch(() => {});
   node.faults();
   await runtime.end(one);
   return { ADD: added, DEL: trace.read().slice(added.length) };
@@ -123,7 +124,7 @@ async function goOn(verb: Verb, ended: PodSandbox, again: PodSandbox, lost: PodS
 /** In mode `absent` a stand-alone executable's pools are adopted by the leader, and only then a reservation is all. */
 async function adopted(mode: Mode, network: string): Promise<void> {
   if (mode === "coexist") return;
-  await waitFor(`the pool of ${network} is adopted`, async () => {
+  await until(`the pool of ${network} is adopted`, async () => {
     const pools = await api.raw.list("/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/ippools");
     return pools.some(
       ({ metadata }) => metadata.name.startsWith(`${network}-`) && metadata.annotations?.["railnet.io/adopted"],
@@ -144,12 +145,10 @@ for (const mode of ["absent", "coexist"] as const)
       data: { whereabouts: mode },
     };
     await api.raw.apply(settings);
-    await leader.stop();
+    for (const node of runtime.nodes) await node.stop();
     await runtime.start(leader);
-    for (const node of nodes) {
-      await node.stop();
-      await runtime.start(node);
-    }
+    await runtime.leads(leader);
+    for (const node of nodes) await runtime.start(node);
     for (const way of ["agent", "alone"] as const)
       await t.test(`ADD and DEL take all their steps, in order, ${way}`, async (t) => {
         t.same(await steps(nodes[0]!, way, mode), STEPS[mode]);

@@ -6,9 +6,10 @@ import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { Daemon } from "../../../lab/cluster/daemon.ts";
-import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { start } from "../../../lab/netns/run.ts";
+import { until } from "../../../lab/until.ts";
 
 const api = await ApiServer.start({ audit: true });
 const work = mkdtempSync(join(tmpdir(), "railnet-install-"));
@@ -96,7 +97,7 @@ async function agentIn({ root, env }: Place, log = join(root, "agent.log")): Pro
   const command = [inPod, ...agentCommand(root)];
   const agent = Daemon.start(command, log, env);
   const text = () => readFileSync(log, "utf8");
-  await waitFor("the agent is ready", () => {
+  await until("the agent is ready", () => {
     if (agent.ended) throw new Error(text());
     return text().includes('"msg":"agent ready"');
   });
@@ -148,7 +149,7 @@ t.test("railnet agent --install in a pod writes a kubeconfig that is bound to th
     kubeconfig: "/etc/railnet/kubeconfig",
   });
   const byPod = () => requests("watch", "configmaps");
-  await waitFor("the agent itself acts by its pod's account", () => byPod() > 0);
+  await until("the agent itself acts by its pod's account", () => byPod() > 0);
   await agent.stop();
   t.equal(tokenIn(here.kubeconfig), token, "it stays when the agent stops");
 });
@@ -198,9 +199,9 @@ for (const [what, change, isReplaced] of [
     await change(here);
     const before = { tokens: tokens(), looks: looks(), text: readFileSync(here.kubeconfig, "utf8") };
     const agent = await agentIn(here);
-    await waitFor("it has looked at its node", () => looks() > before.looks);
-    if (isReplaced) await waitFor("the kubeconfig is good", () => isGood(here.kubeconfig));
-    if (isReplaced) await waitFor("it is written", () => (statSync(here.kubeconfig).mode & 0o7777) === 0o600);
+    await until("it has looked at its node", () => looks() > before.looks);
+    if (isReplaced) await until("the kubeconfig is good", () => isGood(here.kubeconfig));
+    if (isReplaced) await until("it is written", () => (statSync(here.kubeconfig).mode & 0o7777) === 0o600);
     await agent.stop();
     t.equal(tokens() - before.tokens, isReplaced ? 1 : 0);
     t.equal(readFileSync(here.kubeconfig, "utf8") === before.text, !isReplaced);
@@ -237,7 +238,7 @@ t.test(
     t.ok(existsSync(join(here.root, "opt/cni/bin/railnet-sriov")), "the executables are there");
     t.match(agent.text(), /"what":"kubeconfig of this node".*background work failed/);
     await api.startAgain();
-    await waitFor("the kubeconfig is there", () => existsSync(here.kubeconfig));
+    await until("the kubeconfig is there", () => existsSync(here.kubeconfig));
     t.match(await review(tokenIn(here.kubeconfig)), { authenticated: true });
     await agent.stop();
   },
@@ -275,7 +276,7 @@ for (const step of ["install-kubeconfig-written", "install-kubeconfig-placed"])
     const now = tokenIn(here.kubeconfig);
     t.equal(now === old, step.endsWith("written"));
     const agent = await agentIn(here);
-    await waitFor("the kubeconfig is good", () => isGood(here.kubeconfig));
+    await until("the kubeconfig is good", () => isGood(here.kubeconfig));
     t.same(existsSync(`${here.root}/etc/railnet/.kubeconfig.railnet-new`), false);
     await agent.stop();
   });

@@ -5,7 +5,7 @@ import { checkRails } from "../../../lab/kubelet/four-rails.ts";
 import { podObject } from "../../../lab/kubelet/pods.ts";
 import { applyRailNad } from "../../../lab/kubelet/rail-nad.ts";
 import { becomes, look, type State } from "../../../lab/kubelet/state.ts";
-import { until } from "../../../lab/netns/run.ts";
+import { until } from "../../../lab/until.ts";
 import { OFFERED, RAILS, VFS } from "./support/rails.ts";
 import { checkVfs, vfsAtPfs } from "./support/vfs.ts";
 import { Worker } from "./support/worker.ts";
@@ -47,7 +47,7 @@ async function burst(old: readonly string[] = []): Promise<Json[]> {
     );
     return running.length === VFS;
   };
-  await until("the pods run", run, LIMIT_MS, 500);
+  await until("the pods run", run, { limitMs: LIMIT_MS, everyMs: 500 });
   return running;
 }
 
@@ -73,7 +73,7 @@ t.test("two pods get four VFs each, reach each other rail by rail, and leave not
   await pods.remove("pod0", "pod1");
   await becomes(t, worker, bare, LIMIT_MS);
   const isBack = async () => isDeepStrictEqual(await vfsAtPfs(worker), before);
-  await until("the PFs show their VFs as before", isBack, LIMIT_MS, 1000).catch(() => {}); // a VF that starts anew tells its MAC late
+  await until("the PFs show their VFs as before", isBack, { limitMs: LIMIT_MS, everyMs: 1000 }).catch(() => {}); // a VF that starts anew tells its MAC late
   t.same(await vfsAtPfs(worker), before);
 });
 

@@ -7,7 +7,7 @@ import { makeImage } from "../../../lab/kubelet/image.ts";
 import { Multus } from "../../../lab/kubelet/multus.ts";
 import { networkStatus } from "../../../lab/kubelet/pods.ts";
 import { becomes, KILLED_SETTLE_MS, look } from "../../../lab/kubelet/state.ts";
-import { until } from "../../../lab/netns/run.ts";
+import { until } from "../../../lab/until.ts";
 
 /** Of each rail. */
 const VFS = 8;
@@ -43,11 +43,7 @@ t.test("30 pods are created while the agent is upgraded and while it is killed: 
   t.match(await railnet.log(metadata.name), /another agent runs on this node: waiting for it to end/);
 
   await Promise.all(killed.map(create));
-  await until(
-    "some of them are attached",
-    async () => (await look(cluster)).files.length > 2 * upgraded.length,
-    60_000,
-  );
+  await until("some of them are attached", async () => (await look(cluster)).files.length > 2 * upgraded.length);
   await railnet.killAgent();
   const running = await Promise.all([...upgraded, ...killed].map((name) => pods.running(name)));
   const addresses = running.flatMap((pod) => networkStatus(pod).map(({ name, ips }) => `${name.slice(0, -2)} ${ips}`));
@@ -67,7 +63,9 @@ t.test("an image for another processor: the agent that runs goes on, and the upg
     const pod = (await railnet.pods()).find(({ metadata: { name } }) => name === metadata.name);
     return JSON.stringify(pod?.status.containerStatuses?.[0]);
   };
-  await until("the new pod fails", async () => /exec format error|"exitCode":[1-9]/.test(await state()), 60_000, 200);
+  await until("the new pod fails", async () => /exec format error|"exitCode":[1-9]/.test(await state()), {
+    everyMs: 200,
+  });
   await fourRails(t, cluster, (pod) => fixedNetworks(cluster, pod));
   await railnet.kubectl("rollout", "undo", "-n=kube-system", "daemonset/railnet");
   await railnet.rolledOut();
@@ -78,10 +76,10 @@ t.test("a full disk: ADD fails and says so, DEL works, pods come up by themselve
   await pods.start("there", { networks: fixedNetworks(cluster, 0) });
   await node.run(["dd", "if=/dev/zero", "of=/var/lib/railnet/filler", "bs=4k"]);
   await pods.create("waits", { networks: fixedNetworks(cluster, 1) });
-  await until("ADD fails", async () => (await failures("waits")).length > 0, 60_000, 200);
+  await until("ADD fails", async () => (await failures("waits")).length > 0, { everyMs: 200 });
   t.match(await failures("waits"), [/no space left|ENOSPC/i], "the runtime's event names the reason");
   const ours = async () => (await pods.events("waits")).find((event) => event.startsWith("FailedRailAttach"));
-  await until("the agent says it, too", async () => (await ours()) !== undefined, 30_000, 200);
+  await until("the agent says it, too", async () => (await ours()) !== undefined, { everyMs: 200 });
   t.match(await ours(), /no space left|ENOSPC/i);
   await pods.remove("there");
   await node.exec(["rm", "/var/lib/railnet/filler"]);

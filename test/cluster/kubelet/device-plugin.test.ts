@@ -7,7 +7,7 @@ import { fourRails } from "../../../lab/kubelet/four-rails.ts";
 import { Multus } from "../../../lab/kubelet/multus.ts";
 import { networkStatus } from "../../../lab/kubelet/pods.ts";
 import { becomes, look } from "../../../lab/kubelet/state.ts";
-import { until } from "../../../lab/netns/run.ts";
+import { until } from "../../../lab/until.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../../../manifests/examples");
 /** Of each rail. */
@@ -31,8 +31,7 @@ const allocatable = (count: number) =>
       const { status } = await api.raw.get(`/api/v1/nodes/${node.name}`);
       return Object.keys(resources).every((name) => status.allocatable[name] === `${count}`);
     },
-    60_000,
-    200,
+    { everyMs: 200 },
   );
 /** The VFs of a pod, by its network-status. */
 const vfsOf = (pod: Json) => networkStatus(pod).map((network) => network["device-info"].pci["pci-address"]);
@@ -73,8 +72,7 @@ t.test("a pod too many waits, and runs when a VF is free", async (t) => {
   await until(
     "it cannot be scheduled",
     async () => /Insufficient railnet.io\/rail0/.test(`${await pods.events("e")}`),
-    60_000,
-    200,
+    { everyMs: 200 },
   );
   await pods.remove("c");
   t.same(vfsOf(await pods.running("e")), vfsOf(running[2]), "it gets the one that is free");

@@ -7,7 +7,7 @@ import { RailnetDaemonSet } from "../../../lab/kubelet/daemon-set.ts";
 import { applyFixedNads, fixedNetworks, fourRails } from "../../../lab/kubelet/four-rails.ts";
 import { Multus } from "../../../lab/kubelet/multus.ts";
 import { becomes, look } from "../../../lab/kubelet/state.ts";
-import { until } from "../../../lab/netns/run.ts";
+import { until } from "../../../lab/until.ts";
 
 const VFS = 6;
 const cluster = await Cluster.start({ vfs: VFS });
@@ -49,7 +49,6 @@ t.test("containerd and the kubelet are killed while pods are created", async (t)
   await until(
     "one of them is being attached",
     async () => (await look(cluster)).files.length > before.files.length + 4,
-    60_000,
   );
   await Promise.all([kubelet.stop("SIGKILL"), containerd.stop("SIGKILL")]);
   await containerd.start();
@@ -75,11 +74,7 @@ t.test("the daemon of Multus is killed while it attaches", async (t) => {
   const before = await look(cluster);
   const all = [0, 1, 2, 3, 4, 5];
   await Promise.all(all.map((i) => create(`pod${i}`, i)));
-  await until(
-    "one of them is being attached",
-    async () => (await look(cluster)).files.length > before.files.length,
-    60_000,
-  );
+  await until("one of them is being attached", async () => (await look(cluster)).files.length > before.files.length);
   await multus.stopDaemon("SIGKILL");
   await multus.startDaemon();
   await Promise.all(all.map((i) => pods.running(`pod${i}`)));

@@ -3,11 +3,12 @@ import { request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
-import { crds, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { crds, installCrds } from "../../../lab/cluster/install.ts";
 import { pathOf } from "../../../lab/cluster/raw.ts";
 import { OF_OBJECTS } from "../../../lab/simulation/contract/objects.ts";
 import { type Json, RESERVATIONS, type Subject } from "../../../lab/simulation/contract/subject.ts";
 import { OF_WATCHES } from "../../../lab/simulation/contract/watches.ts";
+import { until } from "../../../lab/until.ts";
 
 const api = await ApiServer.start();
 t.teardown(() => api.stop());
@@ -29,12 +30,12 @@ const subject: Subject = {
   },
   async unserve() {
     await api.raw.request("DELETE", pathOf(definition));
-    await waitFor("reservations are not served", async () => !(await isServed()));
+    await until("reservations are not served", async () => !(await isServed()));
     await sleep(1_000); // a watch is told of the last ones
   },
   async serve() {
     await installCrds(api.raw);
-    await waitFor("reservations are served", isServed);
+    await until("reservations are served", isServed);
   },
 };
 

@@ -2,8 +2,9 @@ import t from "tap";
 import { RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
-import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { type Call, Remote, RUNTIMES } from "./support/remote.ts";
 import { RESERVATION_PATH, reservation } from "./support/reservation.ts";
 
@@ -34,14 +35,14 @@ async function true_(run: string): Promise<Json> {
 }
 
 const isTold = (call: Call, run: string) =>
-  waitFor(
+  until(
     "the picture is true",
     async () => JSON.stringify(sorted(told(call))) === JSON.stringify(sorted(await true_(run))),
   );
 const sorted = (picture: Json) => Object.entries(picture).sort();
 const typesOf = ({ events }: Call, name: string) =>
   events.filter(({ object }) => object?.metadata.name === name).map(({ type }) => type);
-const isSynced = (call: Call) => waitFor("it is synced", () => call.events.some(({ type }) => type === "SYNCED"));
+const isSynced = (call: Call) => until("it is synced", () => call.events.some(({ type }) => type === "SYNCED"));
 
 for (const runtime of RUNTIMES)
   t.test(`under ${runtime}:`, async (t) => {
@@ -63,7 +64,7 @@ for (const runtime of RUNTIMES)
       await put(`${run}.a`, run, "team/new");
       await put(`${run}.other`, "other");
       await api.raw.delete(pathTo(`${run}.a`));
-      await waitFor("it is deleted", () => typesOf(call, `${run}.a`).includes("DELETED"));
+      await until("it is deleted", () => typesOf(call, `${run}.a`).includes("DELETED"));
       t.same(
         call.events.map(({ type, object }) => `${type} ${object.metadata.name} ${object.spec.podref}`),
         [`ADDED ${run}.a team/pod`, `MODIFIED ${run}.a team/new`, `DELETED ${run}.a team/new`],
@@ -78,7 +79,7 @@ for (const runtime of RUNTIMES)
       const selection = { labelSelector: `run=${run}`, resourceVersion: metadata.resourceVersion, metadataOnly: true };
       const call = remote.call(direct, "watch", RESERVATIONS, selection);
       await put(`${run}.a`, run);
-      await waitFor("it is added", () => call.events.length > 0);
+      await until("it is added", () => call.events.length > 0);
       t.match(call.events, [{ type: "ADDED", object: { metadata: { name: `${run}.a` } } }]);
       t.equal(call.events[0].object.spec, undefined);
       call.abort();
@@ -94,7 +95,7 @@ for (const runtime of RUNTIMES)
       const { metadata } = await api.raw.get(RESERVATION_PATH);
       const before = watches();
       const call = remote.call(proxied, "watch", RESERVATIONS, { resourceVersion: metadata.resourceVersion });
-      await waitFor("it watches", () => watches() > before);
+      await until("it watches", () => watches() > before);
       const cutting = setInterval(() => proxy.cutAll(), 50); // whenever the answer begins
       const failure = await call.catch((error) => error);
       clearInterval(cutting);
@@ -169,7 +170,7 @@ for (const runtime of RUNTIMES)
       proxy.on({ method: "GET", effect: { kind: "answer", status: 403 }, times: 2 });
       await proxy.down();
       const call = follow(run);
-      await waitFor("it says so", () => call.events.some(({ type }) => type === "ERROR"));
+      await until("it says so", () => call.events.some(({ type }) => type === "ERROR"));
       await proxy.up();
       await isSynced(call);
       t.same(told(call), await true_(run));
@@ -191,7 +192,7 @@ t.test("informers keep a true picture while the API server and etcd restart", as
   await api.raw.delete(pathTo("restart.a"));
   for (const call of calls) await isTold(call, "restart");
   await api.restartEtcd();
-  await waitFor("writes work", async () =>
+  await until("writes work", async () =>
     put("restart.c").then(
       () => true,
       () => false,

@@ -4,9 +4,10 @@ import t from "tap";
 import { CONFIG_MAPS, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
 import { type Effect, FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
-import { installAgent, installCrds, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds } from "../../../lab/cluster/install.ts";
 import { Pki } from "../../../lab/cluster/pki.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { Remote, RUNTIMES } from "./support/remote.ts";
 import { RESERVATION_PATH, reservation } from "./support/reservation.ts";
 
@@ -126,7 +127,7 @@ for (const runtime of RUNTIMES)
           t.match(failure, { name: "ApiError", isUnclear: true, message: "it may have been done all the same" });
           t.equal(proxy.counted(/POST/) - before, 1);
           const isDone = () => exists(`${runtime}.unclear.${n}.${when}`);
-          if (when === "after") await waitFor("it was done", isDone);
+          if (when === "after") await until("it was done", isDone);
           else t.notOk(await isDone());
         });
 

@@ -5,9 +5,10 @@ import { join } from "node:path";
 import t from "tap";
 import { parseRails } from "../../../daemonset/rails/config.ts";
 import { ApiServer, kubernetes } from "../../../lab/cluster/api-server.ts";
-import { type Document, installNads, readYaml, waitFor } from "../../../lab/cluster/install.ts";
+import { type Document, installNads, readYaml } from "../../../lab/cluster/install.ts";
 import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
 import { start } from "../../../lab/netns/run.ts";
+import { until } from "../../../lab/until.ts";
 
 const api = await ApiServer.start({ small: false });
 t.teardown(() => api.stop());
@@ -113,7 +114,7 @@ t.test("each mount of the DaemonSet stands under its reason", async (t) => {
 
 t.test("the examples are valid, and each network's resource is a rail's", async (t) => {
   await installNads(api.raw);
-  await waitFor("default has its service account", async () => {
+  await until("default has its service account", async () => {
     const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "default" } };
     return (await api.raw.apply(account)).kind === "ServiceAccount";
   });

@@ -6,9 +6,9 @@ import { load, loadAll } from "js-yaml";
 import t from "tap";
 import { parseRails } from "../../../daemonset/rails/config.ts";
 import { ApiServer, kubernetes, peer } from "../../../lab/cluster/api-server.ts";
-import { waitFor } from "../../../lab/cluster/install.ts";
 import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
 import { must, start } from "../../../lab/netns/run.ts";
+import { until } from "../../../lab/until.ts";
 
 const PROJECT = new URL("../../../", import.meta.url).pathname;
 const CHART = join(PROJECT, "manifests/helm");
@@ -178,7 +178,7 @@ t.test("helm install, upgrade and uninstall on an API server", async (t) => {
   for (const [name, object] of objects)
     if (object.kind === "CustomResourceDefinition")
       t.equal((await api.raw.request("GET", pathOf(object))).status, 200, `${name} stays: Whereabouts may need it`);
-    else await waitFor(`${name} is gone`, async () => (await api.raw.request("GET", pathOf(object))).status === 404);
+    else await until(`${name} is gone`, async () => (await api.raw.request("GET", pathOf(object))).status === 404);
 });
 
 t.test("objects that kubectl made become the release's without a new pod", async (t) => {

@@ -2,10 +2,10 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import t from "tap";
 import { ApiServer, kubernetes } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
-import { waitFor } from "../../../lab/cluster/install.ts";
 import { makeNode, makePod } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { must } from "../../../lab/netns/run.ts";
+import { until } from "../../../lab/until.ts";
 
 // Railnet in a namespace of its own, as docs/operate.md says: real kubectl and kustomize, the real agent with the service
 // account of its pod, and what somebody can do who has stolen a node's token.
@@ -119,7 +119,7 @@ t.test("agents run there by their pods' service account: their reports and the l
     t.match(contexts, [{ context: { user: "railnet-node", namespace: NAMESPACE } }], "for when no agent runs");
   }
   const leases = async () => (await raw.list(LEASES)).map(({ metadata }: Json) => metadata.name).sort();
-  await waitFor(
+  await until(
     "both report and one leads",
     async () => `${await leases()}` === "railnet-leader,railnet-node-node-a,railnet-node-node-b",
   );
@@ -160,7 +160,7 @@ t.test("ADD and DEL work there, with an agent and without", async (t) => {
   );
   t.equal((await of("node-a").alone("DEL", config, ids["a2"])).exit, 0);
   t.equal((await of("node-a").call("DEL", config, ids["a1"])).exit, 0);
-  await waitFor("both are given back", async () => (await reservations()).length === 1);
+  await until("both are given back", async () => (await reservations()).length === 1);
   t.match(await reservations(), [/default\/b1 node-b$/], "b1 has its own");
 });
 
@@ -173,7 +173,7 @@ t.test("a stolen token of a node does not reach another node's reservation, repo
   const merge = "application/merge-patch+json";
   for (const token of [executables, tokens["node-a"]!]) {
     const remove = () => raw.request("DELETE", `${path}?dryRun=All`, { token });
-    await waitFor("the rules are in force", async () => (await remove()).status === 403);
+    await until("the rules are in force", async () => (await remove()).status === 403);
     const { status, body } = await raw.request("DELETE", path, { token });
     t.match({ status, said: body.message }, { status: 403, said: /is of node node-b, and the token of node-a/ });
     for (const patch of [{ spec: { podref: "default/mine" } }, { metadata: { labels: { "railnet.io/node": "node-a" } } }])

@@ -1,14 +1,9 @@
 import t, { type Test } from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
-import {
-  installAgent,
-  installCrds,
-  installPolicies,
-  installRailObjects,
-  waitFor,
-} from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds, installPolicies, installRailObjects } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
 import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { nodeOf } from "../../daemonset/rail-node/support/rail-nodes.ts";
 import { OBJECTS } from "../kubernetes/support/reservation.ts";
 import { testAdmission } from "./support/admission.ts";
@@ -263,7 +258,7 @@ async function tryTokens(t: Test, token: string): Promise<void> {
 
 /** Rules and policies are in force a moment after they were made. */
 const isInForce = (token: string) =>
-  waitFor("the policies are in force", async () => {
+  until("the policies are in force", async () => {
     const { status } = await api.raw.request("DELETE", `${pathOf(foreign[0]!)}?dryRun=All`, { token });
     return status === 403;
   });
@@ -354,7 +349,7 @@ t.test("an agent publishes where its own node's traffic goes, at its own Interna
   const change = (token: string, name: string, spec: Json) =>
     api.raw.request("PATCH", `${path}/${name}`, { body: { spec }, contentType: "application/merge-patch+json", token });
   const remove = (token: string, name: string) => api.raw.request("DELETE", `${path}/${name}`, { token });
-  await waitFor("the policy knows the addresses", async () => (await create(agents[MINE], railPeer(MINE, "10.99.0.1"))).status === 201); // biome-ignore format: one row
+  await until("the policy knows the addresses", async () => (await create(agents[MINE], railPeer(MINE, "10.99.0.1"))).status === 201); // biome-ignore format: one row
   const stolen = await create(agents[OTHER], railPeer(OTHER, "10.96.0.1"));
   t.match([stolen.status, stolen.body.message], [403, /primary 10\.96\.0\.1 is not the InternalIP of node node-b/]);
   t.equal((await create(agents[OTHER], railPeer(OTHER, "10.99.0.1"))).status, 403, "that of another node");

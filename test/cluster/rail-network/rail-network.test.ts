@@ -4,11 +4,12 @@ import t from "tap";
 import { ApiServer, kubernetes } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
-import { installAgent, installCrds, installRailObjects, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds, installRailObjects } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { goes, Mesh, type MeshNode } from "../../../lab/netns/mesh.ts";
 import { portOfOutside } from "../../../lab/netns/port-of-outside.ts";
+import { until } from "../../../lab/until.ts";
 import { PfTree } from "../../daemonset/support/pf-tree.ts";
 
 t.setTimeout(180_000);
@@ -190,7 +191,7 @@ async function makeAgent(name: string): Promise<{ node: ClusterNode; start: () =
 const railsOf = ({ status }: { status: () => Json }): string[] => status().configured.map(({ rail }: Json) => rail);
 const { node, ...agent } = await makeAgent("node-a");
 const seen = (rails: readonly string[]) =>
-  waitFor(`the rails are ${rails}`, () => JSON.stringify(railsOf(agent)) === JSON.stringify(rails));
+  until(`the rails are ${rails}`, () => JSON.stringify(railsOf(agent)) === JSON.stringify(rails));
 
 t.test("an agent has the ConfigMap's rails until a RailNetwork selects its node", async (t) => {
   await agent.start();
@@ -207,7 +208,7 @@ t.test("an agent has the ConfigMap's rails until a RailNetwork selects its node"
 
 t.test("the leader says what became of it", async (t) => {
   const read = async () => (await api.raw.get(`${RAIL_NETWORKS}/ishikari`)).status;
-  await waitFor("node-a is counted", async () => (await read())?.summary?.vfs === "0/16");
+  await until("node-a is counted", async () => (await read())?.summary?.vfs === "0/16");
   t.match(await read(), {
     summary: { nodes: "0/1" },
     rails: [{ name: "rail0", ready: 1, nodes: 1, vfs: 8, addresses: 14 }, { name: "rail1" }, { name: "rail2", vfs: 0 }],
@@ -226,10 +227,10 @@ t.test("the leader says what became of it", async (t) => {
 
 t.test("of two that claim a name or PF the older one has it; a label brings and takes a RailNetwork", async (t) => {
   await api.raw.merge("/api/v1/nodes/node-a", { metadata: { labels: { kind: "b" } } });
-  await waitFor("both are followed", () => /RailNetwork/.test(JSON.stringify(agent.status().absent)));
+  await until("both are followed", () => /RailNetwork/.test(JSON.stringify(agent.status().absent)));
   t.match(agent.status().absent, [{ rail: "rail0", why: /of RailNetwork other has its name|of RailNetwork ishikari has its name/ }, {}]); // biome-ignore format: one row
   await api.raw.merge("/api/v1/nodes/node-a", { metadata: { labels: { kind: null } } });
-  await waitFor("one is gone", () => !/RailNetwork/.test(JSON.stringify(agent.status().absent)));
+  await until("one is gone", () => !/RailNetwork/.test(JSON.stringify(agent.status().absent)));
   t.match(node.log(), /"network":"other","msg":"a RailNetwork is gone, or selects this node no more/);
 });
 
@@ -305,8 +306,8 @@ t.test(
     await Promise.all([first.start(), second.start()]);
     t.equal(first.routes().stdout.trim(), "no routes over rails: no RailNetwork of this node asks for them (nodes.routes)"); // biome-ignore format: one row
     await api.raw.apply(meshNetwork({ routes: true }));
-    await goes(a, b, LINKS, 40_000);
-    await goes(b, a, LINKS, 40_000);
+    await goes(a, b, LINKS);
+    await goes(b, a, LINKS);
 
     const peer = await api.raw.get("/apis/railnet.io/v1alpha1/railpeers/mesh-b");
     t.match(peer.metadata.ownerReferences, [{ kind: "Node", name: "mesh-b" }]);
@@ -334,8 +335,8 @@ t.test(
     t.same([await a.railsTo(b), await b.railsTo(a)], [LINKS, LINKS]);
     await Promise.all([first.start(), second.start()]);
     await api.raw.merge(`${RAIL_NETWORKS}/mesh`, { spec: { nodes: { routes: false } } });
-    await waitFor("RailPeers are gone", async () => (await api.raw.list("/apis/railnet.io/v1alpha1/railpeers")).length === 0); // biome-ignore format: one row
+    await until("RailPeers are gone", async () => (await api.raw.list("/apis/railnet.io/v1alpha1/railpeers")).length === 0); // biome-ignore format: one row
     for (const [i, node] of mesh.nodes.entries())
-      await waitFor(`node ${node.n} is as before`, async () => JSON.stringify(await node.picture()) === JSON.stringify(before[i])); // biome-ignore format: one row
+      await until(`node ${node.n} is as before`, async () => JSON.stringify(await node.picture()) === JSON.stringify(before[i])); // biome-ignore format: one row
   },
 );

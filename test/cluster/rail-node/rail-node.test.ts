@@ -3,9 +3,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import t from "tap";
 import { ApiServer, kubernetes } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
-import { installAgent, installCrds, installRailObjects, waitFor } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds, installRailObjects } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { nodeOf } from "../../daemonset/rail-node/support/rail-nodes.ts";
 import { PfTree } from "../../daemonset/support/pf-tree.ts";
 
@@ -50,7 +51,7 @@ const nodes = (...args: string[]) => {
 };
 const read = async (name: string): Promise<Json> => (await api.raw.request("GET", `${RAIL_NODES}/${name}`)).body;
 const isSo = (what: string, name: string, is: (status: Json) => boolean) =>
-  waitFor(what, async () => {
+  until(what, async () => {
     const { status } = await read(name);
     return status?.rails !== undefined && is(status);
   });
@@ -60,7 +61,7 @@ const named = (n: number): Json => ({ ...nodeOf(n), metadata: { name: `server-${
 const first = await startNode("node-a", RAILS);
 
 t.test("an agent in a cluster without the definition says so once, and serves", async (t) => {
-  await waitFor("it is said", () => first.node.log().includes("no RailNode: it is not served here"));
+  await until("it is said", () => first.node.log().includes("no RailNode: it is not served here"));
   t.match(nodes().stderr, /railnodes are not served here/);
   t.equal(nodes().exit, 1);
   await installRailObjects(api.raw);

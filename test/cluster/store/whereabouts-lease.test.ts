@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { WhereaboutsLease, type WhereaboutsLeaseOptions } from "../../../ipam/store/kubernetes/whereabouts-lease.ts";
-import { waitFor } from "../../../lab/cluster/install.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
+import { until } from "../../../lab/until.ts";
 import { StorePlace } from "./support/place.ts";
 
 const PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
@@ -37,7 +37,7 @@ async function during(lease: WhereaboutsLease): Promise<Json> {
   return seen.spec;
 }
 
-const isFree = () => waitFor("the lease was given back", async () => (await read()).spec.holderIdentity === "");
+const isFree = () => until("the lease was given back", async () => (await read()).spec.holderIdentity === "");
 
 t.test("WhereaboutsLease.during() makes no lease where Whereabouts has none", async (t) => {
   t.equal(await during(open()), undefined);

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "nod
 import { connect } from "node:net";
 import { join } from "node:path";
 import t from "tap";
-import { until } from "../../../lab/netns/run.ts";
+import { until } from "../../../lab/until.ts";
 import { FakeAgent, reply } from "./support/fake-agent.ts";
 import { readError, readFull, Shim } from "./support/shim.ts";
 
@@ -115,7 +115,7 @@ t.test("shim answers with code 11 when the lock file cannot be opened", async (t
 t.test("shim lets the full binary hold the lock as long as it lives", async (t) => {
   await leaveSocket();
   const run = shim.run(call("DEL", { FULL_MS: "3000" }));
-  await until("it runs", () => existsSync(log), 60_000);
+  await until("it runs", () => existsSync(log));
   t.throws(() => execFileSync("flock", ["-n", shim.lock, "true"]), "held while it runs");
   await run;
   t.doesNotThrow(() => execFileSync("flock", ["-n", shim.lock, "true"]), "free afterwards");

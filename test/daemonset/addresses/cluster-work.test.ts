@@ -9,6 +9,7 @@ import { ClusterWork } from "../../../daemonset/addresses/service/cluster-work.t
 import { Clusters } from "../../../daemonset/addresses/service/clusters.ts";
 import { ClaimJournal } from "../../../ipam/journal.ts";
 import { ApiError } from "../../../kubernetes/cluster.ts";
+import { until } from "../../../lab/until.ts";
 import { ownerOf, poolOf } from "../../ipam/store/names.ts";
 import { MemoryCluster } from "../../ipam/support/memory-cluster.ts";
 
@@ -16,11 +17,6 @@ t.setTimeout(60_000);
 /** Waits of agents keep no process alive. */
 const awake = setInterval(() => {}, 1_000);
 t.teardown(() => clearInterval(awake));
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  for (let i = 0; i < 2_000 && !is(); i++) await sleep(10);
-  if (!is()) throw new Error(`not after 20 s: ${what}`);
-}
 
 function worldOf(t: Test, cluster = new MemoryCluster()) {
   for (const plural of ["overlappingrangeipreservations", "ippools"]) cluster.define(plural);

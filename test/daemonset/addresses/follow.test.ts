@@ -2,6 +2,7 @@ import t from "tap";
 import { follow } from "../../../daemonset/addresses/follow.ts";
 import { Refusals } from "../../../daemonset/addresses/refusals.ts";
 import { ApiError, type Cluster, RESERVATIONS } from "../../../kubernetes/cluster.ts";
+import { until } from "../../../lab/until.ts";
 
 /** A server that refuses until it is told otherwise. */
 function stage(status: number) {
@@ -25,14 +26,10 @@ function stage(status: number) {
   const informer = follow({ cluster, log, refusals } as never, RESERVATIONS, options);
   return { lines, server, refusals, informer, end: () => ending.abort() };
 }
-const until = async (is: () => boolean): Promise<void> => {
-  for (let i = 0; !is() && i < 2000; i++) await new Promise((resolve) => setTimeout(resolve, 5));
-};
-
 t.test("follow() warns once of what the server refuses, shows it until it is over, and says that, too", async (t) => {
   const { lines, server, refusals, informer, end } = stage(403);
   t.teardown(end);
-  await until(() => server.lists >= 2);
+  await until("it lists again", () => server.lists >= 2);
   t.same(refusals.all(), ["cannot list overlappingrangeipreservations: forbidden"]);
   t.equal(lines.filter((line) => line.startsWith("warn")).length, 1);
   server.isGood = true;
@@ -44,7 +41,7 @@ t.test("follow() warns once of what the server refuses, shows it until it is ove
 t.test("follow() warns of no server that does not answer", async (t) => {
   const { lines, server, refusals, end } = stage(503);
   t.teardown(end);
-  await until(() => server.lists >= 2);
+  await until("it lists again", () => server.lists >= 2);
   t.same(refusals.all(), []);
   t.same(
     lines.filter((line) => line.startsWith("warn")),
@@ -54,8 +51,8 @@ t.test("follow() warns of no server that does not answer", async (t) => {
 
 t.test("follow() shows nothing of what is no longer followed", async (t) => {
   const { refusals, server, end } = stage(403);
-  await until(() => server.lists >= 1);
+  await until("it lists", () => server.lists >= 1);
   end();
-  await until(() => refusals.all().length === 0);
+  await until("nothing is refused any more", () => refusals.all().length === 0);
   t.same(refusals.all(), []);
 });

@@ -3,6 +3,7 @@ import { mayLead } from "../../../daemonset/addresses/leader/may-lead.ts";
 import { untilMayLead } from "../../../daemonset/addresses/leader/until-may-lead.ts";
 import { Refusals } from "../../../daemonset/addresses/refusals.ts";
 import { ApiError, type Cluster } from "../../../kubernetes/cluster.ts";
+import { until } from "../../../lab/until.ts";
 
 const clusterOf = (answer: () => unknown) => {
   const asked: unknown[] = [];
@@ -38,10 +39,6 @@ for (const { what, answer, is } of [
   });
 
 const log = { debug() {}, info() {}, warn() {} };
-const until = async (is: () => boolean): Promise<void> => {
-  for (let i = 0; !is() && i < 2000; i++) await new Promise((resolve) => setTimeout(resolve, 5));
-};
-
 t.test("untilMayLead() shows that nobody leads, where no node may, until somebody does", async (t) => {
   const answer = { allowed: false };
   const { cluster } = clusterOf(() => ({ status: answer }));
@@ -53,13 +50,13 @@ t.test("untilMayLead() shows that nobody leads, where no node may, until somebod
   await new Promise((resolve) => setTimeout(resolve, 30));
   t.same(refusals.all(), [], "somebody leads");
   leader.silentMs = 31;
-  await until(() => refusals.all().length > 0);
+  await until("it is said", () => refusals.all().length > 0);
   t.match(refusals.all(), [/^nobody leads, .*kubectl apply -f manifests\/rbac.yaml$/]);
   leader.silentMs = 0;
-  await until(() => refusals.all().length === 0);
+  await until("it is not said any more", () => refusals.all().length === 0);
   t.same(refusals.all(), []);
   leader.silentMs = 31;
   answer.allowed = true;
-  await until(() => isOver);
+  await until("it may lead", () => isOver);
   t.same([isOver, refusals.all()], [true, []], "now this one does");
 });

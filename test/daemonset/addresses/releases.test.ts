@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { Releases } from "../../../daemonset/addresses/service/releases.ts";
 import { Claimer } from "../../../ipam/claim.ts";
@@ -7,6 +6,7 @@ import { ClaimJournal, type ClaimRecord } from "../../../ipam/journal.ts";
 import { parseRange, rangeOf } from "../../../ipam/range.ts";
 import { MemoryStore } from "../../../ipam/store/memory.ts";
 import { type Claim, StoreError } from "../../../ipam/store/store.ts";
+import { until } from "../../../lab/until.ts";
 
 const SETTLE_MS = 50;
 const pool = { name: "10.0.0.0-24", cidr: "10.0.0.0/24", network: "", overlapping: true };
@@ -38,10 +38,6 @@ function nodeOf(stateDir: string) {
   return { store, journal, host, releases: new Releases(journal, host, SETTLE_MS) };
 }
 
-const until = async (holds: () => boolean) => {
-  for (let i = 0; i < 2000 && !holds(); i++) await sleep(5);
-};
-
 t.test("Releases gives back what arrives after it looked, when its request was never answered", async (t) => {
   const { store, journal, releases } = nodeOf(t.testdir({}));
   let looks = 0;
@@ -53,10 +49,10 @@ t.test("Releases gives back what arrives after it looked, when its request was n
   };
   journal.write({ ...record, unfinished: "unclear" });
   releases.scan();
-  await until(() => looks === 1);
+  await until("it is looked for", () => looks === 1);
   t.equal(journal.find("c", "net1")?.phase, "releasing", "it is not forgotten yet");
   t.equal(releases.pending > 0, true);
-  await until(() => journal.find("c", "net1") === undefined);
+  await until("it is forgotten", () => journal.find("c", "net1") === undefined);
   t.equal(await store.holder(pool, "10.0.0.5"), undefined);
   t.equal(looks, 2);
 });
@@ -67,9 +63,9 @@ t.test("Releases forgets what is absent at once when all was answered, and after
     journal.write({ ...record, ...(unclear && { unfinished: "unclear" as const }) });
     const startMs = performance.now();
     releases.scan();
-    await until(() => journal.find("c", "net1") === undefined);
+    await until("it is forgotten", () => journal.find("c", "net1") === undefined);
     if (unclear) t.ok(performance.now() - startMs >= SETTLE_MS);
-    await until(() => releases.pending === 0);
+    await until("nothing is pending", () => releases.pending === 0);
     t.equal(releases.pending, 0);
   }
 });

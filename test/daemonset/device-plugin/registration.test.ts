@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import t from "tap";
-import { until } from "./support/kubelet.ts";
+import { until } from "../../../lab/until.ts";
 import { leaveSocket, PF, PluginNode, RAIL0, RAIL1 } from "./support/plugin-node.ts";
 
 t.test("a kubelet that restarts is told again, with the same VFs, one in a pod among them", async (t) => {

@@ -1,4 +1,5 @@
 import t from "tap";
+import { until } from "../../../lab/until.ts";
 import type { PfTree } from "../support/pf-tree.ts";
 import { A, B, RailsNode } from "./support/rails-node.ts";
 
@@ -135,10 +136,7 @@ t.test(
       },
     }).configure(rails(4));
     const first = node.keeper.look();
-    const until = async (is: () => boolean) => {
-      while (!is()) await new Promise((resolve) => setTimeout(resolve, 1));
-    };
-    await until(() => written.length > 0);
+    await until("VFs are made", () => written.length > 0);
     t.same(written, [`${B} 2`]);
     const second = node.keeper.look();
     t.same(node.here(), ["rail0 ens1", "rail1 ens2"], "what is here is known meanwhile");

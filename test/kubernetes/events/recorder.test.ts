@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { Notes } from "../../../daemonset/notes.ts";
 import { ApiError, type Cluster, PODS } from "../../../kubernetes/cluster.ts";
 import type { EventRequest, KubeEvent } from "../../../kubernetes/events/kube-event.ts";
 import { EventRecorder, type RecorderOptions } from "../../../kubernetes/events/recorder.ts";
+import { until } from "../../../lab/until.ts";
 
 const silent = { debug() {}, info() {}, warn() {} };
 
@@ -56,16 +56,10 @@ const failed = (pod: string, message = "no VF", more: Partial<EventRequest> = {}
   message,
   ...more,
 });
-/** Waits for the recorder's own pace. */
-async function until(is: () => boolean): Promise<void> {
-  for (const end = Date.now() + 20_000; !is(); await sleep(5))
-    if (Date.now() > end) throw new Error("not so after 20 s");
-}
-
 t.test("EventRecorder writes an event at its object, with the node it comes from", async (t) => {
   const server = new Server();
   start(server).record(failed("a", "two\nlines"));
-  await until(() => server.events.size === 1);
+  await until("recorded, at its own pace", () => server.events.size === 1);
   t.match(server.all()[0], {
     metadata: { namespace: "default", name: /^a\.[0-9a-f]{16}$/ },
     involvedObject: { apiVersion: "v1", kind: "Pod", namespace: "default", name: "a", uid: "uid-a" },
@@ -82,15 +76,15 @@ t.test("EventRecorder counts the same failure of the same pod up, whatever its m
   const server = new Server();
   const recorder = start(server);
   for (let i = 1; i <= 5; i++) recorder.record(failed("a", `try ${i}`, { sameness: "net1 102" }));
-  await until(() => server.all()[0]?.count === 5);
+  await until("recorded, at its own pace", () => server.all()[0]?.count === 5);
   recorder.record(failed("a", "try 6", { sameness: "net1 102" }));
-  await until(() => server.all()[0]?.count === 6);
+  await until("recorded, at its own pace", () => server.all()[0]?.count === 6);
   t.equal(server.events.size, 1, "one object");
   t.equal(server.all()[0]!.message, "try 6");
   t.ok(server.writes <= 3, `${server.writes} writes`);
   recorder.record(failed("a", "other", { sameness: "net2 102" }));
   recorder.record(failed("b", "other pod", { sameness: "net1 102" }));
-  await until(() => server.events.size === 3);
+  await until("recorded, at its own pace", () => server.events.size === 3);
   t.same(
     server.all().map(({ count }) => count),
     [6, 1, 1],
@@ -101,10 +95,10 @@ t.test("EventRecorder writes a new event when the old one has expired, and goes 
   const server = new Server();
   const recorder = start(server);
   recorder.record(failed("a"));
-  await until(() => server.events.size === 1);
+  await until("recorded, at its own pace", () => server.events.size === 1);
   server.events.clear();
   recorder.record(failed("a"));
-  await until(() => server.events.size === 1);
+  await until("recorded, at its own pace", () => server.events.size === 1);
   t.equal(server.all()[0]!.count, 2);
 });
 
@@ -115,10 +109,10 @@ t.test(
     server.fails = new ApiError("cannot connect", { status: 0 });
     const recorder = start(server);
     for (let i = 0; i < 4; i++) recorder.record(failed("a"));
-    await until(() => server.writes >= 2);
+    await until("recorded, at its own pace", () => server.writes >= 2);
     t.match(recorder.counts, { sent: 0, dropped: 0, waiting: /[01]/ });
     server.fails = undefined;
-    await until(() => server.events.size === 1);
+    await until("recorded, at its own pace", () => server.events.size === 1);
     t.equal(server.all()[0]!.count, 4);
   },
 );
@@ -128,7 +122,7 @@ t.test("EventRecorder drops and counts what waits too long, what does not fit, a
   server.fails = new ApiError("cannot connect", { status: 0 });
   const old = start(server, { queueAgeMs: 50 });
   for (let i = 0; i < 3; i++) old.record(failed("a"));
-  await until(() => old.counts.dropped === 3);
+  await until("recorded, at its own pace", () => old.counts.dropped === 3);
   t.match(old.counts, { waiting: 0, sent: 0 });
 
   const full = start(server, { queueLength: 2 });
@@ -138,7 +132,7 @@ t.test("EventRecorder drops and counts what waits too long, what does not fit, a
   server.fails = new ApiError("forbidden", { status: 403 });
   const refused = start(server);
   refused.record(failed("a"));
-  await until(() => refused.counts.dropped === 1);
+  await until("recorded, at its own pace", () => refused.counts.dropped === 1);
 });
 
 t.test("EventRecorder does not write a thousand objects, and warnings go before the rest", async (t) => {
@@ -147,7 +141,7 @@ t.test("EventRecorder does not write a thousand objects, and warnings go before 
   const recorder = start(server, { perMinute: 20 });
   for (let i = 0; i < 99; i++) recorder.record(failed(`p${i}`, "freed", { type: "Normal" }));
   recorder.record(failed("x"));
-  await until(() => server.events.size >= 11); // ten at once, then it waits: one in three seconds
+  await until("recorded, at its own pace", () => server.events.size >= 11); // ten at once, then it waits: one in three seconds
   const most = 10 + Math.floor((performance.now() - begin) / 3000);
   t.ok(server.events.size <= most, `${server.events.size} of at most ${most}`);
   t.equal(server.all()[0]!.involvedObject.name, "x");
@@ -159,7 +153,7 @@ t.test("EventRecorder asks for the UID of a pod whose runtime does not say it", 
   const recorder = start(server);
   for (const name of ["a", "gone"])
     recorder.record({ ...failed(name), about: { resource: PODS, namespace: "default", name } });
-  await until(() => server.events.size === 2);
+  await until("recorded, at its own pace", () => server.events.size === 2);
   t.same(
     server.all().map(({ involvedObject: { uid } }) => uid),
     ["uid-1", undefined],
@@ -174,7 +168,7 @@ t.test(
     t.match(recorder.counts, { waiting: 3, dropped: 2 });
     const server = new Server();
     recorder.connect(server.cluster, "node-a");
-    await until(() => server.events.size === 3);
+    await until("recorded, at its own pace", () => server.events.size === 3);
     recorder.stop();
   },
 );
@@ -185,8 +179,8 @@ for (const status of [0, 429, 500, 503])
     server.fails = new ApiError("not now", { status });
     const recorder = start(server);
     recorder.record(failed("a"));
-    await until(() => server.writes > 1);
+    await until("recorded, at its own pace", () => server.writes > 1);
     server.fails = undefined;
-    await until(() => server.all().length === 1);
+    await until("recorded, at its own pace", () => server.all().length === 1);
     t.equal(recorder.counts.dropped, 0);
   });

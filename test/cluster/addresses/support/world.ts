@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ApiServer } from "../../../../lab/cluster/api-server.ts";
 import { installAgent, installCrds } from "../../../../lab/cluster/install.ts";
 import type { Json, RawClient } from "../../../../lab/cluster/raw.ts";
@@ -21,21 +20,6 @@ export async function startWorld(
 
 export const setMode = (raw: RawClient, whereabouts: string): Promise<Json> =>
   raw.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "railnet-config" }, data: { whereabouts } });
-
-/** Waits until it is so; a test that never gets there fails with what was seen last. */
-export async function until<T>(
-  what: string,
-  look: () => Promise<T> | T,
-  isIt: (seen: T) => boolean,
-  limitMs = 60_000,
-): Promise<T> {
-  for (const limit = performance.now() + limitMs; ; await sleep(50)) {
-    const seen = await look();
-    if (isIt(seen)) return seen;
-    if (performance.now() > limit)
-      throw new Error(`${what}: not after ${limitMs / 1000} s; last seen ${JSON.stringify(seen)?.slice(0, 4000)}`);
-  }
-}
 
 /** `address podref ifname containerid` of every reservation of a network, from the raw objects. */
 export async function reserved(raw: RawClient, network: string): Promise<string[]> {

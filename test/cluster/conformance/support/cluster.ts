@@ -1,8 +1,9 @@
 import { ApiServer } from "../../../../lab/cluster/api-server.ts";
 import { type Answer, ClusterNode } from "../../../../lab/cluster/cluster-node.ts";
-import { installCrds, waitFor } from "../../../../lab/cluster/install.ts";
+import { installCrds } from "../../../../lab/cluster/install.ts";
 import type { Json, RawClient } from "../../../../lab/cluster/raw.ts";
 import { Whereabouts } from "../../../../lab/cluster/whereabouts.ts";
+import { until } from "../../../../lab/until.ts";
 import type { Objects, PoolShown, Scenario, Step } from "./scenario.ts";
 
 const GROUP = "whereabouts.cni.cncf.io/v1alpha1";
@@ -82,7 +83,7 @@ export class Cluster implements AsyncDisposable {
       async call({ verb, ...sandbox }, config) {
         if (who === "alone") return node.alone(verb, config, sandbox);
         const answer = await node.call(verb, config, sandbox);
-        if (verb === "DEL") await waitFor("it is released", () => !isReleasing(node, sandbox));
+        if (verb === "DEL") await until("it is released", () => !isReleasing(node, sandbox));
         return answer;
       },
       [Symbol.asyncDispose]: () => node.stop(),
@@ -103,7 +104,7 @@ export class Cluster implements AsyncDisposable {
       seen = await look(this.#api.raw, "agent");
       return canonical(seen) === canonical(want);
     };
-    await waitFor("it is as wanted", isSo).catch(() => {});
+    await until("it is as wanted", isSo).catch(() => {});
     return seen!;
   }
 

@@ -6,6 +6,7 @@ import { type Living, takePicture, whatIsWrong } from "../../../../lab/cluster/c
 import { type Answer, ClusterNode, type NodeOptions } from "../../../../lab/cluster/cluster-node.ts";
 import { deletePod, makeNode, makePod } from "../../../../lab/cluster/objects.ts";
 import type { Json } from "../../../../lab/cluster/raw.ts";
+import { until } from "../../../../lab/until.ts";
 
 /** `alone`: the executable does it by itself; `agent`: asked over its socket. */
 export type Way = "agent" | "alone";
@@ -50,6 +51,14 @@ export class Runtime {
   /** Agents that do not wait a minute for what they need to see twice. */
   async start(node: ClusterNode): Promise<void> {
     await node.start("--grace-seconds", "1");
+  }
+
+  /** Waits until this node's agent leads: one that is killed while it leads has no successor for minutes. */
+  async leads({ name }: ClusterNode): Promise<void> {
+    const path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/railnet-leader";
+    const holder = async (): Promise<string> =>
+      (await this.#api.raw.request("GET", path)).body?.spec?.holderIdentity ?? "";
+    await until(`${name} leads`, async () => (await holder()).startsWith(`${name}_`));
   }
 
   /** A running pod's sandbox, not attached. */
@@ -108,7 +117,7 @@ export class Runtime {
   }
 
   /** What is still wrong after time to put it right: nothing, as soon as nothing is. */
-  async wrong(network?: string, patienceMs = 40_000): Promise<string[]> {
+  async wrong(network?: string, patienceMs = 120_000): Promise<string[]> {
     for (const limit = Date.now() + patienceMs; ; await sleep(250)) {
       const picture = await takePicture(
         this.#api.raw,

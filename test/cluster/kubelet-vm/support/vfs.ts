@@ -3,7 +3,7 @@ import type { Test } from "tap";
 import type { Json } from "../../../../lab/cluster/raw.ts";
 import { networkStatus } from "../../../../lab/kubelet/pods.ts";
 import { look } from "../../../../lab/kubelet/state.ts";
-import { until } from "../../../../lab/netns/run.ts";
+import { until } from "../../../../lab/until.ts";
 import { RAILS } from "./rails.ts";
 import type { Worker } from "./worker.ts";
 
@@ -48,6 +48,6 @@ export async function checkVfs(
     reserved = (await look(worker)).reservations;
     return isDeepStrictEqual(reserved, addresses);
   };
-  await until("each address is one pod's", is, LIMIT_MS, 1000).catch(() => {}); // those of pods that a reboot has ended go minutes later
+  await until("each address is one pod's", is, { limitMs: LIMIT_MS, everyMs: 1000 }).catch(() => {}); // those of pods that a reboot has ended go minutes later
   t.same(reserved, addresses, "each address is one pod's");
 }

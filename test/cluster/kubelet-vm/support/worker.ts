@@ -12,7 +12,7 @@ import { Pods } from "../../../../lab/kubelet/pods.ts";
 import { Railnet } from "../../../../lab/kubelet/railnet.ts";
 import type { Rail } from "../../../../lab/kubelet/rails.ts";
 import { untilReady } from "../../../../lab/kubelet/ready.ts";
-import { until } from "../../../../lab/netns/run.ts";
+import { until } from "../../../../lab/until.ts";
 import { Guest } from "./guest.ts";
 import { OFFERED, RAILS_CONFIG, readRails, VFS } from "./rails.ts";
 
@@ -95,9 +95,9 @@ export class Worker implements RailPlace, AsyncDisposable {
       this.#rails = await readRails(this.node);
       return this.#rails.every(({ vfs }) => vfs.length === VFS);
     };
-    await until("the VFs are made", isMade, READY_MS, LOOK_MS);
+    await until("the VFs are made", isMade, { limitMs: READY_MS, everyMs: LOOK_MS });
     const isOffered = async () => isDeepStrictEqual(await this.allocatable(), OFFERED);
-    await until("all VFs are offered", isOffered, READY_MS, LOOK_MS);
+    await until("all VFs are offered", isOffered, { limitMs: READY_MS, everyMs: LOOK_MS });
   }
 
   /** `{ "railnet.io/rail0": "6", … }`: what the node offers to pods. */

@@ -7,7 +7,8 @@ import type { Cluster } from "../../../../lab/kubelet/cluster.ts";
 import { Containerd } from "../../../../lab/kubelet/containerd.ts";
 import { makeImage } from "../../../../lab/kubelet/image.ts";
 import { podObject } from "../../../../lab/kubelet/pods.ts";
-import { type Running, start, until } from "../../../../lab/netns/run.ts";
+import { type Running, start } from "../../../../lab/netns/run.ts";
+import { until } from "../../../../lab/until.ts";
 
 const BENCH = join(import.meta.dirname, "../../../../bench/rdma/run.ts");
 const IMAGE = "registry.local/perftest:1";
@@ -89,11 +90,11 @@ export async function rdmaTests(t: Test, cluster: Cluster): Promise<void> {
   for (const signal of ["SIGINT", "SIGKILL"] as const)
     await t.test(`${signal} ends what runs in the pods`, async (t) => {
       const bench = startBench(cluster);
-      await until("server and client", async () => (await running(cluster)) === 2, 60_000);
+      await until("server and client", async () => (await running(cluster)) === 2);
       bench.kill(signal);
       const { exit } = await bench;
       if (signal === "SIGINT") t.equal(exit, 130);
-      else await until("the end of both", async () => (await running(cluster)) === 0, 60_000);
+      else await until("the end of both", async () => (await running(cluster)) === 0);
       t.equal(await running(cluster), 0);
     });
 }

@@ -1,9 +1,10 @@
 import type { Test } from "tap";
 import type { ApiServer } from "../../../../lab/cluster/api-server.ts";
-import { installAdmission, installNads, waitFor } from "../../../../lab/cluster/install.ts";
+import { installAdmission, installNads } from "../../../../lab/cluster/install.ts";
 import { type Json, pathOf } from "../../../../lab/cluster/raw.ts";
 import { randomFrom } from "../../../../lab/random.ts";
 import { seedsOf } from "../../../../lab/seed.ts";
+import { until } from "../../../../lab/until.ts";
 import { type Fate, fateOf, NETWORKS, selection, someNetworks, somePod, TEAMS } from "./labelled-pods.ts";
 
 /** Pods of a seed. A dry run takes 10 to 30 ms. */
@@ -39,14 +40,14 @@ export async function testAdmission(t: Test, api: ApiServer): Promise<void> {
   await t.test(
     "a pod with the label, before any RailNetwork gives rails to pods, is refused and told why",
     async (t) => {
-      await waitFor("the label is known", async () => (await dryRun(all)).status === 403);
+      await until("the label is known", async () => (await dryRun(all)).status === 403);
       t.match(await dryRun(all), { status: 403, says: /pods of namespace team-ishikari have rails of no RailNetwork: want a namespace that spec\.pods\.namespaces of one selects/ }); // biome-ignore format: one row
       t.equal((await dryRun(pod({}))).status, 201, "others are not looked at");
     },
   );
 
   await raw.apply(network);
-  await waitFor("the RailNetwork is known", async () => (await dryRun(all)).status === 201);
+  await until("the RailNetwork is known", async () => (await dryRun(all)).status === 201);
 
   await t.test("the label brings networks and resources", async (t) => {
     const { body } = await dryRun(all);
@@ -105,17 +106,17 @@ export async function testAdmission(t: Test, api: ApiServer): Promise<void> {
     t.match(await change({ annotations: { [NETWORKS]: twice } }), { status: 422, body: { message: /names ishikari-rail0 \(2\).*want limits: railnet\.io\/rail0: 2/ } });
     await raw.merge("/api/v1/namespaces/team-ishikari", { metadata: { labels: { team: "none" } } });
     const losing = async () => (await dryRun(pod({}, { [NETWORKS]: "ishikari-rail0" }))).status === 403;
-    await waitFor("the namespace has lost its right", losing);
+    await until("the namespace has lost its right", losing);
     t.equal((await change({ labels: { a: "b" } })).status, 200, "pods of a namespace that lost its right can be changed");
     await raw.merge("/api/v1/namespaces/team-ishikari", { metadata: { labels: { team: "ishikari" } } });
-    await waitFor("it has it again", async () => (await dryRun(all)).status === 201);
+    await until("it has it again", async () => (await dryRun(all)).status === 201);
     await raw.delete(path);
   }); // biome-ignore format: rows
 
   await t.test("the largest pod is within the limits of cost", async (t) => {
     const rails = Array.from({ length: 16 }, (_, n) => ({ name: `rail${n}`, pf: { names: [`e${n}`] }, vfs: 8, subnet: `10.0.${n}.0/24` })); // biome-ignore format: one row
     await raw.apply({ ...network, spec: { ...network.spec, rails } });
-    await waitFor("16 rails are known", async () => (await dryRun(all)).body.metadata.annotations?.[NETWORKS].includes("rail15")); // biome-ignore format: one row
+    await until("16 rails are known", async () => (await dryRun(all)).body.metadata.annotations?.[NETWORKS].includes("rail15")); // biome-ignore format: one row
     const containers = Array.from({ length: 60 }, (_, n) => ({ name: `c${n}`, image: "none", resources: { limits: { cpu: "1" } } })); // biome-ignore format: one row
     const strangers = Array.from({ length: 100 }, (_, n) => ({ name: `other-${n}`, namespace: "elsewhere", interface: `i${n}` })); // biome-ignore format: one row
     for (const given of [strangers.map(({ name }) => name).join(), JSON.stringify(strangers)]) {
@@ -137,7 +138,7 @@ export async function testAdmission(t: Test, api: ApiServer): Promise<void> {
         const want = one.spec.sets ? [one.metadata.name] : one.spec.rails.map(({ name }: Json) => `${one.metadata.name}-${name}`);
         return names?.join() === want.join();
       };
-      for (const one of networks) await waitFor("a RailNetwork is known as it is now", known(one));
+      for (const one of networks) await until("a RailNetwork is known as it is now", known(one));
       const fates = new Map<string, number>();
       for (let i = 0; i < PODS; i++) {
         const team = TEAMS[Math.floor(random() * TEAMS.length)];

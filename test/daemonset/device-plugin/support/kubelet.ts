@@ -1,6 +1,5 @@
 import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import grpc from "@grpc/grpc-js";
 import { DevicePlugin, Registration } from "./api.ts";
 
@@ -157,13 +156,4 @@ function callOf(client: grpc.Client): Call {
         error ? reject(error) : resolve(reply),
       );
     });
-}
-
-/** Waits for a condition; the limit bears a machine that does ten other things. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
-  const end = performance.now() + limitMs;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`timed out waiting until ${what}`);
-    await sleep(10);
-  }
 }

@@ -7,9 +7,10 @@ import { Resources } from "../../../../daemonset/device-plugin/resources.ts";
 import type { SetsHere } from "../../../../daemonset/device-plugin/sets.ts";
 import { parseRails } from "../../../../daemonset/rails/config.ts";
 import { listPfFacts, selectPfs } from "../../../../daemonset/rails/select.ts";
+import { until } from "../../../../lab/until.ts";
 import { KeptLog } from "../../support/log.ts";
 import { PfTree } from "../../support/pf-tree.ts";
-import { FakeKubelet, until } from "./kubelet.ts";
+import { FakeKubelet } from "./kubelet.ts";
 
 export const PF = "0000:a0:00.0";
 export const RAIL0 = "railnet.io/rail0";
