@@ -36,6 +36,8 @@ export interface AttachConfig {
   readonly sysctl: Readonly<Record<string, string>>;
   readonly sourceRules?: SourceRules;
   readonly duplicateAddressProbe: boolean;
+  /** The VF's MAC is an administrator's while the pod has it, so that the pod cannot change it. */
+  readonly pinMac: boolean;
   readonly ipamType?: string;
   readonly deviceInfoFile?: string;
 }
@@ -43,7 +45,7 @@ export interface AttachConfig {
 /** Keys that sriov-cni has too, or that Multus gives it. */
 const SHARED_KEYS = ["deviceID", "pciBusID", "mac", "logFile", "logLevel", ...VF_KEYS];
 
-const OWN_KEYS = ["rail", "mtu", "rdma", "sysctl", "sourceRules", "duplicateAddressProbe", "rails", "interface"];
+const OWN_KEYS = ["rail", "mtu", "rdma", "sysctl", "sourceRules", "duplicateAddressProbe", "pinMac", "rails", "interface"]; // biome-ignore format: one row
 
 /** Of these, what is said of several rails: cni/rail-calls.ts. */
 const SET_KEYS = ["rails", "interface"];
@@ -102,6 +104,7 @@ export function readConfig(given: Call): AttachConfig {
     rdma: oneOf(config, "rdma", ["auto", "required", "off"]) ?? "auto",
     sysctl: readSysctl(config.sysctl),
     duplicateAddressProbe: boolean(config, "duplicateAddressProbe") ?? false,
+    pinMac: boolean(config, "pinMac") ?? false,
     ...(mac && { mac }),
     ...(mtu !== undefined && { mtu }),
     ...(rail !== undefined && { rail }),

@@ -11,7 +11,7 @@ export const sriov: Plugin<Host> = {
   name: "railnet-sriov",
   about: "railnet-sriov: attaches an SR-IOV VF with its RDMA device to a pod's network namespace",
   verbs: {
-    ADD: async (call, host) => refuseNested(call) ?? (await import("./add.ts")).add(await referred(call, host), host),
+    ADD: async (call, host) => refuseNested(call) ?? (await import("./add.ts")).add(await permitted(call, host), host),
     CHECK: async (call, host) =>
       refuseNested(call) ?? (await import("./check.ts")).check(await referred(call, host), host),
     DEL: async (call, host) =>
@@ -21,6 +21,13 @@ export const sriov: Plugin<Host> = {
       refuseNested(call) ?? (await import("./status.ts")).status(await referred(call, host), host),
   },
 };
+
+/** Before anything is looked at for it. */
+async function permitted(call: Call, host: Host): Promise<Call> {
+  const whole = await referred(call, host);
+  (await import("./tenant.ts")).checkTenant(call, host);
+  return whole;
+}
 
 /** Most configurations say all for themselves. */
 async function referred(call: Call, host: Host): Promise<Call> {

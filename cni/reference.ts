@@ -16,6 +16,8 @@ export interface ReferredNetwork {
   /** Keys that a configuration may say for itself; `ips` and `mac` a pod, too. */
   readonly allow: readonly string[];
   readonly rails: readonly ReferredRail[];
+  /** Whose pods may have it; absent: those of every namespace. */
+  readonly namespaces?: readonly string[];
   /** Why it can be used by nobody: a mistake that an older definition let pass. */
   readonly wrong?: string;
 }
@@ -49,6 +51,7 @@ const GOVERNED = [
   "sysctl",
   "sourceRules",
   "duplicateAddressProbe",
+  "pinMac",
 ];
 /** These it decides alone. */
 const NEVER = ["ipam", "rails", "interface"];
@@ -153,7 +156,7 @@ const withConfig = (call: Call, config: NetworkConfig): Call => ({
   request: { ...call.request, stdin: JSON.stringify(config) },
 });
 
-function readReferences(file: string): readonly ReferredNetwork[] {
+export function readReferences(file: string): readonly ReferredNetwork[] {
   const again = (why: string, cause?: unknown) =>
     new CniError(
       CODE.TRY_AGAIN_LATER,
@@ -172,7 +175,7 @@ function readReferences(file: string): readonly ReferredNetwork[] {
 }
 
 /** What others can write decides nothing. @throws {CniError} 7. */
-function readOwned(file: string): string | undefined {
+export function readOwned(file: string): string | undefined {
   let fd: number;
   try {
     fd = openSync(file, "r");

@@ -141,6 +141,7 @@ const core = (plural: string, kind: string, namespaced = true): Resource => ({
 });
 export const PODS = core("pods", "Pod");
 export const NODES = core("nodes", "Node", false);
+export const NAMESPACES = core("namespaces", "Namespace", false);
 export const CONFIG_MAPS = core("configmaps", "ConfigMap");
 export const EVENTS = core("events", "Event");
 export const DEFINITIONS: Resource = {

@@ -36,7 +36,7 @@ export interface PfSnapshot {
  *   the PF shows no such VF, or for a link that is no Ethernet.
  */
 export async function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, host: Host): Promise<PfSnapshot> {
-  const wanted = [...Object.keys(config.vf), ...(config.mac ? ["mac"] : [])];
+  const wanted = [...Object.keys(config.vf), ...(config.mac || config.pinMac ? ["mac"] : [])];
   const view = await viewOf(device, wanted.length > 0, host);
   const vf = view?.state ?? (view?.isHidden && isCutOff(view.at.vf) ? unseen(device, wanted, host) : undefined);
   if (wanted.length > 0 && !vf) refuseSettings(device, wanted, view);
@@ -48,7 +48,11 @@ export async function snapshot(device: Device, config: AttachConfig, rdma: RdmaP
     );
   const link = device.netdev === undefined ? undefined : readLink(device, device.netdev, host);
   if (link) refuseOtherThanEthernet(device, link);
-  const adminMac = config.mac ?? (vf && link && macForSpoofCheck(config, vf, link, traitsOfPf(device, host)));
+  const ownMac = link?.mac ?? (vf?.mac === NO_MAC ? undefined : vf?.mac);
+  const adminMac =
+    config.mac ??
+    (config.pinMac ? ownMac : undefined) ??
+    (vf && link && macForSpoofCheck(config, vf, link, traitsOfPf(device, host)));
   return {
     original: {
       ...(link && originalOf(link)),
@@ -108,6 +112,12 @@ const macForSpoofCheck = (
   { needsAdminMac }: DriverTraits,
 ): string | undefined => (needsAdminMac && wanted.spoofchk && now.mac === NO_MAC ? link.mac : undefined);
 
+/** A MAC that differs in one bit of its last byte, for a driver that pins none which the VF has already. */
+function another(mac: string): string {
+  const last = Number.parseInt(mac.slice(-2), 16) ^ 1;
+  return `${mac.slice(0, -2)}${last.toString(16).padStart(2, "0")}`;
+}
+
 function readLink(device: Device, name: string, host: Host): Link {
   const link = linkNamed(host.rtnl, name);
   if (link && (!link.parent || link.parent === device.pci)) return link;
@@ -134,7 +144,12 @@ export async function configurePf(
   const { link, at, adminMac } = was;
   const traits = traitsOfPf(device, host);
   const setAtPf = async () => {
-    if (at && adminMac) await setAdminMac(host.rtnl, at, adminMac, host, { isListed: !isCutOff(at.vf) });
+    if (!at || !adminMac) return;
+    const isListed = !isCutOff(at.vf);
+    const isNoOther = was.original.vf?.mac === adminMac;
+    if (config.pinMac && traits.pinsOnlyAnother && isNoOther)
+      await setAdminMac(host.rtnl, at, another(adminMac), host, { isListed });
+    await setAdminMac(host.rtnl, at, adminMac, host, { isListed });
   };
   if (traits.pinsOnlyAnother) await setAtPf();
   if (link && config.mac && config.mac !== link.mac)

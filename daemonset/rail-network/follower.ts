@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../../cni/host.ts";
-import { ApiError, type Cluster, type KubeObject, NODES } from "../../kubernetes/cluster.ts";
+import { ApiError, type Cluster, type KubeObject, NAMESPACES, NODES } from "../../kubernetes/cluster.ts";
 import { Informer } from "../../kubernetes/informer.ts";
 import { absentMs, beforeAbort, pause } from "../loop.ts";
 import { isWrittenAs, readNetworks, writeNetworks } from "./file.ts";
 import type { FollowedNetwork } from "./listed.ts";
+import { selectsAll, withNamespaces } from "./namespaces.ts";
 import { RAIL_NETWORKS, type RailNetwork } from "./object.ts";
 
 export interface FollowerOptions {
@@ -33,10 +34,24 @@ export async function followNetworks(options: FollowerOptions, signal: AbortSign
   const nodes = Informer.start<KubeObject>(cluster, NODES, self);
   const all = Promise.all([networks.synced, nodes.synced]);
   let isSynced = false;
+  let namespaces: Informer<KubeObject> | undefined;
+  let hasNamespaces = false;
   function update(): void {
     if (!isSynced || signal.aborted) return; // what is not all there yet would take rails away
     const labels = nodes.objects.get(node)?.metadata.labels ?? {};
-    if (!store(selected([...networks.objects.values()], labels), options)) setTimeout(update, RETRY_MS).unref();
+    const followed = selected([...networks.objects.values()], labels);
+    if (!followed.every(selectsAll) && !namespaces) followNamespaces();
+    const all = hasNamespaces ? [...namespaces!.objects.values()] : undefined;
+    const whole = followed.map((one) => withNamespaces(one, all, tryRead(options.file)));
+    if (!store(whole, options)) setTimeout(update, RETRY_MS).unref();
+  }
+  /** From the first RailNetwork on that is not for all of them. */
+  function followNamespaces(): void {
+    namespaces = Informer.start<KubeObject>(cluster, NAMESPACES, { ...shared, metadataOnly: true });
+    void namespaces.synced.then(() => {
+      hasNamespaces = true;
+      update();
+    });
   }
   if (!(await beforeAbort(all, signal))) return;
   isSynced = true;

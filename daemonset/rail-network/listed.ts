@@ -7,6 +7,8 @@ export interface FollowedNetwork {
   readonly name: string;
   readonly rails: readonly NetworkRail[];
   readonly pods?: PodsSpec;
+  /** Those that `pods.namespaces` selects, in order; absent: every one. */
+  readonly namespaces?: readonly string[];
   readonly sets?: number;
   readonly nodes?: NodesSpec;
 }

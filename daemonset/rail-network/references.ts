@@ -11,13 +11,14 @@ export function referencesOf(networks: readonly FollowedNetwork[]): ReferredNetw
   const { accepted } = acceptRails(networks);
   return networks
     .filter(({ pods }) => pods !== undefined)
-    .map(({ name, pods, rails }) => {
+    .map(({ name, pods, rails, namespaces }) => {
       const rules = tryRead(pods);
       if (typeof rules === "string") return { name, allow: [], rails: [], wrong: rules };
       const own = accepted.filter(({ network }) => network === name);
       return {
         name,
         allow: rules.allow,
+        ...(namespaces && { namespaces }),
         rails: own.map(({ rail, entry }) => ({
           name: rail.name,
           resource: rail.resource,
@@ -52,6 +53,7 @@ function configOf(
     ...others,
     trust: trust ? "on" : "off",
     spoofchk: spoofchk ? "on" : "off",
+    pinMac: true,
     ...(mtu !== undefined && { mtu }),
     ...(rdma && { rdma: "required" }),
     ...(subnet !== undefined && { ipam: range }),

@@ -13,6 +13,8 @@ export interface KeeperHost extends VfHost, MacHost {
   readonly railFiles: RailFiles;
   readonly carryOut: CarryOut;
   readonly altnames: Altnames;
+  /** Told which rails are here, before anything is done to them. */
+  readonly onHere?: (here: readonly RailHere[]) => void;
 }
 
 /** What the last look saw. */
@@ -76,6 +78,7 @@ export class RailKeeper {
       this.#say("info", rail.name, "rail is on this node", { rail: rail.name, pf: pf.name, pci: pf.pci });
     for (const { rail, why } of absent) this.#say("info", rail, "rail is not on this node", { rail, why });
     [this.#here, this.#absent] = [here, absent];
+    await this.#try("the list of governed rails", "written", async () => this.#host.onHere?.(here));
     const mode = here.find(({ rail }) => rail.rdma)?.rail.rdma;
     if (mode) await this.#try("the RDMA namespace mode", mode, () => this.#setRdmaMode(mode));
     for (const one of firstOfEachPf(here)) if (!this.#busy.has(one.pf.pci)) this.#startPf(one);

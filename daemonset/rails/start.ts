@@ -4,6 +4,7 @@ import type { Log, Paths } from "../../cni/host.ts";
 import type { HostUses } from "../kernel-thread.ts";
 import { repeat } from "../loop.ts";
 import type { RailFiles } from "../rail-network/file.ts";
+import { writeGoverned } from "../rail-network/governed.ts";
 import type { Altnames } from "./altname.ts";
 import { userOf } from "./in-use.ts";
 import { RailKeeper, type RailsSeen } from "./keeper.ts";
@@ -22,6 +23,8 @@ export interface RailsOptions {
   readonly carryOut: CarryOut;
   readonly hostUses: (vfs: readonly string[]) => Promise<HostUses>;
   readonly altnames: Altnames;
+  /** The kubelet's folder, or empty. */
+  readonly devicePlugins: string;
   /** Where tests inject faults. */
   readonly step?: (step: string) => void;
 }
@@ -45,7 +48,7 @@ const LOOK_MS = 5_000;
 
 /** Keeps the PFs of this node as the list of rails wants them, from now until stop(). */
 export function startRails(options: RailsOptions): Rails {
-  const { railFiles, paths, log, isPromised, carryOut, hostUses, altnames, step = () => {} } = options;
+  const { railFiles, paths, log, isPromised, carryOut, hostUses, altnames, devicePlugins, step = () => {} } = options;
   const { sysfs, stateDir } = paths;
   const stopping = new AbortController();
   const hostUse = async (vf: string) => (await hostUses([vf]))[vf];
@@ -58,6 +61,7 @@ export function startRails(options: RailsOptions): Rails {
     rebind: (vf) => rebind(vf, paths),
     carryOut,
     altnames,
+    onHere: (here) => writeGoverned(here, railFiles, { stateDir, devicePlugins }),
     userOf: (vf) => userOf(vf, signs),
     lock: (vf) => tryLockDevice(vf, { paths }),
     step,

@@ -55,6 +55,7 @@ t.test("withReference() makes of a reference what its RailNetwork says, for all 
     vlan: 7,
     trust: "off",
     spoofchk: "on",
+    pinMac: true,
     sourceRules: true,
     ipam: { type: "railnet-ipam", range: "192.168.1.0/24", exclude: ["192.168.1.0/28"], same_index: true },
   };

@@ -5,7 +5,10 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
+import { writeNetworks } from "../../daemonset/rail-network/file.ts";
+import type { FollowedNetwork } from "../../daemonset/rail-network/listed.ts";
 import type { Agent } from "../../lab/netns/agent.ts";
+import { WAYS } from "../../lab/netns/call.ts";
 import { BARE, VFIO } from "../../lab/netns/devices.ts";
 import { World } from "../../lab/netns/world.ts";
 import { until } from "../../lab/until.ts";
@@ -178,6 +181,35 @@ t.test("VFs are neither made nor allocated while another process moves an RDMA d
   await until("the VFs are made", () => numVfs() === "2");
   writeFileSync(join(configDir, "rails"), rails);
 });
+
+t.test("of a rail that a RailNetwork gives to pods a tenant gets the VF that the kubelet gave his pod", async (t) => {
+  const [, given, free] = vfs as [string, string, string];
+  const pods = { namespaces: { matchLabels: { rails: "allowed" } } };
+  const networks: FollowedNetwork[] = [{ name: "ishikari", rails: [{ name: "rail1", pf: { names: ["rail1"] } }], pods, namespaces: ["team-a"] }];
+  writeNetworks(join(world.stateDir, "rail-networks.json"), networks);
+  const governed = join(world.stateDir, "governed-rails.json");
+  await until("the agent has found its VFs", () => existsSync(governed));
+  const PodDeviceEntries = [{ PodUID: "u1", ResourceName: "railnet.io/rail1", ContainerName: "main", DeviceIDs: { "0": [given] } }];
+  writeFileSync(join(kubeletDir, "kubelet_internal_checkpoint"), JSON.stringify({ Data: { PodDeviceEntries }, Checksum: 1 }));
+  const tenant = (config: object, uid = "u1", namespace = "team-a") =>
+    world.attachment(pod, { ipam: undefined, network: "ishikari", rail: "rail1", ...config }, { env: { CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=p;K8S_POD_UID=${uid}` } });
+  const rows: [what: string, attachment: ReturnType<typeof tenant>, code: number, says: RegExp][] = [
+    ["a network of his own", tenant({ network: undefined, rail: undefined, trust: "on", deviceID: free }), 7, /gives it to pods, by networks that refer to it/],
+    ["a device that nobody gave him", tenant({ deviceID: free }), 101, /the kubelet did not give it to this pod/],
+    ["another pod's device", tenant({ deviceID: given }, "u2"), 101, /the kubelet did not give it to this pod/],
+    ["another namespace", tenant({ deviceID: given }, "u1", "team-b"), 7, /pods of namespace team-b may not have it/],
+    ["trust", tenant({ deviceID: given, trust: "on" }), 7, /RailNetwork ishikari decides this/],
+    ["what is his", tenant({ deviceID: given }), 101, /cannot set .*spoofchk.*mac of .*PF rail1 shows no VF|its PF/],
+  ];
+  for (const via of WAYS)
+    for (const [what, attachment, code, says] of rows) {
+      const { json } = await world.call(via, "ADD", attachment);
+      t.match(json, { code, msg: says }, `${via}: ${what}`);
+    }
+  rmSync(join(world.stateDir, "rail-networks.json"));
+  rmSync(join(kubeletDir, "kubelet_internal_checkpoint"));
+  await until("nothing is governed any more", () => !existsSync(governed));
+}); // biome-ignore format: rows
 
 t.test("the list of rails is followed", async (t) => {
   writeFileSync(join(configDir, "rails"), "- { name: rail1, resource: example.com/fast, pf: { names: [rail1] } }\n");

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import t from "tap";
 import { ApiServer, kubernetes } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
@@ -233,6 +233,32 @@ t.test("of two that claim a name or PF the older one has it; a label brings and 
   await until("one is gone", () => !/RailNetwork/.test(JSON.stringify(agent.status().absent)));
   t.match(node.log(), /"network":"other","msg":"a RailNetwork is gone, or selects this node no more/);
 });
+
+t.test("an agent writes for its node's executables which VFs are governed, and for which namespaces", async (t) => {
+  const read = (file: string): Json => {
+    const path = `${node.env["RAILNET_STATE_DIR"]}/${file}`;
+    return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+  };
+  const namespaces = () => read("rail-networks.json").references.find(({ name }: Json) => name === "ishikari")?.namespaces;
+  const label = (name: string, value: string | null) =>
+    api.raw.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: value === null ? {} : { rails: value } } });
+  await label("team-a", "allowed");
+  await label("team-b", "no");
+  const rails = [rail(0, { subnet: "192.168.0.0/28" }), rail(1, { subnet: "192.168.1.0/28" }), rail(2, { subnet: "192.168.2.0/28" })];
+  await api.raw.apply(network("ishikari", rails, { pods: { namespaces: { matchLabels: { rails: "allowed" } } } }));
+  await until("team-a may", () => namespaces()?.join() === "team-a");
+  await label("team-b", "allowed");
+  await until("team-b may, too", () => namespaces()?.join() === "team-a,team-b");
+  await label("team-b", null);
+  await until("team-b may not", () => namespaces()?.join() === "team-a");
+  await until("the VFs are told", () => read("governed-rails.json")?.rails.length === 2);
+  t.same(read("governed-rails.json").rails, [
+    { network: "ishikari", rail: "rail0", resource: "railnet.io/rail0", pf: "0000:a0:00.0" },
+    { network: "ishikari", rail: "rail1", resource: "railnet.io/rail1", pf: "0000:b0:00.0" },
+  ]);
+  await api.raw.merge(`${RAIL_NETWORKS}/ishikari`, { spec: { pods: null } });
+  await until("nothing is governed any more", () => read("governed-rails.json") === undefined);
+}); // biome-ignore format: rows
 
 t.test("an agent that starts while the API server is away has its rails as last heard of", async (t) => {
   await node.stop();
