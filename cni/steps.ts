@@ -5,7 +5,6 @@
  */
 export const ADD_STEPS = [
   "add-locked",
-  "add-recorded",
   "add-journalled",
   "add-pf-configured",
   "add-moved",
@@ -13,7 +12,6 @@ export const ADD_STEPS = [
   "add-configured",
   "add-rdma-moved",
   "add-device-info-written",
-  "add-attached",
   "add-committed",
 ] as const;
 
@@ -27,4 +25,7 @@ export const DEL_STEPS = [
   "del-forgotten",
 ] as const;
 
-export type Step = (typeof ADD_STEPS)[number] | (typeof DEL_STEPS)[number];
+/** Of an ADD of several rails, for each: its record is there, and says that it is attached. */
+type SetStep = "add-recorded" | "add-attached";
+
+export type Step = (typeof ADD_STEPS)[number] | SetStep | (typeof DEL_STEPS)[number];

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Executables } from "./executables.ts";
 import type { Job, Step } from "./interleave.ts";
-import type { Device, Place } from "./place.ts";
+import { type Device, type Place, RAILS } from "./place.ts";
 
 export type Verb = "add" | "del";
 /** `shim`: with the agent; `alone`: the full binary; `go`: host-device and static; `floor`: ip -batch. */
@@ -36,6 +36,40 @@ export class Cases {
         chains: devices.map((device) => this.#steps(who, verb, device)),
       })),
     );
+  }
+
+  /** A pod on all rails: one call for one network of all of them, and one call after the other for each, as Multus makes them. */
+  set(): Job[] {
+    const { shim, peers } = this.#executables;
+    const rails = this.#place.devices.slice(0, RAILS);
+    const pod = rails[0]!.pod;
+    const step = (verb: Verb, ifname: string, stdin: string): Step => ({
+      argv: [shim],
+      env: {
+        CNI_COMMAND: verb.toUpperCase(),
+        CNI_CONTAINERID: `set-${pod}`,
+        CNI_NETNS: netnsPath(pod),
+        CNI_IFNAME: ifname,
+        CNI_PATH: peers,
+      },
+      stdin,
+    });
+    const each = (verb: Verb) =>
+      rails.map((device, i) => step(verb, `net${i + 1}`, this.#file(device, "railnet.json")));
+    const whole = join(this.#dir, "set.json");
+    const entries = rails.map(({ address }) => (this.#hasIpam ? { ipam: { addresses: [{ address }] } } : {}));
+    const ipam = this.#hasIpam ? { type: "static" } : {};
+    const deviceID = rails.map(({ pci }) => pci).join();
+    writeFileSync(
+      whole,
+      JSON.stringify({ cniVersion: "1.0.0", name: "bench", type: "railnet-sriov", deviceID, ipam, rails: entries }),
+    );
+    return [
+      { label: "add/set/four", chains: [each("add")] },
+      { label: "del/set/four", chains: [each("del")] },
+      { label: "add/set/shim", chains: [[step("add", "net1", whole)]] },
+      { label: "del/set/shim", chains: [[step("del", "net1", whole)]] },
+    ];
   }
 
   /** What it costs to be started at all. */

@@ -41,6 +41,7 @@ async function measure(task: Task): Promise<Timing[]> {
   await using _agent = await startAgent(executables.agent, env, join(dir, "agent.log"));
   const time = (jobs: readonly Job[], rounds: number) => timeJobs(task, jobs, rounds);
   const timings = [1, 4, 16].flatMap((count) => time(cases.attach(count, ALL), roundsOf(task, count)));
+  timings.push(...time(cases.set(), roundsOf(task, 1)));
   timings.push(...time(cases.versions(), task.rounds * 2));
   if (task.place === "host") timings.push(...timeThick(task, cases));
   rmSync(dir, { recursive: true });
@@ -67,7 +68,7 @@ function timeJobs(
   const wanted = jobs.filter(({ label }) => pattern.test(label.replace("del", "add")));
   if (wanted.length === 0) return [];
   const tool = executablesIn(dir).interleave;
-  const resident = wanted.filter(({ label }) => label.endsWith("/1/shim"));
+  const resident = wanted.filter(({ label }) => label.endsWith("/1/shim") || label.includes("/set/"));
   if (resident.length > 0) interleave(tool, resident, WARM_ROUNDS, WARM_GAP_MS);
   const broken = interleave(tool, wanted, 1, GAP_MS).filter(({ failed }) => failed > 0); // also warms
   if (broken.length > 0) throw new Error(`cannot time what fails: ${broken.map(({ label }) => label).join(", ")}`);

@@ -21,7 +21,7 @@ export interface Place {
   readonly peerDevice: (device: Device) => Record<string, string>;
 }
 
-const RAILS = 4;
+export const RAILS = 4;
 const VFS = 4;
 const devices = (make: (rail: number, vf: number) => Pick<Device, "pci" | "link">): Device[] =>
   Array.from({ length: RAILS * VFS }, (_, i) => {

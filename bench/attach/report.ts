@@ -16,7 +16,7 @@ export interface Row {
   readonly failed: number;
 }
 
-const PEERS = { go: "host-device + static", floor: "ip -batch", true: "/bin/true" } as const;
+const PEERS = { go: "host-device + static", floor: "ip -batch", true: "/bin/true", four: "four calls" } as const;
 type Peer = keyof typeof PEERS;
 
 interface Bar {
@@ -56,6 +56,7 @@ const COMPARISONS: readonly Comparison[] = [
     peer: "go",
     bar: (place, group) => (place === "host" ? (group === "version" ? FULL_START : ratioBar(1.3)) : undefined),
   },
+  { ours: "shim", peer: "four", bar: (_, group) => (group === "add/set" ? ratioBar(0.85) : undefined) },
   { ours: "shim", peer: "true", bar: (place) => (place === "host" ? SHIM_START : undefined) },
 ];
 
@@ -67,7 +68,7 @@ export function compare(place: string, timings: readonly Timing[]): Row[] {
     COMPARISONS.flatMap(({ ours, peer, bar }) => {
       const [mine, theirs] = [byLabel.get(`${group}/${ours}`), byLabel.get(`${group}/${peer}`)];
       if (!mine || !theirs) return [];
-      const name = `${place === "vm" ? "" : `${place}/`}${group}/${ours}${peer === "go" ? "" : `-to-${peer}`}`;
+      const name = `${place === "vm" ? "" : `${place}/`}${group}/${ours}${peer === "go" || peer === "four" ? "" : `-to-${peer}`}`;
       return [makeRow(name, peer, mine, theirs, bar?.(place, group))];
     }),
   );

@@ -27,3 +27,33 @@ export async function applyRailNad(
     spec: { config: JSON.stringify(config) },
   });
 }
+
+/** Makes one network of all rails, of namespace `default`: addresses as {@link applyRailNad}, the same place on every rail. */
+export async function applySetNad(
+  raw: RawClient,
+  name: string,
+  rails: readonly string[],
+  more: Json = {},
+  resource?: string,
+): Promise<void> {
+  const entries = rails.map((rail) => ({ rail, ipam: { range: `10.200.${rail.replace("rail", "")}.0/24` } }));
+  await raw.apply({
+    apiVersion: "k8s.cni.cncf.io/v1",
+    kind: "NetworkAttachmentDefinition",
+    metadata: {
+      name,
+      namespace: "default",
+      annotations: resource ? { "k8s.v1.cni.cncf.io/resourceName": resource } : {},
+    },
+    spec: {
+      config: JSON.stringify({
+        cniVersion: "1.0.0",
+        name,
+        type: "railnet-sriov",
+        ipam: { type: "railnet-ipam", same_index: true },
+        rails: entries,
+        ...more,
+      }),
+    },
+  });
+}

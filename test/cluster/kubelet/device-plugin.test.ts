@@ -6,6 +6,7 @@ import { RailnetDaemonSet } from "../../../lab/kubelet/daemon-set.ts";
 import { fourRails } from "../../../lab/kubelet/four-rails.ts";
 import { Multus } from "../../../lab/kubelet/multus.ts";
 import { networkStatus } from "../../../lab/kubelet/pods.ts";
+import { setOfRails } from "../../../lab/kubelet/set-of-rails.ts";
 import { becomes, look } from "../../../lab/kubelet/state.ts";
 import { until } from "../../../lab/until.ts";
 
@@ -93,4 +94,20 @@ t.test("VFs of running pods stay theirs when the kubelet and the agent start aga
   t.equal(new Set([...kept, ...more].flatMap(vfsOf)).size, VFS, "the new pods get the others");
   await pods.remove("a", "b", "c", "d");
   await becomes(t, cluster, before);
+});
+
+t.test("sets of a RailNetwork: one VF of each rail by one resource, for one network of all rails", async (t) => {
+  const SETS = 2;
+  await api.raw.apply({
+    apiVersion: "railnet.io/v1alpha1",
+    kind: "RailNetwork",
+    metadata: { name: "all" },
+    spec: { rails: rails.map(({ name, pci }) => ({ name, vfs: VFS, pf: { pciAddresses: [pci] } })), sets: SETS },
+  });
+  const offered = async () => (await api.raw.get(`/api/v1/nodes/${node.name}`)).status.allocatable;
+  await until("the kubelet offers the sets", async () => (await offered())["railnet.io/rails"] === `${SETS}`);
+  await allocatable(VFS - SETS);
+  await railnet.kubectl("apply", "-f", join(EXAMPLES, "set.yaml"));
+  await railnet.kubectl("delete", "pod", "trainer-0", "--now"); // the example's own has no image here
+  await setOfRails(t, cluster, { networkOf: () => "rails@rail0", resources: { "railnet.io/rails": 1 } });
 });
