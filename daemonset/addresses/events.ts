@@ -1,8 +1,9 @@
 import { CONFIG_MAPS, IP_POOLS } from "../../kubernetes/cluster.ts";
 import type { EventRequest } from "../../kubernetes/events/kube-event.ts";
 import type { EventRecorder } from "../../kubernetes/events/recorder.ts";
+import { RAIL_NETWORKS } from "../rail-network/object.ts";
 
-/** Events about pools and about the cluster's settings. Best effort: the log has everything. */
+/** Events about pools, RailNetworks and the cluster's settings. Best effort: the log has everything. */
 export class Events {
   readonly #recorder: Pick<EventRecorder, "record">;
   readonly #namespace: string;
@@ -21,5 +22,9 @@ export class Events {
   onSettings(type: EventRequest["type"], configMap: string, reason: string, message: string): void {
     const about = { resource: CONFIG_MAPS, namespace: this.#namespace, name: configMap };
     this.#recorder.record({ about, type, reason, message });
+  }
+
+  onRailNetwork(type: EventRequest["type"], name: string, reason: string, message: string): void {
+    this.#recorder.record({ about: { resource: RAIL_NETWORKS, namespace: "", name }, type, reason, message });
   }
 }

@@ -106,9 +106,12 @@ export interface RailNetworkRailStatus {
 
 /** metav1.Condition. */
 export interface NetworkCondition {
-  readonly type: "Ready" | "AddressesSuffice";
+  readonly type: "Ready" | "AddressesSuffice" | "NetworksMade";
   readonly status: "True" | "False";
   readonly reason: string;
   readonly message: string;
   readonly lastTransitionTime: string;
 }
+
+/** What a condition says, without the times. */
+export type Verdict = Pick<NetworkCondition, "type" | "status" | "reason" | "message">;

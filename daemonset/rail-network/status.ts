@@ -1,24 +1,22 @@
 import { countOf, rangeFrom } from "../../ipam/range.ts";
 import { CONDITION, type RailNode, toTime } from "../rail-node/object.ts";
-import type { NetworkCondition, NetworkRail, RailNetwork, RailNetworkRailStatus, RailNetworkStatus } from "./object.ts";
+import type { NetworkRail, RailNetwork, RailNetworkRailStatus, RailNetworkStatus, Verdict } from "./object.ts";
 
 const MESSAGE_MAX = 1000;
 const MAX_NAMES = 8;
 
-/** What became of a RailNetwork, by the reports of all nodes. Pure. */
+/** What became of a RailNetwork, by the reports of all nodes. @param more what else is to be said of it. Pure. */
 export function statusOf(
   { metadata: { name }, spec, status }: RailNetwork,
   all: readonly RailNode[],
   nowMs: number,
+  more: readonly Verdict[] = [],
 ): RailNetworkStatus {
   const nodes = all.filter((node) => node.status?.networks?.includes(name));
   const rails = spec.rails.map((rail) => railStatus(rail, nodes));
   const unready = nodes.filter((node) => node.status!.conditions?.[CONDITION.RailsReady]?.status !== "True");
   const sum = (key: "vfs" | "used") => rails.reduce((total, rail) => total + rail[key], 0);
-  const verdicts: Pick<NetworkCondition, "type" | "status" | "reason" | "message">[] = [
-    ready(nodes, unready),
-    suffice(rails, spec.rails),
-  ];
+  const verdicts = [ready(nodes, unready), suffice(rails, spec.rails), ...more];
   return {
     summary: { nodes: `${nodes.length - unready.length}/${nodes.length}`, vfs: `${sum("used")}/${sum("vfs")}` },
     rails,
@@ -53,10 +51,7 @@ function addressesOf({ subnet, exclude = [] }: NetworkRail): bigint | undefined 
   }
 }
 
-function ready(
-  nodes: readonly RailNode[],
-  unready: readonly RailNode[],
-): Pick<NetworkCondition, "type" | "status" | "reason" | "message"> {
+function ready(nodes: readonly RailNode[], unready: readonly RailNode[]): Verdict {
   const type = "Ready";
   if (nodes.length === 0)
     return {
@@ -79,10 +74,7 @@ function ready(
 }
 
 /** A subnet smaller than nodes x VFs: pods that come last find no address. */
-function suffice(
-  rails: readonly RailNetworkRailStatus[],
-  spec: readonly NetworkRail[],
-): Pick<NetworkCondition, "type" | "status" | "reason" | "message"> {
+function suffice(rails: readonly RailNetworkRailStatus[], spec: readonly NetworkRail[]): Verdict {
   const type = "AddressesSuffice";
   const short = rails.filter(({ addresses, vfs }) => addresses !== undefined && addresses < vfs);
   if (short.length === 0) return { type, status: "True", reason: "Enough", message: "" };

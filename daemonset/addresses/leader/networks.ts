@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Log } from "../../../cni/host.ts";
-import { ApiError, type Cluster } from "../../../kubernetes/cluster.ts";
+import { ApiError } from "../../../kubernetes/cluster.ts";
 import { Informer } from "../../../kubernetes/informer.ts";
+import { beforeAbort } from "../../loop.ts";
 import { untilServed } from "../../rail-network/follower.ts";
 import {
   RAIL_NETWORK_STATUS,
@@ -11,21 +11,25 @@ import {
 } from "../../rail-network/object.ts";
 import { statusOf } from "../../rail-network/status.ts";
 import { RAIL_NODES, type RailNode } from "../../rail-node/object.ts";
+import type { Context } from "../context.ts";
+import { LeaderNads } from "./nads.ts";
 
 /**
  * Says of each RailNetwork what became of it. All agents follow these objects: counts of VFs that pods have, which change all
  * the time, are written seldom; whether nodes are ready at each look.
  */
 export class LeaderNetworks {
-  readonly #context: { readonly cluster: Cluster; readonly log: Log };
+  readonly #context: Pick<Context, "cluster" | "log" | "events">;
   readonly #countsMs: number;
+  readonly #nads: LeaderNads;
   #networks: Informer<RailNetwork> | undefined;
   /** When counts were written last, by name. */
   readonly #wroteMs = new Map<string, number>();
 
   /** @param countsMs two writes for the sake of counts alone are so far apart. */
-  constructor(context: { readonly cluster: Cluster; readonly log: Log }, countsMs: number) {
+  constructor(context: Pick<Context, "cluster" | "log" | "events">, countsMs: number) {
     this.#context = context;
+    this.#nads = new LeaderNads(context);
     this.#countsMs = countsMs;
   }
 
@@ -34,7 +38,10 @@ export class LeaderNetworks {
     const { cluster, log } = this.#context;
     if (!(await untilServed(this.#context, signal))) return;
     const onError = (err: Error) => log.debug({ err }, "cannot follow RailNetworks; it is tried again");
-    this.#networks = Informer.start<RailNetwork>(cluster, RAIL_NETWORKS, { signal, onError });
+    const onChange = () => this.#nads.wake();
+    const networks = Informer.start<RailNetwork>(cluster, RAIL_NETWORKS, { signal, onError, onChange });
+    this.#networks = networks;
+    if (await beforeAbort(networks.synced, signal)) await this.#nads.run(networks.objects, signal);
   }
 
   /** Nothing where there is no RailNetwork, else a list of the nodes' reports, and a patch for each that differs. @throws {ApiError} */
@@ -45,7 +52,7 @@ export class LeaderNetworks {
     const nodes = await this.#reports(signal);
     for (const network of networks) {
       const { name } = network.metadata;
-      const status = statusOf(network, nodes, Date.now());
+      const status = statusOf(network, nodes, Date.now(), this.#nads.verdictsOn(name));
       if (!this.#isWorthIt(name, network.status, status)) continue;
       await cluster.mergePatch(RAIL_NETWORK_STATUS, name, { status }, { signal }).catch(ignoreGone);
       this.#wroteMs.set(name, performance.now());

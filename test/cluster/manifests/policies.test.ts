@@ -1,6 +1,6 @@
 import t, { type Test } from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
-import { installAgent, installCrds, installPolicies, installRailObjects } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds, installNads, installPolicies, installRailObjects } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
 import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
 import { until } from "../../../lab/until.ts";
@@ -16,6 +16,7 @@ const api = await ApiServer.start({ small: false });
 t.teardown(() => api.stop());
 await installCrds(api.raw);
 await installRailObjects(api.raw);
+await installNads(api.raw);
 await installAgent(api);
 await installPolicies(api);
 const SYSTEM = "/api/v1/namespaces/kube-system";
@@ -98,6 +99,17 @@ const railNetwork: Json = {
   metadata: { name: "ishikari" },
   spec: { rails: [{ name: "rail0", pf: { names: ["ens1"] } }] },
 };
+const NAD_CONFIG = { cniVersion: "1.0.0", name: "ishikari-rail0", type: "railnet-sriov", network: "ishikari", rail: "rail0" }; // biome-ignore format: one row
+const nad = (name: string, config: object, marks = true): Json => ({
+  apiVersion: "k8s.cni.cncf.io/v1",
+  kind: "NetworkAttachmentDefinition",
+  metadata: {
+    name,
+    namespace: "default",
+    ...(marks && { labels: { "app.kubernetes.io/managed-by": "railnet" }, annotations: { "railnet.io/made-for": `default/${name}` } }), // biome-ignore format: one row
+  },
+  spec: { config: JSON.stringify(config) },
+});
 const saysOfNetwork = (token: string, body: Json) =>
   api.raw.request("PATCH", `${pathOf(railNetwork)}/status`, {
     body,
@@ -132,6 +144,8 @@ const foreign: readonly Json[] = [
   event("other", OTHER),
   railNode(OTHER),
   railNetwork,
+  nad("theirs", { type: "macvlan" }, false),
+  nad("ishikari-rail1", NAD_CONFIG),
 ];
 for (const object of foreign) await api.raw.apply(object);
 
@@ -154,6 +168,7 @@ const forged: readonly Json[] = [
   lease("railnet-node-node-c", "node-c"),
   configMap("coredns", { Corefile: "mine" }),
   event("forged", OTHER),
+  nad("ishikari-rail0", NAD_CONFIG),
   railNode("node-c"),
   railNode(MINE, OTHER),
   { ...railNode(MINE), metadata: { name: MINE, finalizers: ["railnet.io/mine"] } },
@@ -191,6 +206,7 @@ const KNOWN: Readonly<Record<string, RegExp>> = {
   railpeers: /^(create|patch|delete)$/,
   "railnetworks/status": /^patch$/,
   leaders: /^lead$/,
+  "network-attachment-definitions": /^(create|patch|delete)$/,
 };
 const READS = /^(get|list|watch)$/;
 
@@ -391,6 +407,15 @@ t.test("an agent of a node that may lead frees, records and says whether Whereab
   await saysOfNetwork(token, { metadata: { labels: { a: "b" } }, spec: { rails: [{ name: "mine", pf: { names: ["x"] } }] } });
   const { metadata, spec } = await api.raw.get(pathOf(railNetwork));
   t.same([metadata.labels, spec.rails[0].name], [undefined, "rail0"], "and not which there are");
+  const making = async (object: Json) => (await api.raw.request("POST", pathOf(object).replace(/\/[^/]*$/, ""), { body: object, token })).status;
+  t.equal(await making(nad("ishikari-rail0", { ...NAD_CONFIG, capabilities: { ips: true, mac: true } })), 201, "it makes networks");
+  t.equal(await making(nad("x", { ...NAD_CONFIG, type: "host-device" })), 403, "none of another plugin");
+  t.equal(await making(nad("x", { ...NAD_CONFIG, trust: "on" })), 403, "none that says more");
+  t.equal(await making(nad("x", NAD_CONFIG, false)), 403, "none without marks");
+  const others = pathOf(nad("theirs", {}));
+  t.equal((await api.raw.request("PATCH", others, { body: nad("theirs", NAD_CONFIG), contentType, token })).status, 403, "nor takes over one that somebody wrote");
+  t.equal((await api.raw.request("DELETE", others, { token })).status, 403);
+  t.equal((await api.raw.request("DELETE", pathOf(nad("ishikari-rail0", {})), { token })).status, 200);
 }); // biome-ignore format: rows
 
 t.test("pods with the label, and what tenants may write beside RailNetworks", async (t) => {

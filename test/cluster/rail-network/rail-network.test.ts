@@ -4,7 +4,7 @@ import t from "tap";
 import { ApiServer, kubernetes } from "../../../lab/cluster/api-server.ts";
 import { ClusterNode } from "../../../lab/cluster/cluster-node.ts";
 import { FaultProxy } from "../../../lab/cluster/fault-proxy.ts";
-import { installAgent, installCrds, installRailObjects } from "../../../lab/cluster/install.ts";
+import { installAgent, installCrds, installNads, installRailObjects } from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { goes, Mesh, type MeshNode } from "../../../lab/netns/mesh.ts";
@@ -259,6 +259,83 @@ t.test("an agent writes for its node's executables which VFs are governed, and f
   await api.raw.merge(`${RAIL_NETWORKS}/ishikari`, { spec: { pods: null } });
   await until("nothing is governed any more", () => read("governed-rails.json") === undefined);
 }); // biome-ignore format: rows
+
+const NADS = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions";
+const nadsAre = (...want: readonly string[]) =>
+  until(`the networks are ${want}`, async () => {
+    const all = await api.raw.list(NADS);
+    return JSON.stringify(all.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).sort()) === JSON.stringify(want); // biome-ignore format: one row
+  });
+const condition = async (type: string): Promise<Json> =>
+  (await api.raw.get(`${RAIL_NETWORKS}/ishikari`)).status?.conditions?.find((one: Json) => one.type === type);
+const labelled = (name: string, labels: Json): Json => ({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels } }); // biome-ignore format: one row
+
+t.test(
+  "the leader makes the networks of a RailNetwork in the namespaces that it selects, and keeps them right",
+  async (t) => {
+    await api.raw.apply(labelled("team-a", { rails: "yes" }));
+    await api.raw.apply(labelled("team-b", {}));
+    const rails = [0, 1, 2].map((n) => rail(n, { subnet: `192.168.${n}.0/28` }));
+    const more = { pods: pods({ namespaces: { matchLabels: { rails: "yes" } }, allow: ["ips"] }) };
+    await api.raw.apply(network("ishikari", rails, more));
+    await until(
+      "it says that there is no Multus",
+      async () => (await condition("NetworksMade"))?.reason === "NoMultus",
+    );
+    await installNads(api.raw);
+    const made = (namespace: string) => [0, 1, 2].map((n) => `${namespace}/ishikari-rail${n}`);
+    await nadsAre(...made("team-a"));
+    const path = "/apis/k8s.cni.cncf.io/v1/namespaces/team-a/network-attachment-definitions/ishikari-rail0";
+    const { metadata, spec } = await api.raw.get(path);
+    const reference = { cniVersion: "1.0.0", name: "ishikari-rail0", type: "railnet-sriov", network: "ishikari", rail: "rail0", capabilities: { ips: true } }; // biome-ignore format: one row
+    t.same(JSON.parse(spec.config), reference);
+    t.match(metadata, {
+      annotations: { "k8s.v1.cni.cncf.io/resourceName": "railnet.io/rail0" },
+      ownerReferences: [{ kind: "RailNetwork", name: "ishikari" }],
+    });
+    await until("it says so", async () => (await condition("NetworksMade"))?.reason === "AllMade");
+
+    await api.raw.merge(path, { spec: { config: JSON.stringify({ ...reference, trust: "on" }) } });
+    await until("it is put right", async () => (await api.raw.get(path)).spec.config === spec.config);
+    await api.raw.delete(path);
+    await nadsAre(...made("team-a"));
+    await api.raw.apply(labelled("team-b", { rails: "yes" }));
+    await nadsAre(...made("team-a"), ...made("team-b"));
+    const { references } = JSON.parse(readFileSync(`${node.env["RAILNET_STATE_DIR"]}/rail-networks.json`, "utf8"));
+    t.match(references, [{ name: "ishikari", allow: ["ips"], rails: [{ name: "rail0", config: { ipam: { range: "192.168.0.0/28" } } }, {}, {}] }]); // biome-ignore format: one row
+  },
+);
+
+t.test("a network that somebody wrote stays, and is told; one whose namespace loses the right goes", async (t) => {
+  const theirs = { apiVersion: "k8s.cni.cncf.io/v1", kind: "NetworkAttachmentDefinition", metadata: { name: "ishikari-rail1", namespace: "team-c" }, spec: { config: "{}" } }; // biome-ignore format: one row
+  await api.raw.apply(labelled("team-c", { rails: "yes" }));
+  await api.raw.apply(theirs);
+  await until("its name is told", async () => (await condition("NetworksMade"))?.reason === "NamesTaken");
+  t.match(await condition("NetworksMade"), { status: "False", message: /team-c\/ishikari-rail1: somebody else wrote it, and it stays/ }); // biome-ignore format: one row
+  await until("there is an event", async () =>
+    (await api.raw.list("/api/v1/namespaces/default/events")).some(({ reason }) => reason === "NetworkNameTaken"),
+  );
+  for (const name of ["team-a", "team-b", "team-c"]) await api.raw.merge(`/api/v1/namespaces/${name}`, { metadata: { labels: { rails: null } } }); // biome-ignore format: one row
+  await nadsAre("team-c/ishikari-rail1");
+  await until("it says so", () => /"msg":"networks of a RailNetwork were taken away: pods that run keep theirs"/.test(node.log())); // biome-ignore format: one row
+});
+
+t.test(
+  "a leader that is killed between networks of many namespaces is followed by one that ends the work",
+  async (t) => {
+    const many = Array.from({ length: 40 }, (_, i) => `many-${i}`);
+    for (const name of many) await api.raw.apply(labelled(name, { rails: "yes" }));
+    const count = async () => (await api.raw.list(NADS)).length;
+    await until("it is at work", async () => (await count()) > 5);
+    await node.stop("SIGKILL");
+    const left = await count();
+    t.ok(left < 121, `${left} were made`);
+    await agent.start();
+    await until("all are there", async () => (await count()) === 121);
+    await api.raw.merge(`${RAIL_NETWORKS}/ishikari`, { spec: { pods: null } });
+    await nadsAre("team-c/ishikari-rail1");
+  },
+);
 
 t.test("an agent that starts while the API server is away has its rails as last heard of", async (t) => {
   await node.stop();
