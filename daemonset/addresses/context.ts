@@ -21,6 +21,6 @@ export interface Context extends ClusterAddresses, FollowContext {
   /** Name of this node in the cluster. */
   readonly node: string;
   readonly log: Log;
-  readonly events: Pick<Events, "onPool" | "onSettings">;
+  readonly events: Pick<Events, "onPool" | "onSettings" | "onRailNetwork">;
   readonly counters: Counters;
 }

@@ -114,4 +114,4 @@ export interface NetworkCondition {
 }
 
 /** What a condition says, without the times. */
-export type Verdict = Pick<NetworkCondition, "type" | "status" | "reason" | "message">;
+export type NetworkVerdict = Pick<NetworkCondition, "type" | "status" | "reason" | "message">;

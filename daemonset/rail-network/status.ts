@@ -1,6 +1,6 @@
 import { countOf, rangeFrom } from "../../ipam/range.ts";
 import { CONDITION, type RailNode, toTime } from "../rail-node/object.ts";
-import type { NetworkRail, RailNetwork, RailNetworkRailStatus, RailNetworkStatus, Verdict } from "./object.ts";
+import type { NetworkRail, NetworkVerdict, RailNetwork, RailNetworkRailStatus, RailNetworkStatus } from "./object.ts";
 
 const MESSAGE_MAX = 1000;
 const MAX_NAMES = 8;
@@ -10,7 +10,7 @@ export function statusOf(
   { metadata: { name }, spec, status }: RailNetwork,
   all: readonly RailNode[],
   nowMs: number,
-  more: readonly Verdict[] = [],
+  more: readonly NetworkVerdict[] = [],
 ): RailNetworkStatus {
   const nodes = all.filter((node) => node.status?.networks?.includes(name));
   const rails = spec.rails.map((rail) => railStatus(rail, nodes));
@@ -51,7 +51,7 @@ function addressesOf({ subnet, exclude = [] }: NetworkRail): bigint | undefined 
   }
 }
 
-function ready(nodes: readonly RailNode[], unready: readonly RailNode[]): Verdict {
+function ready(nodes: readonly RailNode[], unready: readonly RailNode[]): NetworkVerdict {
   const type = "Ready";
   if (nodes.length === 0)
     return {
@@ -74,7 +74,7 @@ function ready(nodes: readonly RailNode[], unready: readonly RailNode[]): Verdic
 }
 
 /** A subnet smaller than nodes x VFs: pods that come last find no address. */
-function suffice(rails: readonly RailNetworkRailStatus[], spec: readonly NetworkRail[]): Verdict {
+function suffice(rails: readonly RailNetworkRailStatus[], spec: readonly NetworkRail[]): NetworkVerdict {
   const type = "AddressesSuffice";
   const short = rails.filter(({ addresses, vfs }) => addresses !== undefined && addresses < vfs);
   if (short.length === 0) return { type, status: "True", reason: "Enough", message: "" };

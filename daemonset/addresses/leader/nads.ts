@@ -10,7 +10,7 @@ import {
   planNads,
   type Wanted,
 } from "../../rail-network/nads.ts";
-import type { RailNetwork, Verdict } from "../../rail-network/object.ts";
+import type { NetworkVerdict, RailNetwork } from "../../rail-network/object.ts";
 import type { Context } from "../context.ts";
 import { follow } from "../follow.ts";
 
@@ -69,8 +69,8 @@ export class LeaderNads {
   }
 
   /** What is to be said at a RailNetwork: nothing of one without `pods`, and before the first look. */
-  verdictsOn(name: string): readonly Verdict[] {
-    const verdict = (status: "True" | "False", reason: string, message: string): Verdict[] => [
+  verdictsOn(name: string): readonly NetworkVerdict[] {
+    const verdict = (status: "True" | "False", reason: string, message: string): NetworkVerdict[] => [
       { type: "NetworksMade", status, reason, message },
     ];
     if (this.#isMultusAbsent)

@@ -1,6 +1,12 @@
 import t, { type Test } from "tap";
 import { ApiServer } from "../../../lab/cluster/api-server.ts";
-import { installAgent, installCrds, installNads, installPolicies, installRailObjects } from "../../../lab/cluster/install.ts";
+import {
+  installAgent,
+  installCrds,
+  installNads,
+  installPolicies,
+  installRailObjects,
+} from "../../../lab/cluster/install.ts";
 import { makeNode } from "../../../lab/cluster/objects.ts";
 import { type Json, pathOf } from "../../../lab/cluster/raw.ts";
 import { until } from "../../../lab/until.ts";
