@@ -34,8 +34,12 @@ function what({ fact, value, rails }: OddOnRails): string {
   return `${fact} ${value}${rails.length > 0 ? ` on ${rails.join(", ")}` : ""}`;
 }
 
-const others = ({ usual, usualNodes }: OddOnRails): string =>
-  usualNodes === 0 ? "which one port may have" : `${usualNodes} ${usualNodes === 1 ? "other" : "others"} ${usual}`;
+const others = ({ usual, usualNodes, isExpected }: OddOnRails): string =>
+  isExpected
+    ? `expected ${usual}`
+    : usualNodes === 0
+      ? "which one port may have"
+      : `${usualNodes} ${usualNodes === 1 ? "other" : "others"} ${usual}`;
 
 function who(nodes: readonly string[]): string {
   if (nodes.length === 1) return `${nodes[0]} alone`;

@@ -1,3 +1,4 @@
+import type { ExpectedOf } from "./expected.ts";
 import { type Fact, factsOf } from "./facts.ts";
 import type { RailNode } from "./object.ts";
 
@@ -8,6 +9,8 @@ export interface Odd extends Fact {
   /** What most of the others have; empty for what must differ from node to node (MAC, address). */
   readonly usual: string;
   readonly usualNodes: number;
+  /** The usual value is the one that a RailNetwork pins, whoever has it. */
+  readonly isExpected?: true;
 }
 
 /** The nodes compared, and what is odd among them. */
@@ -23,21 +26,26 @@ export interface Comparison {
 
 /**
  * Groups nodes by every fact: what fewer nodes have than others is odd; of equally many the first in order is taken for the usual.
- * Nodes of different RailNetworks are of different kinds, and not compared with each other. Pure.
+ * Nodes of different RailNetworks are of different kinds, and not compared with each other. Where a RailNetwork pins a value,
+ * that is the usual one, and whoever has another is odd, all of them if need be. Pure.
  *
  * @param ignored names of facts that are left out.
  */
-export function compare(all: readonly RailNode[], ignored: ReadonlySet<string> = new Set()): Comparison {
+export function compare(
+  all: readonly RailNode[],
+  ignored: ReadonlySet<string> = new Set(),
+  expectedOf: ExpectedOf = () => undefined,
+): Comparison {
   const reported = all.filter(({ status }) => status !== undefined).toSorted(byName);
   const isCompared = ({ status }: RailNode) => status!.rails.length > 0 || status!.networks.length > 0;
   const nodes = reported.filter(isCompared);
   const kinds = [...Map.groupBy(nodes, ({ status }) => status!.networks.join(" ")).values()];
-  const groups = kinds.flatMap((kind) => groupsOf(kind, ignored));
+  const groups = kinds.flatMap((kind) => groupsOf(kind, ignored, expectedOf));
   return {
     nodes: nodes.map(nameOf),
     withoutRails: reported.filter((node) => !isCompared(node)).map(nameOf),
     alike: groups
-      .filter(({ values }) => values.size === 1)
+      .filter(({ values, expected }) => values.size === 1 && (expected === undefined || values.has(expected)))
       .map(({ rail, fact, values }) => {
         const [[value, names]] = [...values] as [[string, string[]]];
         return { rail, fact, value, count: names.length };
@@ -51,20 +59,29 @@ interface Group {
   readonly rail: string;
   readonly fact: string;
   readonly values: Map<string, string[]>;
+  /** Pinned; the same for all nodes of a kind. */
+  readonly expected?: string;
 }
 
-function groupsOf(nodes: readonly RailNode[], ignored: ReadonlySet<string>): Group[] {
+function groupsOf(nodes: readonly RailNode[], ignored: ReadonlySet<string>, expectedOf: ExpectedOf): Group[] {
   const groups = new Map<string, Group>();
-  for (const node of nodes)
-    for (const { rail, fact, value } of [...presence(node, nodes), ...factsOf(node)]) {
+  for (const node of nodes) {
+    const isPinned = (rail: string, fact: string) => expectedOf(node, rail, fact) !== undefined;
+    for (const { rail, fact, value } of [...presence(node, nodes), ...factsOf(node, isPinned)]) {
       if (ignored.has(fact)) continue;
       const key = JSON.stringify([rail, fact]);
-      const group = groups.get(key) ?? { rail, fact, values: new Map() };
+      const group = groups.get(key) ?? newGroup(rail, fact, expectedOf(node, rail, fact));
       groups.set(key, group);
       group.values.set(value, [...(group.values.get(value) ?? []), nameOf(node)]);
     }
+  }
   return [...groups.values()];
 }
+
+const newGroup = (rail: string, fact: string, expected: string | undefined): Group => ({
+  ...{ rail, fact, values: new Map() },
+  ...(expected !== undefined && { expected }),
+});
 
 /** Of every rail that a node of the kind has: whether this one has it. */
 function presence({ status }: RailNode, nodes: readonly RailNode[]): Fact[] {
@@ -81,7 +98,13 @@ function railsOf(nodes: readonly RailNode[]): ReadonlySet<string> {
   return rails;
 }
 
-function oddOf({ rail, fact, values }: Group): Odd[] {
+function oddOf({ rail, fact, values, expected }: Group): Odd[] {
+  if (expected !== undefined) {
+    const usualNodes = values.get(expected)?.length ?? 0;
+    return [...values]
+      .filter(([value]) => value !== expected)
+      .map(([value, nodes]) => ({ rail, fact, value, nodes, usual: expected, usualNodes, isExpected: true }));
+  }
   const [usual, ...others] = [...values].sort(([a, some], [b, more]) => more.length - some.length || (a < b ? -1 : 1));
   return others.map(([value, nodes]) => ({
     rail,

@@ -38,21 +38,37 @@ const OF_RAIL: Readonly<Record<string, Tell>> = {
   ECN: ({ qos }) => none(qos?.ecn),
 };
 
+/** What follows from other facts, so that it is one only where it is pinned. */
+const DERIVED: typeof OF_RAIL = {
+  "RoCE MTU": ({ rdmaDevices, mtu }) => (rdmaDevices?.length && mtu ? roceMtuOf(mtu) : undefined),
+};
+
+/** What a RoCE device leaves for headers: GRH, UDP, BTH, XRC, atomic, ICRC. */
+const ROCE_HEADERS = 40 + 8 + 12 + 4 + 28 + 4;
+
+/** The active MTU of a RoCE device, as the kernel takes it from its link's (`iboe_get_mtu`, include/rdma/ib_addr.h); undefined: too small. */
+const roceMtuOf = (mtu: number): number | undefined =>
+  [4096, 2048, 1024, 512, 256].find((one) => one <= mtu - ROCE_HEADERS);
+
 /** Priorities; that there are none is an answer. */
 const none = (priorities: string | undefined): string | undefined => (priorities === "" ? "off" : priorities);
 
 /** Without carrier no port has a speed: the cable is at fault, and said elsewhere. */
 const isUntold = (fact: string, { carrier }: RailReport): boolean => fact === "speed" && !carrier;
 
-/** All facts of a node, the untold among them. Empty for a node that has not reported. Pure. */
-export function factsOf({ status }: RailNode): Fact[] {
+/**
+ * All facts of a node, the untold among them. Empty for a node that has not reported. Pure.
+ *
+ * @param isPinned whether somebody said what a rail shall have.
+ */
+export function factsOf({ status }: RailNode, isPinned: (rail: string, fact: string) => boolean): Fact[] {
   if (!status) return [];
   const { kernel, rdmaMode, agent, containerd, kubelet, multus } = status.node;
   const ofNode = { kernel, "RDMA mode": rdmaMode, agent, containerd, kubelet, Multus: multus };
   return [
     ...Object.entries(ofNode).map(([fact, value]) => ({ rail: "", fact, value: value ?? UNKNOWN })),
     ...status.rails.flatMap((rail) =>
-      Object.entries(OF_RAIL)
+      [...Object.entries(OF_RAIL), ...Object.entries(DERIVED).filter(([fact]) => isPinned(rail.name, fact))]
         .filter(([fact]) => !isUntold(fact, rail))
         .map(([fact, tell]) => ({ rail: rail.name, fact, value: `${tell(rail) ?? UNKNOWN}` })),
     ),
@@ -71,4 +87,5 @@ export const FACT_NAMES: readonly string[] = [
   "MAC",
   "address",
   ...Object.keys(OF_RAIL),
+  ...Object.keys(DERIVED),
 ];

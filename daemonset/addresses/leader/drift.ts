@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../../../kubernetes/cluster.ts";
+import { RAIL_NETWORKS, type RailNetwork } from "../../rail-network/object.ts";
 import { toCondition } from "../../rail-node/conditions.ts";
-import { compare } from "../../rail-node/drift.ts";
+import { compare, type Odd } from "../../rail-node/drift.ts";
 import { ofNode } from "../../rail-node/drift-words.ts";
+import { expectedBy } from "../../rail-node/expected.ts";
 import { CONDITION, RAIL_NODES, type RailNode } from "../../rail-node/object.ts";
 import type { Context } from "../context.ts";
 
@@ -24,7 +26,7 @@ export class LeaderDrift {
     const { cluster, counters } = this.#context;
     const nodes = await this.#list(signal);
     if (!nodes) return;
-    const { nodes: compared, odd } = compare(nodes);
+    const { nodes: compared, odd } = compare(nodes, new Set(), expectedBy(await this.#networksOf(nodes, signal)));
     counters.nodesCompared = compared.length;
     counters.nodesOdd = new Set(odd.flatMap((one) => one.nodes)).size;
     for (const node of nodes) {
@@ -32,7 +34,11 @@ export class LeaderDrift {
       if (signal.aborted || before?.type !== "Drift") continue; // its agent makes it whole first
       const what = compared.includes(node.metadata.name) ? ofNode(odd, node.metadata.name).slice(0, MESSAGE_MAX) : "";
       const verdict = what
-        ? ({ status: "True", reason: "NotLikeOthers", message: what } as const)
+        ? ({
+            status: "True",
+            reason: isExpectedOther(odd, node) ? "NotAsExpected" : "NotLikeOthers",
+            message: what,
+          } as const)
         : ({ status: "False", reason: "LikeOthers", message: "" } as const);
       const { status, reason, message } = before;
       if (status === verdict.status && reason === verdict.reason && message === verdict.message) continue;
@@ -53,6 +59,17 @@ export class LeaderDrift {
     }
   }
 
+  /** What they pin; none where no node follows one, and where they are not served, or not for this agent. */
+  async #networksOf(nodes: readonly RailNode[], signal: AbortSignal): Promise<readonly RailNetwork[]> {
+    if (!nodes.some(({ status }) => status !== undefined && status.networks.length > 0)) return [];
+    try {
+      return (await this.#context.cluster.list<RailNetwork>(RAIL_NETWORKS, { fromCache: true, signal })).items;
+    } catch (err) {
+      if (!(err instanceof ApiError && [403, 404].includes(err.status))) throw err;
+      return [];
+    }
+  }
+
   /** Undefined where RailNodes are not served, or not for this agent. */
   async #list(signal: AbortSignal): Promise<readonly RailNode[] | undefined> {
     const { cluster, log } = this.#context;
@@ -66,6 +83,10 @@ export class LeaderDrift {
     }
   }
 }
+
+/** Whether it has something else than a RailNetwork pins. */
+const isExpectedOther = (odd: readonly Odd[], { metadata: { name } }: RailNode): boolean =>
+  odd.some(({ nodes, isExpected }) => isExpected === true && nodes.includes(name));
 
 /** Gone, or made anew, since the list. */
 function ignoreChanged(error: unknown): void {

@@ -114,6 +114,18 @@ t.test("the leader says which node is not like the others, as railnet nodes does
   t.equal(nodes("--ignore", "PCIe width").exit, 0);
   await isSo("the leader has compared", "node-c", ({ conditions }) => conditions[1].status === "True");
   t.equal((await read("node-c")).status.conditions[1].message, "PCIe width x8 on rail1, 3 others x16");
+  const pin = (linkMtu: number) =>
+    api.raw.apply({ apiVersion: "railnet.io/v1alpha1", kind: "RailNetwork", metadata: { name: "pins" }, spec: { nodeSelector: { no: "node" }, rails: [{ name: "rail0", pf: { names: ["x"] } }], expect: { linkMtu } } }); // biome-ignore format: one row
+  const following = { ...named(70), status: { ...(nodeOf(70, ["pins"]) as Json).status } };
+  await api.raw.apply(following);
+  await pin(9216);
+  t.match(nodes().stdout, /server-70 alone: MTU 9000 on rail0, expected 9216\n/);
+  t.match(JSON.parse(nodes("--json").stdout).odd.find(({ fact }: Json) => fact === "MTU"), { nodes: ["server-70"], usual: "9216", isExpected: true }); // biome-ignore format: one row
+  await isSo("the leader says so, too", "server-70", ({ conditions }) => conditions[1].reason === "NotAsExpected");
+  await pin(9000);
+  t.notMatch(nodes().stdout, /server-70/);
+  await isSo("it is as expected", "server-70", ({ conditions }) => conditions[1].status === "False");
+  await api.raw.delete(`${RAIL_NODES}/server-70`);
 });
 
 t.test("a node that is deleted and comes back gets a report of its own", async (t) => {

@@ -1,6 +1,8 @@
 import t from "tap";
+import type { Expectations, RailNetwork } from "../../../daemonset/rail-network/object.ts";
 import { compare } from "../../../daemonset/rail-node/drift.ts";
 import { linesOf, ofNode } from "../../../daemonset/rail-node/drift-words.ts";
+import { expectedBy } from "../../../daemonset/rail-node/expected.ts";
 import { FACT_NAMES } from "../../../daemonset/rail-node/facts.ts";
 import type { RailNode, RailNodeStatus } from "../../../daemonset/rail-node/object.ts";
 import { randomFrom } from "../../../lab/random.ts";
@@ -127,6 +129,69 @@ t.test(
     }
   },
 );
+
+const pins = (expect: Expectations, name = "ishikari", rails = 4): RailNetwork => ({
+  apiVersion: "railnet.io/v1alpha1",
+  kind: "RailNetwork",
+  metadata: { name },
+  spec: { rails: Array.from({ length: rails }, (_, i) => ({ name: `rail${i}`, pf: {} })), expect },
+});
+const AS_THEY_ARE: Expectations = { speedGbps: 400, roceMtu: 4096, linkMtu: 9000, trust: "dscp", pfc: [3], ecn: [3], firmware: "28.41.1000" }; // biome-ignore format: one row
+const followers = (networks: readonly string[] = ["ishikari"]) => Array.from({ length: 8 }, (_, n) => nodeOf(n, networks)); // biome-ignore format: one row
+const oddBy = (nodes: readonly RailNode[], ...networks: RailNetwork[]) =>
+  compare(nodes, new Set(), expectedBy(networks)).odd;
+
+t.test("compare() takes pinned values for the usual ones, and finds whoever has others", async (t) => {
+  t.same(oddBy(followers(), pins(AS_THEY_ARE)), [], "who has them is not odd");
+  const others: [Expectations, fact: string, value: string, usual: string][] = [
+    [{ speedGbps: 800 }, "speed", "400000 Mb/s", "800000 Mb/s"],
+    [{ roceMtu: 2048 }, "RoCE MTU", "4096", "2048"],
+    [{ linkMtu: 9216 }, "MTU", "9000", "9216"],
+    [{ trust: "pcp" }, "trust", "dscp", "pcp"],
+    [{ pfc: [] }, "PFC", "3", "off"],
+    [{ ecn: [4, 3] }, "ECN", "3", "3,4"],
+    [{ firmware: "28.39.1002" }, "firmware", "28.41.1000", "28.39.1002"],
+  ];
+  for (const [expect, fact, value, usual] of others) {
+    const odd = oddBy(followers(), pins({ ...AS_THEY_ARE, ...expect }));
+    t.equal(odd.length, 4, `${fact}: each rail`);
+    for (const one of odd) t.match(one, { fact, value, usual, usualNodes: 0, isExpected: true, nodes: { length: 8 } });
+    t.not(FACT_NAMES.indexOf(fact), -1);
+  }
+  t.equal(compare(followers(), new Set(["firmware"]), expectedBy([pins({ firmware: "1" })])).odd.length, 0, "--ignore");
+});
+
+t.test("compare() by pinned values: the few that are right are not the odd ones out", async (t) => {
+  const nodes = followers().map((node, n) =>
+    n === 2
+      ? node
+      : changed(node, ({ rails }) => {
+          for (const rail of rails) rail.firmware = "28.39.1002";
+        }),
+  );
+  const odd = oddBy(nodes, pins({ firmware: "28.41.1000" }));
+  t.same(
+    odd.map(({ nodes }) => nodes.length),
+    [7, 7, 7, 7],
+  );
+  t.match(ofNode(odd, "server-3"), /^firmware 28\.39\.1002 on rail0, rail1, rail2, rail3, expected 28\.41\.1000$/);
+  t.equal(ofNode(odd, "server-2"), "");
+  t.match(linesOf(odd), [
+    /^server-0, server-1, server-3, .*: firmware 28\.39\.1002 on rail0, .*, expected 28\.41\.1000$/,
+  ]);
+});
+
+t.test("compare() by pinned values: each node by its own RailNetwork, and the first of two that have a rail", async (t) => {
+  const storage = Array.from({ length: 3 }, (_, n) => nodeOf(100 + n, ["storage"]));
+  t.same(oddBy([...followers(), ...storage], pins({ linkMtu: 9000 }), pins({ linkMtu: 1500 }, "storage")).map(({ rail, nodes }) => [rail, nodes.length]), [["rail0", 3], ["rail1", 3], ["rail2", 3], ["rail3", 3]]);
+  const both = followers(["ishikari", "storage"]);
+  t.same(oddBy(both, pins({ linkMtu: 9000 }, "ishikari", 2), pins({ linkMtu: 1500 }, "storage")).map(({ rail }) => rail), ["rail2", "rail3"]);
+  t.same(oddBy(followers([]), pins({ linkMtu: 1500 })), [], "a node that follows none");
+  const down = followers().map((node) => changed(node, ({ rails }) => { for (const rail of rails) [rail.carrier, rail.speed] = [false, undefined as never]; }));
+  t.same(oddBy(down, pins({ speedGbps: 400 })), [], "without carrier a port has no speed");
+  const untold = followers().map((node) => changed(node, ({ rails }) => { for (const rail of rails) delete rail.qos!.ecn; }));
+  t.match(oddBy(untold, pins({ ecn: [3] })), [{ value: "not known", usual: "3" }, {}, {}, {}]);
+}); // biome-ignore format: rows
 
 t.test("every fact can be left out by its name", async (t) => {
   for (const { fact, make } of changesOf(2)) {
