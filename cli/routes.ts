@@ -34,6 +34,9 @@ async function routes({ node, json }: RoutesArgs): Promise<ExitCode> {
 
 const OFF = "no routes over rails: no RailNetwork of this node asks for them (nodes.routes)";
 
+const REFUSED =
+  "it answers ARP there, and takes in nothing for its primary address: look at rp_filter and firewall of that node, and at the MTU of the switch";
+
 /** For people. Pure. */
 function textOf(report: RoutesReport, node?: string): string {
   if (report.off) return `no routes over rails: ${report.off}`;
@@ -43,6 +46,7 @@ function textOf(report: RoutesReport, node?: string): string {
   const rails = [...new Set(report.peers.flatMap(({ ways }) => ways.map(({ rail }) => rail)))];
   const why = [
     ...peers.filter(({ foreign }) => foreign !== undefined).map(({ node, foreign }) => `${node}: another route to it is left alone (ip route show proto ${foreign})`),
+    ...peers.flatMap(({ node, ways }) => ways.filter((way) => isAlive(way) && !way.isAdmitted).map(({ rail }) => `${node} by ${rail}: ${REFUSED}`)),
     ...refused.map(({ peer, rail, why }) => `${peer}${rail === undefined ? "" : ` by ${rail}`}: ${why}`),
   ]; // biome-ignore format: rows
   return [...(peers.length > 0 ? [table(columnsOf(rails), peers).trimEnd()] : []), ...why].join("\n");
@@ -61,7 +65,8 @@ const columnsOf = (rails: readonly string[]): Column<PeerReport>[] => [
   ...rails.map((rail) => ({ title: rail.toUpperCase(), of: ({ ways }: PeerReport) => wayOf(ways, rail) })),
 ];
 
-const isUsed = ({ state }: WayReport): boolean => state === "up" || state === "suspect";
+const isAlive = ({ state }: WayReport): boolean => state === "up" || state === "suspect";
+const isUsed = (way: WayReport): boolean => isAlive(way) && way.isAdmitted;
 
 function byOf(ways: readonly WayReport[]): string {
   const used = ways.filter(isUsed).length;
@@ -71,5 +76,6 @@ function byOf(ways: readonly WayReport[]): string {
 function wayOf(ways: readonly WayReport[], rail: string): string {
   const way = ways.find((one) => one.rail === rail);
   if (!way) return "";
-  return isUsed(way) ? way.state : `${way.state} ${Math.round(way.forMs / 1000)}s`;
+  if (isAlive(way) && !way.isAdmitted) return "refused";
+  return isAlive(way) ? way.state : `${way.state} ${Math.round(way.forMs / 1000)}s`;
 }

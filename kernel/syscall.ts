@@ -116,6 +116,18 @@ export class Fd implements Disposable {
     call("send", () => libc.sendto(this.n, bytes, bytes.length, 0, address, address.length));
   }
 
+  /** As sendTo(), without waiting. @returns whether it went: not where the queue is full, or the link down or gone just now. */
+  trySendTo(bytes: Uint8Array, address: Uint8Array): boolean {
+    try {
+      call("send", () => libc.sendto(this.n, bytes, bytes.length, MSG_DONTWAIT, address, address.length));
+      return true;
+    } catch (error) {
+      if (["EAGAIN", "ENOBUFS", "ENETDOWN", "ENXIO", "ENODEV", "EMSGSIZE"].includes((error as SyscallError).code))
+        return false;
+      throw error;
+    }
+  }
+
   /** @returns the datagram's real length, which may exceed `into`. */
   receive(into: Uint8Array): number {
     return call("receive", () => libc.recv(this.n, into, into.length, MSG_TRUNC));

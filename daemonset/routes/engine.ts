@@ -1,21 +1,32 @@
+import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../../cni/host.ts";
-import { ArpQuestions } from "../../kernel/arp-questions.ts";
+import { EchoQuestions } from "../../kernel/echo-questions.ts";
 import { parseLink } from "../../kernel/link.ts";
 import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
 import type { Noticed } from "../../kernel/netlink/notices.ts";
 import { Hops, type Verdict } from "./hops.ts";
 import type { RailPeerSpec } from "./object.ts";
 import type { RoutesOrder, RoutesReport } from "./order.ts";
-import { lookAtOwn, NoRailsError, type OwnLook, type OwnRail } from "./own.ts";
+import { lookAtOwn, NoRailsError, type OwnLook } from "./own.ts";
 import { paceOf } from "./pace.ts";
-import { choosePeers, type Peer, type PeerHop, type Peers } from "./peers.ts";
-import type { WantedRoute } from "./plan.ts";
+import { choosePeers, type Peer } from "./peers.ts";
 import { putBack } from "./put-back.ts";
 import { RouteTable } from "./route-table.ts";
+import {
+  admissionOf,
+  admit,
+  type Course,
+  closeAll,
+  coursesOf,
+  keyOf,
+  questionsOf,
+  type Running,
+  wantedRoute,
+} from "./running.ts";
 import { type Settings, wantedSettings } from "./settings.ts";
 import { tellNeighbours } from "./told.ts";
-import { isUsed, newWay, type Way } from "./way.ts";
+import { newWay, type Way } from "./way.ts";
 
 export interface EngineOptions {
   readonly rtnl: NetlinkConnection;
@@ -24,26 +35,6 @@ export interface EngineOptions {
   readonly log: Log;
   /** What the node is to publish has changed. */
   readonly publish: (identity: RailPeerSpec | undefined) => void;
-}
-
-/** One way to a peer, with what asks about it. */
-interface Course {
-  readonly peer: Peer;
-  readonly hop: PeerHop;
-  readonly rail: OwnRail;
-  /** Its number among the questions of its rail. */
-  readonly number: number;
-}
-
-/** What is built for one set of rails and peers. */
-interface Running {
-  readonly look: OwnLook;
-  readonly chosen: Peers;
-  readonly courses: readonly Course[];
-  /** By the index of the rail's link; and which course each of its questions is about. */
-  readonly questions: ReadonlyMap<number, { readonly ask: ArpQuestions; readonly courses: readonly number[] }>;
-  readonly byPeer: ReadonlyMap<Peer, readonly number[]>;
-  readonly hops: Hops;
 }
 
 /** What another process did to routes, addresses and settings is found so soon. */
@@ -82,7 +73,7 @@ export class Engine {
   tick(nowMs: number, noticed: Noticed): void {
     const running = this.#running;
     if (running) {
-      const verdicts = [...this.#heed(running, noticed, nowMs), ...this.#ask(running, nowMs)];
+      const verdicts = [...this.#heed(running, noticed, nowMs), ...this.#ask(running, nowMs), ...admit(running, nowMs)];
       this.#write(running, new Set(verdicts.map(({ way }) => running.courses[way]!.peer)), nowMs);
     }
     if (noticed.isUnclear || noticed.links.some((body) => this.#isOwn(body.readInt32LE(4))))
@@ -91,12 +82,18 @@ export class Engine {
   }
 
   report(nowMs: number): RoutesReport {
-    const { chosen, look, byPeer, courses, hops } = this.#running ?? {};
+    const { chosen, look, byPeer, courses, hops, admission } = this.#running ?? {};
     const peers = chosen?.peers.map((peer) => {
       const foreign = this.#table.foreign(`${peer.primary}/32`)?.protocol;
       const ways = byPeer!.get(peer)!.map((i) => {
         const { state, sinceMs, losses } = hops!.ways[i]!;
-        return { rail: courses![i]!.hop.rail, state, forMs: Math.round(nowMs - sinceMs), losses };
+        return {
+          rail: courses![i]!.hop.rail,
+          state,
+          isAdmitted: admission!.isAdmitted(i),
+          forMs: Math.round(nowMs - sinceMs),
+          losses,
+        };
       });
       return { node: peer.node, primary: peer.primary, ways, ...(foreign !== undefined && { foreign }) };
     });
@@ -143,15 +140,21 @@ export class Engine {
       const courses = coursesOf(chosen.peers, look.rails);
       for (const { index } of look.rails) tellNeighbours(index, courses.filter(({ rail }) => rail.index === index).map(({ hop }) => hop), rtnl); // biome-ignore format: one row
       const ways = this.#waysOf(courses, before, nowMs);
+      using opened = new DisposableStack();
+      const questions = questionsOf(courses, look.rails, opened);
+      const echo = opened.use(new EchoQuestions(look.own.identity.primary, randomBytes));
       closeAll(before);
       this.#running = {
         look,
         chosen,
         courses,
-        questions: questionsOf(courses, look.rails),
-        byPeer: new Map(chosen.peers.map((peer) => [peer, courses.flatMap((one, i) => (one.peer === peer ? i : []))])),
+        questions,
+        byPeer: Map.groupBy(courses.keys(), (i) => courses[i]!.peer),
         hops: new Hops(ways, pace, nowMs),
+        admission: admissionOf(courses, ways, before, nowMs),
+        echo,
       };
+      opened.move();
       this.#write(this.#running, chosen.peers, nowMs);
       this.#publish(look.own.identity);
       log.info({ peers: chosen.peers.length, ways: courses.length, everyMs: pace.everyMs }, "nodes on rails");
@@ -242,45 +245,6 @@ export class Engine {
       this.#options.log.warn({ err }, "a route over rails could not be written: it is tried again");
     }
   }
-}
-
-function coursesOf(peers: readonly Peer[], rails: readonly OwnRail[]): Course[] {
-  const numbers = new Map(rails.map((rail) => [rail, 0]));
-  return rails.flatMap((rail) =>
-    peers.flatMap((peer) => {
-      const hop = peer.hops.find((one) => one.rail === rail.name);
-      if (!hop) return [];
-      const number = numbers.get(rail)!;
-      numbers.set(rail, number + 1);
-      return [{ peer, hop, rail, number }];
-    }),
-  );
-}
-
-function questionsOf(courses: readonly Course[], rails: readonly OwnRail[]): Running["questions"] {
-  return new Map(
-    rails.map((rail) => {
-      const own = courses.flatMap((course, i) => (course.rail === rail ? i : []));
-      const party = { ip: rail.address.split("/")[0]!, mac: rail.mac };
-      const ask = new ArpQuestions(rail.index, party, own.map((i) => courses[i]!.hop)); // biome-ignore format: one row
-      return [rail.index, { ask, courses: own }];
-    }),
-  );
-}
-
-const closeAll = (running: Running | undefined): void => {
-  for (const { ask } of running?.questions.values() ?? []) ask[Symbol.dispose]();
-};
-
-const keyOf = ({ peer, hop, rail }: Course): string => `${peer.primary} ${rail.index} ${hop.ip} ${hop.mac}`;
-
-function wantedRoute({ look, hops, courses, byPeer }: Running, peer: Peer): WantedRoute {
-  const used = byPeer.get(peer)!.filter((i) => isUsed(hops.ways[i]!)).map((i) => courses[i]!); // biome-ignore format: one row
-  return {
-    dst: `${peer.primary}/32`,
-    src: look.own.identity.primary,
-    hops: used.map(({ rail, hop }) => ({ index: rail.index, gateway: hop.ip, weight: hop.weight })),
-  };
 }
 
 /** A link without carrier has no speed, which is no change of the node. */

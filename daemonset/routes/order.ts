@@ -31,6 +31,8 @@ export type RoutesNews =
 export interface WayReport {
   readonly rail: string;
   readonly state: WayState;
+  /** Whether the peer takes in what comes by it for its primary address. */
+  readonly isAdmitted: boolean;
   /** How long it has been used, or not. */
   readonly forMs: number;
   readonly losses: number;

@@ -22,7 +22,12 @@ t.beforeEach(async () => {
     "addr add fd01::1/64 dev v0 nodad",
     "addr add fd02::1/64 dev w0 nodad",
   ]);
-  await wire.batch(["link set w1 up", "addr add 10.1.0.2/16 dev v1", "addr add 10.1.0.3/16 dev v1"]);
+  await wire.batch([
+    "link set w1 up",
+    "addr add 10.1.0.2/16 dev v1",
+    "addr add 10.1.0.3/16 dev v1",
+    "addr add 10.2.0.2/16 dev w1",
+  ]);
   rails = [await live.index(host, "v0"), await live.index(host, "w0")];
 });
 t.afterEach(() => live.remove());
@@ -159,3 +164,32 @@ t.test("ArpQuestions asks a thousand neighbours, and hears all that there are", 
   const { value } = await scenario(live.host, "askAll", { index: rails[0], own: { ip: "10.1.0.1", mac: MAC }, targets, ask, waitMs: 300 }); // biome-ignore format: one row
   t.same([value?.sent, value?.answers.length], [1000, 500]);
 });
+
+t.test(
+  "EchoQuestions go by the link they are sent by, in one piece, and are answered by the address they are for",
+  async (t) => {
+    const { host, wire } = live;
+    await wire.batch(["link set lo up", "addr add 192.0.2.2/32 dev lo", "route add 192.0.2.1/32 via 10.1.0.1"]);
+    await host.batch(["route add 192.0.2.2/32 via 10.1.0.2"]);
+    await wire.exec("sh", "-c", "for i in all v1 w1; do echo 2 > /proc/sys/net/ipv4/conf/$i/rp_filter; done");
+    await host.exec("sh", "-c", "for i in all v0 w0; do echo 2 > /proc/sys/net/ipv4/conf/$i/rp_filter; done");
+    const [{ address: w1 }] = (await wire.show("link", "show", "w1")) as unknown as [{ address: string }];
+    const [r1, r2] = rails;
+    const ip = "192.0.2.2";
+    const ask = [
+      { index: r1, mac: PEER_MAC, ip, bytes: 1500 },
+      { index: r2, mac: w1, ip, bytes: 64 },
+      { index: r1, mac: PEER_MAC, ip, bytes: 1501 }, // more than the link takes
+      { index: r2, mac: PEER_MAC, ip, bytes: 64 }, // nobody has that MAC there
+      { index: 999, mac: PEER_MAC, ip, bytes: 64 },
+    ];
+    const answers = async () => (await scenario(host, "echo", { from: "192.0.2.1", ask })).value;
+    t.same(await answers(), [{ number: 0, ip }, { number: 1, ip }]); // biome-ignore format: one row
+    await wire.exec(
+      "sh",
+      "-c",
+      "echo 1 > /proc/sys/net/ipv4/conf/w1/rp_filter; echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter",
+    );
+    t.same(await answers(), [{ number: 0, ip }], "strict rp_filter: the way back is by another link");
+  },
+);

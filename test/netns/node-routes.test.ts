@@ -119,6 +119,40 @@ t.test("a rail that dies while no agent runs is out soon after one starts", asyn
   await allGo();
 });
 
+t.test(
+  "a peer that refuses what comes by rails (strict rp_filter, no Railnet any more) is reached by the normal network",
+  async (t) => {
+    const strict = (value: number) =>
+      b.netns.exec("sh", "-c", `for i in r1 r2 r3 r4; do echo ${value} > /proc/sys/net/ipv4/conf/$i/rp_filter; done`);
+    await b.kill();
+    await b.netns.ip("route", "flush", "proto", "94"); // else strict finds the way back
+    await strict(1);
+    await a.kill();
+    a.start();
+    a.followAgain();
+    await goes(a, b, []);
+    t.same(await a.railsTo(c), ALL);
+    t.match(await must(...a.netns.enter("ping", "-c2", "-i0.2", "-W2", b.primary)), / 0% packet loss/);
+    const { peers } = await a.report();
+    t.match(peers.find(({ node }) => node === "node-2")?.ways, Array(4).fill({ state: "up", isAdmitted: false }));
+    await strict(2);
+    b.start();
+    b.followAgain();
+    await allGo();
+  },
+);
+
+t.test("a switch that takes no packets as large as the rail's is none of its ways", async () => {
+  const mtu = (value: number) => mesh.switches.batch([`link set s2_1 mtu ${value}`]);
+  await mtu(1400);
+  await a.kill();
+  a.start();
+  a.followAgain();
+  await goes(a, b, without(1));
+  await mtu(1500);
+  await allGo();
+});
+
 t.test("somebody's static route to a peer is left alone, and named; ours returns when it goes", async (t) => {
   await a.netns.ip("route", "add", `${b.primary}/32`, "via", "10.1.0.2", "dev", "r1");
   await a.kill();

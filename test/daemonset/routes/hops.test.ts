@@ -58,7 +58,7 @@ const ways = fc.integer({ min: 1, max: 4000 });
 t.test("Hops says nothing while all answer", async () => {
   fc.assert(
     fc.property(ways, (count) => assert.deepEqual(new Network(count, () => true).until(5_000).said, [])),
-    { numRuns: 15 },
+    { numRuns: 6 },
   );
 });
 
@@ -77,7 +77,7 @@ t.test(
       assert.deepEqual(new Set(network.said.map((one) => one.way)), new Set([way]));
       assert.equal(network.said.length, 2);
     });
-    fc.assert(property, { numRuns: 25 });
+    fc.assert(property, { numRuns: 10 });
   },
 );
 
@@ -102,7 +102,7 @@ t.test("Hops never asks beyond its budget, whatever dies and revives", async () 
       assert.ok(network.questions - before <= perSecond * 1.1, `${network.questions - before} in a second`);
     }
   });
-  fc.assert(property, { numRuns: 25 });
+  fc.assert(property, { numRuns: 10 });
 });
 
 t.test("Hops asks ways that are down, all together, no more often than it may", async (t) => {

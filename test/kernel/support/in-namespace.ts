@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ArpQuestions } from "../../../kernel/arp-questions.ts";
+import { EchoQuestions } from "../../../kernel/echo-questions.ts";
 import { codeOf } from "../../../kernel/errno.ts";
 import { listLinks, parseLink } from "../../../kernel/link.ts";
 import { announce, probe } from "../../../kernel/neighbour.ts";
@@ -87,6 +88,24 @@ async function askAll({ index, own, targets, ask, waitMs }: Questions) {
   return { sent, answers: [...questions.answers()], later: [...questions.answers()] };
 }
 
+interface Echo {
+  readonly from: string;
+  readonly ask: readonly {
+    readonly index: number;
+    readonly mac: string;
+    readonly ip: string;
+    readonly bytes: number;
+  }[];
+}
+
+/** Who answers which echo request. */
+async function echo({ from, ask }: Echo) {
+  using questions = new EchoQuestions(from, (bytes) => Buffer.alloc(bytes, 7));
+  for (const [number, target] of ask.entries()) questions.ask(number, target);
+  await sleep(100);
+  return [...questions.answers()];
+}
+
 function lookAt({ path }: { path: string }) {
   using netns = openNetns(path);
   return { inode: netnsInode(netns), isOwn: isOwnNetns(netns) };
@@ -123,7 +142,7 @@ function sysctl({ path, key, ifname, value }: { path: string; key: string; ifnam
   });
 }
 
-const scenarios = { sniff, say, ask, askAll, lookAt, visit, comeBackAfterThrow, sysctl };
+const scenarios = { sniff, say, ask, askAll, echo, lookAt, visit, comeBackAfterThrow, sysctl };
 export type Scenarios = typeof scenarios;
 
 const [name, input] = process.argv.slice(2) as [keyof Scenarios, string];
