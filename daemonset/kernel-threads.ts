@@ -56,8 +56,8 @@ export class KernelThreads {
     if (verb === "GC") return this.#collect(request, signal);
     const key = attachmentKey(containerID, ifname);
     const adding = this.#adding.get(key);
-    if (verb !== "ADD")
-      return (adding ?? this.#threadOf(this.#recorded(containerID, ifname) ?? pci)).request(request, signal);
+    const recorded = verb === "ADD" || isSet(pci) ? undefined : this.#recorded(containerID, ifname);
+    if (verb !== "ADD") return (adding ?? this.#threadOf(recorded ?? pci)).request(request, signal);
     const thread = adding ?? this.#threadOf(pci);
     this.#adding.set(key, thread);
     try {
@@ -141,7 +141,7 @@ export class KernelThreads {
 
   /** What names no VF of this node goes the common way, and is refused there. */
   #threadOf(pci: string): KernelThread {
-    if (pci.includes(",")) return this.#threadOfSets();
+    if (isSet(pci)) return this.#threadOfSets();
     const pf = pci === "" ? undefined : pfPciOf(this.#options.sysfs, pci);
     if (pf === undefined) return this.#common;
     return this.#ofPf.get(pf) ?? this.#open(pf);
@@ -185,6 +185,9 @@ export class KernelThreads {
     }
   }
 }
+
+/** Of VFs of several PFs. */
+const isSet = (pci: string): boolean => pci.includes(",");
 
 /** What several threads could not do, as one answer: the code is that of the first. */
 function merged(failed: readonly CniResponse[]): CniResponse {

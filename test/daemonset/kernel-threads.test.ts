@@ -89,6 +89,21 @@ t.test("KernelThreads gives each PF a thread of its own, so that one that is stu
 });
 
 t.test(
+  "KernelThreads gives sets of VFs a thread of their own, from ADD to DEL, whatever one of their PFs does",
+  async (t) => {
+    const threads = new Threads(t);
+    const [a] = threads.tree.vfs(A) as [string];
+    const [b] = threads.tree.vfs(B) as [string];
+    threads.record(a, "set"); // its first rail, where the attachment is called as that
+    void threads.ask("ADD", `${a},${b}`, "stuck");
+    void threads.ask("DEL", `${a},${b}`, "set");
+    void threads.ask("ADD", a, "x");
+    void threads.ask("ADD", b, "y");
+    t.same(threads.jobs.map(kinds), [[], ["request"], ["request"], ["request", "request"]]);
+  },
+);
+
+t.test(
   "KernelThreads has each PF's thread end its attachments at a GC, and answers without one that is stuck",
   async (t) => {
     const threads = new Threads(t);

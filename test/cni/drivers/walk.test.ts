@@ -14,12 +14,16 @@ const EVENTS = Number(process.env["RAILNET_DRIVERS_EVENTS"] ?? 14);
 const VFS = 3;
 t.setTimeout(600_000); // on a busy machine
 
+/** Of events, so many are ADDs of sets where there are some. */
+const SET_EVENTS = [1, 2, 3];
+
 /** What an ADD may answer on a node where all this happens: nothing that is a defect of ours. */
 const EXPECTED = [5, 7, 11, 101, 102, 105];
 
 interface Life {
   readonly pod: Pod;
-  readonly index: number;
+  /** Of its VFs. */
+  readonly indices: readonly number[];
   readonly config: object;
   attached: boolean;
 }
@@ -29,9 +33,12 @@ class Walk {
   readonly said: string[] = [];
   readonly #random: Random;
   readonly #lives: Life[] = [];
+  readonly #hasSets: boolean;
   #renamed = 0;
 
-  constructor(profile: Profile, seed: number) {
+  /** @param hasSets pods come with several VFs at once, too. */
+  constructor(profile: Profile, seed: number, hasSets: boolean) {
+    this.#hasSets = hasSets;
     this.node = new DoubleNode(profile, { vfs: VFS });
     this.#random = new Random(seed);
   }
@@ -43,8 +50,9 @@ class Walk {
     const vf = node.vf(index);
     const life = this.#lives.length > 0 ? random.of(this.#lives) : undefined;
     const happens: [string, () => unknown][] = [
-      [`add ${index}`, () => this.#add(index)],
-      [`add ${index}`, () => this.#add(index)],
+      [`add ${index}`, () => this.#add([index])],
+      [`add ${index}`, () => this.#add([index])],
+      ...(this.#hasSets ? SET_EVENTS : []).map((): [string, () => unknown] => ["add set", () => this.#addSet(index)]),
       ["del", () => life && this.#del(life)],
       ["del", () => life && this.#del(life)],
       ["reconcile", () => node.reconcile()],
@@ -90,12 +98,24 @@ class Walk {
     return Object.assign({}, ...some.filter(() => random.oneIn(3)));
   }
 
-  async #add(index: number): Promise<void> {
-    const life: Life = { pod: this.node.pod(), index, config: this.#config(), attached: false };
+  /** Of all VFs but one, or of all, in any order. */
+  async #addSet(first: number): Promise<void> {
+    const all = Array.from({ length: VFS }, (_, i) => (first + i) % VFS);
+    const indices = all.slice(0, this.#random.of([VFS - 1, VFS]));
+    await this.#add(indices, {
+      deviceID: indices.map((i) => this.node.vf(i).link.pci).join(),
+      rails: indices.map(() => this.#config()),
+      mac: undefined,
+    });
+  }
+
+  async #add(indices: readonly number[], set: object = {}): Promise<void> {
+    const config = { ...this.#config(), ...set };
+    const life: Life = { pod: this.node.pod(), indices, config, attached: false };
     this.said.push(`  ${life.pod.id} with ${JSON.stringify(life.config)}`);
     this.#lives.push(life);
     try {
-      await this.node.add(life.pod, life.config, index);
+      await this.node.add(life.pod, life.config, indices[0]);
       life.attached = true;
     } catch (error) {
       const { code, message } = error as Error & { code?: number };
@@ -111,7 +131,7 @@ class Walk {
     this.said.push(`  ${life.pod.id}`);
     this.#lives.splice(this.#lives.indexOf(life), 1);
     this.node.onStep = () => {};
-    await this.node.del(life.pod, life.config, life.index);
+    await this.node.del(life.pod, life.config, life.indices[0]);
   }
 
   #endNamespace(life: Life): void {
@@ -120,8 +140,8 @@ class Walk {
     this.node.removePod(life.pod);
   }
 
-  #recover({ index, pod }: Life): void {
-    const vf = this.node.vf(index);
+  #recover({ indices, pod }: Life): void {
+    const vf = this.node.vf(this.#hasSets ? this.#random.of(indices) : indices[0]!);
     if (![...pod.namespace.links.values()].includes(vf.link)) return;
     this.node.kernel.remake(vf, `eth${this.#random.below(90) + 7}`, "02:77:00:00:00:07");
   }
@@ -150,10 +170,15 @@ function steady({ nic }: DoubleNode, { pinned, state, ...rest }: ReturnType<Doub
   return { ...rest, state, ...(nic.profile.driver !== "ice" && { pinned }) };
 }
 
-for (const [name, profile] of Object.entries(PROFILES) as [string, Profile][])
+const kinds = (Object.entries(PROFILES) as [string, Profile][]).flatMap(([name, profile]) => [
+  { name, profile, hasSets: false },
+  { name: `${name}, also with sets`, profile, hasSets: true },
+]);
+
+for (const { name, profile, hasSets } of kinds)
   t.test(`${name}: ${SEEDS.length} random walks of ${EVENTS} events leave all as it was`, async (t) => {
     for (const seed of SEEDS) {
-      const walk = new Walk(profile, seed);
+      const walk = new Walk(profile, seed, hasSets);
       using node = walk.node;
       const picture = () => Array.from({ length: VFS }, (_, i) => steady(node, node.picture(i)));
       const before = picture();
