@@ -27,6 +27,8 @@ export interface RailNetworkSpec {
   /** VFs of each rail that are offered as whole sets; the rest is offered singly. */
   readonly sets?: number;
   readonly expect?: Expectations;
+  /** Rails that may change, or go, although pods use them. */
+  readonly changeInUse?: readonly string[];
   /** As it came; routes/wanted.ts reads it. */
   readonly nodes?: NodesSpec;
 }
@@ -100,8 +102,12 @@ export interface RailNetworkRailStatus {
   readonly nodes: number;
   readonly vfs: number;
   readonly used: number;
+  /** Nodes whose pods have some, a few of them by name; absent when there is none. */
+  readonly users?: string;
   /** Addresses that pods can get; absent without a subnet, and for one beyond counting (IPv6). */
   readonly addresses?: number;
+  readonly addressesUsed?: number;
+  readonly addressesLeft?: number;
 }
 
 /** metav1.Condition. */

@@ -5,15 +5,23 @@ import type { NetworkRail, NetworkVerdict, RailNetwork, RailNetworkRailStatus, R
 const MESSAGE_MAX = 1000;
 const MAX_NAMES = 8;
 
-/** What became of a RailNetwork, by the reports of all nodes. @param more what else is to be said of it. Pure. */
+/** What else is known of a RailNetwork. */
+interface StatusSources {
+  /** Further conditions. */
+  readonly more?: readonly NetworkVerdict[];
+  /** How many addresses of a subnet are reserved. */
+  readonly reservedIn?: (subnet: string) => number;
+}
+
+/** What became of a RailNetwork, by the reports of all nodes. Pure. */
 export function statusOf(
   { metadata: { name }, spec, status }: RailNetwork,
   all: readonly RailNode[],
   nowMs: number,
-  more: readonly NetworkVerdict[] = [],
+  { more = [], reservedIn = () => 0 }: StatusSources = {},
 ): RailNetworkStatus {
   const nodes = all.filter((node) => node.status?.networks?.includes(name));
-  const rails = spec.rails.map((rail) => railStatus(rail, nodes));
+  const rails = spec.rails.map((rail) => railStatus(rail, nodes, reservedIn));
   const unready = nodes.filter((node) => node.status!.conditions?.[CONDITION.RailsReady]?.status !== "True");
   const sum = (key: "vfs" | "used") => rails.reduce((total, rail) => total + rail[key], 0);
   const verdicts = [ready(nodes, unready), suffice(rails, spec.rails), ...more];
@@ -28,18 +36,45 @@ export function statusOf(
   };
 }
 
-function railStatus(rail: NetworkRail, nodes: readonly RailNode[]): RailNetworkRailStatus {
-  const reports = nodes.flatMap(({ status }) => status!.rails.filter(({ name }) => name === rail.name));
+function railStatus(
+  rail: NetworkRail,
+  nodes: readonly RailNode[],
+  reservedIn: (subnet: string) => number,
+): RailNetworkRailStatus {
+  const reports = nodes.flatMap(({ metadata, status }) =>
+    status!.rails.filter(({ name }) => name === rail.name).map((report) => ({ node: metadata.name, ...report })),
+  );
   const sum = (key: "vfs" | "used") => reports.reduce((total, one) => total + one[key], 0);
-  const addresses = addressesOf(rail);
+  const users = reports.filter(({ used }) => used > 0).map(({ node }) => node);
   return {
     name: rail.name,
     ready: reports.filter(({ carrier }) => carrier).length,
     nodes: nodes.length,
     vfs: sum("vfs"),
     used: sum("used"),
-    ...(addresses !== undefined && addresses <= BigInt(Number.MAX_SAFE_INTEGER) && { addresses: Number(addresses) }),
+    ...(users.length > 0 && { users: fewOf(users) }),
+    ...addressCounts(rail, reservedIn),
   };
+}
+
+/** At most 256 characters: a node's name may have 253. */
+function fewOf(names: readonly string[]): string {
+  const shown = names.slice(0, MAX_NAMES).filter((_, i) => names.slice(0, i + 1).join(", ").length <= 200);
+  const more = names.length - shown.length;
+  if (shown.length === 0) return `${more} nodes`;
+  return more === 0 ? shown.join(", ") : `${shown.join(", ")} and ${more} more`;
+}
+
+function addressCounts(
+  rail: NetworkRail,
+  reservedIn: (subnet: string) => number,
+): Pick<RailNetworkRailStatus, "addresses" | "addressesUsed" | "addressesLeft"> {
+  const all = addressesOf(rail);
+  if (all === undefined) return {};
+  const addressesUsed = reservedIn(rail.subnet!);
+  if (all > BigInt(Number.MAX_SAFE_INTEGER)) return { addressesUsed };
+  const addresses = Number(all);
+  return { addresses, addressesUsed, addressesLeft: Math.max(0, addresses - addressesUsed) };
 }
 
 /** Undefined without a subnet, and for one that gives out nothing, which the server refuses. */

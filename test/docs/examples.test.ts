@@ -59,7 +59,15 @@ function readNode(t: Test, node: Json, where: string): void {
 }
 
 /** A key that the type has and that is missing here does not compile, and the other way round. */
-const SPEC: Record<keyof RailNetworkSpec, 0> = { nodeSelector: 0, rails: 0, pods: 0, sets: 0, expect: 0, nodes: 0 };
+const SPEC: Record<keyof RailNetworkSpec, 0> = {
+  nodeSelector: 0,
+  rails: 0,
+  pods: 0,
+  sets: 0,
+  expect: 0,
+  nodes: 0,
+  changeInUse: 0,
+};
 const RAIL: Record<keyof NetworkRail, 0> = { name: 0, pf: 0, vfs: 0, rdma: 0, resource: 0, mtu: 0, subnet: 0, exclude: 0 }; // biome-ignore format: a list
 
 function readRailNetwork(t: Test, { metadata, spec }: Json, where: string): void {

@@ -50,8 +50,6 @@ export async function lead(
   const records = new LeaderRecords(context, graceMs);
   const slicing = new LeaderSlices(context, stateOf, graceMs);
   const drift = new LeaderDrift(context);
-  const networks = new LeaderNetworks(context, driftMs);
-  void networks.follow(signal);
   using _drift = forgettingDrift(context);
   const slices = follow<NodeSlicePool>(context, NODE_SLICE_POOLS, { signal });
   const pools = new LeaderPools(context, options, signal);
@@ -69,6 +67,8 @@ export async function lead(
       if (change === "DELETED") healing.onDeleted(reserved);
     },
   });
+  const networks = new LeaderNetworks(context, driftMs, () => reservations.objects.values());
+  void networks.follow(signal);
   const all = Promise.all([nodes.synced, seen.synced, reservations.synced, slices.synced, modes.synced]);
   if (!(await beforeAbort(all, signal))) return;
   guardMode(context, signal);

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
+import { networkText, parseCidr } from "../../../ipam/address.ts";
+import { poolName } from "../../../ipam/whereabouts/names.ts";
 import { ApiError } from "../../../kubernetes/cluster.ts";
-import { Informer } from "../../../kubernetes/informer.ts";
+import { type ChangeType, Informer } from "../../../kubernetes/informer.ts";
 import { beforeAbort } from "../../loop.ts";
 import { untilServed } from "../../rail-network/follower.ts";
 import {
@@ -12,6 +14,7 @@ import {
 import { statusOf } from "../../rail-network/status.ts";
 import { RAIL_NODES, type RailNode } from "../../rail-node/object.ts";
 import type { Context } from "../context.ts";
+import type { Reserved } from "../reserved.ts";
 import { LeaderNads } from "./nads.ts";
 
 /**
@@ -21,13 +24,22 @@ import { LeaderNads } from "./nads.ts";
 export class LeaderNetworks {
   readonly #context: Pick<Context, "cluster" | "log" | "events">;
   readonly #countsMs: number;
+  readonly #reserved: () => Iterable<Pick<Reserved, "pool">>;
   readonly #nads: LeaderNads;
   #networks: Informer<RailNetwork> | undefined;
   /** When counts were written last, by name. */
   readonly #wroteMs = new Map<string, number>();
 
-  /** @param countsMs two writes for the sake of counts alone are so far apart. */
-  constructor(context: Pick<Context, "cluster" | "log" | "events">, countsMs: number) {
+  /**
+   * @param countsMs two writes for the sake of counts alone are so far apart.
+   * @param reserved all that is reserved.
+   */
+  constructor(
+    context: Pick<Context, "cluster" | "log" | "events">,
+    countsMs: number,
+    reserved: () => Iterable<Pick<Reserved, "pool">>,
+  ) {
+    this.#reserved = reserved;
     this.#context = context;
     this.#nads = new LeaderNads(context);
     this.#countsMs = countsMs;
@@ -38,7 +50,10 @@ export class LeaderNetworks {
     const { cluster, log } = this.#context;
     if (!(await untilServed(this.#context, signal))) return;
     const onError = (err: Error) => log.debug({ err }, "cannot follow RailNetworks; it is tried again");
-    const onChange = () => this.#nads.wake();
+    const onChange = (change: ChangeType, network: RailNetwork) => {
+      this.#nads.wake();
+      if (change === "DELETED") this.#tellDeleted(network);
+    };
     const networks = Informer.start<RailNetwork>(cluster, RAIL_NETWORKS, { signal, onError, onChange });
     this.#networks = networks;
     if (await beforeAbort(networks.synced, signal)) await this.#nads.run(networks.objects, signal);
@@ -50,13 +65,23 @@ export class LeaderNetworks {
     const networks = [...(this.#networks?.objects.values() ?? [])];
     if (networks.length === 0) return;
     const nodes = await this.#reports(signal);
+    const reservedIn = countByPool(this.#reserved());
     for (const network of networks) {
       const { name } = network.metadata;
-      const status = statusOf(network, nodes, Date.now(), this.#nads.verdictsOn(name));
+      const status = statusOf(network, nodes, Date.now(), { more: this.#nads.verdictsOn(name), reservedIn });
       if (!this.#isWorthIt(name, network.status, status)) continue;
       await cluster.mergePatch(RAIL_NETWORK_STATUS, name, { status }, { signal }).catch(ignoreGone);
       this.#wroteMs.set(name, performance.now());
     }
+  }
+
+  /** Nothing that runs breaks, which is no reason to say nothing. */
+  #tellDeleted({ metadata: { name }, status }: RailNetwork): void {
+    const used = (status?.rails ?? []).filter(({ users }) => users !== undefined);
+    const message = used.map((rail) => `${rail.name}: ${rail.used} VFs on ${rail.users}`).join("; ");
+    if (!message) return;
+    this.#context.log.warn({ network: name, used: message }, `a RailNetwork was deleted whose rails pods use: ${KEPT}`);
+    this.#context.events.onRailNetwork("Warning", name, "DeletedInUse", `${message}: ${KEPT}`);
   }
 
   #isWorthIt(name: string, before: RailNetworkStatus | undefined, after: RailNetworkStatus): boolean {
@@ -75,10 +100,22 @@ export class LeaderNetworks {
   }
 }
 
+const KEPT = "they keep them, and VFs stay; no other pod gets one";
+
+/** By the pool of a subnet: that of a network without a name of its own. */
+function countByPool(reserved: Iterable<Pick<Reserved, "pool">>): (subnet: string) => number {
+  const counts = new Map<string, number>();
+  for (const { pool } of reserved) counts.set(pool, (counts.get(pool) ?? 0) + 1);
+  return (subnet) => {
+    const cidr = parseCidr(subnet);
+    return cidr ? (counts.get(poolName("", "", networkText(cidr))) ?? 0) : 0;
+  };
+}
+
 const withoutUse = (status: RailNetworkStatus | undefined) =>
   status && {
     nodes: status.summary?.nodes,
-    rails: status.rails?.map(({ used: _, ...rail }) => rail),
+    rails: status.rails?.map(({ used, users: _, addressesUsed: __, addressesLeft: ___, ...rail }) => ({ ...rail, isUsed: used > 0 })), // biome-ignore format: one row
     conditions: status.conditions,
   };
 

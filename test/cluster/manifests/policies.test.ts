@@ -304,6 +304,44 @@ async function tryOwn(t: Test, token: string): Promise<void> {
   }
 } // biome-ignore format: rows
 
+t.test("what pods use does not change by itself: the server says who has it, and what to do", async (t) => {
+  const rail = (n: number, more: Json = {}): Json => ({
+    name: `rail${n}`,
+    pf: { names: [`ens${n}`] },
+    vfs: 8,
+    ...more,
+  });
+  const rails = [0, 1].map((n) => rail(n, { subnet: `192.168.${n}.0/24` }));
+  await api.raw.apply({ ...railNetwork, metadata: { name: "held" }, spec: { rails, nodeSelector: { kind: "none" } } });
+  const path = pathOf({ ...railNetwork, metadata: { name: "held" } });
+  const contentType = "application/merge-patch+json";
+  const used = {
+    rails: [
+      { name: "rail0", used: 3, users: "node-x, node-y" },
+      { name: "rail1", used: 0 },
+    ],
+  };
+  await api.raw.request("PATCH", `${path}/status`, { body: { status: used }, contentType });
+  const change = async (spec: Json) => {
+    const { status, body } = await api.raw.request("PATCH", `${path}?dryRun=All`, { body: { spec }, contentType });
+    return { status, message: body.message ?? "" };
+  };
+  const message = /rails that pods use, or these would go: rail0 \(VFs in use: 3, on node-x, node-y\)\. Those pods keep what they have.*spec\.changeInUse/; // biome-ignore format: one row
+  const other = rail(0, { subnet: "10.0.0.0/24" });
+  await until("the policy is in force", async () => (await change({ rails: [other, rails[1]] })).status !== 200);
+  t.match(await change({ rails: [other, rails[1]] }), { status: 422, message }, "another subnet");
+  t.match(await change({ rails: [rail(0), rails[1]] }), { status: 422, message }, "none");
+  t.match(await change({ rails: [{ ...rails[0], pf: { names: ["x"] } }, rails[1]] }), { status: 422, message });
+  t.match(await change({ rails: [{ ...rails[0], resource: "a.b/c" }, rails[1]] }), { status: 422, message });
+  t.match(await change({ rails: [rails[1]] }), { status: 422, message }, "a rail that goes");
+  t.equal((await change({ rails: [rails[0], rail(1, { subnet: "10.0.0.0/24" })] })).status, 200, "nobody uses that");
+  t.equal((await change({ rails: [rails[0]] })).status, 200);
+  const harmless = { ...rails[0], vfs: 4, mtu: 1500, exclude: ["192.168.0.7"] };
+  t.equal((await change({ rails: [harmless, rails[1], rail(2)] })).status, 200, "VFs wait until nobody has them");
+  t.equal((await change({ rails: [other], changeInUse: ["rail0"] })).status, 200, "as somebody wants it");
+  await api.raw.delete(path);
+});
+
 t.test("the token of a node's executables reaches its own node's addresses, and nothing else", async (t) => {
   await isInForce(executables);
   await tryEverything(t, executables);

@@ -116,13 +116,18 @@ t.test("statusOf() counts nodes and VFs, and tells a subnet that is too small fo
   ];
   const nodes = Array.from({ length: 32 }, (_, n) => nodeOf(n, n < 30 ? ["ishikari"] : []));
   const before = network("ishikari", spec);
-  const status = statusOf(before, nodes, 0);
+  const status = statusOf(before, nodes, 0, { reservedIn: (subnet) => (subnet === "fd00::/64" ? 9 : 30) });
   const used = nodes.slice(0, 30).reduce((sum, node) => sum + node.status!.rails[0]!.used, 0);
   t.same(status.summary, { nodes: "30/30", vfs: `${2 * used}/480` });
+  const who = nodes
+    .slice(0, 30)
+    .filter((node) => node.status!.rails[0]!.used > 0)
+    .map((node) => node.metadata.name);
+  const users = `${who.slice(0, 8).join(", ")} and ${who.length - 8} more`;
   t.same(status.rails, [
-    { name: "rail0", ready: 30, nodes: 30, vfs: 240, used, addresses: 238 },
-    { name: "rail1", ready: 30, nodes: 30, vfs: 240, used },
-  ]);
+    { name: "rail0", ready: 30, nodes: 30, vfs: 240, used, users, addresses: 238, addressesUsed: 30, addressesLeft: 208 },
+    { name: "rail1", ready: 30, nodes: 30, vfs: 240, used, users, addressesUsed: 9 },
+  ]); // biome-ignore format: rows
   t.match(status.conditions, [
     { type: "Ready", status: "True" },
     { type: "AddressesSuffice", status: "False", reason: "SubnetTooSmall", message: "rail0: 30 nodes have 240 VFs, and 192.168.0.0/24 has 238 addresses" },
