@@ -34,7 +34,7 @@ export class UnbackedRecords {
    * @param records changes that would remove them.
    */
   async settle(records: readonly ViewChange[], { pool, ipOf }: RecordLocation, signal: AbortSignal): Promise<Settled> {
-    const [over, ending] = [new Set<string>(), new Set<string>()];
+    const [over, ending, backed] = [new Set<string>(), new Set<string>(), new Set<string>()];
     const { cluster } = this.#context;
     const pods = new PodOwners(this.#context, signal);
     await inParallel(this.#toAsk(records), async ({ key, from }) => {
@@ -45,9 +45,11 @@ export class UnbackedRecords {
       const pod = isMark ? undefined : await readPod(cluster, record.podref, signal);
       if (!isMark && podIsOver(pod, "")) over.add(key);
       else if (pod?.metadata.deletionTimestamp) ending.add(key);
-      else if (ip !== undefined) await reserve({ pool, ip, record }, pods, this.#context, signal);
+      else if (ip !== undefined && (await reserve({ pool, ip, record }, pods, this.#context, signal))) backed.add(key);
     });
-    for (const { key, from } of records) if (ending.has(key)) this.#asked.delete(`${key} ${from!.id}`);
+    // Not held against them: when that reservation is gone, too, the pod is asked about at once.
+    for (const { key, from } of records)
+      if (ending.has(key) || backed.has(key)) this.#asked.delete(`${key} ${from!.id}`);
     return { over, ending };
   }
 

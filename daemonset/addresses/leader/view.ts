@@ -86,8 +86,8 @@ export class PoolViewWriter {
   /**
    * One round: makes the pool's records those of its reservations, as far as they are known now.
    *
-   * @returns `overtaken` when somebody else wrote in between, and another round is due; `waits` when a record's pod is
-   * ending, and one is due later.
+   * @returns `overtaken` when somebody else wrote in between, and another round is due; `waits` when it is not
+   * decided what becomes of a record, and one is due later.
    * @throws {ApiError} the next round begins with a fresh look.
    */
   async round(reservations: readonly Reserved[], signal: AbortSignal): Promise<"done" | "overtaken" | "waits"> {
@@ -128,16 +128,17 @@ export class PoolViewWriter {
     return cluster.create(IP_POOLS, toIpPool(this.#name, range, { annotations }), { signal });
   }
 
-  /** @returns false while a pod is ending whose record has no reservation. */
+  /** @returns false while it is not decided what becomes of a record that has no reservation. */
   async #update(shown: Shown, reservations: readonly Reserved[], signal: AbortSignal): Promise<boolean> {
     const wanted = await this.#wanted(shown, reservations);
     const backed = (key: string, { id }: PoolRecord) => this.#backed.get(key) === id;
     let plan = planView(wanted, shown.records, backed);
-    let isAnyEnding = false;
+    let isDecided = true;
     if (plan.doubtful.length > 0) {
       const { over, ending } = await this.#unbacked.settle(plan.doubtful, shown.location, signal);
-      isAnyEnding = ending.size > 0;
       plan = planView(wanted, shown.records, (key, record) => over.has(key) || backed(key, record));
+      // Of those that nobody has either the pod lived a moment ago: no event says when it, or the reservation just made, is gone.
+      isDecided = ending.size === 0 && plan.doubtful.every(({ to }) => to);
     }
     this.#report(plan);
     const changes = withinRoom(plan.changes, this.#maxRecords - shown.records.size);
@@ -145,7 +146,7 @@ export class PoolViewWriter {
       await this.#apply(shown.records, changes.slice(at, at + MAX_CHANGES), signal);
     await this.#sayPartial(wanted.size > this.#maxRecords, shown, signal);
     this.#backed = new Map([...wanted].map(([key, { containerId }]) => [key, containerId]));
-    return !isAnyEnding;
+    return isDecided;
   }
 
   async #wanted({ location, keys }: Shown, reservations: readonly Reserved[]): Promise<Map<string, Owner>> {
