@@ -74,12 +74,15 @@ export class ClusterNode {
   async start(...args: readonly string[]): Promise<void> {
     const health = ["--health", "--metrics"].flatMap((option) => (args.includes(option) ? [] : [option, ""]));
     const command = [...this.#wrap, `${this.#dist}/railnet`, "agent", ...health, ...args];
+    const timesReady = () => this.log().split('"msg":"agent ready"').length;
+    const before = timesReady(); // it may be ready before this process has its next turn
     const agent = Daemon.start(command, `${this.folder}/agent.log`, { ...this.env, RAILNET_LOG_LEVEL: "info" });
     this.#agent = agent;
-    const before = this.log().split('"msg":"agent ready"').length;
     await until(`the agent of ${this.name} is ready`, () => {
       if (agent.ended) throw new Error(`the agent ended: ${agent.tail()}`);
-      return this.log().split('"msg":"agent ready"').length > before;
+      return timesReady() > before;
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}: ${agent.tail()}`);
     });
   }
 

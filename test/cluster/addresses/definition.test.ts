@@ -8,7 +8,7 @@ import { until } from "../../../lab/until.ts";
 import { Agent, pool } from "./support/agent.ts";
 import { reserved, SETTINGS, startWorld } from "./support/world.ts";
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const HEAL_MS = 3_000;
 const { api, kubeconfig } = await startWorld("absent");
 t.teardown(() => api.stop());

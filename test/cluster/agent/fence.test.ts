@@ -13,7 +13,7 @@ import { World } from "../../../lab/netns/world.ts";
 import { until } from "../../../lab/until.ts";
 import { RESERVATIONS } from "../addresses/support/world.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 /** The leader's patience is six times as long, and the node's a sixth shorter: 20 s, looked at every 10 s. */
 const GRACE_SECONDS = 4;
 

@@ -16,7 +16,7 @@ import { World } from "../../../lab/netns/world.ts";
 import { until } from "../../../lab/until.ts";
 import { POOLS, RESERVATIONS } from "../addresses/support/world.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 const api = await ApiServer.start();
 t.teardown(() => api.stop());
 const { raw } = api;

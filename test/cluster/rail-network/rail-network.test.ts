@@ -12,7 +12,7 @@ import { portOfOutside } from "../../../lab/netns/port-of-outside.ts";
 import { until } from "../../../lab/until.ts";
 import { PfTree } from "../../daemonset/support/pf-tree.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(600_000);
 const RAILNET = new URL("../../../dist/test/railnet", import.meta.url).pathname;
 const RAIL_NETWORKS = "/apis/railnet.io/v1alpha1/railnetworks";
 const api = await ApiServer.start();

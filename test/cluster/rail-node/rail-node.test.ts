@@ -10,7 +10,7 @@ import { until } from "../../../lab/until.ts";
 import { nodeOf } from "../../daemonset/rail-node/support/rail-nodes.ts";
 import { PfTree } from "../../daemonset/support/pf-tree.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 const RAILNET = new URL("../../../dist/test/railnet", import.meta.url).pathname;
 const RAIL_NODES = "/apis/railnet.io/v1alpha1/railnodes";
 const api = await ApiServer.start();

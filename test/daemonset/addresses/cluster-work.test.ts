@@ -13,7 +13,7 @@ import { until } from "../../../lab/until.ts";
 import { ownerOf, poolOf } from "../../ipam/store/names.ts";
 import { MemoryCluster } from "../../ipam/support/memory-cluster.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(600_000);
 /** Waits of agents keep no process alive. */
 const awake = setInterval(() => {}, 1_000);
 t.teardown(() => clearInterval(awake));

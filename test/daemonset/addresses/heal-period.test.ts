@@ -19,7 +19,7 @@ const CIDR = "10.0.0.0/24";
 const pool = { name: "10.0.0.0-24", cidr: CIDR, network: "", overlapping: true };
 const log = { debug() {}, info() {}, warn() {} };
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 /** Waits of agents keep no process alive. */
 const awake = setInterval(() => {}, 1_000);
 t.teardown(() => clearInterval(awake));
