@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import t from "tap";
+import { KUBELET_CHECKPOINT, readKubeletDevices } from "../../../cni/kubelet-devices.ts";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { Cluster } from "../../../lab/kubelet/cluster.ts";
 import { RailnetDaemonSet } from "../../../lab/kubelet/daemon-set.ts";
@@ -45,6 +46,15 @@ t.test("pods get a VF of each rail from the kubelet, with what belongs to it", a
   t.same(
     rails.map(({ vfs: all }, i) => all.some(({ pci }) => pci === vfs[i])),
     [true, true, true, true],
+  );
+  const noted = readKubeletDevices(node.path(`/var/lib/kubelet/device-plugins/${KUBELET_CHECKPOINT}`));
+  t.same(
+    noted
+      .filter((one) => one.pod === pod.metadata.uid)
+      .map(({ resource, ids }) => [resource, ids])
+      .sort(),
+    rails.map(({ name }, i) => [`railnet.io/${name}`, [vfs[i]]]),
+    "the kubelet's checkpoint says whose they are, as ADD reads it",
   );
   const { containers } = await containerd.crictl("ps", "--label", "io.kubernetes.pod.name=told");
   const { info } = await containerd.crictl("inspect", containers[0].id);

@@ -11,6 +11,7 @@ import { netnsTests } from "./faults/netns.ts";
 import { podTests } from "./faults/pods.ts";
 import { rdmaTests } from "./faults/rdma.ts";
 import { rebootTests } from "./faults/reboot.ts";
+import { tenantTests } from "./faults/tenant.ts";
 import { vfioTests } from "./faults/vfio.ts";
 import { differentialTests } from "./replay/differential.ts";
 import { statusTests } from "./status.ts";
@@ -30,6 +31,7 @@ const PARTS = [
   { name: "chained plugins", test: chainTests },
   { name: "hostile pod", test: hostileTests },
   { name: "random hostile pod", test: randomHostileTests },
+  { name: "tenant", test: tenantTests },
   { name: "network namespace gone", test: netnsTests },
   { name: "VF at vfio-pci", test: vfioTests },
   { name: "owed", test: debtTests },
