@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { isMissing } from "../kernel/errno.ts";
 import { isSriovName } from "./attach-names.ts";
 import { Journal } from "./attachment/journal.ts";
+import type { Attachment } from "./attachment/record.ts";
 import { invalid } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { CniError, CODE } from "./protocol/error.ts";
@@ -141,14 +142,30 @@ function asked({ config, args }: Call, said: object): { key: string; field: stri
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
 
-/** By the record of its ADD; undefined without one, and for a rail of a set, which says nothing of the others. */
+/** By the records of its ADD, of a set one for each rail; undefined without one. */
 function asRecorded(call: Call, { paths }: Pick<Host, "paths">): Call | undefined {
-  const record = new Journal(paths.stateDir).find(call.containerId, call.ifname);
-  if (!record || record.set) return undefined;
-  const { prevResult: _, ...recorded } = readNetworkConfig(record.request.stdin, "CHECK");
-  const { prevResult } = call.config;
-  return withConfig(call, { ...recorded, ...(prevResult !== undefined && { prevResult }) } as NetworkConfig);
+  const journal = new Journal(paths.stateDir);
+  const one = journal.find(call.containerId, call.ifname);
+  if (one && !one.set) return withConfig(call, { ...recordedConfig(one), ...saidNow(call) } as NetworkConfig);
+  const set = journal.ofSet(call.containerId, call.ifname);
+  const order = set[0]?.set?.rails;
+  if (!order) return undefined;
+  const all = set.toSorted((a, b) => order.indexOf(a.ifname) - order.indexOf(b.ifname));
+  const deviceID = all.map(({ device }) => device.pci).join(",");
+  const rails = all.map((a) => ({ name: a.ifname, ...pick(recordedConfig(a), [...GOVERNED, "ipam"]) }));
+  const { cniVersion, name, type } = call.config;
+  return withConfig(call, { cniVersion, name, type, ...saidNow(call), deviceID, rails } as NetworkConfig);
 }
+
+function recordedConfig({ request }: Attachment): Record<string, unknown> {
+  const { prevResult: _, ...config } = readNetworkConfig(request.stdin, "CHECK");
+  return config;
+}
+
+const saidNow = ({ config: { prevResult } }: Call): object => (prevResult === undefined ? {} : { prevResult });
+
+const pick = (from: object, keys: readonly string[]): object =>
+  Object.fromEntries(Object.entries(from).filter(([key]) => keys.includes(key)));
 
 const withConfig = (call: Call, config: NetworkConfig): Call => ({
   ...call,
