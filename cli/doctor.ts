@@ -3,7 +3,7 @@ import type { Argv } from "yargs";
 import type { Paths } from "../cni/host.ts";
 import { createHost, pathsFrom } from "../cni/node-host.ts";
 import { REFERENCES } from "../cni/reference.ts";
-import { placesBelow } from "../daemonset/install/places.ts";
+import { installPathsBelow } from "../daemonset/install/paths.ts";
 import { createLog } from "../daemonset/log.ts";
 import { readNetworks } from "../daemonset/rail-network/file.ts";
 import type { NodePolicy } from "../ipam/host.ts";
@@ -84,7 +84,7 @@ export async function findingsOf({ status, policy, paths, root }: Look): Promise
         sysfs: paths.sysfs,
         root: root ?? paths.hostRoot,
       }),
-    executables: () => executableFindings(placesBelow(root ?? paths.hostRoot), status.agent),
+    executables: () => executableFindings(installPathsBelow(root ?? paths.hostRoot), status.agent),
     journal: () => diskFindings(paths.stateDir),
     "sriov-cni": () => foreignFindings(paths),
     "API server": () =>

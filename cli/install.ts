@@ -5,7 +5,7 @@ import { faultsFrom } from "../cni/faults.ts";
 import { PATHS } from "../cni/host.ts";
 import { pathsFrom } from "../cni/node-host.ts";
 import { type InstallOptions, install } from "../daemonset/install/install.ts";
-import { ALIASES, placesBelow } from "../daemonset/install/places.ts";
+import { ALIASES, installPathsBelow } from "../daemonset/install/paths.ts";
 import { lockInstaller } from "../daemonset/install/start.ts";
 import { createLog } from "../daemonset/log.ts";
 
@@ -55,7 +55,7 @@ export const registerInstall = (y: Argv): Argv =>
   );
 
 async function installByHand(options: InstallOptions, by: string | undefined): Promise<void> {
-  const { kubeconfig } = placesBelow(options.root);
+  const { kubeconfig } = installPathsBelow(options.root);
   const { runDir } = { ...PATHS, ...pathsFrom(process.env) };
   using _lock = await lockInstaller(runDir);
   const { placed, removed } = install(options, createLog("silent"));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Argv } from "yargs";
 import type { Paths } from "../cni/host.ts";
 import { createHost, pathsFrom } from "../cni/node-host.ts";
-import { KUBECONFIG } from "../daemonset/install/places.ts";
+import { KUBECONFIG } from "../daemonset/install/paths.ts";
 import { createLog } from "../daemonset/log.ts";
 import { VERSION } from "../daemonset/version.ts";
 import type { NodePolicy } from "../ipam/host.ts";

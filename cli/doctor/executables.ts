@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isShim, PLUGINS, type Places } from "../../daemonset/install/places.ts";
+import { type InstallPaths, isShim, PLUGINS } from "../../daemonset/install/paths.ts";
 import { VERSION } from "../../daemonset/version.ts";
 import type { AgentAnswer } from "../status/node-status.ts";
 import { type DoctorFinding, named, wrong } from "./finding.ts";
 
 /** Whether what the runtime calls is of one version with what runs. */
-export function executableFindings({ plugins, executables }: Places, agent: AgentAnswer): DoctorFinding[] {
+export function executableFindings({ plugins, executables }: InstallPaths, agent: AgentAnswer): DoctorFinding[] {
   const shim = read(join(executables, "railnet-shim"));
   const findings = PLUGINS.flatMap((name) => {
     const path = join(plugins, name);

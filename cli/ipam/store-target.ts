@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { PATHS, type Paths } from "../../cni/host.ts";
 import { pathsFrom } from "../../cni/node-host.ts";
-import { KUBECONFIG } from "../../daemonset/install/places.ts";
+import { KUBECONFIG } from "../../daemonset/install/paths.ts";
 import type { NodePolicy } from "../../ipam/host.ts";
 import { readNodePolicy } from "../../ipam/node-policy.ts";
 import { readFlatFile } from "../../ipam/whereabouts/flat-file.ts";

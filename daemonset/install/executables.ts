@@ -1,8 +1,8 @@
 import { existsSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { syncFile } from "../../records/durable.ts";
+import { ALIASES, type Alias, type InstallPaths, isShim, PLUGINS } from "./paths.ts";
 import { isSameFile, placeExecutable, type StepHook, sweepTemporaries } from "./place.ts";
-import { ALIASES, type Alias, isShim, PLUGINS, type Places } from "./places.ts";
 
 /** What an installer or uninstaller did, for people: `/opt/cni/bin/railnet-sriov`. */
 export interface Changes {
@@ -17,37 +17,42 @@ export interface Changes {
  *
  * @param from directory with `railnet` and `railnet-shim`.
  */
-export function placeExecutables(from: string, places: Places, aliases: readonly Alias[], step: StepHook): Changes {
+export function placeExecutables(
+  from: string,
+  paths: InstallPaths,
+  aliases: readonly Alias[],
+  step: StepHook,
+): Changes {
   const [railnet, shim] = ["railnet", "railnet-shim"].map((name) => requireFile(join(from, name))) as [string, string];
   const changes: Changes = { placed: [], removed: [] };
   const place = (source: string, path: string) => {
     if (placeExecutable(source, path, step)) changes.placed.push(path);
   };
-  for (const dir of [places.executables, places.plugins]) sweepTemporaries(dir);
-  place(railnet, join(places.executables, "railnet"));
-  place(shim, join(places.executables, "railnet-shim"));
-  for (const name of PLUGINS) place(shim, join(places.plugins, name));
+  for (const dir of [paths.executables, paths.plugins]) sweepTemporaries(dir);
+  place(railnet, join(paths.executables, "railnet"));
+  place(shim, join(paths.executables, "railnet-shim"));
+  for (const name of PLUGINS) place(shim, join(paths.plugins, name));
   for (const name of ALIASES)
     if (aliases.includes(name)) {
-      keep(name, places);
-      place(shim, join(places.plugins, name));
-    } else if (giveBack(name, places)) changes.removed.push(join(places.plugins, name));
+      keep(name, paths);
+      place(shim, join(paths.plugins, name));
+    } else if (giveBack(name, paths)) changes.removed.push(join(paths.plugins, name));
   return changes;
 }
 
 /** Reverses it. What is not ours stays. */
-export function removeExecutables(places: Places): Changes {
+export function removeExecutables(paths: InstallPaths): Changes {
   const changes: Changes = { placed: [], removed: [] };
   const remove = (path: string) => {
     if (existsSync(path)) changes.removed.push(path);
     rmSync(path, { force: true });
   };
-  for (const dir of [places.executables, places.plugins]) sweepTemporaries(dir);
-  for (const name of ALIASES) if (giveBack(name, places)) changes.removed.push(join(places.plugins, name));
-  for (const name of PLUGINS) remove(join(places.plugins, name));
-  if (existsSync(places.plugins)) syncFile(places.plugins); // no power cut brings a shim back that finds nothing to start
-  for (const name of ["railnet-shim", "railnet"]) remove(join(places.executables, name)); // the shim finds it to the last
-  for (const dir of [places.replaced, places.executables, dirname(places.executables)]) removeIfEmpty(dir);
+  for (const dir of [paths.executables, paths.plugins]) sweepTemporaries(dir);
+  for (const name of ALIASES) if (giveBack(name, paths)) changes.removed.push(join(paths.plugins, name));
+  for (const name of PLUGINS) remove(join(paths.plugins, name));
+  if (existsSync(paths.plugins)) syncFile(paths.plugins); // no power cut brings a shim back that finds nothing to start
+  for (const name of ["railnet-shim", "railnet"]) remove(join(paths.executables, name)); // the shim finds it to the last
+  for (const dir of [paths.replaced, paths.executables, dirname(paths.executables)]) removeIfEmpty(dir);
   return changes;
 }
 
@@ -57,14 +62,14 @@ function requireFile(path: string): string {
 }
 
 /** A copy first, then its place is taken by a rename: there is always one under the name. */
-function keep(name: Alias, { plugins, replaced }: Places): void {
+function keep(name: Alias, { plugins, replaced }: InstallPaths): void {
   const path = join(plugins, name);
   if (!existsSync(path) || isShim(path)) return;
   placeExecutable(path, join(replaced, name));
 }
 
 /** @returns false when the name is not ours. */
-function giveBack(name: Alias, { plugins, replaced }: Places): boolean {
+function giveBack(name: Alias, { plugins, replaced }: InstallPaths): boolean {
   const [path, kept] = [join(plugins, name), join(replaced, name)];
   if (!isShim(path)) {
     if (existsSync(path) && existsSync(kept) && isSameFile(kept, path)) rmSync(kept); // given back before a power cut

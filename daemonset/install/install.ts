@@ -1,8 +1,8 @@
 import type { Log } from "../../cni/host.ts";
 import { type Changes, placeExecutables } from "./executables.ts";
 import { writeNodeConfig } from "./node-config.ts";
+import { type Alias, installPathsBelow } from "./paths.ts";
 import type { StepHook } from "./place.ts";
-import { type Alias, placesBelow } from "./places.ts";
 
 export interface InstallOptions {
   /** The node's root directory, in the agent's container too: what is written to is mounted at its own place. */
@@ -21,11 +21,11 @@ export interface InstallOptions {
  * addresses in a directory of this node that belong into the cluster.
  */
 export function install({ root, from, aliases, node, step = () => {} }: InstallOptions, log: Log): Changes {
-  const places = placesBelow(root);
-  const config = writeNodeConfig({ ...(node !== undefined && { node }), aliases }, places, step);
-  if (config === "kept") log.info({ path: places.nodeConfig }, "node.json is the administrator's: it stays as it is");
-  if (config === "written") log.info({ path: places.nodeConfig }, "node.json written");
-  const changes = placeExecutables(from, places, aliases, step);
+  const paths = installPathsBelow(root);
+  const config = writeNodeConfig({ ...(node !== undefined && { node }), aliases }, paths, step);
+  if (config === "kept") log.info({ path: paths.nodeConfig }, "node.json is the administrator's: it stays as it is");
+  if (config === "written") log.info({ path: paths.nodeConfig }, "node.json written");
+  const changes = placeExecutables(from, paths, aliases, step);
   if (changes.placed.length + changes.removed.length > 0) log.info(changes, "executables installed");
   return changes;
 }

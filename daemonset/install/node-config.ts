@@ -1,6 +1,6 @@
 import { readIfThere } from "../../records/durable.ts";
+import { type InstallPaths, KUBECONFIG } from "./paths.ts";
 import { placeText, type StepHook } from "./place.ts";
-import { KUBECONFIG, type Places } from "./places.ts";
 
 /** By this key a file says that the installer may change and remove it. */
 const OWNER = { managedBy: "railnet install" };
@@ -19,10 +19,10 @@ export interface NodeSettings {
  */
 export function writeNodeConfig(
   settings: NodeSettings,
-  places: Places,
+  paths: InstallPaths,
   step: StepHook,
 ): "written" | "unchanged" | "kept" {
-  const there = readIfThere(places.nodeConfig);
+  const there = readIfThere(paths.nodeConfig);
   if (there !== undefined && !isOurs(there)) return "kept";
   const { node, aliases } = settings;
   const config = {
@@ -31,7 +31,7 @@ export function writeNodeConfig(
     ...(aliases.includes("whereabouts") && { aliases: ["whereabouts"] }),
   };
   const text = `${JSON.stringify(config, null, 2)}\n`;
-  return placeText(text, places.nodeConfig, 0o644, step) ? "written" : "unchanged";
+  return placeText(text, paths.nodeConfig, 0o644, step) ? "written" : "unchanged";
 }
 
 export function isOurs(text: string): boolean {

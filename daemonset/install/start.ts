@@ -5,7 +5,7 @@ import { Locks } from "../../records/lock.ts";
 import { pause, repeat } from "../loop.ts";
 import { type InstallOptions, install } from "./install.ts";
 import { renewKubeconfig } from "./kubeconfig.ts";
-import { placesBelow } from "./places.ts";
+import { installPathsBelow } from "./paths.ts";
 
 /** How soon what failed is tried again, and how often the token's age is looked at. */
 const EVERY_MS = 15_000;
@@ -22,7 +22,7 @@ export const lockInstaller = (runDir: string): Promise<Disposable> =>
   new Locks(runDir).acquire("install", "the installation of this node", LOCK_WAIT_MS);
 
 /**
- * Installs this version on the node and keeps it installed: what fails (a full disk, an API server that does not answer)
+ * Installs this version on the node and keeps it paths: what fails (a full disk, an API server that does not answer)
  * is logged and tried again, while the agent serves with what is there.
  *
  * The agent calls this once it holds its lock, so while no other one serves: what is on the node's disk is then never newer
@@ -53,7 +53,7 @@ async function beginKubeconfig(
   options: InstallOptions,
   time: Parameters<typeof repeat>[1],
 ): Promise<void> {
-  const path = placesBelow(options.root).kubeconfig;
+  const path = installPathsBelow(options.root).kubeconfig;
   const keep = keepKubeconfig(node, path, options, time.log);
   const isThere = existsSync(path);
   const first = Promise.withResolvers<void>();

@@ -4,7 +4,7 @@ import type { Paths } from "../../cni/host.ts";
 import { readIfThere } from "../../records/durable.ts";
 import { removeExecutables, removeIfEmpty } from "./executables.ts";
 import { isOurs } from "./node-config.ts";
-import { placesBelow } from "./places.ts";
+import { installPathsBelow } from "./paths.ts";
 
 /**
  * Takes off the node what install put there. The journal stays while there is anything in it.
@@ -12,12 +12,12 @@ import { placesBelow } from "./places.ts";
  * @returns the paths that are gone or somebody else's again.
  */
 export function uninstall(root: string, { stateDir, runDir }: Paths): string[] {
-  const places = placesBelow(root);
-  const removed = [...removeExecutables(places).removed];
-  const settings = readIfThere(places.nodeConfig);
+  const paths = installPathsBelow(root);
+  const removed = [...removeExecutables(paths).removed];
+  const settings = readIfThere(paths.nodeConfig);
   for (const [path, isWanted] of [
-    [places.nodeConfig, settings !== undefined && isOurs(settings)],
-    [places.kubeconfig, readIfThere(places.kubeconfig) !== undefined],
+    [paths.nodeConfig, settings !== undefined && isOurs(settings)],
+    [paths.kubeconfig, readIfThere(paths.kubeconfig) !== undefined],
   ] as const) {
     if (!isWanted) continue;
     rmSync(path);
@@ -28,6 +28,6 @@ export function uninstall(root: string, { stateDir, runDir }: Paths): string[] {
   rmSync(`${stateDir}/standing`, { recursive: true, force: true });
   rmSync(`${stateDir}/rail-peers.json`, { force: true });
   for (const dir of ["routes", "attachments", "owed", "ipam", "torn", "addresses"]) removeIfEmpty(`${stateDir}/${dir}`);
-  for (const dir of [stateDir, dirname(places.nodeConfig)]) removeIfEmpty(dir);
+  for (const dir of [stateDir, dirname(paths.nodeConfig)]) removeIfEmpty(dir);
   return removed;
 }

@@ -8,10 +8,10 @@ import { driverOf, netdevOf } from "../../kernel/sysfs.ts";
 // Each of these frees numbers of RDMA character devices and takes others: under the node's lock, so that no ADD, DEL or Allocate
 // of whatever process compares numbers meanwhile.
 
-type Places = Pick<Paths, "sysfs" | "runDir">;
+type InstallPaths = Pick<Paths, "sysfs" | "runDir">;
 
 /** Writes `sriov_numvfs`; rejects with the kernel's errno. */
-export async function writeNumVfs(pf: string, count: number, paths: Places): Promise<void> {
+export async function writeNumVfs(pf: string, count: number, paths: InstallPaths): Promise<void> {
   using _lock = await lockRdma("VFS", { paths });
   await writeFile(join(paths.sysfs, "bus/pci/devices", pf, "sriov_numvfs"), `${count}`, { flag: "r+" });
 }
@@ -20,7 +20,7 @@ export async function writeNumVfs(pf: string, count: number, paths: Places): Pro
 const LINK_MS = 30_000;
 
 /** Unbinds a VF's driver, binds it again, and waits for the VF's link. */
-export async function rebind(vf: string, paths: Places): Promise<void> {
+export async function rebind(vf: string, paths: InstallPaths): Promise<void> {
   using _lock = await lockRdma("VFS", { paths });
   const { sysfs } = paths;
   const driver = driverOf(sysfs, vf);

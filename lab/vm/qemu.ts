@@ -25,7 +25,7 @@ export interface MachineSpec {
   readonly append: string;
 }
 
-export interface Places {
+export interface InstallPaths {
   /** vmlinuz, initramfs.gz and kernel/, made by prepare.sh. */
   readonly images: string;
   /** Sockets and logs of this machine. */
@@ -60,7 +60,7 @@ export function chooseAccelerator(
 }
 
 /** Arguments of qemu-system-x86_64. */
-export function qemuArguments(spec: MachineSpec, places: Places, accelerator: Accelerator): string[] {
+export function qemuArguments(spec: MachineSpec, places: InstallPaths, accelerator: Accelerator): string[] {
   if (spec.memoryMiB > MAX_MEMORY_MIB)
     throw new Error(
       `cannot give ${spec.name} ${spec.memoryMiB} MiB of memory: with more than ${MAX_MEMORY_MIB} its VFs get no carrier (EINVAL)`,
@@ -102,12 +102,12 @@ export function qemuArguments(spec: MachineSpec, places: Places, accelerator: Ac
 }
 
 /** no_timer_check: on a busy host the timer's first interrupts come late, and the kernel would give up for that. */
-function commandLine(spec: MachineSpec, places: Places): string {
+function commandLine(spec: MachineSpec, places: InstallPaths): string {
   const iommu = spec.iommu ? "intel_iommu=on iommu=pt " : "";
   return `console=ttyS0 quiet panic=-1 mitigations=off no_timer_check ${iommu}railnet.name=${spec.name} railnet.modules=${join(places.images, "kernel/usr/lib/modules")} ${spec.append}`;
 }
 
-function railDevices(spec: MachineSpec, places: Places, rail: number): string[] {
+function railDevices(spec: MachineSpec, places: InstallPaths, rail: number): string[] {
   const mac = `02:aa:00:00:${hex(spec.index)}:${hex(rail)}`;
   return [
     ...["-netdev", netdev(`rail${rail}`, rail, spec, places)],
@@ -116,7 +116,7 @@ function railDevices(spec: MachineSpec, places: Places, rail: number): string[] 
   ];
 }
 
-function primaryDevices(spec: MachineSpec, places: Places): string[] {
+function primaryDevices(spec: MachineSpec, places: InstallPaths): string[] {
   const device = `virtio-net-pci,netdev=prim,addr=0x1e,romfile=,mac=02:bb:00:00:00:${hex(spec.index)}`;
   return ["-netdev", netdev("prim", PRIMARY_SEGMENT, spec, places), "-device", device];
 }
@@ -132,12 +132,12 @@ function diskDevices(path: string): string[] {
   return ["-drive", drive, "-device", "virtio-blk-pci,drive=disk,addr=0x1c"];
 }
 
-function channelDevices(places: Places, i: number): string[] {
+function channelDevices(places: InstallPaths, i: number): string[] {
   const chardev = `socket,id=c${i},path=${channelPath(places.state, i)},server=on,wait=off`;
   return ["-chardev", chardev, "-device", `virtserialport,chardev=c${i},name=railnet.${i}`];
 }
 
-function netdev(id: string, segment: number, { link, index, cable }: MachineSpec, places: Places): string {
+function netdev(id: string, segment: number, { link, index, cable }: MachineSpec, places: InstallPaths): string {
   const path = join(places.cables, `cable.${cable}.${segment}`);
   switch (link) {
     case "hub":

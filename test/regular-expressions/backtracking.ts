@@ -12,7 +12,7 @@ export type Growth = "linear" | "polynomial" | "exponential";
 /** A repetition of more than so many is taken for one without end. */
 const MANY = 8;
 
-/** Places are characters of the expression; `next` says in how many ways (1 or 2, for more) one follows another. */
+/** InstallPaths are characters of the expression; `next` says in how many ways (1 or 2, for more) one follows another. */
 interface Automaton {
   readonly sets: readonly bigint[];
   /** Behind it nothing more is needed. */

@@ -13,7 +13,7 @@ import { kubeconfigOfNode } from "../../../ipam/whereabouts/flat-file.ts";
 import type { CallerOptions } from "../../../kubernetes/caller.ts";
 import type { Cluster } from "../../../kubernetes/cluster.ts";
 import type { EventRecorder } from "../../../kubernetes/events/recorder.ts";
-import { KUBECONFIG } from "../../install/places.ts";
+import { KUBECONFIG } from "../../install/paths.ts";
 import type { IpamReply } from "../../ipam-reply.ts";
 import { pause, repeat } from "../../loop.ts";
 import { noCounts } from "../counters.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { placeExecutables, removeExecutables } from "../../../daemonset/install/executables.ts";
 import { install } from "../../../daemonset/install/install.ts";
-import { type Alias, placesBelow } from "../../../daemonset/install/places.ts";
+import { type Alias, installPathsBelow } from "../../../daemonset/install/paths.ts";
 
 /** A text that only shims have in them; see isShim(). */
 const SHIM = "\x7fELF railnet-host-exec 1";
@@ -34,11 +34,11 @@ t.test(
   "placeExecutables() puts the shim under its two names, the full executable where the shim looks for it",
   async (t) => {
     const root = node(t);
-    const changes = placeExecutables(build, placesBelow(root), [], () => {});
+    const changes = placeExecutables(build, installPathsBelow(root), [], () => {});
     t.same(filesOf(root), { ...OURS, ...THEIRS });
     t.same(changes.placed.map((path) => path.slice(root.length + 1)).sort(), Object.keys(OURS).sort());
     t.same(
-      placeExecutables(build, placesBelow(root), [], () => {}),
+      placeExecutables(build, installPathsBelow(root), [], () => {}),
       { placed: [], removed: [] },
       "and nothing twice",
     );
@@ -47,7 +47,7 @@ t.test(
 
 t.test("placeExecutables() places the full executable first, for no shim to find an older one", async (t) => {
   const steps: string[] = [];
-  placeExecutables(build, placesBelow(t.testdir({})), ["rdma"], (step) => steps.push(step));
+  placeExecutables(build, installPathsBelow(t.testdir({})), ["rdma"], (step) => steps.push(step));
   t.same(steps.filter((step) => step.endsWith("placed")), ["railnet", "railnet-shim", "railnet-sriov", "railnet-ipam", "rdma"].map((name) => `install-${name}-placed`)); // biome-ignore format: one row
 });
 
@@ -55,7 +55,7 @@ t.test(
   "placeExecutables() keeps whom an alias replaces, and gives the name back when it is none any more",
   async (t) => {
     const root = node(t);
-    const place = (...aliases: Alias[]) => placeExecutables(build, placesBelow(root), aliases, () => {});
+    const place = (...aliases: Alias[]) => placeExecutables(build, installPathsBelow(root), aliases, () => {});
     const withAliases = {
       ...OURS,
       "opt/cni/bin/bridge": "bridge",
@@ -77,7 +77,7 @@ t.test(
 
 t.test("placeExecutables() keeps a newer one of theirs, when somebody put it in the alias's place", async (t) => {
   const root = node(t);
-  const place = (...aliases: Alias[]) => placeExecutables(build, placesBelow(root), aliases, () => {});
+  const place = (...aliases: Alias[]) => placeExecutables(build, installPathsBelow(root), aliases, () => {});
   place("sriov");
   fs.writeFileSync(join(root, "opt/cni/bin/sriov"), "their newer sriov");
   place("sriov");
@@ -88,7 +88,7 @@ t.test("placeExecutables() keeps a newer one of theirs, when somebody put it in 
 
 t.test("removeExecutables() leaves what was there before, and nothing of ours", async (t) => {
   const root = node(t);
-  const places = placesBelow(root);
+  const places = installPathsBelow(root);
   placeExecutables(build, places, ["sriov", "whereabouts"], () => {});
   removeExecutables(places);
   t.same(filesOf(root), THEIRS);
@@ -98,7 +98,7 @@ t.test("removeExecutables() leaves what was there before, and nothing of ours", 
 
 t.test("install() names what is missing from the folder that it installs from", async (t) => {
   const from = t.testdir({ railnet: "" });
-  t.throws(() => placeExecutables(from, placesBelow(from), [], () => {}), {
+  t.throws(() => placeExecutables(from, installPathsBelow(from), [], () => {}), {
     message: `cannot install: ${from}/railnet-shim is missing; name a folder that has railnet and railnet-shim, such as dist`,
   });
 });

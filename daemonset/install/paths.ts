@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where things go on a node, below its root directory. */
-export interface Places {
+export interface InstallPaths {
   /** Runtimes and Multus look for plugins here. */
   readonly plugins: string;
   /** The full executable; the shim looks for it here and nowhere else. */
@@ -13,7 +13,7 @@ export interface Places {
   readonly kubeconfig: string;
 }
 
-export const placesBelow = (root: string): Places => ({
+export const installPathsBelow = (root: string): InstallPaths => ({
   plugins: join(root, "opt/cni/bin"),
   executables: join(root, "opt/railnet/bin"),
   replaced: join(root, "opt/railnet/replaced"),
