@@ -21,7 +21,7 @@ export async function askAgent<Q extends ControlRequest>(runDir: string, questio
   const socket = join(runDir, "agent.sock");
   const request = encodeRequest({ name: CONTROL, env: {}, stdin: JSON.stringify(question) });
   const reply = readReply(await exchange(socket, request));
-  if (!reply?.stdout) throw new AgentSilentError("the agent is of a version that cannot be asked");
+  if (!reply?.stdout) throw new AgentSilentError("the agent is of a version that does not answer this");
   const answer = JSON.parse(reply.stdout);
   if (reply.exit !== 0) throw new Error(answer.msg);
   return answer;
@@ -33,7 +33,7 @@ function exchange(path: string, request: Buffer): Promise<Buffer> {
   const connection = connect(path);
   const late = setTimeout(() => {
     connection.destroy();
-    reject(new AgentSilentError(`the agent took no more than the connection to ${path}: look at its log`));
+    reject(new AgentSilentError(`the agent accepted the connection to ${path} and did not answer: check its log`));
   }, TIME_LIMIT_MS);
   connection.on("connect", () => connection.write(request));
   connection.on("data", (piece: Buffer) => pieces.push(piece));
@@ -47,7 +47,7 @@ function exchange(path: string, request: Buffer): Promise<Buffer> {
 
 function why(path: string, code: string): string {
   if (code === "ENOENT") return `no agent runs: there is no ${path}; the DaemonSet starts one, or \`railnet agent\``;
-  if (code === "ECONNREFUSED") return `no agent runs: nobody listens at ${path}; look at the log of the last one`;
+  if (code === "ECONNREFUSED") return `no agent runs: nobody listens at ${path}; check the log of the last one`;
   if (code === "EACCES") return `the agent answers only root (${path})`;
   return `the agent does not answer at ${path} (${code})`;
 }

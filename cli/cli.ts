@@ -38,7 +38,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     .usage("$0 <command>\n\nSR-IOV rails for Kubernetes pods: VFs in, VFs out, nothing left behind.")
     .command(
       "agent",
-      "run the node agent: serves railnet-sriov and puts right what crashes and reboots leave",
+      "run the node agent: serves railnet-sriov and repairs what crashes and reboots leave behind",
       (y) =>
         installOptions(y)
           .option("health", {
@@ -49,7 +49,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
           .option("metrics", {
             type: "string",
             default: "127.0.0.1:9808",
-            describe: "host:port of /metrics alone, empty for none; when another program has it, it is waited for",
+            describe: "host:port of /metrics alone, empty for none; waits while another program has it",
           })
           .option("config-dir", {
             type: "string",
@@ -64,7 +64,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
           .option("grace-seconds", {
             type: "number",
             default: 60,
-            describe: "an address is freed when it looks abandoned twice, so far apart",
+            describe: "an address is freed when it looks abandoned twice, this far apart",
           })
           .option("device-plugins", {
             type: "string",
@@ -74,12 +74,12 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
           .option("carrier-grace-seconds", {
             type: "number",
             default: 30,
-            describe: "a PF must be without carrier so long before the kubelet gives out no more of its VFs",
+            describe: "how long a PF must be without carrier before its VFs are unhealthy for the kubelet",
           })
           .option("report-seconds", {
             type: "number",
             default: 60,
-            describe: "what changes on this node is in its RailNode after so long at most; 0: none is written",
+            describe: "the longest a change on this node takes to show in its RailNode; 0: none is written",
           })
           .option("install", {
             type: "boolean",
@@ -92,7 +92,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     )
     .command(
       "reconcile",
-      "end attachments that are half done, orphaned or left over, once, without an agent",
+      "clean up attachments that are incomplete, orphaned or stale, once, without an agent",
       (y) => y.example("$0 reconcile", "after a crash, on a node without an agent"),
       () => reconcileOnce(pathsFrom(process.env)),
     )
@@ -138,7 +138,7 @@ async function reconcileOnce(paths: Partial<Paths>): Promise<void> {
   const quiet = createLog("silent");
   const repairs = await reconcile(createHost({ paths, ipam: standAloneIpam(process.env, quiet), log: quiet }));
   if (repairs.length === 0)
-    console.log(`nothing to do: every record in ${paths.stateDir ?? PATHS.stateDir} is as it should be`);
+    console.log(`nothing to do: every record in ${paths.stateDir ?? PATHS.stateDir} is in order`);
   for (const { pci, containerID, ifname, why, kind, error } of repairs) {
     const what = error
       ? `FAILED: ${error}`

@@ -33,7 +33,7 @@ interface DoctorOptions {
 export const registerDoctor = (y: Argv): Argv =>
   y.command(
     "doctor",
-    "what is wrong on this node, and how to mend it, one line each",
+    "what is wrong on this node, and how to fix it, one line each",
     (y) =>
       y
         .option("json", { type: "boolean", default: false, describe: "for scripts" })
@@ -47,7 +47,7 @@ export const registerDoctor = (y: Argv): Argv =>
           default: "/etc/railnet/config",
           describe: "where the ConfigMap railnet-config is mounted, for when no agent can be asked",
         })
-        .example("$0 doctor", "also from the agent's pod: kubectl -n kube-system exec POD -- railnet doctor")
+        .example("$0 doctor", "works in the agent's pod, too: kubectl -n kube-system exec POD -- railnet doctor")
         .epilogue(
           'With --json: [{"check", "is", "says"}]; is: ok, note (may be as it is meant) or wrong. Changes nothing. ' +
             "Exit codes: 0 nothing is wrong; 1 something is.",

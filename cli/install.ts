@@ -24,7 +24,7 @@ export const installOptions = <T>(y: Argv<T>) =>
       array: true,
       choices: ALIASES,
       default: [] as (typeof ALIASES)[number][],
-      describe: "stand in for these plugins too; uninstall brings them back",
+      describe: "stand in for these plugins too; uninstall restores them",
     });
 
 /** `railnet install`, what the DaemonSet's agent does by itself. */
@@ -46,7 +46,7 @@ export const registerInstall = (y: Argv): Argv =>
         .example("$0 install", "on a single host, from the folder of a build")
         .example("$0 install --kubeconfig /etc/kubernetes/admin.conf", "a node of a cluster, by hand")
         .example("$0 install --root /mnt", "into a machine image; its agent then gets the kubeconfig")
-        .example("$0 install --alias sriov rdma", "in the place of sriov-cni and rdma-cni, too"),
+        .example("$0 install --alias sriov rdma", "also in place of sriov-cni and rdma-cni"),
     async ({ root, from, alias: aliases, kubeconfig, node = process.env["NODENAME"] || hostname() }) => {
       const { step } = faultsFrom(process.env);
       const options = { root, from, aliases, ...(kubeconfig && { node }), ...(step && { step }) };

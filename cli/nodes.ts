@@ -20,7 +20,7 @@ interface NodesOptions {
 export const registerNodes = (y: Argv): Argv =>
   y.command(
     "nodes",
-    "all nodes of the cluster, grouped by what they have: which are not like the others",
+    "all nodes of the cluster, grouped by what they have: which ones differ",
     (y) =>
       y
         .option("kubeconfig", {

@@ -20,7 +20,7 @@ interface StatusOptions {
 export const registerStatus = (y: Argv): Argv =>
   y.command(
     "status",
-    "this node: rails, VFs and who has them, the agent, what it repaired, what is wrong",
+    "this node: rails, VFs and their pods, the agent, what it repaired, what is wrong",
     (y) =>
       y
         .option("json", { type: "boolean", default: false, describe: "for scripts; with --watch one line a look" })
@@ -34,7 +34,7 @@ export const registerStatus = (y: Argv): Argv =>
         .example("$0 status", "works without an agent, too")
         .example("$0 status --json | jq -r '.attachments[] | select(.rail == \"rail0\").pod'", "who is on a rail")
         .epilogue(
-          "Exit codes: 0 all is well; 1 the agent does not answer, or something is wrong: it is said at the end, with " +
+          "Exit codes: 0 all is well; 1 the agent does not answer, or something is wrong: the last lines say what, with " +
             "what to do.",
         ),
     running(status),

@@ -37,7 +37,7 @@ interface SysdumpOptions {
 export const registerSysdump = (y: Argv): Argv =>
   y.command(
     "sysdump",
-    "all that helps to find a fault, in one archive: of this node, or of the cluster and its nodes",
+    "collects what helps to find a fault in one archive: of this node, or of the cluster and its nodes",
     (y) =>
       y
         .option("output", {
@@ -75,13 +75,13 @@ export const registerSysdump = (y: Argv): Argv =>
           default: "/etc/railnet/config",
           describe: "where the ConfigMap railnet-config is mounted",
         })
-        .example("$0 sysdump", "this node, into the present folder")
+        .example("$0 sysdump", "this node, into the current directory")
         .example("$0 sysdump --all-nodes", "the cluster, from a machine with a kubeconfig")
         .example("$0 sysdump --node gpu-3 gpu-7 -o /tmp/two.tar.gz", "two of its nodes")
         .example("kubectl -n kube-system exec POD -- railnet sysdump -o - > node.tar.gz", "without a copy of railnet")
         .epilogue(
           "Tokens, keys, passwords and values of other programs' environment are left out or replaced by [redacted]. " +
-            "sysdump.json in the archive says what was looked at, and what could not be read and why: that holds up nothing. " +
+            "sysdump.json in the archive says what was looked at, and what could not be read and why: the rest is there all the same. " +
             "Exit codes: 0 there is an archive; 1 it could not be written.",
         ),
     running(sysdump),

@@ -14,7 +14,7 @@ import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 export const registerUninstall = (y: Argv): Argv =>
   y.command(
     "uninstall",
-    "take off this node what install put there; refuses while pods need it",
+    "remove from this node what install put there; refuses while pods need it",
     (y) =>
       y
         .option("root", { type: "string", default: "/", describe: "root directory of the node" })

@@ -42,7 +42,7 @@ async function checkOne(call: Call, host: Host): Promise<void> {
       `cannot confirm ${call.ifname}: ${call.netns} is not the namespace that ADD saw`,
     );
   const differences = [
-    ...(record.fenced ? ["it is down, since its node was not heard of (fence)"] : []),
+    ...(record.fenced ? ["it is down: its node lost the API server (fence)"] : []),
     ...podDifferences(record, identityOf(record, host), config, expected, call, netns),
     ...(await pfDifferences(record, expected, host)),
   ];

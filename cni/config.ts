@@ -164,7 +164,7 @@ function readMac({ config, args, request }: Call): string | undefined {
   if (Number.parseInt(mac.slice(0, 2), 16) & 1)
     throw invalid(field, value, "it is a multicast address; clear the lowest bit of its first byte");
   if (mac === "00:00:00:00:00:00")
-    throw invalid(field, value, "all zero is no address; leave the field out to keep the VF's own");
+    throw invalid(field, value, "all zeroes is not an address; leave the field out to keep the VF's own");
   return mac;
 }
 

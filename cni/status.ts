@@ -35,7 +35,7 @@ function checkRails(rail: unknown, host: Host): void {
   const wanted = named === undefined ? pfs : [findPf(pfs, named)].filter((pf) => pf !== undefined);
   if (wanted.length === 0)
     throw unavailable(
-      named !== undefined ? `rail ${JSON.stringify(rail)} is no PF of this node` : "this node has no SR-IOV device",
+      named !== undefined ? `rail ${JSON.stringify(rail)} is not a PF of this node` : "this node has no SR-IOV device",
     );
   if (!wanted.some((pf) => pf.numVfs > 0))
     throw unavailable(`${wanted.map((pf) => pf.name).join(", ")} has no VFs; write their number to sriov_numvfs`);

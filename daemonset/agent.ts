@@ -108,7 +108,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       new Worker("./daemonset/kernel-worker.ts", { smol: true }),
       observation.ofParts(addresses.reply),
       (why) => {
-        log.warn({ why }, "a kernel thread ended: the agent ends too, and its successor reads the journal");
+        log.warn({ why }, "a kernel thread ended: exiting, the next agent recovers from the journal");
         process.exit(1);
       },
     );
@@ -174,7 +174,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
   await stopSignal();
   health.notReady = "the agent stops";
-  log.info({}, "agent stops: answering what is in flight");
+  log.info({}, "agent stops: answering requests in flight");
   stopReconciling();
   fencing.abort();
   reporting.abort();
@@ -223,8 +223,8 @@ async function sayIfTaken(
 ): Promise<void> {
   await sleep(TAKEN_MS, undefined, { ref: false });
   if (endpoint.isListening) return;
-  const message = `${address} is taken by another program: no metrics there until it is free; give the agent another --metrics`;
-  log.warn({ address }, "an address for metrics is taken by another program: it is waited for");
+  const message = `${address} is in use by another program: no metrics there until it is free; give the agent another --metrics`;
+  log.warn({ address }, "an address for metrics is in use by another program: waiting for it");
   if (pod)
     recorder.record({ about: { resource: PODS, ...pod }, type: "Warning", reason: "MetricsAddressTaken", message });
 }
@@ -235,7 +235,7 @@ async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {
   const first = locks.tryAcquire("agent");
   if (first) return first;
   log.info({ runDir }, "another agent runs on this node: waiting for it to end");
-  return locks.acquire("agent", "the agent's place on this node", Number.POSITIVE_INFINITY);
+  return locks.acquire("agent", "the lock of this node's agent", Number.POSITIVE_INFINITY);
 }
 
 /**

@@ -51,7 +51,7 @@ export async function control(request: CniRequest, agent: Controlled): Promise<C
     if (question?.ask === "log-level") {
       if (!isLogLevel(question.level)) throw new Error(`cannot set the log level: want ${LOG_LEVELS.join(", ")}`);
       agent.setLogLevel(question.level);
-    } else if (question?.ask !== "state") throw new Error("cannot answer: the question is unknown to this version");
+    } else if (question?.ask !== "state") throw new Error("cannot answer: this version does not know the question");
     return answer(await agent.state());
   } catch (error) {
     return { exit: 1, stdout: JSON.stringify({ msg: (error as Error).message }), stderr: "" };

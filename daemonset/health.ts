@@ -56,7 +56,7 @@ export async function serveHealth(
     if (!wanted) server.close();
   };
   await listen().catch((error) => {
-    log.info({ health: address, code: codeOf(error) }, "the address is not to be had yet: waiting for it");
+    log.info({ health: address, code: codeOf(error) }, "the address is in use: waiting for it");
     void takeOver();
   });
   return {

@@ -125,7 +125,7 @@ export class KernelThread {
   }
 
   async #answer({ ipam: id, call }: IpamQuestion): Promise<void> {
-    if (!call) return this.#asking.get(id)?.abort(new Error("the attachment was given up"));
+    if (!call) return this.#asking.get(id)?.abort(new Error("the caller gave up on the attachment"));
     const abort = new AbortController();
     this.#asking.set(id, abort);
     const reply = await this.#ipam(call, abort.signal);

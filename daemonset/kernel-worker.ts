@@ -110,8 +110,8 @@ function useOf(vf: string): string | undefined {
     return hostUseOfVf(vf, host.paths.sysfs, host.rtnl);
   } catch (err) {
     if (codeOf(err) === "ENODEV") return undefined;
-    log.warn({ vf, err }, "a VF could not be looked at");
-    return `it could not be looked at: ${(err as Error).message}`;
+    log.warn({ vf, err }, "cannot inspect a VF");
+    return `cannot inspect it: ${(err as Error).message}`;
   }
 }
 

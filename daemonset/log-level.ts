@@ -31,7 +31,7 @@ export async function followLogLevel(
 function apply(text: string, file: string, log: Log, set: (level: LogLevel | undefined) => void): void {
   if (text === "") set(undefined);
   else if (isLogLevel(text)) set(text);
-  else log.warn({ file, logLevel: text.slice(0, 40), want: LOG_LEVELS.join(", ") }, "log level is not one: ignored");
+  else log.warn({ file, logLevel: text.slice(0, 40), want: LOG_LEVELS.join(", ") }, "unknown log level: ignored");
 }
 
 /** Empty without the file. */

@@ -15,7 +15,7 @@ export async function repeat(
     try {
       await work();
     } catch (err) {
-      if (!signal.aborted) log.warn({ what, err }, "background work failed; it is tried again");
+      if (!signal.aborted) log.warn({ what, err }, "background work failed; retrying");
     }
     await pause(everyMs * (0.9 + Math.random() / 5), signal);
   }

@@ -73,7 +73,7 @@ export class Observability {
       threads.setLogLevel(level);
     };
     health.refused = () => addresses.refused();
-    health.notAlive = () => (threads.silentMs() > STUCK_MS ? "the kernel thread shows no sign of life" : "");
+    health.notAlive = () => (threads.silentMs() > STUCK_MS ? "the kernel thread does not respond" : "");
     health.metrics = async () => {
       const { byPf } = await this.#rails(altnames);
       return this.#metrics.render({ paths, railOf: (pf) => byPf[pf] ?? pf, addresses, events: recorder });
@@ -112,11 +112,11 @@ export class Observability {
     this.#metrics.repairs.add(repairs);
     for (const { kind, pci, pod, containerID, ifname, why, error, but } of repairs) {
       const what = error
-        ? "attachment could not be put right"
+        ? "attachment could not be repaired"
         : kind === "report"
           ? "attachment is odd"
           : kind === "reattach"
-            ? "a pod has its VF again"
+            ? "a pod got its VF back"
             : "attachment ended";
       const message = `${pod || containerID} (${ifname}): ${why}${error || but ? `: ${error ?? but}` : ""}`;
       this.#notes.add(what, `VF ${pci}`, message);

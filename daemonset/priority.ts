@@ -18,7 +18,7 @@ export function takePriority(log: Log): void {
   } catch (error) {
     log.info(
       { nice: NICE, error: (error as Error).message },
-      "cannot raise the agent's priority: it runs as it was started",
+      "cannot raise the agent's priority: running at the one it was started with",
     );
   }
 }

@@ -83,7 +83,7 @@ export class AgentServer {
   async #undoIfOrphaned(request: CniRequest, response: CniResponse): Promise<void> {
     if (request.env.CNI_COMMAND !== "ADD" || response.exit !== 0) return;
     const { CNI_CONTAINERID: containerID, CNI_IFNAME: ifname } = request.env;
-    this.#log.warn({ containerID, ifname }, "caller gone: ADD is undone");
+    this.#log.warn({ containerID, ifname }, "caller gone: undoing ADD");
     await this.#handler({ ...request, env: { ...request.env, CNI_COMMAND: "DEL" } }, new AbortController().signal);
   }
 }

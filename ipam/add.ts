@@ -97,7 +97,7 @@ async function giveUp(record: ClaimRecord, journal: ClaimJournal, host: IpamHost
     journal.update(record, change);
   } catch (error) {
     if (!(error instanceof RecordError)) throw error;
-    host.log.warn({ err: error }, "the journal of addresses could not be updated");
+    host.log.warn({ err: error }, "cannot update the journal of addresses");
   }
   await host.releaseSoon(releasing);
 }

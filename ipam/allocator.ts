@@ -204,5 +204,5 @@ function next(range: Range, taken: Taken, { barred }: Known, isBusy: (address: b
 const busy = ({ pool, range }: PoolRange): CniError =>
   new CniError(
     CODE.TRY_AGAIN_LATER,
-    `cannot give an address of ${cidrOf(range)}: pool ${pool.name} is not full, but others were faster each time; try again`,
+    `cannot give an address of ${cidrOf(range)}: pool ${pool.name} is not full, but others were faster every time; try again`,
   );

@@ -11,7 +11,7 @@ export class ExhaustedError extends CniError {
     super(
       CODE.INTERNAL,
       `cannot give an address of ${cidrOf(range)}: all from ${from} to ${to} are taken or excluded; ` +
-        "make the range larger, or give some back",
+        "make the range larger, or release some",
     );
     this.range = range;
   }

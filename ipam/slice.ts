@@ -30,6 +30,6 @@ function requireInSlice(ip: string, { pool, range }: PoolRange, node: string): v
   throw new CniError(
     CODE.INVALID_CONFIG,
     `cannot give ${ip}, which the pod asks for: the slice of node ${node} is ${pool.cidr}, and ${why}; ` +
-      "ask for another one, or run the pod where it lies",
+      "ask for another one, or run the pod on that node",
   );
 }

@@ -19,7 +19,7 @@ export function openNetns(path: string): Fd {
   const fd = Fd.openNow(path);
   if (isNetns(fd)) return fd;
   fd[Symbol.dispose]();
-  throw new NotNetnsError(`cannot open ${path}: it is no network namespace (ENOTNETNS)`);
+  throw new NotNetnsError(`cannot open ${path}: it is not a network namespace (ENOTNETNS)`);
 }
 
 /** The file system comes first: a device might take the ioctl for a command. */

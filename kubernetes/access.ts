@@ -61,7 +61,7 @@ const SECRETS = "/var/run/secrets/kubernetes.io/serviceaccount";
 function ofPod(): Kubeconfig {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment();
   if (!host || !port)
-    throw new Error("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is no pod");
+    throw new Error("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is not a pod");
   return {
     cluster: {
       server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,

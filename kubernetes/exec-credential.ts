@@ -41,7 +41,7 @@ export class ExecCredentials {
     if (!command) throw new Error("its exec names no command");
     if (!apiVersion.startsWith(`${GROUP}/`))
       throw cannot(`its apiVersion ${JSON.stringify(apiVersion)} is not of ${GROUP}`);
-    if (interactiveMode === "Always") throw cannot("its interactiveMode is Always, and nobody is there to answer");
+    if (interactiveMode === "Always") throw cannot("its interactiveMode is Always, and nobody can answer");
     const info = { apiVersion, kind: "ExecCredential", spec: { interactive: false, ...this.#info } };
     const hint = installHint ? `; ${installHint.trim()}` : "";
     const stdout = await run(this.#exec, { KUBERNETES_EXEC_INFO: JSON.stringify(info) }).catch((error) => {
@@ -56,7 +56,7 @@ function credentialOf(stdout: string, apiVersion: string, cannot: (why: string) 
   try {
     said = JSON.parse(stdout);
   } catch {
-    throw cannot("what it printed is no JSON");
+    throw cannot("what it printed is not JSON");
   }
   if (said?.apiVersion !== apiVersion)
     throw cannot(`it answered with apiVersion ${JSON.stringify(said?.apiVersion)}, want ${apiVersion}`);

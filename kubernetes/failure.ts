@@ -40,7 +40,7 @@ export function refusal(action: Action, httpStatus: number, body: string): ApiEr
   const hint = advice(action, status, said);
   // A 503 with a Status is the API server's own and comes before it does anything; others may be a balancer's afterthought.
   const isUnclear = isWrite(action) && status >= 500 && !(status === 503 && said);
-  const unsure = isUnclear ? "; it may have been done all the same" : "";
+  const unsure = isUnclear ? "; it may have been done nevertheless" : "";
   return new ApiError(`cannot ${words(action)}: ${message} (${said?.reason ?? status})${unsure}${hint}`, {
     status,
     reason: said?.reason ?? "",
@@ -52,7 +52,7 @@ export function refusal(action: Action, httpStatus: number, body: string): ApiEr
 export function silence(action: Action, server: string, error: SendError): ApiError {
   const isUnclear = isWrite(action) && error.wasSent;
   const untrusted = whyUntrusted(error.code);
-  const hint = untrusted ? `; ${untrusted}` : isUnclear ? "; it may have been done all the same" : "";
+  const hint = untrusted ? `; ${untrusted}` : isUnclear ? "; it may have been done nevertheless" : "";
   const code = error.code && !error.message.includes(error.code) ? ` (${error.code})` : "";
   return new ApiError(`cannot ${words(action)} at ${server}: ${error.message}${code}${hint}`, {
     isUnclear,
@@ -63,7 +63,7 @@ export function silence(action: Action, server: string, error: SendError): ApiEr
 /** Of a request whose time was over, or whose caller lost interest, after or before it was sent. */
 export function unfinished(action: Action, server: string, why: string, wasSent: boolean): ApiError {
   const isUnclear = isWrite(action) && wasSent;
-  const unsure = isUnclear ? "; it may have been done all the same" : "";
+  const unsure = isUnclear ? "; it may have been done nevertheless" : "";
   return new ApiError(`cannot ${words(action)} at ${server}: ${why}${unsure}`, { isUnclear });
 }
 

@@ -95,7 +95,7 @@ async function parse(text: string): Promise<RawConfig> {
     const { load } = await import("js-yaml");
     raw = load(text);
   }
-  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) throw new Error("it is no kubeconfig");
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) throw new Error("it is not a kubeconfig");
   return raw;
 }
 

@@ -22,7 +22,7 @@ export async function admissionFindings(cluster: Pick<Cluster, "get">): Promise<
       return policy ? undefined : `manifests/admission.yaml is not applied, so ${BY_HAND}, or apply it`;
     } catch (error) {
       if (!(error instanceof ApiError) || ![403, 404].includes(error.status)) throw error;
-      if (error.status === 403) return "it could not be looked at: apply manifests/rbac.yaml of this version";
+      if (error.status === 403) return "cannot inspect it: apply manifests/rbac.yaml of this version";
       return `this API server has no MutatingAdmissionPolicy, which Kubernetes has from 1.36 on, so ${BY_HAND}`;
     }
   };

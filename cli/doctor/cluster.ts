@@ -9,8 +9,8 @@ import { leaderFindings } from "./leader.ts";
 
 const TIME_LIMIT_MS = 5_000;
 const RECONCILER =
-  "lives beside us: keep its reconciler from running, since it removes what it does not know: scale the Deployment " +
-  "whereabouts-reconciler to zero (since 0.9.4); before, it runs in the DaemonSet: put it off by the cron-expression of the " +
+  "is running: keep its reconciler from running, since it removes what it does not know: scale the Deployment " +
+  "whereabouts-reconciler to zero (since 0.9.4); before that it runs in the DaemonSet: postpone it by the cron-expression of the " +
   'ConfigMap whereabouts-config ("0 0 1 1 *": once a year), or suspend the CronJob where it is one';
 
 /** As `railnet ipam takeover`. */

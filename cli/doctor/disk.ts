@@ -20,12 +20,12 @@ export function diskFindings(stateDir: string): DoctorFinding[] {
       ...(names.length > 0
         ? [
             note(
-              `${count(names.length, "record")} that were not whole are in ${torn}: look whose they were, then delete them`,
+              `${count(names.length, "record")} that were incomplete are in ${torn}: see whose they were, then delete them`,
             ),
           ]
         : []),
     ],
-    `${stateDir} can be written, every record is whole`,
+    `${stateDir} is writable, every record is complete`,
   );
 }
 

@@ -23,13 +23,13 @@ export function foreignFindings({ cniCacheDir, hostRoot }: Paths): DoctorFinding
       ...(held.length > 0
         ? [
             note(
-              `${count(held.length, "VF is", "VFs are")} in pods that it attached: they end as they began, with sriov-cni or its alias`,
+              `${count(held.length, "VF is", "VFs are")} in pods that it attached: they end with the plugin that attached them, sriov-cni or its alias`,
             ),
           ]
         : []),
       ...left.map(({ path }) => wrong(`has left a record of a pod that is gone: rm ${path}`)),
     ],
-    "has left nothing here",
+    "left nothing here",
   );
 }
 

@@ -34,7 +34,7 @@ function vfCount({ rail, pf, vfs: wanted }: NodeStatus["configured"][number], ra
   const has = rails.find((one) => one.pf === pf)?.vfs.length ?? 0;
   if (wanted === 0 || has === wanted) return [];
   return [
-    wrong(`rail ${rail} (${pf}) has ${has} VFs and shall have ${wanted}: the agent's log says why, look for "${pf}"`),
+    wrong(`rail ${rail} (${pf}) has ${has} VFs of ${wanted} configured: the agent's log says why, look for "${pf}"`),
   ];
 }
 
@@ -55,7 +55,7 @@ function nodeGuids({ pf, vfs }: RailStatus, sysfs: string) {
   if (without.length === 0) return [];
   return [
     wrong(
-      `VFs of ${pf} have no node GUID, so rdma_cm fails: ${without.join(", ")}: the agent gives them one while nobody has them; ` +
+      `VFs of ${pf} have no node GUID, so rdma_cm fails: ${without.join(", ")}: the agent sets them while no pod has the VFs; ` +
         `by hand: ip link set ${pf} vf INDEX mac MAC, then unbind and bind the VF's driver`,
     ),
   ];

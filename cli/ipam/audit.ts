@@ -22,11 +22,11 @@ export const registerAudit = (y: Argv): Argv =>
         .option("fix", {
           type: "boolean",
           default: false,
-          describe: "put right what can be; default: say what would be done",
+          describe: "fix what can be fixed; default: say what would be done",
         })
         .option("grace-seconds", { type: "number", default: 60, describe: "with --fix: pause before the second look" })
         .example("$0 ipam audit", "what is wrong, and what --fix would do")
-        .example("$0 ipam audit --fix", "looks twice, a minute apart; an address of a living pod is never freed")
+        .example("$0 ipam audit --fix", "looks twice, a minute apart; an address of a running pod is never freed")
         .example("$0 ipam audit --json | jq '.findings[] | select(.kind == \"duplicate\")'", "for a monitor")
         .epilogue(KINDS)
         .epilogue(JSON_SHAPE),
@@ -54,7 +54,7 @@ async function audit(options: AuditOptions): Promise<ExitCode> {
   if (options.fix && canFix > 0) {
     const all = count(first.findings.length, "finding");
     progress.say(
-      `${all}, ${canFix} can be put right; the second look comes in ${graceSeconds} s, what changes till then is left alone`,
+      `${all}, ${canFix} can be fixed; the second look comes in ${graceSeconds} s, what changes until then is left alone`,
     );
     findings = await fix(first, graceSeconds * 1000, cluster, progress);
   }
@@ -97,7 +97,7 @@ function summary(findings: readonly (AuditFinding & Partial<Fixed>)[], isFixing:
   );
   const done = findings.filter(({ outcome }) => outcome === "done").length;
   const open = findings.filter(({ fix }) => fix !== "none").length;
-  const rest = isFixing ? `${done} put right` : `${open} can be put right with --fix`;
+  const rest = isFixing ? `${done} fixed` : `${open} can be fixed with --fix`;
   return `${count(findings.length, "finding")}: ${kinds.join(", ")}; ${rest}`;
 }
 const PLURAL = {

@@ -5,7 +5,7 @@ import { addition, removal } from "../../ipam/whereabouts/record-patch.ts";
 import { ApiError, type Cluster, IP_POOLS, type KubeObject, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { Located } from "./addresses.ts";
 
-/** `changed`: it is no more what was looked at, and was left alone. */
+/** `changed`: it changed in the meantime, and was left alone. */
 export type ChangeOutcome = "done" | "gone" | "changed";
 
 /** What is removed of one address. */

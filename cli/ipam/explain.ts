@@ -53,7 +53,7 @@ export const registerExplain = (y: Argv): Argv =>
         .example("$0 ipam explain --config rail0.conf --pod default/worker-0 --ifname net2", "")
         .epilogue(
           'With --json: [{"pool", "network", "range", "ip", "why", "taken", "skipped": [{"ip", "why"}], "order"}], one for ' +
-            "each range; ip is null when the ADD would fail. Exit code 1 then. Others may be faster: only ADD decides.",
+            "each range; ip is null when the ADD would fail. Exit code 1 then. Others may be faster: only an ADD decides.",
         ),
     running(explain),
   );

@@ -17,7 +17,7 @@ export const registerList = (y: Argv): Argv =>
         .option("node", { type: "string", describe: "only of pods on this node" })
         .option("pod", { type: "string", describe: "only of this pod: namespace/name, or name" })
         .example("$0 ipam list --network rail0 --node node-a", "what a node has on one rail")
-        .example("$0 ipam list --json | jq -r '.[] | select(.by != \"both\").ip'", "not in reservation and pool alike")
+        .example("$0 ipam list --json | jq -r '.[] | select(.by != \"both\").ip'", "not in both reservation and pool")
         .epilogue(JSON_SHAPE),
     running(list),
   );

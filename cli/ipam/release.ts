@@ -19,7 +19,7 @@ interface ReleaseOptions extends CommonOptions {
 export const registerRelease = (y: Argv): Argv =>
   y.command(
     "release [ip]",
-    "gives an address back, or all of a pod",
+    "releases an address, or all addresses of a pod",
     (y) =>
       withCommon(y)
         .positional("ip", { type: "string", describe: "the address" })
@@ -31,9 +31,9 @@ export const registerRelease = (y: Argv): Argv =>
         .option("force", {
           type: "boolean",
           default: false,
-          describe: "also of a living pod: its address may then be given to another one",
+          describe: "also of a running pod: its address may then be given to another",
         })
-        .example("$0 ipam release 10.10.0.5 --network rail0", "refused while its pod lives")
+        .example("$0 ipam release 10.10.0.5 --network rail0", "refused while its pod is running")
         .example("$0 ipam release --pod default/worker-0", "")
         .epilogue(
           'With --json: [{"ip", "network", "podref", "ifname", "outcome", "why"}]; outcome is released, refused or changed ' +

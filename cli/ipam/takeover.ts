@@ -25,7 +25,7 @@ export const registerTakeover = (y: Argv): Argv =>
     (y) =>
       withCommon(y)
         .positional("step", { choices: STEPS, default: "plan" as const, describe: "what to do" })
-        .example("$0 ipam takeover", "what is true now, and what comes next; changes nothing")
+        .example("$0 ipam takeover", "the state, and the next step; changes nothing")
         .example("$0 ipam takeover adopt", "makes a reservation for every record; Whereabouts may run")
         .example(
           "$0 ipam takeover finish",
@@ -91,7 +91,7 @@ async function back(cluster: Cluster, progress: Progress): Promise<Did> {
   const written = await writeMissingRecords(cluster, progress);
   const was = state.mode === "absent" ? "switched to coexist" : "it was switched to coexist before";
   const slow = late.map(
-    (node) => `the agent of ${node} does not act so yet; run this again before Whereabouts is started`,
+    (node) => `the agent of ${node} has not switched yet; run this again before Whereabouts is started`,
   );
   return { did: `${was}; ${count(written, "missing record")} written`, obstacles: slow };
 }

@@ -19,7 +19,7 @@ function railProblems({ rail, pf, link, vfs }: RailStatus): string[] {
   const name = rail === pf ? `PF ${pf}` : `rail ${rail} (${pf})`;
   return [
     ...(link === "down" ? [`${name} is down: ip link set ${pf} up`] : []),
-    ...(link === "no carrier" ? [`${name} has no carrier: look at cable and switch`] : []),
+    ...(link === "no carrier" ? [`${name} has no carrier: check cable and switch`] : []),
     ...vfs.flatMap(({ pci, state }) => {
       if (state === "unbound") return [`VF ${pci} of ${name} has no driver: load the one of its vendor`];
       if (state !== "elsewhere") return [];
@@ -29,17 +29,17 @@ function railProblems({ rail, pf, link, vfs }: RailStatus): string[] {
 }
 
 const debtProblem = ({ vf, rail, since, owed }: DebtStatus): string =>
-  `VF ${vf} of ${rail} gets no pod: since ${since} had it, it is owed ${inWords(owed)}: mend that; the agent tries again at carrier, when a driver is bound and every minute`;
+  `VF ${vf} of ${rail} is given to no pod: it is not fully restored since ${since} had it: ${inWords(owed)}: fix that; the agent retries on carrier, when a driver is bound, and every minute`;
 
 const STATES: Readonly<Partial<Record<AttachmentStatus["state"], string>>> = {
   astray: "the pod lives, but its VF is not in its namespace: recreate the pod",
-  orphaned: "its pod is gone: the agent ends it within a minute, or `railnet reconcile`",
-  rebooted: "it is of before the reboot: the agent ends it, or `railnet reconcile`",
+  orphaned: "its pod is gone: the agent cleans it up within a minute, or `railnet reconcile`",
+  rebooted: "it is from before the reboot: the agent cleans it up, or `railnet reconcile`",
 };
 
 const FENCED =
-  "it is down by the fence, since the API server did not hear of this node: it comes back when it does, unless another pod " +
-  "has its address by then (an event at the pod says so: delete the pod)";
+  "it is down by the fence, since this node could not report to the API server: it comes up when it can, unless another pod " +
+  "has its address by then (an event of the pod says so: delete the pod)";
 
 function attachmentProblems({ pod, containerId, ifname, vf, state, isFenced }: AttachmentStatus): string[] {
   const why = STATES[state] ?? (isFenced && FENCED);

@@ -44,7 +44,7 @@ export function execInPod(access: Access, command: PodCommand, signal: AbortSign
     const content = message.subarray(1);
     if (message[0] === STDOUT) {
       bytes += content.length;
-      if (bytes > command.mostBytes) return fail(`it says more than ${command.mostBytes >> 20} MB`);
+      if (bytes > command.mostBytes) return fail(`it prints more than ${command.mostBytes >> 20} MB`);
       pieces.push(content);
     }
     if (message[0] === STDERR) said = `${said}${content}`.slice(-1_000);

@@ -44,14 +44,8 @@ export async function freeDevice(pci: string, host: Host): Promise<void> {
       throw new CniError(ATTACH_CODE.IN_USE, `cannot attach ${pci}: it is in use by ${describe(owner)}`);
     using lock = tryLockAttachment(owner, host);
     if (!lock)
-      throw new CniError(
-        CODE.TRY_AGAIN_LATER,
-        `cannot attach ${pci}: it is just being detached from ${describe(owner)}`,
-      );
-    host.log.warn(
-      { pci, containerID: owner.containerId, ifname: owner.ifname },
-      "VF taken back from an owner that is gone",
-    );
+      throw new CniError(CODE.TRY_AGAIN_LATER, `cannot attach ${pci}: it is being detached from ${describe(owner)}`);
+    host.log.warn({ pci, containerID: owner.containerId, ifname: owner.ifname }, "VF reclaimed: its owner is gone");
     await giveBackDevice(owner, host, journal);
   }
   const foreign = foreignOwner(pci, host);
@@ -67,7 +61,7 @@ export async function freeDevice(pci: string, host: Host): Promise<void> {
 export async function putStrayRight(pci: string, link: Link, host: Host): Promise<boolean> {
   const stray = strayAtHome(pci, link, host);
   if (!stray) return false;
-  host.log.warn({ pci, name: link.name }, "the VF came back from a pod without a record: it is put right first");
+  host.log.warn({ pci, name: link.name }, "the VF returned from a pod without a record: restoring it first");
   await giveBack(stray, host);
   await settleFirst(pci, host);
   return true;
@@ -79,8 +73,8 @@ async function settleFirst(pci: string, host: Host): Promise<void> {
   const { owed, ...left } = settlement.debt;
   throw new CniError(
     ATTACH_CODE.DEVICE_UNUSABLE,
-    `cannot attach ${pci}: since ${describe(left)} had it, it is owed ${inWords(owed)}; ` +
-      "Railnet tries again by itself, at carrier, when a driver is bound and every minute",
+    `cannot attach ${pci}: it is not fully restored since ${describe(left)} had it: ${inWords(owed)}; ` +
+      "Railnet retries on carrier, when a driver is bound, and every minute",
   );
 }
 

@@ -13,7 +13,11 @@ export class Debts {
   readonly #files: RecordFiles<Debt>;
 
   constructor(stateDir: string) {
-    this.#files = new RecordFiles(join(stateDir, "owed"), { title: "what VFs are owed", tornPrefix: "owed-", parse });
+    this.#files = new RecordFiles(join(stateDir, "owed"), {
+      title: "pending VF restorations",
+      tornPrefix: "owed-",
+      parse,
+    });
   }
 
   of(pci: string): Debt | undefined {

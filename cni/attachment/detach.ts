@@ -54,7 +54,7 @@ function noteReturned(a: Attachment, journal: Journal, host: Host): void {
   try {
     journal.update(a, { phase: "returned" });
   } catch (err) {
-    host.log.warn({ err }, "the record could not be updated; the VF is back all the same");
+    host.log.warn({ err }, "cannot update the record; the VF itself is restored");
   }
 }
 

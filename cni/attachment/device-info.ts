@@ -58,9 +58,9 @@ export function removeDeviceInfo(deviceInfoFile: string | undefined, vf: string,
     const found = look(deviceInfoFile);
     if (found.kind === "absent") return;
     if (found.kind === "file" && describes(found.text) === vf) rmSync(deviceInfoFile, { force: true });
-    else log.warn({ file: deviceInfoFile, pci: vf }, "the device-info file is not this VF's any more: it stays");
+    else log.warn({ file: deviceInfoFile, pci: vf }, "the device-info file no longer describes this VF: left in place");
   } catch (err) {
-    log.warn({ err, file: deviceInfoFile, pci: vf }, "the device-info file could not be removed");
+    log.warn({ err, file: deviceInfoFile, pci: vf }, "cannot remove the device-info file");
   }
 }
 
@@ -76,7 +76,7 @@ export function checkDeviceInfoPath({ deviceInfoFile: path, deviceID }: AttachCo
 function refuseOthers(path: string, vf: string): void {
   const found = look(path);
   if (found.kind === "absent") return;
-  if (found.kind === "no file") throw refuse(path, "there is something else than a file; remove it");
+  if (found.kind === "no file") throw refuse(path, "it is not a regular file; remove it");
   const other = describes(found.text);
   if (other !== undefined && other !== vf)
     throw refuse(path, `that file describes ${other}, not ${vf}; every attachment needs a file of its own`);

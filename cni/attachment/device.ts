@@ -35,10 +35,10 @@ export function findDevice({ deviceID: pci, rail }: AttachConfig, host: Host): D
   if (!exists(sysfs, pci))
     throw unusable(
       pci,
-      "this node has no such PCI device; were its VFs created (sriov_numvfs), and is the device plugin's list fresh?",
+      "this node has no such PCI device; were its VFs created (sriov_numvfs), and is the device plugin's list up to date?",
     );
   if (isPf(sysfs, pci)) throw unusable(pci, "it is a physical function; a pod gets one of its VFs");
-  if (!isVf(sysfs, pci)) throw unusable(pci, "it is no SR-IOV VF (it has no physfn)");
+  if (!isVf(sysfs, pci)) throw unusable(pci, "it is not an SR-IOV VF (it has no physfn)");
   const pf = pfOf(sysfs, pci);
   if (rail !== undefined) checkRail(pci, pf, rail, host);
   if (pf && hasRepresentors(sysfs, pf.pci))
@@ -54,7 +54,7 @@ export function findDevice({ deviceID: pci, rail }: AttachConfig, host: Host): D
   if (isForUserspace(sysfs, pci)) return identity;
   const where = whereIs(pci, host);
   if (where) throw new CniError(ATTACH_CODE.IN_USE, `cannot attach ${pci}: its link is in network namespace ${where}`);
-  throw unusable(pci, driver ? `driver ${driver} shows no link for it` : "no driver is bound to it");
+  throw unusable(pci, driver ? `driver ${driver} has made no link for it` : "no driver is bound to it");
 }
 
 function checkRail(pci: string, actual: Pf | undefined, rail: string | number, host: Host): void {
@@ -64,7 +64,7 @@ function checkRail(pci: string, actual: Pf | undefined, rail: string | number, h
     const known = pfs.map((pf, i) => `${i}: ${pf.name} (${pf.pci})`).join(", ") || "none";
     throw new CniError(
       ATTACH_CODE.WRONG_RAIL,
-      `cannot attach ${pci}: rail ${JSON.stringify(rail)} is no PF of this node; it has ${known}`,
+      `cannot attach ${pci}: rail ${JSON.stringify(rail)} is not a PF of this node; it has ${known}`,
     );
   }
   if (wanted.pci !== actual?.pci)

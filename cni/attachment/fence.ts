@@ -70,7 +70,7 @@ async function fenceAtPf(a: Attachment, journal: Journal, host: Host): Promise<b
     return true;
   } catch (error) {
     if (isBusy(error)) throw error;
-    host.log.info({ ...a.device, err: error }, "the PF does not take the VF down: its link is set down in the pod");
+    host.log.info({ ...a.device, err: error }, "the PF cannot take the VF down: setting its link down in the pod");
     return false;
   }
 }
@@ -85,7 +85,7 @@ function noteAtPf(a: Attachment, now: VfState["linkState"], journal: Journal): v
 async function lift(a: Attachment, journal: Journal, host: Host): Promise<void> {
   if (a.fenced?.at === "PF") {
     const view = await lookAtOwnPf(a, host, { clock: host.clock });
-    if (!view || !canSet(view)) throw new Error(`cannot lift the fence of ${a.device.pci}: its PF shows no such VF`);
+    if (!view || !canSet(view)) throw new Error(`cannot lift the fence of ${a.device.pci}: its PF lists no such VF`);
     const { linkState = "auto" } = a.applied;
     if (view.state?.linkState !== linkState) await setState(view, linkState, host);
   } else await liftInPod(a, host);

@@ -22,7 +22,7 @@ export function homeName({ device, original }: Attachment, self: Link | undefine
   const holder = linkNamed(host.rtnl, name);
   if (!holder || holder.index === self?.index || stepsAside(holder, name, host)) return name;
   const spare = spareName(device.pci);
-  host.log.warn({ ...device, name, spare }, "another link has the VF's name: it gets one of its address");
+  host.log.warn({ ...device, name, spare }, "another link has the VF's name: the VF is named after its PCI address");
   return spare;
 }
 
@@ -63,7 +63,7 @@ function stepsAside(holder: Link, name: string, host: Host): boolean {
     host.rtnl.request(change);
     return true;
   } catch (err) {
-    host.log.warn({ err, pci, name }, "a VF that fell out of a pod keeps another one's name");
+    host.log.warn({ err, pci, name }, "a VF that returned from a pod keeps another VF's name");
     return false;
   }
 }

@@ -36,7 +36,7 @@ export function noteOrigin(pci: string, link: Link, original: Original, host: Ho
       original,
     });
   } catch (err) {
-    host.log.warn({ err, pci }, "it could not be noted what a VF is");
+    host.log.warn({ err, pci }, "cannot record a VF's original settings");
   }
 }
 

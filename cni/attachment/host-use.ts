@@ -37,7 +37,7 @@ function hostUseOf(
     .find(isGiven(link.index));
   if (address) return `it has address ${address.cidr} of the host`;
   const route = link.up ? givenRoute(link.index, rtnl) : undefined; // one that is down has none
-  return route && `the host's route ${route === "0.0.0.0/0" || route === "::/0" ? "default" : route} leaves by it`;
+  return route && `the host's route ${route === "0.0.0.0/0" || route === "::/0" ? "default" : route} uses it`;
 }
 
 const isGiven =
@@ -86,6 +86,6 @@ export function refuseHostUse(
   const what = link ? `the host uses its link ${link.name}: ` : "";
   throw new CniError(
     ATTACH_CODE.IN_USE,
-    `cannot attach ${pci}: ${what}${use}; take that away, or keep the VF out of the rail`,
+    `cannot attach ${pci}: ${what}${use}; remove that, or keep the VF out of the rail`,
   );
 }

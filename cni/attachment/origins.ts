@@ -26,7 +26,7 @@ export class Origins {
 
   constructor(stateDir: string) {
     this.#dir = join(stateDir, "vfs");
-    this.#files = new RecordFiles(this.#dir, { title: "the notes of VFs", tornPrefix: "vf-", parse });
+    this.#files = new RecordFiles(this.#dir, { title: "the original settings of VFs", tornPrefix: "vf-", parse });
   }
 
   /** Undefined when there is none of this boot. */

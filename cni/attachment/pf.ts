@@ -78,7 +78,7 @@ function unseen({ pci, pf }: Device, wanted: readonly string[], host: Host): VfS
   if (wanted.length > 0)
     host.log.warn(
       { pci, pf: pf?.name, vf: pf?.vf },
-      "this kernel does not list the VF: DEL gives it a new VF's settings",
+      "this kernel does not list the VF: DEL will restore a new VF's defaults",
     );
   return freshState(driverOf(host.paths.sysfs, pf?.pci ?? ""));
 }
@@ -87,7 +87,7 @@ function refuseSettings({ pci, netdev, pf }: Device, wanted: readonly string[], 
   if (view?.isHidden)
     throw new CniError(
       CODE.TRY_AGAIN_LATER,
-      `cannot set ${wanted.join(", ")} of ${pci}: PF ${view.pf.name} does not tell of VF ${view.at.vf} just now: it is in reset, or its driver is busy`,
+      `cannot set ${wanted.join(", ")} of ${pci}: PF ${view.pf.name} does not report VF ${view.at.vf}: it is in reset, or its driver is busy`,
     );
   if (netdev && wanted.join() === "mac") return;
   throw new CniError(
@@ -100,7 +100,7 @@ function refuseOtherThanEthernet({ pci }: Device, { name, type }: Link): void {
   if (type === ARPHRD_ETHER) return;
   throw new CniError(
     ATTACH_CODE.DEVICE_UNUSABLE,
-    `cannot attach ${pci}: its link ${name} is no Ethernet (type ${type}${type === 32 ? ", InfiniBand" : ""}): set the port's link type to Ethernet (mlxconfig LINK_TYPE), or use a plugin for IPoIB`,
+    `cannot attach ${pci}: its link ${name} is not Ethernet (type ${type}${type === 32 ? ", InfiniBand" : ""}): set the port's link type to Ethernet (mlxconfig LINK_TYPE), or use a plugin for IPoIB`,
   );
 }
 
@@ -122,7 +122,7 @@ function readLink(device: Device, name: string, host: Host): Link {
   const link = linkNamed(host.rtnl, name);
   if (link && (!link.parent || link.parent === device.pci)) return link;
   const what = link
-    ? `link ${name} is another device's by now`
+    ? `link ${name} now belongs to another device`
     : `its link ${name} is not in the host's network namespace`;
   throw new CniError(ATTACH_CODE.IN_USE, `cannot attach ${device.pci}: ${what}`);
 }

@@ -57,7 +57,7 @@ export function openTarget(call: Call, { paths }: Host): Fd {
     const why =
       codeOf(error) === "ENOENT"
         ? "it does not exist; did the sandbox end?"
-        : `it is no network namespace (${codeOf(error)})`;
+        : `it is not a network namespace (${codeOf(error)})`;
     throw refuse(why, error);
   }
   if (!isOwnNetns(netns) || ["1", "true"].includes(call.request.env.CNI_NETNS_OVERRIDE ?? "")) return netns;

@@ -70,8 +70,8 @@ async function comeHome(pci: string, host: Host): Promise<readonly RdmaDevice[]>
     if (devices) return devices;
     if (host.clock.nowMs() > endMs)
       throw unusable(
-        `the RDMA device of VF ${pci} is not in the host's network namespace, and did not come in ${HOME_MS / 1000} s; ` +
-          "in which one it is, `rdma dev` says in there",
+        `the RDMA device of VF ${pci} is not in the host's network namespace, and did not appear within ${HOME_MS / 1000} s; ` +
+          "run `rdma dev` in the pods' namespaces to find it",
       );
   }
 }
@@ -114,14 +114,14 @@ async function moveAndCompare(
   const moved = moveIn(wanted, netns, pci, KERNEL);
   if (moved.length < wanted.length)
     throw unusable(
-      `${moved.length} of the ${wanted.length} RDMA devices of VF ${pci} could be moved: the rest is gone`,
+      `${moved.length} of the ${wanted.length} RDMA devices of VF ${pci} could be moved: the others are gone`,
     );
   const now = rdmaCharDevicesOf(sysfs, pci);
   const names = moved.map(({ name }) => name);
   if (given.every((name) => now.includes(name))) return { names, renumbered: "" };
   const renumbered =
     `the pod was given ${given.join(", ")} with VF ${pci}, whose devices the kernel now calls ` +
-    `${now.sort().join(", ")}: delete the pod, so that the kubelet allocates anew`;
+    `${now.sort().join(", ")}: delete the pod, so that the kubelet allocates again`;
   return { names, renumbered };
 }
 

@@ -70,7 +70,7 @@ function bringHome(a: Attachment, netns: Fd | undefined, host: Host): Link {
   const link = (isAway && moveHome(a, who, netns, host)) || findFallen(a, who, isAway ? netns : undefined, host);
   if (!link) {
     const why = driverOf(host.paths.sysfs, who.pci)
-      ? "its link is in no namespace that this node shows"
+      ? "its link is in no namespace that can be seen on this node"
       : "no driver is bound to it";
     throw new Error(`cannot put ${who.pci} back: ${why}`);
   }
@@ -117,7 +117,7 @@ function move(link: Link, a: Attachment, who: Identity, pod: NetlinkConnection, 
   }
   const home = linkNamed(host.rtnl, name) ?? findAtHome(who, host); // udev may have named it already
   if (!home || isTheVfAtHome(home, who, netdevOf(host.paths.sysfs, who.pci))) return home;
-  host.log.warn({ pci: who.pci, name, kind: home.kind, parent: home.parent }, "another link came in the VF's place");
+  host.log.warn({ pci: who.pci, name, kind: home.kind, parent: home.parent }, "another link took the VF's place");
   if (home.kind) host.rtnl.request(deleteLink(home.index));
   return undefined;
 }
@@ -128,7 +128,7 @@ function leaveNothing(pod: NetlinkConnection, link: Link, a: Attachment, host: H
     return removeUppers(pod, link, away);
   } catch (err) {
     const [pci, containerID] = [a.device.pci, a.containerId];
-    host.log.warn({ err, pci, containerID }, "links that stand on the VF stay in the pod");
+    host.log.warn({ err, pci, containerID }, "links stacked on the VF stay in the pod");
     return 0;
   }
 }

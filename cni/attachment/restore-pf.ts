@@ -28,8 +28,7 @@ export async function restorePf(a: Attachment, host: Host, attempts: Attempts): 
   const isCut = view.isHidden && isCutOff(view.at.vf);
   if (view.isHidden && !isCut)
     throw new Error(`cannot restore VF ${view.at.vf} of ${view.pf.name}: it is in reset, or its driver is busy`);
-  if (!view.state && !isCut)
-    return host.log.warn(device, "the PF does not have this VF any more: no setting there is restored");
+  if (!view.state && !isCut) return host.log.warn(device, "the PF no longer has this VF: nothing is restored there");
   const wrong = keys.filter((key) => view.state?.[key] !== original.vf![key]);
   await setAll(groupsOf(wrong, original.vf), view.at, device.pf.name, host, waiter, attempts);
   if (leavesDeaf(Object.fromEntries(wrong.map((key) => [key, true])), traitsOfPf(device, host)))

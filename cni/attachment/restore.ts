@@ -45,7 +45,9 @@ export async function putBack(a: Attachment, host: Host): Promise<readonly Owed[
 /** No function but a VF is ever written to, whatever a record says. */
 function isStillVf({ device }: Attachment, { paths, log }: Host): boolean {
   if (isVf(paths.sysfs, device.pci)) return true;
-  const why = exists(paths.sysfs, device.pci) ? "the device is no VF" : "the VF is no more (sriov_numvfs, or its card)";
+  const why = exists(paths.sysfs, device.pci)
+    ? "the device is not a VF"
+    : "the VF no longer exists (sriov_numvfs changed, or its card is gone)";
   log.warn({ ...device, why }, "nothing is restored, only the addresses are released");
   return false;
 }

@@ -15,10 +15,7 @@ export async function giveBack(a: Attachment, host: Host): Promise<void> {
   const owed = await putBack(a, host);
   if (owed.length === 0) return;
   const { containerId: containerID, ifname, device } = a;
-  host.log.warn(
-    { pci: device.pci, containerID, ifname, owed: inWords(owed) },
-    "the VF is owed a part of its restoration",
-  );
+  host.log.warn({ pci: device.pci, containerID, ifname, owed: inWords(owed) }, "the VF is not fully restored");
   new Debts(host.paths.stateDir).write({ ...narrow(a, owed), owed });
 }
 
@@ -37,7 +34,7 @@ export async function settle(pci: string, host: Host): Promise<Settlement | unde
   const owed = isVoid(debt, host) ? [] : await putBack(debt, host);
   if (owed.length === 0) {
     debts.forget(pci);
-    host.log.info({ pci, owed: inWords(debt.owed) }, "the VF is owed nothing any more");
+    host.log.info({ pci, owed: inWords(debt.owed) }, "the VF is fully restored");
     return { is: "settled" };
   }
   const left = { ...narrow(debt, owed), owed };

@@ -58,7 +58,7 @@ export function strayAtHome(pci: string, link: Link, host: Host): Attachment | u
 /** What can be said of a VF that root has no note of: its own MAC, where the driver knows it, and nothing of a pod's. */
 function withoutNote(pci: string, link: Link, host: Host): Origin {
   const { name, index, kind, parent, permMac } = link;
-  host.log.warn({ pci, name }, "it is not known what this VF was: its name and MTU stay");
+  host.log.warn({ pci, name }, "this VF's original settings are unknown: its name and MTU stay");
   const original = { name, alias: "", altnames: [], up: false, ...(permMac && { mac: permMac }) };
   return { version: 1, bootId: host.bootId, pci, link: { index, kind, hasParent: parent !== "" }, original };
 }

@@ -81,7 +81,7 @@ function addressDifferences(pod: NetlinkConnection, link: Link, { ips }: Result)
   return ips.flatMap(({ address }) => {
     const found = there.get(address.toLowerCase());
     if (!found) return [`address ${address} is gone`];
-    return found.flags & IFA_F_DADFAILED ? [`address ${address} is a duplicate, as another host says`] : [];
+    return found.flags & IFA_F_DADFAILED ? [`address ${address} is a duplicate: another host has it`] : [];
   });
 }
 

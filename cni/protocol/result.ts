@@ -98,7 +98,7 @@ const withFamily = (ip: IpConfig): object => ({ version: isIPv6(ip.address) ? "6
 const cannotSay = (): CniError =>
   new CniError(
     CODE.INTERNAL,
-    "cannot convert: no valid IP addresses: cniVersion 0.1.0, which is meant when there is none, and 0.2.0 have no words for an interface" +
+    "cannot convert: no valid IP addresses: cniVersion 0.1.0, which is meant when there is none, and 0.2.0 cannot describe an interface" +
       ' without addresses; set "cniVersion" to 0.3.1 or newer in the network configuration, or give it "ipam"',
   );
 

@@ -49,7 +49,7 @@ export class AddressEvents {
     };
     this.#counters.freed++;
     this.#history.add(freed);
-    this.#log.info(freed, "address freed: nobody has it any more");
+    this.#log.info(freed, "address freed: no longer in use");
     this.#events.onPool("Normal", pool, "AddressFreed", `${reservation} of ${podref} (${ifname}): ${evidence}`);
   }
 
@@ -59,9 +59,9 @@ export class AddressEvents {
     this.#counters.putBack++;
     this.#log.warn(
       { ip, pool: pool.name, podref, ifname, containerID },
-      "reservation of a living pod was removed by somebody: put back",
+      "reservation of a running pod had been deleted: restored",
     );
-    const message = `${ip} of ${podref} (${ifname}): somebody had deleted its reservation`;
+    const message = `${ip} of ${podref} (${ifname}): its reservation had been deleted`;
     this.#events.onPool("Warning", pool.name, "ReservationPutBack", message);
   }
 
@@ -70,7 +70,7 @@ export class AddressEvents {
     this.#counters.putBack++;
     this.#log.warn(
       { ip, pool: pool.name, podref, ifname, containerID },
-      "record of a living pod was removed by somebody: put back",
+      "record of a running pod had been deleted: restored",
     );
   }
 
@@ -84,9 +84,9 @@ export class AddressEvents {
     if (saidMs === undefined) this.#counters.duplicates++;
     this.#log.warn(
       { ip, pool, user, holder },
-      "DUPLICATE ADDRESS: a living pod has an address that is reserved for another one",
+      "DUPLICATE ADDRESS: a running pod has an address that is reserved for another",
     );
-    const message = `${ip} is in use by ${user.podref} (${user.ifname}) and reserved for ${holder.podref} (${holder.ifname}); end one of them`;
+    const message = `${ip} is in use by ${user.podref} (${user.ifname}) and reserved for ${holder.podref} (${holder.ifname}); delete one of them`;
     this.#events.onPool("Warning", pool, "DuplicateAddress", message);
   }
 }

@@ -2,7 +2,7 @@
 export interface Counters {
   /** Addresses of pods that are gone. */
   freed: number;
-  /** Reservations of living pods that somebody had removed. */
+  /** Reservations of running pods that had been deleted, and were restored. */
   putBack: number;
   /** Addresses that a living pod uses and another has reserved. */
   duplicates: number;
@@ -15,7 +15,7 @@ export interface Counters {
   fences: number;
   /** Those that are down now. */
   fenced: number;
-  /** Times that this node became the leader. */
+  /** Times this node became the leader. */
   terms: number;
   /** Nodes with rails that the leader compared last, and those of them that are not like the others; 0 where another node leads. */
   nodesCompared: number;

@@ -31,7 +31,7 @@ export class Fleet {
         try {
           return await cluster.count(NODES, { signal });
         } catch (err) {
-          log.debug({ err }, "the number of nodes is not known");
+          log.debug({ err }, "cannot count the nodes; retrying");
           if (err instanceof ApiError && err.status >= 400 && err.status < 429) break;
           await pause(RETRY_MS * (0.5 + Math.random()), signal);
         }

@@ -34,12 +34,12 @@ export function follow<T extends KubeObject>(
     if (isRefusal(err) && refusals?.say(what, err.message) !== false)
       return log.warn(
         { err, resource: resource.plural },
-        "the API server refuses what this agent must follow; it is tried again",
+        "the API server refuses a watch that this agent needs; retrying",
       );
-    log.debug({ err, resource: resource.plural }, "cannot follow; it is tried again");
+    log.debug({ err, resource: resource.plural }, "watch failed; retrying");
   };
   const onWell = () => {
-    if (refusals?.over(what)) log.info({ resource: resource.plural }, "the API server lets this agent follow again");
+    if (refusals?.over(what)) log.info({ resource: resource.plural }, "the API server allows the watch again");
   };
   signal.addEventListener("abort", () => refusals?.over(what), { once: true });
   return Informer.start<T>(keeping(verifying(cluster, onVerified), keep), resource, {

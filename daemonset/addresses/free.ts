@@ -77,7 +77,7 @@ export async function endQuarantine(
 ): Promise<void> {
   const { pool, metadata } = reserved;
   if (await remove(reserved, context, signal))
-    context.log.info({ reservation: metadata.name, pool }, "quarantine is over: address free");
+    context.log.info({ reservation: metadata.name, pool }, "quarantine has ended: address free");
 }
 
 /** @returns false when it has changed, or is gone already. */

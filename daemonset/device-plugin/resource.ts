@@ -185,7 +185,7 @@ export class PluginResource {
 
   #sightOf(id: string): Sight {
     const found = this.#sights.find((one) => one.id === id);
-    if (!found) throw new GrpcError(STATUS.NOT_FOUND, `cannot allocate ${id}: it is no VF of rail ${this.#rail}`);
+    if (!found) throw new GrpcError(STATUS.NOT_FOUND, `cannot allocate ${id}: it is not a VF of rail ${this.#rail}`);
     if (found.vfs.length > 0) return found;
     throw new GrpcError(STATUS.FAILED_PRECONDITION, `cannot allocate ${id}: ${found.problem}`);
   }

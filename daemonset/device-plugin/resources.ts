@@ -68,7 +68,7 @@ export class Resources {
       if (keys.includes(key)) continue;
       this.#open.delete(key);
       await resource.close();
-      this.#host.log.info({ resource: resource.name }, "a rail is not offered to the kubelet any more");
+      this.#host.log.info({ resource: resource.name }, "a rail is no longer offered to the kubelet");
     }
   }
 
@@ -88,7 +88,7 @@ export class Resources {
       const why = (error as Error).message;
       if (this.#said.get(resource.name) === why) return;
       this.#said.set(resource.name, why);
-      this.#host.log.warn({ resource: resource.name, why }, "the kubelet did not take a resource: it is asked again");
+      this.#host.log.warn({ resource: resource.name, why }, "the kubelet refused a resource; retrying");
     }
   }
 }

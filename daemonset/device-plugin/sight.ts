@@ -31,8 +31,8 @@ export interface Sight {
   readonly problem?: string;
 }
 
-const OWED = "it could not be put back as it was before its last pod: the agent tries on (railnet status)";
-const NO_NODE_GUID = "its RDMA device has no node GUID yet: the agent gives it one while nobody has it (rails)";
+const OWED = "it is not fully restored since its last pod: the agent keeps trying (railnet status)";
+const NO_NODE_GUID = "its RDMA device has no node GUID yet: the agent sets one while no pod has it (rails)";
 
 /**
  * All VFs of a rail, in the PF's order. One in a pod's namespace is on the bus all the same, and so keeps its place.
@@ -77,10 +77,10 @@ function problemOfPf(sysfs: string, { rail, pf }: RailHere): string | undefined 
   if (pf.name === undefined) return `PF ${pf.pci} has no link: is its driver loaded?`;
   const type = linkTypeOf(sysfs, pf.name);
   if (type !== undefined && type !== 1)
-    return `PF ${nameOf(pf)} is no Ethernet (type ${type}): rails are (mlxconfig LINK_TYPE)`;
+    return `PF ${nameOf(pf)} is not Ethernet (type ${type}): rails are (mlxconfig LINK_TYPE)`;
   if (hasRepresentors(sysfs, pf.pci))
     return `PF ${nameOf(pf)} is in switchdev mode, and representors are not supported (devlink dev eswitch set pci/${pf.pci} mode legacy)`;
-  if (!hasCarrier(sysfs, pf.name)) return `PF ${nameOf(pf)} has no carrier: is it up, and what about cable and switch?`;
+  if (!hasCarrier(sysfs, pf.name)) return `PF ${nameOf(pf)} has no carrier: is it up? check cable and switch`;
   if (rail.rdma && rdmaDevicesOf(sysfs, pf.pci).length > 0 && !hasActiveRdmaPort(sysfs, pf.pci))
     return `no RDMA port of PF ${nameOf(pf)} is active (rdma link)`;
   return undefined;

@@ -23,7 +23,7 @@ export interface InstallOptions {
 export function install({ root, from, aliases, node, step = () => {} }: InstallOptions, log: Log): Changes {
   const paths = installPathsBelow(root);
   const config = writeNodeConfig({ ...(node !== undefined && { node }), aliases }, paths, step);
-  if (config === "kept") log.info({ path: paths.nodeConfig }, "node.json is the administrator's: it stays as it is");
+  if (config === "kept") log.info({ path: paths.nodeConfig }, "node.json is the administrator's: left as it is");
   if (config === "written") log.info({ path: paths.nodeConfig }, "node.json written");
   const changes = placeExecutables(from, paths, aliases, step);
   if (changes.placed.length + changes.removed.length > 0) log.info(changes, "executables installed");

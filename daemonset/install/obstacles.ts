@@ -22,15 +22,14 @@ export function obstacles({ stateDir, runDir }: Paths, bootId: string): string[]
   const named = live.slice(0, NAMED).map(describe).join("; ");
   const more = live.length > NAMED ? `; and ${live.length - NAMED} more` : "";
   return [
-    ...(agent ? [] : ["an agent runs here and would install again: delete its DaemonSet first"]),
+    ...(agent ? [] : ["an agent is running here and would install again: delete its DaemonSet first"]),
     ...(live.length > 0 ? [`attachments live (${live.length}): ${named}${more}; delete these pods first`] : []),
     ...owed.map(
-      ({ device, owed: parts }) => `VF ${device.pci} is owed ${inWords(parts)}: mend that, or reboot the node`,
+      ({ device, owed: parts }) =>
+        `VF ${device.pci} is not fully restored: ${inWords(parts)}: fix that, or reboot the node`,
     ),
     ...(live.length === 0 && claims > 0
-      ? [
-          `addresses are on record (${claims} in ${stateDir}/ipam): pods have them, or an agent has yet to give them back`,
-        ]
+      ? [`addresses are on record (${claims} in ${stateDir}/ipam): pods have them, or an agent has yet to release them`]
       : []),
   ];
 }

@@ -41,7 +41,7 @@ export async function startInstalling(options: InstallOptions, { runDir }: Paths
     install(options, log);
     isInstalled = true;
   };
-  await executables().catch((err) => log.warn({ err }, "cannot install on this node yet; it is tried again"));
+  await executables().catch((err) => log.warn({ err }, "cannot install on this node yet; retrying"));
   void repeat("installation", time, executables);
   if (options.node !== undefined) await beginKubeconfig(options.node, options, time);
   return { stop: () => stopping.abort() };

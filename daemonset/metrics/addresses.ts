@@ -7,28 +7,31 @@ const COUNTERS: Readonly<
     readonly [name: string, help: string]
   >
 > = {
-  freed: ["railnet_addresses_freed_total", "Addresses of pods that are gone, freed because no DEL came"],
-  putBack: ["railnet_addresses_put_back_total", "Reservations of living pods that somebody had removed"],
-  duplicates: ["railnet_address_duplicates_total", "Addresses that a living pod uses and another one has reserved"],
+  freed: ["railnet_addresses_freed_total", "Addresses of pods that are gone, freed because DEL never came"],
+  putBack: [
+    "railnet_addresses_put_back_total",
+    "Reservations of running pods that had been deleted, and were restored",
+  ],
+  duplicates: [
+    "railnet_address_duplicates_total",
+    "Addresses that a running pod uses and that are reserved for another",
+  ],
   adopted: ["railnet_pools_adopted_total", "Pools whose records all got reservations"],
   viewPatches: ["railnet_pool_view_patches_total", "Patches of IPPool objects, written behind"],
-  viewRefusals: [
-    "railnet_pool_view_refusals_total",
-    "Such patches that were refused because somebody else had written",
-  ],
-  fences: ["railnet_vf_fences_total", "VFs taken down because nobody heard of this node (fence by lease)"],
-  terms: ["railnet_leader_terms_total", "Times that this node became the leader"],
+  viewRefusals: ["railnet_pool_view_refusals_total", "Patches of IPPool objects refused because of a concurrent write"],
+  fences: ["railnet_vf_fences_total", "VFs taken down because this node could not report (fence by lease)"],
+  terms: ["railnet_leader_terms_total", "Times this node became the leader"],
 };
 
 /** What the agent does about addresses behind the scenes. */
 export function addressFamilies(counters: Counters, pendingReleases: number): Family[] {
-  const help = "Attachments whose addresses are noted on disk and not given back yet";
+  const help = "Attachments whose addresses are still to be released";
   return [
     ...Object.entries(COUNTERS).map(([key, [name, help]]) =>
       single("counter", name, help, counters[key as keyof typeof COUNTERS]),
     ),
     single("gauge", "railnet_address_releases_pending", help, pendingReleases),
-    single("gauge", "railnet_vfs_fenced", "VFs that are down because nobody heard of this node", counters.fenced),
+    single("gauge", "railnet_vfs_fenced", "VFs that are down because this node cannot report", counters.fenced),
     single(
       "gauge",
       "railnet_pool_view_lag_seconds",

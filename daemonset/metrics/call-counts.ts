@@ -47,7 +47,7 @@ export class CallCounts {
       },
       {
         name: "railnet_cni_requests_running",
-        help: "CNI calls that are being worked off",
+        help: "CNI calls in progress",
         type: "gauge",
         values: [{ value: this.#running }],
       },

@@ -12,19 +12,19 @@ export function nodeFamilies({ sysfs, stateDir }: Paths, railOf: (pf: string) =>
   return [
     {
       name: "railnet_attachments",
-      help: "VFs that pods have, or that are on their way there or back, by the journal",
+      help: "VFs that pods have, or that are being attached or detached, by the journal",
       type: "gauge",
       values: [{ value: used.size }],
     },
     {
       name: "railnet_vf_debts",
-      help: "VFs that are owed a part of their restoration since their last pod: none is given to another pod before",
+      help: "VFs not fully restored since their last pod: none is given to another pod before",
       type: "gauge",
       values: [{ value: owed.size }],
     },
     {
       name: "railnet_vfs",
-      help: "VFs by rail, PF and state: used by a pod, owed a part of its restoration, free, or other: not ours and not in the host, or without driver",
+      help: "VFs by rail, PF and state: used by a pod, owed (not fully restored), free, or other: not in the host and not by Railnet, or without driver",
       type: "gauge",
       values: pfs.flatMap(({ name: pf, vfs }): Sample[] => {
         const count = (...states: string[]) => vfs.filter(({ state }) => states.includes(state)).length;

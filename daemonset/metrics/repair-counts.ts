@@ -23,7 +23,7 @@ export class RepairCounts {
     return [
       {
         name: "railnet_reconciler_repairs_total",
-        help: "Attachments that the reconciler ended, gave their VF again (reattached), could not put right (failed), or can only report, by reason, at each look",
+        help: "Attachments that the reconciler ended, gave their VF back (reattached), could not repair (failed), or can only report, by reason, at each run",
         type: "counter",
         values: [...this.#counts].map(([key, value]) => {
           const [reason = "", result = ""] = key.split(" ");
@@ -32,7 +32,7 @@ export class RepairCounts {
       },
       {
         name: "railnet_reconciler_runs_total",
-        help: "Looks of the reconciler at all attachments",
+        help: "Runs of the reconciler over all attachments",
         type: "counter",
         values: [{ value: this.#runs }],
       },

@@ -26,7 +26,7 @@ export async function followNetworks(options: FollowerOptions, signal: AbortSign
   const onAbsent = () => void store([], options); // the definition was deleted, and so were they
   if (!(await untilServed(options, signal, onAbsent))) return;
   const { cluster, node, log } = options;
-  const onError = (err: Error) => log.debug({ err }, "cannot follow RailNetworks; it is tried again");
+  const onError = (err: Error) => log.debug({ err }, "watch of RailNetworks failed; retrying");
   const onChange = () => setImmediate(update);
   const shared = { signal, onError, onChange };
   const networks = Informer.start<RailNetwork>(cluster, RAIL_NETWORKS, shared);

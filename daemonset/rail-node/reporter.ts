@@ -70,7 +70,7 @@ export class Reporter {
           "no RailNode: it is not served here, or not for this agent: kubectl apply -f manifests/railnet.yaml",
           { err },
         );
-      log.warn({ err }, "the RailNode is not as it should be; it is tried again");
+      log.warn({ err }, "cannot update the RailNode; retrying");
       return FAILED_MS;
     }
   }

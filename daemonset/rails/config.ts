@@ -80,7 +80,7 @@ function parseYaml(text: string): unknown[] {
   try {
     value = load(text, { schema: FAILSAFE_SCHEMA });
   } catch (cause) {
-    throw new Error(`cannot read rails: it is no YAML: ${(cause as Error).message}`, { cause });
+    throw new Error(`cannot read rails: it is not YAML: ${(cause as Error).message}`, { cause });
   }
   if (value === "[]") return [];
   if (!Array.isArray(value)) throw new Error(`cannot read rails: want a list such as ${EXAMPLE}`);

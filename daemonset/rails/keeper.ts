@@ -112,7 +112,7 @@ export class RailKeeper {
     const type = pf.name === undefined ? undefined : linkTypeOf(sysfs, pf.name);
     const why =
       type !== undefined && type !== ARPHRD_ETHER
-        ? `its link is no Ethernet (type ${type}): set the port's link type (mlxconfig LINK_TYPE)`
+        ? `its link is not Ethernet (type ${type}): set the port's link type (mlxconfig LINK_TYPE)`
         : hasRepresentors(sysfs, pf.pci)
           ? `it is in switchdev mode, and representors are not supported: devlink dev eswitch set pci/${pf.pci} mode legacy`
           : undefined;
@@ -141,7 +141,7 @@ export class RailKeeper {
     } catch (error) {
       const why = (error as Error).message;
       this.#unusable = why;
-      this.#say("warn", file, "the list of rails is not usable: the last good one stays", { file, why });
+      this.#say("warn", file, "the list of rails is invalid: keeping the last good one", { file, why });
     }
   }
 
@@ -155,13 +155,13 @@ export class RailKeeper {
     const about = { rail: rail.name, pf: pf.name, pci: pf.pci, vfs: rail.vfs };
     const plan = await ensureVfs(one, this.#host);
     if (plan.kind === "wait" || plan.kind === "refuse")
-      return this.#say("warn", pf.pci, "the VFs of a PF stay as they are", { ...about, why: plan.why });
+      return this.#say("warn", pf.pci, "leaving the VFs of a PF as they are", { ...about, why: plan.why });
     this.#said.delete(pf.pci);
     if (plan.kind !== "write") return;
     this.#macs.forget(pf);
     const bare = await awaitLinks(pf, this.#host.sysfs);
     const why = `no driver made a link for ${bare.join(", ")}: load the one of these VFs`;
-    if (bare.length > 0) this.#say("warn", pf.pci, "new VFs are without link", { ...about, why });
+    if (bare.length > 0) this.#say("warn", pf.pci, "new VFs have no link", { ...about, why });
   }
 
   /** What is refused is not asked for again and again. */
@@ -173,7 +173,7 @@ export class RailKeeper {
       this.#refused.delete(what);
     } catch (error) {
       this.#refused.set(what, { wanted, atMs: this.#host.nowMs() });
-      this.#say("warn", what, "a rail is not as it should be", { what, wanted, why: (error as Error).message });
+      this.#say("warn", what, "a rail is not as configured", { what, wanted, why: (error as Error).message });
     }
   }
 

@@ -105,13 +105,13 @@ async function setNumVfs(pf: PfFacts, count: number, host: VfHost): Promise<void
     const what = `cannot set sriov_numvfs of ${nameOf(pf)} to ${count}`;
     throw new Error(`${what}: ${code || (cause as Error).message}: ${fix}`, { cause });
   }
-  host.log.info({ pf: pf.name, pci: pf.pci, count }, count === 0 ? "VFs removed, to make others" : "VFs made");
+  host.log.info({ pf: pf.name, pci: pf.pci, count }, count === 0 ? "VFs removed, to create others" : "VFs made");
   host.step(count === 0 ? "rail-vfs-removed" : "rail-vfs-made");
 }
 
 /** What errno means here: `sriov_numvfs_store` and `sriov_enable`, drivers/pci/pci-sysfs.c and iov.c. */
 const FIXES: Readonly<Record<string, string>> = {
-  EBUSY: "somebody else sets it too, or the driver has it in use (devlink dev eswitch show)",
+  EBUSY: "something else sets it too, or the driver uses it (devlink dev eswitch show)",
   ENOENT: "its driver makes no VFs: load the one that does",
   ENOMEM: "no room for their memory or bus numbers: enable SR-IOV in the firmware's setup, or boot with pci=realloc",
   ENOSPC: "no room for their memory or bus numbers: enable SR-IOV in the firmware's setup, or boot with pci=realloc",

@@ -67,7 +67,7 @@ class Runs {
       await reconcile();
       this.#restMs = Math.min(everyMs, this.#owedMs());
     } catch (err) {
-      log.warn({ err }, "the reconciler failed; it is tried again");
+      log.warn({ err }, "reconciliation failed; retrying");
       this.#restMs = Math.min(everyMs, failedMs);
     }
   }

@@ -22,10 +22,10 @@ export const REASONS = {
   unfinished: "its ADD did not finish",
   unreleased: "its addresses were not released",
   orphaned: "its network namespace is gone",
-  stray: "its VF fell back and its record is lost",
-  owed: "its VF was owed a part of its restoration",
-  remade: "its VF's driver recovered, and made link and RDMA device anew outside the pod",
-  rdmaRemade: "its VF's RDMA device is outside the pod: its driver made it anew, or ADD ended too early",
+  stray: "its VF returned to the host and its record is lost",
+  owed: "its VF was not fully restored",
+  remade: "its VF's driver recovered, and created link and RDMA device again outside the pod",
+  rdmaRemade: "its VF's RDMA device is outside the pod: its driver created it again, or ADD ended too early",
   astray: "the pod lives, but its VF is not in its namespace",
 } as const;
 export type Reason = keyof typeof REASONS;

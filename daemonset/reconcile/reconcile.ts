@@ -25,7 +25,7 @@ import { isPfWithin, isVfWithin, type Scope } from "./scope.ts";
 export async function reconcile(host: Host, scope: Scope = { except: [] }): Promise<Repair[]> {
   const journal = new Journal(host.paths.stateDir);
   const repairs: Repair[] = [];
-  const onTorn = (torn: Torn) => host.log.warn(torn, "record set aside: it is not whole");
+  const onTorn = (torn: Torn) => host.log.warn(torn, "record set aside: it is incomplete");
   const isOurs = isVfWithin(scope, host.paths.sysfs);
   for (const attachment of journal.sweep(onTorn, isOurs)) {
     repairs.push(...(await repair(attachment, host, journal).catch(notNow(attachment.device.pci, host))));
@@ -44,7 +44,7 @@ export async function reconcile(host: Host, scope: Scope = { except: [] }): Prom
 const notNow =
   (pci: string, host: Host) =>
   (err: unknown): [] => {
-    host.log.warn({ pci, err }, "an attachment could not be looked at; it is tried again");
+    host.log.warn({ pci, err }, "cannot inspect an attachment; retrying");
     return [];
   };
 
@@ -98,8 +98,8 @@ async function apply(action: ReconcileAction, host: Host): Promise<Repair> {
 
 const DONE = {
   detach: "attachment ended",
-  reattach: "a pod has its VF again",
-  report: "attachment is not as it should be",
+  reattach: "a pod got its VF back",
+  report: "attachment is not as ADD left it",
 } as const satisfies Record<ReconcileAction["kind"], string>;
 
 /** @param act returns what is lacking all the same, if anything. */
@@ -117,7 +117,7 @@ async function attempt(
     else host.log.warn({ ...repair, but }, DONE[kind]);
     return { ...repair, ...(but && { but }) };
   } catch (error) {
-    host.log.warn({ ...repair, err: error }, "attachment could not be put right; it is tried again");
+    host.log.warn({ ...repair, err: error }, "cannot repair an attachment; retrying");
     return { ...repair, error: String(error) };
   }
 }

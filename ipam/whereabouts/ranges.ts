@@ -91,7 +91,7 @@ function recordable(range: Range): Range {
   if (within === range || !candidates(within, () => false).next().done) return within;
   throw new CniError(
     CODE.INVALID_CONFIG,
-    `cannot use range ${cidrOf(range)}: its addresses lie more than 2^63 behind ${cidrOf(range).split("/")[0]}, and ` +
+    `cannot use range ${cidrOf(range)}: its addresses are more than 2^63 after ${cidrOf(range).split("/")[0]}, and ` +
       "Whereabouts' records end there; use a range that starts nearer to its first address",
   );
 }

@@ -36,7 +36,7 @@ export function keyOf(base: bigint, address: bigint): string {
   if (offset <= MAX_OFFSET) return String(offset);
   throw new CniError(
     CODE.INVALID_CONFIG,
-    `cannot record an address ${offset} behind the start of its pool: Whereabouts' keys end at ${MAX_OFFSET}; ` +
+    `cannot record an address ${offset} after the start of its pool: Whereabouts' keys end at ${MAX_OFFSET}; ` +
       "use a range that is not wider than /65, or range_end",
   );
 }

@@ -63,7 +63,7 @@ function liesInOne(text: string, ranges: readonly PoolRange[]): boolean {
 /** @throws {CniError} 7 for an address that no range can give. */
 function usable(wanted: Wanted, ranges: readonly PoolRange[], gateway: string | undefined, fixed: readonly string[]) {
   const address = parse(wanted.text);
-  if (!address) throw refused(wanted, "it is no IP address", "ask for one such as 10.0.0.5");
+  if (!address) throw refused(wanted, "it is not an IP address", "ask for one such as 10.0.0.5");
   const ip = toText(address);
   if (ip === gateway) throw refused(wanted, "it is the gateway", `ask for another one of ${cidrsOf(ranges)}`);
   if (fixed.includes(ip)) throw refused(wanted, "ipam.addresses has it already", askFor(ranges));

@@ -16,7 +16,7 @@ export function sliceRange({ pool, range }: PoolRange, slice: string, node: stri
   if (!cidr || cidr.isV6 !== range.isV6)
     throw new CniError(
       CODE.INVALID_CONFIG,
-      `cannot use slice ${JSON.stringify(slice)} of node ${node}: it is no CIDR of ${pool.cidr}`,
+      `cannot use slice ${JSON.stringify(slice)} of node ${node}: it is not a CIDR of ${pool.cidr}`,
     );
   return {
     pool: { ...pool, name: poolName(pool.network, node, slice), cidr: slice },

@@ -10,7 +10,7 @@ export const isIPv6 = (address: string): boolean => address.includes(":");
  */
 export function ipBytes(ip: string): Buffer {
   const bytes = isIPv6(ip) ? v6Bytes(ip) : v4Bytes(ip);
-  if (!bytes) throw new Error(`cannot use ${JSON.stringify(ip)}: it is no IP address`);
+  if (!bytes) throw new Error(`cannot use ${JSON.stringify(ip)}: it is not an IP address`);
   return bytes;
 }
 
@@ -20,7 +20,7 @@ export function splitCidr(cidr: string): { readonly ip: string; readonly bytes: 
   const bytes = ipBytes(ip);
   const bits = length === undefined ? bytes.length * 8 : /^\d{1,3}$/.test(length) ? Number(length) : -1;
   if (more.length > 0 || bits < 0 || bits > bytes.length * 8)
-    throw new Error(`cannot use ${JSON.stringify(cidr)}: it is no address with a prefix length`);
+    throw new Error(`cannot use ${JSON.stringify(cidr)}: it is not an address with a prefix length`);
   return { ip, bytes, bits };
 }
 

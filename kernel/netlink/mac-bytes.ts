@@ -5,7 +5,7 @@
  */
 export function macBytes(mac: string): Buffer {
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2})*$/i.test(mac))
-    throw new Error(`cannot use ${JSON.stringify(mac)}: it is no MAC address`);
+    throw new Error(`cannot use ${JSON.stringify(mac)}: it is not a MAC address`);
   return Buffer.from(mac.replaceAll(":", ""), "hex");
 }
 

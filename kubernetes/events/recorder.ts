@@ -109,7 +109,7 @@ export class EventRecorder {
     } catch (err) {
       const { reason } = waiting.event;
       if (err instanceof ApiError && (err.status === 0 || err.status === 429 || err.status >= 500)) {
-        this.#log.debug({ err, reason }, "event could not be written; it is tried again");
+        this.#log.debug({ err, reason }, "cannot write an event; retrying");
         this.#queue.putBack(waiting);
         return Math.min(LONGEST_PAUSE_MS, this.#limits.pauseMs * 2 ** this.#failures++);
       }

@@ -1,7 +1,7 @@
 // Installs on a node, or takes off it, what argv[2] says, as JSON: a Deed.
 import { install } from "../../daemonset/install/install.ts";
-import { placeText } from "../../daemonset/install/place.ts";
 import type { Alias } from "../../daemonset/install/paths.ts";
+import { placeText } from "../../daemonset/install/place.ts";
 import { uninstall } from "../../daemonset/install/uninstall.ts";
 
 export interface Deed {

@@ -30,12 +30,12 @@ for (const { when, seen, want } of [
   {
     when: "gives a pod its VF again that the driver made anew",
     seen: { ...alive, hasLink: false, isAtHome: true, attachment: record("attached") },
-    want: ["reattach: its VF's driver recovered, and made link and RDMA device anew outside the pod"],
+    want: ["reattach: its VF's driver recovered, and created link and RDMA device again outside the pod"],
   },
   {
     when: "gives a pod its RDMA device again",
     seen: { ...alive, isRdmaAtHome: true, attachment: record("attached") },
-    want: ["reattach: its VF's RDMA device is outside the pod: its driver made it anew, or ADD ended too early"],
+    want: ["reattach: its VF's RDMA device is outside the pod: its driver created it again, or ADD ended too early"],
   },
   {
     when: "only reports a pod that lost its VF",

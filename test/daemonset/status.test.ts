@@ -113,7 +113,7 @@ for (const { when, status, want } of [
   {
     when: "a rail without carrier",
     status: { ...well, rails: [{ ...rail, link: "no carrier" as const }] },
-    want: ["rail rail0 (ens1f0np0) has no carrier: look at cable and switch"],
+    want: ["rail rail0 (ens1f0np0) has no carrier: check cable and switch"],
   },
   {
     when: "a VF without driver",
@@ -124,14 +124,14 @@ for (const { when, status, want } of [
     when: "an attachment of before the reboot",
     status: { ...well, attachments: [{ ...well.attachments[0]!, pod: "", state: "rebooted" as const }] },
     want: [
-      "VF 0000:18:00.1 of container c1 (net1): it is of before the reboot: the agent ends it, or `railnet reconcile`",
+      "VF 0000:18:00.1 of container c1 (net1): it is from before the reboot: the agent cleans it up, or `railnet reconcile`",
     ],
   },
   {
     when: "a VF that the fence took down",
     status: { ...well, attachments: [{ ...well.attachments[0]!, isFenced: true as const }] },
     want: [
-      "VF 0000:18:00.1 of ns/trainer-0 (net1): it is down by the fence, since the API server did not hear of this node: it comes back when it does, unless another pod has its address by then (an event at the pod says so: delete the pod)",
+      "VF 0000:18:00.1 of ns/trainer-0 (net1): it is down by the fence, since this node could not report to the API server: it comes up when it can, unless another pod has its address by then (an event of the pod says so: delete the pod)",
     ],
   },
   {
@@ -150,8 +150,8 @@ t.test("problemsOf() names a VF that is owed something, what, why, and since whi
   const owed = [{ part: "PF minTxRate,maxTxRate", why: "cannot restore VF 1 of ens1f0np0: Invalid argument (EINVAL)" }];
   const debts = [{ vf: "0000:18:00.2", rail: "rail0", since: "ns/trainer-1", owed }];
   t.same(problemsOf({ ...well, debts }), [
-    "VF 0000:18:00.2 of rail0 gets no pod: since ns/trainer-1 had it, it is owed PF minTxRate,maxTxRate (cannot restore " +
-      "VF 1 of ens1f0np0: Invalid argument (EINVAL)): mend that; the agent tries again at carrier, when a driver is bound " +
+    "VF 0000:18:00.2 of rail0 is given to no pod: it is not fully restored since ns/trainer-1 had it: PF minTxRate,maxTxRate (cannot restore " +
+      "VF 1 of ens1f0np0: Invalid argument (EINVAL)): fix that; the agent retries on carrier, when a driver is bound, " +
       "and every minute",
   ]);
 });

@@ -44,7 +44,7 @@ t.test("Allocator.allocate() says that a range is exhausted when a fresh look sh
   await t.rejects(allocate("10.0.0.0/29"), {
     code: 999,
     message:
-      "cannot give an address of 10.0.0.0/29: all from 10.0.0.1 to 10.0.0.6 are taken or excluded; make the range larger, or give some back",
+      "cannot give an address of 10.0.0.0/29: all from 10.0.0.1 to 10.0.0.6 are taken or excluded; make the range larger, or release some",
   });
   t.same(seen, { looks: 2, claims: 0 });
 });
@@ -83,7 +83,8 @@ t.test(
     const { seen, allocate } = storeOf({ isTaken: () => false, claim: () => OTHER });
     await t.rejects(allocate("10.0.0.0/29"), {
       code: 11,
-      message: "cannot give an address of 10.0.0.0/29: pool p is not full, but others were faster each time; try again",
+      message:
+        "cannot give an address of 10.0.0.0/29: pool p is not full, but others were faster every time; try again",
     });
     t.equal(seen.claims, 30, "each of six addresses at each of five looks");
   },

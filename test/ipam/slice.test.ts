@@ -50,7 +50,7 @@ for (const [ip, why] of [
   t.test(`sliced() refuses ${ip}, which the pod asks for`, async (t) => {
     await t.rejects(pools({ ipam, rest: { runtimeConfig: { ips: [ip] } } }), {
       code: 7,
-      message: `cannot give ${ip}, which the pod asks for: the slice of node node-a is 10.20.1.0/24, and ${why}; ask for another one, or run the pod where it lies`,
+      message: `cannot give ${ip}, which the pod asks for: the slice of node node-a is 10.20.1.0/24, and ${why}; ask for another one, or run the pod on that node`,
     });
   });
 

@@ -41,7 +41,7 @@ t.test("openNetns() refuses what is no network namespace, at once, and leaves no
     const { error, leaked } = await scenario(live.host, "lookAt", { path });
     t.equal(error?.code, code, path);
     t.equal(leaked, 0);
-    if (code === "ENOTNETNS") t.equal(error?.message, `cannot open ${path}: it is no network namespace (ENOTNETNS)`);
+    if (code === "ENOTNETNS") t.equal(error?.message, `cannot open ${path}: it is not a network namespace (ENOTNETNS)`);
   }
 });
 

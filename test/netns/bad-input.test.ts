@@ -42,7 +42,7 @@ const ROWS: readonly Row[] = [
     when: "with a card without SR-IOV",
     config: { deviceID: PLAIN },
     code: 101,
-    says: [PLAIN, "no SR-IOV VF"],
+    says: [PLAIN, "not an SR-IOV VF"],
   },
   {
     when: "with two device addresses that differ",

@@ -41,7 +41,7 @@ t.test("railnet agent serves though its first look at the journal fails, and loo
   await must("touch", [attachments]); // no directory: every look at it fails
   const agent = world.startAgent();
   await agent.ready();
-  t.match(agent.log, /the reconciler failed; it is tried again/);
+  t.match(agent.log, /reconciliation failed; retrying/);
   rmSync(attachments);
   mkdirSync(attachments);
   const a = world.attachment(pod);

@@ -45,7 +45,12 @@ for (const via of WAYS)
         debts: [{ vf: vf!.pci, rail: "rail0", since: "prod/train-0", owed: [{ part: "link", why: /no driver/ }] }],
       });
       const doctor = await world.railnet("doctor");
-      t.match(doctor.stdout, new RegExp(`WRONG +rails +VF ${vf!.pci} of rail0 gets no pod: since prod/train-0`));
+      t.match(
+        doctor.stdout,
+        new RegExp(
+          `WRONG +rails +VF ${vf!.pci} of rail0 is given to no pod: it is not fully restored since prod/train-0`,
+        ),
+      );
       if (via === "shim") {
         const metrics = await world.host.exec("curl", "-s", "http://127.0.0.1:9808/metrics");
         t.match(metrics, /^railnet_vf_debts 1$/m);
@@ -53,7 +58,8 @@ for (const via of WAYS)
       }
 
       await bind();
-      if (via === "alone") t.match(await world.railnet("reconcile"), { exit: 0, stdout: /was owed a part.*: ended/ });
+      if (via === "alone")
+        t.match(await world.railnet("reconcile"), { exit: 0, stdout: /was not fully restored.*: ended/ });
       await until("the debt is settled", () => owed().length === 0, { everyMs: 100 });
       showName(world);
       await succeeds(t, via, "ADD", next);

@@ -66,7 +66,7 @@ t.test("railnet agent allocates, and says so to Multus", async (t) => {
   t.same(info, { type: "pci", version: "1.1.0", pci: { "pci-address": vfs[0], "pf-pci-address": "0000:a1:00.0" } });
   await t.rejects(kubelet.call(RAIL1, "Allocate", { container_requests: [{ devices_ids: ["0000:a0:02.0"] }] }), {
     code: 5,
-    details: "cannot allocate 0000:a0:02.0: it is no VF of rail rail1",
+    details: "cannot allocate 0000:a0:02.0: it is not a VF of rail rail1",
   });
 });
 

@@ -31,7 +31,7 @@ for (const { what, use, end, says } of [
     what: "carries the default route",
     use: () => set("up").then(() => ip("route", "add", "default", "dev", netdev)),
     end: () => set("down"),
-    says: "the host's route default leaves by it",
+    says: "the host's route default uses it",
   },
   {
     what: "is a port of a bridge",
@@ -52,7 +52,7 @@ for (const { what, use, end, says } of [
         await use();
         t.match(await world.call(via, "ADD", world.attachment(pod)), {
           exit: 1,
-          json: { code: 102, msg: `cannot attach ${pci}: the host uses its link ${netdev}: ${says}; take that away` },
+          json: { code: 102, msg: `cannot attach ${pci}: the host uses its link ${netdev}: ${says}; remove that` },
         });
         t.same((await inside(pod)).links, ["lo"]);
         await end();

@@ -202,7 +202,7 @@ t.test("railnet uninstall refuses while an agent runs; --force does it all the s
     await install(root, newVersion);
     const uninstall = (...args: string[]): Promise<Ran> =>
       start(world.executable, ["uninstall", "--root", root, ...args], { env: world.env });
-    t.match(await uninstall(), { exit: 1, stderr: /an agent runs here .* delete its DaemonSet first/ });
+    t.match(await uninstall(), { exit: 1, stderr: /an agent is running here .* delete its DaemonSet first/ });
     t.same(filesOf(root), after);
     t.equal((await uninstall("--force")).exit, 0);
     t.notOk(fs.existsSync(join(root, "opt/railnet")));

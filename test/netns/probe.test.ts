@@ -52,7 +52,7 @@ t.test("railnet agent serves and answers probes though another program has its m
   const agent = world.startAgent(9810, {}, ["--metrics", "127.0.0.1:9808"]);
   await agent.ready();
   for (const page of ["/readyz", "/healthz"]) t.equal((await probe(page)).exit, 0, page);
-  await until("it says so", () => agent.log.includes("is taken by another program: it is waited for"));
+  await until("it says so", () => agent.log.includes("is in use by another program: waiting for it"));
   stranger.kill("SIGKILL");
   await until("metrics are there", async () => (await get("/metrics")).includes("railnet_attachments"));
   t.match(await get("/readyz"), /^want \/metrics/, "and nothing else");

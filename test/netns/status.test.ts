@@ -119,7 +119,7 @@ t.test("railnet status names each thing that is wrong, with what to do, and its 
   t.match(problems, [
     /^PF rail0 is down: ip link set rail0 up$/,
     new RegExp(`^VF ${second!.pci} of PF rail0 is in a network namespace, and not by Railnet`),
-    /^PF rail1 has no carrier: look at cable and switch$/,
+    /^PF rail1 has no carrier: check cable and switch$/,
     new RegExp(`^VF ${first!.pci} of container ${a.id} \\(net1\\): the pod lives, but its VF is not`),
   ]);
   t.equal(problems.length, 4);

@@ -39,7 +39,7 @@ async function free(finding: AuditFinding, { mode }: IpamSnapshot, cluster: Clus
   return outcomeOf(await remove(cluster, mode, { reservation, records }));
 }
 
-const CHANGED = "left: somebody has changed it meanwhile";
+const CHANGED = "left: it was changed in the meantime";
 const outcomeOf = (change: Awaited<ReturnType<typeof remove>>): FixOutcome => (change === "changed" ? CHANGED : "done");
 
 /** As the owner's agent would: of the pod's record, else as Whereabouts writes it. Create succeeds for one alone. */
@@ -64,7 +64,7 @@ async function reserve(
     await cluster.create(RESERVATIONS, toReservation({ pool, ip, owner }));
     return "done";
   } catch (error) {
-    if (error instanceof ApiError && error.status === 409) return "left: somebody has reserved it meanwhile";
+    if (error instanceof ApiError && error.status === 409) return "left: it was reserved in the meantime";
     throw error;
   }
 }

@@ -18,7 +18,7 @@ export function decide(finding: AuditFinding, stateOf: (node: string) => NodeSta
   }
   if (finding.owners.every(({ podExists }) => !podExists))
     return { ...finding, advice: "it is freed: no such pod exists, and nothing names a node" };
-  const advice = `nothing names its node, so only a pod that does not exist is proof; to free it all the same: ${byHand(finding)}`;
+  const advice = `nothing names its node, so only a pod that does not exist is proof; to free it anyway: ${byHand(finding)}`;
   return { ...finding, fix: "none", advice };
 }
 

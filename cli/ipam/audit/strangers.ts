@@ -13,7 +13,7 @@ function strangersOf({ name, range, location, records }: PoolState): AuditFindin
   if (!location) {
     const why = `pool ${name} has range ${range}, ${records.size} records, and a name that does not tell its network`;
     const advice =
-      "an old Whereabouts named IPv6 pools so, or somebody made it by hand: nobody looks after its addresses; " +
+      "an old Whereabouts named IPv6 pools so, or it was made by hand: nobody manages its addresses; " +
       "recreate the pods that have them, so that they get others, then delete the pool";
     return [stranger({ pools: [name], why, advice })];
   }
@@ -27,17 +27,17 @@ function strangersOf({ name, range, location, records }: PoolState): AuditFindin
 
 /** Written without a podref, by an old Whereabouts or under an old definition that prunes it. */
 const UNKNOWN =
-  "it is somebody unknown's, and never given out; when no pod has it any more: railnet ipam release, or delete it by hand";
+  "its owner is unknown, so it is never given out; once no pod has it: railnet ipam release, or delete it by hand";
 
 function whyStrange(key: string, { podref, ifname }: PoolRecord, ip: string) {
   if (!ip) {
     const why = `key ${JSON.stringify(key)} is no offset in its pool`;
-    return { why, advice: "it is nobody's address; remove the key by hand" };
+    return { why, advice: "it is not an address; remove the key by hand" };
   }
-  if (!podref) return { why: "its record does not say whose it is", advice: UNKNOWN };
+  if (!podref) return { why: "its record names no owner", advice: UNKNOWN };
   if (!isPodref(podref)) {
-    const why = `its record is of ${JSON.stringify(podref)}, which is no pod`;
-    return { why, advice: "somebody's mark; the address stays taken; remove it by hand" };
+    const why = `its record is of ${JSON.stringify(podref)}, which is not a pod`;
+    return { why, advice: "a mark made by hand; the address stays taken; remove it by hand" };
   }
   const why = `its record, of ${podref}, says no interface`;
   return ifname
@@ -57,9 +57,9 @@ function strangerOf(reservation: Reserving): AuditFinding[] {
       }),
     ];
   if (isPodref(podref)) return [];
-  if (!podref) return [stranger({ ...at, why: "its reservation does not say whose it is", advice: UNKNOWN })];
-  const why = `its reservation is of ${JSON.stringify(podref)}, which is no pod`;
-  return [stranger({ ...at, why, advice: "somebody's mark; the address stays taken; delete it by hand" })];
+  if (!podref) return [stranger({ ...at, why: "its reservation names no owner", advice: UNKNOWN })];
+  const why = `its reservation is of ${JSON.stringify(podref)}, which is not a pod`;
+  return [stranger({ ...at, why, advice: "a mark made by hand; the address stays taken; delete it by hand" })];
 }
 
 const stranger = (what: Partial<AuditFinding> & Pick<AuditFinding, "why" | "advice">): AuditFinding => ({

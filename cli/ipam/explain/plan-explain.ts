@@ -89,7 +89,7 @@ function explainRange(source: PoolRange, addresses: readonly HeldAddress[], ques
     return { ...about, ip: null, why: "every address of the range is taken or excluded", skipped };
   const end = order === "lowest" ? "lowest" : "highest";
   const beside = order === "highest" ? "; beside Whereabouts, which takes the lowest" : "";
-  return { ...about, ip: text(next), why: `the ${end} one that nobody has${beside}`, skipped };
+  return { ...about, ip: text(next), why: `the ${end} free one${beside}`, skipped };
 }
 
 /** Who stands in the way of a claim in this pool, by number. Without overlapping ranges its own records alone count. */

@@ -37,21 +37,20 @@ async function release(
   if (!over && !force) return outcomeOf(address, "refused", whyRefused(podref, pod));
   const { reservation, records } = partsOf(address, snapshot);
   const change = await remove(cluster, snapshot.mode, { reservation, records });
-  if (change === "changed")
-    return outcomeOf(address, "changed", "it is no more what was looked at, and was left alone");
+  if (change === "changed") return outcomeOf(address, "changed", "it changed in the meantime, and was left alone");
   return outcomeOf(address, "released", over ?? forced(pod));
 }
 
 function whyRefused(podref: string, pod: Pod | undefined): string {
   if (!pod)
-    return `${JSON.stringify(podref)} is no pod: somebody has marked the address as taken; give --force to remove that`;
+    return `${JSON.stringify(podref)} is not a pod: the address was marked as taken by hand; give --force to remove that`;
   const { status, spec } = pod;
   const where = spec?.nodeName ? ` on ${spec.nodeName}` : "";
-  return `its pod lives (${status?.phase ?? "phase not known"}${where}); delete the pod, or give --force`;
+  return `its pod is running (${status?.phase ?? "phase not known"}${where}); delete the pod, or give --force`;
 }
 
 const forced = (pod: Pod | undefined): string =>
-  pod ? "by force: its pod lives, and an agent on its node puts the reservation back" : "by force";
+  pod ? "by force: its pod is running, and the agent of its node restores the reservation" : "by force";
 
 /** The reservation and the records of one owner of an address. */
 function partsOf(address: HeldAddress, { reservations, pools }: IpamSnapshot) {

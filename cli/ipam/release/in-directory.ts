@@ -14,7 +14,9 @@ export async function releaseInDirectory(which: Which, path: string, stateDir: s
   for (const address of meant(addressesIn(path), which)) {
     const sandbox = which.force ? undefined : livingSandbox(journal, address);
     if (sandbox)
-      outcomes.push(outcomeOf(address, "refused", `its sandbox lives in ${sandbox}; end it first, or give --force`));
+      outcomes.push(
+        outcomeOf(address, "refused", `its sandbox is running in ${sandbox}; end it first, or give --force`),
+      );
     else outcomes.push(await release(store, address));
   }
   return outcomes;
@@ -32,6 +34,6 @@ async function release(store: DirectoryStore, address: HeldAddress): Promise<Rel
   const pool = { name, cidr: "", network, overlapping: false };
   const released = await store.release({ pool, ip, owner: { podref, ifname, containerId } });
   return released === "foreign"
-    ? outcomeOf(address, "changed", "somebody else has it now")
+    ? outcomeOf(address, "changed", "another pod has it now")
     : outcomeOf(address, "released");
 }

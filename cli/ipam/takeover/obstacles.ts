@@ -23,15 +23,15 @@ export function obstaclesToFinish({ pools, whereabouts, agents }: TakeoverState)
     ]),
     ...(present.length === 0 ? ["no agent has reported; install Railnet on the nodes first"] : []),
     ...present.flatMap(whyUnknown),
-    ...(isLive ? [`Whereabouts lives: it renewed its lease at ${leaseRenewed}; stop it, and wait a minute`] : []),
+    ...(isLive ? [`Whereabouts is running: it renewed its lease at ${leaseRenewed}; stop it, and wait a minute`] : []),
     ...(workloads ?? []).map((name) => `Whereabouts is installed: ${name}; delete it`),
   ];
 }
 
 function whyUnknown({ node, isHeard, mode, renewed }: AgentReadiness): string[] {
   if (!isHeard)
-    return [`the agent of ${node} was last heard of at ${renewed || "no time known"}; start it, or delete the node`];
-  return mode ? [] : [`the agent of ${node} does not say how it acts; update it`];
+    return [`the agent of ${node} last reported at ${renewed || "an unknown time"}; start it, or delete the node`];
+  return mode ? [] : [`the agent of ${node} does not report its mode; update it`];
 }
 
 /** What forbids to go back beside a live Whereabouts. Pure. */
@@ -39,8 +39,8 @@ export const obstaclesToBack = ({ pools }: TakeoverState): string[] =>
   pools.flatMap(({ pool, stuck, reservations }) => {
     if (reservations > MAX_RECORDS)
       return [
-        `pool ${pool} has ${reservations} addresses given out, and an IPPool holds ${MAX_RECORDS} records, of which Whereabouts lives: ` +
-          "end pods until they fit, or give networks smaller ranges or node_slice_size first",
+        `pool ${pool} has ${reservations} addresses given out, and an IPPool holds ${MAX_RECORDS} records, which Whereabouts needs: ` +
+          "delete pods until they fit, or give networks smaller ranges or node_slice_size first",
       ];
     if (stuck === 0) return [];
     return [
@@ -57,8 +57,8 @@ function nextWhenAbsent(state: TakeoverState): string {
   const { agents, whereabouts } = state;
   const late = agents.filter(({ isHeard, mode }) => isHeard && mode !== "absent").map(({ node }) => node);
   if (agents.length === 0) return "install Railnet on the nodes: no agent has reported";
-  if (late.length > 0) return `wait: these agents do not act so yet: ${late.join(", ")}`;
-  if (whereabouts.isLive) return "stop Whereabouts: while it lives the agents switch back to coexist";
+  if (late.length > 0) return `wait: these agents have not switched yet: ${late.join(", ")}`;
+  if (whereabouts.isLive) return "stop Whereabouts: while it runs the agents switch back to coexist";
   const [shut] = obstaclesToBack(state);
   if (shut) return `nothing: the takeover is done; the way back is shut: ${shut}`;
   return "nothing: the takeover is done; the way back is railnet ipam takeover back";

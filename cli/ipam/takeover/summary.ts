@@ -29,7 +29,7 @@ export function summary(state: TakeoverState, { did, obstacles, next }: Told): s
 function whereaboutsLine({ leaseRenewed, isLive, workloads }: TakeoverState["whereabouts"]): string {
   const lease = leaseRenewed ? `lease renewed at ${leaseRenewed}` : "no lease";
   const installed =
-    workloads === null ? "whether it is installed cannot be told" : workloads.join(", ") || "not installed";
+    workloads === null ? "cannot tell whether it is installed" : workloads.join(", ") || "not installed";
   return `Whereabouts: ${isLive ? "live" : "not seen alive"}, ${lease}, ${installed}`;
 }
 
@@ -39,7 +39,7 @@ function agentsLine({ agents, nodesWithoutAgent }: TakeoverState): string {
     ([mode, those]) => `${those.length} ${mode}`,
   );
   const silent = agents.length - heard.length;
-  const parts = [...modes, ...(silent > 0 ? [`${silent} not heard of`] : [])];
+  const parts = [...modes, ...(silent > 0 ? [`${silent} silent`] : [])];
   const without = nodesWithoutAgent.length > 0 ? `; ${count(nodesWithoutAgent.length, "node")} without` : "";
   return `agents: ${parts.join(", ") || "none"}${without}`;
 }

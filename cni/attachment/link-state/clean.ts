@@ -27,7 +27,7 @@ export function takeProgramsOff(link: Link, host: Kernel): void {
       host.bpf.detachXdpLink(link.index, program);
     }
   if (tcx + link.xdp.length > 0)
-    host.log.warn({ link: link.name, xdp: link.xdp, tcx }, "programs were left on a VF's link: taken off");
+    host.log.warn({ link: link.name, xdp: link.xdp, tcx }, "programs were left on a VF's link: detached");
 }
 
 /** For CHECK: what makes a link deaf or mute, one line each. */

@@ -75,7 +75,7 @@ function restoreEthtool(
     if (isBusy(err) || !TUNING.includes(group)) throw err;
     host.log.warn(
       { link: name, group, wanted, now, err },
-      "a VF's link keeps what its last pod set: its driver refuses",
+      "cannot reset what the last pod set on a VF's link: its driver refuses",
     );
   }
 }

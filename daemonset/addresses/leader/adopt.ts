@@ -91,15 +91,15 @@ async function reserveBeside(
 
 function disputed(pool: string, conflicts: number, context: Pick<Context, "log">): false {
   const message =
-    "pool cannot be adopted: addresses of it have two owners, or the server refuses their reservations; it is tried again";
+    "pool cannot be adopted: addresses of it have two owners, or the server refuses their reservations; retrying";
   sayOnce({ pool, conflicts }, message, context);
   return false;
 }
 
 function notOurs({ metadata: { name }, spec: { range, allocations } }: IpPool, context: Pick<Context, "log">): false {
   const message =
-    "pool cannot be adopted: its name does not tell its network, so its addresses are looked after by nobody; " +
-    "delete it when no pod has one of them any more (railnet ipam audit)";
+    "pool cannot be adopted: its name does not say its network, so nobody manages its addresses; " +
+    "delete it when no pod has one of them (railnet ipam audit)";
   sayOnce({ pool: name, range, records: Object.keys(allocations).length }, message, context);
   return false;
 }

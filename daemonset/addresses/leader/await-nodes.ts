@@ -42,10 +42,10 @@ async function waitOnce(
       await period.prolong(signal);
       log.info(
         { nodes: late.length, node: late[0]!.node },
-        "nodes have not put back what they hold yet: no claims meanwhile",
+        "waiting for nodes to restore their reservations: no claims until then",
       );
     } catch (err) {
-      if (!signal.aborted) log.debug({ err }, "it is not known which nodes have put back what they hold");
+      if (!signal.aborted) log.debug({ err }, "cannot tell which nodes have restored their reservations");
     }
     await pause(period.healMs / LOOKS, signal);
   }

@@ -26,7 +26,7 @@ export async function chooseFirstMode(
   if (await cluster.get(LEASES, WHEREABOUTS_LEASE, { signal })) return;
   const elsewhere = await whereaboutsElsewhere(cluster, signal);
   if (elsewhere !== undefined) {
-    const message = `a Whereabouts keeps its addresses in namespace ${elsewhere}, and we in ${cluster.namespace}: one does not know what the other gives out; install Railnet in ${elsewhere}, or say in the settings that whereabouts is absent`;
+    const message = `a Whereabouts keeps its addresses in namespace ${elsewhere}, and we in ${cluster.namespace}: neither knows what the other gives out; install Railnet in ${elsewhere}, or say in the settings that whereabouts is absent`;
     log.warn({ namespace: elsewhere }, message);
     return events.onSettings("Warning", CONFIG_MAP, "WhereaboutsElsewhere", message);
   }
@@ -34,7 +34,7 @@ export async function chooseFirstMode(
   try {
     if (!settings) await cluster.create(CONFIG_MAPS, { metadata: { name: CONFIG_MAP }, data } as ConfigMap, { signal });
     else await cluster.mergePatch(CONFIG_MAPS, CONFIG_MAP, { metadata: versionOf(settings), data }, { signal });
-    log.info({ mode: "absent" }, "no trace of a Whereabouts in this cluster: its settings say so now");
+    log.info({ mode: "absent" }, "no sign of Whereabouts in this cluster: the settings now say absent");
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 409)) throw error; // somebody else has just written them
   }

@@ -75,7 +75,7 @@ export class GoneNodes {
       if (!why) return undefined;
       if (node && nodeState(node) === "gone") return { why, isProven: true };
       if (!this.#silent.has(name)) return undefined;
-      return { why: `${why}, and its agent was not heard of for ${this.#silentMs / 1000} s`, isProven: false };
+      return { why: `${why}, and its agent has been silent for ${this.#silentMs / 1000} s`, isProven: false };
     };
   }
 
@@ -106,7 +106,7 @@ function whyLeft(reserved: Reserved, node: Node | undefined): string | undefined
   if (nodeState(node) === "gone") return `node ${name} is out of service`;
   const { creationTimestamp } = node.metadata;
   return isOlder(reserved, bornMsOf(creationTimestamp))
-    ? `node ${name} was made anew at ${creationTimestamp}`
+    ? `node ${name} was created again at ${creationTimestamp}`
     : undefined;
 }
 

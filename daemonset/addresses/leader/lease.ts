@@ -91,7 +91,7 @@ export class Election {
       log.info({ identity, before: before?.holderIdentity ?? "" }, "this agent leads");
       return lease;
     } catch (err) {
-      if (!isConflict(err) && !signal.aborted) log.warn({ err }, "cannot become the leader; it is tried again");
+      if (!isConflict(err) && !signal.aborted) log.warn({ err }, "cannot become the leader; retrying");
       await this.#look(signal);
       await pause(jitterMs, signal);
       return undefined;
@@ -108,12 +108,12 @@ export class Election {
     const term = new AbortController();
     const end = AbortSignal.any([signal, term.signal]);
     const work = onLead(end)
-      .catch((err) => log.warn({ err }, "the leader's work failed; another term begins"))
+      .catch((err) => log.warn({ err }, "the leader's work failed; starting another term"))
       .finally(() => term.abort());
     const last = await this.#keepRenewing(lease, sinceMs, end);
     term.abort();
     await work;
-    log.info({ identity, isGivenBack: last !== undefined }, "this agent leads no more");
+    log.info({ identity, isGivenBack: last !== undefined }, "this agent no longer leads");
     const limit = AbortSignal.timeout(GIVE_BACK_MS);
     if (last) await this.#write(last, { ...last.spec, holderIdentity: "" }, limit).catch(() => {});
   }

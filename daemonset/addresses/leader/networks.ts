@@ -49,7 +49,7 @@ export class LeaderNetworks {
   async follow(signal: AbortSignal): Promise<void> {
     const { cluster, log } = this.#context;
     if (!(await untilServed(this.#context, signal))) return;
-    const onError = (err: Error) => log.debug({ err }, "cannot follow RailNetworks; it is tried again");
+    const onError = (err: Error) => log.debug({ err }, "watch of RailNetworks failed; retrying");
     const onChange = (change: ChangeType, network: RailNetwork) => {
       this.#nads.wake();
       if (change === "DELETED") this.#tellDeleted(network);

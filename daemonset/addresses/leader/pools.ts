@@ -115,7 +115,7 @@ class Keeper {
       return await this.#act(signal);
     } catch (err) {
       if (signal.aborted) return true;
-      this.#context.log.warn({ err, pool: this.#name }, "pool could not be looked after; it is tried again");
+      this.#context.log.warn({ err, pool: this.#name }, "cannot maintain a pool; retrying");
       return false;
     }
   }

@@ -93,7 +93,7 @@ export class LeaderSlices {
       throw error;
     }
     for (const slice of due)
-      log.info({ pool: metadata.name, ...slice }, "slice given back: no address of it is in use");
+      log.info({ pool: metadata.name, ...slice }, "slice released: none of its addresses is in use");
   }
 }
 

@@ -10,8 +10,8 @@ const NOBODY = "leader";
 
 /** With what mends it: roles of an older version know no right to lead. */
 export const NOBODY_LEADS =
-  "nobody leads, so what nodes that are gone left is not freed and pools are not written: no node may, by the rule `leaders`, or " +
-  "none that may has an agent; kubectl apply -f manifests/rbac.yaml";
+  "no agent leads, so addresses of removed nodes are not freed and pools are not written: the rule `leaders` allows no node, or " +
+  "none that it allows has an agent; kubectl apply -f manifests/rbac.yaml";
 
 export interface UntilMayLeadOptions {
   readonly signal: AbortSignal;

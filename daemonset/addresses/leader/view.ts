@@ -123,7 +123,7 @@ export class PoolViewWriter {
     const { cluster, log } = this.#context;
     const range = this.#range ?? rangeOfName(this.#name, any);
     if (range === undefined) return undefined;
-    log.warn({ pool: this.#name, range }, "pool is missing while addresses of it are reserved: made again");
+    log.warn({ pool: this.#name, range }, "pool is missing while addresses of it are reserved: created again");
     const annotations = { [ADOPTED]: new Date().toISOString() };
     return cluster.create(IP_POOLS, toIpPool(this.#name, range, { annotations }), { signal });
   }
@@ -184,7 +184,7 @@ export class PoolViewWriter {
       signal,
     );
     this.#shown = { ...shown, isPartial };
-    log.warn({ pool: this.#name, limit, isPartial }, "pool shows only a part of its records when it has too many");
+    log.warn({ pool: this.#name, limit, isPartial }, "pool has too many records to show all of them");
     if (isPartial)
       events.onPool("Warning", this.#name, "ViewIncomplete", `only ${limit} records are shown; all addresses work`);
   }
@@ -205,7 +205,7 @@ export class PoolViewWriter {
     if (now && now !== this.#reported)
       this.#context.log.warn(
         { pool: this.#name, keys: junk.slice(0, 20) },
-        "pool has records that are no pod's: left alone",
+        "pool has records that belong to no pod: left alone",
       );
     this.#reported = now;
   }

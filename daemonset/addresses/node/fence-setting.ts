@@ -11,7 +11,7 @@ export function fenceSetting(file: string, log: Log): () => boolean {
   return () => {
     const text = read(file);
     if (!["", "off", "lease"].includes(text) && text !== said)
-      log.warn({ file, fence: text.slice(0, 40), want: "lease, off" }, "fence is not one: there is none");
+      log.warn({ file, fence: text.slice(0, 40), want: "lease, off" }, "unknown value of fence: taken for off");
     said = text;
     return text === "lease";
   };

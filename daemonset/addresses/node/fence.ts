@@ -90,7 +90,7 @@ export class Fence {
       await this.#options.cluster()?.report(AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]));
     } catch (err) {
       const silentSeconds = Math.round(heartbeat.silentMs / 1000);
-      log.warn({ err, silentSeconds }, "this node is not heard of; it is tried again");
+      log.warn({ err, silentSeconds }, "this node cannot report; retrying");
     }
   }
 
@@ -110,9 +110,7 @@ export class Fence {
     if (this.#running.has(key)) return;
     this.#running.add(key);
     const work = act()
-      .catch((err) =>
-        this.#options.log.warn({ ...whoOf(attachment), err }, "the fence is not as it should be; it is tried again"),
-      )
+      .catch((err) => this.#options.log.warn({ ...whoOf(attachment), err }, "cannot apply the fence; retrying"))
       .finally(() => this.#running.delete(key));
     await Promise.race([work, sleep(WAIT_MS, undefined, { ref: false })]);
   }
@@ -126,7 +124,7 @@ export class Fence {
     counters.fences++;
     log.warn(
       { ...whoOf(attachment), silentSeconds },
-      "VF taken down: this node is not heard of, and its addresses may be given to others",
+      "VF taken down: this node cannot report, and its addresses may be given to others",
     );
     this.#tell(
       claim,
@@ -149,12 +147,12 @@ export class Fence {
     }
     if ((await threads.fence(device.pci, { containerId, ifname, to: "lifted" })) !== "done") return;
     this.#lost.delete(attachmentKey(containerId, ifname));
-    log.info(whoOf(attachment), "VF is up again: its addresses are still its own");
+    log.info(whoOf(attachment), "VF is up again: its addresses are still its pod's");
     this.#tell(
       claim,
       "Normal",
       "RailUnfenced",
-      `${ifname} is up again: its node is heard of, and its addresses are its own`,
+      `${ifname} is up again: its node can report, and its addresses are still its pod's`,
     );
   }
 
@@ -171,7 +169,7 @@ export class Fence {
       claim,
       "Warning",
       "FencedAddressTaken",
-      `${attachment.ifname} stays down: ${ip} is ${to}'s by now; delete this pod`,
+      `${attachment.ifname} stays down: ${ip} now belongs to ${to}; delete this pod`,
     );
   }
 

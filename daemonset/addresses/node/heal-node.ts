@@ -53,9 +53,7 @@ export class NodeHeal {
     const { containerId, ifname, metadata } = reserved;
     const record = isTold ? undefined : this.#sandboxes.journal.find(containerId, ifname);
     if (record?.phase === "held" && this.#isAlive(record))
-      this.#onLoss(
-        `reservation ${metadata.name} of ${this.#context.node} is gone, and nobody said that it was deleted`,
-      );
+      this.#onLoss(`reservation ${metadata.name} of ${this.#context.node} is gone, and no deletion was seen`);
     for (let waitMs = FIRST_WAIT_MS; waitMs <= LAST_WAIT_MS && !signal.aborted; waitMs *= 2) {
       if (await this.#putBack(reserved, signal)) return;
       await pause(waitMs, signal);
@@ -71,8 +69,8 @@ export class NodeHeal {
       return true;
     } catch (err) {
       if (signal.aborted) return true;
-      this.#context.log.warn({ err, reservation: name }, "reservation not put back yet");
-      if (isUnserved(err)) this.#onLoss("reservations are not served any more: their definition is deleted");
+      this.#context.log.warn({ err, reservation: name }, "reservation not restored yet");
+      if (isUnserved(err)) this.#onLoss("reservations are no longer served: their definition was deleted");
       return false;
     }
   }
@@ -99,7 +97,7 @@ export class NodeHeal {
         await this.sweep(await this.#there(signal), signal);
         return true;
       } catch (err) {
-        if (!signal.aborted) log.warn({ err }, "this node's reservations are not all put back yet");
+        if (!signal.aborted) log.warn({ err }, "this node's reservations are not all restored yet");
         await pause(waitMs * Math.random(), signal);
       }
     return false;

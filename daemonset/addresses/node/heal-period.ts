@@ -6,7 +6,7 @@ import { pause } from "../../loop.ts";
 /** A claim waits no longer to hear which server it is: then it takes its chance. */
 const VERIFY_MS = 5_000;
 
-const BORN_AGAIN = "the definition of reservations was made again, and with it all reservations are gone";
+const BORN_AGAIN = "the definition of reservations was re-created, so all reservations are gone";
 
 /** When the period began that the settings tell of: `now node, begun: why`. NaN: they tell of none. */
 const begunMs = ({ metadata: { annotations } }: ConfigMap = NONE): number =>
@@ -62,12 +62,10 @@ export class HealPeriod {
   /** Why no claim may be made now; undefined: it may. */
   hold(): string | undefined {
     const leftMs = this.#untilMs - performance.now();
-    if (leftMs > 0) return `${this.#why}; nodes put back what they hold for ${Math.ceil(leftMs / 1000)} s more`;
+    if (leftMs > 0) return `${this.#why}; nodes have ${Math.ceil(leftMs / 1000)} s more to restore their reservations`;
     if (this.#marked !== "" && performance.now() < this.#unknownUntilMs)
-      return "it is not known yet whether the definition of reservations is the one of before";
-    return this.#isBornAgain
-      ? `${BORN_AGAIN}, and the leader has not let the nodes put back what they hold yet`
-      : undefined;
+      return "not yet known whether the definition of reservations was re-created";
+    return this.#isBornAgain ? `${BORN_AGAIN}, and the leader has yet to let the nodes restore theirs` : undefined;
   }
 
   get #isBornAgain(): boolean {
@@ -135,10 +133,7 @@ export class HealPeriod {
 
   /** This node noticed a loss. @param why for people. */
   notice(why: string): void {
-    this.#options.log.warn(
-      { why },
-      "reservations are lost that nobody gave back: no claims until all nodes put theirs back",
-    );
+    this.#options.log.warn({ why }, "reservations were lost: no claims until all nodes have restored theirs");
     const said = this.#inFull(why);
     this.#begin(said);
     void this.#tell({ [HEALING]: said });
@@ -184,7 +179,7 @@ export class HealPeriod {
     if (this.#marked === "") return void this.#tell(definition);
     this.#options.log.warn(
       { was: this.#marked, is: this.#defined },
-      `${BORN_AGAIN}: no claims until all nodes put back what they hold`,
+      `${BORN_AGAIN}: no claims until all nodes have restored theirs`,
     );
     const said = this.#inFull(BORN_AGAIN);
     this.#begin(said);
@@ -207,7 +202,8 @@ export class HealPeriod {
         await this.#write(annotations);
         break;
       } catch (err) {
-        if (!(err instanceof ApiError && err.status === 409)) log.debug({ err }, "the others are not told yet");
+        if (!(err instanceof ApiError && err.status === 409))
+          log.debug({ err }, "cannot tell the other nodes yet; retrying");
         await pause(RETRY_MS * (0.5 + Math.random()), signal);
       }
     this.#isTelling = false;

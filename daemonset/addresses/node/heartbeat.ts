@@ -59,7 +59,7 @@ export class Heartbeat {
     try {
       this.#files.write(NAME, JSON.stringify(record), { synced: false }); // of another boot it says nothing
     } catch (err) {
-      this.#log.warn({ err }, "it could not be noted when this node was last heard of");
+      this.#log.warn({ err }, "cannot record this node's last heartbeat");
     }
   }
 }

@@ -41,13 +41,13 @@ export async function lookAfterNode(context: Context, options: NodeWorkOptions):
   const own = ownReservations(context, { ...options, healing, lookMs });
   const has = (name: string) => own.has(name);
   if (!(await beforeAbort(own.synced, signal))) return;
-  if (await healing.misses(has)) period.notice(`reservations of ${node} are gone that its sandboxes hold`);
+  if (await healing.misses(has)) period.notice(`reservations of ${node} are gone that its sandboxes still use`);
   options.onLooked();
   const putBack = async (why: string) => {
     if ((await healing.putAllBack(signal)) && period.agreed === why) await options.onPutBack(why);
   };
   const onBegin = (why: string) =>
-    void putBack(why).catch((err) => log.warn({ err }, "not said yet that this node's reservations are put back"));
+    void putBack(why).catch((err) => log.warn({ err }, "cannot report that this node's reservations are restored"));
   period.onBegin(onBegin);
   if (period.agreed) onBegin(period.agreed);
   if (!(await beforeAbort(modes.synced, signal))) return;

@@ -92,7 +92,7 @@ export class OwnTurns {
         this.#options.onLoss(`reservation ${name}, the newest of ${node}, is gone after the connection was lost`);
       }
     } catch (err) {
-      log.debug({ err }, "this node's newest claim was not looked at");
+      log.debug({ err }, "cannot check this node's newest claim");
     }
   }
 
@@ -150,7 +150,7 @@ export class OwnTurns {
       try {
         return await this.#list();
       } catch (err) {
-        log.debug({ err }, "this node's reservations are not listed; it is tried again");
+        log.debug({ err }, "cannot list this node's reservations; retrying");
       }
     }
   }

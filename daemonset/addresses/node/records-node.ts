@@ -47,7 +47,7 @@ export class NodeRecords {
       const { podref, ifname, containerId: containerID } = owner;
       this.#context.log.info(
         { podref, ifname, containerID, evidence },
-        "addresses without reservation freed: nobody has them any more",
+        "addresses without reservation freed: no longer in use",
       );
     }
   }

@@ -129,7 +129,7 @@ export class Addresses {
         if (kubeconfig) await this.#clusters.of(kubeconfig);
       } catch (err) {
         const { message } = err as Error;
-        if (message !== said) log.warn({ err }, "cannot look after the cluster's addresses yet; it is tried again");
+        if (message !== said) log.warn({ err }, "cannot reach the node's own cluster yet; retrying");
         said = message;
       }
   }

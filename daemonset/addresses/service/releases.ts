@@ -52,7 +52,7 @@ export class Releases {
 
   /** Takes in what is on disk and not known here: after a start, and what other processes left. */
   scan(): void {
-    for (const record of this.#journal.all((torn) => this.#host.log.warn(torn, "record set aside: it is not whole")))
+    for (const record of this.#journal.all((torn) => this.#host.log.warn(torn, "record set aside: it is incomplete")))
       if (record.phase === "releasing") this.add(record);
   }
 

@@ -76,7 +76,10 @@ export class Reservations {
       if (quarantinedMs(found.metadata) !== undefined) claim.onQuarantined?.();
       return { from };
     }
-    throw new StoreError("unclear", `cannot claim ${claim.ip}: ${MAX_TRIES} tries did not tell who has it; try again`);
+    throw new StoreError(
+      "unclear",
+      `cannot claim ${claim.ip}: ${MAX_TRIES} attempts did not show who has it; try again`,
+    );
   }
 
   /** @param isOurs decides about a reservation of the right interface that names no sandbox: Whereabouts made it. */
@@ -92,7 +95,7 @@ export class Reservations {
     }
     throw new StoreError(
       "unclear",
-      `cannot release ${ip}: ${MAX_TRIES} tries did not tell whether it is free; try again`,
+      `cannot release ${ip}: ${MAX_TRIES} attempts did not show whether it is free; try again`,
     );
   }
 
@@ -105,7 +108,7 @@ export class Reservations {
     }
     throw new StoreError(
       "unclear",
-      `cannot pass ${claim.ip} on: ${MAX_TRIES} tries did not tell who has it; try again`,
+      `cannot pass ${claim.ip} on: ${MAX_TRIES} attempts did not show who has it; try again`,
     );
   }
 

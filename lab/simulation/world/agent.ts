@@ -7,12 +7,12 @@ import { accessTo, PATHS, policyOf } from "./edges.ts";
 import type { Machine } from "./machine.ts";
 
 /** Logs of nets: whatever says so has caught something. */
-const NET = /address freed|put back|set aside/;
+const NET = /address freed|: restored|set aside/;
 
 /** An agent that was killed is back, and has looked at its node, after so long at the most. */
 const AGENT_STARTS_MS = 10_000;
 
-const LEADS: Readonly<Record<string, boolean>> = { "this agent leads": true, "this agent leads no more": false };
+const LEADS: Readonly<Record<string, boolean>> = { "this agent leads": true, "this agent no longer leads": false };
 
 /** The node agent's half of IPAM: the product's own, in a process that can die. */
 export class Agent {

@@ -84,7 +84,7 @@ t.test("railnet ipam release refuses a sandbox that lives, by the journal", asyn
   const args = ["release", "10.0.0.10", "--json", "--directory", root];
   const refused = await ipam(args, { env: { RAILNET_STATE_DIR: state } });
   t.equal(refused.exit, 1);
-  t.match(refused.json, [{ outcome: "refused", why: /its sandbox lives/ }]);
+  t.match(refused.json, [{ outcome: "refused", why: /its sandbox is running/ }]);
   t.same(files("rail0").sort(), ["10.0.0.10.json", "10.0.0.9.json"]);
   record(1); // another namespace under the same path
   t.match((await ipam(args, { env: { RAILNET_STATE_DIR: state } })).json, [{ outcome: "released" }]);

@@ -25,9 +25,9 @@ const QUESTION = { podref: "default/me", ifname: "net1", asked: [], fixed: [], o
 const all = Array.from({ length: 14 }, (_, i) => has(`10.0.0.${i + 1}`, `default/p${i + 1}`));
 
 for (const { when, addresses = [], question = {}, source = {}, want, why, skipped } of [
-  { when: "nothing is taken", want: "10.0.0.1", why: /^the lowest one that nobody has$/, skipped: [] },
+  { when: "nothing is taken", want: "10.0.0.1", why: /^the lowest free one$/, skipped: [] },
   { when: "the first is taken and the next are excluded", addresses: [has("10.0.0.1", "default/a")], want: "10.0.0.4", why: /lowest/, skipped: ["10.0.0.1: default/a (net1) has it", "10.0.0.2-10.0.0.3: excluded"] },
-  { when: "Whereabouts lives", addresses: [has("10.0.0.14", "default/a", { node: "node-a" })], question: { order: "highest" }, want: "10.0.0.13", why: /^the highest one .* beside Whereabouts/, skipped: ["10.0.0.14: default/a (net1) on node-a has it"] },
+  { when: "Whereabouts lives", addresses: [has("10.0.0.14", "default/a", { node: "node-a" })], question: { order: "highest" }, want: "10.0.0.13", why: /^the highest free one; beside Whereabouts/, skipped: ["10.0.0.14: default/a (net1) on node-a has it"] },
   { when: "the interface has one already", addresses: [has("10.0.0.9", "default/me")], want: "10.0.0.9", why: /has it already/, skipped: [] },
   { when: "another interface of the pod has one", addresses: [has("10.0.0.1", "default/me", { ifname: "net2" })], want: "10.0.0.4", why: /lowest/, skipped: ["10.0.0.1: default/me (net2) has it", "10.0.0.2-10.0.0.3: excluded"] },
   { when: "another network has the address", addresses: [has("10.0.0.1", "default/a", { network: "rail1" })], want: "10.0.0.1", why: /lowest/, skipped: [] },

@@ -31,16 +31,16 @@ const READY: TakeoverState = {
 
 const ROWS: readonly { when: string; change: Partial<TakeoverState>; want: RegExp | undefined }[] = [
   { when: "everything is ready", change: {}, want: undefined },
-  { when: "whether it is installed cannot be told", change: { whereabouts: { ...READY.whereabouts, workloads: null } }, want: undefined },
+  { when: "cannot tell whether it is installed", change: { whereabouts: { ...READY.whereabouts, workloads: null } }, want: undefined },
   { when: "a node has no agent", change: { nodesWithoutAgent: ["control-plane"] }, want: undefined },
   { when: "a silent agent's node is gone", change: { agents: [AGENT, { ...AGENT, node: "old", isHeard: false, hasNode: false }] }, want: undefined },
   { when: "records have no reservation", change: { pools: [{ ...POOL, unreserved: 1 }] }, want: /^pool p: 1 record has no reservation; railnet ipam takeover adopt$/ },
   { when: "a pool's name tells no network", change: { pools: [{ ...POOL, isNamed: false, unreserved: 2 }] }, want: /^pool p: 2 records have no reservation, and the pool's name does not tell its network; recreate the pods/ },
   { when: "an address has two owners", change: { pools: [{ ...POOL, disputed: 2 }] }, want: /^pool p: 2 addresses have two owners; railnet ipam audit$/ },
   { when: "there is no agent", change: { agents: [] }, want: /^no agent has reported/ },
-  { when: "an agent is silent", change: { agents: [{ ...AGENT, isHeard: false }] }, want: /^the agent of node-a was last heard of at 2026-01-10T11:59:00Z/ },
-  { when: "an agent says no mode", change: { agents: [{ ...AGENT, mode: undefined }] }, want: /^the agent of node-a does not say how it acts/ },
-  { when: "Whereabouts renewed its lease", change: { whereabouts: { ...READY.whereabouts, isLive: true } }, want: /^Whereabouts lives: it renewed its lease at 2026-01-10T09/ },
+  { when: "an agent is silent", change: { agents: [{ ...AGENT, isHeard: false }] }, want: /^the agent of node-a last reported at 2026-01-10T11:59:00Z/ },
+  { when: "an agent says no mode", change: { agents: [{ ...AGENT, mode: undefined }] }, want: /^the agent of node-a does not report its mode/ },
+  { when: "Whereabouts renewed its lease", change: { whereabouts: { ...READY.whereabouts, isLive: true } }, want: /^Whereabouts is running: it renewed its lease at 2026-01-10T09/ },
   { when: "Whereabouts is installed", change: { whereabouts: { ...READY.whereabouts, workloads: ["DaemonSet/whereabouts"] } }, want: /^Whereabouts is installed: DaemonSet\/whereabouts; delete it$/ },
 ]; // biome-ignore format: rows
 

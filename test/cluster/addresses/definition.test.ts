@@ -41,7 +41,7 @@ t.test(
     await fresh.modes.synced;
     for (const beginMs = performance.now(); performance.now() - beginMs < 2 * HEAL_MS; await sleep(200))
       for (const agent of [fresh, leader])
-        await t.rejects(agent.add(rail, "10.1.0.1", owner(agent.node)), /made again.*try again/);
+        await t.rejects(agent.add(rail, "10.1.0.1", owner(agent.node)), /re-created.*try again/);
     t.not(await mark(), before, "the leader has seen it");
     await proxy.up();
     const asked = () => fresh.add(rail, "10.1.0.1", owner("c")).catch(() => undefined);

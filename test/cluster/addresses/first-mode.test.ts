@@ -12,7 +12,7 @@ t.teardown(() => api.stop());
 t.setTimeout(600_000);
 const { raw } = api;
 const LEADER = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/railnet-leader";
-const NO_TRACE = /no trace of a Whereabouts/;
+const NO_TRACE = /no sign of Whereabouts/;
 
 const said = async (): Promise<string | undefined> => (await raw.request("GET", SETTINGS)).body.data?.whereabouts;
 

@@ -84,7 +84,7 @@ t.test("PoolView leaves keys that are not its own, and says so", async (t) => {
   t.same(body.spec.allocations, { ...junk, 9: { id: "a1", podref: "default/a", ifname: "net1" } });
   await until(
     "the log",
-    () => agent.said(/are no pod's/),
+    () => agent.said(/that belong to no pod/),
     ({ length }) => length > 0,
   );
 });

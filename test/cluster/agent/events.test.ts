@@ -58,7 +58,7 @@ t.test("railnet agent says at the pod why an ADD failed and what to do; the same
   });
   t.equal(
     event.message,
-    `net1 (rail0-net): ${msg}. What to do: look at \`railnet ipam stats\`, or mend the ipam part of the network`,
+    `net1 (rail0-net): ${msg}. What to do: see \`railnet ipam stats\`, or fix the ipam part of the network`,
   );
   for (const id of ["a2", "a3", "a4"]) await fails(id, "trainer", uid); // new sandboxes of the same pod
   await until("it counts up", async () => (await eventsOf(uid))[0]?.count === 4);
@@ -164,7 +164,7 @@ t.test(
     t.match((await eventsOf(uid))[0], {
       type: "Warning",
       reason: "MetricsAddressTaken",
-      message: `${address} is taken by another program: no metrics there until it is free; give the agent another --metrics`,
+      message: `${address} is in use by another program: no metrics there until it is free; give the agent another --metrics`,
       involvedObject: { kind: "Pod", namespace: "default", name: "railnet-b", uid },
       source: { component: "railnet", host: "node-b" },
     });

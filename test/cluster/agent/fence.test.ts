@@ -71,7 +71,7 @@ t.test(
     );
     await proxy.down();
     await until("both are down", ups, (up) => up.every((one) => !one));
-    t.match(agent.log, /VF taken down: this node is not heard of/);
+    t.match(agent.log, /VF taken down: this node cannot report/);
     const [kept, lost] = ["10.1.0.1", "10.1.0.2"];
     const spec = { podref: "default/other", ifname: "net1", containerid: "other" };
     await api.raw.merge(`${RESERVATIONS}/${lost}`, { metadata: { labels: { "railnet.io/node": "node-b" } }, spec });

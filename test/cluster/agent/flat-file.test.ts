@@ -66,7 +66,7 @@ t.test(
     await node.start("--health", `127.0.0.1:${port}`);
     t.teardown(() => node.stop());
     await until("the probe says so", async () => /^503 .*configmaps/s.test(await probe(port)));
-    t.match(node.log(), /"level":"warn".*the API server refuses what this agent must follow/);
+    t.match(node.log(), /"level":"warn".*the API server refuses a watch that this agent needs/);
     t.equal((await node.call("ADD", config, { id: "a", pod: "a" })).exit, 0, "an ADD works all the same");
     t.match(node.claims(), [{ storage: { kubeconfig: /whereabouts\.kubeconfig/ }, owner: { node: NODE } }]);
     await node.stop();

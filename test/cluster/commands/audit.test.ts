@@ -93,7 +93,7 @@ t.test("railnet ipam audit finds one of every kind, and --fix acts by the safe r
 
   const fixed = await audit("--fix", "--grace-seconds", "1");
   t.equal(fixed.exit, 1, "what is for a person stays");
-  t.match(fixed.stderr, /10 findings, 5 can be put right; the second look comes in 1 s/);
+  t.match(fixed.stderr, /10 findings, 5 can be fixed; the second look comes in 1 s/);
   const outcome = Object.fromEntries(fixed.json.findings.map(({ ip, outcome }: Json) => [ip, outcome]));
   for (const ip of ["10.10.0.30", "10.10.0.41", "10.10.0.43", "10.10.0.44", "10.10.0.50"])
     t.equal(outcome[ip], "done", ip);

@@ -130,7 +130,7 @@ t.test("railnet ipam explain names the next address and who has those before, an
 t.test("railnet ipam release refuses a living pod's address, and says so", async (t) => {
   const refused = await run("release", "10.10.0.1");
   t.equal(refused.exit, 1);
-  t.match(refused.json, [{ ip: "10.10.0.1", outcome: "refused", why: /its pod lives \(Running on node-a\)/ }]);
+  t.match(refused.json, [{ ip: "10.10.0.1", outcome: "refused", why: /its pod is running \(Running on node-a\)/ }]);
   t.ok((await reservationNames(raw)).includes("rail0-10.10.0.1"));
   const released = await run("release", "10.10.0.2");
   t.equal(released.exit, 0);

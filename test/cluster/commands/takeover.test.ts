@@ -113,7 +113,7 @@ t.test("railnet ipam takeover finish refuses while Whereabouts renews its lease,
   });
   const refused = await takeover("finish");
   t.equal(refused.exit, 1);
-  t.match(refused.json.obstacles, [/^Whereabouts lives: it renewed its lease/]);
+  t.match(refused.json.obstacles, [/^Whereabouts is running: it renewed its lease/]);
   t.equal(await setting(), "none");
   await raw.delete(`${LEASES}/whereabouts`);
   const { exit, json } = await takeover("finish");

@@ -159,7 +159,7 @@ const GOLDEN: readonly Scenario[] = [
   {
     name: "G12 addresses more than 2^63 behind the base",
     ipam: { range: "fd00::/64", range_start: "fd00::8000:0:0:0" },
-    steps: [add("p1", new Error("cannot use range fd00::/64: its addresses lie more than 2^63 behind fd00::…")), add("p2", new Error("cannot use range fd00::/64…"))],
+    steps: [add("p1", new Error("cannot use range fd00::/64: its addresses are more than 2^63 after fd00::…")), add("p2", new Error("cannot use range fd00::/64…"))],
     fix: "records more than 2^63-1",
     theirs: {
       answers: { 0: ["fd00::8000:0:0:0/64"], 1: ["fd00::8000:0:0:1/64"] },

@@ -124,7 +124,7 @@ for (const runtime of RUNTIMES)
           proxy.on({ method: "POST", effect: { ...effect, when } });
           const before = proxy.counted(/POST/);
           const failure = await create(`unclear.${n}.${when}`, effect.kind === "hang" ? brief : usual);
-          t.match(failure, { name: "ApiError", isUnclear: true, message: "it may have been done all the same" });
+          t.match(failure, { name: "ApiError", isUnclear: true, message: "it may have been done nevertheless" });
           t.equal(proxy.counted(/POST/) - before, 1);
           const isDone = () => exists(`${runtime}.unclear.${n}.${when}`);
           if (when === "after") await until("it was done", isDone);

@@ -70,7 +70,7 @@ for (const [what, make] of [
     const { dir, file, config, host, write, remove } = place(t);
     writeFileSync(join(dir, "victim"), info(OURS));
     make(file);
-    t.throws(() => checkDeviceInfoPath(config, host), { code: 7, message: /something else than a file/ });
+    t.throws(() => checkDeviceInfoPath(config, host), { code: 7, message: /not a regular file/ });
     t.throws(write, { code: 7 });
     remove();
     t.ok(lstatSync(file));

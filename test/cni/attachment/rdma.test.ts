@@ -110,7 +110,7 @@ t.test("a pod has link and RDMA device again that the driver made anew", async (
 });
 
 t.test(
-  "a pod has its VF again also when the RDMA device's files got other numbers, which is said with what to do",
+  "a pod got its VF back also when the RDMA device's files got other numbers, which is said with what to do",
   async (t) => {
     const world = nodeOf(t);
     const { node, rdma, all, names } = world;

@@ -143,5 +143,5 @@ t.test("CHECK of a fenced VF says so", async (t) => {
   using scene = new Scene(PROFILES.mlx5);
   const result = await scene.node.add(scene.pod, {});
   await scene.to("fenced");
-  await t.rejects(scene.node.check(scene.pod, {}, result), { message: /it is down, since its node was not heard of/ });
+  await t.rejects(scene.node.check(scene.pod, {}, result), { message: /it is down: its node lost the API server/ });
 });

@@ -39,7 +39,7 @@ for (const times of [1, 2, 9])
       );
       t.same(owed(node), [`${link.pci}.json`], "the VF is owed its link");
       await t.rejects(node.add(node.pod(), {}), {
-        message: /it is owed link \(cannot put .* back: its link is in no namespace/,
+        message: /it is not fully restored since .*: link \(cannot put .* back: its link is in no namespace/,
       });
       node.kernel.removeNamespace(inner);
       t.match(await node.reconcile(), [{ reason: "owed" }]);

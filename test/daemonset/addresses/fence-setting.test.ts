@@ -20,7 +20,7 @@ t.test("the fence is on where the settings say lease, and nowhere else", async (
     writeFileSync(file, text);
     t.equal(isOn(), want, text);
   }
-  t.same(log.take(), ["warn fence is not one: there is none"], "said once");
+  t.same(log.take(), ["warn unknown value of fence: taken for off"], "said once");
   rmSync(file);
   t.equal(isOn(), false);
 });

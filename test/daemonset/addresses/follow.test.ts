@@ -35,7 +35,7 @@ t.test("follow() warns once of what the server refuses, shows it until it is ove
   server.isGood = true;
   await informer.synced;
   t.same(refusals.all(), []);
-  t.match(lines.at(-1), /^info the API server lets this agent follow again/);
+  t.match(lines.at(-1), /^info the API server allows the watch again/);
 });
 
 t.test("follow() warns of no server that does not answer", async (t) => {

@@ -171,7 +171,7 @@ for (const { how, nodes } of [
       cluster.restore(backup, bump);
       await sleep(5); // connections end before the server is back
       if (bump > 0) while (!a.period.hold()) await sleep(5);
-      else await t.rejects(b.add("b1"), /restored from a backup|put back what they hold/, "the first claim notices it");
+      else await t.rejects(b.add("b1"), /restored from a backup|to restore their reservations/, "the first claim notices it");
       while (!b.period.hold()) await sleep(5);
       await t.rejects(b.add("b1"), /try again/, "the others follow the settings");
       const fresh = await start("node-c");
@@ -279,7 +279,7 @@ t.test("a definition that no leader has seen yet holds the claims of whoever see
   };
   cluster.recreate("overlappingrangeipreservations");
   await sleep(5);
-  await t.rejects(b.add("b1"), /the definition of reservations was made again.*try again/);
+  await t.rejects(b.add("b1"), /the definition of reservations was re-created.*try again/);
   cluster.before = () => {};
   t.ok(await b.addAtLast("b1"));
 });

@@ -51,7 +51,7 @@ t.test("untilMayLead() shows that nobody leads, where no node may, until somebod
   t.same(refusals.all(), [], "somebody leads");
   leader.silentMs = 31;
   await until("it is said", () => refusals.all().length > 0);
-  t.match(refusals.all(), [/^nobody leads, .*kubectl apply -f manifests\/rbac.yaml$/]);
+  t.match(refusals.all(), [/^no agent leads, .*kubectl apply -f manifests\/rbac.yaml$/]);
   leader.silentMs = 0;
   await until("it is not said any more", () => refusals.all().length === 0);
   t.same(refusals.all(), []);

@@ -76,7 +76,7 @@ t.test("Allocate refuses a VF of another rail, and one that is not there any mor
     node.kubelet.call(RAIL0, "Allocate", { container_requests: [{ devices_ids: [id] }] });
   await t.rejects(allocate("0000:b0:02.0"), {
     code: 5,
-    details: "cannot allocate 0000:b0:02.0: it is no VF of rail rail0",
+    details: "cannot allocate 0000:b0:02.0: it is not a VF of rail rail0",
   });
   node.tree.hide(node.vfs[0]!);
   await t.rejects(allocate(node.vfs[0]!), {

@@ -27,17 +27,11 @@ t.test(
     t.same(node.log.take(), [], "no socket, no kubelet");
     leaveSocket(join(node.dir, "kubelet.sock"));
     for (let turn = 0; turn < 3; turn++) await node.look();
-    t.match(node.log.take(), [
-      /^warn the kubelet did not take a resource: it is asked again: .*ECONNREFUSED/,
-      /ECONNREFUSED/,
-    ]);
+    t.match(node.log.take(), [/^warn the kubelet refused a resource; retrying: .*ECONNREFUSED/, /ECONNREFUSED/]);
     node.kubelet.refuse = "the resource name is taken";
     await node.kubelet.start();
     for (let turn = 0; turn < 3; turn++) await node.look();
-    t.same(
-      node.log.take(),
-      Array(2).fill("warn the kubelet did not take a resource: it is asked again: the resource name is taken"),
-    );
+    t.same(node.log.take(), Array(2).fill("warn the kubelet refused a resource; retrying: the resource name is taken"));
     node.kubelet.refuse = undefined;
     await node.lookUntil("rail0 is listed", () => node.kubelet.devices(RAIL0).length === 3);
   },

@@ -51,10 +51,10 @@ t.test("Allocate of a set gives what is all VFs' together, and tells Multus of n
     "for the agent alone: VFs that were just given",
   );
   await t.rejects(node.kubelet.call(SETS, "Allocate", { container_requests: [{ devices_ids: [a] }] }), {
-    message: /0000:a0:02.1: it is no VF of rail rail0\+rail1/,
+    message: /0000:a0:02.1: it is not a VF of rail rail0\+rail1/,
   });
   await t.rejects(node.kubelet.call(RAIL0, "Allocate", { container_requests: [{ devices_ids: [a] }] }), {
-    message: /0000:a0:02.1: it is no VF of rail rail0/,
+    message: /0000:a0:02.1: it is not a VF of rail rail0/,
   });
 });
 

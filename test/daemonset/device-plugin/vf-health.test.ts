@@ -22,7 +22,7 @@ t.test(
         {
           resource: RAIL0,
           rail: "rail0",
-          unhealthy: { "PF ens1 (0000:a0:00.0) has no carrier: is it up, and what about cable and switch?": 3 },
+          unhealthy: { "PF ens1 (0000:a0:00.0) has no carrier: is it up? check cable and switch": 3 },
         },
       ],
     );

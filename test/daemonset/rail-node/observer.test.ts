@@ -126,5 +126,5 @@ t.test("Observer reports a PF whose firmware is stuck as it was, and asks it no 
   await node.look();
   t.same(node.orders, ["ens1", "ens2", "ens2"]);
   node.tree.writeNumVfs(B, 0);
-  t.match((await node.look()).ready.message, "rail1: its PF has 0 VFs and shall have 8");
+  t.match((await node.look()).ready.message, "rail1: its PF has 0 VFs of 8 configured");
 });

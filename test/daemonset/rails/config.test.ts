@@ -91,8 +91,8 @@ for (const { text, want } of [
   });
 
 for (const text of ["- [", "- a: 1\n  a: 2", "- name: a\n---\n- name: b", "- *a"])
-  t.test(`parseRails() says where ${JSON.stringify(text)} is no YAML`, async (t) => {
-    t.throws(() => parseRails(text), { message: /^cannot read rails: it is no YAML: / });
+  t.test(`parseRails() says where ${JSON.stringify(text)} is not YAML`, async (t) => {
+    t.throws(() => parseRails(text), { message: /^cannot read rails: it is not YAML: / });
   });
 
 t.test("parseRails() gives rails or an error in its own words, whatever it reads", async () => {

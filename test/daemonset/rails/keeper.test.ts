@@ -36,7 +36,7 @@ t.test("look() follows a ConfigMap whose links change", async (t) => {
   const node = new RailsNode(t).configure(rails(4));
   await node.look();
   node.configure(rails(8));
-  t.same(await node.look(), ["info VFs removed, to make others", "info VFs made"]);
+  t.same(await node.look(), ["info VFs removed, to create others", "info VFs made"]);
   t.same(node.written.slice(2), [`${A} 0`, `${A} 8`]);
   node.configure("[]");
   t.same(await node.look(), []);
@@ -49,7 +49,7 @@ t.test("look() keeps the last good list when the new one is none, and says it on
   await node.look();
   node.configure("[{name: rail0}]");
   t.match(await node.look(), [
-    /^warn the list of rails is not usable: the last good one stays: cannot use rail "rail0": pf is missing/,
+    /^warn the list of rails is invalid: keeping the last good one: cannot use rail "rail0": pf is missing/,
   ]);
   t.same(await node.look(), []);
   t.same(node.here(), ["rail0 ens1", "rail1 ens2"]);
@@ -66,17 +66,17 @@ t.test("look() waits until nobody has a VF of the PF, then makes the others", as
   node.users.set(vf!, `VF ${vf} is in use by pod default/a`);
   node.configure(rails(8));
   const why = `it has 4, and the kernel would have to remove all of them: VF ${vf} is in use by pod default/a`;
-  t.same(await node.look(), [`warn the VFs of a PF stay as they are: ${why}`]);
+  t.same(await node.look(), [`warn leaving the VFs of a PF as they are: ${why}`]);
   t.same(await node.look(), []);
   t.equal(node.tree.numVfs(A), "4");
   node.users.clear();
-  t.same(await node.look(), ["info VFs removed, to make others", "info VFs made"]);
+  t.same(await node.look(), ["info VFs removed, to create others", "info VFs made"]);
 });
 
 t.test("look() asks again after a minute for what the kernel refused, at once for something else", async (t) => {
   const node = new RailsNode(t).configure(rails(4));
   node.refuse = "ENOMEM";
-  t.equal((await node.look()).filter((line) => /^warn a rail is not as it should be: .*ENOMEM/.test(line)).length, 2);
+  t.equal((await node.look()).filter((line) => /^warn a rail is not as configured: .*ENOMEM/.test(line)).length, 2);
   node.refuse = undefined;
   t.same(await node.look(), []);
   t.same(node.written, []);
@@ -108,7 +108,7 @@ t.test("look() says what helps when the RDMA namespace mode cannot be set, and m
   const node = new RailsNode(t).configure(rails(4, ", rdma: exclusive"));
   node.rdma.refuse = "EBUSY";
   t.same((await node.look()).slice(2), [
-    "warn a rail is not as it should be: cannot set the RDMA namespace mode to exclusive: EBUSY: pods or other network namespaces exist already: " +
+    "warn a rail is not as configured: cannot set the RDMA namespace mode to exclusive: EBUSY: pods or other network namespaces exist already: " +
       'put "options ib_core netns_mode=0" into /etc/modprobe.d/ib_core.conf and reboot',
     "info VFs made",
     "info VFs made",
@@ -153,7 +153,7 @@ t.test("look() finds a PF by its alternative name", async (t) => {
 });
 
 for (const [what, change, why] of [
-  ["InfiniBand", (tree: PfTree) => tree.file(A, "net/ens1/type", "32\n"), /no Ethernet \(type 32\)/],
+  ["InfiniBand", (tree: PfTree) => tree.file(A, "net/ens1/type", "32\n"), /not Ethernet \(type 32\)/],
   [
     "switchdev",
     (tree: PfTree) => tree.addRepresentors(A, "ens1"),

@@ -67,7 +67,7 @@ t.test("ensureVfs() holds every VF while it makes others in their place", async 
   t.same(await ensureVfs(one, host), { kind: "write", values: [0, 4] });
   t.same(done.slice(0, 5), ["lock 0000:a0:02.0", "lock 0000:a0:02.1", "set-up ens1", "0", "4"]);
   t.same(done.slice(5).sort(), ["unlock 0000:a0:02.0", "unlock 0000:a0:02.1"]);
-  t.same(log.take(), ["info VFs removed, to make others", "info VFs made"]);
+  t.same(log.take(), ["info VFs removed, to create others", "info VFs made"]);
 });
 
 t.test("ensureVfs() touches no PF one of whose VFs is in use or being attached", async (t) => {
@@ -92,7 +92,7 @@ t.test("ensureVfs() finishes what a killed process left half done", async (t) =>
 });
 
 for (const { code, fix } of [
-  { code: "EBUSY", fix: "somebody else sets it too, or the driver has it in use (devlink dev eswitch show)" },
+  { code: "EBUSY", fix: "something else sets it too, or the driver uses it (devlink dev eswitch show)" },
   { code: "ENOMEM", fix: "no room for their memory or bus numbers: enable SR-IOV in the firmware's setup, or boot with pci=realloc" },
   { code: "EROFS", fix: "sysfs is read-only here: the agent's container must be privileged, with the host's /sys" },
   { code: "EIO", fix: "the kernel's log (dmesg) says why" },

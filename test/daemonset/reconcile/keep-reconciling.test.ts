@@ -131,7 +131,7 @@ t.test("keepReconciling() tries soon again what failed, the first run, too", asy
   while (runs < 3) await sleep(1);
   await sleep(AWHILE_MS);
   t.equal(runs, 3);
-  t.same(log.take(), Array(2).fill("warn the reconciler failed; it is tried again"));
+  t.same(log.take(), Array(2).fill("warn reconciliation failed; retrying"));
 });
 
 t.test("keepReconciling() runs on a timer when nothing happens, and not when it was ended", async (t) => {

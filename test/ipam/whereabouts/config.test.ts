@@ -188,7 +188,7 @@ for (const { when, rest = {}, args = POD, want, fixed = [] } of [
   { when: "one address twice, as Multus says it", rest: ips("10.0.0.5"), args: `${POD};IP=10.0.0.5`, want: ["10.0.0.5"] },
   { when: "one address twice, in other words", rest: ips("10.0.0.5/24", "FD00:0::5/64"), args: `${POD};IP=010.0.0.5,fd00::5/64`, want: ["10.0.0.5", "fd00::5"] },
   { when: "one address in two channels, and another one", rest: ips("10.0.0.5"), args: `${POD};IP=10.0.0.6`, want: 'cannot use CNI_ARGS IP "10.0.0.6": another address of the same range is asked for too; ask for a free address of 10.0.0.0/24, fd00::/64, one a range' },
-  { when: "no address", rest: ips("five"), want: 'cannot use runtimeConfig.ips[0] "five": it is no IP address; ask for one such as 10.0.0.5' },
+  { when: "no address", rest: ips("five"), want: 'cannot use runtimeConfig.ips[0] "five": it is not an IP address; ask for one such as 10.0.0.5' },
   { when: "no text", rest: ips(5), want: "cannot decode runtimeConfig.ips: want a list of strings" },
 ] as { when: string; rest?: object; args?: string; want: string | string[]; fixed?: object[] }[]) // biome-ignore format: rows
   t.test(`readIpamConfig() on a pod that asks for ${when}`, async (t) => {
@@ -255,8 +255,8 @@ for (const { when, ipam, code = 7, message } of [
   { when: "a network_name that is a path", ipam: { range: RANGE, network_name: "../../etc" }, message: /^cannot use range/ },
   { when: "a network_name that is too long", ipam: { range: RANGE, network_name: "a".repeat(250) }, message: /^cannot use range/ },
   { when: "::/126, whose name would begin with a hyphen", ipam: { range: "::/126" }, message: /^cannot use range ::\/126: its object would be named "---126"/ },
-  { when: "G12: a range behind 2^63", ipam: { range: "fd00::/64", range_start: "fd00::8000:0:0:0" }, message: /^cannot use range fd00::\/64: its addresses lie more than 2\^63 behind fd00::/ },
-  { when: "excludes up to 2^63", ipam: { range: "fd00::/64", exclude: ["fd00::/65"] }, message: /^cannot use range fd00::\/64: its addresses lie more than 2\^63 behind fd00::/ },
+  { when: "G12: a range behind 2^63", ipam: { range: "fd00::/64", range_start: "fd00::8000:0:0:0" }, message: /^cannot use range fd00::\/64: its addresses are more than 2\^63 after fd00::/ },
+  { when: "excludes up to 2^63", ipam: { range: "fd00::/64", exclude: ["fd00::/65"] }, message: /^cannot use range fd00::\/64: its addresses are more than 2\^63 after fd00::/ },
   { when: "a slice larger than its range", ipam: { range: RANGE, node_slice_size: "/22" }, message: 'cannot use ipam.node_slice_size "/22": subnetMaskSize must be greater or equal than netMaskSize (10.0.0.0/24)' },
   { when: "a slice without addresses", ipam: { range: RANGE, node_slice_size: "31" }, message: 'cannot use ipam.node_slice_size "31": no address is left in a slice; want at most /30' },
   { when: "a slice of no size", ipam: { range: RANGE, node_slice_size: "x" }, message: 'cannot use ipam.node_slice_size "x": want a prefix length such as /24' },

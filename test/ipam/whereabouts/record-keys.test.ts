@@ -20,7 +20,7 @@ for (const { base, ip, key } of [
 t.test("keyOf() refuses what Whereabouts could not read", async (t) => {
   t.throws(() => keyOf(toNumber("fd00::"), toNumber("fd00::8000:0:0:0")), {
     code: 7,
-    message: /9223372036854775808 behind/,
+    message: /9223372036854775808 after/,
   });
 });
 

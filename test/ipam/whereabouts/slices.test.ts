@@ -86,6 +86,6 @@ t.test("sliceRange() is empty where range_start lies behind the slice", async (t
   t.ok(first > last, `${toText({ isV6: false, value: first })} > ${toText({ isV6: false, value: last })}`);
   t.throws(() => sliceRange({ pool, range }, "x", "a"), {
     code: 7,
-    message: 'cannot use slice "x" of node a: it is no CIDR of 10.20.0.0/16',
+    message: 'cannot use slice "x" of node a: it is not a CIDR of 10.20.0.0/16',
   });
 });

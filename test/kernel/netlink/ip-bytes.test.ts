@@ -55,7 +55,7 @@ for (const ip of [
   "10.0.0.5/24",
 ])
   t.test(`ipBytes() refuses ${JSON.stringify(ip)}`, async (t) => {
-    t.throws(() => ipBytes(ip), { message: `cannot use ${JSON.stringify(ip)}: it is no IP address` });
+    t.throws(() => ipBytes(ip), { message: `cannot use ${JSON.stringify(ip)}: it is not an IP address` });
   });
 
 for (const [ip, want] of [
@@ -89,5 +89,5 @@ for (const cidr of [
   "10.0.0.5/1e1",
 ])
   t.test(`splitCidr() refuses ${cidr}`, async (t) => {
-    t.throws(() => splitCidr(cidr), { message: `cannot use "${cidr}": it is no address with a prefix length` });
+    t.throws(() => splitCidr(cidr), { message: `cannot use "${cidr}": it is not an address with a prefix length` });
   });

@@ -28,5 +28,5 @@ for (const mac of [
   "02::07",
 ])
   t.test(`macBytes() refuses ${mac}`, async (t) => {
-    t.throws(() => macBytes(mac), { message: `cannot use "${mac}": it is no MAC address` });
+    t.throws(() => macBytes(mac), { message: `cannot use "${mac}": it is not a MAC address` });
   });

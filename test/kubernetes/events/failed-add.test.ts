@@ -20,7 +20,7 @@ t.test("failedAdd() says interface, network, why and what to do, in one line", a
   t.equal(
     event?.message,
     "net1 (rail0-net): cannot attach 0000:18:00.1: it is in use. " +
-      "What to do: end the one that has it, or look for a second device plugin",
+      "What to do: delete the pod that has it, or look for a second device plugin",
   );
 });
 

@@ -26,10 +26,14 @@ export async function debtTests(t: Test, node: Node): Promise<void> {
       t.notMatch(now, "vlan", "and its VLAN");
       t.match(now, "max_tx_rate 200Mbps", "its rate could not be");
       const [refused] = await shim(node, "ADD", [next]);
-      t.match(refused!.json, { code: 101, msg: /it is owed PF minTxRate,maxTxRate .*EINVAL/ }, "the next ADD says so");
+      t.match(
+        refused!.json,
+        { code: 101, msg: /it is not fully restored since .*: PF minTxRate,maxTxRate .*EINVAL/ },
+        "the next ADD says so",
+      );
       t.match(
         await node.ask("/opt/railnet/bin/railnet doctor || true"),
-        new RegExp(`VF ${vf.pci} of .* gets no pod`),
+        new RegExp(`VF ${vf.pci} of .* is given to no pod`),
         "doctor",
       );
       await node.machine.monitor(`set_link ${vf.pf} on`);
@@ -46,7 +50,11 @@ export async function debtTests(t: Test, node: Node): Promise<void> {
       t.same(failures(await shim(node, "DEL", [wanted])), [], "DEL");
       t.same(await node.journal(), [], "the attachment has ended");
       const [refused] = await shim(node, "ADD", [next]);
-      t.match(refused!.json, { code: 101, msg: /it is owed link .*no driver is bound to it/ }, "the next ADD says so");
+      t.match(
+        refused!.json,
+        { code: 101, msg: /it is not fully restored since .*: link .*no driver is bound to it/ },
+        "the next ADD says so",
+      );
       await node.ask(`echo ${vf.pci} > /sys/bus/pci/drivers/igbvf/bind`);
       await until(node, `[ -z "$(ls /var/lib/railnet/owed)" ]`);
       const [link] = JSON.parse(await node.ask(`ip -j link show ${vf.name}`));
