@@ -14,6 +14,7 @@ import { rebootTests } from "./faults/reboot.ts";
 import { tenantTests } from "./faults/tenant.ts";
 import { vfioTests } from "./faults/vfio.ts";
 import { differentialTests } from "./replay/differential.ts";
+import { setTests } from "./set.ts";
 import { statusTests } from "./status.ts";
 import { Node } from "./support/node.ts";
 import { walkTests } from "./walk/random.ts";
@@ -26,6 +27,7 @@ const PARTS = [
   { name: "railnet status", test: statusTests },
   { name: "random walk", test: walkTests },
   { name: "two pods on four rails", test: podTests },
+  { name: "a set of VFs", test: setTests },
   { name: "RDMA", test: rdmaTests },
   { name: "state of the link", test: linkStateTests },
   { name: "chained plugins", test: chainTests },
