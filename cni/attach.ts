@@ -68,7 +68,7 @@ export async function attach(plans: readonly Plan[], call: Call, host: Host): Pr
   requests.begin();
   undo.defer(() => requests.settled());
   if (requests.keepState) await turns.take(call.containerId); // or the plugin gets its stdin only after the kernel's work
-  journal.sync(...all.map(({ record }) => record));
+  await journal.sync(all.map(({ record }) => record));
   host.step("add-journalled");
   await each("add-pf-configured", (one) => setAtPf(one, host));
   await each("add-moved", ({ plan }) => {

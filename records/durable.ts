@@ -48,6 +48,20 @@ export function syncFile(path: string): void {
   }
 }
 
+/** Of several files at once: a journalling file system commits them together, and a disk is waited for once. */
+export async function syncFiles(paths: readonly string[]): Promise<void> {
+  await Promise.all(paths.map(syncBeside));
+}
+
+async function syncBeside(path: string): Promise<void> {
+  const fd = fs.openSync(path, "r");
+  try {
+    await new Promise<void>((resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve())));
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 /** As `mkdir -p`: each directory that it makes is on the disk, since it holds what must not be lost. */
 export function makeDirectory(dir: string, mode = 0o700): void {
   const first = fs.mkdirSync(dir, { recursive: true, mode });

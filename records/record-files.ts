@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { isMissing } from "../kernel/errno.ts";
-import { append, makeDirectory, syncFile, writeWhole } from "./durable.ts";
+import { append, makeDirectory, syncFile, syncFiles, writeWhole } from "./durable.ts";
 import { RecordError } from "./failure.ts";
 import { LaterVersionError } from "./record-text.ts";
 
@@ -125,10 +125,20 @@ export class RecordFiles<T> {
     }
   }
 
-  /** Puts written records on the disk itself. */
-  sync(...names: readonly string[]): void {
+  /** Puts a written record on the disk itself. */
+  sync(name: string): void {
     try {
-      for (const name of names) syncFile(join(this.#dir, name));
+      syncFile(join(this.#dir, name));
+      syncFile(this.#dir);
+    } catch (error) {
+      throw this.#failure("write", error);
+    }
+  }
+
+  /** As sync(), for several, without holding up the thread. */
+  async syncTogether(names: readonly string[]): Promise<void> {
+    try {
+      await syncFiles(names.map((name) => join(this.#dir, name)));
       syncFile(this.#dir);
     } catch (error) {
       throw this.#failure("write", error);

@@ -100,8 +100,10 @@ export class Journal {
   }
 
   /** Puts written records on the disk itself. What a reboot resets anyway needs no sync. */
-  sync(...attachments: readonly Attachment[]): void {
-    this.#files.sync(...attachments.map(fileName));
+  async sync(attachments: readonly Attachment[]): Promise<void> {
+    const [name = "", ...others] = attachments.map(fileName);
+    if (others.length === 0) this.#files.sync(name);
+    else await this.#files.syncTogether([name, ...others]);
   }
 
   /** Idempotent. Not synced: a record that comes back after a power cut is of another boot and owns nothing. */
