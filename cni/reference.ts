@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isMissing } from "../kernel/errno.ts";
+import { codeOf, isMissing } from "../kernel/errno.ts";
 import { isSriovName } from "./attach-names.ts";
 import { Journal } from "./attachment/journal.ts";
 import type { Attachment } from "./attachment/record.ts";
@@ -197,7 +197,7 @@ export function readOwned(file: string): string | undefined {
   try {
     fd = openSync(file, "r");
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (isMissing(error) || codeOf(error) === "ENOTDIR") return undefined; // a file in the state directory's place: the journal says it better
     throw error;
   }
   try {
