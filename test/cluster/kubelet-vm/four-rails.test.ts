@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import t, { type Test } from "tap";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { checkRails } from "../../../lab/kubelet/four-rails.ts";
-import { podObject } from "../../../lab/kubelet/pods.ts";
+import { networkStatus, podObject } from "../../../lab/kubelet/pods.ts";
 import { applyRailNad } from "../../../lab/kubelet/rail-nad.ts";
 import { becomes, look, type State } from "../../../lab/kubelet/state.ts";
 import { until } from "../../../lab/until.ts";
@@ -11,6 +11,7 @@ import { checkVfs, vfsAtPfs } from "./support/vfs.ts";
 import { Worker } from "./support/worker.ts";
 
 const LIMIT_MS = 600_000;
+const NADS = "/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions";
 const FOUR = { networks: RAILS, resources: Object.fromEntries(RAILS.map((rail) => [`railnet.io/${rail}`, 1])) };
 
 t.setTimeout(3_000_000);
@@ -53,10 +54,11 @@ async function burst(old: readonly string[] = []): Promise<Json[]> {
 
 const containerOf = ({ status }: Json): string => status.containerStatuses[0].containerID;
 
-/** As the user reads them. */
+/** Of the burst, as the user reads them. */
 async function failedAdds(): Promise<string[]> {
   const events = await api.raw.list("/api/v1/namespaces/default/events");
-  return events.filter(({ reason }) => reason === "FailedCreatePodSandBox").map(({ message }) => message);
+  const failed = events.filter(({ reason }) => reason === "FailedCreatePodSandBox");
+  return failed.filter(({ involvedObject }) => /^burst/.test(involvedObject.name)).map(({ message }) => message);
 }
 
 let bare: State;
@@ -78,6 +80,35 @@ t.test("two pods get four VFs each, reach each other rail by rail, and leave not
 });
 
 let containers: string[];
+
+t.test(
+  "networks that a RailNetwork makes give pods the same; pods outlive it, and a DEL needs nothing of it",
+  async (t) => {
+    const rails = RAILS.map((name, i) => ({ name, pf: { names: [name] }, vfs: VFS, subnet: `10.201.${i}.0/24` }));
+    await api.raw.apply({
+      apiVersion: "railnet.io/v1alpha1",
+      kind: "RailNetwork",
+      metadata: { name: "ishikari" },
+      spec: { rails, pods: { namespaces: {} } },
+    });
+    const networks = RAILS.map((rail) => `ishikari-${rail}`);
+    const made = async () => (await api.raw.list(NADS)).map(({ metadata }) => metadata.name).filter((name) => /^ishikari/.test(name)); // biome-ignore format: one row
+    await until("the leader makes them", async () => isDeepStrictEqual((await made()).sort(), networks), { limitMs: LIMIT_MS }); // biome-ignore format: one row
+    const running = await Promise.all(["of0", "of1"].map((name) => pods.start(name, { ...FOUR, networks })));
+    await checkVfs(t, worker, running, await checkRails(t, worker, running, () => networks));
+    t.same(
+      running.flatMap(networkStatus).map(({ ips }) => ips![0]!.split(".").slice(0, 3).join(".")),
+      [0, 1].flatMap(() => RAILS.map((_, i) => `10.201.${i}`)),
+      "by its subnets",
+    );
+    await api.raw.delete("/apis/railnet.io/v1alpha1/railnetworks/ishikari");
+    await until("they go with it", async () => (await made()).length === 0, { limitMs: LIMIT_MS });
+    await checkRails(t, worker, running, () => networks);
+    await pods.remove("of0", "of1");
+    await becomes(t, worker, bare, LIMIT_MS);
+    await worker.offered();
+  },
+);
 
 t.test("pods that are created at once, one for each VF, run without a failed ADD", async (t) => {
   await applyBurst(VFS);
