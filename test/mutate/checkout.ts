@@ -37,7 +37,7 @@ export class Checkout implements Disposable {
 
   /** Whether the types still fit. */
   async compiles(): Promise<boolean> {
-    return this.#run("node_modules/.bin/tsc", ["-p", "."]);
+    return this.#run("node_modules/.bin/tsc", ["-p", ".", "--incremental", "--tsBuildInfoFile", ".tap/tsinfo"]);
   }
 
   /** @returns false when it cannot be built. */
