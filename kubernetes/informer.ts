@@ -31,6 +31,8 @@ const LONGEST_MS = 30_000;
 const TOO_SHORT_MS = 1000;
 const SILENT_MS = 150_000;
 const SPREAD_MS = 300;
+/** Between two attempts of an informer that somebody waits for. */
+const HURRIED_MS = 1000;
 /** The server ends a watch after ten minutes at the earliest (api-cluster.ts): before, it has ended itself, or something between. */
 const IN_TIME_MS = 590_000;
 
@@ -51,6 +53,8 @@ export class Informer<T extends KubeObject> {
   /** The highest version that the server has said. */
   #version: string | undefined;
   #listedMs = 0;
+  /** Ends the pause before the next attempt. */
+  #hurry = new AbortController();
 
   private constructor(cluster: Cluster, resource: Resource, options: InformerOptions<T>) {
     this.#cluster = cluster;
@@ -69,6 +73,11 @@ export class Informer<T extends KubeObject> {
   /** By `namespace/name`; only the name for what has no namespace. May lag behind the server. */
   get objects(): ReadonlyMap<string, T> {
     return this.#objects;
+  }
+
+  /** Somebody waits for what the server says: the next attempt is made within a second, or within the spread. */
+  hurry(): void {
+    this.#hurry.abort();
   }
 
   async #run(): Promise<void> {
@@ -157,6 +166,7 @@ export class Informer<T extends KubeObject> {
     for (;;)
       try {
         const { resourceVersion } = await this.#cluster.list(this.#resource, selection);
+        this.#failures = 0;
         return !isLower(resourceVersion, this.#version!);
       } catch (error) {
         if (!isPassing(error) || signal.aborted) throw error;
@@ -187,7 +197,11 @@ export class Informer<T extends KubeObject> {
       this.#failures++ === 0
         ? first * Math.random()
         : Math.min(LONGEST_MS, 200 * 2 ** (this.#failures - 1)) * (0.5 + Math.random());
-    await pause(ms, this.#options.signal);
+    const least = Math.min(ms, Math.max(HURRIED_MS, first));
+    this.#hurry = new AbortController();
+    const { signal } = this.#options;
+    await pause(least, signal);
+    await pause(ms - least, AbortSignal.any([signal, this.#hurry.signal]));
   }
 }
 

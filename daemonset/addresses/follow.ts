@@ -57,9 +57,14 @@ const isRefusal = (error: Error): boolean => error instanceof ApiError && [401, 
 function verifying(cluster: Cluster, onVerified: (isVerified: boolean) => void): Pick<Cluster, "list" | "watch"> {
   return {
     async list(resource, selection) {
-      const listed = await cluster.list(resource, selection as never);
-      setImmediate(() => onVerified(true)); // after the informer has looked at it
-      return listed as never;
+      try {
+        const listed = await cluster.list(resource, selection as never);
+        setImmediate(() => onVerified(true)); // after the informer has looked at it
+        return listed as never;
+      } catch (error) {
+        if (isRefusal(error as Error)) onVerified(true); // as far as it ever will be
+        throw error;
+      }
     },
     async *watch<E extends KubeObject>(...args: Parameters<Cluster["watch"]>) {
       onVerified(true);

@@ -140,6 +140,23 @@ t.test("an informer that cannot reach the server after a lost connection lists n
   t.notOk(stage.asked.slice(1).includes("list"));
 });
 
+t.test("an informer that was answered after an outage does not wait long for its next attempt", async (t) => {
+  const stage = new Stage();
+  const { told, end } = stage.follow();
+  t.teardown(end);
+  await until(() => stage.asked.length === 2);
+  stage.fails = new ApiError("no answer", { status: 503 });
+  stage.say(LOST);
+  await until(() => stage.asked.filter((what) => what === "version").length === 2);
+  stage.fails = undefined;
+  await until(() => stage.asked.filter((what) => what.startsWith("watch")).length === 2);
+  stage.say(new ApiError("too old", { status: 410 }));
+  const beganMs = performance.now();
+  await until(() => stage.asked.filter((what) => what === "list").length === 2);
+  t.ok(performance.now() - beganMs < 400, "it would be seconds, after so many failures");
+  t.ok(told.includes("no answer"));
+});
+
 t.test("an informer compares versions as numbers of any length", async (t) => {
   for (const [was, is, isRestored] of [[99, 100, false], [100, 99, true], [1000, 999, true], [9, 10, false]] as const) {
     const stage = new Stage();

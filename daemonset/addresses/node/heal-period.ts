@@ -16,6 +16,11 @@ const NONE: ConfigMap = { metadata: { name: CONFIG_MAP } };
 /** Between two tries to tell the others, while the API server does not do it. */
 const RETRY_MS = 500;
 
+/** Between two looks of a claim that waits. */
+const LOOK_MS = 500;
+
+type Source = "reservations" | "settings";
+
 export interface HealPeriodOptions {
   readonly cluster: Cluster;
   /** Name of this node in the cluster. */
@@ -51,8 +56,11 @@ export class HealPeriod {
   /** So long, at most, a claim is refused for want of knowing which definition there is. */
   #unknownUntilMs: number;
   #isLeading = false;
+  /** Whose connection was lost: the server that answers next may be one that was restored. */
+  readonly #unverified = new Set<Source>();
   /** Fulfilled when it is known again whether the server is the one of before. */
   #verified: PromiseWithResolvers<void> | undefined;
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: HealPeriodOptions) {
     this.#options = { healMs: HEAL_MS, ...options };
@@ -77,12 +85,29 @@ export class HealPeriod {
     const isKnown = this.#unknownUntilMs < performance.now();
     if (isKnown && !this.#verified) return undefined;
     const all = Promise.all([this.#verified?.promise, isKnown || this.#definedKnown.promise]).then(() => {});
-    return Promise.race([all, pause(VERIFY_MS, this.#options.signal)]);
+    return this.#wait(all);
   }
 
-  /** @param is false when the connection was lost: the server that answers next may be one that was restored. */
-  verified(is: boolean): void {
-    if (!is) this.#verified ??= Promise.withResolvers<void>();
+  async #wait(all: Promise<void>): Promise<void> {
+    const { signal } = this.#options;
+    let isOver = false;
+    void all.then(() => (isOver = true));
+    for (let waitedMs = 0; !isOver && waitedMs < VERIFY_MS && !signal.aborted; waitedMs += LOOK_MS) {
+      for (const hurry of this.#waiting) hurry();
+      await Promise.race([all, pause(LOOK_MS, signal)]);
+    }
+  }
+
+  /** @param hurry called while a claim waits to hear which server it is. */
+  onWait(hurry: () => void): void {
+    this.#waiting.add(hurry);
+  }
+
+  /** @param is false when a connection was lost: the settings say what others noticed, its reservations what this node lost. */
+  verified(source: Source, is: boolean): void {
+    if (is) this.#unverified.delete(source);
+    else this.#unverified.add(source);
+    if (this.#unverified.size > 0) this.#verified ??= Promise.withResolvers<void>();
     else {
       this.#verified?.resolve();
       this.#verified = undefined;

@@ -1,6 +1,7 @@
 import type { Log } from "../../../cni/host.ts";
 import { CONFIG_MAP, type ConfigMap, type Mode, modeOf } from "../../../ipam/mode.ts";
 import { CONFIG_MAPS } from "../../../kubernetes/cluster.ts";
+import type { Informer } from "../../../kubernetes/informer.ts";
 import { type FollowContext, follow } from "../follow.ts";
 
 /** How addresses are claimed, as the cluster's settings say it now. `coexist` until they are known. */
@@ -13,6 +14,7 @@ export class ModeWatch {
   readonly #settings = new Set<(settings: ConfigMap | undefined) => void>();
   #mode: Mode = "coexist";
   #epoch = "";
+  #informer: Informer<ConfigMap> | undefined;
 
   constructor(log: Log) {
     this.#log = log;
@@ -27,7 +29,13 @@ export class ModeWatch {
       onRestored: (was, is) => tell(this.#restored, was, is),
       onChange: (change, settings) => this.#saw(change === "DELETED" ? undefined : settings),
     });
+    this.#informer = informer;
     void informer.synced.then(this.#synced.resolve);
+  }
+
+  /** Somebody waits to hear what the settings say. */
+  hurry(): void {
+    this.#informer?.hurry();
   }
 
   /** Fulfilled when the settings were read once. */

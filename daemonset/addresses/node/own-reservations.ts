@@ -60,8 +60,9 @@ function watched(context: OwnContext, { healing, period, lookMs, signal }: OwnOp
     signal,
     onChange: (change, reserved) => healing.saw(change, reserved, signal),
     onRestored: (was, is) => period.notice(restored(was, is)),
-    onVerified: (is) => period.verified(is),
+    onVerified: (is) => period.verified("reservations", is),
   });
+  period.onWait(() => informer.hurry());
   return {
     synced: informer.synced,
     has: (name) => informer.objects.has(`${cluster.namespace}/${name}`),
@@ -79,8 +80,8 @@ function inTurns(context: OwnContext, options: OwnOptions): OwnReservations {
     onLoss: (why) => period.notice(why),
   });
   modes.onVerified((is) => {
-    if (!is) return period.verified(false);
-    void turns.checkNewest().finally(() => period.verified(true));
+    if (!is) return period.verified("reservations", false);
+    void turns.checkNewest().finally(() => period.verified("reservations", true));
   });
   return turns;
 }

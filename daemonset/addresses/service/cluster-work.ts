@@ -94,6 +94,8 @@ export class ClusterWork implements AsyncDisposable {
     });
     this.period = period;
     modes.onSettings((settings) => period.saw(settings));
+    modes.onVerified((is) => period.verified("settings", is));
+    period.onWait(() => modes.hurry());
     this.store = new KubernetesStore({
       cluster,
       mode: () => modes.mode,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { Fleet } from "../../../daemonset/addresses/fleet.ts";
-import type { HealPeriod } from "../../../daemonset/addresses/node/heal-period.ts";
+import { HealPeriod } from "../../../daemonset/addresses/node/heal-period.ts";
 import { sandboxesOf } from "../../../daemonset/addresses/node/sandboxes.ts";
 import { ClusterWork } from "../../../daemonset/addresses/service/cluster-work.ts";
 import { Allocator } from "../../../ipam/allocator.ts";
@@ -282,6 +282,24 @@ t.test("a definition that no leader has seen yet holds the claims of whoever see
   await t.rejects(b.add("b1"), /the definition of reservations was re-created.*try again/);
   cluster.before = () => {};
   t.ok(await b.addAtLast("b1"));
+});
+
+t.test("after a lost connection a claim waits for settings and reservations, and hurries them", async (t) => {
+  const { signal } = new AbortController();
+  const period = new HealPeriod({ cluster: {} as Cluster, node: "node-a", log, signal });
+  let hurried = 0;
+  period.onWait(() => hurried++);
+  period.defined("uid");
+  t.equal(period.ready(), undefined);
+  period.verified("settings", false);
+  period.verified("reservations", false);
+  const ready = period.ready()!.then(() => "ready");
+  period.verified("reservations", true);
+  t.equal(await Promise.race([ready, sleep(50, "waits")]), "waits", "others may have noticed a loss");
+  t.ok(hurried > 0);
+  period.verified("settings", true);
+  t.equal(await ready, "ready");
+  t.equal(period.ready(), undefined);
 });
 
 t.test("healingOf() is of what was written lately, by either clock", async (t) => {
