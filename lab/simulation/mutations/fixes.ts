@@ -103,14 +103,14 @@ export const FIXES: readonly Mutation[] = [
     file: `${NODE}/heal-period.ts`,
     from: "void this.#tell({ [HEALING]: said });",
     to: "",
-    profiles: ["restores"],
+    profiles: ["bumped", "restores"],
   },
   {
     name: "a heal period begins, and nothing is put back",
     file: "daemonset/addresses/node/node-work.ts",
     from: "if ((await healing.putAllBack(signal)) && period.agreed === why)",
     to: "if (period.agreed === why)",
-    profiles: ["restores"],
+    profiles: ["bumped", "restores"],
   },
   {
     name: "a definition that was made again is the one of before",

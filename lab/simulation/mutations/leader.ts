@@ -46,7 +46,7 @@ export const LEADER: readonly Mutation[] = [
     name: "a view removes what no reservation backs without a question",
     file: "daemonset/addresses/leader/plan-view.ts",
     from: "else if (isOver || mayGo(key, from)) changes.push(change);",
-    to: "else changes.push(change);",
+    to: "else if (isOver || !junk.includes(key)) changes.push(change);",
     profiles: ["restores", "hand"],
   },
   {

@@ -107,6 +107,7 @@ export class Chaos {
     power: ({ machine }) => machine.powerCut(),
     reimage: ({ machine }) => machine.powerCut({ wipes: true }),
     "node-delete": (target) => this.#deleteNode(target),
+    "node-lost": ({ machine, dice: [, , c = 0] }) => this.#loseNode(machine, 600_000 + 900_000 * c),
     compact: () => this.#world.server.etcd.compact(),
     "server-restart": ({ lasting }) => this.#restart(lasting(500, 30_000)),
     restore: (target) => this.#restore(target, 0),
@@ -161,8 +162,9 @@ export class Chaos {
 
   #cut({ machine, dice: [, b = 0], lasting }: Target, minMs: number, maxMs: number): void {
     if (machine.isCut) return;
-    machine.cut({ out: b < 0.8, in: b < 0.6 || b >= 0.8 });
-    this.#later(lasting(minMs, maxMs), () => machine.mend());
+    const cut = { out: b < 0.8, in: b < 0.6 || b >= 0.8 };
+    machine.cut(cut);
+    this.#later(lasting(minMs, maxMs), () => machine.mend(cut));
   }
 
   /** `kubectl delete node`: its pods go with it. Cut off or not, it still runs, and comes back under its name. */
@@ -172,15 +174,28 @@ export class Chaos {
       dice: [, , , d = 0],
       lasting,
     } = target;
-    const { server, pods } = this.#world;
     if (d < 0.7) this.#cut(target, 300_000, 1_800_000);
-    server.remove("nodes", machine.name);
+    this.#removeNode(machine, lasting(60_000, 1_800_000));
+  }
+
+  /** Nobody hears it, and somebody deletes its object: longer than the leader's patience is. Static pods outlive that. */
+  #loseNode(machine: Machine, ms: number): void {
+    if (machine.isCut || !this.#world.server.etcd.get("nodes", machine.name)) return;
+    const cut = { out: true, in: true };
+    machine.cut(cut);
+    this.#later(ms, () => machine.mend(cut));
+    this.#removeNode(machine, ms);
+  }
+
+  #removeNode({ name }: Machine, ms: number): void {
+    const { server, pods } = this.#world;
+    if (!server.remove("nodes", name)) return; // whoever deleted it brings it back, in their own time
     this.#later(40_000, () => {
-      if (server.etcd.get("nodes", machine.name)) return;
-      for (const pod of pods.all()) if (nodeOf(pod) === machine.name) this.#force(pod, 1_000);
+      if (server.etcd.get("nodes", name)) return;
+      for (const pod of pods.all()) if (nodeOf(pod) === name) this.#force(pod, 1_000);
     });
-    this.#later(lasting(60_000, 1_800_000), () => {
-      if (!server.etcd.get("nodes", machine.name)) this.#world.makeNode(machine.name);
+    this.#later(ms, () => {
+      if (!server.etcd.get("nodes", name)) this.#world.makeNode(name);
     });
   }
 

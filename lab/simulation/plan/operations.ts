@@ -18,6 +18,7 @@ export const WEIGHTS = {
   power: 0.5,
   reimage: 0.2,
   "node-delete": 0.3,
+  "node-lost": 0.1,
   compact: 1,
   "server-restart": 1,
   restore: 0.3,

@@ -24,24 +24,26 @@ const HANDS = ["hand", "hand-pool", "crd"] as const;
 const RESTORES = ["restore", "restore-bumped"] as const;
 
 const SILENCE = {
-  weights: { "node-delete": 1.5, cut: 0.5, kill: 0.3, lag: 0.3, reimage: 0.3, delete: 4 },
+  weights: { "node-lost": 1, "node-delete": 0.5, cut: 0.5, kill: 0.3, lag: 0.3, reimage: 0.3, delete: 4, static: 2 },
   gapSeconds: [3, 8],
 } as const;
 
 /** Kinds of weather: each finds what the others drown. */
 export const PROFILES = {
   /** Crashes, partitions and storms. */
-  rough: { without: [...HANDS, ...RESTORES, "mode"], minutes: 6, share: 4 },
+  rough: { without: [...HANDS, ...RESTORES, "mode", "node-lost"], minutes: 6, share: 4 },
   /** Nothing but what a busy cluster has every day; and no net may catch anything. */
   everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze"], weights: { restart: 4, storm: 3 }, gapSeconds: [0.2, 1.5], isStrict: true, minutes: 2, share: 0 }, // biome-ignore format: one row
   /** Nodes that nobody hears: cut off, their objects deleted, and back after their addresses were given away. */
-  silence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "kill", "lag", "reimage"], rails: "small", minutes: 20, share: 1 }, // biome-ignore format: one row
+  silence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "node-lost", "kill", "lag", "reimage"], rails: "small", minutes: 20, share: 1 }, // biome-ignore format: one row
   /** The same, with addresses enough, so that what is in quarantine stays there. */
-  quarantine: { ...SILENCE, only: [...PODS, "cut", "node-delete", "kill"], minutes: 20, share: 0 },
+  quarantine: { ...SILENCE, only: [...PODS, "cut", "node-delete", "node-lost", "kill"], minutes: 20, share: 0 },
   /** The same, where nodes take their VFs down themselves. */
-  fence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "kill", "power"], rails: "small", hasFence: true, minutes: 20, share: 0 }, // biome-ignore format: one row
+  fence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "node-lost", "kill", "power"], rails: "small", hasFence: true, minutes: 20, share: 0 }, // biome-ignore format: one row
   /** etcd out of a backup: versions go back. */
-  restores: { only: [...PODS, "restore", "kill", "server-restart", "lag"], minutes: 5, share: 0 },
+  restores: { only: [...PODS, "restore", "kill", "server-restart", "lag"], weights: { restore: 1 }, gapSeconds: [0.3, 4], minutes: 6, share: 0 }, // biome-ignore format: one row
+  /** The same, and versions go on as if nothing had been. */
+  bumped: { only: [...PODS, "restore-bumped", "kill", "lag"], weights: { "restore-bumped": 1 }, gapSeconds: [0.3, 4], minutes: 6, share: 0 }, // biome-ignore format: one row
   /** Definitions that are deleted and made again. */
   definitions: { only: [...PODS, "crd", "kill", "lag"], weights: { crd: 1 }, minutes: 4, share: 0 },
   /** Requests that are done a minute later. */
@@ -75,7 +77,7 @@ export const PROFILES = {
     share: 0,
   },
   /** What people do to a cluster: restores, definitions and objects deleted by hand. */
-  hands: { without: ["mode", "reimage"], minutes: 6, share: 0 },
+  hands: { without: ["mode", "reimage", "node-lost"], minutes: 6, share: 0 },
 } as const satisfies Record<string, Profile>;
 export type ProfileName = keyof typeof PROFILES;
 

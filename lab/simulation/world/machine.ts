@@ -9,6 +9,12 @@ import { Vfs } from "./vfs.ts";
 import { Whereabouts } from "./whereabouts.ts";
 import type { World } from "./world.ts";
 
+/** Nothing goes out, nothing comes in, or neither. */
+interface Cut {
+  readonly out: boolean;
+  readonly in: boolean;
+}
+
 /** A node: its disk, its way to the API servers, and what runs on it. */
 export class Machine implements Link, HasDisk {
   readonly name: string;
@@ -29,6 +35,7 @@ export class Machine implements Link, HasDisk {
   readonly whereabouts: Whereabouts;
   /** Whose events those of kubelet and runtime are: until the machine stops. */
   actor: Actor;
+  #cut: Cut | undefined;
   #boots = 0;
   #bootedMs = 0;
   isOff = true;
@@ -92,16 +99,17 @@ export class Machine implements Link, HasDisk {
     else this.runtime.kill(process, why);
   }
 
-  /** @param directions nothing goes out, nothing comes in, or neither. */
-  cut(directions: { readonly out: boolean; readonly in: boolean }): void {
+  cut(directions: Cut): void {
     this.world.simulation.note(`${this.name} is cut off: ${JSON.stringify(directions)}`);
     this.isCutOut = directions.out;
     this.isCutIn = directions.in;
+    this.#cut = directions;
     this.awayUntilMs = Number.POSITIVE_INFINITY;
   }
 
-  mend(): void {
-    if (!this.isCut) return;
+  /** @param cut only if it is still this one. Default: whichever it is. */
+  mend(cut = this.#cut): void {
+    if (!this.isCut || cut !== this.#cut) return;
     const { simulation, network } = this.world;
     simulation.note(`${this.name} is connected again`);
     mend(this, (ways) => network.random.pick(ways));
