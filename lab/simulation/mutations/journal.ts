@@ -53,7 +53,7 @@ export const JOURNAL: readonly Mutation[] = [
     file: "ipam/release.ts",
     from: "for (const claim of [...addresses.map((a) => ({ ...a, ...ending })), ...found.flat()]) {",
     to: "for (const claim of [...addresses.slice(0, 1).map((a) => ({ ...a, ...ending })), ...found.flat()]) {",
-    profiles: ["ranges"],
+    profiles: ["pairs", "ranges"],
   },
   {
     name: "what is on disk is not taken in at a start",

@@ -97,7 +97,7 @@ export const NETS: readonly Mutation[] = [
     name: "an object that was made anew is the one of before",
     file: "kubernetes/informer.ts",
     from: "if (known && known.metadata.uid !== object.metadata.uid) this.#remove(name);",
-    to: "",
+    to: 'if (known && object.metadata.uid === "-") this.#remove(name);',
   },
   {
     name: "a lost connection is not looked into",

@@ -53,7 +53,8 @@ async function lookIn(profile: ProfileName, mutation: string): Promise<string> {
     const range = ["--from", String(from), "--count", String(count - from + 1), "--steps", values.steps];
     const output = await simulate(["--profile", profile, "--first-only", ...range], mutation);
     const line = output.split("\n").find((text) => text.startsWith("seed "));
-    if (!line) return /Error/.test(output) ? output.slice(0, 150) : "";
+    if (!line && !output.includes(" seeds fine")) throw new Error(`cannot plant it: ${output.slice(0, 400)}`);
+    if (!line) return "";
     const seed = Number(/^seed (\d+)/.exec(line)![1]);
     if (await isFine(profile, seed)) return line.slice(0, 150);
     from = seed + 1;

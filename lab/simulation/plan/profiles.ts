@@ -34,6 +34,8 @@ export const PROFILES = {
   rough: { without: [...HANDS, ...RESTORES, "mode", "node-lost"], minutes: 6, share: 4 },
   /** Nothing but what a busy cluster has every day; and no net may catch anything. */
   everyday: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze"], weights: { restart: 4, storm: 3 }, gapSeconds: [0.2, 1.5], isStrict: true, minutes: 2, share: 0 }, // biome-ignore format: one row
+  /** The same with two addresses an interface. */
+  pairs: { only: [...PODS, "kill-at-call", "kill-at-write", "storm", "lag", "compact", "freeze"], weights: { restart: 4, storm: 3 }, gapSeconds: [0.2, 1.5], isStrict: true, rails: "ranges", minutes: 2, share: 0 }, // biome-ignore format: one row
   /** Nodes that nobody hears: cut off, their objects deleted, and back after their addresses were given away. */
   silence: { ...SILENCE, only: [...PODS, "force", "cut", "node-delete", "node-lost", "kill", "lag", "reimage"], rails: "small", minutes: 20, share: 1 }, // biome-ignore format: one row
   /** The same, with addresses enough, so that what is in quarantine stays there. */
