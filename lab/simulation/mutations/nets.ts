@@ -25,6 +25,7 @@ export const NETS: readonly Mutation[] = [
     file: "daemonset/addresses/node/gc-node.ts",
     from: "using _lock = await this.#sandboxes.lock(due.reserved);",
     to: "",
+    unseen: "an ADD of that very sandbox would have to begin after two looks that did not know it",
   },
   {
     name: "no node collects",
@@ -58,6 +59,8 @@ export const NETS: readonly Mutation[] = [
     from: 'repeat("gc", time, () => gc.look(reservations.objects.values(), signal)),',
     to: "",
     profiles: ["silence"],
+    unseen:
+      "every node of the simulation comes back in the end, and collects itself; test/daemonset/addresses/gc-leader is for it",
   },
   {
     name: "a node is silent at once",
@@ -72,6 +75,7 @@ export const NETS: readonly Mutation[] = [
     from: "  if (!isStillHeld()) {\n    await cluster.delete",
     to: '  if (!isStillHeld() && uid === "-") {\n    await cluster.delete',
     profiles: ["hand"],
+    unseen: "the node collects it within two minutes, which no rule forbids",
   },
   {
     name: "nothing is put back when it is deleted",
@@ -79,6 +83,7 @@ export const NETS: readonly Mutation[] = [
     from: "void this.onDeleted(reserved, signal, isTold);",
     to: "void isTold;",
     profiles: ["hand"],
+    unseen: "the sweep puts it back within a minute, which no rule forbids",
   },
   {
     name: "no sweep puts back",
@@ -86,6 +91,7 @@ export const NETS: readonly Mutation[] = [
     from: 'repeat("node heal", time, () => healing.sweep(has, signal)),',
     to: "",
     profiles: ["hand"],
+    unseen: "what is deleted is put back at once; the sweep is for what a watch did not tell",
   },
   {
     name: "a relist keeps what is gone",
