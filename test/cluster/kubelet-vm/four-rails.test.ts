@@ -6,6 +6,7 @@ import { networkStatus, podObject } from "../../../lab/kubelet/pods.ts";
 import { applyRailNad } from "../../../lab/kubelet/rail-nad.ts";
 import { becomes, look, type State } from "../../../lab/kubelet/state.ts";
 import { until } from "../../../lab/until.ts";
+import { oneLabel, ungoverned } from "./support/one-label.ts";
 import { OFFERED, RAILS, VFS } from "./support/rails.ts";
 import { checkVfs, vfsAtPfs } from "./support/vfs.ts";
 import { Worker } from "./support/worker.ts";
@@ -79,6 +80,11 @@ t.test("two pods get four VFs each, reach each other rail by rail, and leave not
   t.same(await vfsAtPfs(worker), before);
 });
 
+t.test("pods of a Deployment with one label get all rails of a RailNetwork, and leave nothing", async (t) => {
+  await oneLabel(t, worker);
+  await becomes(t, worker, bare, LIMIT_MS);
+});
+
 let containers: string[];
 
 t.test(
@@ -106,6 +112,7 @@ t.test(
     await checkRails(t, worker, running, () => networks);
     await pods.remove("of0", "of1");
     await becomes(t, worker, bare, LIMIT_MS);
+    await ungoverned(worker);
     await worker.offered();
   },
 );

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { ApiServer } from "../../../../lab/cluster/api-server.ts";
-import { installRailObjects } from "../../../../lab/cluster/install.ts";
+import { installAdmission, installRailObjects } from "../../../../lab/cluster/install.ts";
 import type { Json } from "../../../../lab/cluster/raw.ts";
 import { setUpClusterNetwork } from "../../../../lab/kubelet/cluster-network.ts";
 import type { RailPlace } from "../../../../lab/kubelet/computer.ts";
@@ -65,6 +65,7 @@ export class Worker implements RailPlace, AsyncDisposable {
     await worker.ready();
     worker.#multus = await Multus.start(worker, "process");
     await installRailObjects(api.raw);
+    await installAdmission(api);
     worker.#railnet = await Railnet.install(worker, RAILS_CONFIG);
     await worker.offered();
     stack.move();
