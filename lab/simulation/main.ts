@@ -18,6 +18,7 @@ const { values } = parseArgs({
     steps: { type: "string", default: "Infinity" },
     profile: { type: "string" },
     only: { type: "string" },
+    without: { type: "string", default: "" },
     regressions: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     shrink: { type: "boolean", default: false },
@@ -58,7 +59,8 @@ function* scenarios(): Generator<[name: string, scenario: () => Scenario]> {
   if (values.regressions) for (const [name, scenario] of savedScenarios()) yield [name, () => scenario];
   if (values.regressions && !values.seed) return;
   const range = Array.from({ length: Number(values.count) }, (_, i) => String(Number(values.from) + i));
-  for (const seed of values.seed?.split(",") ?? range)
+  const without = values.without.split(",");
+  for (const seed of values.seed?.split(",") ?? range.filter((one) => !without.includes(one)))
     yield [`seed ${seed}`, () => scenarioOf(seed, { profile, only })];
 }
 
