@@ -76,7 +76,13 @@ export class Observability {
     health.notAlive = () => (threads.silentMs() > STUCK_MS ? "the kernel thread does not respond" : "");
     health.metrics = async () => {
       const { byPf } = await this.#rails(altnames);
-      return this.#metrics.render({ paths, railOf: (pf) => byPf[pf] ?? pf, addresses, events: recorder });
+      return this.#metrics.render({
+        paths,
+        railOf: (pf) => byPf[pf] ?? pf,
+        addresses,
+        routes: await routes(),
+        events: recorder,
+      });
     };
     void followLogLevel({ file: join(configDir, "logLevel"), log, signal: this.#stop.signal }, setLogLevel);
     return (request) => control(request, { setLogLevel, routes, state: () => this.#state(addresses, altnames, node) });

@@ -1,5 +1,6 @@
 import type { Paths } from "../../cni/host.ts";
 import type { Counters } from "../addresses/counters.ts";
+import type { RoutesReport } from "../routes/order.ts";
 import { addressFamilies } from "./addresses.ts";
 import { ApiCounts } from "./api-counts.ts";
 import { CallCounts } from "./call-counts.ts";
@@ -8,6 +9,7 @@ import { nodeFamilies } from "./node.ts";
 import { processFamilies } from "./process.ts";
 import { railNodeFamilies } from "./rail-nodes.ts";
 import { RepairCounts } from "./repair-counts.ts";
+import { routeFamilies } from "./routes.ts";
 
 /** What metrics are read from, at the time of a scrape. */
 export interface MetricSources {
@@ -15,6 +17,8 @@ export interface MetricSources {
   /** Name of the rail that a PF is; the PF's own name where no rail is configured. */
   railOf(pf: string): string;
   readonly addresses: { readonly counters: Counters; pending(): number };
+  /** Absent where there are no routes over rails. */
+  readonly routes?: RoutesReport | undefined;
   readonly events: { readonly counts: { readonly sent: number; readonly dropped: number; readonly waiting: number } };
 }
 
@@ -29,13 +33,14 @@ export class Metrics {
     return renderFamilies(this.families(sources));
   }
 
-  families({ paths, railOf, addresses, events }: MetricSources): Family[] {
+  families({ paths, railOf, addresses, routes, events }: MetricSources): Family[] {
     return [
       ...this.calls.families(),
       ...nodeFamilies(paths, railOf),
       ...this.repairs.families(),
       ...addressFamilies(addresses.counters, addresses.pending()),
       ...railNodeFamilies(addresses.counters),
+      ...routeFamilies(routes),
       ...this.api.families(),
       ...eventFamilies(events.counts),
       ...processFamilies(),

@@ -10,6 +10,20 @@ const sources = (): MetricSources => ({
   paths: { ...PATHS, sysfs: "/none", stateDir: "/none" },
   railOf: (pf) => pf,
   addresses: { counters: { ...noCounts(), freed: 3, putBack: 1 }, pending: () => 7 },
+  routes: {
+    off: "",
+    peers: [
+      {
+        node: "n",
+        primary: "10.99.0.2",
+        ways: [{ rail: "rail0", state: "up", isAdmitted: true, forMs: 1, losses: 0 }],
+      },
+    ],
+    refused: [],
+    questions: 1,
+    answers: 1,
+    changes: 1,
+  },
   events: { counts: { sent: 2, dropped: 5, waiting: 1 } },
 });
 
