@@ -52,8 +52,13 @@ export class RouteKeeper {
     this.#seen = options.seen;
   }
 
-  /** Whether RailNetworks ask for routes, so that peers are worth following. @throws {Error} when they cannot be read. */
-  get isAsked(): boolean {
+  /** Whether peers, and what is published of this node, are worth following. @throws {Error} when RailNetworks cannot be read. */
+  get wantsPeers(): boolean {
+    return this.#isAsked || this.#thread !== undefined || this.#options.isLeft();
+  }
+
+  /** Whether RailNetworks ask for routes. @throws {Error} when they cannot be read. */
+  get #isAsked(): boolean {
     return this.#options.networks().some(({ nodes }) => nodes?.routes === true);
   }
 
@@ -66,7 +71,7 @@ export class RouteKeeper {
   /** To be called every few seconds. Rejects when something is to be tried again. */
   async look(): Promise<void> {
     const { node, networks, rails } = this.#options;
-    const isAsked = this.isAsked;
+    const isAsked = this.#isAsked;
     if (isAsked && this.#seen.primary === "") return; // who this node is, is not known yet
     const order = isAsked ? wantedRoutes(node, networks(), rails(), this.#seen) : undefined;
     if (order) this.#turnOn(order);
@@ -99,7 +104,7 @@ export class RouteKeeper {
     this.#thread ??= this.#open();
     this.#identity = undefined;
     this.#offMs ??= nowMs();
-    if (this.#own?.published === undefined) this.#goneMs ??= nowMs();
+    if (this.#own && this.#own.published === undefined) this.#goneMs ??= nowMs();
     const isSettled = this.#goneMs !== undefined && nowMs() - this.#goneMs >= SETTLE_MS;
     if (!isSettled && nowMs() - this.#offMs < GIVE_UP_MS) return;
     this.#thread.follow(undefined);

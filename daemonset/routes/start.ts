@@ -64,13 +64,13 @@ export function startRoutes(options: RoutesOptions, signal: AbortSignal): Routes
     );
   };
   const look = async () => {
-    if (keeper.isAsked && !following) {
+    if (keeper.wantsPeers && !following) {
       following = new AbortController();
       const until = AbortSignal.any([signal, following.signal]);
       void beforeAbort(cluster, until).then(async (isReached) => isReached && follow(await cluster, until));
     }
     await keeper.look();
-    if (!keeper.isAsked && (await keeper.report()) === undefined) {
+    if (!keeper.wantsPeers) {
       following?.abort();
       following = undefined;
     }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { readBootId } from "../../cni/boot-id.ts";
 import type { RailPeer, RailPeerSpec } from "../../daemonset/routes/object.ts";
 import type { RoutesJob, RoutesNews, RoutesOrder, RoutesReport } from "../../daemonset/routes/order.ts";
 import { until } from "../until.ts";
@@ -73,7 +74,7 @@ export class MeshNode {
   readonly n: number;
   readonly netns: Netns;
   readonly news: RoutesNews[] = [];
-  readonly #stateDir: string;
+  readonly stateDir: string;
   #process: ChildProcessWithoutNullStreams | undefined;
   #identity: RailPeerSpec | undefined;
   #report: RoutesReport | undefined;
@@ -82,7 +83,7 @@ export class MeshNode {
   private constructor(n: number, netns: Netns, stateDir: string) {
     this.n = n;
     this.netns = netns;
-    this.#stateDir = stateDir;
+    this.stateDir = stateDir;
   }
 
   static async create(path: string, n: number, switches: Netns): Promise<MeshNode> {
@@ -114,7 +115,7 @@ export class MeshNode {
     createInterface({ input: child.stdout }).on("line", (line) => this.#hear(JSON.parse(line)));
     this.#process = child;
     this.#identity = undefined;
-    this.#tell({ do: "start", stateDir: this.#stateDir, sysfs: "/sys", bootId: "one" });
+    this.#tell({ do: "start", stateDir: this.stateDir, sysfs: "/sys", bootId: readBootId() });
   }
 
   async kill(): Promise<void> {

@@ -2,11 +2,13 @@
 // own counters say what came of it.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { resolve } from "node:path";
 import t, { type Test } from "tap";
 import { goes, Mesh, type MeshNode } from "../../lab/netns/mesh.ts";
-import { must, pause } from "../../lab/netns/run.ts";
+import { must, pause, start } from "../../lab/netns/run.ts";
 import { until } from "../../lab/until.ts";
 
+const RAILNET = resolve("dist/test/railnet");
 const ALL = ["r1", "r2", "r3", "r4"];
 const without = (rail: number) => ALL.filter((name) => name !== `r${rail}`);
 
@@ -199,13 +201,18 @@ t.test("a sysctl that is turned back is set again when an agent starts", async (
   t.same(await a.railsTo(b), ALL);
 });
 
-t.test("off: sysctls, routes and neighbours are as before, also where the agent was killed before", async (t) => {
+t.test("off: sysctls, routes and neighbours are as before; so they are by uninstall, and after a kill", async (t) => {
   await b.kill();
   b.start();
-  for (const node of mesh.nodes) node.stop();
+  await c.kill();
+  const uninstall = start(...c.netns.enter(RAILNET, "uninstall", "--root", `${c.stateDir}/root`), {
+    env: { RAILNET_STATE_DIR: c.stateDir, RAILNET_RUN_DIR: `${c.stateDir}/run` },
+  });
+  for (const node of [a, b]) node.stop();
+  t.match(await uninstall, { exit: 0, stdout: /^put back {2}routes over rails, and the settings of this node/m });
   for (const [i, node] of mesh.nodes.entries()) {
     const same = async () => JSON.stringify(await node.picture()) === JSON.stringify(before[i]);
-    await until(`node ${node.n} is as before`, same, { everyMs: 100 }).catch(() => {});
+    await until(`node ${node.n} is as before`, same, { limitMs: 20_000 }).catch(() => {});
     t.same(await node.picture(), before[i], `node ${node.n}`);
   }
   t.match((await a.report()).off, /nodes\.routes/);
