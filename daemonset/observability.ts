@@ -126,7 +126,7 @@ export class Observability {
             : "attachment ended";
       const message = `${pod || containerID} (${ifname}): ${why}${error || but ? `: ${error ?? but}` : ""}`;
       this.#notes.add(what, `VF ${pci}`, message);
-      this.#repairs.addNew(what, `VF ${pci}`, message); // what fails, fails every minute
+      this.#repairs.addNew(what, `VF ${pci}`, message); // what fails, fails again and again
     }
   }
 

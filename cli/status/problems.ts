@@ -29,7 +29,7 @@ function railProblems({ rail, pf, link, vfs }: RailStatus): string[] {
 }
 
 const debtProblem = ({ vf, rail, since, owed }: DebtStatus): string =>
-  `VF ${vf} of ${rail} is given to no pod: it is not fully restored since ${since} had it: ${inWords(owed)}: fix that; the agent retries on carrier, when a driver is bound, and every minute`;
+  `VF ${vf} of ${rail} is given to no pod: it is not fully restored since ${since} had it: ${inWords(owed)}: fix that; the agent retries on carrier, when a driver is bound, and every 20 seconds`;
 
 const STATES: Readonly<Partial<Record<AttachmentStatus["state"], string>>> = {
   astray: "the pod lives, but its VF is not in its namespace: recreate the pod",

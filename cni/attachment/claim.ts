@@ -74,7 +74,7 @@ async function settleFirst(pci: string, host: Host): Promise<void> {
   throw new CniError(
     ATTACH_CODE.DEVICE_UNUSABLE,
     `cannot attach ${pci}: it is not fully restored since ${describe(left)} had it: ${inWords(owed)}; ` +
-      "Railnet retries on carrier, when a driver is bound, and every minute",
+      "Railnet retries on carrier, when a driver is bound, and every 20 seconds",
   );
 }
 

@@ -152,6 +152,6 @@ t.test("problemsOf() names a VF that is owed something, what, why, and since whi
   t.same(problemsOf({ ...well, debts }), [
     "VF 0000:18:00.2 of rail0 is given to no pod: it is not fully restored since ns/trainer-1 had it: PF minTxRate,maxTxRate (cannot restore " +
       "VF 1 of ens1f0np0: Invalid argument (EINVAL)): fix that; the agent retries on carrier, when a driver is bound, " +
-      "and every minute",
+      "and every 20 seconds",
   ]);
 });
