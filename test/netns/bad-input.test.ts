@@ -165,7 +165,7 @@ const ROWS: readonly Row[] = [
     when: "with a plain file as namespace",
     rest: { netns: plainFile },
     code: 8,
-    says: ["CNI_NETNS", plainFile, "no network namespace"],
+    says: ["CNI_NETNS", plainFile, "not a network namespace"],
   },
   { when: "with a directory as namespace", rest: { netns: world.dir }, code: 8, says: ["CNI_NETNS", world.dir] },
   {

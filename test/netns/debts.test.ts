@@ -38,7 +38,7 @@ for (const via of WAYS)
       const next = world.attachment(await world.spare());
       const refused = await world.call(via, "ADD", next);
       t.match(refused, { exit: 1, json: { code: 101 } });
-      for (const word of [vf!.pci, "prod/train-0", "owed link", "no driver is bound"])
+      for (const word of [vf!.pci, "prod/train-0", "restored since", "link (cannot", "no driver is bound"])
         t.match(refused.json?.["msg"], word);
       const status = await world.railnet("status", "--json");
       t.match(JSON.parse(status.stdout), {

@@ -1,36 +1,33 @@
-// The documentation's own words on a node: README.md's network is attached, and blocks of shell that are marked run.
-import { writeFileSync } from "node:fs";
+// The documentation's own words on a node: the first network of manifests/examples is attached, and blocks of shell that are marked run.
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load } from "js-yaml";
+import { loadAll } from "js-yaml";
 import t from "tap";
 import type { Json } from "../../lab/cluster/raw.ts";
 import { inside } from "../../lab/netns/inside.ts";
 import { start } from "../../lab/netns/run.ts";
 import { World } from "../../lab/netns/world.ts";
-import { pageOf, pages } from "../docs/support/markdown.ts";
+import { pages } from "../docs/support/markdown.ts";
 
 const MARKED = ["docs/addresses.md", "docs/operate.md"];
 /** `doctor` says what is wrong with this odd node; others say by another code than 0 that they could not be done. */
 const MAY_COMPLAIN = /^railnet (doctor|status)$/;
 
-const [world, readme] = [await World.create(), pageOf("README.md")];
+const world = await World.create();
 t.teardown(() => world.close());
 await world.host.batch(["link set rail0 mtu 9000", "link property add dev rail0 altname ens1f0np0"]);
 await world.agent();
 const pod = await world.pod();
 
-const network: Json = readme.blocks
-  .filter(({ language }) => language === "yaml")
-  .map(({ text }) => load(text) as Json)
-  .filter(({ kind }) => kind === "NetworkAttachmentDefinition")
-  .map(({ spec }) => JSON.parse(spec.config))[0];
+const [example] = loadAll(readFileSync("manifests/examples/networks.yaml", "utf8")) as Json[];
+const network: Json = JSON.parse(example.spec.config);
 /** As Multus passes it on; the pod asks for the address that the pages name. */
 const config = { ...network, deviceID: world.vfs[0]!.pci, runtimeConfig: { ips: ["192.168.0.7"] } };
 const env = { CNI_ARGS: "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=trainer-0" };
 const attachment = { ...world.attachment(pod), config, env };
 writeFileSync(join(world.dir, "rail0.json"), JSON.stringify(network));
 
-t.test("README.md's network gives a pod its VF, with MTU, address and source rule", async (t) => {
+t.test("an example's network gives a pod its VF, with MTU, address and source rule", async (t) => {
   const { exit, stdout } = await world.call("shim", "ADD", attachment);
   t.equal(exit, 0, stdout);
   const { mtu, addresses, rules, up } = await inside(pod);
