@@ -17,14 +17,12 @@ const world = await World.create();
 t.teardown(() => world.close());
 const pod = await world.pod();
 
-const versions = [...`${EXAMPLES}${README}`.matchAll(/"cniVersion": "([\d.]+)",\s+"name": "rail/g)].map(
-  ([, version]) => version!,
-);
+const versions = [...EXAMPLES.matchAll(/"cniVersion": "([\d.]+)",\s+"name": "rail/g)].map(([, version]) => version!);
 
-t.test("README names this Multus, and README and examples say a cniVersion", async (t) => {
+t.test("README names this Multus, and the examples say a cniVersion", async (t) => {
   t.ok(existsSync(MULTUS));
   t.match(README, /Multus 4\.0 or newer/);
-  t.equal(versions.length, 5);
+  t.equal(versions.length, 4);
 });
 
 /** Multus' call of one delegate, as of a cluster's network. */
