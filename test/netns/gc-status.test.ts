@@ -116,7 +116,7 @@ for (const via of WAYS) {
     { when: "114: with a rail by name", config: { rail: "rail1" } },
     { when: "114: with a rail by index", config: { rail: 1 } },
     { when: "114: with a rail by PCI address", config: { rail: "0000:a1:00.0" } },
-    { when: "115: with an unknown rail", config: { rail: "rail7" }, code: 50, says: ["rail7", "no PF"] },
+    { when: "115: with an unknown rail", config: { rail: "rail7" }, code: 50, says: ["rail7", "is not a PF"] },
     { when: "115: with a rail that has no VFs", config: { rail: "bare" }, code: 50, says: ["bare", "sriov_numvfs"] },
     {
       when: "115: on a node without SR-IOV",
