@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command, Reply } from "./channel.ts";
 import { ChannelPool } from "./channel-pool.ts";
+import { hasLostTimer } from "./lost-timer.ts";
 import {
   type Accelerator,
   CHANNELS,
@@ -55,6 +56,7 @@ export class Machine implements AsyncDisposable {
   readonly name: string;
   readonly #state: string;
   readonly #pool: ChannelPool;
+  #watch: NodeJS.Timeout | undefined;
 
   private constructor(name: string) {
     this.name = name;
@@ -132,6 +134,7 @@ export class Machine implements AsyncDisposable {
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#watch);
     this.#pool.close();
     if (!this.isRunning) return;
     await this.monitor("quit").catch(() => {}); // it ends before it answers
@@ -142,6 +145,7 @@ export class Machine implements AsyncDisposable {
 
   /** Power cut: nothing in the guest learns of it, and what it has not written to its disk is lost. */
   async cutPower(): Promise<void> {
+    clearInterval(this.#watch);
     this.#pool.close();
     const pid = runningPid(this.#state);
     if (pid !== undefined) process.kill(pid, "SIGKILL");
@@ -171,6 +175,16 @@ export class Machine implements AsyncDisposable {
       await this.stop();
       throw error;
     }
+    this.#watch = setInterval(() => this.#endIfLost(), WATCH_MS).unref();
+  }
+
+  /** What runs on it fails then, at once and not after its own limit. */
+  #endIfLost(): void {
+    if (!hasLostTimer(this.console())) return;
+    console.error(
+      `machine ${this.name}: a processor of the guest takes no timer interrupts any more: ended; run it again`,
+    );
+    void this.cutPower();
   }
 
   async #setUpRails({ vfs, index = 0, mtuBytes = 1500 }: MachineOptions): Promise<void> {
@@ -190,6 +204,7 @@ const TAKE_IN = 'set -e; mkdir -p "${2%/*}"; cp "$1" "$2.new"; chmod 755 "$2.new
 const BOOT_TIMEOUT_MS = { kvm: 30_000, tcg: 600_000 };
 const QEMU_POLL_MS = 10;
 const LAST_WORDS_MS = 500;
+const WATCH_MS = 5000;
 const STOP_TURNS = 150;
 const STOP_TURN_MS = 20;
 /** Of sockaddr_un.sun_path, less the longest name of a socket in a machine's folder. */

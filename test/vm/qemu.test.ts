@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { hasLostTimer } from "../../lab/vm/lost-timer.ts";
 import { Machine } from "../../lab/vm/machine.ts";
 import { chooseAccelerator, type MachineSpec, qemuArguments } from "../../lab/vm/qemu.ts";
 
@@ -93,4 +94,13 @@ t.test("a machine is seen to run by every name of the folder that it is in", asy
     t.equal(Machine.isRunning("n9"), true, name);
     t.equal(Machine.isRunning("n8"), false, `${name}: another`);
   }
+});
+
+t.test("hasLostTimer() knows a guest whose timer was lost from one that is slow", async (t) => {
+  const slow = [
+    "[  355.323348] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+    "[  355.336817] rcu: rcu_preempt kthread starved for 5246 jiffies! g4893 f0x0 RCU_GP_WAIT_FQS(5) ->state=I ->cpu=0",
+  ];
+  const lost = "[  355.336688] rcu: \tPossible timer handling issue on cpu=0 timer-softirq=1115";
+  t.same([hasLostTimer(slow.join("\n")), hasLostTimer([...slow, lost].join("\n"))], [false, true]);
 });
