@@ -1,8 +1,8 @@
 import { type Cluster, IP_POOLS, type KubeObject, RESERVATIONS } from "../../../kubernetes/cluster.ts";
-import type { Mode } from "../../mode.ts";
+import { type Mode, readMode } from "../../mode.ts";
 import { poolName } from "../../whereabouts/names.ts";
 import { ADOPTED, type IpPool, LABEL, labelValue, MIXED, RECORDS_DECIDE, toIpPool } from "../../whereabouts/objects.ts";
-import type { Pool } from "../store.ts";
+import { type Pool, StoreError } from "../store.ts";
 import { isGone, isOutdated, isTaken } from "./failure.ts";
 import { cidrOfPool, sharesAddresses } from "./pool-span.ts";
 
@@ -46,9 +46,19 @@ export class Pools {
   /** The leader keeps its hands off it from now on, or has adopted it in this moment: then the version is another one. */
   async #letRecordsDecide({ metadata }: IpPool, signal?: AbortSignal): Promise<void> {
     const { name, resourceVersion, annotations } = metadata;
+    if (annotations?.[ADOPTED] !== undefined) await this.#requireCoexist(name, signal);
     const value = annotations?.[ADOPTED] === undefined ? "true" : MIXED;
     const patch = { metadata: { resourceVersion, annotations: { [RECORDS_DECIDE]: value, [ADOPTED]: null } } };
     await this.#cluster.mergePatch(IP_POOLS, name, patch, { signal, metadataOnly: true });
+  }
+
+  /** Whoever has not heard the mode yet takes it for `coexist`. What changes a pool for all and for ever is not built on that. */
+  async #requireCoexist(name: string, signal?: AbortSignal): Promise<void> {
+    if ((await readMode(this.#cluster, signal)) === "coexist") return;
+    throw new StoreError(
+      "unavailable",
+      `cannot claim from pool ${name} now: whether Whereabouts runs in this cluster is not known here yet; try again`,
+    );
   }
 
   async #create(pool: Pool, signal?: AbortSignal): Promise<IpPool> {

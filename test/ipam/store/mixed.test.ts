@@ -133,6 +133,18 @@ t.test("beside a live Whereabouts the first who says false honours reservations 
   t.match(world.annotations(), { [DECIDE]: "mixed" });
 });
 
+t.test("who has not heard the mode yet takes no pool away from reservations", async (t) => {
+  const world = new World();
+  const settings = { metadata: { name: "railnet-config" }, data: { whereabouts: "absent" } };
+  await world.cluster.create({ plural: "configmaps" } as never, settings);
+  await world.agent().add("a1", true);
+  const young = world.agent({ sees: () => "coexist" });
+  await t.rejects(young.add("b1", false), { kind: "unavailable", message: /is not known here yet; try again$/ });
+  t.same(Object.keys(world.annotations()), [ADOPTED]);
+  t.not(await young.add("b2", true), "10.20.0.1", "a claim by both waits for nothing");
+  t.same(world.doubled, []);
+});
+
 t.test("what is remembered of an adoption ends when the settings were written", async (t) => {
   const world = new World();
   const [early, late] = [world.agent(), world.agent({ sees: () => "absent" })];
