@@ -57,7 +57,7 @@ t.test("heal() puts back the reservation of a living attachment that somebody de
   t.same(now, [line("10.1.0.1", 1), line("10.1.0.4", 4)]);
 });
 
-t.test("heal() finds what was deleted while the agent was away", async (t) => {
+t.test("heal() finds what was deleted while the agent was away", async () => {
   const rail = pool("rail0", "10.1.0.0/24");
   await using agent = await Agent.start("node-b", kubeconfig);
   await agent.modes.synced;
