@@ -68,6 +68,8 @@ export interface Link {
   /** The MAC that the device came with, or "" where the driver knows none. */
   readonly permMac: string;
   readonly mtu: number;
+  /** The kernel has no IPv4 settings for it, so it takes none: it was registered under a name that sysctl has for itself. */
+  readonly lacksInet: boolean;
   readonly minMtu: number;
   readonly maxMtu: number;
   readonly up: boolean;
@@ -138,6 +140,7 @@ export function parseLink(body: Buffer): Link {
     mac: "",
     permMac: "",
     mtu: 0,
+    lacksInet: false,
     minMtu: 0,
     maxMtu: 0,
     alias: "",
@@ -152,6 +155,7 @@ export function parseLink(body: Buffer): Link {
     else if (a.type === IFLA_ADDRESS) link.mac = macText(a.data);
     else if (a.type === IFLA_PERM_ADDRESS) link.permMac = macText(a.data);
     else if (a.type === IFLA_MTU) link.mtu = readU32(a);
+    else if (a.type === IFLA_AF_SPEC) link.lacksInet = !attributes(a.data).some(({ type }) => type === AF_INET);
     else if (a.type === IFLA_MIN_MTU) link.minMtu = readU32(a);
     else if (a.type === IFLA_MAX_MTU) link.maxMtu = readU32(a);
     else if (a.type === IFLA_IFALIAS) link.alias = readText(a);

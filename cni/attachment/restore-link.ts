@@ -41,9 +41,20 @@ export async function restoreLink(
   const change = linkChange({ ...original, name }, link);
   const isChanged = Object.keys(change).length > 0;
   if (isChanged) await setAllOrEach(change, set, attempts);
+  if (link.lacksInet) await attempts.try("mtu", () => bringInetBack({ ...link, ...change }, set));
   if (name !== original.name) await attempts.try("name", () => takeOwnName(a, link, host));
   await attempts.try("altnames", () => addAltnames(host.rtnl, link, original));
   return { ...link, up: link.up && !isChanged };
+}
+
+/**
+ * A tenant may call a link `default`, which sysctl has for itself, while its MTU is too small for IPv6, which refuses the name: a
+ * link that comes to the host so gets neither IPv4 nor IPv6 settings, and no ADD could set any. With its own name a change of
+ * the MTU makes them (net/ipv4/devinet.c inetdev_event(), net/ipv6/addrconf.c addrconf_notify()).
+ */
+function bringInetBack({ mtu, minMtu }: Pick<Link, "mtu" | "minMtu">, set: (change: LinkChange) => unknown): void {
+  set({ mtu: mtu > minMtu ? mtu - 1 : mtu + 1 });
+  set({ mtu });
 }
 
 /** Up or down, once all else of the link is restored. */

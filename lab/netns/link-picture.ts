@@ -31,7 +31,7 @@ export async function linkPicture(netns: Netns, link: string): Promise<Json> {
   const [ip, maddr, tc, tcx, ...ethtool] = (await netns.exec("sh", "-c", script)).split("---\n");
   return {
     link: steadyLink((JSON.parse(ip!) as Json[])[0]!),
-    maddr: ((JSON.parse(maddr!) as Json[])[0]!["maddr"] as Json[]).filter((one) => !isNeighbourhood(one)),
+    maddr: (((JSON.parse(maddr!) as Json[])[0]?.["maddr"] ?? []) as Json[]).filter((one) => !isNeighbourhood(one)),
     tc: tc!.trim(),
     tcx: Number(tcx),
     ethtool: Object.fromEntries(ETHTOOL.map((option, i) => [option, ethtool[i]!.replaceAll(link, "LINK").trim()])),

@@ -147,6 +147,7 @@ t.test("parseLink() reads of a dump what ip(8) reads", async (t) => {
     mac: link.address,
     permMac: "",
     mtu: link.mtu,
+    lacksInet: false,
     minMtu: link.min_mtu,
     maxMtu: link.max_mtu,
     up: link.flags.includes("UP"),

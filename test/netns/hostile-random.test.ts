@@ -155,7 +155,8 @@ async function attack(t: Test, seed: number, via: Via): Promise<void> {
   t.same(await vfPicture(), fresh, "and so is the VF");
   const next = await world.pod();
   const b = world.attachment(next);
-  t.match(await world.call(via, "ADD", b), { exit: 0 }, "the next ADD");
+  const added = await world.call(via, "ADD", b);
+  t.match(added, { exit: 0 }, `the next ADD: ${added.stdout}`);
   t.equal(
     (await start(...next.enter("ping", "-q", "-c1", "-W2", GATEWAY.split("/")[0]!))).exit,
     0,
