@@ -4,6 +4,7 @@ import { codeOf, isMissing } from "../kernel/errno.ts";
 import { isSriovName } from "./attach-names.ts";
 import { Journal } from "./attachment/journal.ts";
 import type { Attachment } from "./attachment/record.ts";
+import { ENTRY_KEYS } from "./config.ts";
 import { invalid } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { CniError, CODE } from "./protocol/error.ts";
@@ -36,24 +37,8 @@ export interface ReferredRail {
 /** In the state directory: root's alone, replaced whole, the last that the node's agent heard of, also while the API server is away. */
 export const REFERENCES = "rail-networks.json";
 
-/** What a RailNetwork decides where a configuration refers to one. */
-const GOVERNED = [
-  "mac",
-  "mtu",
-  "vlan",
-  "vlanQoS",
-  "vlanProto",
-  "spoofchk",
-  "trust",
-  "link_state",
-  "min_tx_rate",
-  "max_tx_rate",
-  "rdma",
-  "sysctl",
-  "sourceRules",
-  "duplicateAddressProbe",
-  "pinMac",
-];
+/** What a RailNetwork decides where a configuration refers to one: all settings of a rail, also those that come later. */
+const GOVERNED = ENTRY_KEYS.filter((key) => key !== "rail" && key !== "ipam");
 /** These it decides alone. */
 const NEVER = ["ipam", "rails", "interface"];
 

@@ -1,3 +1,4 @@
+import { VF_KEYS } from "../../cni/vf-settings.ts";
 import type { LabelSelector } from "./object.ts";
 
 /** How pods have the rails of a RailNetwork, read and checked. */
@@ -30,14 +31,7 @@ export const ALLOWED = [
   "ips",
   "mac",
   "mtu",
-  "vlan",
-  "vlanQoS",
-  "vlanProto",
-  "spoofchk",
-  "trust",
-  "link_state",
-  "min_tx_rate",
-  "max_tx_rate",
+  ...VF_KEYS,
   "rdma",
   "sysctl",
   "sourceRules",

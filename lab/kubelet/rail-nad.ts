@@ -16,16 +16,7 @@ export async function applyRailNad(
     ipam: { type: "railnet-ipam", range: `10.200.${rail.replace("rail", "")}.0/24` },
     ...more,
   };
-  await raw.apply({
-    apiVersion: "k8s.cni.cncf.io/v1",
-    kind: "NetworkAttachmentDefinition",
-    metadata: {
-      name,
-      namespace: "default",
-      annotations: resource ? { "k8s.v1.cni.cncf.io/resourceName": resource } : {},
-    },
-    spec: { config: JSON.stringify(config) },
-  });
+  await applyNad(raw, name, config, resource);
 }
 
 /** Makes one network of all rails, of namespace `default`: addresses as {@link applyRailNad}, the same place on every rail. */
@@ -37,6 +28,18 @@ export async function applySetNad(
   resource?: string,
 ): Promise<void> {
   const entries = rails.map((rail) => ({ rail, ipam: { range: `10.200.${rail.replace("rail", "")}.0/24` } }));
+  const config = {
+    cniVersion: "1.0.0",
+    name,
+    type: "railnet-sriov",
+    ipam: { type: "railnet-ipam", same_index: true },
+    rails: entries,
+    ...more,
+  };
+  await applyNad(raw, name, config, resource);
+}
+
+async function applyNad(raw: RawClient, name: string, config: object, resource?: string): Promise<void> {
   await raw.apply({
     apiVersion: "k8s.cni.cncf.io/v1",
     kind: "NetworkAttachmentDefinition",
@@ -45,15 +48,6 @@ export async function applySetNad(
       namespace: "default",
       annotations: resource ? { "k8s.v1.cni.cncf.io/resourceName": resource } : {},
     },
-    spec: {
-      config: JSON.stringify({
-        cniVersion: "1.0.0",
-        name,
-        type: "railnet-sriov",
-        ipam: { type: "railnet-ipam", same_index: true },
-        rails: entries,
-        ...more,
-      }),
-    },
+    spec: { config: JSON.stringify(config) },
   });
 }

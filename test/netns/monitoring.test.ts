@@ -11,6 +11,7 @@ import { kubernetes, peer } from "../../lab/cluster/api-server.ts";
 import { must, start } from "../../lab/netns/run.ts";
 import { SysfsTree } from "../../lab/netns/sysfs-tree.ts";
 import { readExposition } from "../daemonset/support/exposition.ts";
+import { ROUTES } from "../daemonset/support/routes.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: what stands in the files, as it is
 type Json = any;
@@ -191,20 +192,7 @@ async function scrape(): Promise<Map<string, Map<string, Set<string>>>> {
     paths: { ...PATHS, sysfs: sysfs.root, stateDir: "/none" },
     railOf: () => "rail0",
     addresses: { counters: noCounts(), pending: () => 0 },
-    routes: {
-      off: "",
-      peers: [
-        {
-          node: "n",
-          primary: "10.99.0.2",
-          ways: [{ rail: "rail0", state: "up", isAdmitted: true, forMs: 1, losses: 0 }],
-        },
-      ],
-      refused: [],
-      questions: 1,
-      answers: 1,
-      changes: 1,
-    },
+    routes: ROUTES,
     events: { counts: { sent: 1, dropped: 1, waiting: 1 } },
   });
   const found = new Map<string, Map<string, Set<string>>>();

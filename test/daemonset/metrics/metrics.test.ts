@@ -5,25 +5,13 @@ import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { type MetricSources, Metrics } from "../../../daemonset/metrics/metrics.ts";
 import type { Repair } from "../../../daemonset/reconcile/plan.ts";
 import { readExposition } from "../support/exposition.ts";
+import { ROUTES } from "../support/routes.ts";
 
 const sources = (): MetricSources => ({
   paths: { ...PATHS, sysfs: "/none", stateDir: "/none" },
   railOf: (pf) => pf,
   addresses: { counters: { ...noCounts(), freed: 3, putBack: 1 }, pending: () => 7 },
-  routes: {
-    off: "",
-    peers: [
-      {
-        node: "n",
-        primary: "10.99.0.2",
-        ways: [{ rail: "rail0", state: "up", isAdmitted: true, forMs: 1, losses: 0 }],
-      },
-    ],
-    refused: [],
-    questions: 1,
-    answers: 1,
-    changes: 1,
-  },
+  routes: ROUTES,
   events: { counts: { sent: 2, dropped: 5, waiting: 1 } },
 });
 
