@@ -7,7 +7,7 @@ import { type KubeletDevices, readKubeletDevices } from "./kubelet-devices.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 import { withKnownKeys } from "./protocol/keys.ts";
 import type { Call } from "./protocol/request.ts";
-import { REFERENCES, readOwned, readReferences } from "./reference.ts";
+import { REFERENCES, type ReferredNetwork, readOwned, readReferences } from "./reference.ts";
 
 /** A rail that a RailNetwork gives to pods, on this node. */
 export interface GovernedRail {
@@ -49,13 +49,14 @@ export function checkTenant(call: Call, host: TenantHost): void {
   const isReference = network !== undefined && network !== null;
   const governed = readGoverned(join(host.paths.stateDir, GOVERNED_RAILS), isReference);
   if (!governed) return;
+  const references = isReference ? readReferences(join(host.paths.stateDir, REFERENCES)) : [];
   for (const { vf, place } of namedVfs(call)) {
     const of = railOf(vf, governed.rails, host.paths.sysfs);
     if (!of && !isReference) continue;
     if (!of) throw wrongRail(vf, `it is of no rail that RailNetwork ${network} has on this node`);
     if (!isReference || network !== of.network) throw unreferred(vf, of);
     if (rail && rail !== of.rail) throw wrongRail(vf, `it is of rail ${of.rail}, and this network is for ${rail}: its annotation k8s.v1.cni.cncf.io/resourceName is of another rail`); // biome-ignore format: one row
-    checkReference(call, vf, rail ? undefined : place, of, host);
+    checkReference(call, vf, rail ? undefined : place, of, references);
     checkGiven(call, vf, of, readKubeletDevices(governed.kubelet));
   }
 }
@@ -82,9 +83,8 @@ function checkReference(
   vf: string,
   place: number | undefined,
   { network, rail }: GovernedRail,
-  { paths }: TenantHost,
+  references: readonly ReferredNetwork[],
 ): void {
-  const references = readReferences(join(paths.stateDir, REFERENCES));
   const { namespaces: allowed, rails = [] } = references.find(({ name }) => name === network) ?? {};
   const wanted = place === undefined ? rail : rails[place]?.name;
   if (wanted !== rail) throw wrongRail(vf, `it is of rail ${rail}, and at its place in the set is ${wanted ?? "none"}`);
