@@ -22,21 +22,21 @@ export interface LinkAddress {
   readonly index: number;
   /** `10.0.0.5/24`. */
   readonly cidr: string;
-  /** `IFA_F_*`. */
+  /** `IFA_F_*` bits. */
   readonly flags: number;
 }
 
-/** How the kernel is to treat a new address. */
+/** How the kernel treats a new address. */
 export interface AddressOptions {
-  /** IPv6: usable at once, no duplicate address detection. */
+  /** IPv6: usable at once, without duplicate address detection. */
   readonly noDad?: boolean;
-  /** IPv6: usable while duplicate address detection goes on (RFC 4429). */
+  /** IPv6: usable during duplicate address detection (RFC 4429). */
   readonly optimistic?: boolean;
-  /** No route to the address's network. */
+  /** Adds no route to the address's network. */
   readonly noPrefixRoute?: boolean;
 }
 
-/** Refused with `EEXIST` when the link has it already. IPv4 gets the broadcast address that ip(8) gives with `brd +`. */
+/** Refused with `EEXIST` when the link already has it. IPv4 gets the broadcast address that ip(8) gives with `brd +`. */
 export function addAddress(index: number, cidr: string, options: AddressOptions = {}): Message {
   const { bytes, bits } = splitCidr(cidr);
   const broadcast = bytes.length === 16 || bits > 30 ? [] : [attribute(IFA_BROADCAST, broadcastOf(bytes, bits))];
@@ -49,14 +49,14 @@ export function deleteAddress(index: number, cidr: string): Message {
   return { what: `delete address ${cidr}`, type: RTM_DELADDR, body: Buffer.concat(base(index, cidr, 0)) };
 }
 
-/** For dump(): all addresses of the namespace, or those of one link, which the kernel sorts out by itself (4.20, strict checks). */
+/** For dump(): all addresses of the namespace, or those of one link; the kernel does the filtering (4.20, strict checks). */
 export function listAddresses(index = 0): Message {
   const header = Buffer.alloc(8);
   header.writeUInt32LE(index, 4);
   return { what: "list addresses", type: RTM_GETADDR, body: header };
 }
 
-/** Body of a RTM_NEWADDR message. Of a point-to-point link the address of this end. */
+/** Body of a RTM_NEWADDR message. On a point-to-point link this is the local address. */
 export function parseAddress(body: Buffer): LinkAddress {
   let ip = "";
   let flags = body.readUInt8(2);

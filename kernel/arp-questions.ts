@@ -6,13 +6,13 @@ import type { Fd } from "./syscall.ts";
 /** include/uapi/linux/if_arp.h. */
 const ARPOP_REQUEST = 1;
 const ARP_SIZE = 28;
-/** Received at once; Ethernet pads a reply to 46 bytes. */
+/** Packets received in one call; Ethernet pads a reply to 46 bytes. */
 const RECEIVED = 128;
 const RECEIVED_SIZE = 64;
 
 /**
- * Asks neighbours of one link by unicast ARP, to the MAC where each should be: their kernels answer, whatever runs there. A
- * request also confirms us in the neighbour's table, and revives an entry there that had failed.
+ * Asks neighbours on one link by unicast ARP, at the MAC each is expected to have: their kernels answer, whatever runs
+ * there. A request also confirms our entry in the neighbour's table, and revives one that had failed.
  */
 export class ArpQuestions implements Disposable {
   readonly #socket: Fd;
@@ -24,9 +24,9 @@ export class ArpQuestions implements Disposable {
   /**
    * Call in the link's namespace.
    *
-   * @param own MAC of the link, and an address of it.
-   * @param targets no two with one address.
-   * @throws {SyscallError} `ENODEV` without such a link.
+   * @param own the link's MAC, and one of its addresses.
+   * @param targets all with different addresses.
+   * @throws {SyscallError} `ENODEV` when there is no such link.
    */
   constructor(index: number, own: Party, targets: readonly Party[]) {
     const to = targets.map(({ mac }) => linkAddress(index, ETH_P_ARP, mac));
@@ -39,9 +39,9 @@ export class ArpQuestions implements Disposable {
   }
 
   /**
-   * Asks targets by number; those that follow each other go in one system call.
+   * Asks targets by number; consecutive ones go out in one system call.
    *
-   * @returns how many went: a full queue, or a link that is down, loses the rest, as a wire does.
+   * @returns how many were sent: a full queue, or a link that is down, loses the rest, as a wire does.
    */
   ask(numbers: readonly number[]): number {
     let sent = 0;
@@ -54,7 +54,7 @@ export class ArpQuestions implements Disposable {
     return sent;
   }
 
-  /** Numbers of the targets that have answered since the last call. An answer from another MAC is none. */
+  /** Numbers of the targets that have answered since the last call. An answer from another MAC does not count. */
   *answers(): Generator<number> {
     for (let came = RECEIVED; came === RECEIVED; ) {
       came = 0;

@@ -11,7 +11,7 @@ const NOBODY = "00:00:00:00:00:00";
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
 const NO_ADDRESS = "0.0.0.0";
 
-/** Who asks, or is asked. */
+/** The sender or the target of a packet. */
 export interface Party {
   readonly mac: string;
   readonly ip: string;
@@ -35,7 +35,7 @@ export function encodeArp({ operation, sender, target }: Arp): Buffer {
   return Buffer.concat([head, ...parties]);
 }
 
-/** Undefined for what is no ARP packet for Ethernet and IPv4; padding behind it is allowed. */
+/** Undefined for anything but an ARP packet for Ethernet and IPv4; trailing padding is allowed. */
 export function decodeArp(packet: Buffer): Arp | undefined {
   if (packet.length < SIZE) return undefined;
   if (packet.readUInt16BE(0) !== ARPHRD_ETHER || packet.readUInt16BE(2) !== ETH_P_IP) return undefined;
@@ -47,7 +47,7 @@ export function decodeArp(packet: Buffer): Arp | undefined {
   return { operation: packet.readUInt16BE(6), sender: party(8), target: party(18) };
 }
 
-/** A gratuitous request, byte for byte that of sriov-cni (`pkg/utils/packet.go`): everybody learns the MAC. */
+/** A gratuitous request, byte for byte that of sriov-cni (`pkg/utils/packet.go`): every neighbour learns the MAC. */
 export const gratuitousArp = (mac: string, ip: string): Arp => ({
   operation: ARPOP_REQUEST,
   sender: { mac, ip },
@@ -61,7 +61,7 @@ export const arpProbe = (mac: string, ip: string): Arp => ({
   target: { mac: NOBODY, ip },
 });
 
-/** MAC of another host that has `ip`, or is about to take it too: its probe counts as well (RFC 5227 section 2.1.1). */
+/** MAC of another host that has `ip`, or is about to take it: its probe counts too (RFC 5227 section 2.1.1). */
 export function conflictIn(packet: Arp, own: Party): string | undefined {
   const { operation, sender, target } = packet;
   if (sender.mac === own.mac.toLowerCase()) return undefined;

@@ -11,17 +11,17 @@ const BPF_LINK_GET_FD_BY_ID = 30;
 const BPF_LINK_GET_NEXT_ID = 31;
 const BPF_LINK_DETACH = 34;
 const BPF_LINK_TYPE_XDP = 6;
-/** Hooks of a link for incoming and outgoing packets (kernel 6.6); what hangs there outlives a move, unlike clsact's filters. */
+/** Hooks of a link for incoming and outgoing packets (kernel 6.6); programs there survive a move, unlike clsact's filters. */
 const TCX = { ingress: 46, egress: 47 } as const;
-/** BPF_MPROG_MAX, kernel/bpf/mprog.c: more are never attached. */
+/** BPF_MPROG_MAX, kernel/bpf/mprog.c: no hook holds more. */
 const MOST = 64;
 const ATTR = 64;
-/** No such command, no such hook (EINVAL before 6.6), or not for this caller. */
+/** No such command, no such hook (EINVAL before 6.6), or not permitted. */
 const NONE = ["EINVAL", "ENOSYS", "EPERM", "EOPNOTSUPP"];
 
 /**
- * Takes every tcx program off a link of the calling thread's namespace, whoever attached it and however: no program of a
- * pod stays on its VF. Where the kernel has no tcx there is nothing to do.
+ * Detaches every tcx program from a link of the calling thread's namespace, whoever attached it and however: no program
+ * of a pod stays on its VF. Does nothing where the kernel has no tcx.
  *
  * @returns how many there were.
  */
@@ -37,7 +37,7 @@ export function detachTcx(index: number): number {
   return count;
 }
 
-/** Takes a program off that a bpf_link holds, so that no request of rtnetlink can (`EBUSY`): the link stays, of nothing. */
+/** Detaches a program held by a bpf_link, which no rtnetlink request can (`EBUSY`): the bpf_link stays, attached to nothing. */
 export function detachXdpLink(index: number, { id }: XdpProgram): void {
   for (const link of xdpLinks())
     if (link.index === index && link.program === id) detachLink(link.id, `XDP's link off link ${index}`);
@@ -106,7 +106,7 @@ function nextLink(id: number): number | undefined {
   return attr.readUInt32LE(4);
 }
 
-/** @returns undefined when it has gone meanwhile. */
+/** @returns undefined when it has gone in the meantime. */
 function open(command: number, id: number): Fd | undefined {
   const attr = Buffer.alloc(12);
   attr.writeUInt32LE(id, 0);

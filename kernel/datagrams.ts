@@ -6,7 +6,7 @@ const IOVEC = 16;
 
 /**
  * Datagrams that are sent or received in one system call, in one piece of memory that is laid out once: no object for each,
- * and what the kernel is pointed to lives as long as this.
+ * and what the kernel is given pointers to lives as long as this object.
  */
 export class Datagrams {
   readonly count: number;
@@ -16,8 +16,8 @@ export class Datagrams {
   readonly #headers: Buffer;
 
   /**
-   * @param size bytes of each; what is longer is cut.
-   * @param to where each goes, `struct sockaddr_*` of one length; none for receiving.
+   * @param size bytes of each; longer datagrams are truncated.
+   * @param to the destination of each, `struct sockaddr_*` of one length; empty for receiving.
    */
   constructor(count: number, size: number, to: readonly Buffer[] = []) {
     this.count = count;
@@ -43,12 +43,12 @@ export class Datagrams {
     this.data = memory.subarray(dataAt);
   }
 
-  /** Sends `count` of them from number `first` on. @returns how many went: for the rest the queue has no room. */
+  /** Sends `count` datagrams, starting with number `first`. @returns how many were sent: the queue has no room for the rest. */
   send(socket: Fd, first: number, count: number): number {
     return socket.trySendAll(this.#headers.subarray(first * MMSGHDR), count);
   }
 
-  /** Those that came up to now, at most `count`; each is valid until the next call. Does not wait. */
+  /** Those that have arrived, at most `count`; each is valid until the next call. Does not wait. */
   *receive(socket: Fd): Generator<Buffer> {
     const came = socket.tryReceiveAll(this.#headers, this.count);
     for (let i = 0; i < came; i++) {

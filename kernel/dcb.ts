@@ -21,13 +21,13 @@ const DCB_APP = 4;
 
 /** How a port treats priorities (IEEE 802.1Q). */
 export interface DcbSettings {
-  /** By what it tells the priority of a packet: `dscp`, `pcp`, or both in order, `dscp,pcp`. */
+  /** What tells a port the priority of a packet: `dscp`, `pcp`, or both in order, `dscp,pcp`. */
   readonly trust: string;
   /** Priorities with flow control, `3` or `3,4`; empty for none. */
   readonly pfc: string;
 }
 
-/** How a port treats priorities. Refused with `EOPNOTSUPP` where the driver knows no DCB. The kernel looks for the link in the socket's namespace. */
+/** How a port treats priorities. Refused with `EOPNOTSUPP` where the driver has no DCB. The link is looked up in the socket's namespace. */
 export function dcbOf(netdev: string): Query<DcbSettings> {
   const header = Buffer.from([0, DCB_CMD_IEEE_GET, 0, 0]);
   const body = Buffer.concat([header, text(DCB_ATTR_IFNAME, netdev), attribute(DCB_ATTR_IEEE, Buffer.alloc(0))]);
@@ -36,8 +36,8 @@ export function dcbOf(netdev: string): Query<DcbSettings> {
 }
 
 /**
- * Body of the answer. Where the kernel keeps no table of what is trusted, a port that maps DSCP to priorities trusts it:
- * so mlx5 has it (`mlx5e_dcbnl_ieee_setapp`, en_dcbnl.c).
+ * Body of the answer. Where the kernel keeps no trust table, a port that maps DSCP to priorities trusts DSCP, as mlx5
+ * does (`mlx5e_dcbnl_ieee_setapp`, en_dcbnl.c).
  */
 export function parseDcb(body: Buffer): DcbSettings {
   const ieee = [...attributes(body.subarray(DCBMSG))].find((a) => a.type === DCB_ATTR_IEEE);

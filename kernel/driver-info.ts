@@ -5,7 +5,7 @@ import type { Ask } from "./rx-rules.ts";
 const ETHTOOL_GDRVINFO = 3;
 const DRVINFO = { size: 196, firmware: 68, length: 32 };
 
-/** The firmware version that a driver tells (`ethtool -i`), in its own words; undefined where it tells none. */
+/** The firmware version that a driver reports (`ethtool -i`), verbatim; undefined where it reports none. */
 export function firmwareOf(netdev: string, ask: Ask): string | undefined {
   const info = Buffer.alloc(DRVINFO.size);
   info.writeUInt32LE(ETHTOOL_GDRVINFO, 0);

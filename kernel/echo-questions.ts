@@ -13,7 +13,7 @@ const ICMP_ECHOREPLY = 0;
 const ICMP_ECHO = 8;
 const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
-/** A packet of 9,000 bytes takes twice as much of it. */
+/** The kernel charges about twice the size of a packet of 9,000 bytes. */
 const BUFFER_BYTES = 8 << 20;
 const SOL_RAW = 255;
 const ICMP_FILTER = 1;
@@ -23,18 +23,18 @@ const IP_HEADER = 20;
 const ICMP_HEADER = 8;
 const NONCE = 8;
 
-/** Where an echo request goes: by a link, to a MAC there, for an address that need not be one of that link's network. */
+/** Where an echo request goes: out of a link, to a MAC there, for an address that need not be in that link's network. */
 export interface EchoTarget {
   readonly index: number;
   readonly mac: string;
   readonly ip: string;
-  /** Of the whole packet, which nobody may fragment. */
+  /** Size of the whole packet, which must not be fragmented. */
   readonly bytes: number;
 }
 
 /**
- * Sends ICMP echo requests by links of the caller's choice, whatever routes say: does the other end take in such packets, from
- * this address by that link, and of this size? Its answers may come by any link. Of IPv4.
+ * Sends ICMP echo requests out of links that the caller chooses, regardless of routes: does the other end accept packets
+ * from this address, on that link, of this size? Its answers may arrive on any link. IPv4 only.
  */
 export class EchoQuestions implements Disposable {
   readonly #from: Buffer;
@@ -44,7 +44,7 @@ export class EchoQuestions implements Disposable {
   readonly #nonce: Buffer;
   readonly #packet = Buffer.alloc(IP_HEADER + ICMP_HEADER + NONCE);
 
-  /** Call in the network namespace. @param random a word of so many bytes that nobody can guess. */
+  /** Call in the network namespace. @param random returns so many bytes that nobody can guess. */
   constructor(from: string, random: (bytes: number) => Buffer) {
     this.#from = ipBytes(from);
     this.#nonce = random(NONCE);
@@ -60,7 +60,7 @@ export class EchoQuestions implements Disposable {
     }
   }
 
-  /** @param number 0 to 65535, which the answer bears. What cannot be sent now is lost, as on a wire. */
+  /** @param number 0 to 65535; the answer carries it. What cannot be sent now is lost, as on a wire. */
   ask(number: number, { index, mac, ip, bytes }: EchoTarget): void {
     const packet = Buffer.alloc(Math.max(bytes, IP_HEADER + ICMP_HEADER + NONCE));
     packet[0] = 0x45;
@@ -80,7 +80,7 @@ export class EchoQuestions implements Disposable {
     this.#out.trySendTo(packet, linkAddress(index, ETH_P_IP, mac));
   }
 
-  /** What has come since the last call: the number, and who answered. */
+  /** What has arrived since the last call: the number, and who answered. */
   *answers(): Generator<{ readonly number: number; readonly ip: string }> {
     for (;;) {
       const length = this.#in.tryReceive(this.#packet);
@@ -99,7 +99,7 @@ export class EchoQuestions implements Disposable {
   }
 }
 
-/** RFC 1071, with the field itself zero. */
+/** RFC 1071, with the checksum field itself zero. */
 function checksum(bytes: Buffer): number {
   let sum = 0;
   for (let at = 0; at < bytes.length; at += 2) sum += at + 1 < bytes.length ? bytes.readUInt16BE(at) : bytes[at]! << 8;

@@ -8,8 +8,8 @@ export function codeOf(error: unknown): string | undefined {
 export const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT";
 
 /**
- * Names by number, include/uapi/asm-generic/errno-base.h and errno.h: the same on x86-64 and arm64. Our own, since
- * `node:util` and `node:os` know only some of them and cost a plugin call's start-up up to 1 ms.
+ * Names by number, include/uapi/asm-generic/errno-base.h and errno.h: the same on x86-64 and arm64. We keep our own list
+ * because `node:util` and `node:os` know only some of them and add up to 1 ms to a plugin call's start-up.
  */
 const NAMES = (
   "EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY EEXIST " +
@@ -25,7 +25,7 @@ const NAMES = (
   "ENOTRECOVERABLE ERFKILL EHWPOISON"
 ).split(" ");
 
-/** ENOTSUPP, include/linux/errno.h: not for user space, and yet drivers let it out. */
+/** ENOTSUPP, include/linux/errno.h: not meant for user space, yet drivers let it through. */
 const ENOTSUPP = 524;
 
 /** @param errno positive. A number without a name stays a number: `E9999`. */

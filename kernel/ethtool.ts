@@ -30,17 +30,17 @@ const ETHTOOL_A_BITSET_SIZE = 2;
 const ETHTOOL_A_BITSET_VALUE = 4;
 const ETHTOOL_A_BITSET_MASK = 5;
 
-/** One of ethtool's messages: `ETHTOOL_MSG_*_GET` and `_SET`, and what of its answer can be set. */
+/** One of ethtool's messages: `ETHTOOL_MSG_*_GET` and `_SET`, and which parts of its answer can be set. */
 interface Topic {
   readonly get: number;
   readonly set: number;
-  /** `ETHTOOL_A_*` of numbers, and their names in ethtool(8). */
+  /** `ETHTOOL_A_*` attributes that are numbers, and their names in ethtool(8). */
   readonly numbers?: Readonly<Record<number, string>>;
   /** `ETHTOOL_A_*` of a set of bits. */
   readonly bits?: number;
 }
 
-/** In the order in which they are put back: a feature may decide what a ring or a channel can be. */
+/** In the order in which they are restored: a feature may limit what a ring or a channel can be. */
 const TOPICS = {
   features: { get: 11, set: 12, bits: 3 },
   "private-flags": { get: 13, set: 14, bits: 2 },
@@ -95,10 +95,10 @@ export type EthtoolGroup = keyof typeof TOPICS;
 export const ETHTOOL_GROUPS = Object.keys(TOPICS) as EthtoolGroup[];
 const topicOf = (group: EthtoolGroup): Topic => TOPICS[group];
 
-/** Settings of one group by name; bits as `bits`: their number, a colon, and the bytes in hex. */
+/** Settings of one group by name; bit sets as `bits`: their number, a colon, and the bytes in hex. */
 export type EthtoolSettings = Readonly<Record<string, number | string>>;
 
-/** ethtool's family, whose number is the same in all namespaces until the next boot. */
+/** ethtool's netlink family, whose number is the same in all namespaces until the next boot. */
 export class Ethtool {
   readonly #socket: NetlinkConnection;
   readonly #family: number;
@@ -113,7 +113,7 @@ export class Ethtool {
     this.#family = id.data.readUInt16LE(0);
   }
 
-  /** @throws {NetlinkError} `EOPNOTSUPP` where the driver has none of that. */
+  /** @throws {NetlinkError} `EOPNOTSUPP` where the driver has no such settings. */
   read(index: number, group: EthtoolGroup): EthtoolSettings {
     const { get, numbers = {}, bits } = topicOf(group);
     const what = `read ${group} of link ${index}`;
@@ -125,7 +125,7 @@ export class Ethtool {
     return settings;
   }
 
-  /** Sets what differs between `now` and `wanted` of what both name. @throws {NetlinkError} in the driver's words. */
+  /** Of the settings named in both, sets those that differ between `now` and `wanted`. @throws {NetlinkError} in the driver's words. */
   write(index: number, group: EthtoolGroup, wanted: EthtoolSettings, now: EthtoolSettings): void {
     const { set, numbers = {}, bits } = topicOf(group);
     const body = Object.entries(numbers)
@@ -162,7 +162,7 @@ function readBits({ data }: Attribute): string {
   return `${size ? readU32(size) : 0}:${value?.data.toString("hex") ?? ""}`;
 }
 
-/** Only the bits that differ are named. */
+/** Names only the bits that differ. */
 function writeBits(type: number, wanted: string, now: string): Buffer {
   const [size, value] = split(wanted);
   const [, was] = split(now);

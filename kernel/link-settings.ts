@@ -1,7 +1,7 @@
 import { type Attribute, attribute, attributes, nested, readU32, u8, u32 } from "./netlink/attribute.ts";
 import { macBytes, macText } from "./netlink/mac-bytes.ts";
 
-/** `IFF_*` that `ip link set` turns, include/uapi/linux/if.h; with `off` the setting is the flag's opposite. */
+/** `IFF_*` that `ip link set` changes, include/uapi/linux/if.h; with `off` the setting is the inverse of the flag. */
 const FLAGS = {
   debug: { flag: 0x4 },
   trailers: { flag: 0x20, off: true },
@@ -33,8 +33,8 @@ type AttributeName = keyof typeof ATTRIBUTES;
 type ValueOf<N extends AttributeName> = (typeof ATTRIBUTES)[N]["kind"] extends "mac" ? string : number;
 
 /**
- * What `ip link set` can change of a link besides name, MAC, MTU, alias and up or down, under its words: a flag is true
- * when it is `on`. Attributes that a kernel does not know are absent.
+ * What `ip link set` can change besides name, MAC, MTU, alias and up or down, under its keywords: a flag is true when it
+ * is `on`. Attributes that the kernel does not know are absent.
  */
 export type LinkSettings = { readonly [N in FlagName]: boolean } & { readonly [N in AttributeName]?: ValueOf<N> };
 export type LinkSetting = keyof LinkSettings;
@@ -84,13 +84,13 @@ export const IFLA_XDP = 43;
 const IFLA_XDP_FD = 1;
 const IFLA_XDP_FLAGS = 3;
 
-/** A program that is attached, by the kernel's number. */
+/** An attached program, with the kernel's ID for it. */
 export interface XdpProgram {
   readonly mode: XdpMode;
   readonly id: number;
 }
 
-/** Of an IFLA_XDP attribute. */
+/** From an IFLA_XDP attribute. */
 export function readXdp({ data }: Attribute): XdpProgram[] {
   const ids = new Map([...attributes(data)].map((a) => [a.type, a]));
   return (Object.keys(XDP_MODES) as XdpMode[]).flatMap((mode) => {
@@ -99,7 +99,7 @@ export function readXdp({ data }: Attribute): XdpProgram[] {
   });
 }
 
-/** Takes the program of a mode off. Refused with `EBUSY` when a bpf_link holds it. */
+/** Detaches the program of a mode. Refused with `EBUSY` when a bpf_link holds it. */
 export function xdpOff(mode: XdpMode): Buffer {
   const none = Buffer.alloc(4);
   none.writeInt32LE(-1);

@@ -54,7 +54,7 @@ const IFF_LOWER_UP = 0x10000;
 
 /** `ifi_type` of Ethernet, include/uapi/linux/if_arp.h. */
 export const ARPHRD_ETHER = 1;
-/** Longer names are alternative ones: IFNAMSIZ without the NUL. */
+/** Longer names are alternative names: IFNAMSIZ without the NUL. */
 const NAME_MAX = 15;
 
 /** A network interface. */
@@ -63,27 +63,27 @@ export interface Link {
   /** `ARPHRD_*`: 1 is Ethernet, 32 InfiniBand. */
   readonly type: number;
   readonly name: string;
-  /** Lower case, or "" for a link without. */
+  /** Lower case, or "" for a link without one. */
   readonly mac: string;
-  /** The MAC that the device came with, or "" where the driver knows none. */
+  /** The MAC that the device came with, or "" where the driver reports none. */
   readonly permMac: string;
   readonly mtu: number;
-  /** The kernel has no IPv4 settings for it, so it takes none: it was registered under a name that sysctl has for itself. */
+  /** The kernel has no IPv4 settings for it, so it accepts no address: it was registered under a name that sysctl reserves. */
   readonly lacksInet: boolean;
   readonly minMtu: number;
   readonly maxMtu: number;
   readonly up: boolean;
   readonly carrier: boolean;
-  /** Up, with carrier, and the kernel has done what it does then. */
+  /** Up, with carrier, and the kernel has finished bringing it up. */
   readonly running: boolean;
   readonly alias: string;
   readonly altnames: readonly string[];
-  /** Bus address of the device, `0000:af:06.0`, or "": of a virtual link, and before kernel 5.14 of any. */
+  /** Bus address of the device, `0000:af:06.0`, or "" for a virtual link, and for any link before kernel 5.14. */
   readonly parent: string;
   /** `veth`, `bond`, …; "" for a real device. */
   readonly kind: string;
   readonly settings: LinkSettings;
-  /** XDP programs that are attached, one a mode at most. */
+  /** Attached XDP programs, at most one per mode. */
   readonly xdp: readonly XdpProgram[];
 }
 
@@ -98,7 +98,7 @@ export function ifinfomsg(index = 0, flags = 0, change = 0): Buffer {
 
 export type LinkSelector = { readonly name: string } | { readonly index: number };
 
-/** Reads one link, whose name may be an alternative one; `vfs` adds what parseVfs() reads. Refused with `ENODEV` when there is none. */
+/** Reads one link, whose name may be an alternative name; `vfs` adds what parseVfs() reads. Refused with `ENODEV` when there is none. */
 export function getLink(which: LinkSelector, { vfs = false } = {}): Message {
   const mask = u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS | (vfs ? RTEXT_FILTER_VF : 0));
   const body = "name" in which ? [ifinfomsg(), nameOf(which.name), mask] : [ifinfomsg(which.index), mask];
@@ -111,7 +111,7 @@ export const linkOf = (which: LinkSelector): Query<Link> => ({ message: getLink(
 
 const nameOf = (name: string): Buffer => text(name.length > NAME_MAX ? IFLA_ALT_IFNAME : IFLA_IFNAME, name);
 
-/** The link with this name or alternative name; undefined where there is none, or this can be no name. */
+/** The link with this name or alternative name; undefined when there is none, or when this is not a valid name. */
 export function linkCalled(name: string, rtnl: NetlinkConnection): Link | undefined {
   try {
     return name === "" ? undefined : rtnl.get(linkOf({ name }));
@@ -179,13 +179,13 @@ function readKind(info: Buffer): string {
   return kind ? readText(kind) : "";
 }
 
-/** Where the link is that another stands on (a macvlan's, a VLAN's): its index, in the namespace of that number or in the same. */
+/** The link that another is stacked on (the lower device of a macvlan or VLAN): its index, in the namespace of that number or in the same. */
 export interface Lower {
   readonly index: number;
   readonly netnsId?: number;
 }
 
-/** Of a RTM_NEWLINK body; undefined where it stands on none. */
+/** From a RTM_NEWLINK body; undefined for a link that is stacked on none. */
 export function lowerOf(body: Buffer): Lower | undefined {
   let index: number | undefined;
   let netnsId: number | undefined;
@@ -208,28 +208,28 @@ function parseNetnsId(body: Buffer): number {
   return id ? id.data.readInt32LE(0) : -1;
 }
 
-/** What to change of a link; what is absent stays. */
+/** What to change on a link; what is absent stays as it is. */
 export interface LinkChange {
   readonly netns?: Fd;
   readonly name?: string;
-  /** "" takes the alias away. */
+  /** "" removes the alias. */
   readonly alias?: string;
   readonly mac?: string;
   /** Bytes. */
   readonly mtu?: number;
   readonly up?: boolean;
   readonly settings?: Partial<LinkSettings>;
-  /** Takes the XDP program of this mode off. */
+  /** Detaches the XDP program of this mode. */
   readonly xdpOff?: XdpMode;
   /** `IPV4_DEVCONF_*` to value, include/uapi/linux/ip.h. */
   readonly inetConf?: Readonly<Record<number, number>>;
-  /** No link-local IPv6 address of the kernel's making. */
+  /** The kernel generates no link-local IPv6 address. */
   readonly addrGenNone?: boolean;
 }
 
 /**
- * Changes a link, in the namespace of the socket. With `netns` the kernel moves it first, then does the rest there. Not
- * atomic: refused half-way (`EEXIST`: the name is taken), the link is in the new namespace with some of the changes.
+ * Changes a link in the socket's namespace. With `netns` the kernel moves it first and does the rest there. Not atomic:
+ * if it is refused half-way (`EEXIST`: the name is taken), the link is in the new namespace with some of the changes.
  */
 export function setLink(index: number, change: LinkChange, what = `change link ${index}`): Message {
   const [flags, changed] = settingFlags(change.settings ?? {});
@@ -255,7 +255,7 @@ function familySettings({ inetConf, addrGenNone }: LinkChange): Buffer[] {
   ];
 }
 
-/** Removes a link of the kernel's making (macvlan, VLAN, veth); a device refuses with `EOPNOTSUPP`. */
+/** Removes a virtual link (macvlan, VLAN, veth); a real device refuses with `EOPNOTSUPP`. */
 export function deleteLink(index: number): Message {
   return { what: `delete link ${index}`, type: RTM_DELLINK, body: ifinfomsg(index) };
 }

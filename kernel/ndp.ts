@@ -17,7 +17,7 @@ const ND_HEADER = 24;
 export const ALL_NODES = "ff02::1";
 export const ALL_NODES_MAC = "33:33:00:00:00:01";
 
-/** The group in which the owner of an address listens, RFC 4291 section 2.7.1: ff02::1:ffXX:XXXX. */
+/** The group that the owner of an address listens to, RFC 4291 section 2.7.1: ff02::1:ffXX:XXXX. */
 export function solicitedNode(ip: string): { readonly ip: string; readonly mac: string } {
   const tail = ipBytes(ip).subarray(13);
   const group = Buffer.concat([ipBytes("ff02::1:ff00:0").subarray(0, 13), tail]);
@@ -31,8 +31,8 @@ export function encodeAdvertisement(mac: string, ip: string): Buffer {
 }
 
 /**
- * A whole IPv6 packet that asks who has `ip`, RFC 4862 section 5.4.2: from the unspecified address, so that nobody
- * learns ours. The nonce tells our own packet, looped back by the network, from another host's (RFC 7527).
+ * A complete IPv6 packet that asks who has `ip`, RFC 4862 section 5.4.2: from the unspecified address, so that nobody
+ * learns ours. The nonce distinguishes our own packet, looped back by the network, from another host's (RFC 7527).
  */
 export function encodeProbe(ip: string, nonce: Buffer): Buffer {
   const head = Buffer.from([NDISC_NEIGHBOUR_SOLICITATION, 0, 0, 0, 0, 0, 0, 0]);
@@ -48,19 +48,19 @@ export function encodeProbe(ip: string, nonce: Buffer): Buffer {
   return Buffer.concat([header, icmp]);
 }
 
-/** What of a neighbour solicitation or advertisement tells who has an address. */
+/** The parts of a neighbour solicitation or advertisement that tell who has an address. */
 export interface NeighbourMessage {
   readonly type: number;
-  /** Source of the IPv6 packet. */
+  /** Source address of the IPv6 packet. */
   readonly from: string;
-  /** The address that it is about. */
+  /** The address in question. */
   readonly target: string;
-  /** Link-layer address that it carries, or "". */
+  /** The link-layer address that it carries, or "". */
   readonly mac: string;
   readonly nonce?: Buffer;
 }
 
-/** Undefined for anything else, and for what came from beyond the link (hop limit below 255). */
+/** Undefined for anything else, and for packets from beyond the link (hop limit below 255). */
 export function decodeNeighbourMessage(packet: Buffer): NeighbourMessage | undefined {
   if (packet.length < IPV6_HEADER + ND_HEADER || packet[0]! >> 4 !== 6) return undefined;
   if (packet[6] !== IPPROTO_ICMPV6 || packet[7] !== HOP_LIMIT) return undefined;
@@ -79,8 +79,8 @@ export function decodeNeighbourMessage(packet: Buffer): NeighbourMessage | undef
 }
 
 /**
- * Whether another host has the address (it advertises it), or is about to take it too (it asks for it from the
- * unspecified address), RFC 4862 sections 5.4.3 and 5.4.4.
+ * Whether another host has the address (it advertises it), or is about to take it (it solicits it from the unspecified
+ * address), RFC 4862 sections 5.4.3 and 5.4.4.
  */
 export function isConflict(
   message: NeighbourMessage,
@@ -91,7 +91,7 @@ export function isConflict(
   return message.from === "::" && !message.nonce?.equals(own.nonce);
 }
 
-/** By type, without type and length. A length of zero ends the list: RFC 4861 section 4.6 says to drop such packets. */
+/** By type, without the type and length bytes. A length of zero ends the list: RFC 4861 section 4.6 says to drop such packets. */
 function optionsOf(bytes: Buffer): Map<number, Buffer> {
   const options = new Map<number, Buffer>();
   for (let at = 0; at + 8 <= bytes.length; ) {

@@ -16,21 +16,21 @@ const NUD_STALE = 0x04;
 const NTF_EXT_LEARNED = 0x10;
 const NDMSG = 12;
 
-/** An entry of the kernel's table of neighbours. */
+/** An entry in the kernel's neighbour table. */
 export interface NeighbourEntry {
   readonly index: number;
   readonly ip: string;
-  /** "" while it is not known. */
+  /** "" while it is unknown. */
   readonly mac: string;
-  /** Told by a program, and so exempt from the table's limits (`gc_thresh3`) and from its garbage collection. */
+  /** Set by a program (`extern_learn`), and so exempt from the table's limits (`gc_thresh3`) and garbage collection. */
   readonly isTold: boolean;
-  /** Who told it, a number as of routes; 0 where nobody says, and before kernel 5.2. */
+  /** Who set it, numbered like a route's protocol; 0 where nobody says, and before kernel 5.2. */
   readonly protocol: number;
 }
 
 /**
- * Tells the kernel where a neighbour is (`ip neigh replace … extern_learn nud stale protocol …`). It checks the neighbour when it is used,
- * as any other; only it never drops the entry, however full the table is.
+ * Tells the kernel where a neighbour is (`ip neigh replace … extern_learn nud stale protocol …`). The kernel verifies it
+ * on use, like any other entry, but never drops it, however full the table is.
  */
 export function tellNeighbour(index: number, ip: string, mac: string, protocol: number): Message {
   const header = ndmsg(index, ip);
@@ -45,13 +45,13 @@ export function tellNeighbour(index: number, ip: string, mac: string, protocol: 
   return { what: `tell neighbour ${ip}`, type: RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_REPLACE, body };
 }
 
-/** One that is gone already is as good. */
+/** Deleting an entry that is already gone is not an error. */
 export function deleteNeighbour(index: number, ip: string): Message {
   const body = Buffer.concat([ndmsg(index, ip), attribute(NDA_DST, ipBytes(ip))]);
   return { what: `delete neighbour ${ip}`, type: RTM_DELNEIGH, body, settled: "ENOENT" };
 }
 
-/** For dump(): the neighbours of a link, of both families; the kernel sorts them out by itself (4.20, strict checks). */
+/** For dump(): the neighbours on a link, of both families; the kernel does the filtering (4.20, strict checks). */
 export function listNeighbours(index: number): Message {
   const link = Buffer.alloc(4);
   link.writeUInt32LE(index);

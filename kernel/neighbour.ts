@@ -24,7 +24,7 @@ const IPV6_AUTOFLOWLABEL = 70;
 const ETHER_BROADCAST = "ff:ff:ff:ff:ff:ff";
 
 /**
- * Tells a rail's neighbours which MAC has these addresses: a gratuitous ARP request, or an unsolicited neighbour
+ * Tells the neighbours on a link which MAC has these addresses: a gratuitous ARP request, or an unsolicited neighbour
  * advertisement sent on this very link. Call in the link's namespace; close the sockets with `closeLater()`.
  *
  * @param addresses with or without prefix length.
@@ -45,15 +45,15 @@ export function announce(index: number, mac: string, addresses: readonly string[
   }
 }
 
-/** A question to the link, open until disposed: does somebody else have this address? */
+/** A question put to the link, open until disposed: does another host have this address? */
 export interface AddressProbe extends Disposable {
-  /** MAC of another host that has it, or asks for it too; undefined when nobody has said so up to now. Does not wait. */
+  /** MAC of another host that has it, or asks for it too; undefined as long as none has said so. Does not wait. */
   owner(): string | undefined;
 }
 
 /**
- * Asks the link who has an address, which need not be ours yet. Call in the link's namespace; the link must be up. How
- * long to wait, and how often to ask, is the caller's choice.
+ * Asks on the link who has an address, which need not be ours yet. Call in the link's namespace; the link must be up.
+ * The caller decides how long to wait and how often to ask.
  *
  * @throws {SyscallError} `ENETDOWN` when the link is down.
  */
@@ -85,7 +85,7 @@ class ArpProbe implements AddressProbe {
   }
 }
 
-/** RFC 4862 section 5.4, beside the kernel's own detection: that one runs only once the address is on the link. */
+/** RFC 4862 section 5.4, in addition to the kernel's own detection, which runs only once the address is on the link. */
 class NdpProbe implements AddressProbe {
   readonly #socket: Fd;
   readonly #own: { readonly mac: string; readonly ip: string; readonly nonce: Buffer };
@@ -97,7 +97,7 @@ class NdpProbe implements AddressProbe {
     this.#socket = sendPacket(index, ETH_P_IPV6, encodeProbe(ip, nonce), group, [ALL_NODES_MAC, group]);
   }
 
-  /** As of ArpProbe; where the answer lacks a MAC, the IPv6 address that it came from. */
+  /** As for ArpProbe; where the answer lacks a MAC, the IPv6 address that it came from. */
   owner(): string | undefined {
     for (const packet of received(this.#socket)) {
       const message = decodeNeighbourMessage(packet);

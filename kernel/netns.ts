@@ -8,13 +8,13 @@ const NSFS_MAGIC = 0x6e736673;
 /** The kind of a namespace, include/uapi/linux/nsfs.h (kernel 4.11). */
 const NS_GET_NSTYPE = 0xb703;
 
-/** The path is there and is no network namespace. */
+/** The path exists but is not a network namespace. */
 class NotNetnsError extends Error {
   override readonly name = "NotNetnsError";
   readonly code = "ENOTNETNS";
 }
 
-/** @throws `ENOENT` and the like from open(2); {@link NotNetnsError} for any other file, also other namespaces. */
+/** @throws `ENOENT` and the like from open(2); {@link NotNetnsError} for any other file, including other kinds of namespace. */
 export function openNetns(path: string): Fd {
   const fd = Fd.openNow(path);
   if (isNetns(fd)) return fd;
@@ -22,17 +22,17 @@ export function openNetns(path: string): Fd {
   throw new NotNetnsError(`cannot open ${path}: it is not a network namespace (ENOTNETNS)`);
 }
 
-/** The file system comes first: a device might take the ioctl for a command. */
+/** The file system is checked first: a device might take the ioctl for a command. */
 const isNetns = (fd: Fd): boolean => fd.fileSystemType() === NSFS_MAGIC && fd.ioctl(NS_GET_NSTYPE) === CLONE_NEWNET;
 
-/** Inode of a namespace: its identity as long as it lives. */
+/** Inode of a namespace: its identity as long as it exists. */
 export function netnsInode(netns: Fd): number {
   return fstatSync(netns.n).ino;
 }
 
 let home: Fd | undefined;
 
-/** The namespace in which this thread was when it first asked: `/proc/self` would be the main thread's. */
+/** The namespace this thread was in when it first asked: `/proc/self` would give the main thread's. */
 export function hostNetns(): Fd {
   home ??= Fd.open("/proc/thread-self/ns/net");
   return home;
@@ -44,11 +44,11 @@ type Sync<T> = T extends PromiseLike<unknown> ? never : T;
 let isAway = false;
 
 /**
- * Runs `fn` with this thread in another network namespace. `fn` must not await, which its type says: other work of the
- * thread would run in that namespace, and the rest of `fn` outside it. If switching back fails, the process ends as by kill -9, for the journal to repair:
- * nothing of it may go on in a pod's namespace.
+ * Runs `fn` with this thread in another network namespace. Its type says that `fn` must not await: other work of the
+ * thread would run in that namespace, and the rest of `fn` outside it. If switching back fails, the process ends as if
+ * killed (kill -9), for the journal to repair: no part of it may continue in a pod's namespace.
  *
- * @throws {Error} inside another `inNetns`: it would come back to the wrong one.
+ * @throws {Error} inside another `inNetns`, which would return to the wrong one.
  */
 export function inNetns<T>(target: Fd, fn: () => Sync<T>): Sync<T> {
   if (isAway) throw new Error("cannot enter a network namespace from within another");
@@ -65,7 +65,7 @@ export function inNetns<T>(target: Fd, fn: () => Sync<T>): Sync<T> {
 
 const TRIES = 100;
 
-/** Only memory can lack: the caller's cgroup may be very small. */
+/** Only lack of memory can prevent it: the caller's cgroup may be very small. */
 function goBack(home: Fd): void {
   for (let left = TRIES; ; left--)
     try {

@@ -11,7 +11,7 @@ export const ETH_P_ARP = 0x0806;
 export const ETH_P_IPV6 = 0x86dd;
 const NOBODY = "00:00:00:00:00:00";
 
-/** include/uapi/linux/if_packet.h; the MAC's field has room for eight bytes. */
+/** include/uapi/linux/if_packet.h; the MAC field has room for eight bytes. */
 const sockaddrLl = struct("sockaddr_ll", 20, [
   ["family", 0, "u16"],
   ["protocol", 2, "be16"],
@@ -30,9 +30,9 @@ const packetMreq = struct("packet_mreq", 16, [
 
 /**
  * Sends a packet to a MAC on a link, and stays open for answers of the same protocol. Bound before it sends, and filtered
- * before it is bound: no answer is missed, and no other traffic queued. Of IPv6 only neighbour messages come in.
+ * before it is bound: no answer is missed, and no other traffic is queued. Of IPv6 only neighbour messages are received.
  *
- * @param groups multicast MACs that the link shall take in while the socket is open.
+ * @param groups multicast MACs that the link accepts while the socket is open.
  */
 export function sendPacket(
   index: number,
@@ -54,7 +54,7 @@ export function sendPacket(
   }
 }
 
-/** As sendPacket(), for what nobody answers: not bound, since binding waits for an RCU grace period (6 ms on veth). */
+/** Like sendPacket(), for what nobody answers: not bound, since binding waits for an RCU grace period (6 ms on veth). */
 export function emitPacket(index: number, protocol: number, packet: Buffer, to: string): Fd {
   const socket = Fd.socket(AF_PACKET, SOCK_DGRAM, 0);
   try {
@@ -68,10 +68,10 @@ export function emitPacket(index: number, protocol: number, packet: Buffer, to: 
 
 const SO_RCVBUFFORCE = 33;
 const SOL_SOCKET = 1;
-/** Answers of a thousand neighbours wait in it while the thread is busy. */
+/** Holds the answers of a thousand neighbours while the thread is busy. */
 const REPLIES_BYTES = 4 << 20;
 
-/** For ARP replies of a link and nothing else: what others ask never wakes the process. Sends, too. */
+/** For ARP replies on a link and nothing else: other hosts' requests never wake the process. Can send, too. */
 export function openArpReplies(index: number): Fd {
   const socket = Fd.socket(AF_PACKET, SOCK_DGRAM, 0);
   try {
@@ -85,7 +85,7 @@ export function openArpReplies(index: number): Fd {
   }
 }
 
-/** What has come in up to now, from the network header on. Each is valid until the next is asked for. */
+/** What has arrived so far, from the network header on. Each is valid until the next is requested. */
 export function* received(socket: Fd): Generator<Buffer> {
   const packet = Buffer.alloc(256);
   for (;;) {
@@ -120,7 +120,7 @@ const NEIGHBOUR_MESSAGES = Buffer.concat([
 ]);
 
 const ARPOP_REPLY = 2;
-/** Whose operation (byte 6) says so. */
+/** Classic BPF: ARP packets whose operation (byte 6) is a reply. */
 const ARP_REPLIES = Buffer.concat([
   instruction(BPF_LOAD_HALF, 6),
   instruction(BPF_JUMP_EQUAL, ARPOP_REPLY, 0, 1),

@@ -1,18 +1,18 @@
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 
-// `root` is where sysfs is mounted. What is not there is undefined or empty; nothing here throws.
+// `root` is where sysfs is mounted. Whatever does not exist is undefined or empty; nothing here throws.
 
 /** The link between a function and the port above it, as the kernel writes it: `16.0 GT/s PCIe`. */
 export interface PcieLink {
   readonly speed: string;
   readonly width: number;
-  /** What the device could. */
+  /** The speed that the device supports. */
   readonly maxSpeed: string;
   readonly maxWidth: number;
 }
 
-/** Undefined for a function that has none, a virtual one, say. */
+/** Undefined for a function that has none, such as a virtual one. */
 export function pcieLinkOf(root: string, pci: string): PcieLink | undefined {
   const of = (name: string) => line(join(root, "bus/pci/devices", pci, name));
   const [speed, width, maxSpeed, maxWidth] = [
@@ -21,7 +21,7 @@ export function pcieLinkOf(root: string, pci: string): PcieLink | undefined {
     "max_link_speed",
     "max_link_width",
   ].map(of);
-  if (!speed || !Number(width)) return undefined; // "Unknown" and 0 of what has no PCIe capability
+  if (!speed || !Number(width)) return undefined; // "Unknown" and 0 without a PCIe capability
   return { speed, width: Number(width), maxSpeed: maxSpeed ?? speed, maxWidth: Number(maxWidth) || Number(width) };
 }
 
@@ -36,7 +36,7 @@ export function modelOf(root: string, pci: string): string | undefined {
   return vendor && device ? `${vendor[1]}:${device[1]}` : undefined;
 }
 
-/** Class codes of pci_ids.h: 3D controllers and processing accelerators; VGA only of makers of GPUs, not a BMC's. */
+/** Class codes of pci_ids.h: 3D controllers and processing accelerators; VGA only from makers of GPUs, not a BMC's. */
 const isGpu = (pciClass: string, vendor: string): boolean =>
   /^0x(0302|1200)/.test(pciClass) || (pciClass.startsWith("0x0300") && ["0x10de", "0x1002"].includes(vendor));
 
@@ -49,7 +49,7 @@ export const listGpus = (root: string): string[] =>
       return isGpu(of("class"), of("vendor"));
     });
 
-/** Of these GPUs those with the most bridges in common with a function; none when they hang from other roots. */
+/** The GPUs that share the most bridges with a function; empty when they are below other roots. */
 export function nearestGpus(root: string, pci: string, gpus: readonly string[]): string[] {
   const own = pathOf(root, pci);
   const shared = gpus.map((gpu) => ({ gpu, depth: inCommon(own, pathOf(root, gpu)) }));
@@ -57,7 +57,7 @@ export function nearestGpus(root: string, pci: string, gpus: readonly string[]):
   return most === 0 ? [] : shared.filter(({ depth }) => depth === most).map(({ gpu }) => gpu);
 }
 
-/** Root and bridges above a function, and itself: `pci0000:17`, `0000:17:01.0`, … */
+/** Root and bridges above a function, then the function: `pci0000:17`, `0000:17:01.0`, … */
 function pathOf(root: string, pci: string): string[] {
   try {
     const path = realpathSync(join(root, "bus/pci/devices", pci)).split("/");
@@ -73,7 +73,7 @@ function inCommon(a: readonly string[], b: readonly string[]): number {
   return differs < 0 ? a.length : differs;
 }
 
-/** Priorities for which a port's RoCE congestion control is on, both ends of it; undefined where the driver does not tell (`ecn/`, NVIDIA's). */
+/** Priorities for which a port's RoCE congestion control is on at both ends of it; undefined where the driver does not say (`ecn/`, NVIDIA only). */
 export function ecnOf(root: string, netdev: string): string | undefined {
   const kinds = ["roce_np", "roce_rp"].map((kind) => {
     const dir = join(root, "class/net", netdev, "ecn", kind, "enable");
@@ -85,7 +85,7 @@ export function ecnOf(root: string, netdev: string): string | undefined {
   return kinds[0]!.filter((priority) => kinds[1]!.includes(priority)).join(",");
 }
 
-/** How often a link lost or got its carrier since it was made; no lock is waited for. */
+/** How often a link has lost or gained carrier since it was created; waits for no lock. */
 export const carrierChangesOf = (root: string, netdev: string): number =>
   Number(line(join(root, "class/net", netdev, "carrier_changes")) ?? 0) || 0;
 

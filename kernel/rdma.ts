@@ -35,7 +35,7 @@ export function getRdmaNetnsMode(): Message {
   };
 }
 
-/** Body of the answer. A kernel before 5.3 does not say: it knows only the shared mode. */
+/** Body of the answer. A kernel before 5.3 does not say: it has only the shared mode. */
 function parseRdmaNetnsMode(body: Buffer): RdmaNetnsMode {
   const mode = [...attributes(body)].find((a) => a.type === RDMA_NLDEV_SYS_ATTR_NETNS_MODE);
   return mode?.data[0] === NETNS_MODE_EXCLUSIVE ? "exclusive" : "shared";
@@ -44,7 +44,7 @@ function parseRdmaNetnsMode(body: Buffer): RdmaNetnsMode {
 export const rdmaNetnsMode = (rdma: NetlinkConnection): RdmaNetnsMode =>
   rdma.get({ message: getRdmaNetnsMode(), parse: parseRdmaNetnsMode });
 
-/** Refused with `EBUSY` while there is another network namespace than the first. */
+/** Refused with `EBUSY` while any network namespace but the initial one exists. */
 export function setRdmaNetnsMode(mode: RdmaNetnsMode): Message {
   const value = mode === "exclusive" ? NETNS_MODE_EXCLUSIVE : NETNS_MODE_SHARED;
   return {
@@ -54,7 +54,7 @@ export function setRdmaNetnsMode(mode: RdmaNetnsMode): Message {
   };
 }
 
-/** For dump(): the devices that the socket's namespace shows. */
+/** For dump(): the devices visible in the socket's namespace. */
 export function getRdmaDevices(): Message {
   return { what: "list RDMA devices", type: type(RDMA_NLDEV_CMD_GET), body: new Uint8Array() };
 }
@@ -72,8 +72,8 @@ export const listRdmaDevices = (rdma: NetlinkConnection): RdmaDevice[] =>
   rdma.dump(getRdmaDevices()).map(parseRdmaDevice);
 
 /**
- * Only in exclusive mode; refused with `EOPNOTSUPP` by drivers that cannot (soft-RoCE of older kernels; that of 7.3 can).
- * Since 7.3 names are a namespace's: `EEXIST` when there is one of the name.
+ * Only in exclusive mode; refused with `EOPNOTSUPP` by drivers that cannot (soft-RoCE before 7.3). Since 7.3 names are
+ * per namespace: `EEXIST` when the name is taken there.
  *
  * @param as its name there; a kernel before 7.3 then only renames it, and a second request moves it.
  */
@@ -82,7 +82,7 @@ export function moveRdmaDevice(index: number, netns: Fd, what: string, as?: stri
   return change(index, what, ...name, u32(RDMA_NLDEV_NET_NS_FD, netns.n));
 }
 
-/** Refused with `EEXIST` when the namespace has one of that name. */
+/** Refused with `EEXIST` when the name is taken in the namespace. */
 export function renameRdmaDevice(index: number, name: string): Message {
   return change(index, `rename RDMA device ${index} to ${name}`, text(RDMA_NLDEV_ATTR_DEV_NAME, name));
 }

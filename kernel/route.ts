@@ -51,11 +51,11 @@ export interface RouteSpec {
   readonly mtu?: number;
   readonly advmss?: number;
   readonly hops?: readonly Hop[];
-  /** Who made it, `RTPROT_*` or a number of one's own. Default: ip(8)'s; of deleteRoute() anybody's. */
+  /** Who made it, `RTPROT_*` or a private number. Default: ip(8)'s; for deleteRoute(), anybody's. */
   readonly protocol?: number;
 }
 
-/** Refused with `EEXIST` when there is one of the same destination, table and priority. */
+/** Refused with `EEXIST` when there is one with the same destination, table and priority. */
 export function addRoute(route: RouteSpec): Message {
   const scope = route.scope ?? (route.gateway || route.hops || isIPv6(route.dst) ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
   const body = encode(route, { protocol: route.protocol ?? RTPROT_BOOT, scope, type: RTN_UNICAST });
@@ -63,9 +63,9 @@ export function addRoute(route: RouteSpec): Message {
 }
 
 /**
- * Adds a route beside those of the same destination, table and priority, as `ip route prepend` and the CNI plugins do
- * (`netlink.RouteAddEcmp()`): of IPv4 routes the new one is the first, IPv6 makes them next hops of one. The very same
- * route being there is as good.
+ * Adds a route beside those with the same destination, table and priority, as `ip route prepend` and the CNI plugins do
+ * (`netlink.RouteAddEcmp()`): among IPv4 routes the new one comes first, IPv6 makes them next hops of one route. It is
+ * not an error if the very same route exists.
  */
 export const prependRoute = (route: RouteSpec): Message => ({
   ...addRoute(route),
@@ -74,8 +74,8 @@ export const prependRoute = (route: RouteSpec): Message => ({
 });
 
 /**
- * As `ip route replace`: in one step, for the route of the same destination, table and priority, whoever made that one, or
- * beside all others. Of IPv4 no packet finds no route meanwhile.
+ * As `ip route replace`: in one step, for the route with the same destination, table and priority, whoever made that one,
+ * or beside all others. With IPv4 no packet is without a route in the meantime.
  */
 export const replaceRoute = (route: RouteSpec): Message => ({
   ...addRoute(route),
@@ -83,19 +83,19 @@ export const replaceRoute = (route: RouteSpec): Message => ({
   flags: NLM_F_CREATE | NLM_F_REPLACE,
 });
 
-/** Removes the first route that has all that is given, whoever made it where `protocol` is not. Refused with `ESRCH` when there is none. */
+/** Deletes the first route that matches everything given, whoever made it if `protocol` is not given. Refused with `ESRCH` when there is none. */
 export function deleteRoute(route: RouteSpec): Message {
   const { protocol = RTPROT_UNSPEC } = route;
   const body = encode(route, { protocol, scope: route.scope ?? RT_SCOPE_NOWHERE, type: RTN_UNSPEC });
   return { what: `delete route ${label(route)}`, type: RTM_DELROUTE, body };
 }
 
-/** For dump(): all routes of all tables of the namespace. */
+/** For dump(): all routes in all tables of the namespace. */
 export function listRoutes(): Message {
   return { what: "list routes", type: RTM_GETROUTE, body: Buffer.alloc(12) };
 }
 
-/** For dump(): routes of one family in table main, or of one protocol there; the kernel sorts them out by itself (4.20). */
+/** For dump(): routes of one family in table main, or of one protocol there; the kernel does the filtering (4.20). */
 export function listMainRoutes(family: 4 | 6, protocol = RTPROT_UNSPEC): Message {
   const body = Buffer.alloc(12);
   body[0] = family === 6 ? AF_INET6 : AF_INET;
@@ -104,7 +104,7 @@ export function listMainRoutes(family: 4 | 6, protocol = RTPROT_UNSPEC): Message
   return { what: "list routes of table main", type: RTM_GETROUTE, body };
 }
 
-/** For dump(): routes of one family, of all tables, that leave by a link; the kernel sorts them out by itself. */
+/** For dump(): routes of one family, in all tables, that leave by a link; the kernel does the filtering. */
 export function listRoutesBy(index: number, family: 4 | 6): Message {
   const header = Buffer.alloc(12);
   header[0] = family === 6 ? AF_INET6 : AF_INET;
@@ -161,11 +161,11 @@ function nexthop({ index, gateway, weight = 1 }: Hop): Buffer {
   return Buffer.concat([header, via]);
 }
 
-/** A route as the kernel reports it: the same words, so that it can be compared with, or deleted as, what was added. */
+/** A route as the kernel reports it, in the same terms, so that it can be compared with what was added, or deleted. */
 export interface RouteState extends RouteSpec {
   readonly table: number;
   readonly scope: number;
-  /** Who made it, `RTPROT_*`: 2 the kernel by an address, 9 a router's advertisement. */
+  /** Who made it, `RTPROT_*`: 2 is the kernel for an address, 9 a router advertisement. */
   readonly protocol: number;
   /** `RTN_*`: 1 is unicast. */
   readonly type: number;

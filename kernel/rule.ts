@@ -18,15 +18,15 @@ const RT_TABLE_UNSPEC = 0;
 /** `from <CIDR> [iif <link>] lookup <table>`. */
 export interface Rule {
   readonly from: string;
-  /** Only for packets that came in by this link. */
+  /** Only for packets that came in on this link. */
   readonly iif?: string;
   readonly table: number;
   readonly priority: number;
 }
 
-/** Refused with `EEXIST` when there is the same. */
+/** Refused with `EEXIST` when there is an identical one. */
 export const addRule = (rule: Rule): Message => message("add", rule);
-/** Adds a rule also where there is the same: each is then removed by whoever added it. */
+/** Adds a rule even if there is an identical one: each is then removed by whoever added it. */
 export const addRuleBeside = (rule: Rule): Message => ({ ...addRule(rule), flags: NLM_F_CREATE });
 /** Refused with `ENOENT` when there is none. */
 export const deleteRule = (rule: Rule): Message => message("delete", rule);

@@ -5,13 +5,13 @@ const ETHTOOL_GRXCLSRLCNT = 0x2e;
 const ETHTOOL_GRXCLSRLALL = 0x30;
 const ETHTOOL_SRXCLSRLDEL = 0x31;
 
-/** `struct ethtool_rxnfc`: command, `fs.location` of a rule, how many rules, and behind it a location each. */
+/** `struct ethtool_rxnfc`: command, `fs.location` of a rule, number of rules, followed by their locations. */
 const RXNFC = { size: 192, location: 176, count: 184, locations: 188 };
 
-/** Asks the driver of a link; the kernel fills the same bytes. */
+/** Asks the driver of a link; the kernel fills the same buffer. */
 export type Ask = (link: string, rxnfc: Buffer) => void;
 
-/** Rules of a NIC that choose a queue for received packets, or drop them (`ethtool -N`): they outlive a move. */
+/** Rules of a NIC that choose a queue for received packets, or drop them (`ethtool -N`): they survive a move. */
 export class RxRules {
   readonly #ask: Ask;
 
@@ -19,7 +19,7 @@ export class RxRules {
     this.#ask = ask;
   }
 
-  /** Where rules are; none where the driver knows none. */
+  /** Locations of all rules; empty where the driver has no such rules. */
   list(link: string): number[] {
     const counted = rxnfc(ETHTOOL_GRXCLSRLCNT);
     try {

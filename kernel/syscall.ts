@@ -1,4 +1,4 @@
-// The one file with bun:ffi: libc calls as throwing functions, descriptors owned with `using`.
+// The only file with bun:ffi: libc calls as throwing functions, descriptors owned with `using`.
 import { dlopen, type Pointer, ptr, read } from "bun:ffi";
 import { close, constants, openSync } from "node:fs";
 import { errnoName } from "./errno.ts";
@@ -24,7 +24,7 @@ const libc = dlopen("libc.so.6", {
   __errno_location: { args: [], returns: PTR },
 }).symbols;
 
-/** errno is per thread and its address is stable: fetched once a thread, so that nothing runs between call and load. */
+/** errno is per thread and its address is stable: fetched once per thread, so that nothing runs between call and load. */
 const errnoAt = libc.__errno_location() as Pointer;
 const EINTR = 4;
 
@@ -40,7 +40,7 @@ class SyscallError extends Error {
   }
 }
 
-/** Calls until no signal interrupts. */
+/** Repeats the call while signals interrupt it. */
 function call(what: string, attempt: () => number): number {
   for (;;) {
     const result = attempt();
@@ -71,7 +71,7 @@ export class Fd implements Disposable {
     return new Fd(openSync(path, flags));
   }
 
-  /** For reading, and at once: open(2) of a pipe would wait for a writer. */
+  /** For reading, without waiting: open(2) of a pipe would wait for a writer. */
   static openNow(path: string): Fd {
     return Fd.open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   }
@@ -100,7 +100,7 @@ export class Fd implements Disposable {
     call(`set socket option ${level}/${name}`, () => libc.setsockopt(this.n, level, name, bytes, bytes.length));
   }
 
-  /** Lets only packets in for which the program says so: `struct sock_filter`s, include/uapi/linux/filter.h. */
+  /** Accepts only packets that match the program: `struct sock_filter`s, include/uapi/linux/filter.h. */
   filter(program: Buffer): void {
     const header = Buffer.alloc(16); // struct sock_fprog
     header.writeUInt16LE(program.length / 8, 0);
@@ -116,7 +116,7 @@ export class Fd implements Disposable {
     call("send", () => libc.sendto(this.n, bytes, bytes.length, 0, address, address.length));
   }
 
-  /** As sendTo(), without waiting. @returns whether it went: not where the queue is full, or the link down or gone just now. */
+  /** Like sendTo(), without waiting. @returns whether it was sent: not when the queue is full, or the link is down or has just gone. */
   trySendTo(bytes: Uint8Array, address: Uint8Array): boolean {
     try {
       call("send", () => libc.sendto(this.n, bytes, bytes.length, MSG_DONTWAIT, address, address.length));
@@ -133,7 +133,7 @@ export class Fd implements Disposable {
     return call("receive", () => libc.recv(this.n, into, into.length, MSG_TRUNC));
   }
 
-  /** As receive(), but @returns undefined instead of waiting. */
+  /** Like receive(), but @returns undefined instead of waiting. */
   tryReceive(into: Uint8Array): number | undefined {
     try {
       return call("receive", () => libc.recv(this.n, into, into.length, MSG_TRUNC | MSG_DONTWAIT));
@@ -143,7 +143,7 @@ export class Fd implements Disposable {
     }
   }
 
-  /** @returns false when somebody else holds the lock and `wait` is false. */
+  /** @returns false when another process or thread holds the lock and `wait` is false. */
   flock({ exclusive, wait }: { exclusive: boolean; wait: boolean }): boolean {
     try {
       call("lock", () => libc.flock(this.n, (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)));
@@ -154,17 +154,17 @@ export class Fd implements Disposable {
     }
   }
 
-  /** `struct mmsghdr`s, as many as go at once without waiting. @returns how many went. */
+  /** Sends as many of the `struct mmsghdr`s as it can without waiting. @returns how many were sent. */
   trySendAll(headers: Uint8Array, count: number): number {
     return this.#tryMany(() => libc.sendmmsg(this.n, headers, count, MSG_DONTWAIT));
   }
 
-  /** Into `struct mmsghdr`s, without waiting. @returns how many came. */
+  /** Receives into `struct mmsghdr`s, without waiting. @returns how many were received. */
   tryReceiveAll(headers: Uint8Array, count: number): number {
     return this.#tryMany(() => libc.recvmmsg(this.n, headers, count, MSG_DONTWAIT, 0));
   }
 
-  /** None where the queue is full or empty, or the link down just now. */
+  /** 0 when the queue is full or empty, or the link is down at the moment. */
   #tryMany(attempt: () => number): number {
     try {
       return call("exchange packets", attempt);
@@ -181,12 +181,12 @@ export class Fd implements Disposable {
     return Number(buffer.readBigInt64LE(0));
   }
 
-  /** ioctl(2), with a structure that the kernel reads and fills, or without. */
+  /** ioctl(2), with or without a structure that the kernel reads and fills. */
   ioctl(request: number, argument: Uint8Array | null = null): number {
     return call("ask a file", () => libc.ioctl(this.n, request, argument));
   }
 
-  /** Enters the namespace of this kind, for the calling thread. */
+  /** Moves the calling thread into the namespace, which is of this kind (`CLONE_NEW*`). */
   setns(kind: number): void {
     call("enter a namespace", () => libc.setns(this.n, kind));
   }
@@ -205,13 +205,13 @@ export class Fd implements Disposable {
   }
 }
 
-/** Number of bpf(2), which libc has no function for. */
+/** Number of bpf(2), for which libc has no function. */
 const NR_BPF = process.arch === "arm64" ? 280 : 321;
 
-/** bpf(2) with a `union bpf_attr`, which the kernel reads and fills. @returns what the command does: 0 or a descriptor. */
+/** bpf(2) with a `union bpf_attr`, which the kernel reads and fills. @returns the result of the command: 0 or a descriptor. */
 export function bpf(what: string, command: number, attr: Uint8Array): number {
   return call(what, () => Number(libc.syscall(NR_BPF, command, attr, attr.length)));
 }
 
-/** Address of a buffer, for structures that point to another. It must live on until the call has returned. */
+/** Address of a buffer, for structures that point to another. The buffer must stay alive until the call has returned. */
 export const addressOf = (bytes: Uint8Array): bigint => BigInt(ptr(bytes));

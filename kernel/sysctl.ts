@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Where, beside the key. */
+/** What is needed besides the key. */
 export interface SysctlPlace {
   /** What `IFNAME` in the key stands for; may contain dots. */
   readonly ifname?: string | undefined;
@@ -10,7 +10,7 @@ export interface SysctlPlace {
 }
 
 /**
- * File of a key below `net.`. Keys come from network configurations, which tenants may write: what could name any other
+ * Path of a key below `net.`. Keys come from network configurations, which tenants may write: any that could name another
  * file is refused.
  *
  * @throws {Error} for such a key or interface name.
@@ -24,9 +24,9 @@ export function sysctlPath(key: string, ifname = "", root = "/proc/sys"): string
   return join(root, ...parts.map((p) => (p === "IFNAME" ? ifname : p)));
 }
 
-/** Only in the namespace where the thread is, so in `inNetns()`: a write that waits would land elsewhere. */
+/** Acts on the namespace that the thread is in, so call it inside `inNetns()`: an asynchronous write would land elsewhere. */
 export function writeSysctl(key: string, value: string, { ifname, root }: SysctlPlace = {}): void {
-  writeFileSync(sysctlPath(key, ifname, root), value, { flag: "r+" }); // never makes a file
+  writeFileSync(sysctlPath(key, ifname, root), value, { flag: "r+" }); // never creates a file
 }
 
 export function readSysctl(key: string, { ifname, root }: SysctlPlace = {}): string {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 
-// `root` is where sysfs is mounted: /sys, or a tree that a test made. What is not there, or vanishes while it is read,
+// `root` is where sysfs is mounted: /sys, or a tree made by a test. What does not exist, or vanishes while it is read,
 // is undefined, empty or false; nothing here throws.
 
 /** A physical function. */
@@ -10,7 +10,7 @@ export interface Pf {
   readonly pci: string;
 }
 
-/** A physical function with the number of its VFs. */
+/** A physical function and how many VFs it has. */
 export interface PfInfo extends Pf {
   readonly numVfs: number;
 }
@@ -21,14 +21,14 @@ const device = (root: string, pci: string): string =>
 
 export const exists = (root: string, pci: string): boolean => existsSync(device(root, pci));
 export const isVf = (root: string, pci: string): boolean => existsSync(join(device(root, pci), "physfn"));
-/** Has SR-IOV, whether or not VFs exist. */
+/** Whether it has SR-IOV, with or without VFs. */
 export const isPf = (root: string, pci: string): boolean =>
   existsSync(join(device(root, pci), "sriov_totalvfs")) || existsSync(join(device(root, pci), "sriov_numvfs"));
 
-/** Where a VF was last seen at its PF: one readlink(2) tells whether it still is there, of a hundred VFs. */
+/** Where a VF was last seen below its PF: one readlink(2) tells whether it is still there, out of a hundred VFs. */
 const lastIndex = new Map<string, string>();
 
-/** PF of a VF with the VF's index there, or undefined when the PF has no link in this namespace or does not list it. */
+/** PF of a VF with the VF's index there; undefined when the PF has no link in this namespace or does not list it. */
 export function pfOf(root: string, vfPci: string): (Pf & { readonly vf: number }) | undefined {
   const physfn = join(device(root, vfPci), "physfn");
   const name = linkOf(physfn);
@@ -41,19 +41,19 @@ export function pfOf(root: string, vfPci: string): (Pf & { readonly vf: number }
   return { name, pci, vf: Number(virtfn.slice("virtfn".length)) };
 }
 
-/** PCI address of a VF's PF; undefined for what is no VF. */
+/** PCI address of a VF's PF; undefined for anything but a VF. */
 export const pfPciOf = (root: string, vfPci: string): string | undefined => target(join(device(root, vfPci), "physfn"));
 
 /** Link of a function in the network namespace that this sysfs shows. */
 export const netdevOf = (root: string, pci: string): string | undefined => linkOf(device(root, pci));
 
-/** `phys_port_name` of a port, and of what stands for a VF or a subfunction beside it (`__devlink_port_phys_port_name_get`). */
+/** `phys_port_name` of a port, as opposed to the representor of a VF or a subfunction (`__devlink_port_phys_port_name_get`). */
 const UPLINK = /^p\d+$/;
 const REPRESENTOR = /^(c\d+)?pf\d+(vf\d+|sf\d+|hpf)?$/;
 
 /**
- * A PF in switchdev mode has a link for each of its VFs beside its own, in no order. Its own is the port; where drivers name
- * none, the one that was made first.
+ * A PF in switchdev mode has a link for each of its VFs beside its own, in no particular order. Its own is the port; where
+ * the driver names no port, the one that was created first.
  */
 function linkOf(dir: string): string | undefined {
   const names = entries(join(dir, "net"));
@@ -63,11 +63,11 @@ function linkOf(dir: string): string | undefined {
   return (own.find(({ port }) => UPLINK.test(port)) ?? own[0])?.name;
 }
 
-/** Whoever reads it waits for rtnl: only of functions with several links. */
+/** Reading it waits for rtnl, so only for functions with several links. */
 const portName = (dir: string, netdev: string): string => line(join(dir, "net", netdev, "phys_port_name")) ?? "";
 const indexOf = (dir: string, netdev: string): number => number(join(dir, "net", netdev, "ifindex")) ?? 0;
 
-/** Whether a PF shows representors: its VFs' traffic goes where these are connected (switchdev mode). */
+/** Whether a PF has representors: its VFs' traffic goes wherever these are connected (switchdev mode). */
 export function hasRepresentors(root: string, pci: string): boolean {
   const dir = device(root, pci);
   const names = entries(join(dir, "net"));
@@ -78,22 +78,22 @@ export function hasRepresentors(root: string, pci: string): boolean {
 export const linkTypeOf = (root: string, netdev: string): number | undefined =>
   number(join(root, "class/net", netdev, "type"));
 
-/** Names of the RDMA devices of a function; empty also while they are in another namespace. */
+/** Names of the RDMA devices of a function; also empty while they are in another namespace. */
 export const rdmaDevicesOf = (root: string, pci: string): string[] => entries(join(device(root, pci), "infiniband"));
 
 export const driverOf = (root: string, pci: string): string | undefined => target(join(device(root, pci), "driver"));
 
-/** Drivers that give a VF to userspace: no link (sriov-cni `pkg/utils/utils.go`). */
+/** Drivers that give a VF to userspace, without a link (sriov-cni `pkg/utils/utils.go`). */
 const USERSPACE_DRIVERS = ["vfio-pci", "uio_pci_generic", "igb_uio"];
 
 export const isForUserspace = (root: string, pci: string): boolean =>
   USERSPACE_DRIVERS.includes(driverOf(root, pci) ?? "");
 
-/** How many VFs a PF has now; 0 for what is none. Counted, since `sriov_numvfs` cannot be read while a driver makes VFs: seconds. */
+/** How many VFs a PF has now; 0 for anything else. Counted, since reading `sriov_numvfs` blocks for seconds while a driver creates VFs. */
 export const numVfsOf = (root: string, pci: string): number =>
   entries(device(root, pci)).filter((name) => /^virtfn\d+$/.test(name)).length;
 
-/** How many VFs the device's firmware allows; 0 when it was told to have none. */
+/** How many VFs the device's firmware allows; 0 when it is configured to have none. */
 export const totalVfsOf = (root: string, pci: string): number => number(join(device(root, pci), "sriov_totalvfs")) ?? 0;
 
 /** PCI addresses of a PF's VFs, by index: from 0 without gaps, as the kernel numbers them. */
@@ -103,7 +103,7 @@ export function vfsOf(root: string, pfPci: string): string[] {
   return inOrder.flatMap((vf) => target(join(device(root, pfPci), `virtfn${vf}`)) ?? []);
 }
 
-/** Whether the kernel looks for a driver when it makes a VF. */
+/** Whether the kernel looks for a driver when it creates a VF. */
 export const probesVfs = (root: string, pfPci: string): boolean =>
   number(join(device(root, pfPci), "sriov_drivers_autoprobe")) !== 0;
 
@@ -111,7 +111,7 @@ export const probesVfs = (root: string, pfPci: string): boolean =>
 export const vendorOf = (root: string, pci: string): string | undefined =>
   /^0x([0-9a-f]{4})$/.exec(line(join(device(root, pci), "vendor")) ?? "")?.[1];
 
-/** False also when the link is down. By `operstate`, since whoever reads `carrier` waits for rtnl; `unknown`: its driver does not tell. */
+/** Also false when the link is down. From `operstate`, since reading `carrier` waits for rtnl; `unknown`: the driver does not report it. */
 export const hasCarrier = (root: string, netdev: string): boolean =>
   ["up", "unknown"].includes(line(join(root, "class/net", netdev, "operstate")) ?? "");
 
@@ -119,7 +119,7 @@ export const hasCarrier = (root: string, netdev: string): boolean =>
 export const masterOf = (root: string, netdev: string): string | undefined =>
   target(join(root, "class/net", netdev, "master"));
 
-/** Links on top of one: its bridge or bond, and its VLANs, macvlans and the like, in whatever namespace. */
+/** Links on top of one: its bridge or bond, and its VLANs, macvlans and the like, in any namespace. */
 export const uppersOf = (root: string, netdev: string): string[] =>
   entries(join(root, "class/net", netdev)).flatMap((name) => /^upper_(.+)$/s.exec(name)?.[1] ?? []);
 
@@ -134,13 +134,13 @@ export const hasActiveRdmaPort = (root: string, pci: string): boolean =>
     return entries(ports).some((port) => /^4:/.test(line(join(ports, port, "state")) ?? ""));
   });
 
-/** `node_guid` of a function's RDMA devices, as far as they are in this namespace: `0011:22ff:fe33:4455`. */
+/** `node_guid` of a function's RDMA devices, if they are in this namespace: `0011:22ff:fe33:4455`. */
 export const nodeGuidsOf = (root: string, pci: string): string[] =>
   rdmaDevicesOf(root, pci).flatMap((name) => line(join(device(root, pci), "infiniband", name, "node_guid")) ?? []);
 
 /**
- * The character devices of a function's RDMA device: `uverbs4`, `umad4`, `issm4`, `ucm4`, those that there are. Unlike
- * `infiniband/` these folders stay while the RDMA device is in another namespace: their classes know no namespaces.
+ * The character devices of a function's RDMA device that exist: `uverbs4`, `umad4`, `issm4`, `ucm4`. Unlike `infiniband/`,
+ * these folders remain while the RDMA device is in another namespace: their classes know no namespaces.
  */
 export const rdmaCharDevicesOf = (root: string, pci: string): string[] =>
   ["infiniband_verbs", "infiniband_mad", "infiniband_cm"].flatMap((kind) => entries(join(device(root, pci), kind)));
@@ -148,11 +148,11 @@ export const rdmaCharDevicesOf = (root: string, pci: string): string[] =>
 /** Whether the kernel offers `/dev/infiniband/rdma_cm`, which all RDMA devices share. */
 export const hasRdmaCm = (root: string): boolean => existsSync(join(root, "class/misc/rdma_cm"));
 
-/** Name of the RDMA device that a `uverbs4` belongs to, in whatever namespace. */
+/** Name of the RDMA device that a `uverbs4` belongs to, in any namespace. */
 export const rdmaDeviceBehind = (root: string, pci: string, uverbs: string): string | undefined =>
   line(join(device(root, pci), "infiniband_verbs", uverbs, "ibdev"));
 
-/** Of a link: neither a path nor dots alone. */
+/** Whether it can be the name of a link: neither a path nor only dots. */
 const isName = (netdev: string): boolean => !netdev.includes("/") && /[^.]/.test(netdev);
 
 /** Bytes; undefined when this sysfs shows no such link. */
@@ -163,7 +163,7 @@ export const mtuOf = (root: string, netdev: string): number | undefined =>
 export const speedOf = (root: string, netdev: string): number | undefined =>
   isName(netdev) ? number(join(root, "class/net", netdev, "speed")) : undefined;
 
-/** NUMA node; undefined where there is none, which the kernel says as -1. */
+/** NUMA node; undefined where there is none, for which the kernel shows -1. */
 export const numaNodeOf = (root: string, pci: string): number | undefined =>
   number(join(device(root, pci), "numa_node"));
 
@@ -180,7 +180,7 @@ export function listPfs(root: string): PfInfo[] {
     });
 }
 
-/** The PF that is called so, has this PCI address, or is the n-th of {@link listPfs}, from 0. */
+/** The PF with this name or PCI address, or the n-th of {@link listPfs}, counted from 0. */
 export function findPf<P extends Pf>(pfs: readonly P[], which: string | number): P | undefined {
   if (typeof which === "number") return Number.isInteger(which) && which >= 0 ? pfs[which] : undefined;
   return pfs.find((pf) => pf.name === which) ?? pfs.find((pf) => pf.pci === which.toLowerCase());

@@ -43,7 +43,7 @@ export type VfLinkState = "auto" | "enable" | "disable";
 /** In the order of `IFLA_VF_LINK_STATE_*`. */
 const LINK_STATES: readonly VfLinkState[] = ["auto", "enable", "disable"];
 
-/** What the PF keeps for a VF. */
+/** What the PF stores for a VF. */
 export interface VfState {
   /** Administrative MAC; all zero means none. */
   readonly mac: string;
@@ -61,8 +61,8 @@ export interface VfState {
 
 /**
  * Everything in one request, and no more than is given; `qos` and `proto` go with `vlan`, a missing rate means unlimited.
- * The kernel applies MAC, VLAN, rate, spoof check, link state, trust in this order, whatever ours is (`do_setvfinfo()`,
- * net/core/rtnetlink.c), and stops at the first that the driver refuses: what was before it stays.
+ * The kernel applies MAC, VLAN, rate, spoof check, link state, trust in this order, regardless of ours (`do_setvfinfo()`,
+ * net/core/rtnetlink.c), and stops at the first that the driver refuses: the ones before stay applied.
  */
 export function setVf(
   pfIndex: number,
@@ -89,7 +89,7 @@ function settings(vf: number, { mac, spoofchk, linkState, trust, ...s }: Partial
   ];
 }
 
-/** A list of one: the kernel takes no more. Also for 802.1Q, where ip(8) uses the older `IFLA_VF_VLAN`. */
+/** A list of one: the kernel accepts no more. Also for 802.1Q, where ip(8) uses the older `IFLA_VF_VLAN`. */
 const vlanList = (vlan: Parameters<typeof vfVlanInfo.encode>[0]): Buffer =>
   nested(IFLA_VF_VLAN_LIST, [attribute(IFLA_VF_VLAN_INFO, vfVlanInfo.encode(vlan))]);
 
@@ -99,7 +99,7 @@ export const vfsOf = (pf: LinkSelector): Query<Map<number, VfState>> => ({
   parse: parseVfs,
 });
 
-/** VFs by index, of a RTM_NEWLINK body that was asked for with `vfs`. A driver that lacks a setting shows its default. */
+/** VFs by index, from a RTM_NEWLINK body requested with `vfs`. Where a driver lacks a setting, its default is shown. */
 export function parseVfs(body: Buffer): Map<number, VfState> {
   const vfs = new Map<number, VfState>();
   for (const list of attributes(body.subarray(16)))
@@ -108,7 +108,7 @@ export function parseVfs(body: Buffer): Map<number, VfState> {
   return vfs;
 }
 
-/** How many VFs the PF has, of the same body: those that its driver does not tell of included. */
+/** How many VFs the PF has, from the same body, including those about which its driver says nothing. */
 export function parseNumVfs(body: Buffer): number {
   const count = [...attributes(body.subarray(16))].find((a) => a.type === IFLA_NUM_VF);
   return count ? readU32(count) : 0;

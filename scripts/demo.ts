@@ -34,14 +34,14 @@ console.log(
   await a.ask("ip -br link | grep -E '^rail[0-9] '; echo '… each with its VFs:'; ip link show rail0 | grep -E '^ +vf'"),
 );
 
-say("2. ADD: two pods a node, four rails each, one call per rail as Multus makes it; both nodes at once");
+say("2. ADD: two pods per node, four rails each, one call per rail as Multus makes it; both nodes at once");
 const attached = (await Promise.all(place.nodes.map((node) => attachAll(node)))).flat();
 printTable(
   ["pod", "node", "rail", "VF", "address"],
   attached.map(({ pod, rail, pci, ip }) => [pod.name, pod.node.name, `rail${rail}`, pci, ip]),
 );
 const distinct = new Set(attached.map(({ ip }) => ip)).size;
-console.log(`${distinct} of ${attached.length} addresses are distinct; who has them, as the shared place says:`);
+console.log(`${distinct} of ${attached.length} addresses are distinct; who has them, as the shared store says:`);
 console.log((await place.addresses()).sort().slice(0, 3).join("\n"), "\n…");
 
 say("3. In a pod, and at the PF: addresses, source rules, MAC and rate as the network configuration asks");
@@ -62,7 +62,7 @@ say("5. Every rail carries packets from node to node");
 const reached: number[] = [];
 for (const rail of RAILS) if (await carries(rail)) reached.push(rail);
 
-say("6. DEL: three pods end as they should; the namespace of the fourth is torn away first, as in a crash");
+say("6. DEL: three pods end normally; the namespace of the fourth is removed first, as in a crash");
 const [crashed, ...others] = [...pods].reverse() as [Pod, ...Pod[]];
 await b.ask(`ip netns del ${crashed.name}; sleep 1`);
 console.log("its VFs fall back to the host under the pod's names:");
@@ -98,10 +98,10 @@ printTable(
     ],
     ["PFs and VFs after, compared with before", same ? "identical" : "DIFFERENT"],
     ["records left in the journals", records || "none"],
-    ["addresses left in the shared place", left.join(", ") || "none"],
+    ["addresses left in the shared store", left.join(", ") || "none"],
   ],
 );
-console.log(`Where to go next: README.md has a NetworkAttachmentDefinition that works, docs/ every option and every error;
+console.log(`Where to go next: README.md has an example that works, docs/ every option and every error;
 \`npm test\` shows the same under kill -9 at every step, reboots and broken input; \`npm run bench\` compares with the Go plugins.`);
 process.exitCode = isRight ? 0 : 1;
 

@@ -1,9 +1,9 @@
 const HEADER = 4;
-/** Only newer attributes want it (`IFLA_PROP_LIST`); elsewhere ip(8) leaves it off, and so do we: all kernels take that. */
+/** Only newer attributes require it (`IFLA_PROP_LIST`); elsewhere ip(8) omits it, and so do we: every kernel accepts that. */
 export const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
 
-/** `struct nlattr`, include/uapi/linux/netlink.h, its flags taken off. */
+/** `struct nlattr`, include/uapi/linux/netlink.h, with the flags masked off. */
 export interface Attribute {
   readonly type: number;
   readonly data: Buffer;
@@ -46,5 +46,5 @@ export function readU32({ type, data }: Attribute): number {
   return data.readUInt32LE(0);
 }
 
-/** A text without its NUL. */
+/** A string without its NUL. */
 export const readText = ({ data }: Attribute): string => data.toString("utf8", 0, Math.max(0, data.length - 1));

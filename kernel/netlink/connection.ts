@@ -16,40 +16,40 @@ import {
   type Reply,
 } from "./message.ts";
 
-/** Where datagrams go and come from: the kernel, or a test's double. */
+/** Where datagrams go to and come from: the kernel, or a test double. */
 export interface NetlinkTransport {
-  /** The protocol's number, for the dump of messages. */
+  /** The protocol's number, for the message trace. */
   readonly protocol: number;
   send(datagram: Buffer): void;
   /**
    * The next datagram; valid until the next call.
    *
-   * @throws an error with `code` "EAGAIN" when none came in time, "ENOBUFS" when the kernel had to drop some.
+   * @throws an error with `code` "EAGAIN" when none arrived in time, "ENOBUFS" when the kernel had to drop some.
    */
   receive(): Buffer;
 }
 
 /**
- * Messages in one send. Their answers wait in the socket's receive buffer (208 KiB unless the node has another default,
- * up to 5 KiB an answer), and what does not fit the kernel drops (`ENOBUFS`).
+ * Messages per send. Their answers wait in the socket's receive buffer (208 KiB unless the node has another default, up
+ * to 5 KiB per answer); the kernel drops what does not fit (`ENOBUFS`).
  */
 const SEND_MAX = 32;
 
 /**
- * A dump that changes interrupt is tried so often, with pauses that grow from the first to the last: links come and go by the
- * dozen when a node boots, and a dump of two thousand takes as long as the time between two of them.
+ * How often a dump that was interrupted by changes is tried, with pauses growing from the first to the last: links come
+ * and go by the dozen when a node boots, and a dump of two thousand takes as long as the time between two changes.
  */
 const DUMP_TRIES = 8;
 const FIRST_PAUSE_MS = 2;
 const LAST_PAUSE_MS = 64;
 
-/** Requests and their answers, matched by sequence number. Synchronous: nothing else of the thread comes in between. */
+/** Requests and their answers, matched by sequence number. Synchronous: nothing else on the thread runs in between. */
 export class Connection implements NetlinkConnection {
   readonly #transport: NetlinkTransport;
   readonly #pause: (ms: number) => void;
   #seq = 0;
 
-  /** @param pause stops the thread for a time. */
+  /** @param pause blocks the thread for a time. */
   constructor(transport: NetlinkTransport, pause: (ms: number) => void = sleep) {
     this.#transport = transport;
     this.#pause = pause;
@@ -75,7 +75,7 @@ export class Connection implements NetlinkConnection {
     return answers;
   }
 
-  /** One send; reads until every message is answered. */
+  /** One send; reads until every message has been answered. */
   #exchange(messages: readonly Message[]): { answers: (Buffer | undefined)[]; failure: NetlinkError | undefined } {
     const answers: (Buffer | undefined)[] = new Array(messages.length).fill(undefined);
     const first = this.#send(messages, 0);
@@ -106,7 +106,7 @@ export class Connection implements NetlinkConnection {
     throw new NetlinkError(message.what, "EAGAIN", `changes interrupted the dump ${DUMP_TRIES} times`);
   }
 
-  /** Reads to the end, but of what is too long: the kernel refuses the next dump while one is unfinished. */
+  /** Reads to the end, unless the dump is too long: the kernel refuses another dump while one is unfinished. */
   #dumpOnce(message: Message, most: number): { bodies: Buffer[]; interrupted: boolean } {
     const first = this.#send([{ ...message, get: true }], NLM_F_DUMP);
     const bodies: Buffer[] = [];
@@ -134,7 +134,7 @@ export class Connection implements NetlinkConnection {
     return first;
   }
 
-  /** @throws {NetlinkError} `ETIMEDOUT` when the kernel does not answer: what became of the request is unknown. */
+  /** @throws {NetlinkError} `ETIMEDOUT` when the kernel does not answer: the outcome of the request is unknown. */
   *#receive(message: Message): Generator<Reply> {
     let datagram: Buffer;
     try {
@@ -153,10 +153,10 @@ function refusalOf(reply: Reply, { what, settled }: Message): NetlinkError | und
   return error?.code === settled ? undefined : error;
 }
 
-/** An acknowledgement ends a dump too: of a request that turned out to be none. */
+/** An acknowledgement also ends a dump: one of a request that turned out not to be a dump. */
 const isEnd = ({ type }: Reply): boolean => type === NLMSG_DONE || type === NLMSG_ERROR;
 
-/** What any try saw, the newest first: what did not change meanwhile is in it, though one try may have skipped it. */
+/** What any try saw, newest first: it contains everything that did not change, even if one try skipped it. */
 function merge(newer: readonly Buffer[], older: readonly Buffer[]): Buffer[] {
   const known = new Set(newer.map((body) => body.toString("latin1")));
   return [...newer, ...older.filter((body) => !known.has(body.toString("latin1")))];

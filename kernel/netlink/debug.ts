@@ -4,7 +4,7 @@ import { decodeReplies, errorOf, NLMSG_DONE, NLMSG_ERROR, type Reply } from "./m
 /** Shows one datagram: ">" to the kernel, "<" from it. */
 type Show = (direction: ">" | "<", protocol: number, datagram: Buffer, what?: string) => void;
 
-/** What connections call with every datagram; nothing unless {@link traceMessages} was called in this thread. */
+/** Called by connections with every datagram; does nothing unless {@link traceMessages} was called in this thread. */
 export const tracer: { write?: Show } = {};
 
 type Parsed = AddressMessage | LinkMessage | RouteMessage | RuleMessage;
@@ -31,9 +31,9 @@ const RTM: Readonly<Record<number, string>> = {
 };
 
 /**
- * Passes every netlink message of this thread to `to`, a line each: `RAILNET_DEBUG=netlink`. For people, not for
- * programs; `to` must not be standard output, which belongs to CNI. Here the `netlink` package does the reading: loading
- * it takes 2.5 ms, which a plugin call must not pay for, so it comes in only now.
+ * Passes every netlink message of this thread to `to`, one line each: `RAILNET_DEBUG=netlink`. For people, not for
+ * programs; `to` must not be standard output, which belongs to CNI. The `netlink` package does the decoding here: loading
+ * it takes 2.5 ms, too much for every plugin call, so it is loaded only now.
  */
 export async function traceMessages(to: (line: string) => void): Promise<void> {
   const rt = await import("netlink/dist/rt/structs.js");
@@ -72,7 +72,7 @@ function acknowledgement(message: Reply): string {
   return (message.body.length >= 4 ? errorOf(message, "do this")?.message : undefined) ?? done;
 }
 
-/** What the package knows of the body; what it cannot read, as bytes. */
+/** The body as the package decodes it, or as bytes where it cannot. */
 function fields(body: Buffer, parse: ((body: Buffer) => Parsed) | undefined): string {
   try {
     if (parse) return `${JSON.stringify(parse(body), printable)}`;

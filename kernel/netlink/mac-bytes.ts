@@ -1,7 +1,7 @@
 /**
  * A link-layer address as bytes: six for Ethernet, twenty for InfiniBand.
  *
- * @throws {Error} unless it is pairs of hex digits with colons between them.
+ * @throws {Error} unless it is pairs of hex digits separated by colons.
  */
 export function macBytes(mac: string): Buffer {
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2})*$/i.test(mac))

@@ -1,7 +1,7 @@
 import { errnoName } from "../errno.ts";
 import { type Attribute, attributes } from "./attribute.ts";
 
-/** One netlink request: `what` is how an error names it, in the form "move mlx5_4 to /run/netns/p". */
+/** One netlink request: `what` names it in errors, in the form "move mlx5_4 to /run/netns/p". */
 export interface Message {
   readonly what: string;
   readonly type: number;
@@ -9,11 +9,11 @@ export interface Message {
   readonly body: Uint8Array;
   /** The answer itself is the acknowledgement (RTM_GET* of one object). */
   readonly get?: boolean;
-  /** The errno, by name, with which the kernel says that all is as the request asks: no refusal then. */
+  /** Name of the errno that means everything already is as requested: not an error then. */
   readonly settled?: string;
 }
 
-/** A message as it is on the wire, its body not copied. */
+/** A message as it is on the wire; its body is not copied. */
 export interface Reply {
   readonly type: number;
   readonly flags: number;
@@ -49,7 +49,7 @@ export class NetlinkError extends Error {
   }
 }
 
-/** A message that asks for one object, and how its answer is read. */
+/** A message that asks for one object, and how to parse its answer. */
 export interface Query<T> {
   readonly message: Message;
   readonly parse: (body: Buffer) => T;
@@ -62,21 +62,21 @@ export interface NetlinkConnection {
   /** @throws {NetlinkError} when refused. */
   request(message: Message): Buffer | undefined;
   /**
-   * One answer a message, in order. The kernel goes on after a refused message: all run, then the first error
+   * One answer per message, in order. The kernel continues after a refused message: all are executed, then the first error
    * is thrown.
    */
   batch(messages: readonly Message[]): (Buffer | undefined)[];
-  /** @throws {NetlinkError} `EAGAIN` when changes interrupt the dump again and again, `EMSGSIZE` when it is longer than `most`. */
+  /** @throws {NetlinkError} `EAGAIN` when changes keep interrupting the dump, `EMSGSIZE` when it is longer than `most`. */
   dump(message: Message, options?: DumpOptions): Buffer[];
 }
 
 export interface DumpOptions {
   /**
-   * For whoever looks for something that does not change: then all that the tries saw will do, the newest first, with
-   * what has changed in it twice, or what is gone.
+   * For callers looking for something that does not change: the union of what all tries saw will do, newest first, with
+   * changed entries twice and deleted ones still in it.
    */
   readonly evenInterrupted?: boolean;
-  /** Entries; for lists that others make, as long as they like. After the refusal the connection is of no use any more. */
+  /** Limit of entries, for lists that others can make as long as they like. Once it is exceeded the connection is unusable. */
   readonly most?: number;
 }
 
@@ -97,7 +97,7 @@ export function encodeMessages(messages: readonly Message[], firstSeq: number, f
   return bytes;
 }
 
-/** @throws {Error} when a length does not fit: nothing of the datagram can be trusted then. */
+/** @throws {Error} when a length does not fit: then nothing in the datagram can be trusted. */
 export function* decodeReplies(datagram: Buffer): Generator<Reply> {
   for (let at = 0; at < datagram.length; ) {
     const length = at + HEADER <= datagram.length ? datagram.readUInt32LE(at) : 0;
@@ -114,7 +114,7 @@ export function* decodeReplies(datagram: Buffer): Generator<Reply> {
 }
 
 /**
- * The error of a NLMSG_ERROR or NLMSG_DONE body with the kernel's own words (extended acknowledgement), or undefined for
+ * The error in a NLMSG_ERROR or NLMSG_DONE body with the kernel's own words (extended acknowledgement), or undefined for
  * "done".
  */
 export function errorOf(reply: Reply, what: string): NetlinkError | undefined {
@@ -123,7 +123,7 @@ export function errorOf(reply: Reply, what: string): NetlinkError | undefined {
   return errno === 0 ? undefined : new NetlinkError(what, errnoName(-errno), kernelSays(reply));
 }
 
-/** Behind the errno: in NLMSG_ERROR the refused request, or its header alone (NLM_F_CAPPED); then attributes. */
+/** After the errno: in NLMSG_ERROR the refused request, or only its header (NLM_F_CAPPED); then attributes. */
 function kernelSays({ type, flags, body }: Reply): string {
   if (!(flags & NLM_F_ACK_TLVS)) return "";
   const request = type === NLMSG_DONE ? 0 : flags & NLM_F_CAPPED ? HEADER : align(body.readUInt32LE(4));

@@ -13,18 +13,18 @@ const RTMGRP_LINK = 0x1;
 const RTMGRP_IPV4_IFADDR = 0x10;
 const RTM_NEWLINK = 16;
 
-/** One datagram; notices are far smaller. */
+/** One datagram; notifications are far smaller. */
 const inbox = Buffer.alloc(1 << 16);
 
 /** What has changed in a network namespace since it was last asked. */
 export interface Noticed {
   /** Bodies of RTM_NEWLINK messages, in order. */
   readonly links: readonly Buffer[];
-  /** Addresses have changed, links are gone, or notices were lost: only a look tells. */
+  /** Addresses have changed, links are gone, or notifications were lost: the state has to be read again. */
   readonly isUnclear: boolean;
 }
 
-/** Notices of links and IPv4 addresses of the network namespace in which it was made. */
+/** Notifications about links and IPv4 addresses of the network namespace in which it was created. */
 export class LinkNotices implements Disposable {
   readonly #socket: Fd;
 

@@ -11,7 +11,7 @@ const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
 const NETLINK_ROUTE = 0;
 
-/** A thread has one, since every use is synchronous. Larger than any datagram that the kernel sends. */
+/** One per thread, since every use is synchronous. Larger than any datagram that the kernel sends. */
 const inbox = Buffer.alloc(1 << 18);
 
 /** A blocking netlink socket in the network namespace in which it was opened, wherever the thread goes later. */
