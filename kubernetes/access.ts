@@ -5,23 +5,23 @@ import { ExecCredentials } from "./exec-credential.ts";
 import { type ClusterEntry, type Kubeconfig, readKubeconfig, type UserEntry } from "./kubeconfig.ts";
 import type { Headers, Tls } from "./transport.ts";
 
-/** How to reach an API server, at one moment: tokens and certificates change. */
+/** How to reach an API server at one moment: tokens and certificates change. */
 export interface Access {
-  /** `https://host:port`, and a path where the server is behind one. */
+  /** `https://host:port`, with a path where the server is behind one. */
   readonly server: string;
-  /** Of the kubeconfig's context; in a pod: the pod's. */
+  /** From the kubeconfig's context; in a pod, the pod's own. */
   readonly namespace: string | undefined;
   readonly tls: Tls;
-  /** Authorization, impersonation. */
+  /** Authorization and impersonation. */
   readonly headers: Headers;
 }
 
-/** @param isFresh reads every file again: what was given last was refused. */
+/** @param isFresh reads every file again, because the server refused the last credentials. */
 export type ReadAccess = (isFresh: boolean) => Promise<Access>;
 
 /**
- * Access by a kubeconfig, or with none by the service account of the pod. Files that it names are read at every call,
- * the kubeconfig itself when it has changed or access is asked for afresh.
+ * Access by a kubeconfig, or without one by the pod's service account. Files that it names are read at every call, the
+ * kubeconfig itself when it has changed or when fresh access is asked for.
  *
  * @throws {ApiError} that says what is wrong with the configuration.
  */
@@ -41,7 +41,7 @@ export function accessBy(kubeconfig: string | undefined): ReadAccess {
   };
 }
 
-/** A kubeconfig, and who gives credentials where it is a program. */
+/** A kubeconfig, and the program that supplies its credentials, if any. */
 interface Source {
   readonly config: Kubeconfig;
   readonly exec: ExecCredentials | undefined;
@@ -87,7 +87,7 @@ function serverOf(cluster: ClusterEntry & { readonly server: string }): string {
   const { server } = cluster;
   if (cluster["proxy-url"])
     throw new Error("it names a proxy-url, which is not supported: name a server that is reached without");
-  // client-go: without a scheme it is https where anything else of TLS is said.
+  // client-go: without a scheme it is https if any TLS setting is given.
   const saysTls =
     cluster["certificate-authority"] || cluster["certificate-authority-data"] || cluster["insecure-skip-tls-verify"];
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(server) || !saysTls ? server : `https://${server}`;
@@ -96,7 +96,7 @@ function serverOf(cluster: ClusterEntry & { readonly server: string }): string {
   return withoutSlashes(url.replace(/^https/i, "https").split(/[?#]/, 1)[0]!);
 }
 
-/** Without those at its end. */
+/** Without trailing slashes. */
 function withoutSlashes(url: string): string {
   let end = url.length;
   while (url[end - 1] === "/") end--;
@@ -117,7 +117,7 @@ interface Credentials {
   readonly headers?: Headers;
 }
 
-/** As client-go: a program is asked only where nothing else is given. */
+/** As client-go: a program is run only when nothing else is given. */
 async function credentialsOf(
   user: UserEntry,
   exec: ExecCredentials | undefined,
@@ -149,7 +149,7 @@ const byProgram = ({
   ...(token && { headers: bearer(token) }),
 });
 
-/** The one provider that client-go has left. */
+/** The only provider that client-go has left. */
 async function byProvider(name: string, path: string): Promise<Headers> {
   if (name !== "oidc")
     throw new Error(
@@ -165,7 +165,7 @@ async function byProvider(name: string, path: string): Promise<Headers> {
 
 const bearer = (token: string): Headers => ({ Authorization: `Bearer ${token}` });
 
-/** The file wins; where it cannot be read, or is empty, what stands beside it counts. Its newline is no part of a token. */
+/** The file wins; if it cannot be read or is empty, the inline token is used. A trailing newline is not part of a token. */
 function tokenOf({ token, tokenFile }: UserEntry): string | undefined {
   if (!tokenFile) return token;
   try {
@@ -178,7 +178,7 @@ function tokenOf({ token, tokenFile }: UserEntry): string | undefined {
   }
 }
 
-/** Without `as` the rest of it does not count. */
+/** Without `as` the other fields are ignored. */
 function impersonation(user: UserEntry): Headers {
   if (!user.as) return {};
   const groups = user["as-groups"] ?? [];
@@ -191,7 +191,7 @@ function impersonation(user: UserEntry): Headers {
   };
 }
 
-/** What stands in the kubeconfig comes before a file. */
+/** Inline data takes precedence over a file. */
 function pem<T extends object>(entry: T, key: keyof T & string): string | undefined {
   const { [key]: path, [`${key}-data`]: data } = entry as Readonly<Record<string, string | undefined>>;
   if (data) return Buffer.from(data, "base64").toString();

@@ -5,27 +5,27 @@ import { type Action, isMissing, refusal } from "./failure.ts";
 import { ACCEPT, pathTo, query } from "./paths.ts";
 import { readEvents } from "./watch.ts";
 
-/** A watch is asked to end after this and up to as much again, so that the watches of many nodes do not end together. */
+/** A watch is asked to end after this to twice this time, so that the watches of many nodes do not end together. */
 const WATCH_SECONDS = 600;
 
-/** Objects a page where a part of each is kept: there are many, and all else waits while a page is parsed. */
+/** Page size where only a part of each object is kept: there are many, and everything else waits while a page is parsed. */
 const KEPT_PAGE = 500;
 
 type ListOptions = Selection & { readonly fromCache?: boolean };
 interface Page<T> {
-  /** null, where a list of metadata alone is empty. */
+  /** null for an empty list of metadata. */
   readonly items?: readonly T[] | null;
   readonly metadata: {
     readonly resourceVersion: string;
     readonly continue?: string;
-    /** Behind this page; of a list without selector. */
+    /** How many follow this page; absent with a selector. */
     readonly remainingItemCount?: number;
   };
 }
 
 /**
- * The API server over requests of its own. The generated API classes of client-node, over the same fetch, cost 0.47 ms of
- * processor a create where this costs 0.24 ms, know no watch under Bun, no time limit and no `metadataOnly`.
+ * The API server, over our own requests. The generated API classes of client-node, over the same fetch, cost 0.47 ms of
+ * CPU per create where this costs 0.24 ms, and have no watch under Bun, no time limit and no `metadataOnly`.
  */
 export class ApiCluster implements Cluster {
   readonly namespace: string;
@@ -121,7 +121,7 @@ export class ApiCluster implements Cluster {
     const options = { labelSelector, fieldSelector, resourceVersion, timeoutSeconds };
     const path = `${this.#path(resource, from)}${query({ ...options, watch: 1, allowWatchBookmarks: "true" })}`;
     const headers = headersOf(metadataOnly ? ACCEPT.metadata : ACCEPT.all);
-    // A connection can die without a word, and the server was asked to end it before that.
+    // A connection can die silently; the server was asked to end it before that.
     using line = new Deadline((timeoutSeconds + 15) * 1000, signal);
     try {
       const answer = await this.#caller.stream({ ...action, method: "GET", path, headers }, line.signal);
@@ -145,7 +145,7 @@ export class ApiCluster implements Cluster {
   ): Promise<Page<T>> {
     const { labelSelector, fieldSelector, metadataOnly, fromCache, signal } = selection;
     const action: Action = { verb: "list", resource };
-    const version = fromCache && !next ? "0" : undefined; // a further page is of the first one's version
+    const version = fromCache && !next ? "0" : undefined; // later pages have the version of the first
     const options = { labelSelector, fieldSelector, limit, continue: next, resourceVersion: version };
     const headers = headersOf(metadataOnly ? ACCEPT.metadataList : ACCEPT.all);
     const path = `${this.#path(resource, selection)}${query(options)}`;
@@ -163,7 +163,7 @@ export class ApiCluster implements Cluster {
   }
 }
 
-/** Not compressed: the server spends more on that than a node's network is worth. */
+/** Not compressed: that costs the server more than a node's network traffic is worth. */
 const headersOf = (accept: string, contentType?: string): Record<string, string> => ({
   Accept: accept,
   "Accept-Encoding": "identity",

@@ -5,25 +5,25 @@ import { Slots } from "./slots.ts";
 import { type HttpAnswer, type HttpRequest, isUntrusted, SendError } from "./transport.ts";
 
 export interface CallerOptions {
-  /** Of one call with its repetitions. Default 10 s. */
+  /** For one call including its retries. Default 10 s. */
   readonly timeLimitMs?: number;
-  /** Requests at once; more wait for their turn. Default 32: fewer keep the server busy, and each connection costs both sides memory. */
+  /** Concurrent requests; more wait for their turn. Default 32: fewer keep the server busy, and each connection costs both sides memory. */
   readonly connections?: number;
-  /** Told of every request that was tried; status 0: no answer. */
+  /** Called for every attempt; status 0 means no answer. */
   readonly count?: (verb: Action["verb"], resource: string, status: number) => void;
 }
 
 export type Request = Action & Pick<HttpRequest, "method" | "path" | "headers" | "body">;
 
-/** A whole answer. */
+/** A complete answer. */
 export interface ApiAnswer extends Pick<HttpAnswer, "status" | "header"> {
   readonly body: string;
 }
 
-/** Waits before a refused connection is tried again: a server that restarts, or another one behind a balancer. */
+/** Pauses before a refused connection is tried again: the server is restarting, or there is another behind a load balancer. */
 const REFUSED_MS = [50, 150, 400];
 
-/** Sends requests within their time, and again what cannot have happened or is only read. */
+/** Sends requests within their time limit, and repeats those that cannot have been executed or only read. */
 export class Caller {
   readonly #session: Session;
   readonly #timeLimitMs: number;
@@ -37,9 +37,9 @@ export class Caller {
     this.#count = count;
   }
 
-  /** @returns any answer, whatever its status. @throws {ApiError} without one. */
+  /** @returns any answer, whatever its status. @throws {ApiError} if there is none. */
   async call(request: Request, signal: AbortSignal | undefined): Promise<ApiAnswer> {
-    // `return await`: what is `using` here must last until the answer is there, not until it is waited for.
+    // `return await`: what is `using` here must last until the answer is there.
     using deadline = new Deadline(this.#timeLimitMs, signal);
     return await this.#named(request, deadline, async () => {
       using _slot = await this.#slots.take(deadline.signal);
@@ -50,7 +50,7 @@ export class Caller {
     });
   }
 
-  /** For an answer that goes on until `signal` ends it: the time limit holds until it begins. */
+  /** For an answer that lasts until `signal` ends it: the time limit applies until it begins. */
   async stream(request: Request, signal: AbortSignal): Promise<HttpAnswer> {
     const deadline = new Deadline(this.#timeLimitMs, signal);
     const begun = () => this.#repeat(request, deadline, (open) => this.#send(open, request, deadline.signal));
@@ -97,7 +97,7 @@ export class Caller {
         if (!(error instanceof SendError) || deadline.signal.aborted) throw error;
         if (error.code === "ECONNREFUSED" && (await deadline.wait(jitter(REFUSED_MS[refused++] ?? Infinity)))) continue;
         if (error.wasSent && !isWrite(request) && !isReadAgain) {
-          isReadAgain = true; // the server closed an idle connection just when it was used, most often
+          isReadAgain = true; // most often the server closed an idle connection just as it was used
           continue;
         }
         if (!isUntrusted(error.code) || isRenewed) throw error;
@@ -119,7 +119,7 @@ export class Caller {
   }
 }
 
-/** Seconds of the answer, else one; spread, so that those who were told together do not come back together. */
+/** From the answer, default one second; spread, so that clients told at the same time do not return together. */
 const retryAfterMs = (answer: Pick<HttpAnswer, "header">): number =>
   (Number(answer.header("retry-after")) || 1) * 1000 * (1 + Math.random() / 5);
 

@@ -1,2 +1,2 @@
-/** A time of `performance.now()` for people and objects, by the wall clock as it is now. What decides something never asks that one: it jumps. */
+/** Converts a time of `performance.now()` to wall-clock time, for display and for objects. Decisions never use the wall clock: it jumps. */
 export const dateOf = (ms: number): Date => new Date(Date.now() - (performance.now() - ms));

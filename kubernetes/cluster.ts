@@ -6,7 +6,7 @@ export interface Resource {
   readonly plural: string;
   readonly kind: string;
   readonly namespaced: boolean;
-  /** A part of an object that has an address, and rights, of its own. */
+  /** A part of an object with a path, and rights, of its own. */
   readonly subresource?: "status";
 }
 
@@ -34,7 +34,7 @@ export interface KubeObject {
   readonly metadata: ObjectMeta;
 }
 
-/** RFC 6902. On the real server `test` with null passes on a missing key; a failing operation fails the whole patch with 422. */
+/** RFC 6902. On the real server `test` with null passes for a missing key; one failing operation fails the whole patch with 422. */
 export type JsonPatch = readonly (
   | { readonly op: "test" | "add" | "replace"; readonly path: string; readonly value: unknown }
   | { readonly op: "remove"; readonly path: string }
@@ -48,7 +48,7 @@ export interface WatchEvent<T extends KubeObject> {
 export interface Selection {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
-  /** Only metadata comes (PartialObjectMetadata): `spec` and `status` are absent. */
+  /** Returns only metadata (PartialObjectMetadata): `spec` and `status` are absent. */
   readonly metadataOnly?: boolean;
   /** Default: the cluster's. Empty: all namespaces. */
   readonly namespace?: string;
@@ -57,8 +57,8 @@ export interface Selection {
 export type At = Pick<Selection, "namespace" | "signal" | "metadataOnly">;
 
 /**
- * The API server, as far as Railnet talks to it. Nothing is retried here but what cannot have happened (connection
- * refused, 401 once with credentials read afresh, 429 after its Retry-After) and a read whose connection broke, within
+ * The API server, as far as Railnet uses it. The only retries are of requests that cannot have been executed (connection
+ * refused, 401 once with credentials read afresh, 429 after its Retry-After) and of reads whose connection broke, within
  * the time limit of one call.
  *
  * @throws {ApiError} from every method.
@@ -66,37 +66,37 @@ export type At = Pick<Selection, "namespace" | "signal" | "metadataOnly">;
 export interface Cluster {
   /** Of the Whereabouts objects: the kubeconfig context's, else `kube-system`. */
   readonly namespace: string;
-  /** Undefined for 404 of the object; a resource that is not served at all is an error. A quorum read, unless `fromCache`. */
+  /** Undefined if the object does not exist (404); a resource that is not served at all is an error. A quorum read, unless `fromCache`. */
   get<T extends KubeObject>(
     resource: Resource,
     name: string,
     at?: At & { readonly fromCache?: boolean },
   ): Promise<T | undefined>;
   /**
-   * All pages. `fromCache` allows the server's watch cache (resourceVersion=0): cheap, may lag, and comes as one page.
-   * `keep` makes of each object what is remembered of it, page by page: many whole ones would fill the memory.
+   * All pages. `fromCache` allows the server's watch cache (resourceVersion=0): cheap, possibly stale, and in one page.
+   * `keep` reduces each object to what is needed of it, page by page: many whole objects would fill the memory.
    */
   list<T extends KubeObject>(
     resource: Resource,
     selection?: Selection & { readonly fromCache?: boolean; readonly keep?: (object: KubeObject) => T },
   ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }>;
-  /** How many there are, by a list of one. */
+  /** How many there are, from a list with a limit of one. */
   count(resource: Resource, at?: At): Promise<number>;
-  /** Fails with status 409 and reason `AlreadyExists` when there is one of this name. A dry run makes none, and answers as if. */
+  /** Fails with status 409 and reason `AlreadyExists` if the name is taken. A dry run creates nothing, and answers as if it had. */
   create<T extends KubeObject>(resource: Resource, object: T, at?: At & { readonly isDryRun?: boolean }): Promise<T>;
-  /** With `at.metadataOnly` the answer is small also for a large object. */
+  /** With `at.metadataOnly` the answer is small even for a large object. */
   patch<T extends KubeObject>(resource: Resource, name: string, patch: JsonPatch, at?: At): Promise<T>;
   /** RFC 7386. */
   mergePatch<T extends KubeObject>(resource: Resource, name: string, patch: object, at?: At): Promise<T>;
   replace<T extends KubeObject>(resource: Resource, object: T, at?: At): Promise<T>;
-  /** @returns false for 404. Preconditions that do not hold fail with status 409. */
+  /** @returns false for 404. Fails with status 409 if the preconditions do not hold. */
   delete(
     resource: Resource,
     name: string,
     preconditions?: { readonly uid?: string; readonly resourceVersion?: string },
     at?: At,
   ): Promise<boolean>;
-  /** One connection's events, until the server or `signal` ends it. 410 "Gone" is an ApiError: list again. */
+  /** Events of one connection, until the server or `signal` ends it. 410 "Gone" is an ApiError: list again. */
   watch<T extends KubeObject>(
     resource: Resource,
     from: Selection & { readonly resourceVersion: string },
@@ -106,11 +106,11 @@ export interface Cluster {
 /** Branch on `status`, `reason` and `isUnclear`, never on the message. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
-  /** HTTP; 0 when there was no answer. */
+  /** HTTP status; 0 if there was no answer. */
   readonly status: number;
   /** metav1.Status.reason, such as `AlreadyExists`, `Conflict`, `Invalid`, `Forbidden`; empty without an answer. */
   readonly reason: string;
-  /** A write that may have been done all the same: no answer after it was sent, 500, 504. */
+  /** A write that may have been executed nevertheless: no answer after it was sent, 500, 504. */
   readonly isUnclear: boolean;
 
   constructor(message: string, { status = 0, reason = "", isUnclear = false, cause = undefined as unknown } = {}) {

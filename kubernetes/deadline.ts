@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** The time of one call, and its caller's signal, as one signal. */
+/** A call's time limit and its caller's signal, as one signal. */
 export class Deadline implements Disposable {
   readonly limitMs: number;
   readonly #end: number;
@@ -30,14 +30,14 @@ export class Deadline implements Disposable {
     return this.#isOver ? `no answer within ${this.limitMs} ms` : "the caller gave up";
   }
 
-  /** Waits if that leaves time to do something. @throws when the caller gives up. */
+  /** Waits, unless too little time would be left afterwards. @throws when the caller gives up. */
   async wait(ms: number): Promise<boolean> {
     if (performance.now() + ms >= this.#end) return false;
     await sleep(ms, undefined, { signal: this.signal });
     return true;
   }
 
-  /** Only the caller's signal counts from now on. */
+  /** From now on only the caller's signal counts. */
   lift(): void {
     clearTimeout(this.#timer);
   }

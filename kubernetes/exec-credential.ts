@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { environment } from "./environment.ts";
 import type { ClusterEntry, ExecEntry } from "./kubeconfig.ts";
 
-/** What a program of a kubeconfig's `exec` gave: client.authentication.k8s.io, `ExecCredential.status`. */
+/** Output of a kubeconfig's `exec` program: client.authentication.k8s.io, `ExecCredential.status`. */
 export interface ExecCredential {
   readonly token?: string;
   readonly clientCertificateData?: string;
@@ -13,10 +13,10 @@ export interface ExecCredential {
 
 const GROUP = "client.authentication.k8s.io";
 
-/** Nobody is there to answer a question, and an ADD waits. */
+/** Nobody is there to answer a prompt, and an ADD is waiting. */
 const TIME_LIMIT_MS = 20_000;
 
-/** Keeps what the program gave until that expires. */
+/** Caches the program's credentials until they expire. */
 export class ExecCredentials {
   readonly #exec: ExecEntry;
   readonly #info: object;
@@ -27,7 +27,7 @@ export class ExecCredentials {
     this.#info = exec.provideClusterInfo ? { cluster: infoOf(cluster) } : {};
   }
 
-  /** @param isFresh what was given last was refused. @throws {Error} that names the command. */
+  /** @param isFresh the server refused the last credentials. @throws {Error} that names the command. */
   async get(isFresh: boolean): Promise<ExecCredential> {
     const until = Date.parse(this.#known?.expirationTimestamp ?? "");
     const isGood = this.#known && !isFresh && !(until <= Date.now());

@@ -1,14 +1,14 @@
 import { ApiError, type Resource } from "./cluster.ts";
 import { type SendError, whyUntrusted } from "./transport.ts";
 
-/** What is asked of the server: `create overlappingrangeipreservations 10.0.0.1`, in the words of RBAC. */
+/** What is asked of the server: `create overlappingrangeipreservations 10.0.0.1`, in the terms of RBAC. */
 export interface Action {
   readonly verb: "get" | "list" | "watch" | "create" | "patch" | "update" | "delete";
   readonly resource: Resource;
   readonly name?: string;
 }
 
-/** metav1.Status, as far as it is looked at. */
+/** metav1.Status, the fields that are used. */
 interface Status {
   readonly reason?: string;
   readonly message?: string;
@@ -18,7 +18,7 @@ interface Status {
 
 export const isWrite = ({ verb }: Action): boolean => !["get", "list", "watch"].includes(verb);
 
-/** From the body of an answer; undefined for what is none, such as a proxy's page. */
+/** From the body of an answer; undefined for anything else, such as a proxy's error page. */
 function readStatus(body: string): Status | undefined {
   try {
     const status = JSON.parse(body);
@@ -28,17 +28,17 @@ function readStatus(body: string): Status | undefined {
   }
 }
 
-/** The object is not there, as against: nobody serves such objects. */
+/** Whether the object does not exist, as opposed to: such objects are not served at all. */
 export const isMissing = (status: number, body: string, name: string): boolean =>
   status === 404 && readStatus(body)?.details?.name === name;
 
-/** Of an answer that is no success. */
+/** The error for an answer that is not a success. */
 export function refusal(action: Action, httpStatus: number, body: string): ApiError {
   const said = readStatus(body);
   const status = said?.code ?? httpStatus;
   const message = (said?.message ?? body.trim()).slice(0, 600) || `HTTP status ${status}`;
   const hint = advice(action, status, said);
-  // A 503 with a Status is the API server's own and comes before it does anything; others may be a balancer's afterthought.
+  // A 503 with a Status comes from the API server before it does anything; others may come from a load balancer afterwards.
   const isUnclear = isWrite(action) && status >= 500 && !(status === 503 && said);
   const unsure = isUnclear ? "; it may have been done nevertheless" : "";
   return new ApiError(`cannot ${words(action)}: ${message} (${said?.reason ?? status})${unsure}${hint}`, {
@@ -48,7 +48,7 @@ export function refusal(action: Action, httpStatus: number, body: string): ApiEr
   });
 }
 
-/** Of a request without an answer. */
+/** The error for a request without an answer. */
 export function silence(action: Action, server: string, error: SendError): ApiError {
   const isUnclear = isWrite(action) && error.wasSent;
   const untrusted = whyUntrusted(error.code);
@@ -60,7 +60,7 @@ export function silence(action: Action, server: string, error: SendError): ApiEr
   });
 }
 
-/** Of a request whose time was over, or whose caller lost interest, after or before it was sent. */
+/** The error for a request that ran out of time, or whose caller gave up, before or after it was sent. */
 export function unfinished(action: Action, server: string, why: string, wasSent: boolean): ApiError {
   const isUnclear = isWrite(action) && wasSent;
   const unsure = isUnclear ? "; it may have been done nevertheless" : "";

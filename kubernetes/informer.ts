@@ -4,45 +4,45 @@ import { ApiError, type Cluster, type KubeObject, type Resource, type Selection,
 export type ChangeType = Exclude<WatchEvent<KubeObject>["type"], "BOOKMARK">;
 
 export interface InformerOptions<T> extends Omit<Selection, "signal"> {
-  /** Ends it. */
+  /** Stops the informer. */
   readonly signal: AbortSignal;
-  /** Called in order, after the picture has changed; of a DELETED object with the last known state. Must not throw. */
+  /** Called in order, after the cache has been updated; for a DELETED object with the last known state. Must not throw. */
   readonly onChange?: (change: ChangeType, object: T) => void;
-  /** Called when the server did not answer or refused; it goes on by itself. */
+  /** Called when the server did not answer or refused; the informer keeps trying. */
   readonly onError?: (error: Error) => void;
-  /** Called each time that the picture was listed, or a watch has begun to tell: what onError said is over. */
+  /** Called after each list, and when a watch starts to deliver: the problem that onError reported is over. */
   readonly onWell?: () => void;
   /**
-   * Called before the differences are told when the server's versions went back: it was restored from a backup, or is
-   * another one. What was written since that backup never was.
+   * Called before the differences are delivered when the server's versions went backwards: it was restored from a backup,
+   * or is another server. What was written since that backup is lost.
    */
   readonly onRestored?: (was: string, is: string) => void;
-  /** A watch without a word for so long is given up: the server sends a bookmark every minute. Default 150 s. */
+  /** A watch that is silent for this long is given up: the server sends a bookmark every minute. Default 150 s. */
   readonly silentMs?: number;
-  /** Everything is listed again when the picture is so old: what no watch tells of is seen then. Default: never. */
+  /** Everything is listed again at this interval, to see what no watch reports. Default: never. */
   readonly relistMs?: number;
-  /** Within this time after a connection was lost the first attempt is made: many nodes lose the same server at once. Default 300 ms. */
+  /** The first attempt after a lost connection is made within this time: many nodes lose the same server at once. Default 300 ms. */
   readonly spreadMs?: () => number;
 }
 
-/** Longest wait between attempts while the server does not answer. */
+/** Longest pause between attempts while the server does not answer. */
 const LONGEST_MS = 30_000;
-/** A watch that ends sooner than this, without a word, counts as a failure: else a broken proxy would be asked without pause. */
+/** A watch that ends sooner than this without an event counts as a failure: otherwise a broken proxy would be asked without pause. */
 const TOO_SHORT_MS = 1000;
 const SILENT_MS = 150_000;
 const SPREAD_MS = 300;
-/** Between two attempts of an informer that somebody waits for. */
+/** Pause between attempts of an informer that somebody waits for. */
 const HURRIED_MS = 1000;
-/** The server ends a watch after ten minutes at the earliest (api-cluster.ts): before, it has ended itself, or something between. */
+/** The server ends a watch after ten minutes at the earliest (api-cluster.ts): any sooner, it stopped, or something in between did. */
 const IN_TIME_MS = 590_000;
 
 /**
- * A picture of some objects that follows the server: one list, then one watch that is renewed every 10 to 20 minutes.
- * After a lost connection the watch goes on where it was, if the server's versions have not gone back; when the server does
- * not know that place any more (410, or an etcd that was restored), everything is listed again and the differences are told.
+ * A cache of objects that follows the server: one list, then one watch that is renewed every 10 to 20 minutes. After a
+ * lost connection the watch resumes where it was, unless the server's versions have gone backwards; when the server no
+ * longer knows that version (410, or a restored etcd), everything is listed again and the differences are delivered.
  */
 export class Informer<T extends KubeObject> {
-  /** The picture was complete once. Never fulfilled when `signal` comes first. */
+  /** Fulfilled when the cache is complete for the first time; never if `signal` comes first. */
   readonly synced: Promise<void>;
   readonly #objects = new Map<string, T>();
   readonly #cluster: Cluster;
@@ -50,7 +50,7 @@ export class Informer<T extends KubeObject> {
   readonly #options: InformerOptions<T>;
   #wasSynced = () => {};
   #failures = 0;
-  /** The highest version that the server has said. */
+  /** The highest version that the server has sent. */
   #version: string | undefined;
   #listedMs = 0;
   /** Ends the pause before the next attempt. */
@@ -63,19 +63,19 @@ export class Informer<T extends KubeObject> {
     this.synced = new Promise((resolve) => (this.#wasSynced = resolve));
   }
 
-  /** Starts to follow; returns at once. */
+  /** Starts following; returns at once. */
   static start<T extends KubeObject>(cluster: Cluster, resource: Resource, options: InformerOptions<T>): Informer<T> {
     const informer = new Informer<T>(cluster, resource, options);
     void informer.#run();
     return informer;
   }
 
-  /** By `namespace/name`; only the name for what has no namespace. May lag behind the server. */
+  /** By `namespace/name`; by name only for cluster-scoped objects. May lag behind the server. */
   get objects(): ReadonlyMap<string, T> {
     return this.#objects;
   }
 
-  /** Somebody waits for what the server says: the next attempt is made within a second, or within the spread. */
+  /** Somebody is waiting for the server: the next attempt is made within a second, or within the spread. */
   hurry(): void {
     this.#hurry.abort();
   }
@@ -113,10 +113,10 @@ export class Informer<T extends KubeObject> {
   }
 
   /**
-   * One watch from where the picture is, until it ends.
+   * One watch from the version of the cache, until it ends.
    *
-   * @returns whether it ended in its time: else somebody ended it, or the connection, or it said nothing any more.
-   * @throws {ApiError} when the server refuses, or does not know that place.
+   * @returns whether it ended at its time; otherwise the server or the connection ended it, or it fell silent.
+   * @throws {ApiError} when the server refuses, or no longer knows that version.
    */
   async #follow(): Promise<boolean> {
     const { silentMs = SILENT_MS } = this.#options;
@@ -154,10 +154,10 @@ export class Informer<T extends KubeObject> {
   }
 
   /**
-   * A server that was restored answers a watch from a version that it has not reached yet with silence, and then with other
-   * events of the same versions. A list of one name, which need not exist, tells where it is: one key of etcd.
+   * A restored server answers a watch from a version that it has not reached yet with silence, and later with other events
+   * of the same versions. A list of one name, which need not exist, tells where the server is: a read of one key in etcd.
    *
-   * @returns false when everything is to be listed again. @throws {ApiError}
+   * @returns false when everything must be listed again. @throws {ApiError}
    */
   async #isSameHistory(): Promise<boolean> {
     const { signal, namespace, fieldSelector = "" } = this.#options;
@@ -175,7 +175,7 @@ export class Informer<T extends KubeObject> {
       }
   }
 
-  /** @param isAnew versions tell nothing: after a restore the same one may be of another content. */
+  /** @param isAnew after a restore versions prove nothing: the same one may have other content. */
   #compare(object: T, isAnew = false): void {
     const name = key(object);
     const known = this.#objects.get(name);
@@ -190,7 +190,7 @@ export class Informer<T extends KubeObject> {
     if (this.#objects.delete(name)) this.#options.onChange?.("DELETED", last!);
   }
 
-  /** The first one within the spread, then doubled from 0.4 s; all spread: the agents of many nodes lose the same server at once. */
+  /** The first within the spread, then doubled from 0.4 s; all randomized, since the agents of many nodes lose the same server at once. */
   async #pause(): Promise<void> {
     const first = this.#options.spreadMs?.() ?? SPREAD_MS;
     const ms =
@@ -209,7 +209,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
-/** Ends a watch that does not speak any more. */
+/** Ends a watch that has fallen silent. */
 class Silence implements Disposable {
   readonly #controller = new AbortController();
   readonly signal: AbortSignal;
@@ -233,13 +233,13 @@ class Silence implements Disposable {
   }
 }
 
-/** Versions of one server are numbers of one sequence, longer than a double holds (KEP-5504); what is none is compared with nothing. */
+/** Versions of one server are numbers in one sequence, longer than a double can hold (KEP-5504); anything else is not comparable. */
 function isLower(version: string, than: string): boolean {
   if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return false;
   return version.length === than.length ? version < than : version.length < than.length;
 }
 
-/** What the next attempt may not meet: no answer, or a server that starts and says so. The place in the watch is still good. */
+/** Errors that the next attempt may not meet: no answer, or a server that says it is starting. The watch's version is still good. */
 const isPassing = (error: unknown): boolean =>
   error instanceof ApiError && [0, 429, 502, 503, 504].includes(error.status);
 

@@ -30,7 +30,7 @@ export interface UserEntry {
   readonly exec?: ExecEntry;
 }
 
-/** A program that gives credentials. */
+/** A program that supplies credentials. */
 export interface ExecEntry {
   readonly command: string;
   readonly args?: readonly string[] | null;
@@ -41,7 +41,7 @@ export interface ExecEntry {
   readonly interactiveMode?: string;
 }
 
-/** What the current context of a kubeconfig names. Paths of files are absolute. */
+/** What the current context of a kubeconfig refers to. File paths are absolute. */
 export interface Kubeconfig {
   readonly cluster: ClusterEntry & { readonly server: string };
   readonly user: UserEntry;
@@ -61,8 +61,8 @@ interface RawConfig {
 }
 
 /**
- * Reads a kubeconfig as client-go does (tools/clientcmd): paths in it are relative to its own directory, also the command
- * of `exec` where it is a path at all. Credentials are not read yet.
+ * Reads a kubeconfig as client-go does (tools/clientcmd): paths in it are relative to its own directory, as is the command
+ * of `exec` if it is a path at all. Credentials are not read yet.
  *
  * @throws {Error} that says what is wrong with it.
  */
@@ -86,7 +86,7 @@ export async function readKubeconfig(path: string): Promise<Kubeconfig> {
   };
 }
 
-/** JSON is YAML, and what the installer writes: then no library is loaded. */
+/** JSON is YAML, and is what the installer writes: it needs no YAML library. */
 async function parse(text: string): Promise<RawConfig> {
   let raw: unknown;
   try {
@@ -110,7 +110,7 @@ function absolute<T extends object>(entry: T, keys: readonly (keyof T)[], base: 
   return { ...entry, ...Object.fromEntries(paths) };
 }
 
-/** A command without a slash is looked for in PATH. */
+/** A command without a slash is looked up in PATH. */
 function withCommand(user: UserEntry, base: string): UserEntry {
   const { exec } = user;
   if (!exec?.command?.includes("/") || isAbsolute(exec.command)) return user;

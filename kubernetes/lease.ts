@@ -6,7 +6,7 @@ export const microTime = (date: Date): string => date.toISOString().replace("Z",
 /** `leases.coordination.k8s.io`, v1. */
 export interface Lease extends KubeObject {
   readonly spec: {
-    /** Empty: given back. */
+    /** Empty: released. */
     readonly holderIdentity?: string;
     readonly leaseDurationSeconds?: number;
     readonly acquireTime?: string;
@@ -15,5 +15,5 @@ export interface Lease extends KubeObject {
   };
 }
 
-/** The lease that a live Whereabouts takes for each ADD and DEL. */
+/** The lease that a running Whereabouts takes for each ADD and DEL. */
 export const WHEREABOUTS_LEASE = "whereabouts";

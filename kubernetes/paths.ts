@@ -1,6 +1,6 @@
 import type { Resource } from "./cluster.ts";
 
-/** `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME`; without namespace: of all. */
+/** `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME`; without a namespace: all namespaces. */
 export function pathTo(resource: Resource, namespace: string, name = ""): string {
   const { group, version, plural, namespaced, subresource } = resource;
   const root = group ? `/apis/${group}/${version}` : `/api/${version}`;
@@ -8,7 +8,7 @@ export function pathTo(resource: Resource, namespace: string, name = ""): string
   return `${root}${scope}/${plural}${name && `/${encodeURIComponent(name)}`}${subresource ? `/${subresource}` : ""}`;
 }
 
-/** `?a=b&c=d` of what is set; empty when nothing is. */
+/** `?a=b&c=d` from the values that are set; empty when none is. */
 export function query(parameters: Readonly<Record<string, string | number | undefined>>): string {
   const set = new URLSearchParams();
   for (const [key, value] of Object.entries(parameters))
@@ -17,7 +17,7 @@ export function query(parameters: Readonly<Record<string, string | number | unde
 }
 
 const PARTIAL = ";g=meta.k8s.io;v=v1";
-/** Values of Accept: a whole answer, an object's or a list's metadata alone. */
+/** Values of Accept: everything, or only the metadata of an object or a list. */
 export const ACCEPT = {
   all: "application/json",
   metadata: `application/json;as=PartialObjectMetadata${PARTIAL}`,

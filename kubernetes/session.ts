@@ -2,7 +2,7 @@ import type { Access, ReadAccess } from "./access.ts";
 import type { openTransport } from "./open-transport.ts";
 import type { HttpTransport } from "./transport.ts";
 
-/** As client-go: a token file is looked at once a minute. */
+/** As client-go: a token file is read again once a minute. */
 const KEEP_MS = 60_000;
 
 export interface Open {
@@ -10,7 +10,7 @@ export interface Open {
   readonly send: HttpTransport;
 }
 
-/** Keeps access and connections until they are old or refused. */
+/** Keeps access and connections until they expire or are refused. */
 export class Session {
   readonly #read: ReadAccess;
   readonly #openTransport: typeof openTransport;
@@ -28,7 +28,7 @@ export class Session {
     return this.#open?.access.server ?? "the API server";
   }
 
-  /** @param refused what the server refused: read again, unless that has happened since. */
+  /** @param refused what the server refused: read again, unless that has already happened. */
   async open(refused?: Open): Promise<Open> {
     const isFresh = refused !== undefined && refused === this.#open;
     if (this.#open && !isFresh && performance.now() - this.#readAt < KEEP_MS) return this.#open;
@@ -43,7 +43,7 @@ export class Session {
       const send = isSame ? this.#open!.send : await this.#openTransport(access.server, access.tls, access.headers);
       this.#open = { access, send };
     } catch (error) {
-      // A file that is being replaced: what was read last may still do.
+      // A file that is being replaced: what was read last may still be valid.
       if (!this.#open || isFresh) throw error;
     }
     this.#readAt = performance.now();

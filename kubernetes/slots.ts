@@ -1,4 +1,4 @@
-/** Lets a number of holders in at once; the others wait in line. */
+/** Admits a limited number of holders at once; the others queue. */
 export class Slots {
   #free: number;
   readonly #waiting = new Set<() => void>();
@@ -7,7 +7,7 @@ export class Slots {
     this.#free = count;
   }
 
-  /** @returns a slot; disposing of it passes it on to the next in line. @throws the signal's reason when that comes first. */
+  /** @returns a slot; disposing it passes it on to the next in the queue. @throws the signal's reason if that comes first. */
   async take(signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free--;

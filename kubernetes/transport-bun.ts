@@ -1,10 +1,10 @@
 import { type HttpAnswer, type HttpRequest, type HttpTransport, neverSent, SendError, type Tls } from "./transport.ts";
 
-/** Over Bun's fetch, which alone takes `tls`; it keeps up to 64 idle connections. */
+/** Over Bun's fetch, the only one that takes `tls`; it keeps up to 64 idle connections. */
 export function fetchTransport(server: string, tls: Tls): HttpTransport {
   return async ({ method, path, headers, body, signal }: HttpRequest): Promise<HttpAnswer> => {
-    // `timeout: false`: else a watch that is quiet for five minutes is cut. `proxy: false`: else HTTPS_PROXY of whoever
-    // started the process decides where a token goes; node:https and client-node do not look at it either.
+    // `timeout: false`: otherwise a watch is cut after five quiet minutes. `proxy: false`: otherwise HTTPS_PROXY of whoever
+    // started the process decides where a token goes; node:https and client-node ignore it too.
     const init = {
       method,
       headers,

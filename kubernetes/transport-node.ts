@@ -27,7 +27,7 @@ const listed = (headers: Headers): OutgoingHttpHeaders =>
     Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]]),
   );
 
-/** Node sends a DELETE's body without saying that there is one: the server would not see the preconditions. */
+/** Node sends a DELETE's body without announcing it: the server would not see the preconditions. */
 const lengthOf = (body: string | undefined): Record<string, string> =>
   body === undefined ? {} : { "Content-Length": `${Buffer.byteLength(body)}` };
 

@@ -1,19 +1,19 @@
-/** A list is sent as so many headers of that name. */
+/** A list is sent as several headers of the same name. */
 export type Headers = Readonly<Record<string, string | readonly string[]>>;
 
-/** What a kubeconfig says of TLS; PEM texts. */
+/** A kubeconfig's TLS settings; PEM texts. */
 export interface Tls {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
   readonly serverName?: string;
-  /** False only where the kubeconfig says insecure-skip-tls-verify. */
+  /** False only if the kubeconfig says insecure-skip-tls-verify. */
   readonly rejectUnauthorized: boolean;
 }
 
 export interface HttpRequest {
   readonly method: string;
-  /** With query. */
+  /** Including the query. */
   readonly path: string;
   readonly headers: Headers;
   readonly body?: string;
@@ -23,19 +23,19 @@ export interface HttpRequest {
 export interface HttpAnswer {
   readonly status: number;
   header(name: string): string | undefined;
-  /** All of the body, once. */
+  /** The whole body; call once. */
   text(): Promise<string>;
-  /** The body as it comes, instead of text(). */
+  /** The body as it arrives, instead of text(). */
   pieces(): AsyncIterable<Uint8Array>;
 }
 
-/** Sends requests to one server over connections that it keeps. @throws {SendError} */
+/** Sends requests to one server over persistent connections. @throws {SendError} */
 export type HttpTransport = (request: HttpRequest) => Promise<HttpAnswer>;
 
-/** No answer, or not all of it. */
+/** No answer, or an incomplete one. */
 export class SendError extends Error {
   override readonly name = "SendError";
-  /** As Node's, such as ECONNREFUSED; empty if there is none. */
+  /** Node's error code, such as ECONNREFUSED; empty if there is none. */
   readonly code: string;
   /** False: the server cannot have seen the request. */
   readonly wasSent: boolean;
@@ -47,15 +47,15 @@ export class SendError extends Error {
   }
 }
 
-/** Codes of errors(3) and OpenSSL for a connection that did not come about: not refused by name is taken as sent. */
+/** Codes of errors(3) and OpenSSL for a connection that was never established; for any other code the request counts as sent. */
 const NEVER_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_)/;
 const UNTRUSTED = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_)/;
 
 export const neverSent = (code: string): boolean => NEVER_SENT.test(code);
-/** The server's certificate is not one that the kubeconfig's CA vouches for, or not for this name, or not now. */
+/** The server's certificate is not vouched for by the kubeconfig's CA, or not valid for this name or at this time. */
 export const isUntrusted = (code: string): boolean => UNTRUSTED.test(code);
 
-/** What to do about a certificate that was refused; undefined for other codes. */
+/** What to do about a refused certificate; undefined for other codes. */
 export function whyUntrusted(code: string): string | undefined {
   if (!isUntrusted(code)) return undefined;
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")

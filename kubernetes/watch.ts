@@ -1,13 +1,13 @@
 import type { KubeObject, WatchEvent } from "./cluster.ts";
 import { type Action, refusal } from "./failure.ts";
 
-/** What comes as a line of a watch; `ERROR` carries a Status, such as 410 `Expired`. */
+/** One line of a watch; `ERROR` carries a Status, such as 410 `Expired`. */
 interface Line {
   readonly type: string;
   readonly object: KubeObject;
 }
 
-/** Events of a watch's body. @throws {ApiError} for an event `ERROR`. */
+/** Events in a watch's body. @throws {ApiError} for an event `ERROR`. */
 export async function* readEvents<T extends KubeObject>(
   action: Action,
   body: AsyncIterable<Uint8Array>,
@@ -19,7 +19,7 @@ export async function* readEvents<T extends KubeObject>(
   }
 }
 
-/** Whole lines only: what is cut off in the middle is dropped. An event may be 1.5 MB in many pieces. */
+/** Complete lines only: one that is cut off is dropped. An event may be 1.5 MB in many pieces. */
 async function* lines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let begun: string[] = [];

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// railnet/ipam: ranges of addresses, and who has which of them.
+// railnet/ipam: ranges of addresses, and who holds which of them.
 
 export {
   type Address,

@@ -2,18 +2,18 @@ import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { isMissing } from "../kernel/errno.ts";
 
-/** @param synced on the disk itself when it returns, but for its name: see syncFile() of the directory. */
+/** @param synced whether the content is on the disk on return; for the name see syncFile() of the directory. */
 export function writeWhole(file: string, text: string, synced: boolean, flags = "w"): void {
   const fd = fs.openSync(file, flags, 0o600);
   try {
-    fs.writeFileSync(fd, text); // writeSync() may stop half-way on a full disk and not say so
+    fs.writeFileSync(fd, text); // writeSync() may stop half-way on a full disk without an error
     if (synced) fs.fdatasyncSync(fd);
   } finally {
     fs.closeSync(fd);
   }
 }
 
-/** To a file that is there. What did not fit is taken back. @param synced on the disk itself when it returns. */
+/** Appends to an existing file. A partial write is undone. @param synced whether it is on the disk on return. */
 export function append(file: string, text: string, synced: boolean): void {
   const fd = fs.openSync(file, fs.constants.O_WRONLY | fs.constants.O_APPEND);
   const before = fs.fstatSync(fd).size;
@@ -38,7 +38,7 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
-/** Of a directory: the names in it. */
+/** Of a directory: syncs the names in it. */
 export function syncFile(path: string): void {
   const fd = fs.openSync(path, "r");
   try {
@@ -48,7 +48,7 @@ export function syncFile(path: string): void {
   }
 }
 
-/** Of several files at once: a journalling file system commits them together, and a disk is waited for once. */
+/** Several files at once: a journalling file system commits them together, so the disk is waited for once. */
 export async function syncFiles(paths: readonly string[]): Promise<void> {
   await Promise.all(paths.map(syncBeside));
 }
@@ -62,7 +62,7 @@ async function syncBeside(path: string): Promise<void> {
   }
 }
 
-/** As `mkdir -p`: each directory that it makes is on the disk, since it holds what must not be lost. */
+/** As `mkdir -p`, but each directory that it creates is synced to the disk, since its content must not be lost. */
 export function makeDirectory(dir: string, mode = 0o700): void {
   const first = fs.mkdirSync(dir, { recursive: true, mode });
   if (first === undefined) return;

@@ -1,9 +1,9 @@
-/** The disk does not give or take a record: full, read-only, broken. */
+/** A record could not be read from or written to the disk: full, read-only, broken. */
 export class RecordError extends Error {
   override readonly name = "RecordError";
 }
 
-/** Somebody else has held a lock for as long as its caller could wait. */
+/** Another holder has kept a lock for as long as the caller could wait. */
 export class LockTimeout extends Error {
   override readonly name = "LockTimeout";
 }

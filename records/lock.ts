@@ -16,7 +16,7 @@ export class Lock implements Disposable {
     this.#file = file;
   }
 
-  /** The file goes while the lock is held: whoever waits on it notices by the inode and opens the new one. */
+  /** Deletes the file while the lock is held: waiters notice by the inode and open the new one. */
   [Symbol.dispose](): void {
     rmSync(this.#file, { force: true });
     this.#fd[Symbol.dispose]();
@@ -24,7 +24,7 @@ export class Lock implements Disposable {
 }
 
 /**
- * Advisory locks between all processes and threads of a node: flock(2) on files below `<runDir>/locks`. The kernel
+ * Advisory locks between all processes and threads on a node: flock(2) on files below `<runDir>/locks`. The kernel
  * releases them when their holder dies, however it dies.
  */
 export class Locks {
@@ -34,7 +34,7 @@ export class Locks {
     this.#dir = join(runDir, "locks");
   }
 
-  /** @returns undefined when somebody else holds it. */
+  /** @returns undefined when another holder has it. */
   tryAcquire(name: string): Lock | undefined {
     const file = join(this.#dir, name);
     for (;;) {
@@ -67,7 +67,7 @@ export class Locks {
     }
   }
 
-  /** Deletes the files of locks that nobody holds: a killed holder leaves its own. */
+  /** Deletes the files of locks that nobody holds: a killed holder leaves its file behind. */
   sweep(): void {
     if (!existsSync(this.#dir)) return;
     for (const name of readdirSync(this.#dir)) this.tryAcquire(name)?.[Symbol.dispose]();

@@ -9,16 +9,16 @@ import { LaterVersionError } from "./record-text.ts";
 /** No writer takes this long. */
 const LEFTOVER_MS = 60_000;
 
-/** A file that is no record: torn by a power cut, or somebody else's. */
+/** A file that is not a record: torn by a power cut, or put there by someone else. */
 export interface Torn {
-  /** Where it lies now. */
+  /** Where it is now. */
   readonly file: string;
   readonly why: string;
 }
 
 let last = { of: "", key: "" };
 
-/** Stable short key of an attachment, (containerID, ifname): IDs may be longer than a file name. */
+/** Stable short key of an attachment, (containerID, ifname): IDs may be longer than a file name can be. */
 export function attachmentKey(containerId: string, ifname: string): string {
   const of = `${containerId}\0${ifname}`;
   if (last.of !== of) last = { of, key: createHash("sha256").update(of).digest("hex").slice(0, 32) };
@@ -28,21 +28,21 @@ export function attachmentKey(containerId: string, ifname: string): string {
 export interface RecordKind<T> {
   /** For messages: "the journal". */
   readonly title: string;
-  /** Before the names of files that are set aside. */
+  /** Prefix for the names of files that are set aside. */
   readonly tornPrefix: string;
-  /** @throws {LaterVersionError} @throws {SyntaxError} when the text is not a whole record of that name. */
+  /** @throws {LaterVersionError} @throws {SyntaxError} when the text is not a complete record of that name. */
   readonly parse: (text: string, name: string) => T;
 }
 
 /**
  * A directory of records, one file each, shared by agent and stand-alone executables. Writers hold a lock of their own;
- * readers need none, since a file is renamed into its place, and a line that is not whole yet does not count.
+ * readers need none, since files are renamed into place, and a line that is not complete yet is ignored.
  */
 export class RecordFiles<T> {
   readonly #dir: string;
   readonly #kind: RecordKind<T>;
 
-  /** @param dir made on the first write. */
+  /** @param dir created on the first write. */
   constructor(dir: string, kind: RecordKind<T>) {
     this.#dir = dir;
     this.#kind = kind;
@@ -65,12 +65,12 @@ export class RecordFiles<T> {
     return names.filter((name) => name.startsWith(tornPrefix)).map((name) => name.slice(tornPrefix.length));
   }
 
-  /** Undefined when there is none, or none that is whole. */
+  /** Undefined when there is none, or it is not complete. */
   read(name: string): T | undefined {
     return this.#load(name).record;
   }
 
-  /** Those whose names are wanted. */
+  /** The records whose names are wanted. */
   select(wanted: (name: string) => boolean): T[] {
     return this.names()
       .filter(wanted)
@@ -79,8 +79,8 @@ export class RecordFiles<T> {
   }
 
   /**
-   * Every record, one at a time: a node may have a thousand. What is not whole is moved to `torn/` beside the directory
-   * for a person to look at, and reported; never fatal. Temporary files of writers that were killed go.
+   * Every record, one at a time: a node may have a thousand. Incomplete ones are moved to `torn/` beside the directory for
+   * a person to look at, and reported; never fatal. Temporary files of killed writers are removed.
    */
   *sweep(onTorn: (torn: Torn) => void, which: (name: string) => boolean = () => true): Generator<T> {
     this.#removeLeftovers();
@@ -92,7 +92,7 @@ export class RecordFiles<T> {
   }
 
   /**
-   * Writes a record whole: temporary file, then rename. That survives a kill; for a power cut it has to be synced too.
+   * Writes a whole record: temporary file, then rename. That survives a kill; to survive a power cut it must also be synced.
    *
    * @throws {RecordError} when the disk is full or read-only; the old record, if any, is still there.
    */
@@ -110,10 +110,10 @@ export class RecordFiles<T> {
   }
 
   /**
-   * Adds a change to a record, as a line of its own: a new file in the old one's place costs a millisecond on ext4.
+   * Appends a change to a record, as a line of its own: replacing the file costs a millisecond on ext4.
    *
-   * @returns whether there was one.
-   * @throws {RecordError} when the disk is full or read-only; the record is as before.
+   * @returns whether there was such a record.
+   * @throws {RecordError} when the disk is full or read-only; the record is unchanged.
    */
   append(name: string, change: object, { synced }: { synced: boolean }): boolean {
     try {
@@ -125,7 +125,7 @@ export class RecordFiles<T> {
     }
   }
 
-  /** Puts a written record on the disk itself. */
+  /** Syncs a written record to the disk. */
   sync(name: string): void {
     try {
       syncFile(join(this.#dir, name));
@@ -135,7 +135,7 @@ export class RecordFiles<T> {
     }
   }
 
-  /** As sync(), for several, without holding up the thread. */
+  /** Like sync(), for several, without blocking the thread. */
   async syncTogether(names: readonly string[]): Promise<void> {
     try {
       await syncFiles(names.map((name) => join(this.#dir, name)));
@@ -145,7 +145,7 @@ export class RecordFiles<T> {
     }
   }
 
-  /** Idempotent. Not synced: a power cut may bring it back. */
+  /** Idempotent. Not synced: a power cut may bring the record back. */
   forget(name: string): void {
     fs.rmSync(join(this.#dir, name), { force: true });
   }
@@ -160,7 +160,7 @@ export class RecordFiles<T> {
     }
   }
 
-  /** Neither record nor reason when it is gone, or a later release's, which finds it again. */
+  /** Neither record nor reason when it is gone, or written by a later release, which will find it again. */
   #load(name: string): { record?: T; why?: string } {
     try {
       return { record: this.#kind.parse(fs.readFileSync(join(this.#dir, name), "utf8"), name) };
@@ -198,5 +198,5 @@ export class RecordFiles<T> {
 function discard(file: string): void {
   try {
     fs.rmSync(file, { force: true });
-  } catch {} // a read-only file system: then it was never made
+  } catch {} // a read-only file system: then none was ever created
 }

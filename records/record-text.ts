@@ -1,12 +1,12 @@
-/** Of every record that this release writes. */
+/** Written into every record by this release. */
 const VERSION = 1;
 
-/** A record of a release after this one, which somebody went back from: not torn, and not ours to read or to move. */
+/** A record of a later release, from which this node was rolled back: not torn, and not ours to read or to move. */
 export class LaterVersionError extends SyntaxError {
   override readonly name = "LaterVersionError";
 }
 
-/** Without the bytes of a line whose size was on the disk at a power cut, and whose content was not. */
+/** Strips the zeros of a line whose length reached the disk before a power cut, but whose content did not. */
 function withoutZeros(line: string): string {
   let end = line.length;
   while (line[end - 1] === "\0") end--;
@@ -14,11 +14,11 @@ function withoutZeros(line: string): string {
 }
 
 /**
- * A record as it is written: a line of JSON, then a line for each change. A change that is not whole never got on the
- * disk: the state before it holds. What a power cut left of one may also be zeros, the line break among them.
+ * A record as written: a line of JSON, then a line for each change. A change that is not complete never reached the disk:
+ * the state before it holds. A power cut may also leave zeros in its place, including the line break.
  *
  * @throws {LaterVersionError}
- * @throws {SyntaxError} when the first line is no whole object, or the version is none that we read.
+ * @throws {SyntaxError} when the first line is not a complete object, or has a version that we cannot read.
  */
 export function parseRecord(text: string): Record<string, unknown> {
   const [first = "", ...changes] = text.split("\n").map(withoutZeros);

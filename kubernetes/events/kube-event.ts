@@ -4,14 +4,14 @@ import type { KubeObject, Resource } from "../cluster.ts";
 /** The object that something happened to. */
 export interface About {
   readonly resource: Resource;
-  /** Empty for what has none. */
+  /** Empty for cluster-scoped objects. */
   readonly namespace: string;
   readonly name: string;
   /** `kubectl describe` finds a pod's events by it. */
   readonly uid?: string;
 }
 
-/** Something that an operator wants to see at an object, with `kubectl describe`. */
+/** Something that an operator should see on an object with `kubectl describe`. */
 export interface EventRequest {
   readonly about: About;
   readonly type: "Normal" | "Warning";
@@ -19,11 +19,11 @@ export interface EventRequest {
   readonly reason: string;
   /** One line. */
   readonly message: string;
-  /** What makes it the same again, so that a count goes up; default: the message. */
+  /** Events with the same value are counted as one; default: the message. */
   readonly sameness?: string;
 }
 
-/** How often the same happened, and when by `performance.now()`. */
+/** How often it happened, and the first and last time by `performance.now()`. */
 export interface Times {
   readonly count: number;
   readonly firstMs: number;
@@ -48,7 +48,7 @@ export interface KubeEvent extends KubeObject {
   readonly source: { readonly component: string; readonly host: string };
 }
 
-/** The convention of core/v1; the API of events.k8s.io refuses more. */
+/** The limit by convention of core/v1; the API of events.k8s.io refuses more. */
 const MAX_MESSAGE = 1024;
 
 /** Pure but for the name, which must be new. */
@@ -77,7 +77,7 @@ export function toKubeEvent({ about, type, reason, message }: EventRequest, time
   };
 }
 
-/** What changes of an event when the same happens again. */
+/** The fields that change when the same event happens again. */
 export const again = (
   message: string,
   { count, lastMs }: Times,

@@ -1,23 +1,23 @@
 import type { EventRequest, Times } from "./kube-event.ts";
 
-/** An event that is not written yet, with how often it came meanwhile. */
+/** An event that is not written yet, with how often it has happened meanwhile. */
 export interface Waiting extends Times {
   readonly key: string;
   readonly event: EventRequest;
 }
 
 export interface QueueLimits {
-  /** More kinds of events than this do not wait at once. */
+  /** The most kinds of events that wait at once. */
   readonly length: number;
-  /** What could not be written for so long is of no use any more. */
+  /** Events older than this are dropped as useless. */
   readonly ageMs: number;
 }
 
-/** What is the same happens to the same object for the same reason. */
+/** Events are the same if object, reason and message (or `sameness`) are. */
 const keyOf = ({ about, reason, message, sameness = message }: EventRequest): string =>
   [about.resource.plural, about.namespace, about.name, about.uid ?? "", reason, sameness].join("\0");
 
-/** Events that wait to be written, the same ones as one. Bounded: what does not fit, or waits too long, is dropped. */
+/** Events waiting to be written, equal ones merged. Bounded: what does not fit, or waits too long, is dropped. */
 export class EventQueue {
   readonly #limits: QueueLimits;
   readonly #waiting = new Map<string, Waiting>();
@@ -27,7 +27,7 @@ export class EventQueue {
     this.#limits = limits;
   }
 
-  /** How many events were given up. */
+  /** How many events were dropped. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -43,7 +43,7 @@ export class EventQueue {
     else this.#put({ key, event, count: 1, firstMs: nowMs, lastMs: nowMs }, before);
   }
 
-  /** Of those that `isDue`, the oldest warning, else the oldest; it waits no longer. */
+  /** Removes and returns the oldest warning among those that `isDue`, else the oldest event. */
   take(isDue: (key: string) => boolean, nowMs = performance.now()): Waiting | undefined {
     for (const [key, { firstMs, count }] of this.#waiting)
       if (nowMs - firstMs > this.#limits.ageMs && this.#waiting.delete(key)) this.#dropped += count;
@@ -53,7 +53,7 @@ export class EventQueue {
     return next;
   }
 
-  /** It could not be written: it waits again, together with what came meanwhile. */
+  /** Writing failed: it waits again, merged with what has come meanwhile. */
   putBack(waiting: Waiting): void {
     const newer = this.#waiting.get(waiting.key);
     if (!newer && this.#waiting.size >= this.#limits.length) this.drop(waiting);

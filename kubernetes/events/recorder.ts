@@ -4,21 +4,21 @@ import { EventQueue, type Waiting } from "./queue.ts";
 
 export interface RecorderOptions {
   readonly log: { debug(fields: object, message: string): void; warn(fields: object, message: string): void };
-  /** Gets every event too. */
+  /** Also receives every event. */
   readonly notes: { add(reason: string, about: string, message: string): void };
   /** Default 100 kinds. */
   readonly queueLength?: number;
   /** Default 5 min. */
   readonly queueAgeMs?: number;
-  /** Written at the most: what ends a thousand pods must not write a thousand objects. Default 20. */
+  /** Upper limit of writes: what ends a thousand pods must not write a thousand objects. Default 20. */
   readonly perMinute?: number;
-  /** The same event is not written more often. Default 10 s. */
+  /** Minimum interval between writes of the same event. Default 10 s. */
   readonly sameMs?: number;
   /** After a failure, doubled up to 60 s. Default 1 s. */
   readonly pauseMs?: number;
 }
 
-/** Events that were written, and can be counted up: an API server keeps them for an hour. */
+/** Written events whose count can still be raised: an API server keeps them for an hour. */
 const MAX_WRITTEN = 256;
 const LONGEST_PAUSE_MS = 60_000;
 
@@ -29,8 +29,8 @@ interface Written extends Times {
 }
 
 /**
- * Writes events, one after the other, behind everything else: record() only notes them. Best effort: the log has
- * everything; what cannot be written is dropped and counted.
+ * Writes events one at a time, after everything else: record() only queues them. Best effort: the log has everything;
+ * what cannot be written is dropped and counted.
  */
 export class EventRecorder {
   readonly #log: RecorderOptions["log"];
@@ -57,13 +57,13 @@ export class EventRecorder {
     return { sent: this.#sent, dropped: this.#queue.dropped, waiting: this.#queue.length };
   }
 
-  /** Where to write, once that is known: on a host without a cluster nothing is written. */
+  /** Sets where to write, once that is known: on a host without a cluster nothing is written. */
   connect(cluster: Cluster, node: string): void {
     this.#target = { cluster, node };
     this.#wake(0);
   }
 
-  /** At once, and never fails. */
+  /** Returns at once, and never fails. */
   record(event: EventRequest): void {
     const { about, reason, message } = event;
     this.#notes.add(reason, `${about.resource.kind} ${about.namespace && `${about.namespace}/`}${about.name}`, message);
@@ -82,7 +82,7 @@ export class EventRecorder {
       this.#timer = undefined;
       void this.#send();
     }, ms);
-    if (ms > 0) this.#timer.unref(); // a command that has done its work does not wait for the last of many
+    if (ms > 0) this.#timer.unref(); // a finished command does not wait for the last of many
   }
 
   async #send(): Promise<void> {
@@ -130,12 +130,12 @@ export class EventRecorder {
     const before = this.#written.get(key);
     const all = before ? { ...times, count: before.count + times.count, firstMs: before.firstMs } : times;
     const at = (before && (await this.#count(before, event, all))) ?? (await this.#create(event, all));
-    this.#written.delete(key); // the newest goes to the end
+    this.#written.delete(key); // re-inserted as the newest
     this.#written.set(key, { ...at, ...all, atMs: performance.now() });
     if (this.#written.size > MAX_WRITTEN) this.#written.delete(this.#written.keys().next().value!);
   }
 
-  /** @returns undefined when the event is too old to be there. */
+  /** @returns undefined when the event may have expired. */
   async #count({ name, namespace }: Written, { message }: EventRequest, times: Times) {
     try {
       await this.#target!.cluster.mergePatch<KubeEvent>(EVENTS, name, again(message, times) as object, { namespace });
@@ -154,7 +154,7 @@ export class EventRecorder {
     return { name, namespace };
   }
 
-  /** Not every runtime says a pod's UID. */
+  /** Not every container runtime passes the pod's UID. */
   async #known(about: EventRequest["about"]): Promise<EventRequest["about"]> {
     if (about.uid || about.resource !== PODS) return about;
     const { namespace, name } = about;
