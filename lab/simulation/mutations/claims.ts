@@ -50,8 +50,8 @@ export const CLAIMS: readonly Mutation[] = [
   {
     name: "a hand-over that failed counts as done",
     file: "ipam/store/kubernetes/reservations.ts",
-    from: 'if (isOutdated(error) || isUnclear(error) || isGone(error)) return false;\n      throw error;\n    }\n    this.#step("store-reservation-created");\n    return true;\n  }\n\n  /** Only as it was found',
-    to: 'if (isOutdated(error) || isUnclear(error) || isGone(error)) return true;\n      throw error;\n    }\n    this.#step("store-reservation-created");\n    return true;\n  }\n\n  /** Only as it was found',
+    from: 'if (isOutdated(error) || isUnclear(error) || isGone(error)) return false;\n      throw error;\n    }\n    this.#step("store-reservation-created");\n    return true;\n  }\n\n  /** ',
+    to: 'if (isOutdated(error) || isUnclear(error) || isGone(error)) return true;\n      throw error;\n    }\n    this.#step("store-reservation-created");\n    return true;\n  }\n\n  /** ',
   },
   {
     name: "a delete that failed counts as done",
