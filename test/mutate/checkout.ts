@@ -2,18 +2,31 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Coverage } from "./coverage.ts";
 import { type Mutation, mutate } from "./mutations.ts";
 
 /** Whatever takes longer does not end. */
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 240_000;
+/** How much longer than without a mutation a test may take on a busy machine, and what the shortest one may. */
+const PATIENCE = { times: 6, leastMs: 20_000 };
+
+/** How a test went with nothing changed. */
+export interface Baseline {
+  readonly passes: boolean;
+  readonly coverage: Coverage;
+  readonly limitMs: number;
+}
 
 /** A copy of the committed project in which files may be changed. */
 export class Checkout implements Disposable {
   readonly dir = mkdtempSync(join(tmpdir(), "railnet-mutate-"));
   readonly #project: string;
+  readonly #seed: number;
 
-  constructor(project: string) {
+  /** @param seed of the random tests: the same one in every run, or one would notice what it did not a moment ago. */
+  constructor(project: string, seed: number) {
     this.#project = project;
+    this.#seed = seed;
     execFileSync("git", ["worktree", "add", "--quiet", "--detach", this.dir], { cwd: project });
     for (const shared of ["node_modules", ".cache"]) symlinkSync(join(project, shared), join(this.dir, shared));
   }
@@ -45,17 +58,34 @@ export class Checkout implements Disposable {
     return this.#run("bash", ["scripts/build.sh", "--test"]);
   }
 
-  async passes(test: string): Promise<boolean> {
-    return this.#run(process.execPath, [test]);
+  /** @param args of node: a test file. */
+  async passes(args: readonly string[], limitMs = LIMIT_MS): Promise<boolean> {
+    return this.#run(process.execPath, args, { NODE_COMPILE_CACHE: join(this.dir, ".tap/node") }, limitMs);
   }
 
-  #run(command: string, args: readonly string[]): Promise<boolean> {
-    const env = { ...process.env, TAP_BAIL: "1", RAILNET_TEST_DIST: join(this.dir, "dist/test") };
+  /** Runs a test and looks at what of the product it runs. */
+  async baseline(args: readonly string[]): Promise<Baseline> {
+    const reports = mkdtempSync(join(this.dir, ".tap-coverage-"));
+    const begin = performance.now();
+    const passes = await this.#run(process.execPath, args, { NODE_V8_COVERAGE: reports });
+    const limitMs = Math.max(PATIENCE.leastMs, PATIENCE.times * (performance.now() - begin));
+    const coverage = new Coverage(this.dir, reports);
+    rmSync(reports, { recursive: true });
+    return { passes, coverage, limitMs: Math.min(limitMs, LIMIT_MS) };
+  }
+
+  #run(
+    command: string,
+    args: readonly string[],
+    more: Readonly<Record<string, string>> = {},
+    limitMs = LIMIT_MS,
+  ): Promise<boolean> {
+    const own = { TAP_BAIL: "1", RAILNET_TEST_DIST: join(this.dir, "dist/test"), RAILNET_SEED: `${this.#seed}` };
     const child = spawn(command, args, {
       cwd: this.dir,
-      env,
+      env: { ...process.env, ...own, ...more },
       stdio: "ignore",
-      timeout: LIMIT_MS,
+      timeout: limitMs,
       killSignal: "SIGKILL",
     });
     return new Promise((resolve, reject) => {

@@ -1,8 +1,37 @@
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
-/** Files with a test that runs alone in a second or two: they need neither executables nor a cluster. */
-const PURE = (file: string) => !/^test\/(netns|vm|cluster|bench|mutate)\/|\/live-|cni\/shim\//.test(file);
+/** What a test file needs, the cheapest first. */
+export const TIERS = ["pure", "simulation", "netns", "cluster"] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** One thing to run that may notice a change. */
+export interface Judge {
+  /** As it is told, and known by. */
+  readonly name: string;
+  readonly tier: Tier;
+  /** Arguments of node. */
+  readonly args: readonly string[];
+  /** Whether it runs the executables, so that they are to be built first. */
+  readonly isOfExecutables: boolean;
+}
+
+/** Needs neither executables nor a cluster; the `live-*` of the kernel need root. */
+const isPure = (file: string) => !/^test\/(netns|vm|cluster|bench|mutate|simulation)\/|cni\/shim\//.test(file);
+/** Has a real API server, and the product's own code in its process: what imports a file can notice a change of it. */
+const isOfApiServer = (file: string) => /^test\/cluster\/(store|kubernetes|addresses)\//.test(file);
+
+/** What the simulated cluster runs of the product; seeds that everybody knows to be red are left out. */
+const IS_SIMULATED = /^(ipam\/|daemonset\/addresses\/|records\/|kubernetes\/(informer|watch|lease|unchanged))/;
+const SIMULATION: Judge = {
+  name: "the simulation, 200,000 steps",
+  tier: "simulation",
+  args: [
+    ...["--import", "./lab/simulation/hooks.ts", "lab/simulation/main.ts", "--first-only"],
+    ...["--from", "1", "--count", "1000", "--without", "58,142,215,241", "--steps", "200000"],
+  ],
+  isOfExecutables: false,
+};
 
 /** Which tests run the executables, for a change below a folder: the first row that fits. Quick ones first. */
 const BY_EXECUTABLE: readonly (readonly [prefix: string, tests: readonly string[]])[] = [
@@ -18,32 +47,53 @@ const BY_EXECUTABLE: readonly (readonly [prefix: string, tests: readonly string[
   ["daemonset/", ["agent", "observation", "status"]],
 ];
 
-/** Those farther away import nearly everything. */
-const MOST_PURE = 15;
+/** Of those with an API server, which take half a minute each. */
+const MOST_OF_API_SERVER = 3;
 
-/** Test files that can notice a change of each source file: those that import it, the nearest first. */
-export function pureTestsOf(root: string): (file: string) => string[] {
+/** @returns of a source file, what may notice a change of it: tests that import it, the nearest first; the cheap tiers first. */
+export function judgesOf(root: string): (file: string) => Judge[] {
+  const importsOf = importsBelow(root);
+  const tests = globSync("test/**/*.test.ts", { cwd: root }).sort();
+  const distances = new Map(
+    tests.filter((test) => isPure(test) || isOfApiServer(test)).map((test) => [test, distancesFrom(test, importsOf)]),
+  );
+  const nearest = (file: string, isMeant: (test: string) => boolean) =>
+    [...distances]
+      .filter(([test, found]) => isMeant(test) && found.has(file))
+      .sort(([, a], [, b]) => a.get(file)! - b.get(file)!)
+      .map(([test]) => test);
+  return (file) => [
+    ...nearest(file, isPure).map((test) => judge(test, "pure")),
+    ...(IS_SIMULATED.test(file) ? [SIMULATION] : []),
+    ...executableTestsOf(file).map((test) => judge(test, "netns")),
+    ...nearest(file, isOfApiServer)
+      .slice(0, MOST_OF_API_SERVER)
+      .map((test) => judge(test, "cluster")),
+  ];
+}
+
+const judge = (test: string, tier: Tier): Judge => ({
+  name: test,
+  tier,
+  args: [test],
+  isOfExecutables: tier === "netns",
+});
+
+/** Test files that run the executables which a source file is part of. */
+function executableTestsOf(file: string): string[] {
+  const row = BY_EXECUTABLE.find(([prefix]) => file.startsWith(prefix));
+  return (row?.[1] ?? []).map((name) => `test/netns/${name}.test.ts`);
+}
+
+function importsBelow(root: string): (file: string) => readonly string[] {
   const imports = new Map<string, readonly string[]>();
-  const importsOf = (file: string): readonly string[] => {
+  return (file) => {
     const known = imports.get(file);
     if (known) return known;
     const found = read(join(root, file)).map((specifier) => normalize(join(dirname(file), specifier)));
     imports.set(file, found);
     return found;
   };
-  const tests = globSync("test/**/*.test.ts", { cwd: root }).filter(PURE).sort();
-  const distances = new Map(tests.map((test) => [test, distancesFrom(test, importsOf)]));
-  return (file) =>
-    tests
-      .filter((test) => distances.get(test)!.has(file))
-      .sort((a, b) => distances.get(a)!.get(file)! - distances.get(b)!.get(file)!)
-      .slice(0, MOST_PURE);
-}
-
-/** Test files that run the executables which a source file is part of. */
-export function executableTestsOf(file: string): string[] {
-  const row = BY_EXECUTABLE.find(([prefix]) => file.startsWith(prefix));
-  return (row?.[1] ?? []).map((name) => `test/netns/${name}.test.ts`);
 }
 
 function read(file: string): string[] {

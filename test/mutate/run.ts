@@ -4,26 +4,32 @@ import { join, resolve } from "node:path";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { Checkout } from "./checkout.ts";
+import { keyOf, type Lines, linesOf } from "./lines.ts";
 import { type Mutation, mutationsOf } from "./mutations.ts";
+import { TIERS } from "./noticing.ts";
 import { sample } from "./sample.ts";
 import { Trial } from "./trial.ts";
 
 const project = resolve(import.meta.dirname, "../..");
-const { count, seed, pure, min, _: paths } = await yargs(hideBin(process.argv))
+const { count, seed, upTo, min, minutes, _: paths } = await yargs(hideBin(process.argv))
   .scriptName("npm run mutate --")
   .usage("$0 [PATH…]\n\nMakes small changes to the committed source, one at a time, and runs the tests that should notice each.")
   .option("count", { type: "number", default: 60, describe: "mutations to try" })
   .option("seed", { type: "number", default: 1, describe: "of the choice: the same seed chooses the same" })
-  .option("pure", { type: "boolean", default: false, describe: "run only the tests that need no executables" })
+  .option("up-to", { choices: TIERS, default: TIERS.at(-1)!, describe: "the last tier of tests that is asked" })
+  .option("minutes", { type: "number", default: 30, describe: "after so many no other mutation is tried" })
   .option("min", { type: "number", default: 0, describe: "per cent that must be noticed in every area, or exit 1" })
   .example("$0", "60 anywhere")
-  .example("$0 ipam/store daemonset/addresses --count 200 --seed 7", "where addresses change hands")
+  .example("$0 ipam/store daemonset/addresses --count 200 --minutes 120 --seed 7", "where addresses change hands")
   .strictOptions()
   .parse(); // biome-ignore format: an option a line
 
-const flat = (text: string) => text.replace(/\s+/g, " ");
-const short = (text: string) => (flat(text).length > 140 ? `${flat(text).slice(0, 140)}…` : flat(text));
-const keyOf = ({ file, was, text }: Mutation) => [file, flat(was), flat(text)].join("\t");
+interface Tried {
+  readonly mutation: Mutation;
+  readonly lines: Lines;
+  readonly isNoticed: boolean;
+}
+
 /** Rows of equivalent.tsv without their reason. */
 const equivalent = new Set(
   readFileSync(join(import.meta.dirname, "equivalent.tsv"), "utf8")
@@ -32,39 +38,53 @@ const equivalent = new Set(
     .map((line) => line.split("\t").slice(0, 3).join("\t")),
 );
 /** The folder, two deep: `ipam/store`. */
-const areaOf = ({ file }: Mutation) => file.split("/").slice(0, -1).slice(0, 2).join("/") || file;
+const areaOf = ({ mutation: { file } }: Tried) => file.split("/").slice(0, -1).slice(0, 2).join("/") || file;
+const short = (text: string) => (text.length > 160 ? `${text.slice(0, 160)}…` : text);
 
-using checkout = new Checkout(project);
+using checkout = new Checkout(project, seed);
 const files = globSync("{main.ts,{kernel,records,kubernetes,cni,ipam,daemonset,cli,library}/**/*.ts}", {
   cwd: checkout.dir,
 })
   .filter((file) => paths.length === 0 || paths.some((path) => file.startsWith(`${path}`)))
   .sort();
-const all = files
-  .flatMap((file) => mutationsOf(file, checkout.read(file)))
-  .filter((one) => !equivalent.has(keyOf(one)));
-const trial = new Trial(checkout, pure);
-const counted: { readonly mutation: Mutation; readonly isNoticed: boolean }[] = [];
+const all = files.flatMap((file) => {
+  const source = checkout.read(file);
+  return mutationsOf(file, source)
+    .map((mutation) => ({ mutation, lines: linesOf(source, mutation) }))
+    .filter(({ mutation, lines }) => !equivalent.has(keyOf(mutation, lines)));
+});
+const lines = new Map(all.map((one) => [one.mutation, one.lines]));
+const trial = new Trial(checkout, upTo);
+const tried: Tried[] = [];
+const until = performance.now() + minutes * 60_000;
 
-for (const mutation of sample(all, all.length, seed)) {
-  if (counted.length >= count) break;
+for (const mutation of sample([...lines.keys()], all.length, seed)) {
+  if (tried.length >= count || performance.now() > until) break;
   const begin = performance.now();
-  const { outcome, by } = await trial.judge(mutation);
+  const { outcome, by, asked } = await trial.judge(mutation);
   if (outcome === "does not compile") continue;
-  counted.push({ mutation, isNoticed: outcome === "noticed" });
-  const { file, line, kind, was, text } = mutation;
+  const one = { mutation, lines: lines.get(mutation)!, isNoticed: outcome === "noticed" };
+  tried.push(one);
   const seconds = ((performance.now() - begin) / 1000).toFixed(0);
-  console.log(
-    `${String(counted.length).padStart(3)}  ${by ? "noticed " : "SURVIVED"}  ${file}:${line}  ${kind}  (${by ? `${by}, ` : ""}${seconds} s)`,
-  );
-  if (!by) console.log(`       - ${short(was)}\n       + ${short(text) || "(nothing)"}`);
+  const how = one.isNoticed ? `noticed   ${where(one)}  ${by}` : told(one, `${asked} asked`);
+  console.log(`${String(tried.length).padStart(3)}  ${how}, ${seconds} s`);
 }
 
 let worst = 100;
-console.log(`\nseed ${seed}: ${counted.length} of ${all.length} mutations of ${files.length} files`);
-for (const [area, mine] of [...Map.groupBy(counted, ({ mutation }) => areaOf(mutation))].sort()) {
-  const noticed = mine.filter(({ isNoticed }) => isNoticed).length;
+console.log(`\nseed ${seed}, up to ${upTo}: ${tried.length} of ${all.length} mutations of ${files.length} files`);
+for (const [area, mine] of [...Map.groupBy(tried, areaOf)].sort()) {
+  const survivors = mine.filter(({ isNoticed }) => !isNoticed);
+  const noticed = mine.length - survivors.length;
   worst = Math.min(worst, (100 * noticed) / mine.length);
   console.log(`${area.padEnd(28)} ${`${noticed} of ${mine.length}`.padStart(10)} noticed`);
+  for (const one of survivors) console.log(`     ${told(one, "nobody noticed")}`);
 }
 process.exitCode = worst < min ? 1 : 0;
+
+function where({ mutation: { file, line, kind } }: Tried): string {
+  return `${file}:${line}  ${kind}`;
+}
+
+function told(one: Tried, why: string): string {
+  return `SURVIVED  ${where(one)}\n       - ${short(one.lines.was)}\n       + ${short(one.lines.is)}\n       ${why}`;
+}

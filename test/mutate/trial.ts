@@ -1,62 +1,81 @@
-import type { Checkout } from "./checkout.ts";
+import type { Baseline, Checkout } from "./checkout.ts";
 import type { Mutation } from "./mutations.ts";
-import { executableTestsOf, pureTestsOf } from "./noticing.ts";
+import { type Judge, judgesOf, TIERS, type Tier } from "./noticing.ts";
 
 export type Outcome = "noticed" | "survived" | "does not compile";
 
 export interface Verdict {
   readonly outcome: Outcome;
-  /** The first test that failed. */
+  /** The first that failed. */
   readonly by?: string;
+  /** How many ran what was changed. */
+  readonly asked: number;
 }
+
+/** Those farther away import nearly everything. */
+const MOST_PURE = 15;
 
 /** Tries mutations out, one at a time. */
 export class Trial {
   readonly #checkout: Checkout;
-  readonly #isPure: boolean;
-  readonly #pureTestsOf: (file: string) => string[];
-  /** Whether a test passes without a mutation; what fails on this machine anyway notices nothing. */
+  readonly #tiers: readonly Tier[];
+  readonly #judgesOf: (file: string) => Judge[];
+  readonly #baselines = new Map<string, Promise<Baseline>>();
+  /** Whether a test of the executables passes without a mutation; what fails on this machine anyway notices nothing. */
   readonly #passes = new Map<string, boolean>();
+  /** What the executables are built from; none: from the source as it is. */
+  #built: Mutation | "nothing" | undefined = "nothing";
 
-  /** @param isPure only tests that need no executables. */
-  constructor(checkout: Checkout, isPure: boolean) {
+  /** @param upTo the last tier that is asked. */
+  constructor(checkout: Checkout, upTo: Tier) {
     this.#checkout = checkout;
-    this.#isPure = isPure;
-    this.#pureTestsOf = pureTestsOf(checkout.dir);
+    this.#tiers = TIERS.slice(0, TIERS.indexOf(upTo) + 1);
+    this.#judgesOf = judgesOf(checkout.dir);
   }
 
   async judge(mutation: Mutation): Promise<Verdict> {
-    const pure = this.#pureTestsOf(mutation.file);
-    const whole = this.#isPure ? [] : executableTestsOf(mutation.file);
-    {
-      using _ = this.#checkout.apply(mutation);
-      if (!(await this.#checkout.compiles())) return { outcome: "does not compile" };
+    if (!(await this.#with(mutation, () => this.#checkout.compiles())))
+      return { outcome: "does not compile", asked: 0 };
+    const judges = this.#judgesOf(mutation.file).filter(({ tier }) => this.#tiers.includes(tier));
+    let asked = 0;
+    for (const judge of judges) {
+      if (judge.tier === "pure" && asked === MOST_PURE) continue;
+      const said = judge.isOfExecutables ? await this.#ofExecutables(judge, mutation) : await this.#of(judge, mutation);
+      if (said !== "cannot say") asked++;
+      if (said === "noticed") return { outcome: said, by: judge.name, asked };
     }
-    const by = (await this.#firstToNotice(pure, mutation, false)) ?? (await this.#firstToNotice(whole, mutation, true));
-    return by ? { outcome: "noticed", by } : { outcome: "survived" };
+    return { outcome: "survived", asked };
   }
 
-  async #firstToNotice(tests: readonly string[], mutation: Mutation, needsBuild: boolean): Promise<string | undefined> {
-    let isBuilt = !needsBuild;
-    for (const test of tests) {
-      if (this.#passes.get(test) === false) continue;
-      using applied = this.#checkout.apply(mutation);
-      if (!isBuilt && !(await this.#checkout.build())) return "the build";
-      isBuilt = true;
-      if (await this.#checkout.passes(test)) continue;
-      applied[Symbol.dispose]();
-      if (await this.#passesWithout(test, needsBuild)) return test;
-      isBuilt = !needsBuild;
-    }
-    return undefined;
+  async #of({ name, tier, args }: Judge, mutation: Mutation): Promise<Outcome | "cannot say"> {
+    const known = this.#baselines.get(name) ?? this.#checkout.baseline(args);
+    this.#baselines.set(name, known);
+    const { passes, coverage, limitMs } = await known;
+    if (!passes || (tier !== "simulation" && !coverage.ran(mutation.file, mutation.start))) return "cannot say";
+    return (await this.#with(mutation, () => this.#checkout.passes(args, limitMs))) ? "survived" : "noticed";
   }
 
-  /** Asked once a test. */
-  async #passesWithout(test: string, needsBuild: boolean): Promise<boolean> {
-    const known = this.#passes.get(test);
-    if (known !== undefined) return known;
-    const passes = (!needsBuild || (await this.#checkout.build())) && (await this.#checkout.passes(test));
-    this.#passes.set(test, passes);
-    return passes;
+  async #ofExecutables({ name, args }: Judge, mutation: Mutation): Promise<Outcome | "cannot say"> {
+    if (this.#passes.get(name) === false) return "cannot say";
+    if (!(await this.#build(mutation))) return "noticed";
+    if (await this.#checkout.passes(args)) return "survived";
+    if (!this.#passes.has(name)) {
+      await this.#build(undefined);
+      this.#passes.set(name, await this.#checkout.passes(args));
+    }
+    return this.#passes.get(name) ? "noticed" : "cannot say";
+  }
+
+  async #build(mutation: Mutation | undefined): Promise<boolean> {
+    if (this.#built === mutation) return true;
+    this.#built = "nothing";
+    const isBuilt = await this.#with(mutation, () => this.#checkout.build());
+    if (isBuilt) this.#built = mutation;
+    return isBuilt;
+  }
+
+  async #with<T>(mutation: Mutation | undefined, work: () => Promise<T>): Promise<T> {
+    using _applied = mutation && this.#checkout.apply(mutation);
+    return await work();
   }
 }
