@@ -71,7 +71,7 @@ export class Checkout implements Disposable {
     const limitMs = Math.max(PATIENCE.leastMs, PATIENCE.times * (performance.now() - begin));
     const coverage = new Coverage(this.dir, reports);
     rmSync(reports, { recursive: true });
-    return { passes, coverage, limitMs: Math.min(limitMs, LIMIT_MS) };
+    return { passes, coverage, limitMs: Math.round(Math.min(limitMs, LIMIT_MS)) };
   }
 
   #run(

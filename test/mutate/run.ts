@@ -13,7 +13,7 @@ import { Trial } from "./trial.ts";
 const project = resolve(import.meta.dirname, "../..");
 const { count, seed, upTo, min, minutes, _: paths } = await yargs(hideBin(process.argv))
   .scriptName("npm run mutate --")
-  .usage("$0 [PATH…]\n\nMakes small changes to the committed source, one at a time, and runs the tests that should notice each.")
+  .usage("$0 [PATH|FILE:LINE…]\n\nMakes small changes to the committed source, one at a time, and runs the tests that should notice each.")
   .option("count", { type: "number", default: 60, describe: "mutations to try" })
   .option("seed", { type: "number", default: 1, describe: "of the choice: the same seed chooses the same" })
   .option("up-to", { choices: TIERS, default: TIERS.at(-1)!, describe: "the last tier of tests that is asked" })
@@ -45,11 +45,16 @@ using checkout = new Checkout(project, seed);
 const files = globSync("{main.ts,{kernel,records,kubernetes,cni,ipam,daemonset,cli,library}/**/*.ts}", {
   cwd: checkout.dir,
 })
-  .filter((file) => paths.length === 0 || paths.some((path) => file.startsWith(`${path}`)))
+  .filter((file) => paths.length === 0 || paths.some((path) => file.startsWith(`${path}`.replace(/:\d+$/, ""))))
   .sort();
+/** Of `FILE:LINE` only what is on that line. */
+const isMeant = ({ file, line }: Mutation) =>
+  paths.length === 0 ||
+  paths.some((path) => (/:\d+$/.test(`${path}`) ? path === `${file}:${line}` : file.startsWith(`${path}`)));
 const all = files.flatMap((file) => {
   const source = checkout.read(file);
   return mutationsOf(file, source)
+    .filter(isMeant)
     .map((mutation) => ({ mutation, lines: linesOf(source, mutation) }))
     .filter(({ mutation, lines }) => !equivalent.has(keyOf(mutation, lines)));
 });
