@@ -42,6 +42,11 @@ const areaOf = ({ mutation: { file } }: Tried) => file.split("/").slice(0, -1).s
 const short = (text: string) => (text.length > 160 ? `${text.slice(0, 160)}…` : text);
 
 using checkout = new Checkout(project, seed);
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    checkout[Symbol.dispose]();
+    process.exit(1);
+  });
 const files = globSync("{main.ts,{kernel,records,kubernetes,cni,ipam,daemonset,cli,library}/**/*.ts}", {
   cwd: checkout.dir,
 })

@@ -53,10 +53,15 @@ export class MemoryCluster implements Cluster {
     return this.#of(plural).size;
   }
 
-  async create<T extends KubeObject>({ plural }: Resource, object: T): Promise<T> {
+  async create<T extends KubeObject>(
+    { plural }: Resource,
+    object: T,
+    { isDryRun = false }: { readonly isDryRun?: boolean } = {},
+  ): Promise<T> {
     const { name } = object.metadata;
     await this.#asked("POST", plural, name);
     if (this.#of(plural).has(name)) throw refused(409, "AlreadyExists");
+    if (isDryRun) return structuredClone(object);
     const metadata = { namespace: this.namespace, ...object.metadata, uid: `uid-${++this.#uids}` };
     return this.#write(plural, { ...object, metadata }, "ADDED");
   }

@@ -1,0 +1,154 @@
+// The Kubernetes store on an API server in memory: the contract of every store, and every request of it that goes wrong in every
+// way. test/cluster/store asks the same of a real server, in minutes.
+import t from "tap";
+import { toNumber, toText } from "../../../ipam/address.ts";
+import type { Mode } from "../../../ipam/mode.ts";
+import { KubernetesStore, type KubernetesStoreOptions } from "../../../ipam/store/kubernetes.ts";
+import { type Claim, type Pool, type Store, StoreError } from "../../../ipam/store/store.ts";
+import { ApiError } from "../../../kubernetes/cluster.ts";
+import { MemoryCluster } from "../support/memory-cluster.ts";
+import { testStore } from "./contract.ts";
+import { newNetwork, ownerOf, poolOf } from "./names.ts";
+
+const log = { info() {}, warn() {} };
+
+function open(cluster: MemoryCluster, mode: Mode, options: Partial<KubernetesStoreOptions> = {}): KubernetesStore {
+  return new KubernetesStore({ cluster, mode: () => mode, log, createsAdopted: true, gapMs: 0, ...options });
+}
+
+/** Container ID by address: of the reservations through a pool. */
+function reservedIn(cluster: MemoryCluster, { name, network }: Pool): Map<string, string> {
+  const found = cluster.names("overlappingrangeipreservations").flatMap((one) => {
+    const { metadata, spec } = cluster.read("overlappingrangeipreservations", one);
+    return metadata.labels["railnet.io/pool"] === name ? [[one.slice(network.length + 1), spec.containerid]] : [];
+  });
+  return new Map(found.map(([ip, id]) => [ip.includes("-") ? canonical(ip.replaceAll("-", ":")) : ip, id]));
+}
+
+/** Container ID by address: of the records of a pool. */
+function recordedIn(cluster: MemoryCluster, { name, cidr }: Pool): Map<string, string> {
+  const [base = ""] = cidr.split("/");
+  const records: Record<string, { id: string }> = cluster.read("ippools", name)?.spec.allocations ?? {};
+  const at = (key: string) => toText({ isV6: base.includes(":"), value: toNumber(base) + BigInt(key) });
+  return new Map(Object.entries(records).map(([key, { id }]) => [at(key), id]));
+}
+
+const canonical = (ip: string): string => new URL(`http://[${ip}]`).hostname.slice(1, -1);
+
+/** Reservation and record of an address say the same, or it is counted as held by nobody known. */
+function bothIn(cluster: MemoryCluster, pool: Pool): Map<string, string> {
+  const [reserved, recorded] = [reservedIn(cluster, pool), recordedIn(cluster, pool)];
+  const ips = new Set([...reserved.keys(), ...recorded.keys()]);
+  return new Map([...ips].map((ip) => [ip, reserved.get(ip) === recorded.get(ip) ? reserved.get(ip)! : "differ"]));
+}
+
+const cluster = new MemoryCluster();
+const place = (mode: Mode, look: typeof reservedIn, options: Partial<KubernetesStoreOptions> = {}) => ({
+  open: () => open(cluster, mode, options),
+  look: (pool: Pool) => look(cluster, pool),
+});
+testStore("KubernetesStore, mode absent", place("absent", reservedIn));
+testStore("KubernetesStore, mode coexist", place("coexist", bothIn));
+testStore("KubernetesStore, pool not adopted", place("absent", bothIn, { createsAdopted: false }));
+testStore("KubernetesStore", place("absent", recordedIn), { overlapping: false });
+
+/** What a request may come to. */
+const FAULTS = {
+  "503 before": { when: "before", isUnclear: false, status: 503 },
+  "409 before": { when: "before", isUnclear: false, status: 409 },
+  "403 before": { when: "before", isUnclear: false, status: 403 },
+  "no answer before": { when: "before", isUnclear: true, status: 0 },
+  "no answer after": { when: "after", isUnclear: true, status: 0 },
+  "504 after": { when: "after", isUnclear: true, status: 504 },
+} as const;
+type Fault = (typeof FAULTS)[keyof typeof FAULTS];
+
+/** The requests that are not of a watch: each of them can go wrong. */
+const METHODS = ["get", "list", "create", "patch", "mergePatch", "replace", "delete"];
+
+/** A cluster whose request number `nth` comes to that. @returns how many there were, too. */
+function faulty(
+  cluster: MemoryCluster,
+  nth: number,
+  { when, isUnclear, status }: Fault,
+): [MemoryCluster, () => number] {
+  let asked = 0;
+  const reason = status === 409 ? "Conflict" : "";
+  const through = new Proxy(cluster, {
+    get(target, key) {
+      const method = Reflect.get(target, key).bind?.(target);
+      if (!METHODS.includes(String(key))) return method ?? Reflect.get(target, key);
+      return async (...args: unknown[]) => {
+        const isHit = ++asked === nth;
+        const isRead = key === "get" || key === "list";
+        const error = new ApiError("planted", { status, reason, isUnclear: isUnclear && !isRead });
+        if (isHit && when === "before") throw error;
+        const answer = await method(...args);
+        if (isHit) throw error;
+        return answer;
+      };
+    },
+  });
+  return [through, () => asked];
+}
+
+const left = (cluster: MemoryCluster, pool: Pool): string[] => [
+  ...[...reservedIn(cluster, pool)].map((one) => `reserved ${one.join(" ")}`),
+  ...[...recordedIn(cluster, pool)].map((one) => `recorded ${one.join(" ")}`),
+];
+
+for (const mode of ["absent", "coexist"] as const)
+  for (const what of ["claim", "hand-over", "release", "claim of somebody's"] as const)
+    t.test(`KubernetesStore, mode ${mode}: each request of a ${what} goes wrong in each way`, async (t) => {
+      for (const [words, fault] of Object.entries(FAULTS))
+        for (let nth = 1; await tryOut(mode, what, nth, fault, `${words} of request ${nth}`); nth++) t.ok(nth < 20);
+      t.pass();
+    });
+
+/** @returns false when there was no such request. */
+async function tryOut(mode: Mode, what: string, nth: number, fault: Fault, words: string): Promise<boolean> {
+  const cluster = new MemoryCluster();
+  const direct = open(cluster, mode);
+  const pool = poolOf(newNetwork(), "10.20.0.0/24");
+  const claim: Claim = { pool, ip: "10.20.0.5", owner: ownerOf("p", "new") };
+  const others = { ...claim, owner: ownerOf("q") };
+  const old = { ...claim, owner: ownerOf("p", "old") };
+  await direct.taken(pool);
+  if (what === "hand-over") await direct.claim(old);
+  if (what === "release") await direct.claim(claim);
+  if (what === "claim of somebody's") await direct.claim(others);
+  const [through, asked] = faulty(cluster, nth, fault);
+  const store: Store = open(through, mode);
+  const outcome = await (what === "release" ? store.release(claim) : store.claim(claim)).catch((e: unknown) => e);
+  if (asked() < nth) return false;
+
+  const there = left(cluster, pool);
+  const mine = there.filter((line) => line.endsWith(claim.owner.containerId));
+  const whole = mode === "coexist" ? 2 : 1;
+  if (outcome instanceof StoreError) {
+    t.equal(outcome.kind, kindFor(outcome, fault), `${words}: ${outcome.message}`);
+    if (outcome.kind === "unavailable" && what === "release" && mode === "absent")
+      t.equal(mine.length, whole, `${words}: nothing was done`);
+  } else if (what === "release") {
+    t.ok(outcome === "released" || outcome === "absent", `${words}: ${outcome}`);
+    t.same(there, [], words);
+  } else if (what === "claim of somebody's") t.match(outcome, { podref: "team/q" }, words);
+  else {
+    t.equal(outcome, undefined, words);
+    t.equal(mine.length, whole, `${words}: what it was told is so: ${there}`);
+    t.equal(there.length, whole, `${words}: and nothing else is there: ${there}`);
+  }
+  if (what === "claim of somebody's") {
+    t.equal(there.length, whole, `${words}: it is the other's alone: ${there}`);
+    t.equal(await direct.release(others), "released", words);
+  }
+  for (const one of [claim, old]) await direct.release(one);
+  t.same(left(cluster, pool), [], `${words}: nothing is left when all are gone`);
+  return true;
+}
+
+/** Which words there are for it: `unclear` only where nobody can know, `refused` only where somebody has to change something. */
+function kindFor({ kind }: StoreError, { isUnclear, status }: Fault): string {
+  if (status === 403) return "refused";
+  return isUnclear && kind === "unclear" ? "unclear" : "unavailable";
+}
