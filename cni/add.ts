@@ -17,13 +17,13 @@ import type { Call } from "./protocol/request.ts";
 import { checkSayable, type Result } from "./protocol/result.ts";
 import { onRail, railCalls } from "./rail-calls.ts";
 
-/** One VF that is asked for: a network of several rails asks for one of each. */
+/** One requested VF: a network of several rails requests one of each. */
 interface Asked {
   readonly call: Call;
   readonly config: AttachConfig;
 }
 
-/** ADD: one VF into the pod's namespace, with its addresses and its RDMA device; of a network of several rails one of each, or none. */
+/** ADD: moves a VF into the pod's namespace, with its addresses and its RDMA device; for a network of several rails one of each, or none. */
 export async function add(call: Call, host: Host): Promise<Result> {
   const asked: Asked[] = [];
   for (const one of railCalls(call)) asked.push(await onRail(one, () => readAsked(one, host)));
@@ -57,7 +57,7 @@ function readAsked(call: Call, host: Host): Asked {
   return { call, config };
 }
 
-/** All that can be refused without a change is refused here. The caller holds the locks of the attachment and of the VF. */
+/** Refuses everything that can be refused before a change. The caller holds the locks of the attachment and of the VF. */
 async function plan({ call, config }: Asked, pod: PodNetns, host: Host): Promise<Plan> {
   await freeDevice(config.deviceID, host);
   checkNameFree(pod.rtnl, call);

@@ -5,8 +5,8 @@ import { emptyResult, type Result } from "./protocol/result.ts";
 const noop = () => {};
 
 /**
- * The addresses of the VFs of one ADD. A plugin of this process is asked at once, for all of them together, beside the kernel's
- * work; one of another process when its link is in the pod, where it looks for it.
+ * The addresses of the VFs of one ADD. A plugin that runs in this process is asked at once, for all of them together, in
+ * parallel with the kernel's work; one in another process once its link is in the pod, where it looks for it.
  */
 export class AddressRequests {
   readonly #plans: readonly Plan[];
@@ -19,34 +19,34 @@ export class AddressRequests {
     this.#host = host;
   }
 
-  /** Whether a plugin of this process has something to ask for. */
+  /** Whether a plugin in this process has something to reserve. */
   get keepState(): boolean {
     return this.#plans.some(
       ({ config: { ipamType } }) => ipamType !== undefined && this.#host.ipam.keepsState(ipamType),
     );
   }
 
-  /** Whether its plugin is asked when the link is in the pod. */
+  /** Whether its plugin is asked only once the link is in the pod. */
   isLate({ config: { ipamType } }: Plan): boolean {
     return ipamType !== undefined && this.#host.ipam.isForeign(ipamType);
   }
 
-  /** A plugin that never ran has nothing to release, and perhaps is not even there. */
+  /** A plugin that never ran has nothing to release, and may not even exist. */
   wasAsked(plan: Plan): boolean {
     return this.#asked.has(plan);
   }
 
-  /** Asks whom it can ask now. */
+  /** Asks the plugins that can be asked now. */
   begin(): void {
     for (const plan of this.#plans) if (!this.isLate(plan)) this.#ask(plan);
   }
 
-  /** Asks whom it has not asked yet. @throws {CniError} what the plugin says. */
+  /** Asks the plugin if it has not been asked yet. @throws {CniError} the plugin's error. */
   of(plan: Plan): Promise<Result> {
     return this.#running.get(plan) ?? this.#ask(plan);
   }
 
-  /** When none is under way any more. */
+  /** Resolves when no request is in progress. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#running.values());
   }

@@ -10,18 +10,18 @@ interface RailConfig {
   readonly config: NetworkConfig;
 }
 
-/** What a rail's call has in place of the whole one's, where that asks for addresses. */
+/** What replaces the whole call's fields in a rail's call when addresses are requested. */
 interface Asked {
   readonly config: Pick<NetworkConfig, "runtimeConfig" | "args">;
   readonly args?: string;
 }
 
 /**
- * The addresses that a pod asks for (`runtimeConfig.ips`, `args.cni.ips`, CNI_ARGS `IP`), each to the rail whose range has
- * it: Multus gives a network all of them at once.
+ * Assigns the addresses that a pod requests (`runtimeConfig.ips`, `args.cni.ips`, CNI_ARGS `IP`) to the rails whose ranges
+ * contain them: Multus passes all of them to a network at once.
  *
- * @returns one a rail; none when the pod asks for nothing.
- * @throws {CniError} 7 for an address that no rail has.
+ * @returns one entry per rail; empty when the pod requests nothing.
+ * @throws {CniError} 7 for an address in no rail's range.
  */
 export function askedPerRail({ config, args, request }: Call, rails: readonly RailConfig[]): readonly Asked[] {
   const runtime = listOf(config.runtimeConfig?.["ips"]);
@@ -80,7 +80,7 @@ function isIn(ip: unknown, network: string): boolean {
   }
 }
 
-/** Of `railnet-ipam` and Whereabouts, `static` and `host-local`: `10.0.0.5-10.0.0.9/24` is in `10.0.0.0/24`, too. */
+/** Ranges of `railnet-ipam` and Whereabouts, `static` and `host-local`; `10.0.0.5-10.0.0.9/24` is also in `10.0.0.0/24`. */
 function networksIn(ipam: object): string[] {
   const { range, ipRanges, addresses, subnet, ranges } = withKnownKeys(ipam, [
     "range",

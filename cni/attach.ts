@@ -43,8 +43,8 @@ class Attaching {
 const turns = new Turns();
 
 /**
- * Attaches VFs to a pod, all or none, in phases: what one of them cannot have is known before much is done for the others.
- * Nothing is changed before the records are on disk; whatever fails afterwards is undone by detach(), the same function that
+ * Attaches VFs to a pod, all or none, in phases: if one of them cannot be had, that is known before much is done for the
+ * others. Nothing is changed before the records are on disk; a later failure is undone by detach(), the same function that
  * DEL and the reconciler use. The caller holds the locks of attachments and VFs.
  */
 export async function attach(plans: readonly Plan[], call: Call, host: Host): Promise<Result> {
@@ -64,10 +64,10 @@ export async function attach(plans: readonly Plan[], call: Call, host: Host): Pr
     }
   };
 
-  // The only step that leaves the node runs beside the disk's and the kernel's work, in this process; a failure of one undoes all.
+  // The only step that leaves the node runs in parallel with work on disk and kernel, in this process; if any fails, all is undone.
   requests.begin();
   undo.defer(() => requests.settled());
-  if (requests.keepState) await turns.take(call.containerId); // or the plugin gets its stdin only after the kernel's work
+  if (requests.keepState) await turns.take(call.containerId); // otherwise the plugin gets its stdin only after the kernel's work
   await journal.sync(all.map(({ record }) => record));
   host.step("add-journalled");
   await each("add-pf-configured", (one) => setAtPf(one, host));
@@ -94,7 +94,7 @@ export async function attach(plans: readonly Plan[], call: Call, host: Host): Pr
     (before, one) => mergeResult(before, interfaceOf(one), one.addresses, call.config.dns),
     call.prevResult,
   )!;
-  formatResult(result, call.config.cniVersion); // what the caller's version cannot say is refused while it can be undone
+  formatResult(result, call.config.cniVersion); // what the caller's version cannot express is refused while it can be undone
   for (const one of all.toReversed()) {
     one.note({ phase: "attached", addresses: one.addresses, ...movedAs(one) }); // the first rail's record last: Journal.isWhole()
     if (one.record.set) host.step("add-attached", one.record.ifname);
@@ -113,11 +113,11 @@ async function setAtPf(one: Attaching, host: Host): Promise<void> {
   await configurePf(device, config, was, host, () => one.note({ original: { ...one.record.original, pinned: true } }));
 }
 
-/** With carrier the kernel has told the neighbours when the link came up; a probe and foreign IPAM bring it up before its addresses. */
+/** With carrier, the kernel told the neighbours when the link came up; a probe and foreign IPAM bring it up before it has addresses. */
 const isAnnounced = (link: Link | undefined, isProbed: boolean): boolean =>
   link === undefined || (link.carrier && !isProbed);
 
-/** For the result. */
+/** The interface for the result. */
 const interfaceOf = ({ plan, link }: Attaching): Interface => ({
   name: plan.call.ifname,
   ...shown(plan, link),
@@ -125,7 +125,7 @@ const interfaceOf = ({ plan, link }: Attaching): Interface => ({
   pciID: plan.device.pci,
 });
 
-/** MAC and MTU for the result; of a VF without a link, what the PF will give it. */
+/** MAC and MTU for the result; for a VF without a link, those that the PF will give it. */
 function shown({ config, was: { original } }: Plan, link: Link | undefined): { mac?: string; mtu?: number } {
   if (link) return { mac: link.mac, mtu: link.mtu };
   const mac = config.mac ?? original.vf?.mac;
@@ -134,7 +134,7 @@ function shown({ config, was: { original } }: Plan, link: Link | undefined): { m
 
 const linkAtAdd = ({ index, parent, kind }: Link): LinkAtAdd => ({ index, hasParent: parent !== "", kind });
 
-/** The kernel gives a link another index where the pod has one of that index. */
+/** The kernel gives a link a new index if the pod already has its old one. */
 const movedAs = ({ link, record: { link: was } }: Attaching): Pick<Attachment, "link"> =>
   link && was && link.index !== was.index ? { link: { ...was, podIndex: link.index } } : {};
 

@@ -13,16 +13,16 @@ import type { Result } from "../protocol/result.ts";
 
 const CARRIER_WAIT_MS = 200;
 
-/** Addresses of a pod that are looked at, which may have as many as it likes. */
+/** Addresses of a pod that are examined; a pod may have any number. */
 const MOST = 100_000;
 
 /**
- * Tells the neighbours of the new addresses, once the caller has its answer: waits for the carrier as sriov-cni does
+ * Announces new addresses to the neighbours once the caller has its answer: waits for the carrier as sriov-cni does
  * (200 ms), then sends a gratuitous ARP or an unsolicited neighbour advertisement per address. Never fails.
  *
- * An IPv6 address that is still tentative is left to the kernel, which advertises it when duplicate address detection has
- * ended (`ndisc_notify`): of an advertisement before that, which the NIC hands back (igb does), it takes it that another
- * host has the address, and gives it up.
+ * A tentative IPv6 address is left to the kernel, which advertises it when duplicate address detection has ended
+ * (`ndisc_notify`): if an earlier advertisement is looped back by the NIC (igb does that), the kernel concludes that
+ * another host has the address, and gives it up.
  */
 export function announceAfterwards(netns: Fd, ifname: string, { ips }: Result, host: Host): void {
   if (ips.length === 0) return;
@@ -52,7 +52,7 @@ function asKernelSays(cidr: string): string {
   return `${ipText(bytes)}/${bits}`;
 }
 
-/** The link as it is once it has carrier, or after the wait. */
+/** The link once it has carrier, or as it is after the wait. */
 async function withCarrier(pod: NetlinkConnection, ifname: string): Promise<Link> {
   for (let waitedMs = 0, pauseMs = 2; ; waitedMs += pauseMs, pauseMs *= 1.5) {
     const link = pod.get(linkOf({ name: ifname }));

@@ -14,7 +14,7 @@ import { giveBack, settle } from "./settle.ts";
 import { strayAtHome } from "./stray.ts";
 
 /**
- * Makes sure that an ADD starts from nothing: a record that a dead ADD or a failed DEL left is finished first, since
+ * Makes sure that an ADD starts from scratch: a record left behind by a dead ADD or a failed DEL is finished first, since
  * only it knows the VF's original state. The caller holds the attachment's lock.
  *
  * @throws {CniError} 102 when the attachment is alive: a second ADD without DEL.
@@ -32,10 +32,10 @@ export async function finishLeftover(who: Pick<Attachment, "containerId" | "ifna
 }
 
 /**
- * Makes sure that a VF is free, and as it was. A record of an owner that is gone is worked off; its addresses stay for
- * its own DEL. What the VF is owed is settled. The caller holds the VF's lock.
+ * Makes sure that a VF is free and in its original state. A record whose owner is gone is cleaned up; its addresses stay
+ * for its own DEL. What the VF is owed is settled. The caller holds the VF's lock.
  *
- * @throws {CniError} 102 naming the owner; 11 when the owner is just being detached; 101 when a debt cannot be settled.
+ * @throws {CniError} 102 naming the owner; 11 while the owner is being detached; 101 when a debt cannot be settled.
  */
 export async function freeDevice(pci: string, host: Host): Promise<void> {
   const journal = new Journal(host.paths.stateDir);
@@ -57,7 +57,7 @@ export async function freeDevice(pci: string, host: Host): Promise<void> {
   await settleFirst(pci, host);
 }
 
-/** Puts right a VF that came back by itself and whose record is lost. @returns whether it was one, and now is another link. */
+/** Restores a VF that fell back to the host and whose record is lost. @returns whether it was one, and now has another link. */
 export async function putStrayRight(pci: string, link: Link, host: Host): Promise<boolean> {
   const stray = strayAtHome(pci, link, host);
   if (!stray) return false;
@@ -78,7 +78,7 @@ async function settleFirst(pci: string, host: Host): Promise<void> {
   );
 }
 
-/** Whether an attachment still has its VF: its set, if it is of one, was attached whole, its namespace is there and, unless userspace drives the VF, its link in it. */
+/** Whether an attachment still has its VF: its set, if any, was attached completely, its namespace exists and, unless a userspace driver has the VF, contains its link. */
 function isAlive(a: Attachment, host: Host): boolean {
   if (a.bootId !== host.bootId || !new Journal(host.paths.stateDir).isWhole(a)) return false;
   using netns = openOwnNetns(a, host);

@@ -2,12 +2,12 @@ import { join } from "node:path";
 import { RecordFiles, type Torn } from "../../records/record-files.ts";
 import { type Attachment, parseAttachment } from "./record.ts";
 
-/** What is left of an attachment that ended without its VF being as before. */
+/** What remains of an attachment that ended without its VF being fully restored. */
 export type Debt = Attachment & Required<Pick<Attachment, "owed">>;
 
 /**
- * VFs that are owed a part of their restoration, one file each, `<PCI address>.json`: no pod waits for it, and no pod
- * gets such a VF. Writers hold the VF's lock.
+ * VFs that are owed part of their restoration, one file each, `<PCI address>.json`: no pod waits for it, and no pod is
+ * given such a VF. Writers hold the VF's lock.
  */
 export class Debts {
   readonly #files: RecordFiles<Debt>;
@@ -24,7 +24,7 @@ export class Debts {
     return this.#files.read(`${pci}.json`);
   }
 
-  /** PCI addresses, without reading a file. */
+  /** PCI addresses, without reading any file. */
   devices(): Set<string> {
     return new Set(this.#files.names().map(pciOf));
   }

@@ -9,22 +9,22 @@ import { openOwnNetns } from "./own-netns.ts";
 import type { Attachment } from "./record.ts";
 import { giveBack } from "./settle.ts";
 
-/** IPAM plugins get this long to release. */
+/** How long IPAM plugins have to release. */
 const RELEASE_TIMEOUT_MS = 30_000;
 
 /**
- * Ends an attachment: VF back, as far as that can be done now, then its addresses released, then its record forgotten.
- * What cannot be restored holds up nothing: it is owed to the VF. A foreign IPAM plugin releases first, while the link is
- * still in the pod; whatever comes of that, the VF goes back. Whoever calls holds the locks of the attachment and of the VF.
+ * Ends an attachment: restores the VF as far as possible now, then releases its addresses, then deletes its record. What
+ * cannot be restored delays nothing: it is owed to the VF. A foreign IPAM plugin releases first, while the link is still
+ * in the pod; whatever its result, the VF is restored. The caller holds the locks of the attachment and of the VF.
  *
- * @throws the first other failure; the record stays, and calling again goes on where it failed.
+ * @throws the first other failure; the record stays, and another call resumes where this one failed.
  */
 export async function detach(a: Attachment, host: Host, { release = true } = {}): Promise<void> {
   const journal = new Journal(host.paths.stateDir);
   const type = release ? ipamOf(a, host) : undefined;
   const isAttached = a.phase !== "returned";
   const early = type && isAttached && host.ipam.isForeign(type) ? releaseAddresses(a, host) : undefined;
-  await early?.catch(() => {}); // thrown below
+  await early?.catch(() => {}); // rethrown below
   const unwritten = isAttached ? await failureOf(giveBack(a, host)) : undefined;
   if (type && isAttached && !unwritten) noteReturned(a, journal, host);
   host.step("del-returned", a.ifname);
@@ -49,7 +49,7 @@ export async function giveBackDevice(a: Attachment, host: Host, journal: Journal
   journal.update(a, { phase: "returned" });
 }
 
-/** On a full disk the record stays as it is: putting back once more would find nothing to do. */
+/** On a full disk the record is left as it is: restoring once more would find nothing to do. */
 function noteReturned(a: Attachment, journal: Journal, host: Host): void {
   try {
     journal.update(a, { phase: "returned" });
@@ -64,7 +64,7 @@ function ipamOf(a: Attachment, { ipam }: Host): string | undefined {
   return type && ipam.keepsState(type) ? type : undefined;
 }
 
-/** As the ADD read it: keys in any case. */
+/** As ADD read it: keys in any case. */
 const configOf = (a: Attachment): NetworkConfig => readNetworkConfig(a.request.stdin, "DEL");
 
 async function releaseAddresses(a: Attachment, host: Host): Promise<void> {

@@ -17,16 +17,16 @@ import type { Host, Log } from "../host.ts";
 import type { CniError } from "../protocol/error.ts";
 import type { Device } from "./device.ts";
 
-/** More than any device-info file has. */
+/** Larger than any device-info file. */
 const READ_BYTES = 16 << 10;
 
 /**
- * Writes the device-info file that Multus copies to `network-status`. What the device plugin wrote there before is
- * replaced: only now it is certain which RDMA device went along.
- * The path comes with the network configuration, which a tenant may have written: checkDeviceInfoPath() comes first, and
- * what came to be there meanwhile is looked at once more.
+ * Writes the device-info file that Multus copies to `network-status`, replacing what the device plugin wrote: only now
+ * is it certain which RDMA device went along.
+ * The path comes from the network configuration, which a tenant may have written: call checkDeviceInfoPath() first; the
+ * file is checked once more here, since it may have been replaced meanwhile.
  *
- * @throws {CniError} 7 for a file of another device, and for what is no file.
+ * @throws {CniError} 7 for another device's file, and for anything but a regular file.
  */
 export function writeDeviceInfo({ deviceInfoFile: file }: AttachConfig, device: Device, rdma: readonly string[]): void {
   if (!file) return;
@@ -34,7 +34,7 @@ export function writeDeviceInfo({ deviceInfoFile: file }: AttachConfig, device: 
   writePciDeviceInfo(file, device.pci, device.pf?.pci, rdma);
 }
 
-/** What device-info-spec 1.1.0 says of a PCI device, in a file; in place of another one. */
+/** Writes what device-info-spec 1.1.0 says about a PCI device to a file, replacing any other. */
 export function writePciDeviceInfo(file: string, vf: string, pf: string | undefined, rdma: readonly string[]): void {
   const pci = {
     "pci-address": vf,
@@ -43,14 +43,14 @@ export function writePciDeviceInfo(file: string, vf: string, pf: string | undefi
   };
   mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
   const temporary = join(dirname(file), `.${basename(file)}.railnet`);
-  rmSync(temporary, { force: true }); // of a process that was killed; a new file follows no link
+  rmSync(temporary, { force: true }); // left by a killed process; a new file follows no link
   writeFileSync(temporary, JSON.stringify({ type: "pci", version: "1.1.0", pci }), { mode: 0o444, flag: "wx" });
   renameSync(temporary, file);
 }
 
 /**
- * Removes the file if it describes this VF, and nothing else. Idempotent; Multus deletes the file too. Never fails: a file that
- * stays keeps nobody from anything.
+ * Removes the file if it describes this VF, otherwise leaves it. Idempotent; Multus deletes the file too. Never fails: a
+ * leftover file does no harm.
  */
 export function removeDeviceInfo(deviceInfoFile: string | undefined, vf: string, log: Log): void {
   if (!deviceInfoFile) return;
@@ -64,7 +64,7 @@ export function removeDeviceInfo(deviceInfoFile: string | undefined, vf: string,
   }
 }
 
-/** @throws {CniError} 7 for a path elsewhere than directly in the device-info directory, and for another device's file. */
+/** @throws {CniError} 7 for a path that is not directly in the device-info directory, and for another device's file. */
 export function checkDeviceInfoPath({ deviceInfoFile: path, deviceID }: AttachConfig, { paths }: Host): void {
   if (!path) return;
   const allowed = [paths.deviceInfoDir, paths.deviceInfoDir.replace(/^\/var\/run\//, "/run/")];
@@ -89,7 +89,7 @@ type Look =
   | { readonly kind: "no file" }
   | { readonly kind: "file"; readonly text: string };
 
-/** Follows no link, waits for no pipe, and reads no more than such a file can have. */
+/** Follows no symbolic link, waits for no pipe, and reads no more than such a file can have. */
 function look(path: string): Look {
   let fd: number;
   try {
@@ -109,7 +109,7 @@ function look(path: string): Look {
   }
 }
 
-/** The PCI address of a device-info file; undefined for one that describes nothing, such as half of one. */
+/** The PCI address in a device-info file; undefined for one that describes nothing, such as a truncated one. */
 function describes(text: string): string | undefined {
   try {
     const { type, pci } = JSON.parse(text) as { type?: unknown; pci?: { "pci-address"?: unknown } };

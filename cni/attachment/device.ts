@@ -29,7 +29,7 @@ export interface Device extends DeviceIdentity {
   readonly netdev?: string;
 }
 
-/** @throws {CniError} 101, 102 or 103: not a VF of this node, elsewhere already, or on another rail. */
+/** @throws {CniError} 101, 102 or 103: not a VF of this node, in use elsewhere, or on another rail. */
 export function findDevice({ deviceID: pci, rail }: AttachConfig, host: Host): Device {
   const { sysfs } = host.paths;
   if (!exists(sysfs, pci))
@@ -75,7 +75,7 @@ function checkRail(pci: string, actual: Pf | undefined, rail: string | number, h
     );
 }
 
-/** Looks through the named namespaces; only on the way to an error. */
+/** Searches the named namespaces; only on the way to an error. */
 function whereIs(pci: string, { paths }: Host): string | undefined {
   return namespaces(onHost(paths.hostRoot, paths.netnsDir)).find((path) => {
     try {
@@ -83,7 +83,7 @@ function whereIs(pci: string, { paths }: Host): string | undefined {
       using rtnl = inNetns(netns, () => new NetlinkSocket());
       return rtnl.dump(listLinks(), { evenInterrupted: true }).some((body) => parseLink(body).parent === pci);
     } catch {
-      return false; // it went away meanwhile
+      return false; // it has gone in the meantime
     }
   });
 }

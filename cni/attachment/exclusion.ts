@@ -2,7 +2,7 @@ import { type Lock, Locks } from "../../records/lock.ts";
 import { attachmentKey } from "../../records/record-files.ts";
 import type { Host } from "../host.ts";
 
-/** Bounded, below every runtime's own limit. */
+/** Shorter than every runtime's own limit. */
 const ADD_WAIT_MS = 20_000;
 const DEL_WAIT_MS = 40_000;
 
@@ -34,8 +34,8 @@ export function lockDevice(pci: string, verb: "ADD" | "DEL", host: Host): Promis
 }
 
 /**
- * Locks what one call attaches: under the name that the runtime knows, and under each of its interfaces, where the reconciler
- * meets it.
+ * Locks what one call attaches: under the name that the runtime knows, and under each of its interfaces, which the
+ * reconciler locks.
  */
 export async function lockAttachments(
   call: Who,
@@ -47,7 +47,7 @@ export async function lockAttachments(
   return await lockAll(names, (ifname) => lockAttachment({ containerId: call.containerId, ifname }, verb, host));
 }
 
-/** Locks VFs, always after the attachments, and in the order of their addresses, so that no two calls wait for each other. */
+/** Locks VFs, always after the attachments, and in the order of their addresses, so that no two calls deadlock. */
 export async function lockDevices(pcis: readonly string[], verb: "ADD" | "DEL", host: Host): Promise<Disposable> {
   return await lockAll([...pcis].sort(), (pci) => lockDevice(pci, verb, host));
 }
@@ -58,17 +58,17 @@ async function lockAll(names: readonly string[], lock: (name: string) => Promise
   return held.move();
 }
 
-/** As lockAttachment, for the reconciler: what is held is somebody's running work. */
+/** Like lockAttachment, for the reconciler, which does not wait: a lock that is held means that someone is at work. */
 export function tryLockAttachment(who: Who, host: Host): Lock | undefined {
   return locks(host).tryAcquire(attachmentLock(who.containerId, who.ifname));
 }
 
-/** As lockDevice, for the reconciler. */
+/** Like lockDevice, for the reconciler. */
 export function tryLockDevice(pci: string, host: Pick<Host, "paths">): Lock | undefined {
   return locks(host).tryAcquire(deviceLock(pci));
 }
 
-/** What killed processes left: names of containers never come again, so their lock files would pile up. */
+/** Removes what killed processes left: container IDs are never reused, so their lock files would pile up. */
 export function sweepLocks(host: Host): void {
   locks(host).sweep();
 }

@@ -18,20 +18,20 @@ import type { Attachment } from "./record.ts";
 import { routeMessages } from "./routes.ts";
 import { isCutOff, lookAtOwnPf, type PfView } from "./vf-at-pf.ts";
 
-/** An attachment, and whether its VF is to be taken down or to come back. */
+/** An attachment, and whether its VF is to be taken down or brought back. */
 export interface FenceOrder {
   readonly containerId: string;
   readonly ifname: string;
   readonly to: "fenced" | "lifted";
 }
 
-/** `busy`: somebody works on it, to be tried again. `gone`: there is no such attachment, or not any more. */
+/** `busy`: another worker has it, try again. `gone`: the attachment does not exist, or no longer. */
 export type FenceOutcome = "done" | "busy" | "gone";
 
 /**
- * Takes an attachment's VF down, or lets it up again. Idempotent: asked again, it sees to it that the VF still is so. What
- * is done is in the record before the kernel does it and until the kernel has undone it, so that a process that dies at any
- * moment leaves it to the next one, and DEL restores the VF as it was before ADD.
+ * Takes an attachment's VF down, or brings it back up. Idempotent: a repeated call makes sure that the VF still is so. The
+ * record says what is done before the kernel does it and until the kernel has undone it, so that a process that dies at
+ * any moment leaves it to the next one, and DEL restores the VF as it was before ADD.
  *
  * @throws {Error} when it cannot be done now, or neither the PF's driver nor a link can do it.
  */
@@ -56,9 +56,9 @@ async function fence(a: Attachment, journal: Journal, host: Host): Promise<void>
   });
 }
 
-/** @returns false when this is not the place: the record is as before then. */
+/** @returns false when it cannot be done at the PF: the record is then unchanged. */
 async function fenceAtPf(a: Attachment, journal: Journal, host: Host): Promise<boolean> {
-  // With a closed mailbox the VF would stay deaf until its link is set down and up: then that is done alone.
+  // With a closed mailbox the VF would stay deaf until its link is set down and up: then only the link is used.
   if (!a.original.vf?.linkState || traitsOfPf(a.device, host).closesMailbox) return false;
   const view = await lookAtOwnPf(a, host, { clock: host.clock });
   if (view?.isHidden && !isCutOff(view.at.vf)) throw new Error(`cannot fence ${a.device.pci}: it is in reset`);
@@ -75,7 +75,7 @@ async function fenceAtPf(a: Attachment, journal: Journal, host: Host): Promise<b
   }
 }
 
-/** What DEL restores at the PF is what `applied` names. @param now the link state that the pod has had. */
+/** DEL restores at the PF what `applied` names. @param now the link state that the pod has had. */
 function noteAtPf(a: Attachment, now: VfState["linkState"], journal: Journal): void {
   const isAdds = a.applied.linkState === undefined;
   const applied = { ...a.applied, ...(isAdds && { linkState: now }) };
@@ -97,7 +97,7 @@ function appliedByAdd({ applied, fenced }: Attachment): Attachment["applied"] {
   return fenced?.addsLinkState ? others : applied;
 }
 
-/** Routes went when the link went down; its addresses stayed (`keep_addr_on_down`), and its rules. */
+/** Routes were lost when the link went down; its addresses stayed (`keep_addr_on_down`), and so did its rules. */
 async function liftInPod(a: Attachment, host: Host): Promise<void> {
   const call = callOf(a, "ADD", host);
   const config = readConfig({ ...call, config: { ...call.config, deviceID: a.device.pci } });

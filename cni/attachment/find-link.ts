@@ -9,7 +9,7 @@ import { type Identity, identityOf, isTheVf, isTheVfAtHome } from "./identity.ts
 import { linkAt, linkNamed } from "./link-at.ts";
 import type { Attachment } from "./record.ts";
 
-/** The VF's link in the pod's namespace: under the name that ADD gave it, else wherever it is now. */
+/** The VF's link in the pod's namespace: under the name that ADD gave it, otherwise under any. */
 export function findInPod(pod: NetlinkConnection, who: Identity): Link | undefined {
   const likely: LinkSelector[] = [{ name: who.ifname }, ...who.indices.map((index) => ({ index }))];
   for (const which of likely) {
@@ -19,7 +19,7 @@ export function findInPod(pod: NetlinkConnection, who: Identity): Link | undefin
   return who.hasParent ? findByParent(pod, who) : undefined;
 }
 
-/** The VF's link in the host's namespace: sysfs says what it is called there. */
+/** The VF's link in the host's namespace: sysfs tells what it is called there. */
 export function findAtHome(who: Identity, { rtnl, paths }: Pick<Host, "rtnl" | "paths">): Link | undefined {
   const shown = netdevOf(paths.sysfs, who.pci);
   const isIt = (link: Link | undefined) => link !== undefined && isTheVfAtHome(link, who, shown);

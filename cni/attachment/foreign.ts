@@ -11,7 +11,7 @@ import type { Call } from "../protocol/request.ts";
 import { Journal } from "./journal.ts";
 import type { Attachment } from "./record.ts";
 
-/** sriov-cni's cache of one attachment (`pkg/types/types.go`), as far as DEL needs it. */
+/** sriov-cni's cache of one attachment (`pkg/types/types.go`), the fields that DEL needs. */
 interface SriovCache {
   readonly deviceID: string;
   readonly Master?: string;
@@ -42,8 +42,8 @@ interface SriovCache {
 const LINK_STATES = ["auto", "enable", "disable"] as const;
 
 /**
- * An attachment that sriov-cni (and rdma-cni behind it) made, as a record of ours: so a node can be switched while pods
- * run. Undefined when they know none, or when their file is not whole.
+ * An attachment made by sriov-cni (and rdma-cni chained after it), as a record of ours, so that a node can be switched
+ * while pods run. Undefined when they know none, or when their file is incomplete.
  */
 export function findForeign(call: Call, host: Host): Attachment | undefined {
   const cache = readJson<SriovCache>(sriovFile(call, host));
@@ -73,14 +73,14 @@ export function findForeign(call: Call, host: Host): Attachment | undefined {
   };
 }
 
-/** Deletes what the other plugins kept of an attachment. Idempotent. */
+/** Deletes what the other plugins stored about an attachment. Idempotent. */
 export function forgetForeign(call: Call, pci: string, host: Host): void {
   const isOurs = !hasOwner(pci, host) && !isGivenOn(call, pci, host);
   for (const file of [sriovFile(call, host), rdmaFile(call, host)]) rmSync(file, { force: true });
   if (isOurs) rmSync(pciFile(pci, host), { force: true });
 }
 
-/** The live namespace that sriov-cni says a VF is in. */
+/** The live namespace that a VF is in according to sriov-cni. */
 export function foreignOwner(pci: string, host: Host): string | undefined {
   const path = readText(pciFile(pci, host))?.trim();
   if (!path) return undefined;
@@ -88,7 +88,7 @@ export function foreignOwner(pci: string, host: Host): string | undefined {
     openNetns(onHost(host.paths.hostRoot, path))[Symbol.dispose]();
     return path;
   } catch {
-    return undefined; // gone: sriov-cni too takes the VF as free then
+    return undefined; // gone: sriov-cni, too, takes the VF as free then
   }
 }
 
@@ -102,7 +102,7 @@ function hasOwner(pci: string, host: Host): boolean {
   return new Journal(host.paths.stateDir).activeOwners(pci, host.bootId).length > 0;
 }
 
-/** Whether sriov-cni has given the VF to somebody else since: a file of it that names the VF is younger than the call's. */
+/** Whether sriov-cni has since given the VF to another pod: one of its files that names the VF is younger than the call's. */
 function isGivenOn(call: Call, pci: string, host: Host): boolean {
   const own = sriovFile(call, host);
   const since = mtimeMs(own);
@@ -166,7 +166,7 @@ function readJson<T>(file: string): T | undefined {
   try {
     return JSON.parse(readText(file) ?? "null") ?? undefined;
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined; // torn: DEL goes on without, as sriov-cni does
+    if (error instanceof SyntaxError) return undefined; // torn: DEL goes on without it, as sriov-cni does
     throw error;
   }
 }

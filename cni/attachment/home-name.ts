@@ -8,12 +8,12 @@ import { linkNamed } from "./link-at.ts";
 import { awaitAnswer } from "./patience.ts";
 import type { Attachment } from "./record.ts";
 
-/** At most 15 bytes, as the kernel wants it: `vf0000af060`. */
+/** At most 15 bytes, the kernel's limit: `vf0000af060`. */
 const spareName = (pci: string): string => `vf${pci.replaceAll(/[:.]/g, "")}`;
 
 /**
- * What the VF is called at home: as before, but by its PCI address while another link has that name: new VFs take the
- * kernel's names as soon as they are free. DEL must not wait for somebody to rename that.
+ * The VF's name at home: its old one, or one made from its PCI address while another link has that name: new VFs take the
+ * kernel's names as soon as they are free. DEL must not wait until that one is renamed.
  *
  * @param self the VF's link, once it is at home.
  */
@@ -27,11 +27,11 @@ export function homeName({ device, original }: Attachment, self: Link | undefine
 }
 
 /**
- * Takes the VF's own name as soon as another VF that fell out of a pod with it has been put back, too: many are put
- * back at the same time. The caller has given this one another name before, so that none waits for a name that it holds.
+ * Gives the VF its own name back as soon as another VF that fell out of a pod with it has been restored, too: many are
+ * restored at the same time. The caller has given this one another name before, so that none waits for a name that it holds.
  *
  * @param self the VF's link at home.
- * @throws {Error} when the other one is in somebody's hands for long.
+ * @throws {Error} when another process holds that VF for too long.
  */
 export async function takeOwnName({ original, device }: Attachment, self: Link, host: Host): Promise<void> {
   const name = original.name!;
@@ -47,8 +47,8 @@ export async function takeOwnName({ original, device }: Attachment, self: Link, 
 }
 
 /**
- * Takes a name from another VF that has fallen out of a pod, where it was given that name. What it shall be called its
- * own record says, or its debt.
+ * Takes a name from another VF that has fallen out of a pod, where it was given that name. That VF's own record or debt
+ * says what it is to be called.
  */
 function stepsAside(holder: Link, name: string, host: Host): boolean {
   if (!isFallenVf(holder, name, host)) return false;
@@ -68,7 +68,7 @@ function stepsAside(holder: Link, name: string, host: Host): boolean {
   }
 }
 
-/** Its record, or what it is owed, says that it has another name. */
+/** Its record, or what it is owed, says that its name is another. */
 function isFallenVf({ parent: pci }: Link, name: string, { paths, bootId }: Host): boolean {
   if (!pci || !isVf(paths.sysfs, pci)) return false;
   const debt = new Debts(paths.stateDir).of(pci);

@@ -7,7 +7,7 @@ import { linkState } from "./link-state/snapshot.ts";
 import { type Origin, Origins } from "./origins.ts";
 import type { DeviceIdentity, Original } from "./record.ts";
 
-/** What DEL is to restore of a link. Pure. */
+/** What DEL must restore on a link. Pure. */
 export const originalOf = ({ name, mac, mtu, alias, altnames, up }: Link): Original => ({
   name,
   mac,
@@ -24,7 +24,7 @@ export function linkAtHome(pci: string, { rtnl, paths }: Pick<Host, "rtnl" | "pa
   return link && (!link.parent || link.parent === pci) ? link : undefined;
 }
 
-/** Notes what a VF is that nobody has. The caller holds its lock and knows it for free. Never throws: an ADD says it better. */
+/** Notes the state of a VF that nobody has. The caller holds its lock and knows that it is free. Never throws: an ADD reports the problem better. */
 export function noteOrigin(pci: string, link: Link, original: Original, host: Host): void {
   const { index, kind, parent } = link;
   try {
@@ -40,7 +40,7 @@ export function noteOrigin(pci: string, link: Link, original: Original, host: Ho
   }
 }
 
-/** As noteOrigin(), with the PF's settings: asked for only where there is no note yet, since some firmware is slow to answer. */
+/** Like noteOrigin(), with the PF's settings, which are read only where there is no note yet, since some firmware is slow to answer. */
 export function noteAtHome({ pci, pf }: DeviceIdentity, link: Link, host: Host): void {
   const noted = new Origins(host.paths.stateDir).of(pci, host.bootId);
   if (noted && isSame(noted, link)) return;
@@ -48,7 +48,7 @@ export function noteAtHome({ pci, pf }: DeviceIdentity, link: Link, host: Host):
   noteOrigin(pci, link, { ...originalOf(link), ...linkState(link, host), ...(vf && { vf }) }, host);
 }
 
-/** As far as the link itself tells: what else there is takes requests of its own. */
+/** As far as the link itself shows: the rest takes requests of its own. */
 function isSame({ link: { index }, original }: Origin, link: Link): boolean {
   const now = { ...originalOf(link), settings: link.settings };
   const names = Object.keys(now) as (keyof typeof now)[];

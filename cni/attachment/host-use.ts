@@ -12,15 +12,15 @@ import { CniError } from "../protocol/error.ts";
 
 /** `IFA_F_PERMANENT`, include/uapi/linux/if_addr.h: without it an IPv6 address came from a router's advertisement. */
 const IFA_F_PERMANENT = 0x80;
-/** Routes that come and go with addresses, and by themselves. */
+/** Routes that come and go with addresses. */
 const RTPROT_KERNEL = 2;
 const RTPROT_RA = 9;
 const RTN_UNICAST = 1;
 
 /**
- * What the host does with a link of its own namespace, in words; undefined when it leaves it alone. An address or a route
- * that somebody gave it, a bridge or bond it is a port of, a VLAN or macvlan on top of it. Not what the kernel does by
- * itself, so that a VF which is up on a network with IPv6 routers is free.
+ * How the host uses a link of its own namespace, in words; undefined when it does not: an address or a route that
+ * somebody gave it, a bridge or bond it is a port of, a VLAN or macvlan on top of it. What the kernel does automatically
+ * does not count, so a VF that is up on a network with IPv6 routers is free.
  */
 function hostUseOf(
   link: Pick<Link, "index" | "name" | "up">,
@@ -36,7 +36,7 @@ function hostUseOf(
     .map(parseAddress)
     .find(isGiven(link.index));
   if (address) return `it has address ${address.cidr} of the host`;
-  const route = link.up ? givenRoute(link.index, rtnl) : undefined; // one that is down has none
+  const route = link.up ? givenRoute(link.index, rtnl) : undefined; // a link that is down has none
   return route && `the host's route ${route === "0.0.0.0/0" || route === "::/0" ? "default" : route} uses it`;
 }
 
@@ -52,7 +52,7 @@ function givenRoute(index: number, rtnl: NetlinkConnection): string | undefined 
     .find((r) => r.index === index && r.type === RTN_UNICAST && ![RTPROT_KERNEL, RTPROT_RA].includes(r.protocol))?.dst;
 }
 
-/** As hostUseOf(), for a VF by its PCI address; undefined also for one without a link. */
+/** Like hostUseOf(), for a VF by its PCI address; also undefined for one without a link. */
 export function hostUseOfVf(pci: string, sysfs: string, rtnl: NetlinkConnection): string | undefined {
   const netdev = netdevOf(sysfs, pci);
   if (!netdev) return undefined;
@@ -60,7 +60,7 @@ export function hostUseOfVf(pci: string, sysfs: string, rtnl: NetlinkConnection)
   return use && `the host uses its link ${netdev}: ${use}`;
 }
 
-/** Whether a process has a VF that a driver for userspace drives: the kernel lets a group be opened once. */
+/** Whether a process has opened a VF that a userspace driver has: the kernel lets a group be opened once. */
 function isOpen(pci: string, { sysfs, hostRoot }: Pick<Paths, "sysfs" | "hostRoot">): boolean {
   const group = iommuGroupOf(sysfs, pci);
   if (group === undefined) return false;
@@ -72,7 +72,7 @@ function isOpen(pci: string, { sysfs, hostRoot }: Pick<Paths, "sysfs" | "hostRoo
   }
 }
 
-/** @param link absent where userspace drives the VF. @throws {CniError} 102 when the host itself uses a VF. */
+/** @param link absent when a userspace driver has the VF. @throws {CniError} 102 when the host itself uses a VF. */
 export function refuseHostUse(
   pci: string,
   link: Link | undefined,

@@ -9,7 +9,7 @@ import { type Attachment, parseAttachment } from "./record.ts";
 export class Journal {
   readonly #files: RecordFiles<Attachment>;
 
-  /** @param stateDir made on the first write. */
+  /** @param stateDir created on the first write. */
   constructor(stateDir: string) {
     this.#files = new RecordFiles(join(stateDir, "attachments"), {
       title: "the journal",
@@ -23,27 +23,27 @@ export class Journal {
     return this.#files.select((name) => name.startsWith(key)).at(0);
   }
 
-  /** What a call attached under a name, also where that is a set's: then every record is read, so this is for a DEL that finds none. */
+  /** What a call attached under a name, even if that is a set's: this reads every record, so it is for a DEL that finds none. */
   ofSet(containerId: string, via: string): Attachment[] {
     return this.all().filter((a) => a.containerId === containerId && a.set?.via === via);
   }
 
   /**
-   * Whether all rails of an attachment's set were attached, or it is of none: the first one's record says so last when they
-   * are attached, and goes last.
+   * Whether all rails of an attachment's set were attached, or it is not part of one: the first rail's record is the last to
+   * say that it is attached, and the last to be deleted.
    */
   isWhole({ containerId, set }: Attachment): boolean {
     return !set || this.find(containerId, set.rails[0] ?? "")?.phase === "attached";
   }
 
-  /** The VF that an attachment has by its record, without reading that. */
+  /** The VF of an attachment according to its record, whose file is not read. */
   deviceOf(containerId: string, ifname: string): string | undefined {
     const key = `${attachmentKey(containerId, ifname)}@`;
     const name = this.#files.names().find((one) => one.startsWith(key));
     return name && pciOf(name);
   }
 
-  /** The VF of a record that is there, or was set aside, and is not whole: its name says that much. */
+  /** The VF of an incomplete record, in place or set aside: its name says that much. */
   lostDevice(containerId: string, ifname: string): string | undefined {
     const key = `${attachmentKey(containerId, ifname)}@`;
     return [...this.#files.names(), ...this.#files.tornNames()]
@@ -66,12 +66,12 @@ export class Journal {
     return this.#files.names().length;
   }
 
-  /** PCI addresses of VFs that are on record, without reading the records: also of one that is only `returned`. */
+  /** PCI addresses of VFs that are on record, without reading the records: including those only `returned`. */
   devices(): Set<string> {
     return new Set(this.#files.names().map(pciOf));
   }
 
-  /** PCI addresses of VFs that are on record in sets, also of one that is only `returned`. Reads all records. */
+  /** PCI addresses of VFs that are on record in sets, including those only `returned`. Reads all records. */
   devicesInSets(): Set<string> {
     return new Set(this.all().flatMap(({ set, device }) => (set ? [device.pci] : [])));
   }
@@ -82,7 +82,7 @@ export class Journal {
   }
 
   /**
-   * Writes a new record whole. That survives a kill; for a power cut call sync() too.
+   * Writes a new record whole. That survives a kill; to survive a power cut call sync() too.
    *
    * @throws {CniError} 5 when the disk is full or read-only; the old record, if any, is still there.
    */
@@ -91,22 +91,22 @@ export class Journal {
   }
 
   /**
-   * Adds a change to a record, as a line of its own. A record that is not on disk is written whole.
+   * Appends a change to a record, as a line of its own. A record that is not on disk is written whole.
    *
-   * @throws {CniError} 5 when the disk is full or read-only; the record is as before.
+   * @throws {CniError} 5 when the disk is full or read-only; the record is unchanged.
    */
   update(attachment: Attachment, change: Partial<Attachment>): void {
     if (!this.#files.append(fileName(attachment), change, { synced: false })) this.write({ ...attachment, ...change });
   }
 
-  /** Puts written records on the disk itself. What a reboot resets anyway needs no sync. */
+  /** Syncs written records to the disk. What a reboot resets anyway needs no sync. */
   async sync(attachments: readonly Attachment[]): Promise<void> {
     const [name = "", ...others] = attachments.map(fileName);
     if (others.length === 0) this.#files.sync(name);
     else await this.#files.syncTogether([name, ...others]);
   }
 
-  /** Idempotent. Not synced: a record that comes back after a power cut is of another boot and owns nothing. */
+  /** Idempotent. Not synced: a record that reappears after a power cut is of another boot and owns nothing. */
   forget(attachment: Attachment): void {
     this.#files.forget(fileName(attachment));
   }
@@ -116,7 +116,7 @@ export class Journal {
     return this.#files.read(fileName(attachment));
   }
 
-  /** The records of VFs, by default of all, one at a time, and what is none set aside: {@link RecordFiles.sweep}. */
+  /** The records of VFs, by default of all, one at a time; incomplete ones are set aside: {@link RecordFiles.sweep}. */
   sweep(onTorn: (torn: Torn) => void, isOurs: (pci: string) => boolean = () => true): Generator<Attachment> {
     return this.#files.sweep(onTorn, (name) => isOurs(pciOf(name)));
   }

@@ -8,19 +8,19 @@ import type { VfAtPf } from "./vf-at-pf.ts";
 export const NO_MAC = "00:00:00:00:00:00";
 
 /**
- * What a VF's driver says when an administrator's MAC pins it: igbvf and bnxt, ixgbevf (also while the PF does not listen to
- * it), iavf.
+ * What a VF's driver answers when an administrator's MAC pins it: igbvf and bnxt, ixgbevf (also while the PF does not
+ * listen to it), iavf.
  */
 const PINNED = ["EADDRNOTAVAIL", "EPERM", "EACCES"];
 
 /**
- * Sets the MAC of a link and reads it back: some drivers are late (i40e, iavf) or busy. One that an administrator's MAC pins
- * is given free first: that works with every driver, where lending it trust resets it (ice, i40e), or makes the PF deaf for
- * it (ixgbe).
+ * Sets the MAC of a link and reads it back: some drivers are late (i40e, iavf) or busy. A VF that an administrator's MAC
+ * pins is released first: that works with every driver, whereas granting it trust resets it (ice, i40e), or makes the PF
+ * deaf to it (ixgbe).
  *
- * @param at where it can be given free.
- * @param onPinned called before the administrator's MAC is taken away.
- * @throws {NetlinkError} of the last try.
+ * @param at where it can be released.
+ * @param onPinned called before the administrator's MAC is removed.
+ * @throws {NetlinkError} of the last attempt.
  */
 export async function setLinkMac(
   rtnl: NetlinkConnection,
@@ -50,7 +50,7 @@ export async function setLinkMac(
   await set();
 }
 
-/** Sets the administrative MAC that the PF keeps for a VF, and reads it back, unless the list does not reach so far. */
+/** Sets the administrative MAC that the PF keeps for a VF, and reads it back, unless the list does not reach that far. */
 export async function setAdminMac(
   rtnl: NetlinkConnection,
   at: VfAtPf,
@@ -69,7 +69,7 @@ export async function setAdminMac(
 export const clearAdminMac = (rtnl: NetlinkConnection, at: VfAtPf, waiter: Waiter): Promise<void> =>
   setAdminMac(rtnl, at, NO_MAC, waiter);
 
-/** Up and down: a driver resets its VF then, which asks the PF anew (ixgbevf). The link must be down. */
+/** Up and down: the driver then resets its VF, which asks the PF anew (ixgbevf). The link must be down. */
 export async function resetByCycle(rtnl: NetlinkConnection, index: number, waiter: Waiter): Promise<void> {
   await patiently(() => rtnl.request(setLink(index, { up: true }, `set link ${index} up`)), waiter);
   await patiently(() => rtnl.request(setLink(index, { up: false }, `set link ${index} down`)), waiter);
@@ -90,8 +90,8 @@ async function outcomeOf(act: () => Promise<void>): Promise<unknown> {
 }
 
 /**
- * Sets and reads until it shows. Looks before it sets again: what was refused as busy may have come true meanwhile, and a
- * driver that is asked blocks for seconds (iavf).
+ * Sets and reads until the value shows. Reads before setting again: a request refused as busy may have taken effect
+ * meanwhile, and a driver that is asked blocks for seconds (iavf).
  */
 async function untilShown(
   whose: string,
@@ -108,7 +108,7 @@ async function untilShown(
     try {
       const before = isAsked || last ? read() : undefined;
       if (before === want) return true;
-      if (isAsked && before === undefined) return undefined; // in reset: asked again it would begin another one
+      if (isAsked && before === undefined) return undefined; // in reset: another request would start another one
       set();
       isAsked = true;
       const shown = read();

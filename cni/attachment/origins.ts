@@ -3,22 +3,22 @@ import { RecordFiles } from "../../records/record-files.ts";
 import { parseRecord } from "../../records/record-text.ts";
 import type { LinkAtAdd, Original } from "./record.ts";
 
-/** What a VF was when it was last seen at home, in nobody's hands. */
+/** The state of a VF when it was last seen at home, used by nobody. */
 export interface Origin {
   readonly version: 1;
-  /** Of another boot it is another VF's. */
+  /** With another boot ID it describes another VF. */
   readonly bootId: string;
   readonly pci: string;
   readonly link: LinkAtAdd;
   readonly original: Original;
 }
 
-/** Texts that this process has written or read, so that an ADD need not look again. */
+/** Texts that this process has written or read, so that an ADD need not read them again. */
 const known = new Map<string, string>();
 
 /**
- * Root's own note of what each VF is, one file each: so that a VF whose record is lost is put right by it, and not by
- * what a tenant may have written on the link. Writers hold the VF's lock.
+ * Root's own note of each VF's original state, one file each, from which a VF whose record is lost is restored, rather
+ * than from what a tenant may have written on the link. Writers hold the VF's lock.
  */
 export class Origins {
   readonly #dir: string;
@@ -29,13 +29,13 @@ export class Origins {
     this.#files = new RecordFiles(this.#dir, { title: "the original settings of VFs", tornPrefix: "vf-", parse });
   }
 
-  /** Undefined when there is none of this boot. */
+  /** Undefined when there is none from this boot. */
   of(pci: string, bootId: string): Origin | undefined {
     const origin = this.#files.read(`${pci}.json`);
     return origin?.bootId === bootId ? origin : undefined;
   }
 
-  /** Writes it where it says something new. @throws {CniError} 5 when the disk is full or read-only. */
+  /** Writes it if it says something new. @throws {CniError} 5 when the disk is full or read-only. */
   note(origin: Origin): void {
     const name = `${origin.pci}.json`;
     const text = JSON.stringify(origin);

@@ -2,7 +2,7 @@ import type { VfState } from "../../kernel/vf.ts";
 import { toCniError } from "../protocol/error.ts";
 import type { Attachment, Original, Owed } from "./record.ts";
 
-/** Parts of a restoration, each tried whatever became of the others; what failed is owed. */
+/** Parts of a restoration, each tried regardless of the others; those that fail are owed. */
 export class Attempts {
   readonly owed: Owed[] = [];
 
@@ -21,7 +21,7 @@ export class Attempts {
   }
 }
 
-/** Parts that are the link's, by the keys of {@link Original} that they need. `link`: it was not to be had at all. */
+/** Parts that concern the link, with the keys of {@link Original} that they need. `link`: it could not be had at all. */
 const LINK_PARTS: Readonly<Record<string, readonly (keyof Original)[]>> = {
   link: ["name", "alias", "mtu", "mac", "pinned", "altnames", "up", "settings", "ethtool"],
   name: ["name"],
@@ -35,8 +35,8 @@ const LINK_PARTS: Readonly<Record<string, readonly (keyof Original)[]>> = {
 };
 
 /**
- * What is left of an attachment when all is done but what is owed: only that is tried again, so that nothing is
- * reverted that an administrator does to the VF meanwhile. Pure.
+ * Reduces an attachment to what is owed once all else is done: only that is tried again, so that nothing is reverted that
+ * an administrator does to the VF meanwhile. Pure.
  */
 export function narrow(a: Attachment, owed: readonly Owed[]): Attachment {
   const { addresses, hasRules, rules, deviceInfoFile, ...rest } = a;
@@ -47,11 +47,11 @@ export function narrow(a: Attachment, owed: readonly Owed[]): Attachment {
   return { ...rest, phase: "claimed", original, applied, owed };
 }
 
-/** A part that is not known here needs everything. */
+/** A part that is unknown here needs everything. */
 const keysOf = (part: string, original: Original): readonly string[] =>
   part.startsWith("PF") ? [] : (LINK_PARTS[part] ?? Object.keys(original));
 
-/** `PF`: nothing there could be asked; `PF vlan,qos,proto`: those settings. The MAC there goes with that of the link. */
+/** `PF`: nothing there could be asked; `PF vlan,qos,proto`: those settings. The MAC there goes with the link's. */
 function appliedOf({ applied }: Attachment, owed: readonly Owed[]): Partial<VfState> {
   const parts = owed.map(({ part }) => part);
   const settings = parts.flatMap((part) => (part.startsWith("PF ") ? part.slice(3).split(",") : []));

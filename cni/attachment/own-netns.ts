@@ -5,7 +5,7 @@ import type { Host } from "../host.ts";
 import { onHost } from "../host-root.ts";
 import type { Attachment } from "./record.ts";
 
-/** The pod's namespace if it still is the one that ADD saw. */
+/** The pod's namespace if it is still the one that ADD saw. */
 export function openOwnNetns(a: Attachment, { paths }: Host): Fd | undefined {
   if (!a.netns) return undefined;
   let netns: Fd;

@@ -1,19 +1,19 @@
 import { codeOf } from "../../kernel/errno.ts";
 import type { Host } from "../host.ts";
 
-/** How long one request is tried again: a VF's reset takes 100 to 300 ms, in the worst case iavf gives itself 5 s to begin it. */
+/** How long one request is retried: a VF's reset takes 100 to 300 ms; in the worst case iavf takes 5 s to begin it. */
 export const PATIENCE_MS = 8_000;
 const FIRST_PAUSE_MS = 50;
 const LAST_PAUSE_MS = 1_000;
 
-/** What passes by itself: the VF is in reset, its firmware busy, or somebody makes VFs on its PF (ice, i40e, iavf, mlx5). */
+/** What is temporary: the VF is in reset, its firmware busy, or somebody is creating VFs on its PF (ice, i40e, iavf, mlx5). */
 export const isBusy = (error: unknown): boolean => ["EBUSY", "EAGAIN"].includes(codeOf(error) ?? "");
 
 export type Waiter = Pick<Host, "clock"> & { readonly signal?: AbortSignal };
 
 /**
- * Asks until there is an answer, with longer and longer pauses. Bounded by time, not by tries, since a driver may hold rtnl,
- * the lock of the whole node, for 2.5 s in each (iavf): it then gets as long a rest.
+ * Asks until there is an answer, with growing pauses. Limited by time, not by tries, since a driver may hold rtnl, the
+ * lock of the whole node, for 2.5 s in each (iavf): it then gets as long a rest.
  *
  * @param ask `undefined`: not yet.
  * @returns undefined when the time is up.

@@ -24,16 +24,16 @@ export interface PfSnapshot {
   readonly link?: Link;
   /** Absent when the PF does not show the VF. */
   readonly at?: VfAtPf;
-  /** What is to be the administrator's MAC at the PF. */
+  /** The administrative MAC to set at the PF. */
   readonly adminMac?: string;
 }
 
 /**
- * Reads the VF as it is, and refuses what cannot be had. Changes nothing. A VF that the PF only hides, being in reset, is
- * waited for where something is to be set there.
+ * Reads the VF's state, and refuses what cannot be had. Changes nothing. A VF that the PF only hides, because it is in
+ * reset, is waited for if something is to be set there.
  *
- * @throws {CniError} 7 for an MTU above the PF's, 11 when the PF hides the VF all the time, 101 when settings are wanted and
- *   the PF shows no such VF, or for a link that is no Ethernet.
+ * @throws {CniError} 7 for an MTU above the PF's, 11 if the PF keeps hiding the VF, 101 if settings are wanted and the PF
+ *   shows no such VF, or for a link that is not Ethernet.
  */
 export async function snapshot(device: Device, config: AttachConfig, rdma: RdmaPlan, host: Host): Promise<PfSnapshot> {
   const wanted = [...Object.keys(config.vf), ...(config.mac || config.pinMac ? ["mac"] : [])];
@@ -73,7 +73,7 @@ async function viewOf({ pf }: Device, isNeeded: boolean, host: Host): Promise<Pf
   return view;
 }
 
-/** The kernel's list does not reach so far: what drivers give a new VF is taken for what it has. */
+/** The kernel's list does not reach that far: the VF is assumed to have what drivers give a new one. */
 function unseen({ pci, pf }: Device, wanted: readonly string[], host: Host): VfState {
   if (wanted.length > 0)
     host.log.warn(
@@ -104,7 +104,7 @@ function refuseOtherThanEthernet({ pci }: Device, { name, type }: Link): void {
   );
 }
 
-/** With spoof check on and no administrator's MAC some drivers let nothing out. */
+/** With spoof check on and no administrative MAC some drivers let nothing out. */
 const macForSpoofCheck = (
   { vf: wanted }: AttachConfig,
   now: VfState,
@@ -112,7 +112,7 @@ const macForSpoofCheck = (
   { needsAdminMac }: DriverTraits,
 ): string | undefined => (needsAdminMac && wanted.spoofchk && now.mac === NO_MAC ? link.mac : undefined);
 
-/** A MAC that differs in one bit of its last byte, for a driver that pins none which the VF has already. */
+/** A MAC that differs in one bit of its last byte, for a driver that ignores one which the VF already has. */
 function another(mac: string): string {
   const last = Number.parseInt(mac.slice(-2), 16) ^ 1;
   return `${mac.slice(0, -2)}${last.toString(16).padStart(2, "0")}`;
@@ -128,11 +128,11 @@ function readLink(device: Device, name: string, host: Host): Link {
 }
 
 /**
- * Sets what is configured at the PF, and nothing else, in an order that works with every driver: the link's own MAC before
- * the administrative one, which pins it (igb, ixgbe, i40e, ice, bnxt); both before the rest, after which a VF may be in reset
- * (ice, i40e) or not listened to (ixgbe).
+ * Sets at the PF what is configured, and nothing else, in an order that works with every driver: the link's own MAC before
+ * the administrative one, which pins it (igb, ixgbe, i40e, ice, bnxt); both before the rest, after which a VF may be in
+ * reset (ice, i40e) or ignored (ixgbe).
  *
- * @param onPinned called before an administrator's MAC, which does not let the VF choose, is taken away.
+ * @param onPinned called before an administrative MAC that keeps the VF from choosing is removed.
  */
 export async function configurePf(
   device: Device,
@@ -161,7 +161,7 @@ export async function configurePf(
   if (link && leavesDeaf(config.vf, traits)) await resetByCycle(host.rtnl, link.index, host);
 }
 
-/** Whether the PF does not listen to the VF after such a change. */
+/** Whether the PF stops listening to the VF after such a change. */
 export const leavesDeaf = (change: Partial<VfState>, { closesMailbox }: DriverTraits): boolean =>
   closesMailbox === true && ("trust" in change || "linkState" in change);
 

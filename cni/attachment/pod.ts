@@ -42,7 +42,7 @@ export interface PodNetns {
   readonly rtnl: NetlinkConnection;
 }
 
-/** @throws {CniError} 8 when CNI_NETNS is gone, is no namespace, or is the host's own. */
+/** @throws {CniError} 8 when CNI_NETNS does not exist, is not a network namespace, or is the host's own. */
 export function openTarget(call: Call, { paths }: Host): Fd {
   const refuse = (why: string, cause?: unknown) =>
     new CniError(
@@ -77,20 +77,20 @@ export function checkNameFree(pod: NetlinkConnection, { ifname, netns: path }: P
 }
 
 /**
- * The name that the runtime has for a set, as an alternative one of its first link: whoever looks for that finds one (Multus, for a
- * default route on it). None where a rail is called so.
+ * The runtime's name for a set, as an alternative name of its first link, so that whoever looks for it finds one (Multus,
+ * for a default route on it). None if a rail has that name.
  */
 function altnameOf({ ifname, set }: Pick<Call, "ifname" | "set">): string | undefined {
   return set && ifname === set.rails[0] && !set.rails.includes(set.via) ? set.via : undefined;
 }
 
-/** As checkNameFree(), for the alternative name of a set. */
+/** Like checkNameFree(), for the alternative name of a set. */
 export function checkAltnameFree(pod: NetlinkConnection, call: Call): void {
   const altname = altnameOf(call);
   if (altname !== undefined) checkNameFree(pod, { ifname: altname, netns: call.netns });
 }
 
-/** Kernels before 5.5 have none; restoreLink() takes it off before the link goes home, where a link may be called so. */
+/** Kernels before 5.5 have none; restoreLink() removes it before the link goes home, where another link may have that name. */
 function giveAltname(pod: NetlinkConnection, { index, altnames }: Link, call: Call, host: Host): void {
   const altname = altnameOf(call);
   if (altname === undefined || altnames.includes(altname)) return;
@@ -111,7 +111,7 @@ export function moveIntoPod(
   host: Host,
 ): void {
   if (!link) return;
-  // A link cannot take a name that it already has as an alternative one.
+  // A link cannot take a name that is already one of its alternative names.
   if (link.altnames.includes(call.ifname)) host.rtnl.request(deleteAltname(link.index, call.ifname));
   cleanLink(link, host);
   const change = {
@@ -126,8 +126,8 @@ export function moveIntoPod(
 }
 
 /**
- * What an IPAM plugin of another process is to find in the pod, as with sriov-cni: the link, up, with its sysctls and without
- * addresses. A VF without a link has none.
+ * Prepares what an IPAM plugin in another process expects in the pod, as with sriov-cni: the link, up, with its sysctls
+ * and without addresses. A VF without a link has none.
  */
 export async function prepareForIpam(
   device: Device,
@@ -149,11 +149,11 @@ function linkInPod(pod: NetlinkConnection, device: Device, { ifname, netns }: Ca
 }
 
 /**
- * Sysctls, addresses, up, routes, rules; in this order, so that the kernel announces the addresses when the link comes up
- * (`arp_notify`, `ndisc_notify`).
+ * Sets sysctls, addresses, up, routes and rules, in this order, so that the kernel announces the addresses when the link
+ * comes up (`arp_notify`, `ndisc_notify`).
  *
- * @param note is told of the rules before they are set: unlike all else, they outlive the link.
- * @returns the link as it then is; undefined for a VF without one.
+ * @param note is told of the rules before they are set: unlike everything else, they outlive the link.
+ * @returns the link afterwards; undefined for a VF without one.
  */
 export async function configureInPod(
   device: Device,
@@ -177,19 +177,19 @@ export async function configureInPod(
   const rules = expectedRules(link.index, addresses, config);
   if (rules.length > 0) {
     note(rules);
-    pod.batch(rules.map(addRuleBeside)); // once: what is asked again for a VF in reset would be there twice
+    pod.batch(rules.map(addRuleBeside)); // outside whenUp(): repeated for a VF in reset, they would be there twice
   }
   const afterUp = [...routeMessages(link.index, addresses, config), getLink({ index: link.index })];
   return parseLink((await whenUp(pod, [...addressMessages(link, addresses), up], afterUp, host)).at(-1)!);
 }
 
-/** Whether the rail is asked before an address is used: the configuration wants it, or the address was in quarantine. */
+/** Whether the rail is probed before an address is used: the configuration asks for it, or the address was in quarantine. */
 export const isProbed = ({ duplicateAddressProbe }: AttachConfig, { ips }: Result): boolean =>
   duplicateAddressProbe || ips.some(({ probe }) => probe);
 
 /**
- * All in one go. A VF in reset refuses to come up (iavf: EBUSY), and then the kernel refuses routes too: those follow once it
- * has come up.
+ * All in one batch. A VF in reset refuses to come up (iavf: EBUSY), and then the kernel refuses routes too: those follow
+ * once it is up.
  */
 async function whenUp(
   pod: NetlinkConnection,
@@ -210,13 +210,13 @@ function addressMessages(link: Link, { ips }: Result): Message[] {
   return ips.map(({ address }) => addAddress(link.index, address));
 }
 
-/** IPv6 is switched on only where there is an IPv6 address, as in the CNI plugins' `ConfigureIface`. */
+/** IPv6 is enabled only where there is an IPv6 address, as in the CNI plugins' `ConfigureIface`. */
 const V6_SYSCTLS = {
   "net.ipv6.conf.lo.disable_ipv6": "0",
   "net.ipv6.conf.IFNAME.disable_ipv6": "0",
   "net.ipv6.conf.IFNAME.keep_addr_on_down": "1",
 };
-/** Comforts that a kernel may lack: then it goes without them, as sriov-cni does. */
+/** Conveniences that a kernel may lack: then it goes without them, as sriov-cni does. */
 const COMFORTS = { "net.ipv6.conf.IFNAME.optimistic_dad": "1", "net.ipv6.conf.IFNAME.ndisc_notify": "1" };
 
 function writeSysctls(config: AttachConfig, ifname: string, hasV6: boolean): void {

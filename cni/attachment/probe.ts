@@ -12,7 +12,7 @@ const WAIT_MS = 100;
 const PROBES = 2;
 
 /**
- * Asks the rail whether somebody has one of these addresses already.
+ * Asks on the rail whether another host already has one of these addresses.
  *
  * @throws {CniError} 105 naming the MAC that answered.
  */

@@ -6,7 +6,7 @@ import { CLEAN, COMPARED, settingsToChange } from "./table.ts";
 
 type Kernel = Pick<Host, "bpf" | "log"> & { readonly rtnl: NetlinkConnection };
 
-/** Gives the pod a link that nobody's settings or programs are on: what the host has of them comes back at DEL, programs do not. */
+/** Clears a link's settings and programs for the pod: at DEL the host gets its settings back, but no programs. */
 export function cleanLink(link: Link, host: Kernel): void {
   const settings = settingsToChange(CLEAN, link.settings);
   if (Object.keys(settings).length > 0)
@@ -14,7 +14,7 @@ export function cleanLink(link: Link, host: Kernel): void {
   takeProgramsOff(link, host);
 }
 
-/** XDP and tcx programs: they outlive the namespace of whoever attached them. */
+/** Detaches XDP and tcx programs: they outlive the namespace of whoever attached them. */
 export function takeProgramsOff(link: Link, host: Kernel): void {
   const tcx = host.bpf?.detachTcx(link.index) ?? 0;
   for (const program of link.xdp)

@@ -8,10 +8,10 @@ import { type LinkStateRecord, readGroup } from "./snapshot.ts";
 import { CLEAN, settingsToChange } from "./table.ts";
 
 /**
- * Brings a link's state back to what the record says, in the host's namespace; what an older record does not say becomes
- * what a new link has. Only what differs is asked for, and every part is tried even when another failed.
+ * Restores a link's state from the record, in the host's namespace; what an older record lacks is set to the default of a
+ * new link. Only differences are requested, and every part is tried even when another failed.
  *
- * @param link as it was read after it came home.
+ * @param link as read after it came home.
  * @throws the first failure.
  */
 export function restoreState(original: LinkStateRecord, link: Link, host: Host): void {
@@ -34,7 +34,7 @@ export function restoreState(original: LinkStateRecord, link: Link, host: Host):
 const set = (settings: Partial<LinkSettings>, link: Link, { rtnl }: Host) =>
   rtnl.request(setLink(link.index, { settings }, `restore ${Object.keys(settings).join(", ")} of ${link.name}`));
 
-/** All in one request; where that is refused, each for itself, so that one cannot stand in the way of the others. */
+/** All in one request; if that is refused, one each, so that none blocks the others. */
 function together(settings: Partial<LinkSettings>, link: Link, host: Host): Partial<LinkSettings>[] {
   const names = Object.keys(settings) as (keyof LinkSettings)[];
   if (names.length === 0) return [];
@@ -46,19 +46,19 @@ function together(settings: Partial<LinkSettings>, link: Link, host: Host): Part
   }
 }
 
-/** Those that were not there at ADD. ioctl(2) wants the name that the link has by now. */
+/** Removes rules that were not there at ADD. ioctl(2) needs the link's current name. */
 function removeRxRules({ rxRules: wanted = [] }: LinkStateRecord, { index }: Link, { rtnl, rxRules }: Host): void {
   if (!rxRules) return;
   const { name } = rtnl.get(linkOf({ index }));
   for (const location of rxRules.list(name)) if (!wanted.includes(location)) rxRules.remove(name, location);
 }
 
-/** What changes how fast a link is, and nothing else. */
+/** Settings that affect only how fast a link is. */
 const TUNING: readonly EthtoolGroup[] = ["rings", "channels", "coalescing"];
 
 /**
- * A driver that is busy is asked again, so that is owed. What it refuses for good would be owed for ever, and the VF lost for
- * a number: that is said.
+ * A busy driver is asked again, so its part is owed. What it refuses for good would be owed for ever, and the VF lost for
+ * the sake of a number: that is only logged.
  */
 function restoreEthtool(
   group: EthtoolGroup,

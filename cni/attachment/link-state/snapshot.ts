@@ -7,13 +7,13 @@ import type { Host } from "../../host.ts";
 /** A link's state besides its names, MAC, MTU and up or down, as the record keeps it. */
 export interface LinkStateRecord {
   readonly settings?: Partial<LinkSettings>;
-  /** By group; a driver that has none of it is not asked again. */
+  /** By group; a group that the driver does not have is not requested again. */
   readonly ethtool?: Partial<Record<EthtoolGroup, EthtoolSettings>>;
-  /** Where the driver has rules for received packets; absent when there are none. */
+  /** Locations of the driver's rules for received packets; absent when there are none. */
   readonly rxRules?: readonly number[];
 }
 
-/** Reads the driver's part: the rest came with the link. Where the kernel has no ethtool by netlink (before 5.6) that is nothing. */
+/** Reads the driver's part: the rest came with the link. Empty where the kernel has no ethtool over netlink (before 5.6). */
 export function linkState(link: Link, host: Pick<Host, "ethtool" | "rxRules">): LinkStateRecord {
   const groups = ETHTOOL_GROUPS.map((group) => [group, readGroup(link.index, group, host)] as const);
   const found = groups.filter(([, settings]) => settings !== undefined);
@@ -25,7 +25,7 @@ export function linkState(link: Link, host: Pick<Host, "ethtool" | "rxRules">): 
   };
 }
 
-/** @returns undefined where the driver has none of that, or cannot say just now: what is not known is not restored. */
+/** @returns undefined where the driver has no such group, or cannot answer now: what is unknown is not restored. */
 export function readGroup(
   index: number,
   group: EthtoolGroup,

@@ -1,14 +1,14 @@
 import type { LinkSetting, LinkSettings } from "../../../kernel/link-settings.ts";
 
-/** What one more fact of a link's state means to an attachment. cni/attachment/README.md has the whole table, with reasons. */
+/** How an attachment treats one more setting of a link. cni/attachment/README.md has the whole table, with reasons. */
 interface Row {
-  /** ADD gives the pod this, whatever the host has; DEL too falls back to it where the record does not know better. */
+  /** ADD sets this for the pod, whatever the host has; DEL also falls back to it where the record has no value. */
   readonly clean?: boolean | number | string;
-  /** CHECK compares it with `clean`: a link that differs is deaf or mute, and nobody who chains plugins sets it. */
+  /** CHECK compares it with `clean`: a link that differs is deaf or mute, and no chained plugin sets it. */
   readonly compared?: true;
 }
 
-/** What `ip link set` can change and a move between namespaces keeps. DEL restores every row from the record. */
+/** What `ip link set` can change and a move between namespaces preserves. DEL restores every row from the record. */
 const ROWS: Readonly<Record<LinkSetting, Row>> = {
   arp: { clean: true, compared: true },
   multicast: { clean: true, compared: true },
@@ -40,13 +40,13 @@ export const CLEAN: Partial<LinkSettings> = Object.fromEntries(
 /** What CHECK looks at. */
 export const COMPARED: readonly LinkSetting[] = rows.filter(([, row]) => row.compared).map(([name]) => name);
 
-/** What of `wanted` a link does not have; what its kernel does not know is left out. */
+/** The part of `wanted` that a link does not have; what its kernel does not know is left out. */
 export function settingsToChange(wanted: Partial<LinkSettings>, now: LinkSettings): Partial<LinkSettings> {
   const names = (Object.keys(wanted) as LinkSetting[]).filter((n) => now[n] !== undefined && now[n] !== wanted[n]);
   return Object.fromEntries(names.flatMap((n) => [n, ...(FOLLOWERS[n] ?? [])]).map((n) => [n, wanted[n]]));
 }
 
-/** Setting the first sets the second, too, on kernels that have it (`netif_set_gso_max_size()`, net/core/dev.h). */
+/** Setting the key also sets the values, on kernels that have them (`netif_set_gso_max_size()`, net/core/dev.h). */
 const FOLLOWERS: Partial<Record<LinkSetting, readonly LinkSetting[]>> = {
   gsoMaxSize: ["gsoIpv4MaxSize"],
   groMaxSize: ["groIpv4MaxSize"],

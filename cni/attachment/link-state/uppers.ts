@@ -4,11 +4,11 @@ import type { NetlinkConnection } from "../../../kernel/netlink/message.ts";
 import type { Fd } from "../../../kernel/syscall.ts";
 
 /**
- * Removes a pod's links that stand on a link (macvlan, ipvlan, VLAN, MACsec): a move leaves them behind, and they go on receiving
- * from the VF and sending by it, in the next pod, too; a macvlan in passthru mode even gives it another MAC when it goes.
- * Bonds, bridges and VRFs let go by themselves. One pass over the pod's links, however many there are.
+ * Removes a pod's links that are stacked on a link (macvlan, ipvlan, VLAN, MACsec): a move leaves them behind, and they keep
+ * receiving from the VF and sending through it, in the next pod, too; a macvlan in passthru mode even changes its MAC when
+ * it is removed. Bonds, bridges and VRFs release their ports themselves. One pass over the pod's links, however many there are.
  *
- * @param away the namespace that the link is in, if that is not the pod's any more.
+ * @param away the namespace that the link is in, if no longer the pod's.
  * @returns how many there were.
  */
 export function removeUppers(pod: NetlinkConnection, { index }: Pick<Link, "index">, away?: Fd): number {
