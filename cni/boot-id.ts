@@ -1,4 +1,4 @@
 import { readFileSync } from "node:fs";
 
-/** Another one after each reboot. */
+/** Changes at each reboot. */
 export const readBootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();

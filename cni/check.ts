@@ -14,7 +14,7 @@ import type { Call } from "./protocol/request.ts";
 import type { Interface } from "./protocol/result.ts";
 import { onRail, railCalls } from "./rail-calls.ts";
 
-/** CHECK: compares all that ADD set with what is there now, and names every difference. Changes nothing. */
+/** CHECK: compares everything that ADD set with the current state, and names every difference. Changes nothing. */
 export async function check(call: Call, host: Host): Promise<void> {
   for (const one of railCalls(call)) await onRail(one, () => checkOne(one, host));
 }
@@ -53,7 +53,7 @@ async function checkOne(call: Call, host: Host): Promise<void> {
 }
 
 /**
- * A MAC that a later plugin gave the link, and says in the result, is its own.
+ * Differences at the PF. A MAC that a later plugin gave the link, and reports in the result, is that plugin's.
  *
  * @throws {CniError} 11 while the PF hides the VF, which is in reset.
  */

@@ -7,7 +7,7 @@ import type { NetworkConfig } from "./protocol/network-config.ts";
 import type { Call } from "./protocol/request.ts";
 import { readVfSettings, VF_KEYS } from "./vf-settings.ts";
 
-/** What the RDMA device of a VF must do: `auto` moves it if there is one, `required` insists, `off` leaves it. */
+/** What happens to a VF's RDMA device: `auto` moves it if there is one, `required` insists, `off` leaves it. */
 export type RdmaMode = "auto" | "required" | "off";
 
 /** A policy rule `from <address> lookup <table>` for each address, so that replies leave by the rail they came in on. */
@@ -23,7 +23,7 @@ export interface AttachConfig {
   readonly network: string;
   /** PCI address of the VF. */
   readonly deviceID: string;
-  /** What to set at the PF; keys that are absent are left alone. */
+  /** What to set at the PF; absent keys are left alone. */
   readonly vf: Partial<VfState>;
   /** Lower case; for the link and, at the PF, the administrative MAC. */
   readonly mac?: string;
@@ -32,25 +32,25 @@ export interface AttachConfig {
   /** PF name, PCI address, or index among the PFs ordered by PCI address. */
   readonly rail?: string | number;
   readonly rdma: RdmaMode;
-  /** Keys below `net.`, `IFNAME` stands for the interface. */
+  /** Keys below `net.`; `IFNAME` stands for the interface. */
   readonly sysctl: Readonly<Record<string, string>>;
   readonly sourceRules?: SourceRules;
   readonly duplicateAddressProbe: boolean;
-  /** The VF's MAC is an administrator's while the pod has it, so that the pod cannot change it. */
+  /** The VF's MAC is made administrative while the pod has it, so that the pod cannot change it. */
   readonly pinMac: boolean;
   readonly ipamType?: string;
   readonly deviceInfoFile?: string;
 }
 
-/** Keys that sriov-cni has too, or that Multus gives it. */
+/** Keys that sriov-cni has too, or that Multus passes to it. */
 const SHARED_KEYS = ["deviceID", "pciBusID", "mac", "logFile", "logLevel", ...VF_KEYS];
 
 const OWN_KEYS = ["rail", "mtu", "rdma", "sysctl", "sourceRules", "duplicateAddressProbe", "pinMac", "rails", "interface"]; // biome-ignore format: one row
 
-/** Of these, what is said of several rails: cni/rail-calls.ts. */
+/** Those among them that concern several rails: cni/rail-calls.ts. */
 const SET_KEYS = ["rails", "interface"];
 
-/** What an entry of `rails` may say for its rail alone, beside its name. */
+/** What an entry of `rails` may set for its rail alone, beside its name. */
 export const ENTRY_KEYS: readonly string[] = [
   ...OWN_KEYS.filter((key) => !SET_KEYS.includes(key)),
   "mac",
@@ -59,9 +59,9 @@ export const ENTRY_KEYS: readonly string[] = [
 ];
 
 /**
- * A call with the plugin's keys spelled as they are here, whatever their case: sriov-cni's decoder takes any. Called as
- * `sriov`, in the place of sriov-cni, the plugin is exactly that: its own keys, which sriov-cni does not have, are left out.
- * Under its own name, an empty string is as if absent, and a boolean says what it says.
+ * A call with the plugin's keys in our spelling, whatever their case: sriov-cni's decoder accepts any. Called as `sriov`,
+ * in place of sriov-cni, the plugin behaves exactly like it: keys that sriov-cni does not have are dropped. Under its own
+ * name, an empty string counts as absent, and a boolean as what it says.
  */
 export function withOwnKeys<C extends Pick<Call, "config" | "request">>(call: C): C {
   const config = withKnownKeys(call.config, [...SHARED_KEYS, ...OWN_KEYS]);
@@ -69,14 +69,14 @@ export function withOwnKeys<C extends Pick<Call, "config" | "request">>(call: C)
   return { ...call, config: { ...config, ...Object.fromEntries(own) } as NetworkConfig };
 }
 
-/** Keys of ours that a configuration written for sriov-cni has, where they mean nothing. */
+/** Our own keys in a configuration written for sriov-cni, where they have no effect. */
 export function ignoredKeys({ config, request }: Pick<Call, "config" | "request">): string[] {
   if (!isSriovName(request.name)) return [];
   const given = withKnownKeys(config, OWN_KEYS);
   return OWN_KEYS.filter((key) => given[key] !== undefined && given[key] !== null);
 }
 
-/** Values that can be said in another way, in the one that is read. */
+/** Converts alternative notations of values to the one that is read. */
 function ownForms(config: Record<string, unknown>): [string, unknown][] {
   const empty = OWN_KEYS.filter((key) => config[key] === "").map((key): [string, unknown] => [key, undefined]);
   const switches = ["spoofchk", "trust"].filter((key) => typeof config[key] === "boolean");
@@ -115,8 +115,8 @@ export function readConfig(given: Call): AttachConfig {
 }
 
 /**
- * PCI addresses of VFs, one or, for a set, with commas between them: runtimeConfig wins; `deviceID` and Multus' `pciBusID`
- * must not differ.
+ * PCI addresses of VFs, one or, for a set, several separated by commas: runtimeConfig wins; `deviceID` and Multus'
+ * `pciBusID` must not differ.
  *
  * @throws {CniError} 7.
  */
@@ -148,7 +148,7 @@ function readDeviceId(config: NetworkConfig): string {
   return id.toLowerCase();
 }
 
-/** Precedence as in sriov-cni: runtimeConfig.mac, then CNI_ARGS `MAC=`, then (ours alone) args.cni.mac, then `mac`. */
+/** Precedence as in sriov-cni: runtimeConfig.mac, then CNI_ARGS `MAC=`, then (only ours) args.cni.mac, then `mac`. */
 function readMac({ config, args, request }: Call): string | undefined {
   const given: [field: string, value: string | undefined][] = [
     ["runtimeConfig.mac", text(config.runtimeConfig ?? {}, "mac")],
@@ -169,7 +169,7 @@ function readMac({ config, args, request }: Call): string | undefined {
 }
 
 /**
- * @throws {CniError} 7 for this plugin itself, under any of its names: it would be asked for addresses by itself, and so on.
+ * @throws {CniError} 7 for this plugin itself, under any of its names: it would ask itself for addresses, recursively.
  */
 function readIpamType(call: Call): string | undefined {
   const type = call.config.ipam?.type;

@@ -10,8 +10,8 @@ import type { Call } from "./protocol/request.ts";
 import { onRail, railCalls } from "./rail-calls.ts";
 
 /**
- * DEL: everything back as the records say, whatever the configuration says today. Idempotent; needs neither namespace
- * nor PF nor API server to be healthy; addresses are released also when no record is left. Of several rails one that fails
+ * DEL: restores everything from the records, whatever the configuration says today. Idempotent; needs neither namespace
+ * nor PF nor API server to be healthy; addresses are released even when no record is left. Of several rails one that fails
  * does not stop the others.
  */
 export async function del(call: Call, host: Host): Promise<void> {
@@ -28,8 +28,8 @@ export async function del(call: Call, host: Host): Promise<void> {
 }
 
 /**
- * By the configuration, and by what is on record: the set may have had other rails then. An interface of that name that another
- * call attached is not touched. The first rail's is the last to end ({@link Journal.isWhole}).
+ * From the configuration, and from the records: the set may have had other rails then. An interface of that name that
+ * another call attached is not touched. The first rail's is the last to end ({@link Journal.isWhole}).
  */
 function callsToEnd(call: Call, host: Host): readonly Call[] {
   const journal = new Journal(host.paths.stateDir);
@@ -66,8 +66,8 @@ async function releaseUnknown(call: Call, host: Host): Promise<void> {
 }
 
 /**
- * containerd takes a DEL error that says "not found" as success, and Multus one that says "no such file or directory":
- * the work that is left would never be tried again.
+ * containerd takes a DEL error that says "not found" for success, and Multus one that says "no such file or directory":
+ * the remaining work would never be tried again.
  */
 function asRetryable(error: CniError): CniError {
   const message = error.message.replace(/no such file or directory/gi, "missing").replace(/not found/gi, "missing");

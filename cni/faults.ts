@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync } from "node:fs";
 import type { HostOptions } from "./node-host.ts";
 
-/** Set by the build: the shipped executables have no fault injection in them. */
+/** Set by the build: the shipped executables contain no fault injection. */
 declare const FAULT_INJECTION: boolean;
 
 interface Faults extends Pick<HostOptions, "ipamTimeoutMs"> {
@@ -9,11 +9,11 @@ interface Faults extends Pick<HostOptions, "ipamTimeoutMs"> {
 }
 
 /**
- * Test builds read the file named by `RAILNET_FAULT_FILE` after every step. A line `STEP ACTION` there, for one interface alone
- * `STEP@INTERFACE ACTION`, makes it happen:
- * `kill` (SIGKILL to the own process), `fail` (throw), `hang MS` (block the thread, as a stuck kernel call does), `hold` (the same
- * until the line is gone). A line `trace FILE` has every step written there, before anything else happens.
- * `RAILNET_IPAM_TIMEOUT_MS` shortens the patience with IPAM plugins.
+ * Test builds read the file named by `RAILNET_FAULT_FILE` after every step. A line `STEP ACTION`, or for one interface
+ * only `STEP@INTERFACE ACTION`, makes it happen:
+ * `kill` (SIGKILL to its own process), `fail` (throw), `hang MS` (block the thread, like a stuck kernel call), `hold` (the
+ * same until the line is gone). A line `trace FILE` has every step written there, before anything else happens.
+ * `RAILNET_IPAM_TIMEOUT_MS` shortens the timeout of IPAM plugins.
  */
 export function faultsFrom(env: Readonly<Record<string, string | undefined>>): Faults {
   if (!FAULT_INJECTION) return {};

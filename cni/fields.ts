@@ -34,7 +34,7 @@ export function oneOf<const W extends string>(from: object, key: string, words: 
   throw invalid(key, value, `want ${words.join(", ")}`);
 }
 
-/** Error 7: field, value and what to do. */
+/** Error 7 with field, value and fix. */
 export function invalid(key: string, value: unknown, fix: string): CniError {
   const shown = JSON.stringify(value) ?? String(value);
   return new CniError(CODE.INVALID_CONFIG, `cannot use ${key} ${shown}: ${fix}`);

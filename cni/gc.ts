@@ -9,8 +9,8 @@ import type { Call } from "./protocol/request.ts";
 import { ipamCalls } from "./rail-calls.ts";
 
 /**
- * GC: ends every attachment of this network that the runtime does not list; other networks' are left alone. A missing
- * list is not an empty one: then nothing is done (cnitool calls so). One failing attachment does not stop the others.
+ * GC: ends every attachment of this network that the runtime does not list; those of other networks are left alone. A
+ * missing list is not an empty one: then nothing is done (cnitool calls it so). One failing attachment does not stop the others.
  */
 export async function gc(call: Call, host: Host): Promise<void> {
   if (!call.validAttachments) return;
@@ -34,7 +34,7 @@ export async function gc(call: Call, host: Host): Promise<void> {
     );
 }
 
-/** As DEL does: {@link Journal.isWhole}. */
+/** As for DEL: {@link Journal.isWhole}. */
 const firstRailLast = (a: Attachment, b: Attachment): number => Number(isFirst(a)) - Number(isFirst(b));
 const isFirst = ({ ifname, set }: Attachment): boolean => set?.rails[0] === ifname;
 

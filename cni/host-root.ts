@@ -2,13 +2,13 @@ import { readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf } from "../kernel/errno.ts";
 
-/** As the kernel, path_resolution(7). */
+/** The kernel's limit, path_resolution(7). */
 const MOST_LINKS = 40;
 
 /**
- * A path of the host as this process can open it, from a container too. Every component is looked up below `root`: the kernel would take
- * the absolute target of a link on the host (`/var/run` → `/run`) from the container's own root. What is not there
- * stays as it is named. `/proc` is the same in both: the agent shares the host's process IDs.
+ * A host path as this process can open it, even from a container. Every component is looked up below `root`: the kernel
+ * would resolve the absolute target of a symbolic link on the host (`/var/run` → `/run`) in the container's own root. What
+ * does not exist is returned as named. `/proc` is the same in both: the agent shares the host's process IDs.
  *
  * @param root `/proc/1/root`; `/` for a process on the host itself, whose paths need no look-up.
  */

@@ -5,18 +5,18 @@ import type { RxRules } from "../kernel/rx-rules.ts";
 import type { Ipam } from "./ipam.ts";
 import type { Step } from "./steps.ts";
 
-/** A log line is a constant message and fields, as in pino. Never written to stdout. */
+/** A log line is a constant message with fields, as in pino. Never written to stdout. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }
 
-/** Where things are on a node. Every root is an argument, so that tests give their own. */
+/** Where things are on a node. Every root is an argument, so that tests can pass their own. */
 export interface Paths {
   /**
-   * The host's root directory as this process sees it: `/`, or for the agent in its container `/proc/1/root`. What a runtime names is
-   * looked up below it ({@link onHost}); the other paths here are the same for both, since they are mounted.
+   * The host's root directory as this process sees it: `/`, or for the agent in its container `/proc/1/root`. Paths named by
+   * a runtime are looked up below it ({@link onHost}); the other paths here are the same for both, since they are mounted.
    */
   readonly hostRoot: string;
   /** sysfs, `/sys`. */
@@ -35,30 +35,30 @@ export interface Paths {
   readonly nodeConfig: string;
 }
 
-/** Time; tests give their own. */
+/** Time; tests pass their own. */
 export interface Clock {
   /** Monotonic. */
   nowMs(): number;
   sleep(ms: number): Promise<void>;
 }
 
-/** A part of a GC: the attachments of some VFs. */
+/** One thread's share of a GC: the attachments of some VFs. */
 export interface GcShare {
   readonly has: (pci: string) => boolean;
-  /** Whether the IPAM plugin is asked, too. */
+  /** Whether to ask the IPAM plugin as well. */
   readonly asksIpam: boolean;
 }
 
-/** The edges of the attach plugin: all that a verb touches and that is not its argument. */
+/** The edges of the attach plugin: everything a verb touches that is not its argument. */
 export interface Host {
   readonly paths: Paths;
   /** `/proc/sys/kernel/random/boot_id`: records of another boot own nothing. */
   readonly bootId: string;
-  /** rtnetlink in the host's network namespace, open as long as the thread lives. */
+  /** rtnetlink in the host's network namespace, open for the life of the thread. */
   readonly rtnl: NetlinkSocket;
   /** Drivers' settings, in the host's network namespace; absent where the kernel has no such family. */
   readonly ethtool?: Ethtool | undefined;
-  /** Drivers' rules for received packets, there too. */
+  /** Drivers' rules for received packets, also in the host's namespace. */
   readonly rxRules?: RxRules;
   /** Programs on links of the host's network namespace. */
   readonly bpf?: {
@@ -66,17 +66,17 @@ export interface Host {
     detachXdpLink(index: number, program: XdpProgram): void;
   };
   readonly ipam: Ipam;
-  /** IPAM plugins get this long to answer an ADD. */
+  /** How long IPAM plugins have to answer an ADD. */
   readonly ipamTimeoutMs: number;
   readonly log: Log;
   readonly clock: Clock;
   /** Aborted when the caller is gone or a DEL overtakes this ADD. */
   readonly signal: AbortSignal;
-  /** Called after each named step, with the interface that it was done for, if it is one's: where tests inject faults. */
+  /** Called after each named step, with the interface concerned, if any: where tests inject faults. */
   step(step: Step, ifname?: string): void;
-  /** What a GC is to do where several threads share the work; absent: all of it. */
+  /** What this GC has to do where several threads share the work; absent: everything. */
   readonly share?: GcShare;
-  /** Work for after the answer (announcements). Never rejects. */
+  /** Schedules work for after the answer (announcements). Never rejects. */
   afterwards(work: () => Promise<void>): void;
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { CniError, CODE } from "./protocol/error.ts";
 
-/** Devices that the kubelet gave to a container of a pod. */
+/** Devices that the kubelet gave to a pod's container. */
 export interface GivenDevices {
   /** UID. */
   readonly pod: string;
@@ -11,16 +11,16 @@ export interface GivenDevices {
 
 export type KubeletDevices = readonly GivenDevices[];
 
-/** The kubelet's own name for it (`kubeletDeviceManagerCheckpoint`), in the folder of the device plugins' sockets. */
+/** The kubelet's name for it (`kubeletDeviceManagerCheckpoint`), in the directory of the device plugins' sockets. */
 export const KUBELET_CHECKPOINT = "kubelet_internal_checkpoint";
 
-/** What it was when it was read: the kubelet replaces it whole. */
+/** The last one read, with what identifies it: the kubelet replaces the whole file. */
 let last: { readonly key: string; readonly devices: KubeletDevices } | undefined;
 
 /**
- * What the kubelet gave to which pod, from its checkpoint (`PodDevicesEntry`, pkg/kubelet/cm/devicemanager/checkpoint), the same
- * since Kubernetes 1.20: written before it makes the pod's sandbox. Its PodResources API says the same, 100 times a second at most,
- * which Multus shares.
+ * Which devices the kubelet gave to which pod, from its checkpoint (`PodDevicesEntry`, pkg/kubelet/cm/devicemanager/checkpoint),
+ * unchanged since Kubernetes 1.20 and written before it creates the pod's sandbox. Its PodResources API says the same, but at
+ * most 100 times a second, a limit shared with Multus.
  *
  * @throws {CniError} 11 when it cannot be read.
  */

@@ -26,7 +26,7 @@ export interface HostOptions {
 }
 
 /**
- * The host of this thread: opens one rtnetlink socket, and one of generic netlink when that is first needed, in the network
+ * The host of this thread: opens one rtnetlink socket, and one for generic netlink when it is first needed, in the network
  * namespace that the thread is in.
  */
 export function createHost(options: HostOptions): Host {
@@ -68,7 +68,7 @@ function openEthtool(): Ethtool | undefined {
   }
 }
 
-/** `RAILNET_SYSFS` and the like: for single hosts with unusual places, and for tests. */
+/** `RAILNET_SYSFS` and the like: for single hosts with unusual locations, and for tests. */
 const VARIABLES: Record<keyof Paths, string> = {
   hostRoot: "RAILNET_HOST_ROOT",
   sysfs: "RAILNET_SYSFS",

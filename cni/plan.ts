@@ -5,7 +5,7 @@ import type { RdmaPlan } from "./attachment/rdma.ts";
 import type { AttachConfig } from "./config.ts";
 import type { Call } from "./protocol/request.ts";
 
-/** All that an ADD works with for one VF, once everything that can be refused without a change has been. */
+/** Everything an ADD needs for one VF, once everything that can be refused without a change has been checked. */
 export interface Plan {
   readonly call: Call;
   readonly config: AttachConfig;

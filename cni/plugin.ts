@@ -4,8 +4,8 @@ import type { Plugin } from "./protocol/dispatch.ts";
 import type { Call } from "./protocol/request.ts";
 
 /**
- * `railnet-sriov`: attaches an SR-IOV VF to a pod. A verb and the kernel layer below it load when they are called:
- * runtimes ask for VERSION often, and that needs none of it.
+ * `railnet-sriov`: attaches an SR-IOV VF to a pod. A verb and the kernel layer below it are loaded when called: runtimes
+ * often ask for VERSION, which needs none of it.
  */
 export const sriov: Plugin<Host> = {
   name: "railnet-sriov",
@@ -22,14 +22,14 @@ export const sriov: Plugin<Host> = {
   },
 };
 
-/** Before anything is looked at for it. */
+/** Runs before anything is looked up for the call. */
 async function permitted(call: Call, host: Host): Promise<Call> {
   const whole = await referred(call, host);
   (await import("./tenant.ts")).checkTenant(call, host);
   return whole;
 }
 
-/** Most configurations say all for themselves. */
+/** Most configurations refer to nothing. */
 async function referred(call: Call, host: Host): Promise<Call> {
   const isReference = Object.keys(call.config).some((key) => key.toLowerCase() === "network");
   return isReference ? (await import("./reference.ts")).withReference(call, host) : call;
@@ -44,5 +44,5 @@ function refuseNested(call: Call): undefined {
 /** The name under which this executable is rdma-cni, which then has nothing to do: cni/rdma-alias.ts. */
 export const isRdmaName = (name: string): boolean => name === "rdma";
 
-/** Names under which this executable is the IPAM plugin `railnet-ipam`: the second one where it replaces Whereabouts. */
+/** Names under which this executable is the IPAM plugin `railnet-ipam`: the second where it replaces Whereabouts. */
 export const isIpamName = (name: string): boolean => name === "railnet-ipam" || name === "whereabouts";

@@ -7,21 +7,21 @@ import { laidOver, withKnownKeys } from "./protocol/keys.ts";
 import type { NetworkConfig } from "./protocol/network-config.ts";
 import type { Call, RailSet } from "./protocol/request.ts";
 
-/** One entry of `rails`: what is said for this rail alone. */
+/** One entry of `rails`: settings for this rail alone. */
 interface Entry {
   readonly name: string;
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
-/** As many as a PF's VFs have PCIe ports to hang on; more is a mistake. */
+/** As many as there are PCIe ports for a node's PFs; more is a mistake. */
 const MOST_RAILS = 64;
 
 /**
- * The calls that a call stands for: itself, or with `rails` in the configuration one for each rail, as if there were a
- * network for each: entries are laid over the top level, `ipam` over `ipam`. The first VF of `deviceID` is the first rail's.
+ * The calls that a call stands for: itself, or with `rails` in the configuration one for each rail, as if each had its own
+ * network: entries override the top level, `ipam` overrides `ipam`. The first VF of `deviceID` is the first rail's.
  *
- * ADD and CHECK are read strictly. For the other verbs, which must do what can be done, a list that cannot be read is the
- * call itself, and VFs may be missing.
+ * ADD and CHECK are strict. For the other verbs, which must do what they can, a list that cannot be read means the call
+ * itself, and VFs may be missing.
  *
  * @throws {CniError} 7 naming field, value and fix.
  */
@@ -50,7 +50,7 @@ export function railCalls(given: Call): readonly Call[] {
   }
 }
 
-/** Of these those whose IPAM plugins are to be asked about a network as a whole: each plugin once for each of its configurations. */
+/** The calls for which IPAM plugins are asked about a network as a whole: each plugin once for each of its configurations. */
 export function ipamCalls(call: Call): readonly Call[] {
   const seen = new Set<string>();
   return railCalls(call).filter(({ config: { ipam } }) => {
@@ -59,7 +59,7 @@ export function ipamCalls(call: Call): readonly Call[] {
   });
 }
 
-/** Runs a part of the work on one rail of a set, whose name its error then has. */
+/** Runs part of the work on one rail of a set; the rail's name is added to errors. */
 export async function onRail<T>({ ifname, set }: Pick<Call, "ifname" | "set">, work: () => T | Promise<T>): Promise<T> {
   if (!set) return await work();
   try {
@@ -109,7 +109,7 @@ function readEntry(entry: unknown, index: number, pattern: string): Entry {
   return { name: name as string, settings };
 }
 
-/** One value cannot be that of several links. */
+/** Several links cannot share one value. */
 function refuseMac({ config, args }: Call): void {
   const given: [string, unknown][] = [
     ["runtimeConfig.mac", config.runtimeConfig?.["mac"]],
@@ -145,7 +145,7 @@ function attempt(read: () => string): string | undefined {
   }
 }
 
-/** As if this rail had a network of its own. Of the files and devices that Multus names for the whole set none is its. */
+/** As if this rail had a network of its own. Files and devices that Multus names for the whole set are not passed on. */
 function configOf(whole: NetworkConfig, settings: Entry["settings"], device: string | undefined): NetworkConfig {
   const { rails: _, interface: __, deviceID: ___, pciBusID: ____, runtimeConfig = {}, ipam, ...common } = whole;
   const { deviceID: _____, CNIDeviceInfoFile: ______, ...forAll } = runtimeConfig;

@@ -2,9 +2,9 @@ import type { Plugin } from "./protocol/dispatch.ts";
 import { CniError, CODE } from "./protocol/error.ts";
 
 /**
- * `rdma`, chained after `sriov` in configurations written for rdma-cni: where Railnet answers to that name too there is
- * nothing left to do, since a VF's RDMA device comes and goes with the VF. What rdma-cni recorded for pods that already
- * run is restored by the VF's own DEL.
+ * `rdma`, chained after `sriov` in configurations written for rdma-cni: where Railnet also answers to that name there is
+ * nothing left to do, since a VF's RDMA device comes and goes with the VF. What rdma-cni recorded for running pods is
+ * restored by the VF's own DEL.
  */
 export const rdmaAlias: Plugin<unknown> = {
   name: "rdma",

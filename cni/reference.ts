@@ -12,43 +12,43 @@ import { withKnownKeys } from "./protocol/keys.ts";
 import { type NetworkConfig, readNetworkConfig } from "./protocol/network-config.ts";
 import type { Call } from "./protocol/request.ts";
 
-/** What a RailNetwork says for the configurations that refer to it, in their terms. */
+/** A RailNetwork's settings for configurations that refer to it, in their terms. */
 export interface ReferredNetwork {
   readonly name: string;
-  /** Keys that a configuration may say for itself; `ips` and `mac` a pod, too. */
+  /** Keys that a configuration may set itself; `ips` and `mac` also a pod. */
   readonly allow: readonly string[];
   readonly rails: readonly ReferredRail[];
-  /** Whose pods may have it; absent: those of every namespace. */
+  /** Namespaces whose pods may use it; absent: all. */
   readonly namespaces?: readonly string[];
-  /** Why it can be used by nobody: a mistake that an older definition let pass. */
+  /** Why nobody can use it: a mistake that an older definition allowed. */
   readonly wrong?: string;
 }
 
 export interface ReferredRail {
   readonly name: string;
-  /** Of the device plugin: the VFs of this rail come by it. */
+  /** The device plugin's resource by which this rail's VFs come. */
   readonly resource: string;
   /** The link's name in a pod that has all rails. */
   readonly interface: string;
-  /** Keys of a network configuration, `ipam` among them. */
+  /** Keys of a network configuration, including `ipam`. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-/** In the state directory: root's alone, replaced whole, the last that the node's agent heard of, also while the API server is away. */
+/** In the state directory: root's alone, replaced atomically; the last that the node's agent received, also while the API server is away. */
 export const REFERENCES = "rail-networks.json";
 
-/** What a RailNetwork decides where a configuration refers to one: all settings of a rail, also those that come later. */
+/** What a RailNetwork decides where a configuration refers to one: all settings of a rail, including future ones. */
 const GOVERNED = ENTRY_KEYS.filter((key) => key !== "rail" && key !== "ipam");
-/** These it decides alone. */
+/** What it never leaves to others. */
 const NEVER = ["ipam", "rails", "interface"];
 
 /**
- * A call whose configuration refers to a RailNetwork, `{"type": "railnet-sriov", "network": "ishikari", "rail": "rail0"}`, as if it
- * said all that for itself; without `rail` it means all rails. Other calls come back as they are. What is recorded of an ADD
- * is what it became here: DEL and CHECK go by that, whatever has become of the RailNetwork since.
+ * A call whose configuration refers to a RailNetwork, `{"type": "railnet-sriov", "network": "ishikari", "rail": "rail0"}`, as
+ * if it contained all those settings; without `rail` it means all rails. Other calls are returned unchanged. An ADD's record
+ * has the result: DEL and CHECK use that, whatever has become of the RailNetwork since.
  *
- * @throws {CniError} 11 when this node has not heard of any RailNetwork yet; 7 for one that it does not know, and for what it does
- *   not allow. Never of a DEL or a GC.
+ * @throws {CniError} 11 when this node has not received any RailNetwork yet; 7 for one that it does not know, and for what
+ *   it does not allow. Never for a DEL or a GC.
  */
 export function withReference(call: Call, host: Pick<Host, "paths" | "log">): Call {
   const { network } = withKnownKeys(call.config, ["network"]);
@@ -99,7 +99,7 @@ function findRail(rail: unknown, { name: network, rails }: ReferredNetwork): Ref
   throw invalid("rail", rail, `RailNetwork ${network} has ${names} on this node`);
 }
 
-/** By name, so that whoever asked knows what to leave out, or whom to ask. */
+/** Named, so that the author knows what to leave out, or whom to ask. */
 function refuseUnallowed(call: Call, said: object, { name, allow }: ReferredNetwork): void {
   for (const { key, field, value } of asked(call, said))
     if (!allow.includes(key) || NEVER.includes(key))
@@ -127,7 +127,7 @@ function asked({ config, args }: Call, said: object): { key: string; field: stri
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
 
-/** By the records of its ADD, of a set one for each rail; undefined without one. */
+/** From the records of its ADD, for a set one per rail; undefined without one. */
 function asRecorded(call: Call, { paths }: Pick<Host, "paths">): Call | undefined {
   const journal = new Journal(paths.stateDir);
   const one = journal.find(call.containerId, call.ifname);
@@ -176,13 +176,13 @@ export function readReferences(file: string): readonly ReferredNetwork[] {
   throw again(`${file} was written by an older version`);
 }
 
-/** What others can write decides nothing. @throws {CniError} 7. */
+/** Files that others can write are refused. @throws {CniError} 7. */
 export function readOwned(file: string): string | undefined {
   let fd: number;
   try {
     fd = openSync(file, "r");
   } catch (error) {
-    if (isMissing(error) || codeOf(error) === "ENOTDIR") return undefined; // a file in the state directory's place: the journal says it better
+    if (isMissing(error) || codeOf(error) === "ENOTDIR") return undefined; // a file instead of the state directory: the journal reports it better
     throw error;
   }
   try {

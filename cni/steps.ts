@@ -1,6 +1,6 @@
 /**
- * The steps of ADD and DEL, in order: after each one the process may die, and what it leaves must be put right by
- * DEL, by the reconciler or by the next ADD. Of a network of several rails most are done for each of them. The fault tests
+ * The steps of ADD and DEL, in order: the process may die after each one, and what it leaves must be put right by
+ * DEL, by the reconciler or by the next ADD. For a network of several rails most are done once per rail. The fault tests
  * walk these lists.
  */
 export const ADD_STEPS = [
@@ -25,7 +25,7 @@ export const DEL_STEPS = [
   "del-forgotten",
 ] as const;
 
-/** Of an ADD of several rails, for each: its record is there, and says that it is attached. */
+/** In an ADD of several rails, for each: its record is written, and says that it is attached. */
 type SetStep = "add-recorded" | "add-attached";
 
 export type Step = (typeof ADD_STEPS)[number] | SetStep | (typeof DEL_STEPS)[number];

@@ -13,15 +13,15 @@ import { REFERENCES, type ReferredNetwork, readOwned, readReferences } from "./r
 export interface GovernedRail {
   readonly network: string;
   readonly rail: string;
-  /** Of the device plugin. */
+  /** The device plugin's resource. */
   readonly resource: string;
   /** PCI address of its PF. */
   readonly pf: string;
-  /** Which of the PF's VFs, both ends included; absent: all. */
+  /** Which of the PF's VFs, both ends inclusive; absent: all. */
   readonly ranges?: readonly (readonly [first: number, last: number])[];
 }
 
-/** In the state directory: root's alone, written by the node's agent, replaced whole. Missing: no RailNetwork gives rails to pods. */
+/** In the state directory: root's alone, written by the node's agent, replaced atomically. Missing: no RailNetwork gives rails to pods. */
 export const GOVERNED_RAILS = "governed-rails.json";
 
 export interface GovernedRails {
@@ -37,12 +37,12 @@ const SET_RESOURCE = "railnet.io/rails";
 type TenantHost = { readonly paths: Pick<Host["paths"], "sysfs" | "stateDir"> };
 
 /**
- * Whether this pod may have the VFs that a call names. Of a rail that a RailNetwork gives to pods, a pod of a namespace which
- * that selects gets the VF that the kubelet gave it, by a configuration that refers to the RailNetwork: whoever wrote that, and
- * whatever got past admission. VFs of no such rail are not looked at. For ADD.
+ * Whether this pod may have the VFs that a call names. On a rail that a RailNetwork gives to pods, a pod in a selected
+ * namespace gets the VF that the kubelet gave it, by a configuration that refers to the RailNetwork, whoever wrote that
+ * configuration, and whatever got past admission. VFs of other rails are not checked. For ADD.
  *
- * @throws {CniError} 7 for another configuration or namespace, 101 for a VF that the kubelet gave to another pod or to none, 103 for one
- *   of another rail, 11 when it cannot be told now.
+ * @throws {CniError} 7 for another configuration or namespace, 101 for a VF that the kubelet gave to another pod or to
+ *   none, 103 for one of another rail, 11 when this cannot be determined now.
  */
 export function checkTenant(call: Call, host: TenantHost): void {
   const { network, rail } = withKnownKeys(call.config, ["network", "rail"]);
@@ -61,7 +61,7 @@ export function checkTenant(call: Call, host: TenantHost): void {
   }
 }
 
-/** All that one of them may be taken from; of a set the place of each. */
+/** All VFs that may be taken from the configuration; for a set with the place of each. */
 function namedVfs({ config }: Call): { readonly vf: string; readonly place: number }[] {
   const known = withKnownKeys(config, ["deviceID", "pciBusID"]);
   const given = [text(config.runtimeConfig ?? {}, "deviceID"), text(known, "deviceID"), text(known, "pciBusID")];
@@ -70,7 +70,7 @@ function namedVfs({ config }: Call): { readonly vf: string; readonly place: numb
   );
 }
 
-/** What is no PCI address is refused by others, and looked up by nobody. */
+/** Anything but a PCI address is refused elsewhere, and never looked up. */
 function railOf(vf: string, rails: readonly GovernedRail[], sysfs: string): GovernedRail | undefined {
   if (!/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(vf)) return undefined;
   const pf = pfOf(sysfs, vf);

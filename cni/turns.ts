@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 
-/** Sandboxes that it remembers: more than come up at once. */
+/** How many sandboxes are remembered: more than start at once. */
 const KEPT = 1000;
 
 interface Waiting {
@@ -9,9 +9,9 @@ interface Waiting {
 }
 
 /**
- * Turns of the event loop for the kernel's work, during which the thread stands still. One call has a turn at a time, and
- * between two of them what has come in is dealt with: a call with all it needs is answered before the next one begins. Of
- * those that wait, the one whose sandbox came first is next: of many pods at once, the first has all its rails early.
+ * Turns of the event loop for the kernel's work, which blocks the thread. One call has a turn at a time, and between two
+ * turns pending input is handled: a call that is complete is answered before the next one begins. Among the waiting calls
+ * the one whose sandbox came first is next: of many pods at once, the first has all its rails early.
  */
 export class Turns {
   readonly #positions = new Map<string, number>();

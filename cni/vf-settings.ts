@@ -18,7 +18,7 @@ export const VF_KEYS = [
 ] as const;
 
 /**
- * sriov-cni's keys for the PF's side of a VF, with its validation (`pkg/config`): what is not configured is not touched;
+ * sriov-cni's keys for the PF's side of a VF, with its validation (`pkg/config`): what is not configured is not changed;
  * `vlan: 0` is a setting, not the absence of one.
  */
 export function readVfSettings(config: NetworkConfig): Partial<VfState> {
@@ -65,7 +65,7 @@ function readRate(config: NetworkConfig): Partial<VfState> {
   return { minTxRate: min ?? 0, maxTxRate: max ?? 0 };
 }
 
-/** Any other word than "on" means off, as in sriov-cni; empty and absent leave it alone. */
+/** Any word but "on" means off, as in sriov-cni; empty and absent change nothing. */
 function readSwitch(config: NetworkConfig, key: "spoofchk" | "trust"): boolean | undefined {
   const value = config[key];
   if (value === undefined || value === null || value === "") return undefined;

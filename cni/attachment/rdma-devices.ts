@@ -4,29 +4,29 @@ import { listRdmaDevices, moveRdmaDevice, type RdmaDevice, renameRdmaDevice } fr
 import type { Fd } from "../../kernel/syscall.ts";
 import { rdmaCharDevicesOf, rdmaDeviceBehind, rdmaDevicesOf } from "../../kernel/sysfs.ts";
 
-/** Where RDMA devices are asked for and moved; the kernel's is in `rdma.ts`. */
+/** Where RDMA devices are listed and moved; the kernel's implementation is in `rdma.ts`. */
 export interface RdmaKernel {
   /** The host's network namespace. */
   readonly home: Fd;
   /**
-   * Work with a namespace's RDMA devices; default: the host's. All of it in there: the kernel looks at the namespace of the
-   * calling thread, not of the socket (`rdma_dev_change_netns`, drivers/infiniband/core/device.c), else `ENODEV`.
+   * Works with a namespace's RDMA devices; default: the host's. Everything must run inside: the kernel looks at the namespace
+   * of the calling thread, not of the socket (`rdma_dev_change_netns`, drivers/infiniband/core/device.c), else `ENODEV`.
    */
   within<T>(netns: Fd | undefined, work: (rdma: NetlinkConnection) => T): T;
 }
 
-/** The RDMA devices that belong to a VF, wherever they are. `index` is one for all namespaces, a name only for its own. */
+/** The RDMA devices of a VF, wherever they are. An index is valid in all namespaces, a name only in its own. */
 export interface RdmaOfVf {
   readonly names: readonly string[];
-  /** As `names`; absent in records of older versions, and in those of other plugins. */
+  /** As `names`; absent in records of older versions, and in those converted from other plugins'. */
   readonly indices?: readonly number[];
 }
 
-/** How many RDMA devices a VF has, in whatever namespace: their character devices know none. */
+/** How many RDMA devices a VF has, in any namespace: their character devices are not namespaced. */
 export const countRdma = (sysfs: string, pci: string): number =>
   rdmaCharDevicesOf(sysfs, pci).filter((name) => name.startsWith("uverbs")).length;
 
-/** Those that are at home; undefined while one of the VF's is elsewhere, or just gets another name. */
+/** Those that are at home; undefined while one of the VF's is elsewhere, or is just being renamed. */
 export function rdmaAtHome(sysfs: string, pci: string, kernel: RdmaKernel): readonly RdmaDevice[] | undefined {
   const names = rdmaDevicesOf(sysfs, pci);
   if (names.length < countRdma(sysfs, pci)) return undefined;
@@ -38,10 +38,10 @@ export function rdmaAtHome(sysfs: string, pci: string, kernel: RdmaKernel): read
 const spareName = (pci: string): string => `vf${pci.replaceAll(/[:.]/g, "")}`;
 
 /**
- * Moves devices into a pod, under their names unless the pod has one of that name: since 7.3 names are a namespace's.
+ * Moves devices into a pod, under their names unless the pod already has that name: since 7.3 names are per namespace.
  *
  * @returns those that moved, as the pod now has them.
- * @throws {NetlinkError} when the kernel refuses; a device that is not at home any more is left out.
+ * @throws {NetlinkError} when the kernel refuses; a device that is no longer at home is skipped.
  */
 export function moveIn(devices: readonly RdmaDevice[], netns: Fd, pci: string, kernel: RdmaKernel): RdmaDevice[] {
   return devices.flatMap(({ index, name }) => {
@@ -61,11 +61,11 @@ export function moveIn(devices: readonly RdmaDevice[], netns: Fd, pci: string, k
 }
 
 /**
- * Brings a VF's devices home from a pod, under their own names unless another device has taken one there meanwhile. What
- * it finds at home under another name (a namespace that died gives `ibdev7` back) gets its own. Idempotent.
+ * Brings a VF's devices home from a pod, under their own names unless another device has taken the name meanwhile. Devices
+ * found at home under another name (a dying namespace gives back `ibdev7`) are renamed. Idempotent.
  *
  * @param netns the pod's; undefined when it is gone.
- * @returns whether all that are known are at home.
+ * @returns whether all known devices are at home.
  * @throws {NetlinkError} when the kernel refuses.
  */
 export function bringRdmaHome(
@@ -76,7 +76,7 @@ export function bringRdmaHome(
   kernel: RdmaKernel,
 ): boolean {
   const behind = rdmaCharDevicesOf(sysfs, pci).flatMap((name) => rdmaDeviceBehind(sysfs, pci, name) ?? []);
-  const known = behind.length > 0 ? behind : vf.names; // of a record without indices: what it is called now
+  const known = behind.length > 0 ? behind : vf.names; // without recorded indices: by its current name
   const nameOf = ({ index, name }: RdmaDevice): string | undefined => {
     if (vf.indices) return vf.names[vf.indices.indexOf(index)];
     return known.includes(name) ? (vf.names.find((own) => own === name) ?? vf.names[0]) : undefined;
@@ -94,7 +94,7 @@ export function bringRdmaHome(
   return !vf.indices || isHome(vf.indices, home, sysfs, pci);
 }
 
-/** Devices that are no more, because their driver went or made others, are not owed. */
+/** Devices that no longer exist, because their driver went or made others, are not owed. */
 function isHome(indices: readonly number[], home: readonly RdmaDevice[], sysfs: string, pci: string): boolean {
   if (indices.every((index) => home.some((device) => device.index === index))) return true;
   return countRdma(sysfs, pci) <= rdmaDevicesOf(sysfs, pci).length;
@@ -107,8 +107,8 @@ function nameAtHome(own: string, { index }: RdmaDevice, pci: string, kernel: Rdm
 }
 
 /**
- * One request gives name and namespace, where the kernel takes both; an older one then only gives the name, and the second
- * request moves. There names are the whole node's, so what the host lacks is free in the pod, too.
+ * Where the kernel accepts both, one request sets name and namespace; an older kernel then only renames, and the second
+ * request moves. There names are unique on the whole node, so a name that the host lacks is free in the pod, too.
  */
 function sendHome({ index, name }: RdmaDevice, as: string, netns: Fd, kernel: RdmaKernel): void {
   kernel.within(netns, (pod) => {

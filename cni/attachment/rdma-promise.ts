@@ -2,28 +2,28 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Which character devices (`uverbs2`, `umad2`) the kubelet's plugin gave a pod with its VF: what was allocated can be
- * something else's by the time of ADD, since the kernel numbers them anew at every move. One file a VF, gone after a reboot.
+ * Which character devices (`uverbs2`, `umad2`) the kubelet's plugin gave a pod with its VF: by the time of ADD they can
+ * belong to something else, since the kernel renumbers them at every move. One file per VF, gone after a reboot.
  */
 export interface RdmaPromise {
   readonly devices: readonly string[];
-  /** The pod; absent until its first ADD. */
+  /** The pod's ID; absent until its first ADD. */
   readonly pod?: string;
 }
 
-/** What our own device plugin allocates; it does not know for which pod. */
+/** Records what our own device plugin allocates; it does not know for which pod. */
 export const promiseRdma = (runDir: string, pci: string, devices: readonly string[]): void =>
   write(runDir, pci, { devices });
 
 /**
- * What was promised to this pod. If nobody said so (another device plugin), it is what the VF has at the first ADD of the
- * pod, so that an ADD that is tried again is not content with what the one before it has made of that.
+ * What was promised to this pod. If nobody recorded it (another device plugin), it is what the VF has at the pod's first
+ * ADD, so that a repeated ADD does not accept what the one before it has made of that.
  */
 export function rdmaPromisedTo(pod: string, runDir: string, pci: string, now: readonly string[]): readonly string[] {
   const before = read(runDir, pci);
   if (before?.pod === pod) return before.devices;
   const devices = before && before.pod === undefined ? before.devices : now;
-  if (devices.length > 0) write(runDir, pci, { devices, pod }); // none is no promise: its driver's part was not loaded then
+  if (devices.length > 0) write(runDir, pci, { devices, pod }); // none is no promise: its driver's RDMA part was not loaded then
   return devices;
 }
 
@@ -34,7 +34,7 @@ function read(runDir: string, pci: string): RdmaPromise | undefined {
     const found: RdmaPromise = JSON.parse(readFileSync(fileOf(runDir, pci), "utf8"));
     return Array.isArray(found?.devices) && found.devices.length > 0 ? found : undefined;
   } catch {
-    return undefined; // none, or half of one
+    return undefined; // no file, or an incomplete one
   }
 }
 

@@ -13,7 +13,7 @@ import { bringRdmaHome, countRdma, moveIn, type RdmaKernel, rdmaAtHome } from ".
 import { rdmaPromisedTo } from "./rdma-promise.ts";
 import type { Attachment } from "./record.ts";
 
-/** What is to be done about the RDMA devices of a VF. */
+/** What to do with the RDMA devices of a VF. */
 export interface RdmaPlan {
   readonly devices: readonly string[];
   /** In exclusive mode they go with the VF; in shared mode they are visible everywhere. */
@@ -24,9 +24,9 @@ export interface RdmaPlan {
 
 const NONE: RdmaPlan = { devices: [], move: false };
 
-/** How long a VF's RDMA device may need to come home: its last pod's namespace dies, or udev renames it. */
+/** How long a VF's RDMA device may take to come home: its last pod's namespace is dying, or udev is renaming it. */
 const HOME_MS = 5_000;
-/** The same for a DEL; what is not home then is owed, and comes later. */
+/** The same for a DEL; what is not home by then is owed, and comes later. */
 const RETURN_MS = 2_000;
 const POLL_MS = 20;
 
@@ -37,17 +37,17 @@ const KERNEL: RdmaKernel = {
   within(netns, work) {
     const open = () => {
       using rdma = new NetlinkSocket({ protocol: NETLINK_RDMA });
-      return work(rdma) as never; // no promise: work of this file's
+      return work(rdma) as never; // not a promise: all work here is this file's
     };
     return netns ? inNetns(netns, open) : open();
   },
 };
 
 /**
- * Reads, changes nothing. A VF whose RDMA device is elsewhere waits for it: without, `auto` too would give the pod a rail
- * that it cannot use.
+ * Reads, changes nothing. If a VF's RDMA device is elsewhere, waits for it: without it even `auto` would give the pod a
+ * rail that it cannot use.
  *
- * @throws {CniError} 104 when RDMA is `required` and there is none, or when a device that there is does not come home.
+ * @throws {CniError} 104 when RDMA is `required` and there is none, or when an existing device does not come home.
  */
 export async function planRdma(pci: string, mode: RdmaMode, host: Host): Promise<RdmaPlan> {
   if (mode === "off") return NONE;
@@ -77,9 +77,9 @@ async function comeHome(pci: string, host: Host): Promise<readonly RdmaDevice[]>
 }
 
 /**
- * Moves the VF's RDMA devices after its link, as the kernel wants it (dranet#180). The kernel numbers their character
- * devices anew, with the lowest free number, so one node-wide lock is around every move, and what comes out is compared
- * with what the kubelet gave the pod.
+ * Moves the VF's RDMA devices after its link, as the kernel requires (dranet#180). The kernel renumbers their character
+ * devices, with the lowest free number, so one node-wide lock surrounds every move, and the result is compared with what
+ * the kubelet gave the pod.
  *
  * @returns their names in the pod.
  * @throws {CniError} 104 when not all moved; 11 when the pod was given another VF's character device. The caller undoes.
@@ -91,9 +91,9 @@ export async function moveRdma(plan: RdmaPlan, pci: string, netns: Fd, call: Cal
 }
 
 /**
- * As moveRdma(), for a pod that has its VF already: another character device than it was given is no reason to take that away.
+ * Like moveRdma(), for a pod that already has its VF: a different character device is no reason to take the VF away.
  *
- * @returns what the pod has then to know, if anything.
+ * @returns what the pod's user should know, if anything.
  */
 export async function moveRdmaAgain(plan: RdmaPlan, pci: string, netns: Fd, call: Call, host: Host): Promise<string> {
   return (await moveAndCompare(plan, pci, netns, call, host)).renumbered;
@@ -126,8 +126,8 @@ async function moveAndCompare(
 }
 
 /**
- * Whether an RDMA device that ADD moved is in the host's namespace: its driver's RDMA part was loaded anew, or the agent died
- * between the move of the link and its own. Reads sysfs alone.
+ * Whether an RDMA device that ADD moved is in the host's namespace: its driver's RDMA part was reloaded, or the agent died
+ * between moving the link and the device. Reads only sysfs.
  */
 export const isRdmaAstray = ({ original, device }: Attachment, { paths }: Pick<Host, "paths">): boolean =>
   (original.rdma ?? []).length > 0 && rdmaDevicesOf(paths.sysfs, device.pci).length > 0;
@@ -136,8 +136,8 @@ const podOf = ({ args, containerId }: Call): string =>
   args["K8S_POD_UID"] || [args.K8S_POD_NAMESPACE, args.K8S_POD_NAME].filter(Boolean).join("/") || containerId;
 
 /**
- * Brings the recorded RDMA devices home, before their link, under their own names. Idempotent; also when the namespace is
- * gone and they fell back by themselves, under a name of the kernel's.
+ * Brings the recorded RDMA devices home, before their link, under their own names. Idempotent; also works when the
+ * namespace is gone and they fell back, under a name of the kernel's.
  *
  * @throws {Error} while one of them is elsewhere.
  */

@@ -16,13 +16,13 @@ import { removeRules } from "./routes.ts";
 import { lookAtOwnPf } from "./vf-at-pf.ts";
 
 /**
- * Gives a pod that lives its VF again: a driver that recovers (mlx5's health recovery, a firmware reset, AER, `devlink dev
- * reload`) takes link and RDMA device out of the pod and makes new ones in the host's namespace, with names, indices and a
- * MAC of their own. What the PF keeps stays. The caller holds the locks of attachment and VF.
+ * Gives a running pod its VF again: a driver that recovers (mlx5's health recovery, a firmware reset, AER, `devlink dev
+ * reload`) takes link and RDMA device out of the pod and creates new ones in the host's namespace, with new names, indices
+ * and MAC. What the PF stores stays. The caller holds the locks of attachment and VF.
  *
- * @returns what the pod does not have again all the same: its RDMA device's character device may be another one than the
+ * @returns what the pod still lacks afterwards: its RDMA device may have another character device than the one that the
  *   kubelet gave it, and then the pod has to be deleted. Empty: nothing.
- * @throws {CniError} 102 when the pod has another link of that name meanwhile; what the kernel refuses.
+ * @throws {CniError} 102 when the pod has meanwhile got another link of that name; any refusal of the kernel.
  */
 export async function reattach(a: Attachment, host: Host): Promise<string> {
   using netns = openOwnNetns(a, host);
@@ -31,7 +31,7 @@ export async function reattach(a: Attachment, host: Host): Promise<string> {
   using rtnl = inNetns(netns, () => new NetlinkSocket());
   const call = callOf(a, "ADD", host);
   const asked = readConfig({ ...call, config: { ...call.config, deviceID: a.device.pci } });
-  const config = { ...asked, duplicateAddressProbe: false }; // the addresses are the pod's
+  const config = { ...asked, duplicateAddressProbe: false }; // the pod already has these addresses
   checkNameFree(rtnl, call);
   const rdma = await planRdma(a.device.pci, config.rdma === "off" ? "off" : "auto", host);
   const journal = new Journal(host.paths.stateDir);
@@ -52,7 +52,7 @@ export async function reattach(a: Attachment, host: Host): Promise<string> {
   return await moveRdmaAgain(rdma, a.device.pci, netns, call, host);
 }
 
-/** As reattach(), for a pod that has its link, and whose RDMA device alone is in the host's namespace. */
+/** Like reattach(), for a pod that has its link while only its RDMA device is in the host's namespace. */
 export async function reattachRdma(a: Attachment, host: Host): Promise<string> {
   using netns = openOwnNetns(a, host);
   if (!netns) return "";
@@ -65,7 +65,7 @@ export async function reattachRdma(a: Attachment, host: Host): Promise<string> {
 const rdmaOf = ({ move, devices, indices }: RdmaPlan): Pick<Original, "rdma" | "rdmaIndices"> =>
   move ? { rdma: devices, ...(indices && { rdmaIndices: indices }) } : {};
 
-/** The MAC that the pod had, which its neighbours know. */
+/** Restores the MAC that the pod had, which its neighbours know. */
 async function giveMac(a: Attachment, link: Link, host: Host): Promise<void> {
   const mac = a.applied.mac ?? a.original.mac;
   if (mac === undefined || mac === link.mac) return;

@@ -17,41 +17,41 @@ export interface Original extends LinkStateRecord {
   readonly up?: boolean;
   /** The PF's settings for this VF; absent when there is no PF to ask. */
   readonly vf?: Partial<VfState>;
-  /** The MAC in `vf` is an administrator's, as the driver said: the VF may not choose another. */
+  /** The MAC in `vf` is an administrator's, according to the driver: the VF may not choose another. */
   readonly pinned?: true;
   /** Names of the RDMA devices that move with the VF. */
   readonly rdma?: readonly string[];
-  /** The kernel's index of each, which no namespace changes; absent in records of 0.1.0. */
+  /** The kernel's index of each, the same in every namespace; absent in records of 0.1.0. */
   readonly rdmaIndices?: readonly number[];
 }
 
-/** A VF and where it hangs. */
+/** A VF and its PF. */
 export interface DeviceIdentity {
   /** PCI address, `0000:af:06.0`. */
   readonly pci: string;
   readonly pf?: { readonly name: string; readonly pci: string; readonly vf: number };
 }
 
-/** The VF's link as the kernel told it from others at ADD. */
+/** How the kernel distinguished the VF's link from others at ADD. */
 export interface LinkAtAdd {
   /** ifindex in the host's namespace. */
   readonly index: number;
-  /** ifindex in the pod's, where another link had that one. */
+  /** ifindex in the pod, if another link there already had the host's. */
   readonly podIndex?: number;
-  /** The kernel said that its parent is the VF: then no other link is ever taken for it. */
+  /** The kernel reported the VF as its parent: then no other link is ever taken for it. */
   readonly hasParent: boolean;
   /** `IFLA_INFO_KIND`; "" for a device. */
   readonly kind: string;
 }
 
-/** Where a VF's link was taken down: at the PF (`ip link set PF vf N state disable`), or the link in the pod. */
+/** How a VF was taken down: at the PF (`ip link set PF vf N state disable`), or by the link in the pod. */
 export interface Fenced {
   readonly at: "PF" | "pod";
-  /** `linkState` of `applied` is there for DEL to restore: ADD did not set it. */
+  /** `applied` has `linkState` only for DEL to restore it: ADD did not set it. */
   readonly addsLinkState?: true;
 }
 
-/** A part of a VF's restoration that could not be done, by the name of what it restores, and why. */
+/** A part of a VF's restoration that failed, by the name of what it restores, and why. */
 export interface Owed {
   readonly part: string;
   readonly why: string;
@@ -62,7 +62,7 @@ export interface Owed {
  *
  * - `claimed`: the VF may have been changed; ADD did not finish.
  * - `attached`: ADD finished, `addresses` is what it put on the link.
- * - `returned`: the VF is back and may belong to somebody else; only the addresses are still to be released.
+ * - `returned`: the VF is back and may already have another owner; only the addresses are still to be released.
  */
 export interface Attachment {
   readonly version: 1;
@@ -72,37 +72,37 @@ export interface Attachment {
   readonly ifname: string;
   readonly network: string;
   readonly netns: string;
-  /** Inode of the namespace at ADD: another one under the same path is not ours. */
+  /** Inode of the namespace at ADD: a different one under the same path is not ours. */
   readonly netnsInode: number;
   readonly device: DeviceIdentity;
-  /** Absent without a link, in records of 0.1.0, and in those made of another plugin's. */
+  /** Absent without a link, in records of 0.1.0, and in those converted from another plugin's. */
   readonly link?: LinkAtAdd;
   readonly original: Original;
-  /** Settings that ADD writes at the PF: the only ones that DEL puts back and CHECK compares. */
+  /** Settings that ADD writes at the PF: the only ones that DEL restores and CHECK compares. */
   readonly applied: Partial<VfState>;
-  /** What IPAM gave. */
+  /** The result of IPAM. */
   readonly addresses?: Result;
   readonly deviceInfoFile?: string;
-  /** There are policy rules to take out of the pod. */
+  /** There are policy rules to remove from the pod. */
   readonly hasRules?: boolean;
   /** These, written before the first is set; absent in records of 0.1.0. */
   readonly rules?: readonly Rule[];
-  /** The call as it came, so that IPAM can be called again without its caller. */
+  /** The original call, so that IPAM can be called again without its caller. */
   readonly request: { readonly path: readonly string[]; readonly args: string; readonly stdin: string };
-  /** It was attached together with others. `ifname` is its own then, not the one that the runtime knows. */
+  /** It was attached together with others. `ifname` is then its own, not the one that the runtime knows. */
   readonly set?: RailSet;
-  /** `namespace/name` when the runtime said so: for people. */
+  /** `namespace/name` if the runtime passed it: for people. */
   readonly pod?: string;
-  /** It was taken down by its node, which nobody hears; null: that is over. */
+  /** It was taken down by its node, which lost contact with the cluster; null: that is over. */
   readonly fenced?: Fenced | null;
-  /** What is still to be restored when all else has ended: of a debt only. */
+  /** What remains to be restored when everything else is done: only in a debt. */
   readonly owed?: readonly Owed[];
 }
 
-/** Under which name the runtime knows an attachment. */
+/** The name under which the runtime knows an attachment. */
 export const runtimeName = ({ ifname, set }: Pick<Attachment, "ifname" | "set">): string => set?.via ?? ifname;
 
-/** Owner in words: pod if known, container and interface always. */
+/** The owner in words: pod if known, container and interface always. */
 export function describe(a: Pick<Attachment, "containerId" | "ifname" | "pod">): string {
   const who = `container ${a.containerId} (${a.ifname})`;
   return a.pod ? `pod ${a.pod}, ${who}` : who;
@@ -118,7 +118,7 @@ const isPci = (x: unknown): boolean => typeof x === "string" && /^[\w.:-]+$/.tes
  * Reads a record as the journal writes it: {@link parseRecord}.
  *
  * @throws {LaterVersionError}
- * @throws {SyntaxError} when the text is not a whole record of a version that we read.
+ * @throws {SyntaxError} when the text is not a complete record of a version that we read.
  */
 export function parseAttachment(text: string): Attachment {
   const a = parseRecord(text);

@@ -4,9 +4,9 @@ import type { Attachment } from "./record.ts";
 import { lookAtOwnPf } from "./vf-at-pf.ts";
 
 /**
- * The MAC at the PF of a VF that userspace drives (vfio-pci): its application may have chosen another one by the VF's mailbox,
- * and some PFs keep that beyond the VF's reset. It is the one that the PF showed at ADD again. A PF that shows none by now has
- * forgotten it by itself.
+ * The MAC at the PF of a VF with a userspace driver (vfio-pci): its application may have chosen another one through the
+ * VF's mailbox, and some PFs keep that beyond the VF's reset. Restores the one that the PF showed at ADD. A PF that shows
+ * none by now has forgotten it already.
  */
 export async function restoreLeftMac(a: Attachment, host: Host): Promise<void> {
   const was = a.original.vf?.mac;

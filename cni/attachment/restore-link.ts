@@ -15,13 +15,13 @@ import type { Attempts } from "./owed.ts";
 import { patiently } from "./patience.ts";
 import type { Attachment, Original } from "./record.ts";
 
-/** A tenant may put another link in the VF's place while it is moved: then it is looked for again. */
+/** A tenant may swap another link into the VF's place during the move: then it is looked up again. */
 const MOVES = 3;
 
 /**
- * Brings the VF's link home, wherever it is, and gives it back its name, alias, MTU and altnames.
+ * Brings the VF's link home, wherever it is, and restores its name, alias, MTU and altnames.
  *
- * @returns the link as it then is; undefined for a VF that has none, or whose link is owed.
+ * @returns the link afterwards; undefined for a VF that has none, or whose link is owed.
  */
 export async function restoreLink(
   a: Attachment,
@@ -48,16 +48,16 @@ export async function restoreLink(
 }
 
 /**
- * A tenant may call a link `default`, which sysctl has for itself, while its MTU is too small for IPv6, which refuses the name: a
- * link that comes to the host so gets neither IPv4 nor IPv6 settings, and no ADD could set any. With its own name a change of
- * the MTU makes them (net/ipv4/devinet.c inetdev_event(), net/ipv6/addrconf.c addrconf_notify()).
+ * A tenant may name a link `default`, which sysctl reserves, while its MTU is too small for IPv6, which would refuse the
+ * name: a link that comes to the host like that gets neither IPv4 nor IPv6 settings, and no ADD could set any. Under its
+ * own name a change of the MTU creates them (net/ipv4/devinet.c inetdev_event(), net/ipv6/addrconf.c addrconf_notify()).
  */
 function bringInetBack({ mtu, minMtu }: Pick<Link, "mtu" | "minMtu">, set: (change: LinkChange) => unknown): void {
   set({ mtu: mtu > minMtu ? mtu - 1 : mtu + 1 });
   set({ mtu });
 }
 
-/** Up or down, once all else of the link is restored. */
+/** Up or down, once everything else of the link is restored. */
 export async function restoreUp({ original }: Attachment, link: Link, { rtnl, clock }: Host): Promise<void> {
   const { up } = original;
   if (up === undefined || link.up === up) return;
@@ -65,7 +65,7 @@ export async function restoreUp({ original }: Attachment, link: Link, { rtnl, cl
   await patiently(() => rtnl.request(change), { clock });
 }
 
-/** In one request; where that is refused, one for each, so that no change falls with another. */
+/** In one request; if that is refused, one each, so that no change fails because of another. */
 async function setAllOrEach(change: LinkChange, set: (change: LinkChange) => unknown, attempts: Attempts) {
   try {
     set(change);
@@ -74,7 +74,7 @@ async function setAllOrEach(change: LinkChange, set: (change: LinkChange) => unk
   }
 }
 
-/** @returns the link, in the host's namespace. @throws {Error} when it is not to be had. */
+/** @returns the link, in the host's namespace. @throws {Error} when it cannot be had. */
 function bringHome(a: Attachment, netns: Fd | undefined, host: Host): Link {
   const who = identityOf(a, host);
   const isAway = netns !== undefined && !isOwnNetns(netns);
@@ -89,7 +89,7 @@ function bringHome(a: Attachment, netns: Fd | undefined, host: Host): Link {
   return link;
 }
 
-/** A link that fell back from a namespace nested in the pod's: what the pod left on it goes first, since that may change its MAC. */
+/** A link that fell back from a namespace nested in the pod's: what the pod left on it is removed first, since that may change its MAC. */
 function findFallen(a: Attachment, who: Identity, netns: Fd | undefined, host: Host): Link | undefined {
   const link = findAtHome(who, host);
   if (!link || !netns) return link;
@@ -109,9 +109,9 @@ function moveHome(a: Attachment, who: Identity, netns: Fd, host: Host): Link | u
 }
 
 /**
- * One request: the kernel closes the link, moves it, renames it. Refused half-way it is home under another name.
+ * One request: the kernel closes the link, moves it, renames it. If that is refused half-way it is home under another name.
  *
- * @returns undefined when what came home is not the VF: indices are the tenant's to give, and links can be swapped at any moment.
+ * @returns undefined when what came home is not the VF: the tenant can choose indices and swap links at any moment.
  */
 function move(link: Link, a: Attachment, who: Identity, pod: NetlinkConnection, host: Host): Link | undefined {
   leaveNothing(pod, link, a, host);
@@ -126,14 +126,14 @@ function move(link: Link, a: Attachment, who: Identity, pod: NetlinkConnection, 
     silence(pod, link);
     throw error;
   }
-  const home = linkNamed(host.rtnl, name) ?? findAtHome(who, host); // udev may have named it already
+  const home = linkNamed(host.rtnl, name) ?? findAtHome(who, host); // udev may already have renamed it
   if (!home || isTheVfAtHome(home, who, netdevOf(host.paths.sysfs, who.pci))) return home;
   host.log.warn({ pci: who.pci, name, kind: home.kind, parent: home.parent }, "another link took the VF's place");
   if (home.kind) host.rtnl.request(deleteLink(home.index));
   return undefined;
 }
 
-/** What of the tenant's stands on the link. It keeps the VF from nothing but being alone. */
+/** Removes what the tenant has stacked on the link. A failure does not keep the VF in the pod. */
 function leaveNothing(pod: NetlinkConnection, link: Link, a: Attachment, host: Host, away?: Fd): number {
   try {
     return removeUppers(pod, link, away);
@@ -144,7 +144,7 @@ function leaveNothing(pod: NetlinkConnection, link: Link, a: Attachment, host: H
   }
 }
 
-/** Its addresses are released, though it stays where it is. */
+/** Removes the addresses of a link that stays where it is. */
 function silence(pod: NetlinkConnection, link: Link): void {
   try {
     pod.request(setLink(link.index, { up: false }, `set ${link.name} down`));
@@ -159,7 +159,7 @@ function flush(rtnl: NetlinkConnection, index: number): void {
   for (const { cidr } of own) rtnl.request(deleteAddress(index, cidr));
 }
 
-/** What differs between a link and its original, MAC left out. */
+/** What differs between a link and its original state, except the MAC. */
 function linkChange({ name, alias, mtu }: Original, now: Link): LinkChange {
   return {
     ...(name !== undefined && name !== now.name && { name }),

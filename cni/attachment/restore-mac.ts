@@ -7,9 +7,9 @@ import { restoreLeftMac } from "./restore-left-mac.ts";
 import { isCutOff, lookAtOwnPf, type PfView } from "./vf-at-pf.ts";
 
 /**
- * The MACs of a VF: of its link, which is down, and the administrative one if ADD set it. Most PFs show a VF's own MAC where
- * no administrator gave one: to write what was shown would pin the VF for good, so it is given free instead, unless the
- * driver said at ADD that it was pinned.
+ * Restores the MACs of a VF: its link's, which must be down, and the administrative one if ADD set it. Most PFs show a VF's
+ * own MAC where no administrator set one: writing that back would pin the VF for good, so the VF is released instead,
+ * unless the driver said at ADD that it was pinned.
  *
  * @param link absent when the VF has none; then only the administrative MAC can be restored.
  */
@@ -20,7 +20,7 @@ export async function restoreMacs(a: Attachment, link: Link | undefined, host: H
   const isLinkWrong = link !== undefined && own !== undefined && link.mac !== own;
   const wasAdmin = applied.mac === undefined ? undefined : original.vf?.mac;
   if (!isLinkWrong && wasAdmin === undefined) return;
-  const waiter = { clock: host.clock }; // also of an ADD that was given up
+  const waiter = { clock: host.clock }; // even for an ADD that was given up
   const view = await lookAtOwnPf(a, host, waiter);
   const at = view && (view.state || view.isHidden) ? view.at : undefined;
   if (!isLinkWrong && view?.state?.mac === wasAdmin) return;
@@ -37,13 +37,13 @@ export async function restoreMacs(a: Attachment, link: Link | undefined, host: H
   await setAdminMac(host.rtnl, at, wanted, waiter, { isListed: !isCutOff(at.vf) });
 }
 
-/** A driver that makes the RDMA node GUID of it never gets none again: that would be one GUID for all VFs. */
+/** A driver that derives the RDMA node GUID from it is never given none again: all VFs would get the same GUID. */
 function adminMacOf({ original, device }: Attachment, was: string, host: Host): string {
   const { needsAdminMac } = traitsOfPf(device, host);
   return was === NO_MAC && needsAdminMac && original.mac !== undefined ? original.mac : was;
 }
 
-/** Whether the PF shows a VF that was given free as it was: with its own MAC, or none until its link is up. */
+/** Whether the PF shows a released VF as it was: with its own MAC, or none until its link is up. */
 async function isAsFree(a: Attachment, wanted: string, host: Host): Promise<boolean> {
   const { needsAdminMac } = traitsOfPf(a.device, host);
   const shown: PfView | undefined = await lookAtOwnPf(a, host, { clock: host.clock });

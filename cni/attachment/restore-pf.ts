@@ -12,17 +12,17 @@ import { isCutOff, lookAtOwnPf, type VfAtPf } from "./vf-at-pf.ts";
 type Settings = Partial<VfState>;
 
 /**
- * Only what ADD set and what differs now, without the MAC, which goes with that of the link. A PF that does not have the VF
- * any more has forgotten its settings by itself; one that only hides it, since it is in reset, has not.
+ * Restores what ADD set and what still differs, except the MAC, which goes with the link's. A PF that no longer has the VF
+ * has forgotten its settings already; one that only hides it, because it is in reset, has not.
  * Each setting that the driver refuses is owed.
  *
- * @throws {Error} when it hides it all the time, or has no link.
+ * @throws {Error} if the PF keeps hiding it, or has no link.
  */
 export async function restorePf(a: Attachment, host: Host, attempts: Attempts): Promise<void> {
   const { applied, original, device } = a;
   const keys = (Object.keys(applied) as (keyof VfState)[]).filter((key) => key !== "mac");
   if (!device.pf || !original.vf || keys.length === 0) return;
-  const waiter = { clock: host.clock }; // also of an ADD that was given up
+  const waiter = { clock: host.clock }; // even for an ADD that was given up
   const view = await lookAtOwnPf(a, host, waiter);
   if (!view) throw new Error(`cannot restore VF ${device.pf.vf} of ${device.pf.name}: that PF has no link here`);
   const isCut = view.isHidden && isCutOff(view.at.vf);
@@ -35,7 +35,7 @@ export async function restorePf(a: Attachment, host: Host, attempts: Attempts): 
     await wake(a, host, waiter);
 }
 
-/** Settings that the kernel takes together. */
+/** Settings that the kernel accepts only together. */
 const TOGETHER: readonly (readonly (keyof VfState)[])[] = [
   ["vlan", "qos", "proto"],
   ["minTxRate", "maxTxRate"],
@@ -69,7 +69,7 @@ async function setAll(
   }
 }
 
-/** A VF whose PF does not listen to it is reset, so that its next pod can use it. */
+/** Resets a VF whose PF does not listen to it, so that its next pod can use it. */
 async function wake({ original: { name, up } }: Attachment, { rtnl }: Host, waiter: Waiter): Promise<void> {
   const link = name === undefined || up ? undefined : linkNamed(rtnl, name);
   if (link && !link.up) await resetByCycle(rtnl, link.index, waiter);

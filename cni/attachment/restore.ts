@@ -16,11 +16,11 @@ import { restorePf } from "./restore-pf.ts";
 import { removeRules } from "./routes.ts";
 
 /**
- * Puts a VF back as it was before ADD: RDMA device, name, MAC, MTU, alias, altnames, up or down, and the settings at
- * the PF that ADD wrote. Undo of a failed ADD, DEL, replay after a crash and the reconciler are all this function.
- * Idempotent; every part is tried even when another failed; works when the namespace is gone and the VF fell back.
+ * Restores a VF to its state before ADD: RDMA device, name, MAC, MTU, alias, altnames, up or down, and the settings at
+ * the PF that ADD wrote. Undo of a failed ADD, DEL, replay after a crash and the reconciler all use this function.
+ * Idempotent; every part is tried even if another failed; works when the namespace is gone and the VF fell back.
  *
- * @returns what could not be done: for a debt, or for the caller to say.
+ * @returns what could not be done: for a debt, or for the caller to report.
  */
 export async function putBack(a: Attachment, host: Host): Promise<readonly Owed[]> {
   if (a.phase === "returned" || a.bootId !== host.bootId) return []; // a reboot has reset the VF; it may have a new owner
@@ -42,7 +42,7 @@ export async function putBack(a: Attachment, host: Host): Promise<readonly Owed[
   return attempts.owed;
 }
 
-/** No function but a VF is ever written to, whatever a record says. */
+/** Only VFs are ever written to, whatever a record says. */
 function isStillVf({ device }: Attachment, { paths, log }: Host): boolean {
   if (isVf(paths.sysfs, device.pci)) return true;
   const why = exists(paths.sysfs, device.pci)
@@ -52,7 +52,7 @@ function isStillVf({ device }: Attachment, { paths, log }: Host): boolean {
   return false;
 }
 
-/** They end with the namespace, and are nothing that the VF's next pod would meet. */
+/** Removes the rules. They end with the namespace anyway, and the VF's next pod would not meet them. */
 function takeRulesOut(a: Attachment, netns: Fd, host: Host): void {
   try {
     using pod = inNetns(netns, () => new NetlinkSocket());

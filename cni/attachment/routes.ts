@@ -8,23 +8,23 @@ import { isIPv6 } from "../protocol/ip.ts";
 import type { IpConfig, Result, Route } from "../protocol/result.ts";
 import type { Attachment } from "./record.ts";
 
-/** Tables of source rules when none is given: this and the link's index, which is unique in a namespace. */
+/** Default number of a source-rule table: this plus the link's index, which is unique in a namespace. */
 const FIRST_TABLE = 1000;
 
-/** Entries of one list of the pod that are looked at; those that a longer one hides end with the pod's namespace. */
+/** Entries of one list of the pod that are examined; any that a longer list hides end with the pod's namespace. */
 const MOST = 100_000;
 
 /** The table that holds a rail's own routes. */
 export const tableOf = (rules: SourceRules, index: number): number => rules.table ?? FIRST_TABLE + index;
 
 /**
- * Messages that set the routes of an IPAM result, and on request a table of the rail's own. The pod has routes already, to the
- * same destinations too; ours go beside them, through our link alone, and so leave with it. Asked again they change nothing.
+ * Messages that set the routes of an IPAM result, and on request a table of the rail's own. The pod may already have routes
+ * to the same destinations; ours are added beside them, only through our link, and so leave with it. Repeating them changes nothing.
  */
 export const routeMessages = (index: number, addresses: Result, config: AttachConfig): Message[] =>
   expectedRoutes(index, addresses, config).map(prependRoute);
 
-/** The routes that ADD sets: those of the IPAM result; with source rules the same, and the rail itself, in its table. */
+/** The routes that ADD sets: those of the IPAM result; with source rules also the same, and the rail's own, in its table. */
 export function expectedRoutes(index: number, { ips, routes }: Result, { sourceRules }: AttachConfig): RouteSpec[] {
   const main = routes.map((route) => toSpec(index, route, ips));
   if (!sourceRules) return main;
@@ -45,7 +45,7 @@ export function expectedRoutes(index: number, { ips, routes }: Result, { sourceR
   return [...main, ...rail, ...gateways, ...others];
 }
 
-/** One rule an address: what comes from it leaves by the rail's own table. */
+/** One rule per address: what comes from it leaves by the rail's own table. */
 export function expectedRules(index: number, { ips }: Result, { sourceRules }: AttachConfig): Rule[] {
   if (!sourceRules) return [];
   const table = tableOf(sourceRules, index);
@@ -57,10 +57,10 @@ export function expectedRules(index: number, { ips }: Result, { sourceRules }: A
 }
 
 /**
- * Rules outlive their link: before it leaves the pod, those that ADD set are removed, each once, and no others. Whatever
- * else the pod has is not looked at.
+ * Rules outlive their link: before it leaves the pod, those that ADD set are removed, each once, and no others. Nothing
+ * else of the pod is examined.
  *
- * @param index of the link in the pod: for records without rules, of a version that removed all of its addresses'.
+ * @param index of the link in the pod: for records without rules, of a version that removed all for its addresses.
  */
 export function removeRules(pod: NetlinkConnection, { rules, addresses }: Attachment, index: number | undefined): void {
   const ours = rules ?? rulesFor(pod, index, addresses?.ips ?? []);
@@ -84,7 +84,7 @@ function toSpec(index: number, { dst, gw, ...rest }: Route, ips: readonly IpConf
   return { dst, index, ...rest, ...(gateway && rest.scope !== RT_SCOPE_LINK && { gateway }) };
 }
 
-/** The kernel refuses an IPv6 source that is still tentative; there the rule alone has to do. */
+/** The kernel refuses a tentative IPv6 address as source; there the rule alone has to do. */
 const source = (address: string) => (isIPv6(address) ? {} : { src: bare(address) });
 
 const bare = (address: string): string => address.split("/")[0]!;

@@ -7,7 +7,7 @@ import type { Attachment } from "./record.ts";
 import { putBack } from "./restore.ts";
 
 /**
- * Puts a VF back; what cannot be done now becomes a debt. The caller holds the VF's lock.
+ * Restores a VF; what cannot be done now becomes a debt. The caller holds the VF's lock.
  *
  * @throws {CniError} 5 when the debt cannot be written: then the attachment's record has to stay.
  */
@@ -19,11 +19,11 @@ export async function giveBack(a: Attachment, host: Host): Promise<void> {
   new Debts(host.paths.stateDir).write({ ...narrow(a, owed), owed });
 }
 
-/** How a debt stands after another try: `settled` also when there is nothing to settle any more. */
+/** The state of a debt after another attempt: `settled` also when nothing is left to settle. */
 export type Settlement = { readonly is: "settled" } | { readonly is: "open"; readonly debt: Debt };
 
 /**
- * Tries again what a VF is owed. A reboot, new VFs and a new owner make a debt void. The caller holds the VF's lock.
+ * Tries again to settle what a VF is owed. A reboot, new VFs and a new owner make a debt void. The caller holds the VF's lock.
  *
  * @returns undefined when it is owed nothing.
  */

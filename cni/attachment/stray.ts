@@ -19,8 +19,8 @@ import { type Origin, Origins } from "./origins.ts";
 import type { Attachment } from "./record.ts";
 
 /**
- * The attachment of a DEL whose record is lost (a torn file). Which VF it was says the name of that file, or a hint on
- * the pod's link; that it is this VF's link says the kernel; and what it was says root's own note.
+ * The attachment of a DEL whose record is lost (a torn file). Which VF it was follows from that file's name, or a hint on
+ * the pod's link; that the link is this VF's, from the kernel; and its original state, from root's own note.
  */
 export function findStray(call: Call, host: Host): Attachment | undefined {
   const { containerId, ifname, netns: path } = call;
@@ -46,7 +46,7 @@ export function findStray(call: Call, host: Host): Attachment | undefined {
  * A VF that came back to the host's namespace and whose record is lost. The caller holds its lock.
  *
  * @param link the VF's.
- * @returns undefined for a VF that bears no mark of ours, whatever it says, or whose record or debt knows more.
+ * @returns undefined for a VF that does not bear our mark, whatever else it says, or whose record or debt knows more.
  */
 export function strayAtHome(pci: string, link: Link, host: Host): Attachment | undefined {
   if (markedPci(link.alias) === undefined || hasOwner(pci, host)) return undefined;
@@ -55,7 +55,7 @@ export function strayAtHome(pci: string, link: Link, host: Host): Attachment | u
   return { ...fromOrigin(origin, host), applied: settings };
 }
 
-/** What can be said of a VF that root has no note of: its own MAC, where the driver knows it, and nothing of a pod's. */
+/** What is known of a VF without root's note: its permanent MAC, where the driver reports it, and nothing that a pod chose. */
 function withoutNote(pci: string, link: Link, host: Host): Origin {
   const { name, index, kind, parent, permMac } = link;
   host.log.warn({ pci, name }, "this VF's original settings are unknown: its name and MTU stay");
@@ -86,13 +86,13 @@ function hasOwner(pci: string, { paths, bootId }: Host): boolean {
   );
 }
 
-/** The settings that the call's own configuration names. */
+/** The settings named in the call's own configuration. */
 function appliedBy(call: Call, { pci }: Origin): Attachment["applied"] {
   try {
     const config = readConfig({ ...call, config: { ...call.config, deviceID: pci } });
     return { ...config.vf, ...(config.mac && { mac: config.mac }) };
   } catch {
-    return {}; // it is not what ADD took
+    return {}; // not the configuration that ADD accepted
   }
 }
 

@@ -19,15 +19,15 @@ import { settingDifferences } from "./link-state/clean.ts";
 import type { Attachment } from "./record.ts";
 import { expectedRoutes, expectedRules, tableOf } from "./routes.ts";
 
-/** Entries of one list of the pod that are looked at, which may make it as long as it likes. */
+/** Entries of one list of the pod that are examined; the pod may make it any length. */
 const MOST = 100_000;
 
 /**
- * What in the pod differs from what ADD set and prevResult says, one line each. Reads only.
+ * Differences between the pod and what ADD set and prevResult says, one line each. Only reads.
  *
- * Plugins chained behind this one may have changed all that they do not say in the result (SPEC.md, "CHECK"): `tuning` MAC and
- * MTU, `route-override` and `sbr` the routes or their table, `vrf` puts the link below another and makes its routes anew. So of
- * the routes those are compared that prevResult still lists, in whatever table they are now.
+ * Chained plugins may have changed anything that the result does not contain (SPEC.md, "CHECK"): `tuning` MAC and MTU,
+ * `route-override` and `sbr` the routes or their table, `vrf` puts the link below another and recreates its routes. So only
+ * routes that prevResult still lists are compared, whatever table they are in.
  */
 export function podDifferences(
   a: Attachment,
@@ -59,7 +59,7 @@ function ownPart(result: Result, expected: Interface): Result {
 }
 
 function linkDifferences(link: Link, expected: Interface, ifname: string, { mtu }: AttachConfig): string[] {
-  const wanted = mtu && (expected.mtu ?? mtu); // what nobody asked for is whatever a later plugin made it
+  const wanted = mtu && (expected.mtu ?? mtu); // if nobody asked for one, it is whatever a later plugin set
   return [
     ...(link.name === ifname ? [] : [`its name is ${link.name}, ADD set ${ifname}`]),
     ...(!expected.mac || link.mac === expected.mac.toLowerCase()
@@ -132,7 +132,7 @@ function byDestination(routes: readonly RouteState[]): Map<string, RouteState[]>
   return found;
 }
 
-/** Whether a plugin behind us has put the link below a VRF, a bond or a bridge: rules and tables are its own then. */
+/** Whether a plugin behind us has put the link below a VRF, a bond or a bridge, which then has its own rules and tables. */
 function isBelowAnother(pod: NetlinkConnection, { index }: Link): boolean {
   const hasMaster = (body: Buffer) => [...attributes(body.subarray(16))].some(({ type }) => type === IFLA_MASTER);
   return pod.get({ message: getLink({ index }), parse: hasMaster });
@@ -142,8 +142,8 @@ function isBelowAnother(pod: NetlinkConnection, { index }: Link): boolean {
 const IFLA_MASTER = 10;
 
 /**
- * All that ADD named but the table; what it left to the kernel may be anything. IPv6 routes have no scope of their own, and
- * those of one destination are next hops of one route.
+ * Everything that ADD set except the table; what it left to the kernel may be anything. IPv6 routes have no scope of their
+ * own, and those to the same destination are next hops of one route.
  */
 function isAsSet(there: RouteState, want: RouteSpec): boolean {
   const { scope, table: _, index, gateway, ...rest } = want;

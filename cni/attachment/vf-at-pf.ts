@@ -6,26 +6,26 @@ import type { Host } from "../host.ts";
 import { awaitAnswer, type Waiter } from "./patience.ts";
 import type { Attachment } from "./record.ts";
 
-/** A VF at its PF: where its administrative settings are. */
+/** A VF at its PF, where its administrative settings are. */
 export interface VfAtPf {
   readonly pfIndex: number;
   readonly vf: number;
 }
 
-/** What a PF says of a VF. */
+/** What a PF reports about a VF. */
 export interface PfView {
   readonly pf: Link;
   readonly at: VfAtPf;
   /** Absent when it is not in the PF's list. */
   readonly state?: VfState;
   /**
-   * The PF has it, and its driver does not tell just now: it is in reset, or the PF is busy (`rtnl_fill_vfinfo` leaves out
-   * what a driver refuses).
+   * The PF has it, but its driver does not report it now: it is in reset, or the PF is busy (`rtnl_fill_vfinfo` omits what a
+   * driver refuses).
    */
   readonly isHidden: boolean;
 }
 
-/** From this index newer kernels leave VFs out of the list (`rtnl_vfinfo_cap`); they can still be set. */
+/** Newer kernels omit VFs from this index on from the list (`rtnl_vfinfo_cap`); they can still be set. */
 const LISTED_VFS = 256;
 
 /** @returns undefined when the PF has no link of this name. */
@@ -43,15 +43,15 @@ export function lookAtPf(name: string, vf: number, { rtnl }: Pick<Host, "rtnl">)
   return { pf, at: { pfIndex: pf.index, vf }, ...(state && { state }), isHidden };
 }
 
-/** As lookAtPf() once the VF shows, for an attachment's VF. The PF's name is read anew: PFs get renamed. */
+/** Like lookAtPf(), for an attachment's VF, once it shows. The PF's name is read again: PFs get renamed. */
 export async function lookAtOwnPf({ device }: Attachment, host: Host, waiter: Waiter): Promise<PfView | undefined> {
   const { pci, pf } = device;
   if (!pf) return undefined;
   const view = await awaitVf(pfOf(host.paths.sysfs, pci)?.name ?? pf.name, pf.vf, host, waiter);
-  return view?.pf.parent && view.pf.parent !== pf.pci ? undefined : view; // the name may be another device's by now
+  return view?.pf.parent && view.pf.parent !== pf.pci ? undefined : view; // another device may have the name by now
 }
 
-/** Waits, bounded, until a VF that is only hidden shows. */
+/** Waits, for a limited time, until a VF that is only hidden shows. */
 export async function awaitVf(
   name: string,
   vf: number,
@@ -66,5 +66,5 @@ export async function awaitVf(
   return last;
 }
 
-/** The list of a newer kernel does not reach so far. */
+/** Whether the list of a newer kernel does not reach that far. */
 export const isCutOff = (vf: number): boolean => vf >= LISTED_VFS;

@@ -2,11 +2,11 @@ import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
 import type { ExecReply, ExecRequest } from "./delegate.ts";
 
-/** The largest answer that the shim takes too. */
+/** The same limit as the shim's. */
 const MAX_STDOUT_BYTES = 16 << 20;
 const MAX_STDERR_BYTES = 64 << 10;
 
-/** How long a killed process may last, or its pipes after its end, when something that it started holds them. */
+/** How long a killed process may take to end, or its pipes to close after its end, when something that it started holds them. */
 const GRACE_MS = 1_000;
 
 /** Why there is no reply. `code` is an errno name, or the name of the signal that ended the plugin. */
@@ -21,8 +21,8 @@ export class ExecError extends Error {
 }
 
 /**
- * Feeds a child that leads its own process group and collects what it prints. Kills the group when the time is up, the
- * signal is aborted or stdout does not end: then, and when a signal ended the child, it throws.
+ * Feeds a child that leads its own process group and collects its output. Kills the group and throws when the time is up,
+ * the signal is aborted or stdout exceeds its limit; also throws when a signal ended the child.
  */
 export async function followChild(child: ChildProcess, request: ExecRequest): Promise<ExecReply> {
   const { binary, stdin, timeoutMs, signal } = request;
@@ -55,7 +55,7 @@ export async function followChild(child: ChildProcess, request: ExecRequest): Pr
   const stderr = collect(child.stderr!, MAX_STDERR_BYTES, () => {});
   child.once("error", fail).once("close", () => end());
   child.once("exit", () => (stopped ? end() : after(GRACE_MS, end)));
-  child.stdin!.on("error", () => {}); // a plugin need not read what it is given
+  child.stdin!.on("error", () => {}); // a plugin need not read its stdin
   child.stdin!.end(stdin);
   await ended;
   for (const stream of [child.stdin!, child.stdout!, child.stderr!]) stream.destroy();
@@ -64,11 +64,11 @@ export async function followChild(child: ChildProcess, request: ExecRequest): Pr
   return { exit: child.exitCode ?? 1, stdout: stdout(), stderr: stderr() };
 }
 
-/** Once it has ended, its process group may be another's. */
+/** Once it has ended, its process group ID may be another's. */
 const isRunning = (child: ChildProcess): boolean =>
   child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 
-/** @returns what came so far as text, of which no more than `limit` bytes are kept. */
+/** @returns a function that gives the text so far, of which at most `limit` bytes are kept. */
 function collect(stream: Readable, limit: number, onExcess: () => void): () => string {
   const pieces: Buffer[] = [];
   let length = 0;

@@ -3,10 +3,10 @@ import { canonicalCidr, canonicalIp } from "./ip.ts";
 import { withKnownKeys } from "./keys.ts";
 
 /**
- * Reads one JSON value; undefined when it is absent, and null counts as absent, as it does in Go's decoder.
+ * Reads one JSON value; undefined when it is absent; null counts as absent, as in Go's decoder.
  *
- * @param at where it stands, such as `prevResult.ips[0].address`.
- * @throws {CniError} 6 for a value of another kind, 7 for one of the right kind that cannot be meant.
+ * @param at where it is, such as `prevResult.ips[0].address`.
+ * @throws {CniError} 6 for a value of the wrong type, 7 for one of the right type that is not valid.
  */
 export type Read<T> = (value: unknown, at: string) => T | undefined;
 
@@ -26,7 +26,7 @@ export const flag: Read<boolean> = (value, at) => {
   return value;
 };
 
-/** A whole number that a float holds exactly: libcni sends every number through one. */
+/** A whole number that a float represents exactly: libcni passes every number through one. */
 export const integer: Read<number> = (value, at) => {
   if (isAbsent(value)) return undefined;
   if (!Number.isSafeInteger(value)) throw undecodable(at, value, "a whole number");
@@ -73,7 +73,7 @@ export function list<T>(read: Read<T>): Read<T[]> {
   };
 }
 
-/** An object of these fields alone, their keys in any case: others are left out. */
+/** An object with these fields only, their keys in any case: others are dropped. */
 export function record<T extends object>(fields: Fields<T>): Read<T> {
   const known = Object.keys(fields);
   return (value, at) => {

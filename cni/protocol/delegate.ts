@@ -9,11 +9,11 @@ import type { Result } from "./result.ts";
 import { parseResult } from "./result-parse.ts";
 import type { Verb } from "./version.ts";
 
-/** One run of another plugin. */
+/** One execution of another plugin. */
 export interface ExecRequest {
   /** Absolute path. */
   readonly binary: string;
-  /** All that the plugin sees, but for PATH. */
+  /** The plugin's whole environment, except PATH. */
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: string;
   readonly timeoutMs: number;
@@ -27,8 +27,8 @@ export interface ExecReply {
 
 /**
  * Runs an executable to its end. Rejects with an Error whose `code` is an errno name when it cannot be started, when
- * the time is up (ETIMEDOUT) or when it prints without end (EMSGSIZE); with the signal's reason when that is aborted.
- * Nothing of its process group runs on after a rejection.
+ * the time is up (ETIMEDOUT) or when its output is too long (EMSGSIZE); with the signal's reason when that is aborted.
+ * No process of its group keeps running after a rejection.
  */
 export type Exec = (request: ExecRequest) => Promise<ExecReply>;
 
@@ -36,26 +36,26 @@ export interface DelegateOptions {
   /** Default 60,000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
-  /** Pause before an executable that is being written is tried again; default 1,000, as libcni. */
+  /** Pause before retrying an executable that is being written; default 1,000, as libcni. */
   readonly busyMs?: number;
-  /** Whether a path is an executable's; default {@link isRegularFile}. */
+  /** Whether a path is that of an executable; default {@link isRegularFile}. */
   readonly isFile?: (path: string) => boolean;
 }
 
-/** Characters of a plugin's output that a message shows. */
+/** How many characters of a plugin's output a message shows. */
 const SHOWN = 200;
 
 /** libcni tries six times in all. */
 const BUSY_RETRIES = 5;
 
 /**
- * Has an IPAM plugin do its part, SPEC.md 1.1.0 section 4: the same stdin to the byte, the same `CNI_*` but for the
- * verb, and the same trace. GC and STATUS succeed when the plugin is older than these verbs.
+ * Calls an IPAM plugin for its part, SPEC.md 1.1.0 section 4: the same stdin to the byte, the same `CNI_*` except for the
+ * verb, and the same trace. GC and STATUS succeed when the plugin predates these verbs.
  *
  * @param type file name of the plugin: the first regular file of this name in CNI_PATH. Empty parts of CNI_PATH, which
- *   elsewhere mean the working directory, are left out.
+ *   usually mean the working directory, are skipped.
  * @returns for ADD its addresses, routes and DNS settings in the internal form, without interfaces and indices.
- * @throws {CniError} what the plugin said, as it said it; 11 when it did not answer in time; 6 for what is no answer.
+ * @throws {CniError} the plugin's error, unchanged; 11 when it did not answer in time; 6 for an invalid answer.
  */
 export async function delegate(
   exec: Exec,
@@ -80,13 +80,13 @@ export async function delegate(
   return verb === "ADD" ? readAddresses(reply.stdout, type, call.config.cniVersion) : undefined;
 }
 
-/** Whether there is such a plugin: what never was there has reserved nothing. */
+/** Whether there is such a plugin: one that does not exist has reserved nothing. */
 export const hasPlugin = (type: string, path: readonly string[], isFile = isRegularFile): boolean =>
   lookUp(type, path, isFile) !== undefined;
 
 /**
  * @returns the path of a plugin's executable.
- * @throws {CniError} 7 for what is no name of one, 100 when there is none.
+ * @throws {CniError} 7 for anything but a plugin's name, 100 when there is none.
  */
 export function findPlugin(type: string, path: readonly string[], isFile = isRegularFile): string {
   const found = lookUp(type, path, isFile);
@@ -99,14 +99,14 @@ export function findPlugin(type: string, path: readonly string[], isFile = isReg
 const lookUp = (type: string, path: readonly string[], isFile: (path: string) => boolean): string | undefined =>
   isFileName(type) ? path.map((dir) => join(dir, type)).find((file) => isFile(file)) : undefined;
 
-/** Never a path: what the configuration names may lie only in CNI_PATH. */
+/** Never a path: what the configuration names must be in CNI_PATH. */
 const isFileName = (type: string): boolean => !["", ".", ".."].includes(type) && !/[/\0]/.test(type);
 
 export function isRegularFile(path: string): boolean {
   try {
     return statSync(path).isFile();
   } catch {
-    return false; // whatever keeps us from looking, the next directory may have it
+    return false; // whatever prevents us from looking, the next directory may have it
   }
 }
 
@@ -129,7 +129,7 @@ function notRun(cause: unknown, type: string, errno: unknown): CniError {
   return new CniError(code, `cannot run plugin "${type}": ${why}`, { cause });
 }
 
-/** What a plugin that failed has to say; its stderr only when stdout is empty, as libcni. */
+/** The error of a plugin that failed; its stderr only when stdout is empty, as libcni. */
 function readError({ exit, stdout, stderr }: ExecReply, type: string): CniError {
   const failed = `plugin "${type}" failed with exit status ${exit}`;
   if (stdout.trim() === "") return new CniError(CODE.FAILED, `${failed}: ${excerpt(stderr) || "it printed nothing"}`);
@@ -162,7 +162,7 @@ function readAddresses(stdout: string, type: string, configVersion: string): Res
   return { interfaces: [], ips: ips.map(({ interface: _, ...one }) => one), routes, dns };
 }
 
-/** Any version will do; without one it is the configuration's. Whatever is wrong with it is the plugin's fault. */
+/** Accepts any version; without one it is the configuration's. An invalid result is the plugin's fault. */
 function readResult(stdout: string, what: string, configVersion: string): Result {
   try {
     const json = parseJson(stdout, what);

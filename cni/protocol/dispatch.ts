@@ -5,16 +5,16 @@ import { formatResult, type Result } from "./result.ts";
 import { type CniVersion, isSupported, LATEST_VERSION, SUPPORTED_VERSIONS } from "./version.ts";
 
 /**
- * A plugin: its verbs get a checked call and the host that they work on, if they want one. VERSION and the wire are
+ * A plugin: its verbs get a checked call and the host that they work on, if they want one. VERSION and the wire format are
  * dispatch()'s.
  */
 export interface Plugin<Host = void> {
   readonly name: string;
   /** One line, for a person who calls the plugin by hand. */
   readonly about: string;
-  /** A verb that is missing is answered with an error that says so. */
+  /** A missing verb is answered with an error that says so. */
   readonly verbs: {
-    /** Undoes all when formatResult() cannot say its result in the caller's version. */
+    /** Must undo everything if formatResult() cannot express its result in the caller's version. */
     ADD?(call: Call, host: Host): Promise<Result>;
     CHECK?(call: Call, host: Host): Promise<void>;
     DEL?(call: Call, host: Host): Promise<void>;
@@ -30,8 +30,8 @@ export type OpenHost<Host> = () => Host | Promise<Host>;
  * Answers one CNI call, SPEC.md 1.1.0. Never throws; stdout is one JSON object or nothing. Errors go to stdout, where
  * libcni reads them, although section 2 says stderr.
  *
- * @param openHost called when a verb is to be done, and only then: runtimes ask for VERSION often, of plugins that they do
- *   not use, and what is wrong with a call is said without a host. Plugins that need none leave it out.
+ * @param openHost called only when a verb is to be executed: runtimes often ask plugins that they do not use for VERSION,
+ *   and errors in a call are reported without a host. Plugins that need none omit it.
  */
 export async function dispatch<Host = void>(
   plugin: Plugin<Host>,
@@ -48,7 +48,7 @@ export async function dispatch<Host = void>(
   }
 }
 
-/** The answer to a call that is no verb's: without a command the about text, and VERSION. */
+/** The answer to a call without a verb: without a command the about text, and VERSION. */
 export function aboutItself({ about }: Pick<Plugin, "about">, { env, stdin }: CniRequest): CniResponse | undefined {
   if (!env.CNI_COMMAND) return { exit: 0, stdout: "", stderr: aboutText(about) };
   return env.CNI_COMMAND === "VERSION" ? success(versionReply(stdin)) : undefined;
@@ -69,7 +69,7 @@ async function run<Host>(
   return verb === "ADD" ? formatResult(result as Result, call.config.cniVersion) : undefined;
 }
 
-/** What a caller is answered for anything thrown, in the version that its request names. Never throws. */
+/** The answer to a caller for anything thrown, in the version that its request names. Never throws. */
 export function failure(thrown: unknown, request?: Pick<CniRequest, "stdin">): CniResponse {
   const cniVersion = request ? versionOf(request.stdin) : LATEST_VERSION;
   const { code, message: msg, details } = toCniError(thrown);
@@ -90,7 +90,7 @@ const versionReply = (stdin: string): object => ({
 const aboutText = (about: string): string =>
   `${about}\nCNI protocol versions supported: ${SUPPORTED_VERSIONS.join(", ")}\n`;
 
-/** The caller's version (SPEC.md: answers repeat it), as far as it can be understood: else the latest. */
+/** The caller's version (SPEC.md: answers repeat it), if it is intelligible: otherwise the latest. */
 function versionOf(stdin: string): CniVersion {
   try {
     const { cniVersion } = withKnownKeys(JSON.parse(stdin), ["cniVersion"]);

@@ -6,12 +6,12 @@ import type { CniRequest, CniResponse } from "./request.ts";
 
 const PIECE_BYTES = 64 << 10;
 
-/** As systemd's for services: a runtime may call with an empty environment. */
+/** systemd's default for services: a runtime may call with an empty environment. */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * The call that this process got. Standard input is read to its end, not to the first whole JSON value, and not at all
- * without CNI_COMMAND, nor for VERSION from a terminal: a person calls that by hand.
+ * The call that this process received. Standard input is read to its end, not only to the first complete JSON value, and
+ * not at all without CNI_COMMAND, nor for VERSION from a terminal: then a person calls by hand.
  */
 export function readRequestFromProcess(name: string): CniRequest {
   const env: Record<string, string> = {};
@@ -30,9 +30,9 @@ function readStdin(verb: string): { stdin: string; stdinError?: string } {
 }
 
 /**
- * Prints an answer whole: process.stdout would lose what is beyond 64 KiB when the process exits.
+ * Prints a complete answer: process.stdout would lose everything beyond 64 KiB when the process exits.
  *
- * @throws {Error} when nobody takes stdout. What becomes of stderr is not looked at.
+ * @throws {Error} when nobody reads stdout. Errors of stderr are ignored.
  */
 export function writeResponse({ stdout, stderr }: CniResponse): void {
   writeAll(1, stdout);
@@ -40,9 +40,9 @@ export function writeResponse({ stdout, stderr }: CniResponse): void {
 }
 
 /**
- * Exec by node:child_process, in Bun and its workers, and in Node. The plugin gets its own process group, `/` as its
- * directory (the caller's may be gone), and of this process's environment only PATH; its stderr also goes to ours, as
- * libcni has it. What a plugin that ended by itself leaves running is left alone.
+ * Executes by node:child_process, in Bun and its workers, and in Node. The plugin gets its own process group, `/` as its
+ * directory (the caller's may be gone), and of this process's environment only PATH; its stderr also goes to ours, as with
+ * libcni. Processes that a plugin leaves running after a normal end are left alone.
  */
 export const execCommand: Exec = (request) => run(request.binary, [], request);
 
@@ -59,7 +59,7 @@ export const execOnHost =
 async function run(command: string, args: readonly string[], request: ExecRequest): Promise<ExecReply> {
   const { env, signal } = request;
   signal?.throwIfAborted();
-  // Not an import: loading it costs 2 ms of start-up, and it is needed only here; nor a dynamic one, which starts later.
+  // Not a static import: loading it costs 2 ms of start-up, and only this needs it; nor a dynamic one, which starts later.
   const { spawn } = process.getBuiltinModule("node:child_process");
   try {
     const child = spawn(command, args, {
@@ -76,7 +76,7 @@ async function run(command: string, args: readonly string[], request: ExecReques
   }
 }
 
-/** Node throws some of spawn's failures and emits others, and each engine words them in its own way. */
+/** Node throws some of spawn's failures and emits others, and each engine words them differently. */
 function asExecError(error: unknown, binary: string): unknown {
   const { syscall, code } = error as NodeJS.ErrnoException;
   return code && syscall?.startsWith("spawn") ? new ExecError(`cannot execute ${binary}`, code, error) : error;
@@ -105,7 +105,7 @@ function readAll(fd: number): Buffer {
   }
 }
 
-/** The caller may have left its end of the pipe non-blocking: flags belong to the pipe, not to the process. */
+/** The caller may have left its end of the pipe non-blocking: the flag belongs to the pipe, not to the process. */
 function patiently<T>(call: () => T): T {
   for (;;)
     try {

@@ -10,21 +10,21 @@ export interface Environment {
   readonly ifname: string;
   /** Directories of CNI_PATH. */
   readonly path: readonly string[];
-  /** CNI_ARGS. Values come from the cluster's users: never in a path or a shell. */
+  /** CNI_ARGS. Values come from the cluster's users: never use them in a path or a shell. */
   readonly args: Readonly<Record<string, string>>;
 }
 
 interface Variable {
   readonly name: string;
   readonly requiredBy: readonly Verb[];
-  /** By whom the value is checked when there is one; DEL goes on with odd CNI_ARGS, or its pod could never end. */
+  /** Verbs for which the value, if any, is checked; DEL accepts odd CNI_ARGS, or its pod could never end. */
   readonly checkedBy: readonly Verb[];
   check(value: string): void;
 }
 
 const asIs = (): void => {};
 
-/** In the reference library's order, which the message on missing ones keeps. Others are ignored. */
+/** In the reference library's order, which the message about missing ones keeps. Others are ignored. */
 const VARIABLES: readonly Variable[] = [
   {
     name: "CNI_CONTAINERID",
@@ -39,29 +39,29 @@ const VARIABLES: readonly Variable[] = [
   { name: "CNI_PATH", requiredBy: ["ADD", "CHECK", "DEL", "GC", "STATUS"], checkedBy: [], check: asIs },
 ];
 
-/** What libcni names its caller's trace in: W3C Trace Context and Baggage, as OpenTelemetry has them in an environment. */
+/** Variables in which libcni passes its caller's trace: W3C Trace Context and Baggage, as OpenTelemetry defines for environments. */
 const TRACE_VARIABLES: readonly string[] = ["TRACEPARENT", "TRACESTATE", "BAGGAGE"];
 
-/** Whether a variable is a part of a call: others of the process that calls are nobody's business. */
+/** Whether a variable is part of a call: the caller's other variables are none of our business. */
 export const isCallVariable = (name: string): boolean => name.startsWith("CNI_") || TRACE_VARIABLES.includes(name);
 
 /** W3C Trace Context, "traceparent Header": version, trace id, parent id, flags; later versions may go on after another dash. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?<rest>-.*)?$/;
 
-/** @returns the trace to which a call belongs, 32 hexadecimal digits; undefined when it says none. */
+/** @returns the trace that a call belongs to, 32 hexadecimal digits; undefined without one. */
 export function traceIdOf({ TRACEPARENT: text = "" }: Readonly<Record<string, string>>): string | undefined {
   const found = TRACEPARENT.exec(text);
   return found?.groups?.rest && text.startsWith("00") ? undefined : found?.[1];
 }
 
-/** Container IDs and network names, SPEC.md 1.1.0: no limit on the length, so never a file name as they are. */
+/** Container IDs and network names, SPEC.md 1.1.0: of unlimited length, so never used directly as a file name. */
 export const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /**
- * Messages that the reference library (`pkg/skel`) has too are worded as there: people search for them, and callers
- * know an older plugin by "unknown CNI_COMMAND".
+ * Messages that the reference library (`pkg/skel`) also has are worded as there: people search for them, and callers
+ * recognise an older plugin by "unknown CNI_COMMAND".
  *
- * @throws {CniError} 4, naming all that are missing at once.
+ * @throws {CniError} 4, naming everything that is missing at once.
  */
 export function readEnvironment(env: Readonly<Record<string, string>>): Environment {
   const verb = env.CNI_COMMAND ?? "";
@@ -84,8 +84,8 @@ export function readEnvironment(env: Readonly<Record<string, string>>): Environm
 }
 
 /**
- * CNI_ARGS, `KEY=VALUE;…`: a value may hold `=`, the last of equal keys counts (thin Multus sends some twice), what is
- * no pair is left out. Unknown keys are kept. Values come from the cluster's users: never in a path or a shell.
+ * CNI_ARGS, `KEY=VALUE;…`: a value may contain `=`, the last of equal keys wins (thin Multus sends some twice), anything
+ * but a pair is dropped. Unknown keys are kept. Values come from the cluster's users: never use them in a path or a shell.
  */
 export function readArgs(text: string): Record<string, string> {
   return Object.fromEntries(
@@ -97,7 +97,7 @@ export function readArgs(text: string): Record<string, string> {
   );
 }
 
-/** What is no pair is an error unless IgnoreUnknown says otherwise; empty parts never are. */
+/** Anything but a pair is an error unless IgnoreUnknown says otherwise; empty parts never are. */
 function checkArgs(text: string): void {
   const ignore = readArgs(text).IgnoreUnknown;
   if (ignore !== undefined && !/^(1|0|true|false)$/i.test(ignore))
@@ -112,7 +112,7 @@ function checkContainerId(id: string): void {
     throw new CniError(CODE.INVALID_ENVIRONMENT, "invalid characters in containerID", { details: id });
 }
 
-/** What is wrong with the name of a new link, by the specification and by Linux; undefined when it can be used. */
+/** Why a new link cannot have this name, by the specification and by Linux; undefined when it can. */
 export function whyNoLinkName(name: string): string | undefined {
   return whyNoIfname(name) ?? whyRefused(name);
 }
@@ -130,10 +130,10 @@ function whyNoIfname(name: string): string | undefined {
 }
 
 /**
- * What Linux does with names beyond the specification, which a new link must not meet; a DEL takes them, for attachments of
- * versions that did not look. `dev_prep_valid_name()` (net/core/dev.c) replaces `%d` by a number and refuses other `%`; its
- * `isspace()` takes the byte 0xa0 for a space; `sysctl_dev_name_is_allowed()` (net/ipv4/devinet.c) refuses the two names
- * below which the settings of all links are.
+ * Linux's own rules for names, beyond the specification, applied to new links only; a DEL accepts such names, for
+ * attachments of versions that did not check. `dev_prep_valid_name()` (net/core/dev.c) replaces `%d` by a number and
+ * refuses any other `%`; its `isspace()` takes the byte 0xa0 for a space; `sysctl_dev_name_is_allowed()`
+ * (net/ipv4/devinet.c) refuses the two names below which the settings of all links are.
  */
 function checkLinkName(name: string): void {
   const why = whyRefused(name);

@@ -12,7 +12,7 @@ export const CODE = {
   PLUGIN_NOT_AVAILABLE: 50,
   LIMITED_CONNECTIVITY: 51,
   FAILED: 100,
-  /** What libcni answers when a result cannot be said in the caller's version. */
+  /** libcni's code for a result that cannot be expressed in the caller's version. */
   INTERNAL: 999,
 } as const;
 
@@ -29,15 +29,15 @@ export class CniError extends Error {
   }
 }
 
-/** Errors of the floors below, which know no protocol (records/failure.ts), by their names. */
+/** Errors of lower floors, which know nothing of the protocol (records/failure.ts), by their names. */
 const CODES_BELOW: Readonly<Record<string, number>> = {
   RecordError: CODE.IO_FAILURE,
   LockTimeout: CODE.TRY_AGAIN_LATER,
 };
 
 /**
- * The one place where anything thrown becomes a protocol error. Never throws. A failed undo yields to what made it
- * necessary, and is told in the details.
+ * The one place where anything thrown becomes a protocol error. Never throws. A failed undo is reported in the details,
+ * after what made it necessary.
  */
 export function toCniError(thrown: unknown): CniError {
   const [first, ...undo] = inOrder(thrown);
@@ -50,9 +50,9 @@ export function toCniError(thrown: unknown): CniError {
   });
 }
 
-/** What was thrown, the earliest first: a stack that is disposed of wraps its own errors before it meets its body's. */
+/** Everything that was thrown, earliest first: a disposed stack wraps its own errors before it sees its body's. */
 function inOrder(thrown: unknown): unknown[] {
-  const { name, suppressed, error } = Object(thrown) as SuppressedError; // Node.js 20 has no such class, and `using` makes one
+  const { name, suppressed, error } = Object(thrown) as SuppressedError; // Node.js 20 has no such class; `using` creates one
   return name === "SuppressedError" ? [...inOrder(suppressed), ...inOrder(error)] : [thrown];
 }
 
@@ -63,6 +63,6 @@ function messageOf(thrown: unknown): string {
   try {
     return String(thrown);
   } catch {
-    return "something without a text was thrown"; // an object that has no toString()
+    return "something without a text was thrown"; // an object without a working toString()
   }
 }

@@ -1,14 +1,14 @@
-// Without node:net, whose loading costs a stand-alone call 2 ms.
+// Without node:net, which would cost a stand-alone call 2 ms to load.
 const OCTET = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
 
-/** Of an address with or without prefix length. */
+/** For an address with or without prefix length. */
 export const isIPv6 = (address: string): boolean => address.includes(":");
 
 /**
  * An address as the kernel prints it (RFC 5952: lower case, the longest run of zeros shortened), so that texts can be
- * compared. Undefined for what is none: leading zeros (Go's parser refuses them too), zones, and IPv4 in IPv6 clothes,
- * which peers take for either family.
+ * compared. Undefined for anything else: leading zeros (Go's parser refuses them too), zones, and IPv4-mapped IPv6
+ * addresses, which peers take for either family.
  */
 export function canonicalIp(text: string): string | undefined {
   if (IPV4.test(text)) return text;
@@ -17,7 +17,7 @@ export function canonicalIp(text: string): string | undefined {
   return canonical && /^::ffff:[\da-f]+:[\da-f]+$/.test(canonical) ? undefined : canonical;
 }
 
-/** As canonicalIp(), for an address and its prefix length. Host bits stay. */
+/** Like canonicalIp(), for an address and its prefix length. Host bits are kept. */
 export function canonicalCidr(text: string): string | undefined {
   const [address = "", bits = "", ...more] = text.split("/");
   const ip = canonicalIp(address);

@@ -1,8 +1,8 @@
 import { CniError, CODE } from "./error.ts";
 
 /**
- * JSON.parse, whose error says where: runtimes show users nothing but the message, and Bun's engine names no place.
- * Of a key that is given twice the last one counts; what spellings of it count: `keys.ts`.
+ * JSON.parse with an error that says where: runtimes show users nothing but the message, and Bun's engine gives no position.
+ * If a key is given twice, the last one wins; for its spellings see `keys.ts`.
  *
  * @param what for the message, such as "the network configuration".
  * @throws {CniError} 6, naming line and column.
@@ -22,7 +22,7 @@ function explain(text: string, cause: unknown): string {
     const lines = text.slice(0, at).split("\n");
     return `${nameOf(text, at)} at line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
   } catch {
-    return (cause as Error).message; // the pattern ran out of stack, within a string of megabytes
+    return (cause as Error).message; // the pattern overflowed the stack, inside a string of megabytes
   }
 }
 
@@ -40,7 +40,7 @@ type Kind = "{" | "}" | "[" | "]" | "," | ":" | "string" | "scalar";
 type State = "value" | "first item" | "key" | "first key" | "colon" | "in object" | "in list" | "end";
 type Bracket = "{" | "[";
 
-/** RFC 8259: what may stand where, and what comes after it; `back` goes on in the bracket around. */
+/** RFC 8259: what may appear in each state, and what follows; `back` returns to the enclosing bracket. */
 const GRAMMAR: Record<State, Partial<Record<Kind, State | "back">>> = {
   value: { "{": "first key", "[": "first item", string: "back", scalar: "back" },
   "first item": { "{": "first key", "[": "first item", string: "back", scalar: "back", "]": "back" },
@@ -53,7 +53,7 @@ const GRAMMAR: Record<State, Partial<Record<Kind, State | "back">>> = {
 };
 const AROUND: Record<Bracket, State> = { "{": "in object", "[": "in list" };
 
-/** The offset of the first token that may not stand where it stands. Iterative: nesting may be deep. */
+/** The offset of the first misplaced token. Iterative: nesting may be deep. */
 function firstOffence(text: string): number {
   const open: Bracket[] = [];
   let allowed = GRAMMAR.value;

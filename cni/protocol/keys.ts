@@ -1,11 +1,10 @@
-/** U+017F and U+212A fold to ASCII letters; nothing else does, beside the capitals. */
+/** U+017F and U+212A fold to ASCII letters; apart from capitals, nothing else does. */
 const fold = (key: string): string => key.replaceAll("\u017f", "s").replaceAll("\u212a", "k").toLowerCase();
 
 /**
- * An object whose known keys are spelled as they are here, whatever their case: Go's `encoding/json`, with which runtimes,
- * Multus and every other plugin read a configuration, takes `VLAN` for `vlan`. What is left unread here would be thought
- * set by everybody else. Of several spellings the last one counts, but null only where there is no other; other keys stay as
- * they are.
+ * An object whose known keys are in our spelling, whatever their case: Go's `encoding/json`, with which runtimes, Multus and
+ * every other plugin read a configuration, accepts `VLAN` for `vlan`. Everybody else would believe that a key ignored here
+ * was set. Of several spellings the last one wins, but null only if there is no other; other keys stay as they are.
  */
 export function withKnownKeys(from: object, known: readonly string[]): Record<string, unknown> {
   const spelling = new Map(known.map((key) => [fold(key), key]));
@@ -17,7 +16,7 @@ export function withKnownKeys(from: object, known: readonly string[]): Record<st
   return Object.fromEntries(out);
 }
 
-/** `over` in the place of what `base` says under the same keys, whatever the case of either. */
+/** `over` in place of what `base` has under the same keys, in any case. */
 export function laidOver(base: object, over: object): Record<string, unknown> {
   const keys = new Set(Object.keys(over).map(fold));
   return { ...Object.fromEntries(Object.entries(base).filter(([key]) => !keys.has(fold(key)))), ...over };

@@ -7,7 +7,7 @@ import type { Dns } from "./result.ts";
 import { readDns } from "./result-parse.ts";
 import { checkVerb, DEFAULT_VERSION, type Verb } from "./version.ts";
 
-/** A network configuration: the fields that the specification gives a type, and whatever else came. */
+/** A network configuration: the fields for which the specification has a type, and all others. */
 export interface NetworkConfig {
   readonly cniVersion: string;
   readonly name: string;
@@ -42,7 +42,7 @@ const spelling =
     withKnownKeys(from, known);
 const spellCni = spelling("mac", "ips");
 
-/** The same one level below. */
+/** The same, one level down. */
 const INNER: ReadonlyMap<string, Spell> = new Map([
   ["ipam", spelling("type")],
   ["dns", spelling("nameservers", "domain", "search", "options")],
@@ -55,7 +55,7 @@ function spellArgs(from: object): Record<string, unknown> {
   return cni ? { ...others, cni: spellCni(cni) } : others;
 }
 
-/** The optional fields that have a type: read to be checked, and kept as they came. */
+/** The optional fields that have a type: parsed as a check, and kept as they came. */
 const TYPED: Readonly<Record<string, Read<unknown>>> = {
   type: text,
   ipam: record<{ type?: string }>({ type: text }),
@@ -65,12 +65,12 @@ const TYPED: Readonly<Record<string, Read<unknown>>> = {
 };
 
 /**
- * Reads a network configuration. Keys of the specification match in any case and come out as it spells them, of a key given
- * twice the last one counts, null is absent, and unknown fields are kept: runtimes and Multus add some. A DEL has to clean up
- * whatever has become of the configuration: there a typed field of a wrong type is as if absent.
+ * Reads a network configuration. Keys of the specification match in any case and come out in its spelling, the last of
+ * equal keys wins, null counts as absent, and unknown fields are kept: runtimes and Multus add some. A DEL has to clean up
+ * whatever has become of the configuration: there a typed field of the wrong type counts as absent.
  *
- * @throws {CniError} 6 for what is no JSON object or has wrong types; 7 for a missing or impossible network name;
- *   1 for a version that is not spoken or does not have the verb.
+ * @throws {CniError} 6 for anything but a JSON object, or wrong types; 7 for a missing or invalid network name;
+ *   1 for a version that is not supported or does not have the verb.
  */
 export function readNetworkConfig(stdin: string, verb: Verb): NetworkConfig {
   const config = withKnownKeys(required(object)(parseJson(stdin, WHAT) ?? {}, WHAT), KEYS);

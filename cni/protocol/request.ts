@@ -6,14 +6,14 @@ import type { Result } from "./result.ts";
 import { parseResult } from "./result-parse.ts";
 import type { Verb } from "./version.ts";
 
-/** A CNI call as it comes: from the process's own environment and standard input, or through the agent's socket. */
+/** A CNI call as received: from the process's own environment and standard input, or through the agent's socket. */
 export interface CniRequest {
-  /** Of the executable that was called. */
+  /** Name of the executable that was called. */
   readonly name: string;
-  /** CNI_*, and what names the caller's trace. */
+  /** CNI_*, and the variables of the caller's trace. */
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: string;
-  /** Why stdin could not be read to its end; absent when it was. */
+  /** Why stdin could not be read to its end; absent if it was. */
   readonly stdinError?: string;
 }
 export interface CniResponse {
@@ -28,25 +28,25 @@ export interface ValidAttachment {
 }
 /** Rails that one call attaches together. */
 export interface RailSet {
-  /** CNI_IFNAME of that call: what the runtime knows all of them by. */
+  /** CNI_IFNAME of that call: the name under which the runtime knows all of them. */
   readonly via: string;
-  /** The interfaces of all. What is on record of the first holds for the set: it is the last to be attached, and to go. */
+  /** The interfaces of all. The first one's record stands for the set: it is the last to be attached, and the last to go. */
   readonly rails: readonly string[];
 }
 /** A CNI call, checked. */
 export interface Call extends Environment {
   readonly config: NetworkConfig;
   readonly prevResult?: Result;
-  /** GC only. Undefined when the key is absent: then the runtime says nothing about what is valid. */
+  /** GC only. Undefined when the key is absent: then the runtime does not say what is valid. */
   readonly validAttachments?: readonly ValidAttachment[];
   readonly request: CniRequest;
-  /** Of a call for one rail of a set: its `ifname` and `config` are then the rail's. */
+  /** For a call for one rail of a set, whose `ifname` and `config` are then the rail's. */
   readonly set?: RailSet;
 }
 
 /**
- * Reads and checks a call, the environment before the configuration. A DEL is read leniently, since what cannot be
- * cleaned up blocks its pod for ever: odd CNI_ARGS and a prevResult that is no result are as if absent.
+ * Reads and checks a call, the environment before the configuration. A DEL is read leniently, since a pod that cannot be
+ * cleaned up blocks for ever: odd CNI_ARGS and an invalid prevResult count as absent.
  *
  * @throws {CniError} 4 for the environment, naming all that is missing; 5 for stdin that broke; 6, 7 and 1 for the configuration.
  */
@@ -80,7 +80,7 @@ function readPrevResult(config: NetworkConfig, verb: Verb): Result | undefined {
 
 const readAttachments = list(record<ValidAttachment>({ containerID: required(text), ifname: required(text) }));
 
-/** Strict, since what is not read as valid is collected. The key of drafts, `cni.dev/attachments`, is not looked at. */
+/** Strict, since attachments that are not read as valid are collected. The key of drafts, `cni.dev/attachments`, is ignored. */
 function readValidAttachments(config: NetworkConfig): ValidAttachment[] | undefined {
   const key = "cni.dev/valid-attachments";
   return readAttachments(config[key], key);

@@ -4,7 +4,7 @@ import { withKnownKeys } from "./keys.ts";
 import type { Dns, Interface, IpConfig, Result, Route } from "./result.ts";
 import { resultForm } from "./version.ts";
 
-/** Name servers and domains, of a result or a configuration. */
+/** Name servers and domains, in a result or a configuration. */
 export const readDns: Read<Dns> = record<Dns>({
   nameservers: list(required(text)),
   domain: text,
@@ -21,12 +21,12 @@ const readInterface = record<Interface>({
   pciID: text,
 });
 
-/** Only our own IPAM plugin says it. */
+/** Only our own IPAM plugin sets it. */
 const isTrue: Read<boolean> = (value) => (value === true ? true : undefined);
 
 const readIp = record<IpConfig>({ address: required(cidr), gateway: ip, interface: natural, probe: isTrue });
 
-/** Table and scope 0 mean something; the other zeros mean "not set", as in libcni. */
+/** Table and scope 0 have a meaning; other zeros mean "not set", as in libcni. */
 const readRoute = record<Route>({
   dst: required(cidr),
   gw: ip,
@@ -39,7 +39,7 @@ const readRoute = record<Route>({
 
 const KEYS = ["cniVersion", "interfaces", "ips", "ip4", "ip6", "routes", "dns"];
 
-/** What 0.1.0 and 0.2.0 say of one address family. */
+/** An address family in 0.1.0 and 0.2.0. */
 interface Family {
   readonly ip: string;
   readonly gateway?: string;
@@ -48,11 +48,11 @@ interface Family {
 const readFamily = record<Family>({ ip: required(cidr), gateway: ip, routes: list(readRoute) });
 
 /**
- * A result as a plugin of any version printed it, in the form of spec 1.1.0. What the specification does not name is
- * left out, as libcni does.
+ * Converts a result printed by a plugin of any version to the form of spec 1.1.0. Fields that the specification does not
+ * name are dropped, as libcni does.
  *
- * @param what how it is called in messages.
- * @throws {CniError} 6 for what is no result, or of another version than it should be; 7 for what is no address; 1 for
+ * @param what its name in messages.
+ * @throws {CniError} 6 for anything but a result, or one of an unexpected version; 7 for an invalid address; 1 for
  *   an unknown version.
  */
 export function parseResult(json: unknown, cniVersion: string, what = "result"): Result {

@@ -11,12 +11,12 @@ export interface Interface {
   readonly pciID?: string;
 }
 export interface IpConfig {
-  /** With prefix length; host bits stay. */
+  /** With prefix length; host bits are kept. */
   readonly address: string;
   readonly gateway?: string;
   /** Index into the interfaces of the same result. */
   readonly interface?: number;
-  /** Our IPAM's own word to our attach plugin, in no specification: the rail is to be asked whether somebody has it. */
+  /** Our IPAM's message to our attach plugin, in no specification: probe the rail for another owner. */
   readonly probe?: boolean;
 }
 export interface Route {
@@ -34,7 +34,7 @@ export interface Dns {
   readonly search?: readonly string[];
   readonly options?: readonly string[];
 }
-/** A result in the form of spec 1.1.0, whatever version the caller speaks. Addresses are canonical. */
+/** A result in the form of spec 1.1.0, whatever version the caller uses. Addresses are canonical. */
 export interface Result {
   readonly interfaces: readonly Interface[];
   readonly ips: readonly IpConfig[];
@@ -45,9 +45,9 @@ export interface Result {
 export const emptyResult = (): Result => ({ interfaces: [], ips: [], routes: [], dns: {} });
 
 /**
- * The result of a chain so far, and our interface with its addresses behind it (SPEC.md, "ADD Success").
+ * The result of the chain so far, followed by our interface and its addresses (SPEC.md, "ADD Success").
  *
- * @param dns of the configuration: wins over what `added` says, and that over `previous`.
+ * @param dns from the configuration: wins over that of `added`, which wins over that of `previous`.
  */
 export function mergeResult(
   previous: Result | undefined,
@@ -66,10 +66,10 @@ export function mergeResult(
 }
 
 /**
- * What is printed to a caller of a version: the members that libcni prints there, so that a peer's output and ours can
+ * A result as printed for a caller's version: the members that libcni prints there, so that a peer's output and ours can
  * be compared.
  *
- * @throws {CniError} 999 when 0.1.0 or 0.2.0 cannot say it, having no address; 1 for an unknown version.
+ * @throws {CniError} 999 when 0.1.0 or 0.2.0 cannot express it, without an address; 1 for an unknown version.
  */
 export function formatResult(result: Result, cniVersion: string): object {
   const form = resultForm(cniVersion);
@@ -102,12 +102,12 @@ const cannotSay = (): CniError =>
       ' without addresses; set "cniVersion" to 0.3.1 or newer in the network configuration, or give it "ipam"',
   );
 
-/** @throws {CniError} 999 as {@link formatResult}, before anything is done: when there will be no address to say. */
+/** @throws {CniError} 999 as {@link formatResult}, before anything is done, if there will be no address. */
 export function checkSayable(cniVersion: string, hasAddresses: boolean): void {
   if (!hasAddresses && resultForm(cniVersion) === "families") throw cannotSay();
 }
 
-/** Only the first address of a family has a place; a route goes to its family if that has an address. */
+/** There is room only for the first address of a family; a route goes to its family if that has an address. */
 function byFamily({ ips, routes, dns }: Result): object {
   const family = (v6: boolean) => {
     const first = ips.find((ip) => isIPv6(ip.address) === v6);

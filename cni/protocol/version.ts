@@ -1,13 +1,13 @@
 import { CniError, CODE } from "./error.ts";
 
-/** What a plugin does. VERSION is no verb here: dispatch() answers it, before any version is known. */
+/** What a plugin does. VERSION is not among them: dispatch() answers it, before any version is known. */
 export type Verb = "ADD" | "CHECK" | "DEL" | "GC" | "STATUS";
 
-/** Every version of the CNI specification that there is, oldest first. All are spoken. */
+/** Every version of the CNI specification, oldest first. All are supported. */
 export const SUPPORTED_VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
 export type CniVersion = (typeof SUPPORTED_VERSIONS)[number];
 
-/** The version of what has none to go by: errors before a configuration is read, and VERSION. */
+/** The version to use when none is known: errors before a configuration is read, and VERSION. */
 export const LATEST_VERSION: CniVersion = "1.1.0";
 
 /** What a configuration without cniVersion means (SPEC.md, "Network configuration format"). */
@@ -23,11 +23,11 @@ const VERB_SINCE: Readonly<Record<Verb, CniVersion>> = {
 };
 
 /**
- * How a version writes a result down.
+ * How a version represents a result.
  *
  * - `families`: at most one address each in `ip4` and `ip6`, with the routes of its family; no interfaces.
  * - `labelled`: lists; every address says `version: "4"` or `"6"`; an interface is name, mac and sandbox.
- * - `plain`: lists; an empty `dns` is left out.
+ * - `plain`: lists; an empty `dns` is omitted.
  */
 export type ResultForm = "families" | "labelled" | "plain";
 
@@ -47,12 +47,12 @@ export const isSupported = (version: unknown): version is CniVersion =>
 
 export const isVerb = (text: string): text is Verb => Object.hasOwn(VERB_SINCE, text);
 
-/** @throws {CniError} 1 for a version that is not spoken. */
+/** @throws {CniError} 1 for an unsupported version. */
 export function resultForm(version: string): ResultForm {
   return RESULT_FORM[supported(version)];
 }
 
-/** @throws {CniError} 1 for a version that is not spoken, or that does not have the verb. */
+/** @throws {CniError} 1 for an unsupported version, or one that does not have the verb. */
 export function checkVerb(verb: Verb, version: string): void {
   const since = VERB_SINCE[verb];
   if (SUPPORTED_VERSIONS.indexOf(supported(version)) < SUPPORTED_VERSIONS.indexOf(since))

@@ -58,7 +58,7 @@ enum reach agent_reach(deadline_t deadline, int *fd) {
   deadline_t patience = deadline_in(RAILNET_REFUSED_MS);
   while (deadline_pause(patience, RETRY_PAUSE_MS)) {
     reach = agent_connect(deadline, fd);
-    /* While it restarts, the socket may be away for a moment. */
+    /* While it restarts, the socket may be missing for a moment. */
     if (reach != AGENT_REFUSES && reach != AGENT_ABSENT) return reach;
   }
   return AGENT_REFUSES;
@@ -80,7 +80,7 @@ enum io agent_exchange(int fd, struct buffer head, struct buffer body, deadline_
   enum io io = io_write_all(fd, head.data, head.length, deadline);
   if (io == IO_DONE) io = io_write_all(fd, body.data, body.length, deadline);
   int is_sent = io == IO_DONE;
-  /* An agent that refuses a request may close before it has read it all; its reply is there all the same. */
+  /* An agent that refuses a request may close before it has read everything; its reply is there all the same. */
   if (io == IO_DONE || io == IO_END) io = io_read_exact(fd, header, sizeof header, deadline, watched);
   if (io == IO_END && !is_sent) return IO_RESET;
   if (io != IO_DONE) return io;

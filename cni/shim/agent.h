@@ -25,11 +25,11 @@ struct reply {
   struct buffer out; /* memory of its own */
 };
 
-/* Reads the header of a reply. False when an exit status or a length cannot be. */
+/* Reads the header of a reply. False for an impossible exit status or length. */
 int reply_decode(const unsigned char header[8], struct reply *reply);
 
 /* Sends head and body as one request, reads the reply. IO_DONE: whole. IO_END: the agent went, or sent what is no reply.
- * IO_RESET: it went before it had read the whole request, so it has begun nothing: an agent that stops while we wait in its
+ * IO_RESET: it closed before it had read the whole request, so it has begun nothing: an agent that stops while we are in its
  * backlog.
  * IO_PEER_GONE: nobody reads `watched` any more. */
 enum io agent_exchange(int fd, struct buffer head, struct buffer body, deadline_t deadline, int watched,

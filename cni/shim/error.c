@@ -6,7 +6,7 @@
 
 #include "io.h"
 
-/* Text that is cut, never overrun. The last byte stays free for a NUL. */
+/* Text that is truncated, never overrun. The last byte stays free for a NUL. */
 struct text {
   char *at;
   size_t room;
@@ -27,7 +27,7 @@ static void add_number(struct text *t, unsigned value) {
   add(t, at);
 }
 
-/* Bytes above ASCII become the code points of Latin-1: not what was meant, perhaps, but always JSON. */
+/* Bytes above ASCII become the code points of Latin-1: perhaps not what was meant, but always valid JSON. */
 static void add_escaped(struct text *t, const char *s) {
   static const char hex[] = "0123456789abcdef";
   for (; *s; s++) {

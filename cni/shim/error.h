@@ -15,7 +15,7 @@ enum cni_code {
 enum { ERROR_LIMIT = 4096 };
 
 /* Writes the object for "cannot <what>: <reason> (<CODE>)" to `out` and returns its length. `error` is an errno, 0 for
- * none. Texts may hold any bytes: what is not printable ASCII is escaped, what is too long is cut. */
+ * none. Texts may contain any bytes: anything but printable ASCII is escaped, what is too long is truncated. */
 size_t error_format(char out[ERROR_LIMIT], enum cni_code code, const char *what, const char *reason, int error);
 
 /* Prints it. Returns the exit status. */

@@ -13,7 +13,7 @@
 #include "limits.h"
 
 int full_lock(deadline_t deadline) {
-  /* Not close-on-exec: the lock must live as long as the binary does, also when the caller is killed. */
+  /* Not close-on-exec: the lock must live as long as the binary does, even if the caller is killed. */
   int fd = open(RAILNET_EXEC_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
   if (fd < 0) return -1;
   while (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -36,7 +36,7 @@ static int replay(const struct buffer *input) {
   return ok ? 0 : -1;
 }
 
-/* Bun obeys BUN_ and NODE_ variables in compiled binaries too: BUN_BE_BUN=1 makes them a JavaScript shell. */
+/* Bun obeys BUN_ and NODE_ variables even in compiled binaries: BUN_BE_BUN=1 makes them a JavaScript shell. */
 static void scrub(char **environment) {
   char **to = environment;
   for (char **from = environment; *from; from++)
@@ -44,8 +44,8 @@ static void scrub(char **environment) {
   *to = NULL;
 }
 
-/* Puts `railnet` beside this executable into `path`, or "" when that cannot be told. False when this executable is
- * itself called so: to execute it would never end. */
+/* Puts the path of the `railnet` beside this executable into `path`, or "" if unknown. False when this executable is
+ * itself called so: it would execute itself for ever. */
 static int find_beside(char path[PATH_MAX]) {
   static const char file[] = "railnet";
   ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof file);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A descriptor that poll(2) calls writable takes PIPE_BUF bytes without blocking; more of them could hang in write(2). */
+/* A descriptor that poll(2) reports as writable takes PIPE_BUF bytes without blocking; more could hang in write(2). */
 enum { FIRST_READ = 64 << 10, WRITE_CHUNK = 4096 };
 
-/* Waits for `events` on `fd`: also an error or a hang-up ends it, and the next read or write says what it is. */
+/* Waits for `events` on `fd`: an error or a hang-up ends it too, and the next read or write tells which. */
 static enum io wait_for(int fd, short events, deadline_t deadline, int watched) {
   struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = watched, .events = 0}};
   for (;;) {

@@ -13,13 +13,13 @@ struct buffer {
   size_t length;
 };
 
-/* Reads `fd` to its end into memory of its own. IO_TOO_LONG past `limit`; a descriptor that is not open is empty.
+/* Reads `fd` to its end into allocated memory. IO_TOO_LONG past `limit`; a descriptor that is not open is empty.
  * On IO_FAILED errno says why. Blocking and non-blocking descriptors alike. */
 enum io io_read_to_end(int fd, size_t limit, deadline_t deadline, struct buffer *out);
 
 /* Reads exactly `length` bytes; IO_END when the stream ends before, IO_RESET when the other end closed a socket without
  * having read all that was sent. While it waits, IO_PEER_GONE when nobody reads the
- * pipe or socket `watched` any more (-1: do not look). */
+ * pipe or socket `watched` any more (-1: not watched). */
 enum io io_read_exact(int fd, void *to, size_t length, deadline_t deadline, int watched);
 
 /* Writes all of it. SIGPIPE must be ignored. */

@@ -1,4 +1,4 @@
-/* Where things are, how much is accepted, how long is waited. A test build gives its own paths with -D. */
+/* Paths, limits and timeouts. A test build gives its own paths with -D. */
 #ifndef RAILNET_LIMITS_H
 #define RAILNET_LIMITS_H
 
@@ -18,18 +18,18 @@
 #define RAILNET_INIT_MOUNTS "/proc/1/ns/mnt"
 #endif
 
-/* The whole of a call, from the start of the shim on. */
+/* The whole of a call, from the start of the shim. */
 #ifndef RAILNET_ADD_MS
 #define RAILNET_ADD_MS 110000
 #endif
 #ifndef RAILNET_OTHER_MS
 #define RAILNET_OTHER_MS 50000
 #endif
-/* The whole of a probe: below the kubelet's limit, so that it hears why. */
+/* The whole of a probe: shorter than the kubelet's limit, so that it hears the reason. */
 #ifndef RAILNET_PROBE_MS
 #define RAILNET_PROBE_MS 4000
 #endif
-/* How long a refused connection is tried again: an agent that restarts or is upgraded. */
+/* How long a refused connection is retried: an agent that restarts or is upgraded. */
 #ifndef RAILNET_REFUSED_MS
 #define RAILNET_REFUSED_MS 5000
 #endif

@@ -29,7 +29,7 @@ static int reach(void) {
   return -1;
 }
 
-/* An agent of 0.1.0 has no such socket, and answers on the other one once it serves: its successor's rollout waits for it. */
+/* An agent of 0.1.0 has no such socket, and answers on the other one once it serves: its successor's rollout waits for that. */
 static int serves_as_before(deadline_t deadline) {
   int fd;
   if (agent_connect(deadline, &fd) != AGENT_REACHED) return 0;
@@ -37,7 +37,7 @@ static int serves_as_before(deadline_t deadline) {
   return 1;
 }
 
-/* What stands behind the head of an HTTP answer; the whole of what has none. */
+/* The body of an HTTP answer; everything if there is no header. */
 static const char *body_of(const char *answer) {
   const char *end = strstr(answer, "\r\n\r\n");
   return end ? end + 4 : answer;

@@ -8,7 +8,7 @@
 
 static int is_cni(const char *variable) { return !strncmp(variable, "CNI_", 4) && strchr(variable, '='); }
 
-/* A trace must not break a call: what is too long stays here. */
+/* A trace must not break a call: one that is too long is dropped. */
 static int is_trace(const char *variable) {
   static const char *const names[] = {"TRACEPARENT=", "TRACESTATE=", "BAGGAGE="};
   for (int i = 0; i < 3; i++) {

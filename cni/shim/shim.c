@@ -108,7 +108,7 @@ static int perform(const struct call *call) {
   if (status >= 0) return status;
   if (reach == AGENT_REFUSES) {
     if (queue_for_full(call, &lock)) return 1;
-    /* It may have come back while we stood in the queue. */
+    /* It may have come back while we were in the queue. */
     reach = agent_connect(call->deadline, &fd);
     if (reach == AGENT_REACHED) {
       close(lock);
