@@ -17,7 +17,7 @@ import { toResult } from "./whereabouts/result.ts";
 
 /**
  * ADD: one address from every range, all or none. Idempotent: an interface (podref and ifname) that has an address
- * keeps it. What was claimed is on disk before it is asked for, so that it is given back whatever happens.
+ * keeps it. Every candidate is on disk before it is claimed, so that it is released whatever happens.
  */
 export async function add(call: Call, host: IpamHost): Promise<Result> {
   const config = readIpamConfig(call, host);
@@ -44,14 +44,14 @@ async function claim(config: IpamConfig, call: Call, host: IpamHost): Promise<Re
   return result;
 }
 
-/** A failure of the store in CNI's words, an exhausted range in Whereabouts'. */
+/** Converts a failure of the store to a CNI error, an exhausted range to Whereabouts' words. */
 function rethrow(error: unknown): never {
   throw error instanceof ExhaustedError ? exhausted(error) : toCniFailure(error);
 }
 
 /**
- * What an earlier ADD of this attachment left: a finished one's addresses are kept for this one, everything else is
- * given back first.
+ * Handles what an earlier ADD of this attachment left: the addresses of a completed one are kept for this one, everything
+ * else is released first.
  */
 async function finishLeftover(
   left: ClaimRecord | undefined,
@@ -87,7 +87,7 @@ function newRecord(config: IpamConfig, call: Call, host: IpamHost): ClaimRecord 
   };
 }
 
-/** Whatever may have been claimed goes back; on a disk that refuses, the record of the candidates is there already. */
+/** Releases whatever may have been claimed; if the disk refuses to note that, the record of the candidates is already there. */
 async function giveUp(record: ClaimRecord, journal: ClaimJournal, host: IpamHost): Promise<void> {
   if (record.addresses.length === 0) return;
   const { unfinished = "answered" } = record;

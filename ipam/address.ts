@@ -1,7 +1,7 @@
 import { canonicalIp, isIPv6 } from "../cni/protocol/ip.ts";
 
-// Not ip-cidr (4.0.2), which the tests have as second opinion: loading it costs a stand-alone call 13-27 ms, parsing a
-// CIDR 26-80 µs (this file: 1-8 µs); it takes `1:2.3.4.5/8` for 2.0.0.0/8, lets zones pass, refuses `::1.2.3.4/96` and
+// Not ip-cidr (4.0.2), which the tests use as a second opinion: loading it costs a stand-alone call 13-27 ms, parsing a
+// CIDR 26-80 µs (this file: 1-8 µs); it takes `1:2.3.4.5/8` for 2.0.0.0/8, accepts zones, refuses `::1.2.3.4/96` and
 // prints IPv6 addresses in full length.
 
 /** An address as a number, 32 or 128 bits wide. */
@@ -10,23 +10,23 @@ export interface Address {
   readonly value: bigint;
 }
 
-/** An address and its prefix length; host bits stay. */
+/** An address and its prefix length; host bits are kept. */
 export interface Cidr extends Address {
   readonly prefixBits: number;
 }
 
-/** Addresses from `first` to `last`, both included. */
+/** Addresses from `first` to `last`, both inclusive. */
 export interface Span {
   readonly first: bigint;
   readonly last: bigint;
 }
 
 interface ParseOptions {
-  /** Leading zeros are left out of decimal and hexadecimal groups, as Go did before 1.17 and Whereabouts does. */
+  /** Allows leading zeros in decimal and hexadecimal groups, as Go did before 1.17 and Whereabouts does. */
   readonly sloppy?: boolean;
 }
 
-/** @returns undefined for what is no address, canonicalIp() says which. */
+/** @returns undefined for anything but an address, as defined by canonicalIp(). */
 export function parseIp(text: string, { sloppy = false }: ParseOptions = {}): Address | undefined {
   const ip = canonicalIp(sloppy ? withoutLeadingZeros(text) : text);
   return ip === undefined ? undefined : { isV6: isIPv6(ip), value: toNumber(ip) };
@@ -74,7 +74,7 @@ function longestZeros(groups: readonly string[]): [from: number, length: number]
   return [from, length];
 }
 
-/** All addresses of a network, with those of network and broadcast. */
+/** All addresses of a network, including its network and broadcast addresses. */
 export function spanOf({ isV6, value, prefixBits }: Cidr): Span {
   const hostBits = BigInt(widthOf(isV6) - prefixBits);
   const first = (value >> hostBits) << hostBits;
@@ -87,7 +87,7 @@ export const networkText = (cidr: Cidr): string =>
 
 export const inSpan = (value: bigint, { first, last }: Span): boolean => value >= first && value <= last;
 
-/** Sorted; what overlaps or touches becomes one. */
+/** Sorted; spans that overlap or touch are merged. */
 export function mergeSpans(spans: readonly Span[]): Span[] {
   const merged: Span[] = [];
   for (const span of spans.toSorted((a, b) => (a.first < b.first ? -1 : 1))) {
@@ -98,13 +98,13 @@ export function mergeSpans(spans: readonly Span[]): Span[] {
   return merged;
 }
 
-/** The one that holds `value`. @param spans as mergeSpans() gives them. */
+/** The span that contains `value`. @param spans as returned by mergeSpans(). */
 export function findSpan(spans: readonly Span[], value: bigint): Span | undefined {
   const found = spans[firstAtOrAfter(spans, value)];
   return found && found.first <= value ? found : undefined;
 }
 
-/** Index of the first span that does not end before `value`; the length when all do. */
+/** Index of the first span that does not end before `value`; the length if all do. */
 export function firstAtOrAfter(spans: readonly Span[], value: bigint): number {
   let [low, high] = [0, spans.length];
   while (low < high) {
@@ -115,7 +115,7 @@ export function firstAtOrAfter(spans: readonly Span[], value: bigint): number {
   return low;
 }
 
-/** Whether an address lies in the network of another with its prefix length; both canonical. */
+/** Whether an address is in the network of another with its prefix length; both canonical. */
 export function isInNetwork(ip: string, cidr: string): boolean {
   const [base = "", bits = ""] = cidr.split("/");
   if (isIPv6(ip) !== isIPv6(base)) return false;

@@ -1,18 +1,18 @@
 import { findSpan, inSpan, type Span } from "./address.ts";
 import type { Range } from "./range.ts";
 
-/** Whether an address is taken: yes or no, or the whole run of taken addresses around it, which is then jumped over. */
+/** Whether an address is taken: yes or no, or the whole run of taken addresses around it, which is then skipped. */
 export type IsTaken = (address: bigint) => boolean | Span;
 
 /**
- * `from`: upwards from there, then from the first address on; where `end` is the highest, the upper half comes first in
- * this way, and then the lower one downwards.
+ * `from`: upwards from there, then from the first address on; where `end` is the highest, this covers the upper half, and
+ * the lower half follows downwards.
  */
 export type Order = End | { readonly from: bigint; readonly end: End };
 export type End = "lowest" | "highest";
 
 /**
- * The addresses of a range that may be claimed, in order. Lazy: what is taken meanwhile is left out, and neither an
+ * The addresses of a range that may be claimed, in order. Lazy: what is taken meanwhile is skipped, and neither an
  * excluded block nor a run of taken addresses is walked through, so a /30 of IPv6 that excludes a /32 takes no time.
  */
 export function* candidates(range: Range, isTaken: IsTaken, order: Order = "lowest"): Generator<bigint> {
@@ -26,7 +26,7 @@ export function* candidates(range: Range, isTaken: IsTaken, order: Order = "lowe
   else yield* upwards(range, isTaken, range.first, range.last);
 }
 
-/** Where callers spread out: the half that is away from Whereabouts', which takes the lowest; without one, everywhere. */
+/** Where callers spread out: the half away from Whereabouts', which takes the lowest; without a Whereabouts, everywhere. */
 function partFrom({ first, last }: Span, end: End): Span {
   return end === "lowest" || last < first ? { first, last } : { first: last - (last - first) / 2n, last };
 }
@@ -52,14 +52,14 @@ function blockedAt({ excluded }: Range, isTaken: IsTaken, at: bigint): Span | un
   return typeof taken === "object" ? taken : taken ? { first: at, last: at } : undefined;
 }
 
-/** Where a caller goes on that lost a race, so that a storm of them spreads out: the same text, the same place. */
+/** Where a caller that lost a race continues, so that a storm of them spreads out: the same text gives the same place. */
 export function hashedStart(range: Range, seedText: string, end: End = "lowest"): bigint {
   const { first, last } = partFrom(range, end);
   const hash = (BigInt(murmur(seedText, 1)) << 32n) | BigInt(murmur(seedText, 2));
   return last < first ? first : first + (hash % (last - first + 1n));
 }
 
-/** MurmurHash3, 32 bits, over UTF-16 units: no node:crypto, so that it runs in a browser too. */
+/** MurmurHash3, 32 bits, over UTF-16 units: no node:crypto, so that it also runs in a browser. */
 function murmur(text: string, seed: number): number {
   let hash = seed;
   for (let i = 0; i < text.length; i++) {

@@ -10,47 +10,47 @@ import type { Claim, Holder, Owner, Pool, Store, Taken } from "./store/store.ts"
 
 /** What a caller wants besides "any address". All canonical. */
 export interface Preference {
-  /** The only one that will do. */
+  /** The only address that is acceptable. */
   readonly asked?: string | undefined;
   /** What the interface is known to have. */
   readonly kept?: readonly string[];
   /** What the interface has through other ranges: taken, whatever the store says. */
   readonly given?: readonly string[];
-  /** Whether an address that the interface holds in the pool already may be the one of this range; default: each. */
+  /** Whether an address that the interface already holds in the pool may be used for this range; default: any. */
   readonly mayKeep?: (address: bigint) => boolean;
-  /** Tried before all others, unless the interface has one already. */
+  /** Tried before all others, unless the interface already has one. */
   readonly preferred?: (taken: Taken) => readonly string[];
 }
 
 export interface AllocatorOptions {
   readonly signal?: AbortSignal;
-  /** Before the store is asked: from here on the address may be the owner's, whatever happens. */
+  /** Called before the store is asked: from then on the address may be the owner's, whatever happens. */
   readonly beforeClaim?: (pool: Pool, ip: string) => void;
-  /** Told of an address that was in quarantine: its user must ask the rail for it first. Absent: such are never taken. */
+  /** Called with an address that was in quarantine: its user must probe the rail first. Absent: such addresses are never taken. */
   readonly onQuarantined?: (ip: string) => void;
   /** {@link Claim.isOver} */
   readonly isOver?: (holder: Owner) => boolean;
-  /** @param holder who has it; undefined: it is the owner's now. */
+  /** @param holder who has it; undefined: it is now the owner's. */
   readonly afterClaim?: (pool: Pool, ip: string, holder: Owner | undefined) => void;
 }
 
-/** Looks at a pool before a call gives up: the first one may be old, the others may lose to a storm. */
+/** How often a call looks at a pool before it gives up: the first look may be stale, the others may lose to a storm. */
 const MAX_LOOKS = 5;
 
-/** Races lost in a row after which what is remembered of the pool is too old to go on with. */
+/** Races lost in a row after which the cached state of the pool is too old to continue with. */
 const MAX_LOSSES = 8;
 
-/** Claims that are lost to holders elsewhere, whom a look at the pool does not show; a store that lies ends here, too. */
+/** Claims lost to holders in other pools, which a look at the pool does not show; also stops for a store that lies. */
 const MAX_ELSEWHERE = 4_096;
 
-/** What one call knows besides what the store says of a pool. */
+/** What one call knows beyond what the store says about a pool. */
 interface Known {
-  /** What is never to be tried: the interface's own through other ranges, and what others turned out to hold. */
+  /** What must not be tried: the interface's own through other ranges, and those that turned out to be held. */
   readonly barred: AddressSet;
   elsewhere: number;
 }
 
-/** Takes addresses out of ranges, through any store, beside any number of others that do the same. */
+/** Allocates addresses from ranges, through any store, concurrently with any number of other allocators. */
 export class Allocator {
   readonly #store: Store;
   readonly #options: AllocatorOptions;
@@ -61,12 +61,12 @@ export class Allocator {
   }
 
   /**
-   * One address for an interface. Idempotent: what the interface (podref and ifname) of this pod has in this pool it keeps.
+   * Allocates one address for an interface. Idempotent: the interface (podref and ifname) of this pod keeps what it has in this pool.
    *
    * @returns the address, canonical.
-   * @throws {ExhaustedError} 999 when a fresh look at the pool, of this call or of one a moment ago, showed that no address is free.
-   * @throws {CniError} when it is not to be had: the asked one has an owner (100), or others were faster each time (11).
-   * @throws {StoreError} when the store fails; then beforeClaim() has named what may have been claimed.
+   * @throws {ExhaustedError} 999 when a fresh look at the pool, by this call or another a moment ago, showed that no address is free.
+   * @throws {CniError} when none can be had: the requested one has an owner (100), or others were faster each time (11).
+   * @throws {StoreError} when the store fails; beforeClaim() has then named what may have been claimed.
    */
   async allocate(source: PoolRange, owner: Owner, wish: Preference = {}): Promise<string> {
     const { pool, range } = source;
@@ -87,7 +87,7 @@ export class Allocator {
     throw busy(source);
   }
 
-  /** Whether a fresh look shows what is full, of this call or of one a moment ago: a full pool is not asked by every ADD. */
+  /** Whether it was by a fresh look, of this call or another a moment ago, that the range was full: not every ADD asks about a full pool. */
   #isSeen({ pool, range }: PoolRange, { given = [] }: Preference, { elsewhere }: Known, look: number): boolean {
     const others = contentionOf(this.#store, pool);
     if (look === 0) return others.wasFull(range);
@@ -107,7 +107,7 @@ export class Allocator {
     );
   }
 
-  /** @returns undefined when every address is taken, or so many were lost that a fresh look is due. */
+  /** @returns undefined when every address is taken, or when so many races were lost that a fresh look is due. */
   async #claimAny(
     { pool, range }: PoolRange,
     owner: Owner,
@@ -146,7 +146,7 @@ export class Allocator {
     return undefined;
   }
 
-  /** What is in quarantine, when nothing else is left. */
+  /** Claims an address in quarantine, when nothing else is left. */
   async #claimLast({ pool, range }: PoolRange, owner: Owner, { quarantined = [] }: Taken, { barred }: Known) {
     const { onQuarantined } = this.#options;
     if (!onQuarantined) return undefined;
@@ -158,7 +158,7 @@ export class Allocator {
     return undefined;
   }
 
-  /** @returns the holder when it is somebody else's. */
+  /** @returns the holder if it is another. */
   async #try(
     pool: Pool,
     ip: string,
@@ -180,11 +180,11 @@ export class Allocator {
   }
 }
 
-/** What is stored does not always say whose it is. */
+/** Stored records do not always say whose they are. */
 const holderText = ({ podref, ifname }: Holder): string =>
   `${podref || "somebody whose record does not name a pod"}${ifname && ` (${ifname})`}`;
 
-/** What is tried before any other: what the interface has, then what its caller would like best. */
+/** What is tried before any other: what the interface has, then what its caller prefers. */
 function firstOf(
   { kept = [], mayKeep = () => true, preferred }: Preference,
   owner: Owner,

@@ -5,7 +5,7 @@ import type { IpamHost } from "./host.ts";
 import { ClaimJournal } from "./journal.ts";
 import { readIpamConfig } from "./whereabouts/config.ts";
 
-/** CHECK: every address that ADD gave is in prevResult and still this sandbox's in the store. Changes nothing. */
+/** CHECK: every address that ADD assigned is in prevResult and still this sandbox's in the store. Changes nothing. */
 export async function check(call: Call, host: IpamHost): Promise<void> {
   const { storage } = readIpamConfig(call, host);
   const { containerId, ifname } = call;

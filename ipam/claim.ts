@@ -9,11 +9,11 @@ import { type Owner, type Pool, type Store, StoreError, type Taken } from "./sto
 
 /** What an ADD wants besides "any". */
 export interface Wish {
-  /** For each range the address that the pod asks for: the only one that will do. */
+  /** For each range the address that the pod requests: the only acceptable one. */
   readonly asked: readonly (string | undefined)[];
-  /** What the interface has anyway, recorded nowhere. */
+  /** What the interface has in any case, recorded nowhere. */
   readonly fixed: readonly string[];
-  /** The offset that other rails of the same sandbox have, where it is free. */
+  /** Prefers the offset that other rails of the same sandbox have. */
   readonly sameIndex: boolean;
   /** What an earlier ADD of this attachment holds. */
   readonly kept: ClaimRecord["addresses"];
@@ -26,15 +26,15 @@ interface RangeWish extends Pick<Wish, "sameIndex" | "kept"> {
 }
 
 /**
- * Claims addresses for one attachment, one range after the other. Each candidate is on disk before the store is asked,
- * so that `record` always names all that may have been claimed.
+ * Claims addresses for one attachment, range by range. Each candidate is on disk before the store is asked, so that
+ * `record` always names everything that may have been claimed.
  */
 export class Claimer {
   record: ClaimRecord;
   #isWritten = false;
-  /** A claim was begun, and its answer has not come. */
+  /** A claim was sent, and has not been answered. */
   #isOpen = false;
-  /** Addresses that came out of quarantine: somebody may still use them. */
+  /** Addresses that came out of quarantine: they may still be in use. */
   readonly suspect = new Set<string>();
   readonly #allocator: Allocator;
   readonly #journal: ClaimJournal;
@@ -54,10 +54,10 @@ export class Claimer {
   }
 
   /**
-   * One address from every range, each another one: ranges may overlap.
+   * One address from every range, all different: ranges may overlap.
    *
    * @returns the addresses, canonical, in the order of the ranges.
-   * @throws {CniError} when one is not to be had: the pool is exhausted, or the requested address has an owner.
+   * @throws {CniError} when one cannot be had: the pool is exhausted, or the requested address has an owner.
    * @throws {StoreError}
    */
   async claimAll(ranges: readonly PoolRange[], wish: Wish): Promise<string[]> {
@@ -89,7 +89,7 @@ export class Claimer {
     }
   }
 
-  /** ADD is done. Not synced: after a power cut there is no pod. */
+  /** ADD is complete. Not synced: after a power cut there is no pod. */
   hold(): void {
     this.#save({ phase: "held", addresses: this.record.addresses }, { synced: false });
   }
@@ -100,7 +100,7 @@ export class Claimer {
     this.#host.step("ipam-add-candidate-journalled");
   }
 
-  /** Of a sandbox that was added on this node: it is one of the same pod, or runs no more. What nobody here knows may run elsewhere. */
+  /** For a sandbox added on this node: it is one of the same pod, or no longer runs. One that is unknown here may run elsewhere. */
   #isOver({ containerId, ifname, podref }: Owner): boolean {
     const found = this.#journal.find(containerId, ifname);
     if (found?.owner.podref !== podref) return false;
@@ -108,7 +108,7 @@ export class Claimer {
     return (podUid !== undefined && found.owner.podUid === podUid) || !isAlive(found, this.#host);
   }
 
-  /** The first time whole, in the place of what an earlier ADD left. */
+  /** Written whole the first time, replacing what an earlier ADD left. */
   #save(change: Partial<ClaimRecord>, options?: { synced: boolean }): void {
     this.record = { ...this.record, ...change };
     if (this.#isWritten) this.#journal.update(this.record, change, options);
@@ -116,7 +116,7 @@ export class Claimer {
     this.#isWritten = true;
   }
 
-  /** What is somebody else's is no candidate any more. */
+  /** An address with another holder is no longer a candidate. */
   #settle(holder: Owner | undefined): void {
     this.#isOpen = false;
     if (holder) this.record = { ...this.record, addresses: this.record.addresses.slice(0, -1) };

@@ -6,7 +6,7 @@ import { openTransport } from "../kubernetes/open-transport.ts";
 import { Session } from "../kubernetes/session.ts";
 import { ParsedCluster } from "./whereabouts/parsed-cluster.ts";
 
-/** Where configuration is read, and connections are opened. */
+/** How configuration is read and connections are opened. */
 export interface Network {
   /** @param kubeconfig path; undefined: the service account of the pod that this runs in. */
   accessBy(kubeconfig: string | undefined): ReadAccess;
@@ -18,16 +18,16 @@ const OF_MACHINE: Network = { accessBy, openTransport };
 export interface ConnectOptions extends CallerOptions {
   /** Path. Default: the service account of the pod that this runs in. */
   readonly kubeconfig?: string;
-  /** Of the Whereabouts objects. Default: the kubeconfig context's, else `kube-system`. */
+  /** Namespace of the Whereabouts objects. Default: the kubeconfig context's, else `kube-system`. */
   readonly namespace?: string;
-  /** Objects that list() gets with one request, which the time limit is for. Default 5000. */
+  /** How many objects list() gets per request, to which the time limit applies. Default 5000. */
   readonly pageSize?: number;
   /** Default: the machine's. */
   readonly network?: Network;
 }
 
 /**
- * The way to an API server. Reads the configuration; sends nothing yet.
+ * Connects to an API server. Reads the configuration; sends nothing yet.
  *
  * @throws {ApiError} when the configuration cannot be used.
  */

@@ -1,52 +1,52 @@
 import type { Span } from "./address.ts";
 import type { Pool, Store } from "./store/store.ts";
 
-/** Whoever lost a race stays away from the common start for this long. */
+/** How long a caller that lost a race avoids the common start. */
 const CALM_MS = 60_000;
 
-/** The others wait no longer for the one that goes ahead: a slow server must not make a queue of them. */
+/** How long the others wait for the one that goes ahead: a slow server must not turn them into a queue. */
 const AHEAD_MS = 1_000;
 
-/** For so long nobody looks again at a range that was full: each look lists every reservation of a network. */
+/** How long a range that was full is not looked at again: each look lists every reservation of a network. */
 const FULL_MS = 3_000;
 
-/** What calls that run beside each other in this process know of a pool: what they just try, and where others are not. */
+/** What concurrent calls in this process share about a pool: what they are trying, and where other nodes are not. */
 export class Contention {
-  /** Candidates that some call is just claiming: to the others they are taken. */
+  /** Candidates that a call is currently claiming: the others treat them as taken. */
   readonly busy = new Set<bigint>();
   #start: bigint | undefined;
   #lostAt = Number.NEGATIVE_INFINITY;
   #jumps = 0;
   #ahead: Promise<unknown> | undefined;
-  /** When a call of this process last went to the common start and others need not wait for what it finds. */
+  /** When a call of this process last went to the common start so that others need not wait for its result. */
   #triedAt = Number.NEGATIVE_INFINITY;
 
   /** Ranges that a fresh look showed to be full, and when. */
   readonly #full = new Map<string, number>();
 
-  /** Where to begin; undefined where nobody was in the way lately: at the common start. */
+  /** Where to begin; undefined if there was no recent conflict: at the common start. */
   get start(): bigint | undefined {
     return performance.now() - this.#lostAt < CALM_MS ? this.#start : undefined;
   }
 
-  /** A fresh look showed that nothing of a range is free. */
+  /** A fresh look showed that a range has nothing free. */
   sawFull(range: Span): void {
     this.#full.set(keyOf(range), performance.now());
   }
 
-  /** Whether that was a moment ago. What this process has given back since is free all the same: its own view shows it. */
+  /** Whether that was a moment ago. What this process has released since is free nevertheless: its own view shows it. */
   wasFull(range: Span): boolean {
     return performance.now() - (this.#full.get(keyOf(range)) ?? Number.NEGATIVE_INFINITY) < FULL_MS;
   }
 
-  /** Fulfilled when somebody who went ahead is back; undefined: nobody is away. */
+  /** Resolves when the one that went ahead is back; undefined when none is away. */
   get ahead(): Promise<unknown> | undefined {
     return this.#ahead;
   }
 
   /**
-   * A claim that began at `start` is on its way. The first one at the common start goes alone: where other nodes begin
-   * there too, all calls of this process would lose together (in a storm of 10 nodes 100 of 1,000 claims did, now 9).
+   * A claim that began at `start` has been sent. The first one at the common start goes alone: if other nodes begin there
+   * too, all calls of this process would lose together (in a storm of 10 nodes 100 of 1,000 claims did, now 9).
    */
   sent(start: bigint | undefined, claim: Promise<unknown>): void {
     if (start !== undefined || performance.now() - this.#triedAt < CALM_MS) return;
@@ -61,15 +61,15 @@ export class Contention {
   }
 
   /**
-   * A race was lost by a call that began at `start`. All calls of this process move on together, the first one that
-   * loses there says where to: so a node's addresses stay side by side, and nodes do not follow each other.
+   * A call that began at `start` lost a race. All calls of this process move on together, to the place chosen by the first
+   * that loses there: so a node's addresses stay together, and nodes do not follow each other.
    */
   lost(start: bigint | undefined, place: (jump: number) => bigint): void {
     if (start === this.start) this.#start = place(this.#jumps++);
     this.#lostAt = performance.now();
   }
 
-  /** @param address what a call got that began at the common place of this process. */
+  /** @param address what a call got that began at this process's common place. */
   won(address: bigint): void {
     if (this.start === undefined) this.#triedAt = performance.now();
     if (this.#start !== undefined && address >= this.#start) this.#start = address + 1n;

@@ -5,8 +5,8 @@ import { lockAttachment } from "./lock.ts";
 import { readIpamConfig } from "./whereabouts/config.ts";
 
 /**
- * DEL: on disk when it returns, done at the store by the release queue. Needs no API server. What no journal knows was
- * made by Whereabouts, or is gone already: its pools are looked through by container ID.
+ * DEL: on disk when it returns, carried out in the store by the release queue. Needs no API server. An attachment that no
+ * journal knows was made by Whereabouts, or is already gone: its pools are searched by container ID.
  */
 export async function del(call: Call, host: IpamHost): Promise<void> {
   using _lock = await lockAttachment(call, host);
@@ -25,12 +25,12 @@ export async function noteAndRelease(record: ClaimRecord, journal: ClaimJournal,
   await host.releaseSoon(releasing);
 }
 
-/** Whose ADD died may have asked the API server for an address, which may do it yet. */
+/** An ADD that died may have requested an address from the API server, and the request may still arrive. */
 function unfinishedOf({ phase, storage }: ClaimRecord): Pick<ClaimRecord, "unfinished"> {
   return phase === "claiming" ? { unfinished: storage.kind === "kubernetes" ? "unclear" : "answered" } : {};
 }
 
-/** A configuration that cannot be read any more reserved nothing that it could tell us of. */
+/** A configuration that can no longer be read does not tell what was reserved. */
 function stranger(call: Call, host: IpamHost): ClaimRecord | undefined {
   if (host.wasReleased(call.containerId, call.ifname)) return undefined;
   try {

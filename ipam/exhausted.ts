@@ -2,7 +2,7 @@ import { CniError, CODE } from "../cni/protocol/error.ts";
 import { toText } from "./address.ts";
 import { cidrOf, type Range } from "./range.ts";
 
-/** Nothing is left of a range: all that it gives out is taken or excluded. */
+/** Nothing is left of a range: every address is taken or excluded. */
 export class ExhaustedError extends CniError {
   readonly range: Range;
 

@@ -2,8 +2,8 @@ import { CniError, CODE } from "../cni/protocol/error.ts";
 import { StoreError } from "./store/store.ts";
 
 /**
- * What a runtime is told of a store that failed: 11 "try again later" where waiting helps, else 100.
- * What is no StoreError passes as it is.
+ * What a runtime is told about a failed store: 11 "try again later" where waiting helps, otherwise 100.
+ * Anything but a StoreError is returned unchanged.
  */
 export function toCniFailure(error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;

@@ -7,7 +7,7 @@ import { lockAttachment } from "./lock.ts";
 
 /**
  * GC: releases the addresses of every attachment of this network that the runtime does not list. A missing list is not
- * an empty one: then nothing is done. One that fails does not stop the others.
+ * an empty one: then nothing is done. One failure does not stop the others.
  */
 export async function gc(call: Call, host: IpamHost): Promise<void> {
   if (!call.validAttachments) return;

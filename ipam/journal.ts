@@ -5,46 +5,46 @@ import type { Storage } from "./storage.ts";
 import type { Owner, Pool } from "./store/store.ts";
 
 /**
- * What one attachment has, or may have, of the cluster's addresses.
+ * The addresses of the cluster that one attachment has, or may have.
  *
  * - `claiming`: ADD did not finish; `addresses` are candidates that may have been claimed.
  * - `held`: ADD finished.
- * - `releasing`: DEL came, or ADD failed: to be given back, then forgotten.
+ * - `releasing`: DEL came, or ADD failed: to be released, then deleted.
  */
 export interface ClaimRecord {
   readonly version: 1;
   readonly phase: "claiming" | "held" | "releasing";
   /** Name of the network configuration, for GC. */
   readonly network: string;
-  /** Of a rail of a set: the name that the runtime knows instead of the owner's. */
+  /** For a rail of a set: the name that the runtime knows instead of the owner's. */
   readonly via?: string;
   readonly storage: Storage;
   readonly owner: Owner;
   readonly netns: string;
-  /** Inode of the namespace at ADD, 0 when it had none: another one under the same path is another sandbox. */
+  /** Inode of the namespace at ADD, 0 when it had none: a different one under the same path is another sandbox. */
   readonly netnsInode: number;
-  /** ISO 8601, of the last change. */
+  /** ISO 8601, time of the last change. */
   readonly since: string;
   readonly addresses: readonly { readonly pool: Pool; readonly ip: string }[];
   /**
-   * With `releasing`: its ADD did not finish. `unclear`: a request for one of `addresses` was never answered, and may
-   * still arrive; what is not there yet is looked for once more, {@link SETTLE_MS} after `since`, before it is forgotten.
+   * With `releasing`: its ADD did not complete. `unclear`: a request for one of `addresses` was never answered, and may
+   * still arrive; what is not there yet is looked for once more, {@link SETTLE_MS} after `since`, before the record is deleted.
    */
   readonly unfinished?: "answered" | "unclear";
-  /** Pools to look through by container ID, when what was claimed is not on record (Whereabouts did it). */
+  /** Pools to search by container ID if the claims are not on record (Whereabouts made them). */
   readonly search?: readonly Pool[];
 }
 
-/** A request that the API server has not done by then it never does: its own limit is a minute (`--request-timeout`). */
+/** A request that the API server has not executed by then never will be: its own limit is a minute (`--request-timeout`). */
 export const SETTLE_MS = 65_000;
 
 /**
- * The claims of a node on disk, one file an attachment. Writers hold the attachment's lock.
+ * The claims of a node on disk, one file per attachment. Writers hold the attachment's lock.
  */
 export class ClaimJournal {
   readonly #files: RecordFiles<ClaimRecord>;
 
-  /** @param stateDir made on the first write. */
+  /** @param stateDir created on the first write. */
   constructor(stateDir: string) {
     this.#files = new RecordFiles(join(stateDir, "ipam"), {
       title: "the journal of addresses",
@@ -57,13 +57,13 @@ export class ClaimJournal {
     return this.#files.read(fileName({ containerId, ifname }));
   }
 
-  /** Every whole record, one at a time, and what is none set aside: {@link RecordFiles.sweep}. */
+  /** Every complete record, one at a time; others are set aside: {@link RecordFiles.sweep}. */
   all(onTorn: (torn: Torn) => void = () => {}): Generator<ClaimRecord> {
     return this.#files.sweep(onTorn);
   }
 
   /**
-   * A new record, whole. That survives a kill and a power cut.
+   * Writes a new record whole. That survives a kill and a power cut.
    *
    * @throws {CniError} 5 when the disk is full or read-only; the old record, if any, is still there.
    */
@@ -72,15 +72,15 @@ export class ClaimJournal {
   }
 
   /**
-   * Adds a change to a record, as a line of its own. A record that is not on disk is written whole.
+   * Appends a change to a record, as a line of its own. A record that is not on disk is written whole.
    *
-   * @throws {CniError} 5 when the disk is full or read-only; the record is as before.
+   * @throws {CniError} 5 when the disk is full or read-only; the record is unchanged.
    */
   update(record: ClaimRecord, change: Partial<ClaimRecord>, { synced = true } = {}): void {
     if (!this.#files.append(fileName(record.owner), change, { synced })) this.write({ ...record, ...change });
   }
 
-  /** Idempotent. Not synced: a record that comes back after a power cut is released once more, which does nothing. */
+  /** Idempotent. Not synced: a record that reappears after a power cut is released once more, which does nothing. */
   forget({ owner }: ClaimRecord): void {
     this.#files.forget(fileName(owner));
   }
@@ -91,7 +91,7 @@ const fileName = ({ containerId, ifname }: Pick<Owner, "containerId" | "ifname">
 
 /**
  * @throws {LaterVersionError}
- * @throws {SyntaxError} when the text is not a whole record of a version that we read.
+ * @throws {SyntaxError} when the text is not a complete record of a version that we read.
  */
 export function parseClaimRecord(text: string): ClaimRecord {
   const record = parseRecord(text) as Partial<ClaimRecord>;

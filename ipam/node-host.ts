@@ -12,7 +12,7 @@ import type { AddressLock } from "./store/address-lock.ts";
 import type { Store } from "./store/store.ts";
 import { presentStorage } from "./whereabouts/flat-file.ts";
 
-/** No ADD or DEL waits longer for another one of its own attachment. */
+/** No ADD or DEL waits longer for another call of its own attachment. */
 const LOCK_WAIT_MS = 20_000;
 
 /** What differs between the agent and the stand-alone executable. */
@@ -46,7 +46,7 @@ export function createIpamHost(options: IpamHostOptions): IpamHost {
   return host;
 }
 
-/** Locks between all processes that know `dir`: flock(2) on files below it. */
+/** Locks between all processes that use `dir`: flock(2) on files below it. */
 export function lockIn(dir: string): AddressLock {
   const locks = new Locks(dir);
   return (name, what, signal) => locks.acquire(name, what, LOCK_WAIT_MS, signal);

@@ -6,7 +6,7 @@ import { codeOf } from "../kernel/errno.ts";
 import type { NodePolicy } from "./host.ts";
 import { readNodeName } from "./whereabouts/flat-file.ts";
 
-/** @returns undefined when there is no such file. @throws {CniError} 5 when it cannot be read. */
+/** @returns undefined if there is no such file. @throws {CniError} 5 when it cannot be read. */
 export function readNodeText(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
@@ -17,10 +17,10 @@ export function readNodeText(path: string): string | undefined {
 }
 
 /**
- * Root's own settings of this node, `/etc/railnet/node.json`; without that file the defaults. The node's name is in it if
- * anything says it: the settings, NODENAME, Whereabouts' installer.
+ * Root's own settings of this node, `/etc/railnet/node.json`, or the defaults without that file. Includes the node's name
+ * if any source has it: the settings, NODENAME, Whereabouts' installer.
  *
- * @throws {CniError} 7 for a file that is no JSON object, or in which a value is of a wrong kind.
+ * @throws {CniError} 7 for a file that is not a JSON object, or for a value of the wrong type.
  */
 export function readNodePolicy({ nodeConfig }: Paths, env: Readonly<Record<string, string | undefined>>): NodePolicy {
   const json = readNodeText(nodeConfig);

@@ -1,7 +1,7 @@
 import type { Plugin } from "../cni/protocol/dispatch.ts";
 import type { IpamHost } from "./host.ts";
 
-/** `railnet-ipam`: cluster-wide addresses in Whereabouts' objects. A verb loads when it is called. */
+/** `railnet-ipam`: cluster-wide addresses in Whereabouts' objects. A verb is loaded when it is called. */
 export const ipam: Plugin<IpamHost> = {
   name: "railnet-ipam",
   about: "railnet-ipam: gives pods cluster-unique addresses, in Whereabouts' objects",

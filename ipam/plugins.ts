@@ -6,23 +6,23 @@ import type { Result } from "../cni/protocol/result.ts";
 import type { Verb } from "../cni/protocol/version.ts";
 import { addStatic, checkStatic } from "./static.ts";
 
-/** Has our own plugin answer one call; as the plugin's verbs, it throws what is wrong. */
+/** Calls our own plugin with values; like the plugin's verbs, it throws errors. */
 export type AskOwn = (call: Call, limits: Omit<AskLimits, "onAsk">) => Promise<Result | undefined>;
 
 export interface IpamPluginsOptions {
   /** Runs another plugin's executable. */
   readonly exec: Exec;
   readonly askOwn: AskOwn;
-  /** Names besides `railnet-ipam` that are ours on this node; without one a `whereabouts` is the real one. */
+  /** Names besides `railnet-ipam` that are ours on this node; otherwise `whereabouts` is the real one. */
   readonly aliases: () => readonly string[];
-  /** Whether a path of CNI_PATH is an executable's; the host's, if this process sees another root. */
+  /** Whether a path in CNI_PATH is that of an executable; on the host, if this process sees another root. */
   readonly isFile: (path: string) => boolean;
 }
 
 /**
- * The one way from the attach plugin to IPAM, of a stand-alone executable and of the agent alike: `static` is read off the
- * configuration, our own plugin is called with values, every other is the executable of that name in CNI_PATH. The attach
- * plugin itself is none: it has given nothing, and a DEL finds nothing to release.
+ * The only way from the attach plugin to IPAM, for a stand-alone executable and for the agent: `static` is read off the
+ * configuration, our own plugin is called with values, any other is the executable of that name in CNI_PATH. The attach
+ * plugin's own names are refused: it has assigned nothing, and a DEL finds nothing to release.
  */
 export class IpamPlugins implements Ipam {
   readonly #options: IpamPluginsOptions;

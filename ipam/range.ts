@@ -16,22 +16,22 @@ import {
 
 export type { Span } from "./address.ts";
 
-/** The addresses that one range of a configuration gives out. */
+/** The addresses that one range of a configuration yields. */
 export interface Range {
   readonly isV6: boolean;
   /** Address of the network: host bits masked. */
   readonly network: bigint;
   readonly prefixBits: number;
-  /** First and last address to give out: inside of the usable window, `range_start` and `range_end` applied. */
+  /** First and last address to assign: inside the usable window, with `range_start` and `range_end` applied. */
   readonly first: bigint;
   readonly last: bigint;
   /** `exclude`, sorted and merged. */
   readonly excluded: readonly Span[];
-  /** `exclude` as it is written, for messages. */
+  /** `exclude` as written, for messages. */
   readonly excludeTexts?: readonly string[];
 }
 
-/** What the `range` of a configuration says. */
+/** A configuration's `range`, parsed. */
 export interface RangeText {
   readonly network: Cidr;
   /** Only of the form `start-end/bits`. */
@@ -39,7 +39,7 @@ export interface RangeText {
   readonly end?: Address;
 }
 
-/** What narrows a range. Bounds outside of what can be given out are ignored, as Whereabouts does. */
+/** What narrows a range. Bounds outside the usable window are ignored, as Whereabouts does. */
 export interface Bounds {
   readonly start?: Address | undefined;
   readonly end?: Address | undefined;
@@ -53,7 +53,7 @@ export type RangeFault =
   | { readonly kind: "outside"; readonly start: Address; readonly network: Cidr }
   | { readonly kind: "small"; readonly network: Cidr };
 
-/** A range that cannot be used. `fault` says why for callers that have words of their own. */
+/** A range that cannot be used. `fault` says why for callers that have their own wording. */
 export class RangeTextError extends CniError {
   readonly fault: RangeFault;
 
@@ -113,9 +113,9 @@ export function rangeFrom(text: string, { exclude = [] }: Pick<Bounds, "exclude"
 }
 
 /**
- * The addresses of a network between its own and its broadcast address, narrowed.
+ * The addresses between a network's own and its broadcast address, narrowed.
  *
- * @throws {RangeTextError} for /31, /32, /127 and /128, and for an exclude that is none.
+ * @throws {RangeTextError} for /31, /32, /127 and /128, and for an invalid exclude.
  */
 export function rangeOf(network: Cidr, { start, end, exclude = [] }: Bounds = {}): Range {
   const { isV6, prefixBits } = network;
@@ -135,7 +135,7 @@ export function rangeOf(network: Cidr, { start, end, exclude = [] }: Bounds = {}
   };
 }
 
-/** How many addresses a range gives out: those in its bounds that are not excluded. */
+/** How many addresses a range yields: those in its bounds that are not excluded. */
 export function countOf({ first, last, excluded }: Range): bigint {
   const within = excluded.map((span) => ({
     first: span.first > first ? span.first : first,
@@ -147,7 +147,7 @@ export function countOf({ first, last, excluded }: Range): bigint {
   );
 }
 
-/** Whether a network has addresses besides its own and the broadcast one. */
+/** Whether a network has addresses besides its own and the broadcast address. */
 export const hasHosts = ({ isV6, prefixBits }: Cidr): boolean => widthOf(isV6) - prefixBits >= 2;
 
 function parseExclude(text: string): Cidr {
@@ -161,14 +161,14 @@ function parseExclude(text: string): Cidr {
 export const cidrOf = ({ isV6, network, prefixBits }: Range): string =>
   `${toText({ isV6, value: network })}/${prefixBits}`;
 
-/** The network as a span, its own address and the broadcast address included. */
+/** The network as a span, including its own and the broadcast address. */
 const wholeOf = ({ isV6, network, prefixBits }: Range): Span => spanOf({ isV6, value: network, prefixBits });
 
-/** Whether an address lies in the range's network, in or out of its bounds. */
+/** Whether an address is in the range's network, inside or outside its bounds. */
 export const contains = (range: Range, { isV6, value }: Address): boolean =>
   isV6 === range.isV6 && inSpan(value, wholeOf(range));
 
-/** Why an address of any family can never be given out of this range; undefined when it can, in or out of its bounds. */
+/** Why an address of any family can never be assigned from this range; undefined if it can, inside or outside its bounds. */
 export function whyUnusable(range: Range, address: Address): string | undefined {
   const whole = wholeOf(range);
   if (!contains(range, address)) return `it is not in ${cidrOf(range)}`;

@@ -3,12 +3,12 @@ import { type ClaimJournal, type ClaimRecord, SETTLE_MS } from "./journal.ts";
 import type { Released, Store } from "./store/store.ts";
 
 /**
- * Gives back all that a record names, then forgets it. Idempotent, and never touches what belongs to another interface
- * or a newer sandbox. The caller holds the attachment's lock.
+ * Releases everything that a record names, then deletes it. Idempotent, and never touches what belongs to another
+ * interface or a newer sandbox. The caller holds the attachment's lock.
  *
- * @param isSettled whether no request of its ADD can arrive any more. Default: by the wall clock.
- * @returns false when one may, and nothing was there yet: the record stays, and is to be released once more then.
- * @throws {StoreError} at the first failure; the record stays for the next try.
+ * @param isSettled whether no request of its ADD can still arrive. Default: by the wall clock.
+ * @returns false if one may, and nothing was there yet: the record stays, and must be released once more then.
+ * @throws {StoreError} at the first failure; the record stays for the next attempt.
  */
 export async function release(
   record: ClaimRecord,

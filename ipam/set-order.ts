@@ -1,14 +1,14 @@
 import type { Call } from "../cni/protocol/request.ts";
 import { attachmentKey } from "../records/record-files.ts";
 
-/** Of this process: the first rails' claims of sets that are under way. */
+/** In this process: the first rails' claims of sets in progress. */
 const firsts = new Map<string, Promise<unknown>>();
 
 /**
- * Claims for rails of a set come together. Where they want the same offset in their ranges (`same_index`), the first one finds it,
- * and the others, which look at what it got, wait for that; if it fails, there is no set.
+ * Claims for rails of a set arrive together. If they want the same offset in their ranges (`same_index`), the first one
+ * chooses it and the others, which look at what it got, wait for it; if it fails, so does the set.
  *
- * @throws {CniError} what `claim` does, or that of the first rail.
+ * @throws {CniError} the error of `claim`, or of the first rail.
  */
 export async function inSetOrder<T>(
   { containerId, ifname, set }: Pick<Call, "containerId" | "ifname" | "set">,

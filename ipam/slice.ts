@@ -8,9 +8,9 @@ import type { IpamConfig } from "./whereabouts/config.ts";
 import { sliceRange } from "./whereabouts/slices.ts";
 
 /**
- * With `node_slice_size`: the first range cut down to this node's slice of it, the others as they are.
+ * With `node_slice_size`: the first range reduced to this node's slice of it, the others unchanged.
  *
- * @throws {CniError} 7 when the pod asks for an address of another slice.
+ * @throws {CniError} 7 when the pod requests an address of another slice.
  * @throws {StoreError}
  */
 export async function sliced(config: IpamConfig, store: Store, host: IpamHost): Promise<readonly PoolRange[]> {

@@ -4,7 +4,7 @@ import { createIpamHost, type IpamHostOptions, lockIn } from "./node-host.ts";
 import { release } from "./release.ts";
 import { type OpenOptions, openStore } from "./store/open.ts";
 
-/** A DEL waits this long for the store; then the agent finds the record on disk. */
+/** How long a DEL waits for the store; after that the agent finds the record on disk. */
 const RELEASE_MS = 3_000;
 
 export interface StandAloneOptions

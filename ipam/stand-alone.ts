@@ -10,7 +10,7 @@ import { IpamPlugins } from "./plugins.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** What the IPAM plugin works on in a process without an agent. Stores load here: with static addresses none is needed. */
+/** What the IPAM plugin works on in a process without an agent. Stores are loaded here: static addresses need none. */
 export async function openHost(env: Variables, log: Log): Promise<IpamHost> {
   const { standAloneHost } = await import("./stand-alone-host.ts");
   const paths = pathsOf(env);

@@ -7,7 +7,7 @@ import type { IpConfig, Result } from "../cni/protocol/result.ts";
 import { parseResult } from "../cni/protocol/result-parse.ts";
 import { isInNetwork } from "./address.ts";
 
-/** 999, as that of the plugin's own errors. */
+/** 999, like the plugin's own errors. */
 const FAILED = 999;
 
 interface Given {
@@ -16,9 +16,9 @@ interface Given {
 }
 
 /**
- * The CNI plugins' `static` IPAM (plugins/ipam/static/main.go, v1.9.1) in this process: it keeps no state, so its ADD is
- * a reading of the configuration, and an exec per rail and verb is saved. Addresses come from, the later replacing the
- * earlier: `ipam.addresses` with those of CNI_ARGS `IP` and `GATEWAY` behind them, `args.cni.ips`, `runtimeConfig.ips`.
+ * The CNI plugins' `static` IPAM (plugins/ipam/static/main.go, v1.9.1) in this process: it keeps no state, so its ADD only
+ * reads the configuration, and an exec per rail and verb is saved. Addresses come from these, later ones replacing earlier
+ * ones: `ipam.addresses` followed by those of CNI_ARGS `IP` and `GATEWAY`, `args.cni.ips`, `runtimeConfig.ips`.
  *
  * @throws {CniError} 999, with the plugin's own words where it has some.
  */
@@ -32,7 +32,7 @@ export function addStatic(call: Call): Result {
   return { interfaces: [], ips, routes, dns };
 }
 
-/** CHECK: prevResult still has every address that is configured. */
+/** CHECK: prevResult still has every configured address. */
 export function checkStatic(call: Call): void {
   const there = new Set(call.prevResult?.ips.map((ip) => ip.address));
   const missing = addStatic(call).ips.find((ip) => !there.has(ip.address));
@@ -57,7 +57,7 @@ const words = (args = ""): string[] =>
 const lists = (value: unknown): string[] | undefined =>
   Array.isArray(value) && value.length > 0 ? value.map(String) : undefined;
 
-/** The last gateway of CNI_ARGS that lies in the address's network. */
+/** The last gateway of CNI_ARGS that is in the address's network. */
 function gatewayOf({ address }: Given, gateways: readonly string[]): { gateway?: string } {
   const cidr = canonicalCidr(address);
   const gateway = gateways.filter((gw) => cidr && canonicalIp(gw) === gw && isInNetwork(gw, cidr)).at(-1);

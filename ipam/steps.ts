@@ -1,5 +1,5 @@
 /**
- * The steps of the IPAM plugin, in order: after each one the process may die, and what it leaves must be put right by
+ * The steps of the IPAM plugin, in order: the process may die after each one, and what it leaves must be put right by
  * DEL, by the release queue or by the next ADD. The fault tests walk these lists.
  */
 const IPAM_ADD_STEPS = [
@@ -11,10 +11,10 @@ const IPAM_ADD_STEPS = [
 
 const IPAM_DEL_STEPS = ["ipam-del-locked", "ipam-del-journalled"] as const;
 
-/** Of the release queue, for each record. */
+/** In the release queue, for each record. */
 const IPAM_RELEASE_STEPS = ["ipam-release-claim-released", "ipam-release-forgotten"] as const;
 
-/** Of the Kubernetes store, where one claim or release takes two writes. */
+/** In the Kubernetes store, where one claim or release takes two writes. */
 export const IPAM_STORE_STEPS = [
   "store-reservation-created",
   "store-record-written",

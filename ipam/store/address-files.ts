@@ -6,14 +6,14 @@ import { makeDirectory, syncFile, writeWhole } from "../../records/durable.ts";
 import type { Holding } from "./holding.ts";
 
 /**
- * The addresses of one network as files of a directory: `<ip>.json` holds the holdings of that address. A file is there
- * whole or not at all: it is written beside its place, synced, and then linked or renamed into it; the directory is
- * synced too before a method returns. Writers of one address hold its lock; readers need none.
+ * The addresses of one network as files in a directory: `<ip>.json` contains the holdings of that address. A file exists
+ * completely or not at all: it is written under another name, synced, and then linked or renamed into place; the directory
+ * is synced too before a method returns. Writers of one address hold its lock; readers need none.
  *
  * @throws {Error} with an errno name as `code`, from every method.
  */
 export class AddressFiles {
-  /** Of this network among all that one root has; short, and safe in a file name. */
+  /** Distinguishes this network among all below one root; short, and safe as a file name. */
   readonly name: string;
   readonly dir: string;
   readonly #cache = new Map<string, { readonly version: string; readonly holdings: readonly Holding[] }>();
@@ -29,7 +29,7 @@ export class AddressFiles {
     return text === undefined ? [] : parse(text, this.#file(ip));
   }
 
-  /** Every address that somebody holds. Files that have not changed since the last call are not read again. */
+  /** Every address with a holder. Files that have not changed since the last call are not read again. */
   all(): Map<string, readonly Holding[]> {
     const names = (unlessMissing(() => fs.readdirSync(this.dir)) ?? []).filter((name) => name.endsWith(".json"));
     const known = new Map([...this.#cache]);
@@ -47,7 +47,7 @@ export class AddressFiles {
     return found;
   }
 
-  /** Makes `after` of what was `before`. link(2) does not replace: should the lock not hold, the first of two claims still wins. */
+  /** Replaces `before` by `after`. link(2) does not replace a file: should the lock fail, the first of two claims still wins. */
   write(ip: string, before: readonly Holding[], after: readonly Holding[]): void {
     const file = this.#file(ip);
     if (after.length === 0) {
@@ -77,13 +77,13 @@ function directoryName(network: string): string {
   return name.length <= 200 ? name : `network-${createHash("sha256").update(network).digest("hex")}`;
 }
 
-/** A file that is no record (nobody here writes such) is held by nobody who would ever release it. */
+/** The holder of a file that is not a record (nobody here writes such) would never release it. */
 function parse(text: string, file: string): readonly Holding[] {
   try {
     const holdings = JSON.parse(text) as readonly Holding[];
     const isWhole = Array.isArray(holdings) && holdings.every((held) => typeof held?.owner?.podref === "string");
     if (isWhole) return holdings;
-  } catch {} // answered below, with the name of the file
+  } catch {} // reported below, with the name of the file
   const podref = `unreadable record ${file}`;
   return [{ pool: "", overlapping: true, owner: { podref, ifname: "", containerId: "" } }];
 }
@@ -100,7 +100,7 @@ function linkOnce(temporary: string, file: string): void {
 }
 
 function writeSynced(file: string, text: string): void {
-  fs.rmSync(file, { force: true }); // one that a killed writer left may be linked into its place already
+  fs.rmSync(file, { force: true }); // one left by a killed writer may already be linked into place
   writeWhole(file, text, true, "wx");
 }
 

@@ -18,7 +18,7 @@ import {
   type Taken,
 } from "./store.ts";
 
-/** What must change before it can work; every other errno may pass. */
+/** Errors that persist until somebody changes something; any other errno may be temporary. */
 const REFUSED = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "ENAMETOOLONG"]);
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: "free space on that disk",
@@ -27,15 +27,15 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /**
- * Allocations of one host, without a cluster: a directory with one file an address, which survives kill -9 and power cuts
- * at any instant. What two processes do to one address is done one after the other, under its lock.
+ * Allocations of one host, without a cluster: a directory with one file per address, which survives kill -9 and power cuts
+ * at any instant. Operations on one address are serialized between processes by its lock.
  */
 export class DirectoryStore implements Store {
   readonly #path: string;
   readonly #lock: AddressLock;
   readonly #networks = new Map<string, AddressFiles>();
 
-  /** @param path made on the first claim. @param lock default: flock(1) on files below it. */
+  /** @param path created on the first claim. @param lock default: flock(1) on files below it. */
   constructor(path: string, lock: AddressLock = flockIn(path)) {
     this.#path = path;
     this.#lock = lock;
@@ -119,7 +119,7 @@ export class DirectoryStore implements Store {
     }
   }
 
-  /** What is no errno comes from the lock: nothing has been done yet. */
+  /** Anything without an errno comes from the lock: nothing has been done yet. */
   #toStoreError(what: string, error: NodeJS.ErrnoException): StoreError {
     const { code, message } = error;
     const kind: StoreFailure = REFUSED.has(String(code))

@@ -11,11 +11,11 @@ const WAIT_MS = 20_000;
 const SCRIPT = 'exec 9>>"$1" && flock -x 9 && echo locked && exec cat > /dev/null';
 
 /**
- * Locks on files of `<dir>/locks` by flock(1), of util-linux or busybox, for programs that have no flock(2), as Node.js
- * has none; each costs some milliseconds. The kernel releases them when their holder dies, however it dies, and they
+ * Locks on files in `<dir>/locks` by flock(1), from util-linux or busybox, for programs without flock(2), such as those
+ * on Node.js; each costs a few milliseconds. The kernel releases them when their holder dies, however it dies, and they
  * exclude Railnet's own processes, too.
  *
- * @throws {Error} from a lock: when there is no flock(1), when another call has it for 20 s, when `signal` aborts.
+ * @throws {Error} from a lock: if there is no flock(1), if another call has it for 20 s, if `signal` aborts.
  */
 export function flockIn(dir: string): AddressLock {
   return async (name, what, signal) => {
@@ -24,7 +24,7 @@ export function flockIn(dir: string): AddressLock {
     for (;;) {
       const holder = await lock(file, what, signal);
       if (isSame(holder, file)) return { [Symbol.dispose]: () => unlock(holder, file) };
-      end(holder); // whoever had it before us has deleted the file that we wait at
+      end(holder); // the previous holder has deleted the file that we wait for
     }
   };
 }
@@ -34,7 +34,7 @@ async function lock(file: string, what: string, signal?: AbortSignal): Promise<C
   const child = spawn("sh", ["-c", SCRIPT, "sh", file], { stdio: ["pipe", "pipe", "pipe"] });
   let said = "";
   child.stderr.on("data", (text) => (said += text));
-  child.stdin.on("error", () => {}); // it is gone: its end is waited for
+  child.stdin.on("error", () => {}); // it has gone: its end is awaited
   const stop = () => end(child);
   for (const one of [limit, signal]) one?.addEventListener("abort", stop);
   const locked = new Promise<void>((resolve, reject) => {
@@ -63,13 +63,13 @@ function refused(what: string, said: string, limit: AbortSignal): Error {
   return new Error(`cannot lock ${what}: ${why}`);
 }
 
-/** Like the locks of Railnet's executables: the file goes while its lock is held. */
+/** Like the locks of Railnet's executables: the file is deleted while its lock is held. */
 function unlock(holder: ChildProcess, file: string): void {
   fs.rmSync(file, { force: true });
   end(holder);
 }
 
-/** At once: a lock that is given back must not be waited for. */
+/** Kills it: nobody should wait for a lock that is given back. */
 function end(holder: ChildProcess): void {
   holder.kill("SIGKILL");
   for (const stream of holder.stdio) stream?.destroy();

@@ -1,8 +1,8 @@
 import type { Claim, Owner, Pool, Released } from "./store.ts";
 
-/** Who holds an address, and through which pool. An address of a network may have one per pool that is not `overlapping`. */
+/** Who holds an address, and through which pool. An address of a network may have one holding for each pool that is not `overlapping`. */
 export interface Holding {
-  /** Name of the pool; empty when nobody knows. */
+  /** Name of the pool; empty if unknown. */
   readonly pool: string;
   readonly overlapping: boolean;
   readonly owner: Owner;
@@ -12,22 +12,22 @@ export interface Holding {
 export const isSameInterface = (a: Owner, b: Owner): boolean => a.podref === b.podref && a.ifname === b.ifname;
 
 /**
- * Whether a claim takes an address over from its holder: from an earlier sandbox of the same pod, or from a pod of that
- * name whose sandbox is known to be over. Where neither says a UID, the name counts.
+ * Whether a claim takes over an address from its holder: from an earlier sandbox of the same pod, or from a pod of that
+ * name whose sandbox is known to be over. Without a UID on both sides, the name counts.
  */
 export const takesOver = (holder: Owner, { owner, isOver }: Pick<Claim, "owner" | "isOver">): boolean =>
   isSameInterface(holder, owner) &&
   (holder.containerId === owner.containerId || holder.podUid === owner.podUid || isOver?.(holder) === true);
 
-/** What stands in the way of a claim through `pool`, or is that claim: an address has one holding in a pool, and one overlapping one. */
+/** What conflicts with a claim through `pool`, or is that claim: an address has one holding per pool, and one overlapping one. */
 export const concerns =
   ({ name, overlapping }: Pool) =>
   (held: Holding): boolean =>
     held.pool === name || held.pool === "" || (held.overlapping && overlapping);
 
 /**
- * What a claim makes of an address' holdings: the new ones, or who is in the way. Nothing is taken over through another
- * pool: a pod with two ranges that overlap would have one address twice.
+ * The holdings of an address after a claim, or the holder in the way. Nothing is taken over through another pool: a pod
+ * with two overlapping ranges would get one address twice.
  */
 export function claimed(holdings: readonly Holding[], claim: Claim): readonly Holding[] | Owner {
   const { pool, owner } = claim;
@@ -38,7 +38,7 @@ export function claimed(holdings: readonly Holding[], claim: Claim): readonly Ho
   return [...rest, { pool: pool.name, overlapping: pool.overlapping, owner }];
 }
 
-/** What a release makes of them. */
+/** The holdings after a release. */
 export function released(
   holdings: readonly Holding[],
   pool: Pool,

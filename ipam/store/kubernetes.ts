@@ -31,32 +31,32 @@ import {
 
 export interface KubernetesStoreOptions {
   readonly cluster: Cluster;
-  /** Whether a Whereabouts runs in the cluster; asked at every call. */
+  /** Whether a Whereabouts runs in the cluster; called every time. */
   mode(): Mode;
-  /** What is another text after every write of the settings that say the mode. Default: they never change. */
+  /** Changes with every write of the settings that contain the mode. Default: they never change. */
   readonly epoch?: () => string;
-  /** Waited for before each claim: the server may be another one than before. Must not take long. */
+  /** Awaited before each claim: the server may not be the one that it was. Must not take long. */
   readonly ready?: () => Promise<void> | undefined;
-  /** Why nobody may claim now; undefined: everybody may. */
+  /** Why claims are suspended; undefined when they are not. */
   readonly hold?: () => string | undefined;
-  /** Told when the server's versions have gone back: it was restored from a backup. */
+  /** Called when the server's versions have gone backwards: it was restored from a backup. */
   readonly onRestored?: (why: string) => void;
   readonly log: IpamLog;
   /** Called after each write: where tests inject faults. */
   readonly step?: (step: IpamStep) => void;
-  /** Whether pools that this store makes count as adopted at once, in mode `absent`. */
+  /** Whether pools created by this store count as adopted at once, in mode `absent`. */
   readonly createsAdopted: boolean;
-  /** Beside a live Whereabouts: between two turns of ours to write records, on average. Default 300. */
+  /** Beside a running Whereabouts: average time between two turns of ours to write records. Default 300. */
   readonly gapMs?: number;
-  /** Milliseconds, ever growing. */
+  /** Milliseconds, monotonic. */
   readonly clock?: () => number;
 }
 
 /**
  * Allocations in the objects of Whereabouts. An address belongs to whoever created its reservation. In mode `absent`
  * that is the whole claim, one request, in pools whose records all have reservations; the leader writes the records
- * behind. Else (Whereabouts runs, the pool is not adopted yet, or overlapping ranges are off) a claim is reservation
- * and record, or the record alone.
+ * afterwards. Otherwise (Whereabouts runs, the pool is not adopted yet, or overlapping ranges are off) a claim consists of
+ * reservation and record, or of the record alone.
  */
 export class KubernetesStore implements Store {
   readonly #cluster: Cluster;
@@ -150,18 +150,18 @@ export class KubernetesStore implements Store {
     );
   }
 
-  /** Whether the server answers, serves the resources, lets us read them, and, asked once, keeps what a claim says. */
+  /** Whether the server answers, serves the resources, lets us read them, and (asked once) stores all fields of a claim. */
   check(signal?: AbortSignal): Promise<void> {
     return guarded("use the API server", async () => {
       for (const resource of [IP_POOLS, RESERVATIONS])
         await this.#cluster.get(resource, "railnet-check", { signal, metadataOnly: true });
-      const isFast = this.#options.mode() === "absent"; // records are a view then
+      const isFast = this.#options.mode() === "absent"; // records are only a view then
       if (!this.#areDefined) await requireDefinitions(this.#cluster, { signal, isFast });
       this.#areDefined = true;
     });
   }
 
-  /** Whether a reservation alone is the claim: for all who use an adopted pool, whatever their configuration says. */
+  /** Whether a reservation alone is the claim: for all users of an adopted pool, whatever their configuration says. */
   async #isFast(pool: Pool, signal?: AbortSignal): Promise<boolean> {
     if (this.#options.mode() !== "absent") return false;
     if (pool.overlapping) return this.#views.isAdopted(pool, signal);
@@ -202,7 +202,7 @@ export class KubernetesStore implements Store {
     return recorded;
   }
 
-  /** The record first: Whereabouts gives an address away as soon as it has neither. */
+  /** Deletes the record first: Whereabouts gives out an address as soon as it has neither. */
   async #releaseExactly(claim: Claim, signal?: AbortSignal): Promise<Released> {
     const { pool, ip, owner } = claim;
     const view = await this.#views.existing(pool);
@@ -212,7 +212,7 @@ export class KubernetesStore implements Store {
       : { outcome: "absent" };
     if (!pool.overlapping && outcome !== "absent") return outcome;
     if (holder && isSameInterface(holder, owner)) {
-      // A hand-over that ended half way; or Whereabouts', which leaves the old sandbox in the reservation: as the record says.
+      // A hand-over that stopped half-way; or one by Whereabouts, which leaves the old sandbox in the reservation: the record counts.
       const { podUid, node } = owner;
       const same = claim.isUnfinished && { ...(podUid && { podUid }), ...(node && { node }) };
       await this.#reservations.pass(claim, { ...holder, ...same }, signal);
@@ -226,7 +226,7 @@ export class KubernetesStore implements Store {
     const known = this.#writers.get(pool.name);
     if (known?.view === view) return known;
     const { step = () => {}, mode } = this.#options;
-    // A node's slice has one writer.
+    // A node's slice has only one writer.
     const isShared = pool.name === poolName(pool.network, "", pool.cidr);
     const turn = (work: () => Promise<void>) => (isShared && mode() === "coexist" ? this.#lease.during(work) : work());
     const made = new RecordWriter(this.#cluster, view, () => this.#views.reread(view), step, turn);
@@ -238,13 +238,13 @@ export class KubernetesStore implements Store {
 /** Who is in the way of a claim through `pool`. */
 const holderIn = (pool: Pool, held: Held): Holder => ({ ...held.owner, isElsewhere: held.pool !== pool.name });
 
-/** Whose reservation went over to a claim, by its pod's UID, is over in the record too, which says none. */
+/** If a reservation passed to a claim because of its pod's UID, its record, which has no UID, is over, too. */
 const alsoOver = (claim: Claim, { from }: Won): Claim => ({
   ...claim,
   isOver: (holder) => holder.containerId === from?.containerId || claim.isOver?.(holder) === true,
 });
 
-/** The records of a pool that a sandbox has. */
+/** A sandbox's records in a pool. */
 function recordsOf(pool: Pool, object: IpPool, who: Sandbox): Claim[] {
   const view = new PoolView(pool, object);
   return Object.entries(object.spec.allocations ?? {}).flatMap(([key, record]) => {

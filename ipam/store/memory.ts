@@ -13,10 +13,10 @@ import {
   type Taken,
 } from "./store.ts";
 
-/** Holdings by address; one map a network. */
+/** Holdings by address; one map per network. */
 export type Holdings = Map<string, readonly Holding[]>;
 
-/** Allocations in this process' memory: for tests and simulations. */
+/** Allocations in this process's memory: for tests and simulations. */
 export class MemoryStore implements Store {
   readonly #networks = new Map<string, Holdings>();
 
@@ -64,7 +64,7 @@ export class MemoryStore implements Store {
   }
 }
 
-/** A view of the holdings of one network, as one of its pools sees it. It stays as it is when they change. */
+/** A snapshot of the holdings of one network, as one of its pools sees it. Later changes do not affect it. */
 export function takenOf(pool: Pool, holdings: Holdings): Taken {
   const addresses = new AddressSet();
   const own = new Map<string, string[]>();
@@ -86,10 +86,10 @@ export function takenOf(pool: Pool, holdings: Holdings): Taken {
 
 const inOrder = (ips: readonly string[]): string[] => ips.toSorted((a, b) => (toNumber(a) < toNumber(b) ? -1 : 1));
 
-/** Neither of the two has a slash in its second half: `namespace/name` and `ifname`. */
+/** Unambiguous, since neither second part contains a slash: `namespace/name` and `ifname`. */
 export const interfaceKey = (podref: string, ifname: string): string => `${podref}/${ifname}`;
 
-/** The claims through one pool that a sandbox has. */
+/** The claims of a sandbox through one pool. */
 export function foundIn(pool: Pool, holdings: Holdings, who: Sandbox): Claim[] {
   return [...holdings].flatMap(([ip, all]) =>
     all

@@ -7,9 +7,9 @@ import type { Store } from "./store.ts";
 export interface KubernetesOptions extends ConnectOptions, Partial<Pick<KubernetesStoreOptions, "log" | "step">> {}
 
 /**
- * A store in a cluster that has the resources of `manifests/crds`, beside any number of others, Railnet's agents and
- * Whereabouts among them. The cluster's mode is read once: who has to follow a takeover while it runs makes a
- * {@link KubernetesStore} with a `mode` of its own.
+ * A store in a cluster that has the resources of `manifests/crds`, beside any number of others, including Railnet's agents
+ * and Whereabouts. The cluster's mode is read once: to follow a takeover while it runs, create a {@link KubernetesStore}
+ * with a `mode` of your own.
  *
  * @throws {StoreError}
  */

@@ -7,7 +7,7 @@ export interface Owner {
   readonly podref: string;
   /** Empty in records of Whereabouts before 0.8. */
   readonly ifname: string;
-  /** Empty where Whereabouts made the reservation: it writes none. */
+  /** Empty if Whereabouts made the reservation: it writes none. */
   readonly containerId: string;
   readonly podUid?: string;
   /** Name of the node that made the claim. */
@@ -29,96 +29,96 @@ export interface Pool {
   readonly name: string;
   /** Network and prefix length, host bits masked: `10.10.0.0/16`. */
   readonly cidr: string;
-  /** `network_name`: equal addresses of two networks are two addresses. Empty for the unnamed one. */
+  /** `network_name`: the same address in two networks is two addresses. Empty for the unnamed one. */
   readonly network: string;
-  /** `enable_overlapping_ranges`: an address has one owner in all pools of its network; false: in this pool alone. */
+  /** `enable_overlapping_ranges`: an address has one owner in all pools of its network; false: only in this pool. */
   readonly overlapping: boolean;
 }
 
 export interface Claim {
   readonly pool: Pool;
-  /** Canonical, as canonicalIp() gives it. */
+  /** Canonical, as returned by canonicalIp(). */
   readonly ip: string;
   readonly owner: Owner;
   /**
-   * Whether the caller knows that a sandbox of this interface is over, though the store cannot tell: only then, or when it
-   * is one of the same pod, by UID, its address goes over to this claim. Default: nothing is known.
+   * Whether the caller knows that a sandbox of this interface is over, though the store cannot tell: only then, or if it
+   * is one of the same pod, by UID, its address passes to this claim. Default: nothing is known.
    */
   readonly isOver?: (holder: Owner) => boolean;
-  /** The claim takes an address that is in quarantine, too; called when it got such a one: its user must ask the rail first. */
+  /** The claim also accepts an address in quarantine; called if it got one: its user must probe the rail first. */
   readonly onQuarantined?: () => void;
-  /** A living sandbox has the address already: what is missing is put back, also while nobody may claim. */
+  /** A running sandbox already has the address: what is missing is restored, even while claims are suspended. */
   readonly isHeld?: boolean;
-  /** Of a release: its ADD did not finish, so an earlier sandbox that still has the record is of this pod and node. */
+  /** For a release: its ADD did not complete, so an earlier sandbox that still has the record is of this pod and node. */
   readonly isUnfinished?: boolean;
 }
 
 /** A range of which every node has a slice, with `node_slice_size`. */
 export interface SlicedRange {
-  /** Of the NodeSlicePool: network_name, else the network's name. */
+  /** Name of the NodeSlicePool: network_name, else the network's name. */
   readonly name: string;
   readonly network: string;
   /** The whole range, host bits masked. */
   readonly cidr: string;
   /** As configured: `/24` or `24`. */
   readonly sliceSize: string;
-  /** What of the whole may be given out: a slice that has none of it is no node's. */
+  /** Which addresses may be assigned: a slice without any is never given to a node. */
   readonly range: Range;
 }
 
-/** What is known to be taken in a pool. May lag behind: only claim() decides. */
+/** What is known to be taken in a pool. Possibly stale: only claim() decides. */
 export interface Taken {
   has(address: bigint): boolean;
-  /** The whole run of taken addresses around one, where it is known (AddressSet): candidates() jumps over it. */
+  /** The whole run of taken addresses around one, if known (AddressSet): candidates() skips it. */
   run?(address: bigint): Span | undefined;
-  /** The canonical addresses that an interface (podref and ifname) holds in this pool, by whichever sandbox, of whichever pod of that name, in order. */
+  /** The canonical addresses that an interface (podref and ifname) holds in this pool, by any sandbox of any pod of that name, in order. */
   of(podref: string, ifname: string): readonly string[];
-  /** Canonical addresses that are in quarantine, the oldest first: taken, but for a claim that says `onQuarantined`. */
+  /** Canonical addresses in quarantine, oldest first: taken, except for a claim with `onQuarantined`. */
   readonly quarantined?: readonly string[];
   /**
-   * The pool as it is kept, for claims and journal: in one where reservations decide, a claim is one, though its own
-   * configuration says `enable_overlapping_ranges: false`. Absent: as asked.
+   * The pool as stored, for claims and journal: if reservations decide in it, they are claims even where the configuration
+   * says `enable_overlapping_ranges: false`. Absent: as requested.
    */
   readonly pool?: Pool;
-  /** Where candidates come from: beside a live Whereabouts, which takes the lowest, from the other end. */
+  /** Where candidates come from: beside a running Whereabouts, which takes the lowest, from the other end. */
   readonly order: "lowest" | "highest";
 }
 
-/** `absent`: nothing was there any more; `foreign`: another interface or a newer sandbox has the address: untouched. */
+/** `absent`: nothing was there any more; `foreign`: another interface or a newer sandbox has the address, and keeps it. */
 export type Released = "released" | "absent" | "foreign";
 
 /**
- * Where allocations live. Every store passes the same contract, test/ipam/store/contract.ts. All methods may be called
- * again after any failure, and by any number of processes and nodes at once.
+ * Where allocations are stored. Every store passes the same contract, test/ipam/store/contract.ts. All methods may be
+ * called again after any failure, and by any number of processes and nodes at once.
  *
  * @throws {StoreError} from every method.
  */
 export interface Store {
-  /** @param options.fresh asks the place where allocations live, not what is remembered: before "exhausted" is said. */
+  /** @param options.fresh reads the store itself, not a cache: before "exhausted" is reported. */
   taken(pool: Pool, options?: { readonly fresh?: boolean; readonly signal?: AbortSignal | undefined }): Promise<Taken>;
   /**
    * Takes an address. Atomic: of all callers one gets it. An address that the same interface of the same pod (by UID)
-   * holds goes over to the sandbox of this claim, so calling again is harmless. A pod of that name with another UID may
-   * still run on a node that is cut off: it keeps its address, unless the claim knows that its sandbox is over.
+   * holds passes to the sandbox of this claim, so calling again is harmless. A pod of that name with another UID may still
+   * run on a node that is cut off: it keeps its address, unless the claim knows that its sandbox is over.
    *
-   * @returns undefined when it is the claim's; else who has it.
+   * @returns undefined if the claim got it; otherwise who has it.
    * @throws {StoreError} also when the outcome stays unclear: the address must then be released.
    */
   claim(claim: Claim, signal?: AbortSignal): Promise<Holder | undefined>;
-  /** Gives an address back if podref, ifname and container ID are the holder's. Idempotent. */
+  /** Releases an address if podref, ifname and container ID are the holder's. Idempotent. */
   release(claim: Claim, signal?: AbortSignal): Promise<Released>;
   /** Addresses of a pool that a sandbox holds, found by container ID and ifname: for attachments that no journal knows. */
   find(pool: Pool, who: Sandbox, signal?: AbortSignal): Promise<Claim[]>;
   holder(pool: Pool, ip: string, signal?: AbortSignal): Promise<Owner | undefined>;
-  /** The slice of a node: the one it has, else one that is free; from then on it is its own. `10.20.1.0/24`. */
+  /** The slice of a node: the one it has, otherwise a free one, which it then keeps. `10.20.1.0/24`. */
   slice(whole: SlicedRange, node: string, signal?: AbortSignal): Promise<string>;
-  /** Whether a claim could work now. */
+  /** Whether a claim could succeed now. */
   check(signal?: AbortSignal): Promise<void>;
 }
 
 /**
- * `unavailable`: does not answer, or says so (try again); `refused`: it answered no, and will again until somebody
- * changes something (permission, missing CRD, an invalid name); `unclear`: it may or may not have been done.
+ * `unavailable`: no answer, or it says so (try again); `refused`: it said no, and will again until somebody changes
+ * something (permission, missing CRD, an invalid name); `unclear`: it may or may not have been done.
  */
 export type StoreFailure = "unavailable" | "refused" | "unclear";
 

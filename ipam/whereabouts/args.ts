@@ -13,8 +13,8 @@ const KNOWN = new Set([
 ]);
 
 /**
- * Checks CNI_ARGS as the reference library's LoadArgs() does. The protocol's own reading is wider (static and sriov
- * take unknown keys), so this one looks at the text.
+ * Checks CNI_ARGS like the reference library's LoadArgs(). The protocol's own reading is more lenient (static and sriov
+ * accept unknown keys), so this one looks at the text.
  *
  * @throws {CniError} 999 in Whereabouts' words.
  */
@@ -33,9 +33,9 @@ const refused = (why: string): CniError =>
   new CniError(CODE.INTERNAL, `LoadArgs - CNI Args Parsing Error: ARGS: ${why}`);
 
 /**
- * Whom an address belongs to.
+ * The pod that an address belongs to.
  *
- * @param named whether there has to be a pod: in a cluster. Elsewhere a sandbox that is none has its container ID.
+ * @param named whether there must be a pod: in a cluster. Elsewhere a sandbox without one is named by its container ID.
  * @throws {CniError} 999 in Whereabouts' words.
  */
 export function podOf({ args, containerId }: Call, { named }: { readonly named: boolean }) {

@@ -21,17 +21,17 @@ export interface IpamConfig {
   readonly storage: Storage;
   /** In the order of the result. */
   readonly ranges: readonly PoolRange[];
-  /** Of every address from a range. */
+  /** For every address from a range. */
   readonly gateway?: string;
   readonly routes: readonly Route[];
   readonly dns: Dns;
-  /** `addresses` and those of CNI_ARGS `IP` that lie in no range: appended, never recorded. */
+  /** `addresses` and those of CNI_ARGS `IP` that are in no range: appended, never recorded. */
   readonly fixed: readonly IpConfig[];
-  /** For each range the address that the pod asks for, canonical: in its network, and not excluded. */
+  /** For each range the address that the pod requests, canonical: in its network, and not excluded. */
   readonly asked: readonly (string | undefined)[];
-  /** With `node_slice_size`: the NodeSlicePool that cuts the first range. */
+  /** With `node_slice_size`: the NodeSlicePool that divides the first range. */
   readonly slices?: Pick<SlicedRange, "name" | "sliceSize">;
-  /** `same_index`: the same offset in the ranges of all rails of a pod, where it is free. */
+  /** `same_index`: prefers the same offset in the ranges of all rails of a pod. */
   readonly sameIndex: boolean;
   readonly podref: string;
   readonly podUid?: string;
@@ -40,11 +40,11 @@ export interface IpamConfig {
 type ConfigHost = Pick<IpamHost, "readText" | "policy" | "stateDir" | "log">;
 
 /**
- * Reads the `ipam` object of a call with all that belongs to it: flat file, CNI_ARGS, `runtimeConfig`. Order of the
- * steps and texts of the errors are Whereabouts' (pkg/config/config.go, v0.9.4); what differs stands in README.md here.
+ * Reads the `ipam` object of a call with everything that belongs to it: flat file, CNI_ARGS, `runtimeConfig`. Order of the
+ * steps and texts of the errors are Whereabouts' (pkg/config/config.go, v0.9.4); differences are listed in README.md here.
  *
- * ADD and CHECK are read strictly. For the other verbs, which only need to know where addresses are kept, a range that
- * cannot be used is left out, and nothing is fixed or requested.
+ * ADD and CHECK are strict. For the other verbs, which only need to know where addresses are stored, a range that cannot
+ * be used is skipped, and nothing is fixed or requested.
  *
  * @throws {CniError} 999 in Whereabouts' words; 6 and 7 in ours, naming the field.
  */
@@ -74,7 +74,7 @@ export function readIpamConfig(call: Call, host: ConfigHost): IpamConfig {
   };
 }
 
-/** Of the network configuration; without what it may not say, with one warning. */
+/** From the network configuration, without what it may not set, with one warning. */
 function readOwn({ config, request }: Call, { policy, log }: ConfigHost) {
   if (!config.ipam) throw new CniError(CODE.INTERNAL, "IPAM config missing 'ipam' key");
   const fields = required(readIpamFields)(required(object)(config.ipam, "ipam"), "ipam");
@@ -135,7 +135,7 @@ function toPoolRanges(read: readonly ReadRange[], settings: RangeSettings, stric
   return read.flatMap((range) => attempt(() => [toPoolRange({ ...range, exclude: [] }, settings)]));
 }
 
-/** The ranges that can be read, each for itself. */
+/** The ranges that can be read, each on its own. */
 function readable(fields: IpamFields): ReadRange[] {
   const { range: _, ...others } = fields;
   const { ipRanges = [], ...own } = fields;

@@ -15,7 +15,7 @@ export function exhausted(cause: ExhaustedError): CniError {
   );
 }
 
-/** Reads a range; what is wrong with it is said in Whereabouts' words. @param prefix what Whereabouts says before them. */
+/** Reads a range; faults are reported in Whereabouts' words. @param prefix what Whereabouts says before them. */
 export function readingRange<T>(read: () => T, prefix = ""): T {
   try {
     return read();

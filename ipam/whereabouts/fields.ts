@@ -16,9 +16,9 @@ export interface AddressFields {
 }
 
 /**
- * The `ipam` object as it is written, in a network configuration or in Whereabouts' flat file: kinds are checked, what
- * the texts mean is not. Whereabouts' `leader_*`, `sleep_for_race`, `log_level`, `reconciler_cron_expression`,
- * `datastore` and `etcd_*` are left out, for there is nothing here that they could change.
+ * The `ipam` object as written, in a network configuration or in Whereabouts' flat file: types are checked, meanings are
+ * not. Whereabouts' `leader_*`, `sleep_for_race`, `log_level`, `reconciler_cron_expression`, `datastore` and `etcd_*` are
+ * ignored, since there is nothing here that they could change.
  */
 export interface IpamFields extends RangeFields {
   readonly type?: string;
@@ -50,7 +50,7 @@ const routes: Read<Route[]> = (value, at) => {
   return given && [...parseResult({ routes: given }, "1.1.0", at.slice(0, -".routes".length)).routes];
 };
 
-/** What is empty is absent, as Go leaves it out of a result. */
+/** Empty values count as absent, as Go omits them from a result. */
 const dns: Read<Dns> = (value, at) => {
   const given = Object.entries(readDns(value, at) ?? {}).filter(([, one]) => one.length > 0);
   return given.length > 0 ? Object.fromEntries(given) : undefined;
@@ -59,7 +59,7 @@ const dns: Read<Dns> = (value, at) => {
 const RANGE = { range: text, range_start: text, range_end: text, exclude: list(required(text)) };
 
 /**
- * @param at where it stands, such as `ipam`.
+ * @param at where it is, such as `ipam`.
  * @throws {CniError} 6 or 7, naming the field.
  */
 export const readIpamFields: Read<IpamFields> = record<IpamFields>({
@@ -81,8 +81,8 @@ export const readIpamFields: Read<IpamFields> = record<IpamFields>({
 });
 
 /**
- * What Whereabouts' mergo makes of a configuration and its flat file: what is empty in the first is taken from the
- * second, field by field within `dns` and `kubernetes`. `enable_overlapping_ranges` never comes from the second.
+ * What Whereabouts' mergo makes of a configuration and its flat file: empty fields of the first are taken from the second,
+ * field by field within `dns` and `kubernetes`. `enable_overlapping_ranges` never comes from the second.
  */
 export function mergeFields(own: IpamFields, flat: IpamFields): IpamFields {
   const merged = { ...flat, ...withoutEmpty(own) };

@@ -11,10 +11,10 @@ interface Fixed {
 }
 
 /**
- * Addresses of the result that no pool knows of: `addresses`, and behind them those of CNI_ARGS `IP`. Each of CNI_ARGS
- * `GATEWAY` is the gateway of every one whose network it is in.
+ * Addresses of the result that no pool knows: `addresses`, followed by those of CNI_ARGS `IP`. Each of CNI_ARGS `GATEWAY`
+ * is the gateway of every one whose network it is in.
  *
- * @param asked what CNI_ARGS `IP` says, without what lies in a range.
+ * @param asked what CNI_ARGS `IP` says, without what is in a range.
  * @throws {CniError} 999 in Whereabouts' words.
  */
 export function readFixed(addresses: readonly AddressFields[], asked: readonly string[], call: Call): IpConfig[] {
@@ -29,13 +29,13 @@ export function readFixed(addresses: readonly AddressFields[], asked: readonly s
   return fixed;
 }
 
-/** Of `addresses`, canonical; without what is none. */
+/** The valid ones of `addresses`, canonical. */
 export const ipsOf = (addresses: readonly AddressFields[]): string[] =>
   addresses.flatMap(({ address }) => toTextOf(parseCidr(address, { sloppy: true })));
 
 const toTextOf = (cidr: Cidr | undefined): string[] => (cidr ? [toText(cidr)] : []);
 
-/** A comma separated value of CNI_ARGS; an empty one is absent, an empty part is not. */
+/** A comma-separated value of CNI_ARGS; an empty one is absent, an empty part is not. */
 export const splitArg = (value = ""): string[] => (value === "" ? [] : value.split(",").map((item) => item.trim()));
 
 function parse(text: string, invalid: string): Cidr {

@@ -33,8 +33,8 @@ export function readFlatFile(
 }
 
 /**
- * Of the cluster that this node is in: root's own settings come before what Whereabouts' installer has written, whose
- * service account has other rights and whose token ends with its pod.
+ * The kubeconfig of this node's cluster: root's own settings take precedence over what Whereabouts' installer has written,
+ * whose service account has other rights and whose token ends with its pod.
  *
  * @throws {CniError} what readFlatFile() throws.
  */
@@ -42,7 +42,7 @@ export const kubeconfigOfNode = (host: Pick<IpamHost, "readText" | "policy">): s
   host.policy.kubeconfig ?? readFlatFile({}, host)?.kubernetes?.kubeconfig;
 
 /**
- * Where the addresses of a journal record are reached now. A record names the kubeconfig of its ADD; where that is gone, or
+ * Where the addresses of a journal record are reached now. A record names the kubeconfig of its ADD; if that is gone, or is
  * Whereabouts' own, whose token ends with its pod, the node's present one leads to the same cluster.
  */
 export function presentStorage(storage: Storage, host: Pick<IpamHost, "readText" | "policy">): Storage {
@@ -62,7 +62,7 @@ function isThere(path: string, { readText }: Pick<IpamHost, "readText">): boolea
   }
 }
 
-/** What Whereabouts' installer says of this node: a file `nodename` beside the flat file (script/lib.sh, 0.9.4). */
+/** This node's name according to Whereabouts' installer: a file `nodename` beside the flat file (script/lib.sh, 0.9.4). */
 export function readNodeName(
   { flatFiles = FLAT_FILES }: NodePolicy,
   readText: IpamHost["readText"],
@@ -96,9 +96,9 @@ function parse(content: string, path: string): unknown {
 }
 
 /**
- * Whereabouts itself always wants a flat file; where something else says where addresses are kept, we do not.
+ * Whereabouts itself always requires a flat file; we do not if something else says where addresses are stored.
  *
- * @param own what the network configuration says and may say.
+ * @param own what the network configuration says and is allowed to say.
  * @throws {CniError} 999 in Whereabouts' words.
  */
 export function requireFlatFile({ type, kubernetes }: IpamFields, { policy }: Pick<IpamHost, "policy">): void {
@@ -107,13 +107,13 @@ export function requireFlatFile({ type, kubernetes }: IpamFields, { policy }: Pi
 }
 
 /**
- * Where addresses are kept: as the network configuration says, where it may; else root's own settings of this node; else
- * Whereabouts' flat file. A configuration that means a cluster never falls back to a directory of this node: the same
- * address would be given out on every node.
+ * Where addresses are stored: as the network configuration says, if it may; otherwise by root's own settings of this node;
+ * otherwise by Whereabouts' flat file. A configuration that means a cluster never falls back to a directory on this node:
+ * the same address would be given out on every node.
  *
- * @param own what the network configuration says and may say.
+ * @param own what the network configuration says and is allowed to say.
  * @param flat the flat file, undefined when there is none.
- * @throws {CniError} 999 in Whereabouts' words when there is no kubeconfig where there should be one.
+ * @throws {CniError} 999 in Whereabouts' words if there is no kubeconfig where there should be one.
  */
 export function storageOf(
   own: IpamFields,

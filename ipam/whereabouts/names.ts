@@ -10,9 +10,9 @@ export const poolName = (networkName: string, nodeName: string, cidr: string): s
   [networkName, nodeName, normalizeRange(cidr)].filter(Boolean).join("-");
 
 /**
- * The range of a pool of a network (with node slices: of a node), the inverse of poolName(); undefined when the name is
- * another one's. A network that looks like the first group of an IPv6 address cannot be told from it: Whereabouts' names
- * are so.
+ * The range of a network's pool (with node slices: a node's), the inverse of poolName(); undefined for the name of another
+ * pool. A network that looks like the first group of an IPv6 address cannot be told from it: Whereabouts' names are
+ * ambiguous.
  */
 export function rangeOfPool(networkName: string, nodeName: string, name: string): Cidr | undefined {
   const prefix = [networkName, nodeName]
@@ -36,9 +36,9 @@ export function expandedReservationName(networkName: string, ip: string): string
 }
 
 /**
- * The canonical address that a reservation of a network is for, upstream's and the fork's names alike; undefined when
- * the name is another network's. An IPv6 address and a network that looks like its first group cannot be told apart
- * (`a-b--1`): Whereabouts' names are so.
+ * The canonical address of a network's reservation, from upstream's and the fork's names alike; undefined if the name
+ * belongs to another network. An IPv6 address and a network that looks like its first group cannot be told apart
+ * (`a-b--1`): Whereabouts' names are ambiguous.
  */
 export function ipOfReservation(networkName: string, name: string): string | undefined {
   const prefix = networkName && `${networkName}-`;
@@ -51,8 +51,8 @@ export function ipOfReservation(networkName: string, name: string): string | und
 export const slicePoolName = (networkName: string, name: string): string => networkName || name;
 
 /**
- * @param at what the name comes from, for the message: `ipam.network_name "Rail0"`.
- * @throws {CniError} 7 for what the API server would refuse, each time anew: uppercase, `_`, a leading `-`.
+ * @param at where the name comes from, for the message: `ipam.network_name "Rail0"`.
+ * @throws {CniError} 7 for names that the API server would always refuse: uppercase, `_`, a leading `-`.
  */
 export function requireObjectName(name: string, at: string): string {
   if (name.length <= 253 && SUBDOMAIN.test(name)) return name;

@@ -14,7 +14,7 @@ export interface PoolRecord {
 /** `ippools.whereabouts.cni.cncf.io`, v1alpha1. */
 export interface IpPool extends KubeObject {
   readonly spec: {
-    /** The base of the offsets is the literal address here, host bits and all. */
+    /** The base of the offsets is the literal address here, including host bits. */
     readonly range: string;
     /** Key: decimal |address - base|. */
     readonly allocations: Readonly<Record<string, PoolRecord>>;
@@ -42,15 +42,15 @@ export interface NodeSlicePool extends KubeObject {
 export const ADOPTED = "railnet.io/adopted";
 
 /**
- * On an IPPool: addresses were claimed in it with `enable_overlapping_ranges: false`, where the record alone counts. So
- * its records are no view of its reservations, and it is never adopted.
+ * On an IPPool: addresses were claimed in it with `enable_overlapping_ranges: false`, where only the record counts. So
+ * its records are not a view of its reservations, and it is never adopted.
  */
 export const RECORDS_DECIDE = "railnet.io/records-decide";
 
-/** Of {@link RECORDS_DECIDE}: reservations decided once, so there may be some whose records are still to be written. */
+/** Value of {@link RECORDS_DECIDE}: reservations once decided, so some may lack a record. */
 export const MIXED = "mixed";
 
-/** Labels of a reservation find it; `spec` and {@link textOf} decide. Each one costs the API server 3 to 5 % of a create. */
+/** Labels find a reservation; `spec` and {@link textOf} decide. Each one costs the API server 3 to 5 % of a create. */
 export const LABEL = {
   node: "railnet.io/node",
   podUid: "railnet.io/pod-uid",
@@ -59,8 +59,8 @@ export const LABEL = {
 } as const;
 
 /**
- * What a reservation says under a label's key, in full length: an annotation of the same key where the label is a hash.
- * Only there, since each annotation costs the API server 2 to 4 % of a create.
+ * The full value of a reservation's label: an annotation of the same key if the label is a hash. Only then, since each
+ * annotation costs the API server 2 to 4 % of a create.
  */
 export const textOf = ({ labels, annotations }: KubeObject["metadata"], key: string): string | undefined =>
   annotations?.[key] ?? labels?.[key];

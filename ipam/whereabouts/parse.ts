@@ -1,11 +1,11 @@
 import { IP_POOLS, type KubeObject, NODE_SLICE_POOLS, RESERVATIONS, type Resource } from "../../kubernetes/cluster.ts";
 import type { IpPool, NodeSlicePool, PoolRecord, Reservation } from "./objects.ts";
 
-// Stored objects are input: written by Whereabouts 0.3 to 0.9, pruned by old definitions, by hand, out of a backup. What
-// is missing or of a wrong kind becomes empty here, once; nothing that was stored makes a reader throw. An empty podref
-// is somebody unknown's: never given out, named by `railnet ipam audit`.
+// Stored objects are input: written by Whereabouts 0.3 to 0.9, pruned by old definitions, edited by hand, restored from a
+// backup. Members that are missing or of the wrong type become empty here, once; nothing stored makes a reader throw. An
+// empty podref means an unknown owner: never given out, listed by `railnet ipam audit`.
 
-/** A stored object with all members that its type promises; the same one where nothing was missing. Never throws. */
+/** A stored object with all members that its type promises; the same object if nothing was missing. Never throws. */
 export function parseStored<T extends KubeObject>({ group, plural }: Resource, object: T): T {
   if (group !== IP_POOLS.group || object === null || typeof object !== "object") return object;
   if (plural === RESERVATIONS.plural) return parseReservation(object) as KubeObject as T;
@@ -48,7 +48,7 @@ export function parseRecord(value: unknown): PoolRecord {
   return { id: text(id), ...(typeof ifname === "string" && { ifname }), podref: text(podref) };
 }
 
-/** No entry is left out: patches count them. */
+/** No entry is dropped: patches count them. */
 function parseSlices(object: KubeObject): NodeSlicePool {
   const { spec, status } = object as KubeObject & Loose;
   const { range, sliceSize } = objectOf(spec);

@@ -3,7 +3,7 @@ import { parseStored } from "./parse.ts";
 
 type Whole = { readonly metadataOnly?: boolean };
 
-/** The API server, with Whereabouts' objects parsed where they come in: {@link parseStored}. */
+/** The API server, with Whereabouts' objects parsed on arrival: {@link parseStored}. */
 export class ParsedCluster implements Cluster {
   readonly namespace: string;
   readonly #cluster: Cluster;

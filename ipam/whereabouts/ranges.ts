@@ -14,14 +14,14 @@ export interface ReadRange extends Bounds {
 }
 
 /**
- * The ranges in the order of the result: `range` with its fields beside it, then `ipRanges`. What `exclude` says and
- * whether anything is left is seen only by toPoolRange(), as in Whereabouts.
+ * The ranges in the order of the result: `range` with its fields beside it, then `ipRanges`. Only toPoolRange() checks
+ * `exclude` and whether anything is left, as in Whereabouts.
  *
  * @throws {CniError} 999 in Whereabouts' words.
  */
 export function readRanges(fields: IpamFields): ReadRange[] {
   const { range, range_start, range_end, exclude = [], ipRanges = [] } = fields;
-  // The old fields are read with leading zeros, and what is no address there is passed over without a word.
+  // The old fields are read with leading zeros, and invalid addresses there are silently ignored.
   const bounds = { start: sloppy(range_start), end: sloppy(range_end), exclude };
   const own = range ? [readRange(range, bounds)] : [];
   return [...own, ...ipRanges.map((entry) => readRange(entry.range ?? "", strictBounds(entry)))];
@@ -43,7 +43,7 @@ function strictBounds({ range_start, range_end, exclude = [] }: RangeFields): Bo
 }
 
 /**
- * The texts that Go's decoder refuses before anything else is looked at.
+ * Refuses the texts that Go's decoder refuses before anything else is checked.
  *
  * @param where the words before "JSON Parsing Error".
  * @param bytes the whole text that was decoded, which Whereabouts shows.
@@ -64,7 +64,7 @@ export interface RangeSettings {
   readonly excludeGateway?: string;
   /** Whether addresses are recorded in an IPPool, by their offset. */
   readonly recorded: boolean;
-  /** Whether the first range is cut into slices: each has a pool of its own, whose keys count from its own base. */
+  /** Whether the first range is divided into slices: each has its own pool, whose keys count from its own base. */
   readonly sliced: boolean;
 }
 
@@ -85,7 +85,7 @@ export function toPoolRange({ text, start, end, exclude = [] }: ReadRange, setti
   };
 }
 
-/** Without the addresses whose offset Whereabouts cannot read: it removes such records, and gives the address away. */
+/** Without the addresses whose offset Whereabouts cannot read: it removes such records, and gives the address out again. */
 function recordable(range: Range): Range {
   const within = withinKeys(range);
   if (within === range || !candidates(within, () => false).next().done) return within;

@@ -10,14 +10,14 @@ export const MAX_OFFSET = (1n << 63n) - 1n;
 /** What the keys of a pool count from. */
 export interface KeyBase {
   readonly isV6: boolean;
-  /** The literal address in `spec.range`, host bits and all. */
+  /** The literal address in `spec.range`, including host bits. */
   readonly base: bigint;
 }
 
 /**
  * What the keys of an IPPool count from.
  *
- * @throws {CniError} 7 when the range is none.
+ * @throws {CniError} 7 when the range is invalid.
  */
 export function baseOf(specRange: string): KeyBase {
   const cidr = parseCidr(specRange);
@@ -27,9 +27,9 @@ export function baseOf(specRange: string): KeyBase {
 
 /**
  * Key of an address: decimal |address - base|. Below a base with host bits two addresses share a key, and addressOf()
- * reads the one above: {@link readableKeyOf} gives only keys that read back.
+ * returns the higher one: {@link readableKeyOf} gives only keys that read back.
  *
- * @throws {CniError} 7 beyond 2^63-1: Whereabouts would drop such a record and give its address out again.
+ * @throws {CniError} 7 beyond 2^63-1: Whereabouts would drop such a record and give out its address again.
  */
 export function keyOf(base: bigint, address: bigint): string {
   const offset = address < base ? base - address : address - base;
@@ -41,26 +41,26 @@ export function keyOf(base: bigint, address: bigint): string {
   );
 }
 
-/** The address that a key means; undefined for a key that is none: it is somebody's, and stays as it is. */
+/** The address that a key means; undefined for an invalid key, which is somebody's, and stays. */
 export function addressOf({ isV6, base }: KeyBase, key: string): bigint | undefined {
   if (!isKey(key)) return undefined;
   const address = base + BigInt(key);
   return address < 1n << BigInt(widthOf(isV6)) ? address : undefined;
 }
 
-/** The key of an address that addressOf() reads back; undefined where there is none. */
+/** The key of an address that addressOf() reads back; undefined if there is none. */
 export function readableKeyOf({ base }: KeyBase, address: bigint): string | undefined {
   const offset = address - base;
   return offset >= 0n && offset <= MAX_OFFSET ? String(offset) : undefined;
 }
 
-/** Also `007`, as Whereabouts reads it; it never writes it. */
+/** Includes `007`, which Whereabouts reads but never writes. */
 export const isKey = (key: string): boolean => /^\d+$/.test(key) && BigInt(key) <= MAX_OFFSET;
 
 /** As Whereabouts writes them. */
 export const isCanonicalKey = (key: string): boolean => isKey(key) && String(BigInt(key)) === key;
 
-/** What of a range can be recorded in a pool of its own network: the rest has no keys. */
+/** The part of a range that can be recorded in a pool of its own network: the rest has no keys. */
 export function withinKeys(range: Range): Range {
   const end = range.network + MAX_OFFSET;
   return range.last <= end ? range : { ...range, last: end };

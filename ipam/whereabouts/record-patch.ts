@@ -1,14 +1,14 @@
 import type { JsonPatch } from "../../kubernetes/cluster.ts";
 import type { PoolRecord } from "./objects.ts";
 
-// Patches of single records, which fail whole (422) where one is not as it was. The resourceVersion is never tested.
+// Patches of single records, which fail as a whole (422) if one has changed. The resourceVersion is never tested.
 
-/** What of a record is tested: its sandbox alone, which is enough where nobody else is in its place, or its interface too. */
+/** What is tested: only the sandbox, which is enough if nobody else can be in its place, or the interface too. */
 export type Tested = "sandbox" | "all";
 
 const at = (key: string): string => `/spec/allocations/${key}`;
 
-/** A record where none is: the server's `test` of null passes on a missing member. */
+/** Adds a record where there is none: the server's `test` of null passes for a missing member. */
 export const addition = (key: string, to: PoolRecord): JsonPatch => [
   { op: "test", path: at(key), value: null },
   { op: "add", path: at(key), value: to },
@@ -19,7 +19,7 @@ export const replacement = (key: string, from: PoolRecord, to: PoolRecord, teste
   { op: "replace", path: at(key), value: to },
 ];
 
-/** The same interface in another sandbox: all else that the record says stays. */
+/** The same interface in another sandbox: everything else in the record stays. */
 export const handOver = (key: string, from: PoolRecord, id: string): JsonPatch => [
   ...tests(key, from, "all"),
   { op: "replace", path: `${at(key)}/id`, value: id },
@@ -30,10 +30,10 @@ export const removal = (key: string, from: PoolRecord, tested: Tested): JsonPatc
   { op: "remove", path: at(key) },
 ];
 
-/** What is empty may be missing in what is stored, where a test of a text would fail. */
+/** Empty members may be missing in what is stored, where a test for an empty text would fail. */
 function tests(key: string, { id, podref, ifname = "" }: PoolRecord, tested: Tested): JsonPatch {
   const all = Object.entries({ podref, ifname, id }).filter(([, value]) => value !== "");
   const said = tested === "sandbox" && id !== "" ? ([["id", id]] as const) : all;
-  const known = said.length > 0 ? said : ([["podref", null]] as const); // of a record that says nothing: that it still does
+  const known = said.length > 0 ? said : ([["podref", null]] as const); // an empty record: tests that it still is
   return known.map(([name, value]) => ({ op: "test", path: `${at(key)}/${name}`, value }) as const);
 }

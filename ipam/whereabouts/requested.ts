@@ -5,14 +5,14 @@ import type { PoolRange } from "../pool-range.ts";
 import { contains, whyUnusable } from "../range.ts";
 import { splitArg } from "./fixed.ts";
 
-/** An address that the pod asks for. */
+/** An address that the pod requests. */
 interface Wanted {
-  /** Where it says so: `runtimeConfig.ips[0]`. */
+  /** Where it is requested: `runtimeConfig.ips[0]`. */
   readonly at: string;
   readonly text: string;
 }
 
-/** One that some range can give. */
+/** One that some range can yield. */
 interface Wish extends Wanted {
   /** Canonical. */
   readonly ip: string;
@@ -20,13 +20,13 @@ interface Wish extends Wanted {
 }
 
 /**
- * The addresses that a pod asks for: `runtimeConfig.ips`, else `args.cni.ips`, and those of CNI_ARGS `IP` that lie in
- * a range. With or without prefix length; the result has the range's own. Multus (pkg/multus/multus.go, v4.3.0) says
- * the same wish twice, in `runtimeConfig.ips` and in CNI_ARGS `IP`: equal addresses are one wish.
+ * The addresses that a pod requests: `runtimeConfig.ips`, else `args.cni.ips`, and those of CNI_ARGS `IP` that are in a
+ * range. With or without prefix length; the result has the range's own. Multus (pkg/multus/multus.go, v4.3.0) passes the
+ * same request twice, in `runtimeConfig.ips` and in CNI_ARGS `IP`: equal addresses are one request.
  *
- * @param gateway nobody may ask for it. @param fixed addresses that the result has anyway.
- * @returns `asked`: the address that each range has to give; `outside`: what CNI_ARGS `IP` says besides, as it is written.
- * @throws {CniError} 7 for what cannot be given, naming field, value and reason.
+ * @param gateway nobody may request it. @param fixed addresses that the result has in any case.
+ * @returns `asked`: the address that each range must yield; `outside`: what else CNI_ARGS `IP` contains, as written.
+ * @throws {CniError} 7 for what cannot be assigned, naming field, value and reason.
  */
 export function readRequested(
   call: Call,
@@ -60,7 +60,7 @@ function liesInOne(text: string, ranges: readonly PoolRange[]): boolean {
   return ip !== undefined && ranges.some(({ range }) => contains(range, ip));
 }
 
-/** @throws {CniError} 7 for an address that no range can give. */
+/** @throws {CniError} 7 for an address that no range can yield. */
 function usable(wanted: Wanted, ranges: readonly PoolRange[], gateway: string | undefined, fixed: readonly string[]) {
   const address = parse(wanted.text);
   if (!address) throw refused(wanted, "it is not an IP address", "ask for one such as 10.0.0.5");
@@ -76,8 +76,8 @@ function usable(wanted: Wanted, ranges: readonly PoolRange[], gateway: string | 
 }
 
 /**
- * One wish a range: by preference the range within whose bounds it lies, else one whose network it is in. Augmenting
- * paths, so that no wish is refused because another one took its range for no need.
+ * One request per range: preferably the range within whose bounds it is, otherwise one whose network it is in. Augmenting
+ * paths, so that no request is refused because another one took its range needlessly.
  */
 function assign(wishes: readonly Wish[], ranges: readonly PoolRange[]): (string | undefined)[] {
   const given = new Map<number, Wish>();
@@ -93,7 +93,7 @@ function assign(wishes: readonly Wish[], ranges: readonly PoolRange[]): (string 
 
 type Fits = (wish: Wish, range: PoolRange) => boolean;
 
-/** @returns whether a range could be had, if need be by moving the wish that has it to another one. */
+/** @returns whether a range could be found, if need be by moving the request that has it to another one. */
 function place(
   wish: Wish,
   ranges: readonly PoolRange[],

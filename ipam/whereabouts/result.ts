@@ -2,11 +2,11 @@ import type { Result } from "../../cni/protocol/result.ts";
 import type { IpamConfig } from "./config.ts";
 
 /**
- * The result of an ADD, as Whereabouts has it: an address a range with the range's mask and the one gateway, whatever
- * its family; then the fixed ones; routes and DNS as they are configured. No interfaces.
+ * The result of an ADD, as Whereabouts returns it: an address per range with the range's mask and the one gateway,
+ * whatever its family; then the fixed ones; routes and DNS as configured. No interfaces.
  *
  * @param ips canonical, in the order of `config.ranges`.
- * @param suspect of these: somebody may use them, so the attach plugin is told to ask the rail first.
+ * @param suspect those that may be in use, so that the attach plugin is told to probe the rail first.
  */
 export function toResult(
   { ranges, gateway, fixed, routes, dns }: IpamConfig,

@@ -18,31 +18,31 @@ import { cut, divideRange, readSliceSize } from "./slices.ts";
 /** One entry of `NodeSlicePool.status.allocations`. An empty nodeName: free. */
 export type NodeSlice = NonNullable<NodeSlicePool["status"]>["allocations"][number];
 
-/** The state of a network that is cut into slices. */
+/** The state of a network that is divided into slices. */
 export interface SliceState {
   /** The whole range, as configured. */
   readonly range: Range;
   readonly cidr: string;
   readonly sliceSize: string;
-  /** The entries so far, whatever range and size they were cut with. */
+  /** The entries so far, whatever range and size they were made with. */
   readonly before: readonly NodeSlice[];
-  /** Names of the nodes there are. */
+  /** Names of the existing nodes. */
   readonly nodes: readonly string[];
   /** Whether a pod has an address of this slice. */
   readonly isInUse: (sliceRange: string) => boolean;
-  /** The slice that a node had before it went, as its IPPools' names tell: it gets it back if it is free. */
+  /** The slice that a node had before it went away, from the names of its IPPools: it gets it back if it is free. */
   readonly formerSlice?: (node: string) => string | undefined;
 }
 
-/** A NodeSlicePool with more entries grows too large for etcd; one of more slices lists no more than it needs. */
+/** A NodeSlicePool with more entries would grow too large for etcd; with more slices only as many as needed are listed. */
 const MAX_LISTED = 4_096;
 
 /**
- * Gives every node a slice. As Whereabouts' controller: in the order of the addresses, to nodes in the order of their
- * names. Other than there a slice stays its node's while an address in it is in use, also when the node is gone or
- * range and size have changed; a slice whose addresses are all excluded is nobody's; IPv6 works.
+ * Gives every node a slice. Like Whereabouts' controller: in the order of the addresses, to nodes in the order of their
+ * names. Unlike there, a slice stays its node's while an address in it is in use, even if the node is gone or range and
+ * size have changed; a slice whose addresses are all excluded is given to nobody; IPv6 works.
  *
- * @returns `without`: nodes for which there was none.
+ * @returns `without`: nodes for which none was left.
  * @throws {CniError} what divideRange() throws.
  */
 export function assignSlices(state: SliceState): { readonly allocations: NodeSlice[]; readonly without: string[] } {
@@ -65,11 +65,11 @@ export function assignSlices(state: SliceState): { readonly allocations: NodeSli
   return { allocations, without };
 }
 
-/** The slice of a node that addresses of a range can come from. */
+/** The slice of a node from which addresses of a range can come. */
 export const sliceOfNode = (slices: readonly NodeSlice[], node: string, range: Range): string | undefined =>
   slices.find(({ nodeName, sliceRange }) => nodeName === node && isUsable(range, sliceRange))?.sliceRange;
 
-/** Who had a slice chooses before who takes any. */
+/** Nodes that had a slice choose first. */
 const formerFirst = ([, a]: readonly [string, string | undefined], [, b]: readonly [string, string | undefined]) =>
   Number(a === undefined) - Number(b === undefined);
 
@@ -84,7 +84,7 @@ function keptSlices({ range, cidr, sliceSize, before, nodes, isInUse }: SliceSta
   );
 }
 
-/** What the range has besides what is kept, as many as are wanted where there are too many to list. */
+/** What the range has besides the kept slices; if there are too many to list, as many as wanted. */
 function freeSlices(state: SliceState, kept: readonly NodeSlice[], wanted: number): NodeSlice[] {
   const taken = mergeSpans(kept.map(({ sliceRange }) => spanOfSlice(sliceRange)));
   const limit = Math.max(MAX_LISTED - kept.length, wanted);
@@ -104,7 +104,7 @@ function isLong({ cidr, sliceSize }: SliceState): boolean {
 }
 
 /**
- * The slices of a long network that have an address, in order: what is out of bounds, excluded or taken is jumped over,
+ * The slices of a long network that contain an address, in order: what is out of bounds, excluded or taken is skipped,
  * since thousands of slices that nobody can use may come first.
  */
 function* usableSlices({ range, cidr, sliceSize }: SliceState, taken: readonly Span[]): Generator<string> {

@@ -6,10 +6,10 @@ import { poolName } from "./names.ts";
 import { withinKeys } from "./record-keys.ts";
 
 /**
- * The first range of a configuration cut down to a node's slice of it. Its bounds and excludes count (Whereabouts drops
+ * The first range of a configuration reduced to a node's slice of it. Its bounds and excludes count (Whereabouts drops
  * them). The mask of the result is not the slice's but that of the whole range: toResult() has it.
  *
- * @param slice CIDR, as Store.slice() gives it.
+ * @param slice CIDR, as returned by Store.slice().
  */
 export function sliceRange({ pool, range }: PoolRange, slice: string, node: string): PoolRange {
   const cidr = parseCidr(slice);
@@ -24,7 +24,7 @@ export function sliceRange({ pool, range }: PoolRange, slice: string, node: stri
   };
 }
 
-/** What a range has of one of its slices; empty (`last` before `first`) when its bounds leave nothing. */
+/** The part of a range in one of its slices; empty (`last` before `first`) if its bounds leave nothing. */
 export function cut(range: Range, cidr: Cidr): Range {
   const slice = rangeOf(cidr);
   let { first, last } = slice;
@@ -36,7 +36,7 @@ export function cut(range: Range, cidr: Cidr): Range {
 /**
  * `node_slice_size`, `/24` or `24`.
  *
- * @throws {CniError} 7 for what cuts nothing that could be used.
+ * @throws {CniError} 7 for a size that makes no usable slices.
  */
 export function readSliceSize(text: string, cidr: string): number {
   const refuse = (why: string) =>

@@ -2,14 +2,14 @@ import { type Cluster, IP_POOLS, RESERVATIONS } from "../../../kubernetes/cluste
 import { toIpPool, toRecord, toReservation } from "../../whereabouts/objects.ts";
 import { type Claim, StoreError } from "../store.ts";
 
-/** A claim with all that one can say. */
+/** A claim with all possible fields. */
 const PROBE: Claim = {
   pool: { name: "railnet-check", cidr: "0.0.0.0/24", network: "railnet-check", overlapping: true },
   ip: "0.0.0.1",
   owner: { podref: "railnet/check", ifname: "check", containerId: "railnet-check" },
 };
 
-/** A definition that does not keep what is sent. */
+/** A definition that drops fields that are sent. */
 export interface Pruning {
   readonly plural: string;
   /** What it drops, by name. */
@@ -17,10 +17,10 @@ export interface Pruning {
 }
 
 /**
- * The definitions of the cluster that do not keep what a claim says. Those of an old Whereabouts prune fields that came
- * later, and a claim without them is never found again by whom it belongs to. A dry run each: nothing is made.
+ * The definitions of the cluster that do not store all fields of a claim. Those of an old Whereabouts prune fields that
+ * were added later, and a claim without them is never found again by its owner. One dry run each: nothing is created.
  *
- * @param options.isFast a reservation alone is a claim: nothing is asked about records.
+ * @param options.isFast a reservation alone is a claim: records are not checked.
  * @throws {ApiError}
  */
 export async function pruningDefinitions(
@@ -53,12 +53,12 @@ async function ofPools(cluster: Pick<Cluster, "create">, at: DryRun): Promise<Pr
   return pruning("ippools", record, spec.allocations?.["1"] ?? {});
 }
 
-/** @throws {StoreError} `refused`, with the manifest that mends it. {ApiError} */
+/** @throws {StoreError} `refused`, naming the manifest that fixes it. {ApiError} */
 export async function requireDefinitions(cluster: Cluster, options?: LookOptions): Promise<void> {
   for (const one of await pruningDefinitions(cluster, options)) throw refusal(one);
 }
 
-/** @throws {StoreError} naming the fields that are not as they were sent. */
+/** @throws {StoreError} naming the fields that differ from what was sent. */
 export function requireKept(plural: string, sent: object, kept: object): void {
   const found = pruning(plural, sent, kept);
   if (found.fields.length > 0) throw refusal(found);
@@ -72,7 +72,7 @@ function pruning(plural: string, sent: object, kept: object): Pruning {
 
 const refusal = (one: Pruning): StoreError => new StoreError("refused", `cannot keep addresses here: ${inWords(one)}`);
 
-/** With what mends it. */
+/** Says what fixes it, too. */
 export const inWords = ({ plural, fields }: Pruning): string =>
   `the definition of ${plural} drops ${fields.join(", ")}, as that of an old Whereabouts does, so nobody could find a ` +
   "claim again; kubectl apply -f manifests/crds";

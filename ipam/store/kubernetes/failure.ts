@@ -2,10 +2,10 @@ import { CniError } from "../../../cni/protocol/error.ts";
 import { ApiError } from "../../../kubernetes/cluster.ts";
 import { StoreError, type StoreFailure } from "../store.ts";
 
-/** The API server's own trouble, over by itself. */
+/** The API server's own temporary trouble. */
 const PASSING = new Set([0, 408, 409, 429, 500, 502, 503, 504]);
 
-/** Anything thrown by a call to the API server, with what it was for. */
+/** Converts anything thrown by a call to the API server, adding its purpose. */
 export function toStoreError(what: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const { message } = error as Error;
@@ -13,16 +13,16 @@ export function toStoreError(what: string, error: unknown): StoreError {
 }
 
 function kindOf(error: unknown): StoreFailure {
-  if (error instanceof CniError) return "refused"; // of pure code: an address or range that cannot be written down
+  if (error instanceof CniError) return "refused"; // from pure code: an address or range that cannot be stored
   if (!(error instanceof ApiError) || error.isUnclear) return "unclear";
   return PASSING.has(error.status) ? "unavailable" : "refused";
 }
 
-/** The object of this name is there already. */
+/** An object of this name already exists. */
 export const isTaken = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 409 && error.reason === "AlreadyExists";
 
-/** What was tested or demanded is not so any more: look again. */
+/** A test or precondition no longer holds: look again. */
 export const isOutdated = (error: unknown): boolean =>
   error instanceof ApiError && (error.status === 409 || error.status === 422);
 

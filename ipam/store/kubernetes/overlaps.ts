@@ -7,7 +7,7 @@ import { cidrOfPool, isIn, sharesAddresses } from "./pool-span.ts";
 import { PoolView } from "./pool-view.ts";
 import type { Pools } from "./pools.ts";
 
-/** How old the list of pools may be, and the records of those that overlap. */
+/** Maximum age of the list of pools, and of the records of overlapping ones. */
 const OLD_LIST_MS = 30_000;
 const OLD_RECORDS_MS = 2_000;
 
@@ -17,8 +17,8 @@ interface Seen<T> {
 }
 
 /**
- * Records of other pools of the network that share addresses: Whereabouts, too, keeps an address from being in two of
- * them by its reservation, but loses it at times. Which pools there are is told by their names.
+ * Records in other pools of the network that share addresses: Whereabouts, too, uses its reservation to keep an address out
+ * of two of them, but sometimes loses it. The pools are recognised by their names.
  */
 export class Overlaps {
   readonly #cluster: Cluster;
@@ -33,7 +33,7 @@ export class Overlaps {
     this.#clock = clock;
   }
 
-  /** Who has an address by a record of another pool. @throws {ApiError} */
+  /** Who has an address by a record in another pool. @throws {ApiError} */
   async holder(pool: Pool, ip: string): Promise<Owner | undefined> {
     const address = toNumber(ip);
     for (const name of await this.#allNames()) {
@@ -46,7 +46,7 @@ export class Overlaps {
     return undefined;
   }
 
-  /** Whether no other pool of its network can have its addresses. A name that does not tell its range may be of any. */
+  /** Whether no other pool of its network can contain its addresses. A name that does not tell its range may be any. */
   async isAlone(pool: Pool): Promise<boolean> {
     const prefix = pool.network && `${pool.network}-`;
     const others = (await this.#allNames()).filter((name) => name !== pool.name && name.startsWith(prefix));
@@ -71,14 +71,14 @@ export class Overlaps {
   #view(pool: Pool, name: string): Promise<PoolView | undefined> {
     const seen = this.#fresh(this.#views.get(name), OLD_RECORDS_MS, async () => {
       const object = await this.#pools.get(name);
-      if (!object || object.metadata.annotations?.[RECORDS_DECIDE]) return undefined; // not to know of others, nor they of it
+      if (!object || object.metadata.annotations?.[RECORDS_DECIDE]) return undefined; // such a pool and others ignore each other
       return new PoolView({ ...pool, name, cidr: object.spec.range }, object);
     });
     this.#views.set(name, seen);
     return seen.value;
   }
 
-  /** A failed look is not remembered. */
+  /** A failed look is not cached. */
   #fresh<T>(seen: Seen<T> | undefined, oldMs: number, look: () => Promise<T>): Seen<T> {
     if (seen && this.#clock() - seen.at <= oldMs) return seen;
     const value = look();

@@ -19,27 +19,27 @@ import type { Owner, Pool, Taken } from "../store.ts";
 
 type Interface = Pick<Owner, "podref" | "ifname">;
 
-/** What this process knows of one IPPool and of the reservations in its range. Old at any time; claims correct it. */
+/** What this process knows of one IPPool and of the reservations in its range. Possibly stale; claims correct it. */
 export class PoolView {
   readonly pool: Pool;
   /** Every record has its reservation, so that a reservation alone decides. */
   isAdopted = false;
-  /** Its records decide, for all who use it. */
+  /** Its records decide, for all its users. */
   recordsDecide = false;
   /** The same, and there may be reservations without a record. */
   isMixed = false;
   #base: ReturnType<typeof baseOf>;
   #records = new Map<bigint, PoolRecord>();
-  /** Keys that are not written as Whereabouts writes them (`007`), by their address. */
+  /** Keys in a form that Whereabouts never writes (`007`), by their address. */
   #oddKeys = new Map<bigint, string>();
   #reserved = new Map<string, Interface | undefined>();
-  /** When the addresses in quarantine came there, as the last look at the reservations showed it. */
+  /** When the addresses in quarantine entered it, as of the last look at the reservations. */
   #quarantined = new Map<string, number>();
   #taken = new AddressSet();
-  /** Addresses by interface: what this pool gave to it. More than one where pods of one name are not all gone. */
+  /** Addresses by interface that came from this pool. More than one while several pods of one name are not gone. */
   #own = new Map<string, Set<bigint>>();
 
-  /** @throws {CniError} for a pool whose `spec.range` is none. */
+  /** @throws {CniError} for a pool whose `spec.range` is invalid. */
   constructor(pool: Pool, object: IpPool) {
     this.pool = pool;
     this.#base = baseOf(object.spec.range);
@@ -50,7 +50,7 @@ export class PoolView {
     return this.#records.size;
   }
 
-  /** The records as the server has them now. Keys that are no offset are somebody else's, and left alone. */
+  /** Updates the records from the server's state. Keys that are not offsets are somebody else's, and left alone. */
   update({ metadata, spec }: IpPool): void {
     const known = [...this.#reserved];
     this.#base = baseOf(spec.range);
@@ -66,7 +66,7 @@ export class PoolView {
     for (const [ip, owner] of known) this.add(ip, owner);
   }
 
-  /** All of the network and perhaps others; the records stay. */
+  /** Expects all of the network's, possibly with others; the records stay. */
   updateReservations(reservations: readonly Reservation[]): void {
     for (const [ip] of this.#reserved) if (!this.#records.has(toNumber(ip))) this.#taken.delete(toNumber(ip));
     this.#reserved = new Map();
@@ -86,7 +86,7 @@ export class PoolView {
     }
   }
 
-  /** @param owner undefined when it is not this pool's, or nobody knows whose. */
+  /** @param owner undefined if it is not this pool's, or unknown. */
   add(ip: string, owner?: Interface): void {
     this.#reserved.set(ip, owner);
     this.#taken.add(toNumber(ip));
@@ -107,13 +107,13 @@ export class PoolView {
     if (own?.delete(address) && own.size === 0) this.#own.delete(key);
   }
 
-  /** @throws {CniError} for an address too far from the base of the pool. */
+  /** @throws {CniError} for an address too far from the pool's base. */
   keyOf(ip: string): string {
     const address = toNumber(ip);
     return this.#oddKeys.get(address) ?? keyOf(this.#base.base, address);
   }
 
-  /** What is remembered. */
+  /** The cached record. */
   record(key: string): PoolRecord | undefined {
     const address = addressOf(this.#base, key);
     return address === undefined ? undefined : this.#records.get(address);
@@ -140,7 +140,7 @@ export class PoolView {
     else this.#own.set(key, new Set([address]));
   }
 
-  /** The canonical address of a key; undefined for a key that is none. */
+  /** The canonical address of a key; undefined for an invalid key. */
   ipOf(key: string): string | undefined {
     const value = addressOf(this.#base, key);
     return value === undefined ? undefined : toText({ isV6: this.#base.isV6, value });

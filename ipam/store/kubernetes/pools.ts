@@ -8,7 +8,7 @@ import { cidrOfPool, sharesAddresses } from "./pool-span.ts";
 
 export interface PoolsOptions {
   mode(): Mode;
-  /** Whether pools that are made may count as adopted at once, in mode `absent`. */
+  /** Whether newly created pools may count as adopted at once, in mode `absent`. */
   readonly createsAdopted: boolean;
 }
 
@@ -27,8 +27,8 @@ export class Pools {
   }
 
   /**
-   * The object of a pool, made when there is none. What decides in it, reservations or records, is decided once for all
-   * who use it: where the configuration says `enable_overlapping_ranges: false`, it is marked so, unless it is adopted.
+   * The object of a pool, created if there is none. Whether reservations or records decide in it is settled once for all its
+   * users: where the configuration says `enable_overlapping_ranges: false`, it is marked so, unless it is adopted.
    */
   async ensure(pool: Pool, signal?: AbortSignal): Promise<IpPool> {
     for (;;) {
@@ -43,7 +43,7 @@ export class Pools {
     }
   }
 
-  /** The leader keeps its hands off it from now on, or has adopted it in this moment: then the version is another one. */
+  /** From now on the leader leaves it alone, unless it has adopted it at this moment: then the version has changed. */
   async #letRecordsDecide({ metadata }: IpPool, signal?: AbortSignal): Promise<void> {
     const { name, resourceVersion, annotations } = metadata;
     if (annotations?.[ADOPTED] !== undefined) await this.#requireCoexist(name, signal);
@@ -52,7 +52,7 @@ export class Pools {
     await this.#cluster.mergePatch(IP_POOLS, name, patch, { signal, metadataOnly: true });
   }
 
-  /** Whoever has not heard the mode yet takes it for `coexist`. What changes a pool for all and for ever is not built on that. */
+  /** While the mode is unknown, `coexist` is assumed. A change to a pool that lasts for all users must not rest on that. */
   async #requireCoexist(name: string, signal?: AbortSignal): Promise<void> {
     if ((await readMode(this.#cluster, signal)) === "coexist") return;
     throw new StoreError(
@@ -66,7 +66,7 @@ export class Pools {
     return this.#cluster.create(IP_POOLS, toIpPool(pool.name, pool.cidr, { annotations }), { signal });
   }
 
-  /** A new pool is empty, so there is nothing to adopt, if it is new, and no records of others lie in its range. */
+  /** A new pool is empty, so there is nothing to adopt, provided that it is new, and that no records of others are in its range. */
   async #annotationsOf(pool: Pool, signal?: AbortSignal): Promise<Record<string, string> | undefined> {
     const adopted = { [ADOPTED]: "true" };
     const { createsAdopted, mode } = this.#options;
@@ -78,7 +78,7 @@ export class Pools {
     return (await this.#isBesideRecords(pool, signal)) ? undefined : adopted;
   }
 
-  /** Somebody deleted the pool, and addresses of it are in use by reservation. */
+  /** Whether the pool was deleted while reservations still hold addresses of it. */
   async #isReserved({ name }: Pool, signal?: AbortSignal): Promise<boolean> {
     const labelSelector = `${LABEL.pool}=${labelValue(name)}`;
     const { items } = await this.#cluster.list(RESERVATIONS, { labelSelector, metadataOnly: true, signal });
@@ -86,8 +86,8 @@ export class Pools {
   }
 
   /**
-   * Whether another pool of the network shares addresses with it, whose records may not all have reservations yet. A
-   * node's slice is not looked at: thousands of nodes make theirs at the same time.
+   * Whether another pool of the network shares addresses with it, whose records may not all have reservations yet. A node's
+   * slice is not checked: thousands of nodes create theirs at the same time.
    */
   async #isBesideRecords(pool: Pool, signal?: AbortSignal): Promise<boolean> {
     if (pool.name !== poolName(pool.network, "", pool.cidr)) return false;
@@ -108,6 +108,6 @@ export class Pools {
   }
 }
 
-/** In mode `absent` an adopted pool stays so; beside a live Whereabouts the record decides. */
+/** In mode `absent` an adopted pool stays so; beside a running Whereabouts the record decides. */
 const isDecided = ({ metadata: { annotations } }: IpPool, mode: Mode): boolean =>
   annotations?.[RECORDS_DECIDE] !== undefined || (annotations?.[ADOPTED] !== undefined && mode === "absent");

@@ -4,22 +4,22 @@ import { addition, handOver, removal } from "../../whereabouts/record-patch.ts";
 import { isSameInterface, takesOver } from "../holding.ts";
 import type { Claim, Owner, Released } from "../store.ts";
 
-/** What the record of one address shall become: the owner's, or none. */
+/** What the record of one address is to become: the owner's, or none. */
 export interface RecordChange {
   readonly kind: "write" | "remove";
   readonly key: string;
   readonly owner: Owner;
-  /** Of the claim: a record says no UID. */
+  /** From the claim: a record has no UID. */
   readonly isOver?: NonNullable<Claim["isOver"]>;
 }
 
-/** How a change ended. */
+/** The outcome of a change. */
 export type PatchOutcome =
   | { readonly kind: "written" }
   | { readonly kind: "held"; readonly owner: Owner }
   | { readonly kind: "removed"; readonly outcome: Released; readonly holder?: Owner };
 
-/** Operations that make the change, and that fail if anything is not as it is remembered. */
+/** Operations that make the change, and that fail if anything differs from the cached state. */
 export function operations(change: RecordChange, remembered: PoolRecord | undefined): JsonPatch {
   const { kind, key, owner } = change;
   const own = toRecord(owner);
@@ -28,7 +28,7 @@ export function operations(change: RecordChange, remembered: PoolRecord | undefi
   return isTaken ? handOver(key, remembered, own.id) : addition(key, own);
 }
 
-/** The end of a change, as far as the record that is there now settles it; undefined: it is still to be made. */
+/** The outcome of a change, if the current record settles it; undefined: it has still to be made. */
 export function settled(change: RecordChange, there: PoolRecord | undefined): PatchOutcome | undefined {
   const { kind, owner } = change;
   const holder = there && ownerOfRecord(there);
@@ -41,6 +41,6 @@ export function settled(change: RecordChange, there: PoolRecord | undefined): Pa
   return { kind: "removed", ...(holder ? { outcome: "foreign", holder } : { outcome: "absent" }) };
 }
 
-/** The end of a change that the server has made. */
+/** The outcome of a change that the server has made. */
 export const made = ({ kind }: RecordChange): PatchOutcome =>
   kind === "write" ? { kind: "written" } : { kind: "removed", outcome: "released" };

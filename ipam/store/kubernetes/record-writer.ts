@@ -6,14 +6,14 @@ import { isGone, isOutdated, isUnclear } from "./failure.ts";
 import type { PoolView } from "./pool-view.ts";
 import { made, operations, type PatchOutcome, type RecordChange, settled } from "./record-change.ts";
 
-/** Records of one patch. The server takes 10,000 operations and 3 MB; a batch that fails is read and made again. */
+/** Records per patch. The server accepts 10,000 operations and 3 MB; a failed batch is read again and rebuilt. */
 const MAX_BATCH = 256;
 
-/** A batch that failed as often is split: one of its records may be refused for what it is. */
+/** A batch that failed this often is split: one of its records may be refused for its content. */
 const SPLIT_AFTER = 2;
 const MAX_TRIES = 6;
 
-/** A pool of more records is likely too large for etcd (1.5 MiB) when the server fails to write it. */
+/** A larger pool has probably outgrown etcd (1.5 MiB) when the server fails to write it. */
 const LARGE_POOL = 5_000;
 
 export interface RecordRemoval {
@@ -30,8 +30,8 @@ interface Waiting {
 
 /**
  * Compare-and-swap of single records in one IPPool. The resourceVersion is never tested: Whereabouts does that, and
- * both would starve. Changes that come while a patch is on its way go together with the next one, since each patch costs
- * the server 0.1 ms per record that the pool has.
+ * both would starve. Changes that arrive while a patch is in flight go together with the next one, since each patch costs
+ * the server 0.1 ms per record in the pool.
  */
 export class RecordWriter {
   readonly view: PoolView;
@@ -43,8 +43,8 @@ export class RecordWriter {
   #isBusy = false;
 
   /**
-   * @param reread brings the view up to date, and makes the pool when it is gone.
-   * @param turn runs a batch when it is our turn to write: what comes meanwhile goes together.
+   * @param reread updates the view, and creates the pool if it is gone.
+   * @param turn runs a batch when it is our turn to write: what arrives meanwhile joins it.
    */
   constructor(
     cluster: Cluster,
@@ -60,7 +60,7 @@ export class RecordWriter {
     this.#turn = turn;
   }
 
-  /** @returns who has the address when it is somebody else. @throws {ApiError} {StoreError} */
+  /** @returns who has the address if it is another. @throws {ApiError} {StoreError} */
   async write(key: string, { owner, isOver }: Pick<Claim, "owner" | "isOver">): Promise<Owner | undefined> {
     const outcome = await this.#enqueue({ kind: "write", key, owner, ...(isOver && { isOver }) });
     if (outcome.kind === "held") return outcome.owner;
@@ -76,7 +76,7 @@ export class RecordWriter {
   }
 
   #enqueue(change: RecordChange): Promise<PatchOutcome> {
-    // Node.js 20, which the library is for, too, has no Promise.withResolvers().
+    // Node.js 20, which the library supports, has no Promise.withResolvers().
     return new Promise((resolve, reject) => {
       this.#waiting.push({ change, resolve, reject });
       void this.#work();
@@ -128,7 +128,7 @@ export class RecordWriter {
     await this.#commit(open.slice(half));
   }
 
-  /** @returns why it was not done, or may not have been. */
+  /** @returns why it was not made, or may not have been. */
   async #patch(open: readonly Waiting[]): Promise<unknown> {
     const { view } = this;
     const patch = open.flatMap(({ change }) => operations(change, view.record(change.key)));

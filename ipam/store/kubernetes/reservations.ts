@@ -22,24 +22,24 @@ import { type Claim, type Owner, type Pool, type Released, type Sandbox, StoreEr
 import { requireKept } from "./definitions.ts";
 import { isGone, isOutdated, isTaken, isUnclear } from "./failure.ts";
 
-/** Answers that were unclear, or out of date by the time of the next request, before a call is given up. */
+/** Answers that were unclear, or outdated by the next request, before a call gives up. */
 const MAX_TRIES = 6;
 
-/** An address as somebody else has it. */
+/** An address that another owner holds. */
 export interface Held {
   readonly owner: Owner;
-  /** Name of the pool; undefined where Whereabouts made the reservation. */
+  /** Name of the pool; undefined if Whereabouts made the reservation. */
   readonly pool: string | undefined;
 }
 
-/** An address that is the claim's. */
+/** An address that the claim has got. */
 export interface Won {
-  /** The sandbox that it went over from. */
+  /** The sandbox that it passed from. */
   readonly from?: Owner;
 }
 
 /**
- * The OverlappingRangeIPReservation objects: whoever created the one of an address has it.
+ * The OverlappingRangeIPReservation objects: whoever created an address's has the address.
  *
  * @throws {ApiError} from every method, {StoreError} when an outcome stays unclear.
  */
@@ -56,7 +56,7 @@ export class Reservations {
     this.#onRestored = onRestored;
   }
 
-  /** One request when nobody else is there. */
+  /** One request if nobody else has it. */
   async claim(claim: Claim, signal?: AbortSignal): Promise<Held | Won> {
     let isUnclear = false;
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
@@ -66,9 +66,9 @@ export class Reservations {
       const found = await this.get(claim.pool, claim.ip, signal).catch((error) => {
         throw isUnclear ? unanswered(claim, error) : error;
       });
-      if (!found) continue; // given back meanwhile, or an unclear answer meant no
+      if (!found) continue; // released meanwhile, or an unclear answer meant no
       const from = holderFor(found, claim);
-      if (found.metadata.deletionTimestamp) return heldBy(found); // a finalizer holds it: it goes under whoever takes it over
+      if (found.metadata.deletionTimestamp) return heldBy(found); // held by a finalizer: it would vanish under its new owner
       const isFree = claim.onQuarantined !== undefined && isQuarantined(found);
       if (!isFree && (!isOfClaim(found, claim) || !takesOver(from, claim))) return heldBy(found);
       if (!isFree && found.spec.containerid === claim.owner.containerId) return {};
@@ -82,7 +82,7 @@ export class Reservations {
     );
   }
 
-  /** @param isOurs decides about a reservation of the right interface that names no sandbox: Whereabouts made it. */
+  /** @param isOurs decides about a reservation of the right interface without a sandbox: Whereabouts made it. */
   async release(claim: Claim, isOurs: () => Promise<boolean>, signal?: AbortSignal): Promise<Released> {
     const { pool, ip, owner } = claim;
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
@@ -99,7 +99,7 @@ export class Reservations {
     );
   }
 
-  /** Gives an address that this claim has to another sandbox of its interface. Whoever else has it keeps it. */
+  /** Passes an address that this claim has to another sandbox of its interface. Any other holder keeps it. */
   async pass(claim: Claim, to: Owner, signal?: AbortSignal): Promise<void> {
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
       const found = await this.get(claim.pool, claim.ip, signal);
@@ -124,9 +124,9 @@ export class Reservations {
   }
 
   /**
-   * Names, pools and specs of a network's, or of one pool's.
+   * Names, pools and specs of all of a network, or of one pool.
    *
-   * @param isLabelled false: all there are, also those of Whereabouts, which have no labels.
+   * @param isLabelled false: all there are, including those of Whereabouts, which have no labels.
    */
   async all(
     { network, pool }: { readonly network: string; readonly pool?: string },
@@ -160,7 +160,7 @@ export class Reservations {
     });
   }
 
-  /** @returns `unclear` when nobody knows: look. */
+  /** @returns `unclear` when the outcome is unknown: look. */
   async #create(claim: Claim, signal?: AbortSignal): Promise<"made" | "taken" | "unclear"> {
     const before = this.#highest;
     try {
@@ -176,7 +176,7 @@ export class Reservations {
     return "made";
   }
 
-  /** What a definition prunes is never found again by whom it belongs to: such a claim is none, and goes again. */
+  /** If a definition prunes fields, the owner could never find the claim again: it is deleted, and fails. */
   async #requireKept(made: Reservation, claim: Claim, signal?: AbortSignal): Promise<void> {
     try {
       if (made.spec) requireKept("overlappingrangeipreservations", toReservation(claim).spec, made.spec);
@@ -191,7 +191,7 @@ export class Reservations {
    * means that the server was restored from a backup, and does not know what others hold.
    *
    * @param before the highest version then.
-   * @throws {StoreError} the reservation is there, and is to be given back.
+   * @throws {StoreError} the reservation exists, and must be released.
    */
   #checkVersion({ metadata: { name, resourceVersion = "" } }: KubeObject, before: bigint): void {
     const version = /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : undefined;
@@ -206,7 +206,7 @@ export class Reservations {
     throw new StoreError("unclear", `cannot claim by reservation ${name}: ${why}; try again`);
   }
 
-  /** @returns false when it is not as it was found, or when nobody knows: look. */
+  /** @returns false when it differs from what was found, or when the outcome is unknown: look. */
   async #handOver(found: Reservation, claim: Claim, signal?: AbortSignal): Promise<boolean> {
     try {
       await this.#cluster.patch(RESERVATIONS, found.metadata.name, handOver(found, claim), { signal });
@@ -218,13 +218,13 @@ export class Reservations {
     return true;
   }
 
-  /** Only as it was found: a new sandbox of the interface may just take it over. @returns as #create(). */
+  /** Only if it is as found: a new sandbox of the interface may just be taking it over. @returns as #create(). */
   async #delete(found: Reservation, signal?: AbortSignal): Promise<boolean> {
     const { name, uid, resourceVersion } = found.metadata;
     const nowMs = Date.now();
     try {
       const asFound = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
-      // What came from the quarantine goes back there: perhaps because somebody answered for it.
+      // What came from quarantine returns to it: perhaps because somebody answered for it.
       const sinceMs = quarantinedMs(found.metadata);
       if (sinceMs !== undefined && nowMs - sinceMs < QUARANTINE_MS)
         await this.#cluster.mergePatch(RESERVATIONS, name, toQuarantine(found.metadata, sinceMs, { keepsNode: true }), {
@@ -244,7 +244,7 @@ export class Reservations {
 const unanswered = ({ ip }: Claim, cause: unknown): StoreError =>
   new StoreError("unclear", `cannot claim ${ip}: ${(cause as Error).message}`, { cause });
 
-/** A reservation becomes a claim's, if it is still as it was found. That it was in quarantine stays known. */
+/** Makes a reservation a claim's, if it is still as found. The fact that it was in quarantine is kept. */
 export function handOver(found: Reservation, claim: Claim): JsonPatch {
   const { metadata, spec } = toReservation(claim);
   const since = found.metadata.annotations?.[QUARANTINED];
@@ -259,8 +259,8 @@ export function handOver(found: Reservation, claim: Claim): JsonPatch {
 }
 
 /**
- * From here its quarantine counts anew. Where somebody answers for the address it goes back there, behind those that were not
- * tried, and for another whole hour: else every try would take the same one, and then it would be free without a question.
+ * Its quarantine starts anew. If somebody answers for the address it returns to quarantine, behind those that were not
+ * tried, and for another hour: otherwise every attempt would take the same one, and in the end it would be free unprobed.
  */
 function askedAgain(found: Reservation, nowMs = Date.now()): Reservation {
   const annotations = { ...found.metadata.annotations, [QUARANTINED]: new Date(nowMs).toISOString() };
@@ -275,13 +275,13 @@ const poolOf = ({ metadata }: Reservation): string | undefined => textOf(metadat
 
 const heldBy = (found: Reservation): Held => ({ owner: ownerOfReservation(found), pool: poolOf(found) });
 
-/** A label's UID in the words of the claim: a long one is there as its hash. */
+/** A label's UID as the claim's, if they match: a long one is stored as its hash. */
 function holderFor(found: Reservation, { owner: { podUid } }: Claim): Owner {
   const holder = ownerOfReservation(found);
   return podUid && holder.podUid === labelValue(podUid) ? { ...holder, podUid } : holder;
 }
 
-/** Of the same interface, and through the same pool as far as it says. */
+/** Of the same interface, and, if it names a pool, through the same one. */
 function isOfClaim(found: Reservation, { pool, owner }: Claim): boolean {
   return isSameInterface(ownerOfReservation(found), owner) && (poolOf(found) ?? pool.name) === pool.name;
 }

@@ -1,4 +1,4 @@
-/** One piece of work at a time. Calls that come while it runs share the next run: what it sees is not older than they are. */
+/** One run at a time. Calls that arrive during a run share the next one, so that what it sees is no older than they are. */
 export class Shared {
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;

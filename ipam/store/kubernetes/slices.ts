@@ -9,9 +9,9 @@ import { isOutdated, isUnclear } from "./failure.ts";
 const MAX_TRIES = 8;
 
 /**
- * The slice of a node: the one it has, else one that is free, by preference the one it had before. Whoever asks first
- * makes the list, or cuts what is free of it anew when range or size have changed; a slice that has a node keeps it
- * until the leader takes it away. Whereabouts' controller keeps the same list, for all nodes there are.
+ * The slice of a node: the one it has, otherwise a free one, preferably the one it had before. The first node to ask
+ * creates the list, or divides what is free of it again when range or size have changed; a slice with a node keeps it
+ * until the leader takes it away. Whereabouts' controller keeps the same list, for all existing nodes.
  *
  * @throws {ApiError} {StoreError} `refused` when there is none left.
  */
@@ -37,7 +37,7 @@ export async function takeSlice(
   );
 }
 
-/** The list with a slice for this node: nobody else's changes. */
+/** The list with a slice for this node; those of others do not change. */
 async function assigned(
   cluster: Cluster,
   { network, cidr, sliceSize, range }: SlicedRange,
@@ -51,7 +51,7 @@ async function assigned(
   return assignSlices({ range, cidr, sliceSize, before, nodes: [node], isInUse: () => true, formerSlice }).allocations;
 }
 
-/** Slices that a node once had: its pools stay. */
+/** Slices that a node once had: its pools remain. */
 async function formerSlices(
   cluster: Cluster,
   network: string,
@@ -63,7 +63,7 @@ async function formerSlices(
   return new Set(ranges.flatMap((range) => (range ? [networkText(range)] : [])));
 }
 
-/** @returns false when somebody was faster, or when nobody knows: look. */
+/** @returns false when another was faster, or when the outcome is unknown: look. */
 async function write(
   cluster: Cluster,
   { name, cidr, sliceSize, range }: SlicedRange,
@@ -89,7 +89,7 @@ async function write(
   }
 }
 
-/** Where a free slice gets its node and all else stays: what nodes take at the same time does not collide. */
+/** A patch by which a free slice gets its node and nothing else changes: concurrent nodes do not collide. */
 function oneChange(
   { spec, status }: NodeSlicePool,
   wanted: NodeSlicePool["spec"],
@@ -110,7 +110,7 @@ function oneChange(
   });
 }
 
-/** Where `status` is a subresource, the server takes the write and drops what it says. */
+/** If `status` is a subresource, the server accepts the write and drops it. */
 const notKept = (name: string): StoreError =>
   new StoreError(
     "refused",

@@ -6,10 +6,10 @@ import type { Pools } from "./pools.ts";
 import type { Reservations } from "./reservations.ts";
 import { Shared } from "./shared.ts";
 
-/** How often a pool that is not adopted is asked whether it is now. */
+/** How often a pool that is not adopted is checked for adoption. */
 const ADOPTION_MS = 5_000;
 
-/** Beside a live Whereabouts no view is older: its pods may come to us with their addresses. */
+/** Maximum age of a view beside a running Whereabouts: its pods may come to us with their addresses. */
 const COEXIST_MS = 10_000;
 
 export interface ViewsOptions {
@@ -18,7 +18,7 @@ export interface ViewsOptions {
   mode(): Mode;
   /** Whether no other pool has addresses of this one. */
   isAlone(pool: Pool): Promise<boolean>;
-  /** Another value: the cluster's settings were written since, so its mode may have been another one in between. */
+  /** Changes when the cluster's settings were written, so its mode may have been different in between. */
   epoch(): string;
   clock(): number;
 }
@@ -26,17 +26,17 @@ export interface ViewsOptions {
 interface Entry {
   readonly view: PoolView;
   readonly looks: Shared;
-  /** When its records, and whether it is adopted, were last as the server has them. */
+  /** When its records and adoption were last as on the server. */
   seenAt: number;
   adoptionSeenAt: number;
 }
 
-/** The views of all pools that this process has to do with. @throws {ApiError} from every method. */
+/** The views of all pools that this process uses. @throws {ApiError} from every method. */
 export class Views {
   readonly #options: ViewsOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #loads = new Map<string, Promise<Entry | undefined>>();
-  /** Names of pools that were seen to be adopted, though nobody needed their records. */
+  /** Names of pools that were seen to be adopted while nobody needed their records. */
   readonly #adopted = new Set<string>();
   #mode: Mode;
   #epoch: string;
@@ -47,33 +47,33 @@ export class Views {
     this.#epoch = options.epoch();
   }
 
-  /** Of a pool that is made when it is not there. One request at first use; then what is remembered. */
+  /** Creates the pool if it does not exist. One request at first use; then from the cache. */
   async get(pool: Pool): Promise<PoolView> {
     const entry = await this.#made(pool);
-    // First used by others, who count reservations: it is still to be marked.
+    // First used by others, for whom reservations count: it has still to be marked.
     if (!pool.overlapping && !entry.view.recordsDecide && !entry.view.isAdopted) await this.reread(entry.view, pool);
     if (this.#mode === "coexist" && this.#isOlder(entry.seenAt, COEXIST_MS)) await this.#look(entry, false);
     return entry.view;
   }
 
-  /** As the server has it now, with all reservations. */
+  /** The server's current state, with all reservations. */
   async refreshed(pool: Pool): Promise<PoolView> {
     const entry = await this.#made(pool);
     await this.#look(entry, true);
     return entry.view;
   }
 
-  /** Undefined when there is no such pool: it is not made. */
+  /** Undefined if there is no such pool: it is not created. */
   async existing(pool: Pool): Promise<PoolView | undefined> {
     return (this.#known(pool) ?? (await this.#load(pool, (name) => this.#options.pools.get(name))))?.view;
   }
 
-  /** What is remembered, if anything is. */
+  /** The cached view, if any. */
   known(pool: Pool): PoolView | undefined {
     return this.#known(pool)?.view;
   }
 
-  /** The records of a pool, read again; the pool is made again when somebody deleted it. */
+  /** Reads the records of a pool again; creates the pool again if it was deleted. */
   async reread(view: PoolView, as = view.pool): Promise<void> {
     view.update(await this.#options.pools.ensure(as));
     const entry = this.#entries.get(view.pool.name);
@@ -95,7 +95,7 @@ export class Views {
 
   /**
    * When the cluster's mode changes, what was adopted in the old one may have to be adopted again; a change and its
-   * opposite may come as one, so what is remembered of adoptions ends with every write of the settings.
+   * opposite may arrive as one, so cached adoptions are dropped with every write of the settings.
    */
   #known(pool: Pool): Entry | undefined {
     const [mode, epoch] = [this.#options.mode(), this.#options.epoch()];
@@ -117,11 +117,11 @@ export class Views {
     const make = () => this.#options.pools.ensure(pool);
     for (;;) {
       const entry = this.#known(pool) ?? (await this.#load(pool, make));
-      if (entry) return entry; // else it came together with a call that makes none
+      if (entry) return entry; // otherwise it shared a request with a call that creates none
     }
   }
 
-  /** Calls that come together share one request. @returns undefined when there is no such pool. */
+  /** Concurrent calls share one request. @returns undefined if there is no such pool. */
   #load(pool: Pool, get: (name: string) => Promise<IpPool | undefined>): Promise<Entry | undefined> {
     const running = this.#loads.get(pool.name);
     if (running) return running;

@@ -4,24 +4,24 @@ import { type Lease, WHEREABOUTS_LEASE } from "../../../kubernetes/lease.ts";
 import { Unchanged } from "../../../kubernetes/unchanged.ts";
 import { isOutdated } from "./failure.ts";
 
-/** Nobody's podref, which is what Whereabouts writes here. */
+/** No pod's podref; Whereabouts writes a podref here. */
 const IDENTITY = "railnet";
 
-/** So long a turn is waited for. Without one our writes are right all the same; they make Whereabouts try again. */
+/** How long to wait for a turn. Writes without one are correct too; they only make Whereabouts retry. */
 const WAIT_MS = 5_000;
 const POLL_MS = 60;
 
-/** After a turn of ours so many of Whereabouts' come first, or the lease lies free for so long. */
+/** After a turn of ours this many of Whereabouts' come first, unless the lease is free for as long. */
 const THEIR_TURNS = 3;
 const GAP_MS = 300;
 
-/** On the lease: the number (leaseTransitions) of the last turn that was ours. */
+/** On the lease: the number (leaseTransitions) of our last turn. */
 const OUR_TURN = "railnet.io/turn";
 
-/** A holder that has not changed the lease for so long is gone: client-go's leaseDurationSeconds, which Whereabouts makes 1. */
+/** A holder that has not changed the lease for this long is gone: client-go's leaseDurationSeconds, which Whereabouts sets to 1. */
 const EXPIRED_MS = 1_000;
 
-/** A Whereabouts that renewed nothing for so long has no call that could be disturbed. */
+/** A Whereabouts that has renewed nothing for this long has no call that could be disturbed. */
 const IDLE_MS = 600_000;
 
 interface Turn {
@@ -39,12 +39,12 @@ export interface WhereaboutsLeaseOptions {
 }
 
 /**
- * Turns with a live Whereabouts, by the lease that it takes for each ADD and DEL (client-go's protocol: whoever writes
- * its name into a free one, resourceVersion tested, has it). It reads a pool and writes it if nobody else has meanwhile,
- * for 10 s with five requests a second: patches of others in between make it fail. `renewTime` is left as Whereabouts
- * wrote it, since client-go does not look at it, and everybody else reads it as a sign of life.
+ * Takes turns with a running Whereabouts, by the lease that it takes for each ADD and DEL (client-go's protocol: whoever
+ * writes its name into a free one, testing the resourceVersion, has it). It reads a pool and writes it if nobody else has
+ * meanwhile, for 10 s with five requests a second: patches of others in between make it fail. `renewTime` is left as
+ * Whereabouts wrote it, since client-go ignores it, and everybody else reads it as a sign of life.
  *
- * A courtesy: what is written without the lease is right, too, so trouble with it is no error.
+ * A courtesy: what is written without the lease is correct, too, so trouble with it is not an error.
  */
 export class WhereaboutsLease {
   readonly #cluster: Cluster;
@@ -62,7 +62,7 @@ export class WhereaboutsLease {
     this.#waitMs = waitMs;
   }
 
-  /** Does the work in a turn of ours, or without one when none comes in time. What comes while one is waited for shares it. */
+  /** Does the work in a turn of ours, or without one if none comes in time. Work that arrives during the wait shares the turn. */
   async during(work: () => Promise<void>): Promise<void> {
     const turn = this.#next ?? this.#begin();
     turn.users++;
@@ -83,7 +83,7 @@ export class WhereaboutsLease {
     return this.#next;
   }
 
-  /** @returns undefined without a turn: there is no live Whereabouts, it took too long, or the server refused. */
+  /** @returns undefined without a turn: there is no running Whereabouts, it took too long, or the server refused. */
   async #take(): Promise<Lease | undefined> {
     for (const limitMs = performance.now() + this.#waitMs; performance.now() < limitMs; ) {
       try {
@@ -107,7 +107,7 @@ export class WhereaboutsLease {
     return leaseTransitions - ours >= THEIR_TURNS || unchangedMs >= this.#gapMs;
   }
 
-  /** By the clocks of two machines, which may be hours apart; so what renews while this process looks lives, whatever they say. */
+  /** By the clocks of two machines, which may be hours apart; so one that renews while this process watches is alive, whatever they say. */
   #isIdle({ spec: { renewTime = "" } }: Lease): boolean {
     const unchangedMs = this.#renewal.forMs(renewTime);
     this.#firstRenewal ??= renewTime;
@@ -115,7 +115,7 @@ export class WhereaboutsLease {
     return !isSeenAlive && !(Math.abs(Date.now() - Date.parse(renewTime)) < IDLE_MS);
   }
 
-  /** What is somebody else's by now stays so. */
+  /** A lease that has another holder by now is left alone. */
   async #giveBack(held: Lease | undefined): Promise<void> {
     if (!held) return;
     const spec = { ...held.spec, holderIdentity: "" };
@@ -126,7 +126,7 @@ export class WhereaboutsLease {
   }
 }
 
-/** Each turn has a number of its own: to client-go a lease that looks the same is the same, and old. */
+/** Each turn has its own number: client-go takes a lease that looks the same for the same one, and expired. */
 function taken({ metadata, spec, ...lease }: Lease): Lease {
   const leaseTransitions = (spec.leaseTransitions ?? 0) + 1;
   const annotations = { ...metadata.annotations, [OUR_TURN]: `${leaseTransitions}` };
