@@ -149,6 +149,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
         paths,
         carryOut,
         repairs,
+        isReaching: (rail: string) => routes?.isReaching(rail),
         log,
       },
       seconds: options.reportSeconds,
@@ -163,7 +164,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   );
   routes = startRoutes(
     {
-      ...{ cluster: addresses.cluster, node: policy.node ?? hostname(), paths, rails: devices.rails, log },
+      ...{ cluster: addresses.cluster, node: policy.node ?? hostname(), paths, rails: devices.rails, recorder, log },
       networks: railFilesIn(configDir, paths.stateDir).networks,
       open: () => new Worker("./daemonset/routes/worker.ts", { smol: true }),
     },

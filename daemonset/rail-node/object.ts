@@ -71,6 +71,8 @@ export interface RailReport {
   readonly carrier: boolean;
   /** Times that it lost or got its carrier since the link was made. */
   readonly carrierChanges: number;
+  /** Whether most nodes that have the rail are reached by it; absent without routes between nodes. */
+  readonly reaching?: boolean;
 }
 
 /** metav1.Condition. */

@@ -25,6 +25,8 @@ export interface ObserverOptions {
   readonly carryOut: CarryOut;
   /** What the reconciler did, the newest last. */
   readonly repairs: () => readonly Note[];
+  /** Whether most nodes that have a rail are reached by it; undefined where that is not known, or no matter. */
+  readonly isReaching?: (rail: string) => boolean | undefined;
   readonly nowMs: () => number;
   /** A PF that does not answer for so long is reported as it was. Default 5 s. */
   readonly patienceMs?: number;
@@ -78,7 +80,10 @@ export class Observer {
       here.map(({ rail, pf }, i) => [rail.name, pf.pci, pf.name, uses[i]!.carrier, uses[i]!.vfs]),
     );
     await this.#readFacts(here, sign);
-    const rails = here.map((_, i) => ({ ...this.#facts[i]!, ...uses[i]! }));
+    const rails = here.map(({ rail }, i) => {
+      const reaching = this.#options.isReaching?.(rail.name);
+      return { ...this.#facts[i]!, ...uses[i]!, ...(reaching !== undefined && { reaching }) };
+    });
     const counts = here.map(({ rail, pf }) => ({
       rail: rail.name,
       has: vfsOf(paths.sysfs, pf.pci).length,

@@ -16,6 +16,8 @@ export interface ReportingOptions {
   readonly paths: Paths;
   readonly carryOut: CarryOut;
   readonly repairs: () => readonly Note[];
+  /** Whether most nodes that have a rail are reached by it; undefined where that is not known, or no matter. */
+  readonly isReaching: (rail: string) => boolean | undefined;
   /** A change is in the RailNode after so long at most, and two writes are so far apart at least; 0: no RailNode is written. */
   readonly seconds: number;
   readonly log: Log;

@@ -12,6 +12,7 @@ import { lookAtOwn, NoRailsError, type OwnLook } from "./own.ts";
 import { paceOf } from "./pace.ts";
 import { choosePeers, type Peer } from "./peers.ts";
 import { putBack } from "./put-back.ts";
+import type { RailReach } from "./rail-reach.ts";
 import { RouteTable } from "./route-table.ts";
 import {
   admissionOf,
@@ -22,6 +23,7 @@ import {
   keyOf,
   questionsOf,
   type Running,
+  reachOf,
   wantedRoute,
 } from "./running.ts";
 import { type Settings, wantedSettings } from "./settings.ts";
@@ -35,6 +37,8 @@ export interface EngineOptions {
   readonly log: Log;
   /** What the node is to publish has changed. */
   readonly publish: (identity: RailPeerSpec | undefined) => void;
+  /** How many nodes rails reach has changed. */
+  readonly tellReach: (rails: readonly RailReach[]) => void;
 }
 
 /** What another process did to routes, addresses and settings is found so soon. */
@@ -75,6 +79,7 @@ export class Engine {
     if (running) {
       const verdicts = [...this.#heed(running, noticed, nowMs), ...this.#ask(running, nowMs), ...admit(running, nowMs)];
       this.#write(running, new Set(verdicts.map(({ way }) => running.courses[way]!.peer)), nowMs);
+      if (verdicts.length > 0) this.#options.tellReach(reachOf(running));
     }
     if (noticed.isUnclear || noticed.links.some((body) => this.#isOwn(body.readInt32LE(4))))
       this.#lookMs = Math.min(this.#lookMs, nowMs + SOON_MS);
@@ -157,6 +162,7 @@ export class Engine {
       opened.move();
       this.#write(this.#running, chosen.peers, nowMs);
       this.#publish(look.own.identity);
+      this.#options.tellReach(reachOf(this.#running));
       log.info({ peers: chosen.peers.length, ways: courses.length, everyMs: pace.everyMs }, "nodes on rails");
     } catch (err) {
       const why = (err as Error).message;
@@ -164,6 +170,7 @@ export class Engine {
       this.#off = why;
       closeAll(before);
       this.#running = undefined;
+      this.#options.tellReach([]);
       this.#lookMs = nowMs + SOON_MS * 4;
       if (err instanceof NoRailsError) this.#table.withdraw();
     }
@@ -173,6 +180,7 @@ export class Engine {
     closeAll(this.#running);
     this.#running = undefined;
     this.#off = NOT_ASKED;
+    this.#options.tellReach([]);
     if (this.#options.settings.areChanged) putBack(this.#options);
     this.#publish(undefined);
   }

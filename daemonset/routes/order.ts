@@ -1,5 +1,6 @@
 import type { RailPeer, RailPeerSpec } from "./object.ts";
 import type { PeerChoice, Peers } from "./peers.ts";
+import type { RailReach } from "./rail-reach.ts";
 import type { WayState } from "./way.ts";
 
 /** What the thread of the routes is to do; without rails there are to be no routes. */
@@ -24,6 +25,8 @@ export type RoutesJob =
 export type RoutesNews =
   /** What the node is to publish; undefined: nothing, it takes no part. Its settings are in place by then. */
   | { readonly news: "identity"; readonly identity: RailPeerSpec | undefined }
+  /** How many nodes each rail reaches; when that changes. */
+  | { readonly news: "reach"; readonly rails: readonly RailReach[] }
   | { readonly news: "log"; readonly level: "info" | "warn"; readonly fields: object; readonly message: string }
   | { readonly news: "report"; readonly id: number; readonly report: RoutesReport };
 

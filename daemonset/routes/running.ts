@@ -5,6 +5,7 @@ import type { Hops, Verdict } from "./hops.ts";
 import type { OwnLook, OwnRail } from "./own.ts";
 import type { Peer, PeerHop, Peers } from "./peers.ts";
 import type { WantedRoute } from "./plan.ts";
+import type { RailReach } from "./rail-reach.ts";
 import { isUsed, type Way } from "./way.ts";
 
 /** One way to a peer, with what asks about it. */
@@ -84,6 +85,17 @@ export function wantedRoute({ look, hops, admission, courses, byPeer }: Running,
     src: look.own.identity.primary,
     hops: used.map(({ rail, hop }) => ({ index: rail.index, gateway: hop.ip, weight: hop.weight })),
   };
+}
+
+/** How many nodes each rail reaches, of those that have it. */
+export function reachOf({ look, courses, hops, admission }: Running): RailReach[] {
+  const counts = new Map<OwnRail, { reached: number; nodes: number }>(look.rails.map((rail) => [rail, { reached: 0, nodes: 0 }])); // biome-ignore format: one row
+  for (const [i, { rail }] of courses.entries()) {
+    const count = counts.get(rail)!;
+    count.nodes++;
+    if (isUsed(hops.ways[i]!) && admission.isAdmitted(i)) count.reached++;
+  }
+  return [...counts].filter(([, { nodes }]) => nodes > 0).map(([{ name: rail }, count]) => ({ rail, ...count }));
 }
 
 /** By what was known; of an agent before this one, whatever is a next hop. */

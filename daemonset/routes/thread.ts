@@ -1,6 +1,7 @@
 import type { Log, Paths } from "../../cni/host.ts";
 import type { RailPeerSpec } from "./object.ts";
 import type { RoutesJob, RoutesNews, RoutesOrder, RoutesReport } from "./order.ts";
+import type { RailReach } from "./rail-reach.ts";
 
 export interface RoutesThreadOptions {
   readonly open: () => Worker;
@@ -9,6 +10,8 @@ export interface RoutesThreadOptions {
   readonly log: Log;
   /** What this node is to publish has changed. */
   readonly onIdentity: (identity: RailPeerSpec | undefined) => void;
+  /** How many nodes rails reach has changed. */
+  readonly onReach: (rails: readonly RailReach[]) => void;
 }
 
 /** A thread that ended by a defect is opened anew so much later. */
@@ -76,6 +79,7 @@ export class RoutesThread {
 
   #hear(news: RoutesNews): void {
     if (news.news === "identity") this.#options.onIdentity(news.identity);
+    else if (news.news === "reach") this.#options.onReach(news.rails);
     else if (news.news === "log") this.#options.log[news.level](news.fields, news.message);
     else this.#asked.get(news.id)?.(news.report);
   }

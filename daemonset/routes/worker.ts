@@ -5,6 +5,7 @@ import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
 import { Engine } from "./engine.ts";
 import type { RailPeerSpec } from "./object.ts";
 import type { RoutesJob, RoutesNews } from "./order.ts";
+import type { RailReach } from "./rail-reach.ts";
 import { Settings } from "./settings.ts";
 
 declare const self: {
@@ -39,7 +40,8 @@ function start({ stateDir, sysfs, bootId }: Extract<RoutesJob, { do: "start" }>)
   const notices = new LinkNotices();
   const settings = new Settings(join(stateDir, "routes"), bootId);
   const publish = (identity: RailPeerSpec | undefined) => self.postMessage({ news: "identity", identity });
-  engine = new Engine({ rtnl: new NetlinkSocket(), settings, sysfs, log, publish });
+  const tellReach = (rails: readonly RailReach[]) => self.postMessage({ news: "reach", rails });
+  engine = new Engine({ rtnl: new NetlinkSocket(), settings, sysfs, log, publish, tellReach });
   setInterval(() => attempt(() => engine!.tick(nowMs(), notices.take())), TICK_MS);
 }
 

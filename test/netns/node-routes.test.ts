@@ -21,6 +21,15 @@ for (const { netns } of mesh.nodes)
 await must(...a.netns.enter("ping", "-c1", "-W2", b.primary));
 const before = await Promise.all(mesh.nodes.map((node) => node.picture()));
 
+/** A gratuitous ARP reply: this MAC has that address. */
+const ANNOUNCE = `
+import socket, sys
+link, ip = sys.argv[1], socket.inet_aton(sys.argv[2])
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((link, 0x0806))
+mac = s.getsockname()[4]
+s.send(b"\\xff" * 6 + mac + b"\\x08\\x06" + b"\\0\\1\\x08\\0\\6\\4\\0\\2" + mac + ip + b"\\xff" * 6 + ip)`;
+
 const allGo = async () => {
   for (const from of mesh.nodes) for (const to of mesh.nodes) if (from !== to) await goes(from, to, ALL);
 };
@@ -83,6 +92,8 @@ t.test("a rail that is silent though it has carrier", async (t) => {
 t.test("a whole switch, then all rails of one peer: its traffic goes by the normal network, and returns", async (t) => {
   for (const n of [1, 2, 3]) await mesh.silence(n, 1, false);
   for (const [from, to] of [[a, b], [b, c], [c, a]] as const) await goes(from, to, without(1)); // biome-ignore format: one row
+  const told = () => a.news.findLast(({ news }) => news === "reach");
+  await until("it says that the rail reaches nobody", told, (one) => one?.news === "reach" && one.rails.some(({ rail, reached, nodes }) => rail === "rail1" && reached === 0 && nodes === 2)); // biome-ignore format: one row
   for (const rail of [2, 3, 4]) await mesh.silence(3, rail, false);
   await goes(a, c, []);
   await goes(c, a, []);
@@ -188,6 +199,73 @@ t.test("somebody else has a peer's rail address: the rail is out while that one 
   await goes(a, b, without(2));
   await c.netns.batch(["addr del 10.2.0.2/16 dev r2"]);
   await mesh.silence(2, 2, true);
+  await allGo();
+});
+
+t.test("a MAC that another node says it has: the next question puts the neighbour right", async (t) => {
+  const [{ address: theirs }] = (await b.netns.show("link", "show", "r1")) as [{ address: string }];
+  const lladdr = async () => (await a.netns.show("neigh", "show", "10.1.0.2", "dev", "r1"))[0]?.["lladdr"];
+  await c.netns.exec("python3", "-c", ANNOUNCE, "r1", "10.1.0.2");
+  await until("the neighbour is where its RailPeer says", lladdr, (mac) => mac === theirs);
+  t.same(await a.railsTo(b), ALL);
+  t.match(await must(...a.netns.enter("ping", "-c2", "-i0.2", "-W2", b.primary)), / 0% packet loss/);
+});
+
+t.test(
+  "a node that was made anew, of which only the old RailPeer is known: by rails it still has, until the new one is heard",
+  async () => {
+    const peers = await Promise.all(mesh.nodes.map((node) => node.published()));
+    await b.netns.batch(["link set r2 address 02:00:00:00:02:99"]);
+    await goes(a, b, without(2));
+    await until("it says its new MAC", async () => (await b.published()).spec.rails[1]!.mac === "02:00:00:00:02:99");
+    await a.follow([peers[0]!, await b.published(), peers[2]!]);
+    await goes(a, b, ALL);
+    await c.follow([peers[0]!, await b.published(), peers[2]!]);
+    await allGo();
+  },
+);
+
+t.test("a rail with a larger MTU than the peer's is not used by its own node, and both are named", async (t) => {
+  await a.netns.batch(["link set r4 mtu 9000"]);
+  await goes(a, b, without(4));
+  const { refused } = await a.report();
+  t.match(
+    refused.filter(({ peer }) => peer === "node-2"),
+    [{ rail: "rail4", why: /^mtu 1500: this node's is 9000/ }],
+  );
+  await a.netns.batch(["link set r4 mtu 1500"]);
+  await allGo();
+});
+
+t.test("a cable that flaps: routes do not follow each time, and return when it is calm", async (t) => {
+  const monitor = spawn(...a.netns.enter("ip", "monitor", "route"));
+  let changes = "";
+  monitor.stdout.on("data", (piece) => (changes += piece));
+  for (let turn = 0; turn < 10; turn++) {
+    await mesh.pull(1, 3, turn % 2 === 1);
+    await pause(200);
+  }
+  await allGo();
+  monitor.kill("SIGKILL");
+  await once(monitor, "close");
+  const written = changes.split("\n").filter((line) => line.startsWith(b.primary)).length;
+  t.ok(written <= 4, `written ${written} times in 5 losses: ${changes}`);
+});
+
+t.test("both ends' agents are killed, and a rail dies: the kernel leaves it out by itself", async () => {
+  for (const node of [a, b]) await node.kill();
+  await mesh.silence(2, 3, false);
+  await until(
+    "nothing goes by it",
+    async () => (await sentWhile(a, () => flows(a, b))) as Record<string, number>,
+    ({ r1, r3 }) => r1! > 50 && r3! < 10, // what is asked of the neighbour still goes
+  );
+  for (const node of [a, b]) {
+    node.start();
+    node.followAgain();
+  }
+  await goes(a, b, without(3));
+  await mesh.silence(2, 3, true);
   await allGo();
 });
 
