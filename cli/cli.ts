@@ -142,7 +142,7 @@ async function reconcileOnce(paths: Partial<Paths>): Promise<void> {
   for (const { pci, containerID, ifname, why, kind, error } of repairs) {
     const what = error
       ? `FAILED: ${error}`
-      : { detach: "ended", reattach: "attached again", report: "left alone" }[kind];
+      : { detach: "ended", reattach: "attached again", retell: "told anew", report: "left alone" }[kind];
     console.log(`${pci}  ${containerID} (${ifname}): ${why}: ${what}`);
   }
   process.exitCode = repairs.some((r) => r.error) ? 1 : 0;

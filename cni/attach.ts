@@ -8,7 +8,11 @@ import { Journal } from "./attachment/journal.ts";
 import { configurePf } from "./attachment/pf.ts";
 import { configureInPod, isProbed, moveIntoPod, prepareForIpam } from "./attachment/pod.ts";
 import { moveRdma } from "./attachment/rdma.ts";
+import { awaitRdma, type RdmaAsked, type RdmaInPod } from "./attachment/rdma-ready.ts";
 import type { Attachment, LinkAtAdd } from "./attachment/record.ts";
+import { readOffered } from "./attachment/told/offered.ts";
+import { tellPod } from "./attachment/told/tell.ts";
+import { toldRail } from "./attachment/told/told-rail.ts";
 import type { Host } from "./host.ts";
 import type { Plan } from "./plan.ts";
 import type { Call } from "./protocol/request.ts";
@@ -26,6 +30,8 @@ class Attaching {
   /** In the pod; undefined for a VF without one. */
   link: Link | undefined;
   rdma: readonly string[] = [];
+  /** Its RDMA device as it is in the pod; undefined without one, and where nobody looked. */
+  seen: RdmaInPod | undefined;
 
   constructor(plan: Plan, journal: Journal, host: Host) {
     this.plan = plan;
@@ -87,7 +93,11 @@ export async function attach(plans: readonly Plan[], call: Call, host: Host): Pr
   await each("add-rdma-moved", async (one) => {
     one.rdma = await moveRdma(one.plan.rdma, one.plan.device.pci, one.plan.pod.netns, one.plan.call, host);
   });
+  const offered = readOffered(host.paths.runDir);
+  for (const one of all)
+    one.seen = await onRail(one.plan.call, () => awaitRdma(rdmaOf(one), offered !== undefined, host));
   await each("add-device-info-written", ({ plan, rdma }) => writeDeviceInfo(plan.config, plan.device, rdma));
+  if (offered) await tellPod(call.containerId, all.map((one) => toldRail(one, offered, host)), host); // biome-ignore format: one row
   host.signal.throwIfAborted();
 
   const result = all.reduce<Result | undefined>(
@@ -112,6 +122,16 @@ async function setAtPf(one: Attaching, host: Host): Promise<void> {
   const { device, config, was } = one.plan;
   await configurePf(device, config, was, host, () => one.note({ original: { ...one.record.original, pinned: true } }));
 }
+
+const rdmaOf = ({ plan, rdma, link, addresses }: Attaching): RdmaAsked => ({
+  pci: plan.device.pci,
+  devices: rdma,
+  isMoved: plan.rdma.move,
+  netns: plan.pod.netns,
+  addresses: addresses.ips.map(({ address }) => address.split("/", 1)[0]!),
+  ...(link && { linkMtu: link.mtu }),
+  config: plan.config,
+});
 
 /** With carrier, the kernel told the neighbours when the link came up; a probe and foreign IPAM bring it up before it has addresses. */
 const isAnnounced = (link: Link | undefined, isProbed: boolean): boolean =>

@@ -10,6 +10,20 @@ import { readVfSettings, VF_KEYS } from "./vf-settings.ts";
 /** What happens to a VF's RDMA device: `auto` moves it if there is one, `required` insists, `off` leaves it. */
 export type RdmaMode = "auto" | "required" | "off";
 
+/** How long ADD waits for an RDMA device, and what it does when that was not enough; `off`: it does not look. */
+export interface RdmaReady {
+  readonly otherwise: "fail" | "warn" | "off";
+  readonly waitMs: number;
+}
+
+/** What of `expect` can be compared with in a pod. */
+export interface RailExpectations {
+  readonly speedGbps?: number;
+  /** Bytes: active MTU of the RDMA device, MTU of the link. */
+  readonly roceMtu?: number;
+  readonly linkMtu?: number;
+}
+
 /** A policy rule `from <address> lookup <table>` for each address, so that replies leave by the rail they came in on. */
 export interface SourceRules {
   /** Routing table; default 1000 + the link's index. */
@@ -32,6 +46,10 @@ export interface AttachConfig {
   /** PF name, PCI address, or index among the PFs ordered by PCI address. */
   readonly rail?: string | number;
   readonly rdma: RdmaMode;
+  /** Whether ADD waits until the RDMA device can be used with the pod's addresses; absent: as `rdma` and `expect` say. */
+  readonly rdmaReady?: RdmaReady;
+  /** What the rail shall have. */
+  readonly expect?: RailExpectations;
   /** Keys below `net.`; `IFNAME` stands for the interface. */
   readonly sysctl: Readonly<Record<string, string>>;
   readonly sourceRules?: SourceRules;
@@ -45,7 +63,7 @@ export interface AttachConfig {
 /** Keys that sriov-cni has too, or that Multus passes to it. */
 const SHARED_KEYS = ["deviceID", "pciBusID", "mac", "logFile", "logLevel", ...VF_KEYS];
 
-const OWN_KEYS = ["rail", "mtu", "rdma", "sysctl", "sourceRules", "duplicateAddressProbe", "pinMac", "rails", "interface"]; // biome-ignore format: one row
+const OWN_KEYS = ["rail", "mtu", "rdma", "rdmaReady", "expect", "sysctl", "sourceRules", "duplicateAddressProbe", "pinMac", "rails", "interface"]; // biome-ignore format: one row
 
 /** Those among them that concern several rails: cni/rail-calls.ts. */
 const SET_KEYS = ["rails", "interface"];
@@ -95,6 +113,8 @@ export function readConfig(given: Call): AttachConfig {
   const mtu = integer(config, "mtu", 68, 65535);
   const rail = readRail(config.rail);
   const sourceRules = readSourceRules(config.sourceRules);
+  const rdmaReady = readRdmaReady(config.rdmaReady);
+  const expect = readExpect(config.expect);
   const deviceInfoFile = text(config.runtimeConfig ?? {}, "CNIDeviceInfoFile");
   const ipamType = readIpamType(call);
   return {
@@ -109,6 +129,8 @@ export function readConfig(given: Call): AttachConfig {
     ...(mtu !== undefined && { mtu }),
     ...(rail !== undefined && { rail }),
     ...(sourceRules && { sourceRules }),
+    ...(rdmaReady && { rdmaReady }),
+    ...(expect && { expect }),
     ...(ipamType && { ipamType }),
     ...(deviceInfoFile && { deviceInfoFile }),
   };
@@ -192,6 +214,39 @@ function readSourceRules(value: unknown): SourceRules | undefined {
   const given = withKnownKeys(value, ["table", "priority"]);
   const table = integer(given, "table", 1, 2 ** 32 - 1);
   return { priority: integer(given, "priority", 1, 32765) ?? 1000, ...(table !== undefined && { table }) };
+}
+
+/** Longer would be the runtime's patience. */
+const MOST_WAIT_MS = 30_000;
+const OTHERWISE = ["fail", "warn", "off"] as const;
+export const READY_WAIT_MS = 1_000;
+
+function readRdmaReady(value: unknown): RdmaReady | undefined {
+  if (value === undefined || value === null || value === "") return undefined;
+  const given = typeof value === "string" ? { otherwise: value } : value;
+  if (typeof given !== "object" || Array.isArray(given))
+    throw invalid("rdmaReady", value, 'want "fail", "warn", "off" or {otherwise, waitMs}');
+  const known = withKnownKeys(given, ["otherwise", "waitMs"]);
+  return {
+    otherwise: oneOf(known, "otherwise", OTHERWISE) ?? "fail",
+    waitMs: integer(known, "waitMs", 0, MOST_WAIT_MS) ?? READY_WAIT_MS,
+  };
+}
+
+/** The keys of a RailNetwork's `expect` that are the node's to compare (firmware, say) are left to it. */
+function readExpect(value: unknown): RailExpectations | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "object" || Array.isArray(value))
+    throw invalid("expect", value, "want {speedGbps, roceMtu, linkMtu}, each optional");
+  const given = withKnownKeys(value, ["speedGbps", "roceMtu", "linkMtu"]);
+  const speedGbps = integer(given, "speedGbps", 1, 10_000);
+  const roceMtu = integer(given, "roceMtu", 256, 4096);
+  const linkMtu = integer(given, "linkMtu", 68, 65535);
+  return {
+    ...(speedGbps !== undefined && { speedGbps }),
+    ...(roceMtu !== undefined && { roceMtu }),
+    ...(linkMtu !== undefined && { linkMtu }),
+  };
 }
 
 function readSysctl(value: unknown): Readonly<Record<string, string>> {

@@ -2,6 +2,7 @@ import type { Ethtool } from "../kernel/ethtool.ts";
 import type { XdpProgram } from "../kernel/link-settings.ts";
 import type { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import type { RxRules } from "../kernel/rx-rules.ts";
+import type { Fd } from "../kernel/syscall.ts";
 import type { Ipam } from "./ipam.ts";
 import type { Step } from "./steps.ts";
 
@@ -65,6 +66,8 @@ export interface Host {
     detachTcx(index: number): number;
     detachXdpLink(index: number, program: XdpProgram): void;
   };
+  /** sysfs as the calling thread's network namespace shows it, open; absent where it is a tree of a test's. */
+  readonly openSysfs?: () => Fd;
   readonly ipam: Ipam;
   /** How long IPAM plugins have to answer an ADD. */
   readonly ipamTimeoutMs: number;

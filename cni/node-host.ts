@@ -7,6 +7,7 @@ import { askByIoctl } from "../kernel/ethtool-ioctl.ts";
 import { traceMessages } from "../kernel/netlink/debug.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 import { RxRules } from "../kernel/rx-rules.ts";
+import { openSysfs } from "../kernel/syscall.ts";
 import { readBootId } from "./boot-id.ts";
 import { type Clock, type Host, type Log, PATHS, type Paths } from "./host.ts";
 import type { Ipam } from "./ipam.ts";
@@ -40,6 +41,7 @@ export function createHost(options: HostOptions): Host {
     },
     rxRules: new RxRules(askByIoctl),
     bpf: { detachTcx, detachXdpLink },
+    ...(paths.sysfs === PATHS.sysfs && { openSysfs }),
     paths,
     bootId: readBootId(),
     rtnl: new NetlinkSocket(),

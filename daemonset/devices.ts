@@ -1,3 +1,4 @@
+import { forgetOffered } from "../cni/attachment/told/offered.ts";
 import type { Log, Paths } from "../cni/host.ts";
 import { deviceInfoDirOf, isPromised } from "./device-plugin/device-info.ts";
 import { startDevicePlugin } from "./device-plugin/start.ts";
@@ -33,6 +34,7 @@ export function startDevices(options: DevicesOptions): Devices {
   const railFiles = railFilesIn(configDir, paths.stateDir);
   const rails = startRails({ ...options, railFiles, isPromised: (vf) => isPromised(deviceInfoDirOf(paths), vf) });
   const graceMs = carrierGraceSeconds * 1000;
+  if (!directory) forgetOffered(paths.runDir);
   const plugin = directory
     ? startDevicePlugin({ directory, rails: rails.here, sets: rails.sets, hostUses, paths, graceMs, log })
     : undefined;

@@ -123,7 +123,9 @@ export class Observability {
           ? "attachment is odd"
           : kind === "reattach"
             ? "a pod got its VF back"
-            : "attachment ended";
+            : kind === "retell"
+              ? "a pod's RDMA device changed"
+              : "attachment ended";
       const message = `${pod || containerID} (${ifname}): ${why}${error || but ? `: ${error ?? but}` : ""}`;
       this.#notes.add(what, `VF ${pci}`, message);
       this.#repairs.addNew(what, `VF ${pci}`, message); // what fails, fails again and again

@@ -24,6 +24,11 @@ const libc = dlopen("libc.so.6", {
   __errno_location: { args: [], returns: PTR },
 }).symbols;
 
+/** The same function for calls of more arguments, or of others than addresses. */
+const { syscall: syscallOf5 } = dlopen("libc.so.6", {
+  syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64" },
+}).symbols;
+
 /** errno is per thread and its address is stable: fetched once per thread, so that nothing runs between call and load. */
 const errnoAt = libc.__errno_location() as Pointer;
 const EINTR = 4;
@@ -215,3 +220,28 @@ export function bpf(what: string, command: number, attr: Uint8Array): number {
 
 /** Address of a buffer, for structures that point to another. The buffer must stay alive until the call has returned. */
 export const addressOf = (bytes: Uint8Array): bigint => BigInt(ptr(bytes));
+
+/** Numbers of the calls for mounts without a place (kernel 5.2), the same for every architecture. */
+const NR_FSOPEN = 430;
+const NR_FSCONFIG = 431;
+const NR_FSMOUNT = 432;
+const FSOPEN_CLOEXEC = 1;
+const FSCONFIG_CMD_CREATE = 6;
+const FSMOUNT_CLOEXEC = 1;
+/** Read-only, nothing to be executed, no devices: include/uapi/linux/mount.h. */
+const MOUNT_ATTRIBUTES = 1 | 2 | 4 | 8;
+
+/**
+ * sysfs as the calling thread's network namespace shows it (`sysfs_init_fs_context`, fs/sysfs/mount.c), mounted nowhere: what is in
+ * it is found below `/proc/self/fd/<n>`, and it ends with the descriptor.
+ *
+ * @throws `ENOSYS` before kernel 5.2; `EPERM` without CAP_SYS_ADMIN.
+ */
+export function openSysfs(): Fd {
+  const type = Buffer.from("sysfs\0");
+  const make = (what: string, nr: number, ...[a = 0n, b = 0n, c = 0n]: bigint[]) =>
+    call(what, () => Number(syscallOf5(nr, a, b, c, 0n, 0n)));
+  using context = new Fd(make("open sysfs", NR_FSOPEN, addressOf(type), BigInt(FSOPEN_CLOEXEC)));
+  make("make sysfs", NR_FSCONFIG, BigInt(context.n), BigInt(FSCONFIG_CMD_CREATE));
+  return new Fd(make("mount sysfs", NR_FSMOUNT, BigInt(context.n), BigInt(FSMOUNT_CLOEXEC), BigInt(MOUNT_ATTRIBUTES)));
+}

@@ -1,8 +1,10 @@
 import type { Link } from "../../kernel/link.ts";
 import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
 import { inNetns } from "../../kernel/netns.ts";
+import type { Fd } from "../../kernel/syscall.ts";
 import { readConfig } from "../config.ts";
 import type { Host } from "../host.ts";
+import type { Call } from "../protocol/request.ts";
 import { emptyResult } from "../protocol/result.ts";
 import { callOf } from "./detach.ts";
 import { linkAtHome } from "./home.ts";
@@ -13,6 +15,7 @@ import { checkNameFree, configureInPod, moveIntoPod } from "./pod.ts";
 import { moveRdmaAgain, planRdma, type RdmaPlan } from "./rdma.ts";
 import type { Attachment, Original } from "./record.ts";
 import { removeRules } from "./routes.ts";
+import { retell } from "./told/retell.ts";
 import { lookAtOwnPf } from "./vf-at-pf.ts";
 
 /**
@@ -49,7 +52,7 @@ export async function reattach(a: Attachment, host: Host): Promise<string> {
     journal.update(a, {
       link: { index: link.index, hasParent: link.parent !== "", kind: link.kind, podIndex: now.index },
     });
-  return await moveRdmaAgain(rdma, a.device.pci, netns, call, host);
+  return await moveAndTell({ ...a, original }, rdma, netns, call, host);
 }
 
 /** Like reattach(), for a pod that has its link while only its RDMA device is in the host's namespace. */
@@ -58,8 +61,16 @@ export async function reattachRdma(a: Attachment, host: Host): Promise<string> {
   if (!netns) return "";
   const rdma = await planRdma(a.device.pci, "auto", host);
   if (!rdma.move) return "";
-  new Journal(host.paths.stateDir).update(a, { original: { ...a.original, ...rdmaOf(rdma) } });
-  return await moveRdmaAgain(rdma, a.device.pci, netns, callOf(a, "ADD", host), host);
+  const original = { ...a.original, ...rdmaOf(rdma) };
+  new Journal(host.paths.stateDir).update(a, { original });
+  return await moveAndTell({ ...a, original }, rdma, netns, callOf(a, "ADD", host), host);
+}
+
+/** The GID may be in the table only later: the reconciler's next look tells of that. */
+async function moveAndTell(a: Attachment, rdma: RdmaPlan, netns: Fd, call: Call, host: Host): Promise<string> {
+  const but = await moveRdmaAgain(rdma, a.device.pci, netns, call, host);
+  await retell(a, host, rdma.devices);
+  return but;
 }
 
 const rdmaOf = ({ move, devices, indices }: RdmaPlan): Pick<Original, "rdma" | "rdmaIndices"> =>

@@ -5,6 +5,7 @@ import { Journal } from "./journal.ts";
 import { inWords, narrow } from "./owed.ts";
 import type { Attachment } from "./record.ts";
 import { putBack } from "./restore.ts";
+import { untellVf } from "./told/tell.ts";
 
 /**
  * Restores a VF; what cannot be done now becomes a debt. The caller holds the VF's lock.
@@ -13,6 +14,7 @@ import { putBack } from "./restore.ts";
  */
 export async function giveBack(a: Attachment, host: Host): Promise<void> {
   const owed = await putBack(a, host);
+  await untellVf(a.containerId, a.device.pci, host);
   if (owed.length === 0) return;
   const { containerId: containerID, ifname, device } = a;
   host.log.warn({ pci: device.pci, containerID, ifname, owed: inWords(owed) }, "the VF is not fully restored");

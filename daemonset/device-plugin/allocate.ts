@@ -1,3 +1,4 @@
+import { TOLD_IN_CONTAINER, toldDirOf } from "../../cni/attachment/told/offered.ts";
 import { hasRdmaCm, rdmaCharDevicesOf, rdmaDeviceBehind } from "../../kernel/sysfs.ts";
 import type { ContainerAllocation, DeviceSpec } from "./api.ts";
 
@@ -32,10 +33,16 @@ export function rdmaOf(sysfs: string, vf: string): VfRdmaFiles | undefined {
   };
 }
 
-/** What a container gets with these VFs: the variables and devices that the SR-IOV device plugin gives it. Pure. */
+/**
+ * What a container gets with these VFs: the variables and devices that the SR-IOV device plugin gives it, and what ADD tells of the
+ * pod's rails, which is the same for each of its VFs. Pure.
+ *
+ * @param runDir of the node, the same for the container runtime.
+ */
 export function allocation(
   resource: string,
   vfs: readonly { readonly pci: string; readonly rdma: VfRdmaFiles | undefined }[],
+  runDir: string,
 ): ContainerAllocation {
   const info = vfs.map(({ pci, rdma }) => [pci, { generic: { deviceID: pci }, ...(rdma && { rdma }) }]);
   const variable = variableOf(resource);
@@ -45,6 +52,9 @@ export function allocation(
       [variable]: vfs.map(({ pci }) => pci).join(","),
       [`${variable}_INFO`]: JSON.stringify(Object.fromEntries(info)),
     },
+    mounts: vfs
+      .slice(0, 1)
+      .map(({ pci }) => ({ container_path: TOLD_IN_CONTAINER, host_path: toldDirOf(runDir, pci), read_only: true })),
     devices: [...new Set(paths.map(([, path]) => path))].map(deviceSpec),
   };
 }

@@ -33,8 +33,16 @@ export interface DeviceSpec {
   readonly permissions: string;
 }
 
+/** A directory of the node that a container gets; of several at one place the kubelet keeps the first. */
+export interface MountSpec {
+  readonly container_path: string;
+  readonly host_path: string;
+  readonly read_only: boolean;
+}
+
 export interface ContainerAllocation {
   readonly envs: Readonly<Record<string, string>>;
+  readonly mounts: readonly Partial<MountSpec>[];
   readonly devices: readonly Partial<DeviceSpec>[];
 }
 
@@ -87,11 +95,16 @@ export const AllocateRequest = message<{ container_requests: readonly { devices_
   container_requests: repeated(1, message<{ devices_ids: readonly string[] }>({ devices_ids: texts(1) })),
 });
 
+const MountMessage = message<MountSpec>({ container_path: text(1), host_path: text(2), read_only: boolean(3) });
 const DeviceSpecMessage = message<DeviceSpec>({ container_path: text(1), host_path: text(2), permissions: text(3) });
 
 export const AllocateResponse = message<{ container_responses: readonly Partial<ContainerAllocation>[] }>({
   container_responses: repeated(
     1,
-    message<ContainerAllocation>({ envs: textMap(1), devices: repeated(3, DeviceSpecMessage) }),
+    message<ContainerAllocation>({
+      envs: textMap(1),
+      mounts: repeated(2, MountMessage),
+      devices: repeated(3, DeviceSpecMessage),
+    }),
   ),
 });

@@ -39,6 +39,8 @@ export interface ResourceHost {
   /** `/var/run/k8s.cni.cncf.io/devinfo/dp`. */
   readonly deviceInfoDir: string;
   readonly sysfs: string;
+  /** Where ADD tells pods of their rails: `/run/railnet`. */
+  readonly runDir: string;
   readonly rdma: RdmaNumbers;
   /** A problem of a PF must last so long before its VFs are unhealthy. */
   readonly graceMs: number;
@@ -170,7 +172,7 @@ export class PluginResource {
 
   /** @throws {GrpcError} for a device that is not of this resource or not there: the kubelet then refuses the pod. */
   #allocateOne(ids: readonly string[]) {
-    const { sysfs, rdma: numbers, log } = this.#host;
+    const { sysfs, runDir, rdma: numbers, log } = this.#host;
     const given = ids.flatMap((id) => this.#sightOf(id).vfs);
     const gone = given.find(({ pci }) => !exists(sysfs, pci));
     if (gone) throw new GrpcError(STATUS.FAILED_PRECONDITION, `cannot allocate ${gone.pci}: it is not on the PCI bus`);
@@ -180,7 +182,7 @@ export class PluginResource {
       if (rdma) numbers.promise(pci, rdmaCharDevicesOf(sysfs, pci).sort());
     }
     log.info({ resource: this.name, vfs: ids }, "allocated");
-    return allocation(this.name, vfs);
+    return allocation(this.name, vfs, runDir);
   }
 
   #sightOf(id: string): Sight {

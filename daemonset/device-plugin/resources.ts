@@ -1,7 +1,11 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { type Offered, writeOffered } from "../../cni/attachment/told/offered.ts";
+import { listGpus, nearestGpus } from "../../kernel/pcie.ts";
+import { vfsOf } from "../../kernel/sysfs.ts";
 import type { RailHere } from "../rails/select.ts";
 import { SETS_RESOURCE } from "../rails/sets.ts";
+import { isIn } from "../rails/vf-range.ts";
 import { sweepDeviceInfo } from "./device-info.ts";
 import { PluginResource, type ResourceHost, type ResourceNames } from "./resource.ts";
 import { lookAtSets, reservedVfs, type SetsHere, withoutSets } from "./sets.ts";
@@ -36,6 +40,7 @@ export class Resources {
     const ofSets = sets.count > 0 ? [namesOfSets(sets)] : [];
     await this.#closeOthers([...rails.map(namesOf), ...ofSets].map(keyOf));
     const { sysfs } = this.#host;
+    this.#sayOffered(rails);
     const forSets = new Map<string, readonly Sight[]>();
     for (const here of rails) {
       const resource = this.#resourceOf(namesOf(here));
@@ -61,6 +66,16 @@ export class Resources {
 
   async close(): Promise<void> {
     await this.#closeOthers([]);
+  }
+
+  /** For ADD, before the kubelet hears of them and a pod has one; without it pods are not told of their rails. */
+  #sayOffered(rails: readonly RailHere[]): void {
+    const { sysfs, runDir, log } = this.#host;
+    try {
+      writeOffered(runDir, offeredOf(rails, sysfs));
+    } catch (err) {
+      log.warn({ err, runDir }, "cannot note which VFs are offered: pods are not told of their rails");
+    }
   }
 
   async #closeOthers(keys: readonly string[]): Promise<void> {
@@ -91,6 +106,20 @@ export class Resources {
       this.#host.log.warn({ resource: resource.name, why }, "the kubelet refused a resource; retrying");
     }
   }
+}
+
+/** All of the rails' VFs, also those in pods. */
+function offeredOf(rails: readonly RailHere[], sysfs: string): Offered {
+  const all = listGpus(sysfs);
+  const vfs = rails.flatMap(({ rail, pf, ranges }) =>
+    vfsOf(sysfs, pf.pci).flatMap((vf, index) => (isIn(index, ranges) ? [[vf, rail.name] as const] : [])),
+  );
+  const near = all.length === 0 ? [] : rails.map(({ pf }) => [pf.pci, nearestGpus(sysfs, pf.pci, all)] as const);
+  return {
+    version: 1,
+    rails: Object.fromEntries(vfs),
+    ...(near.length > 0 && { gpus: Object.fromEntries(near) }),
+  };
 }
 
 const NO_SETS: SetsHere = { count: 0, rails: [], inSets: new Set() };

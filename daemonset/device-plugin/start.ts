@@ -52,7 +52,7 @@ export function startDevicePlugin({
     promise: (vf: string, devices: readonly string[]) => promiseRdma(runDir, vf, devices),
   };
   const nowMs = () => performance.now();
-  const resources = new Resources({ directory, deviceInfoDir, sysfs, rdma, graceMs, log, nowMs });
+  const resources = new Resources({ directory, deviceInfoDir, sysfs, runDir, rdma, graceMs, log, nowMs });
   const uses = new KnownUses(hostUses);
   let nextMs = 0;
   let known: ReadonlySet<string> = new Set();

@@ -1,10 +1,12 @@
 import type { Repair } from "../reconcile/plan.ts";
 import type { Family } from "./family.ts";
 
-const RESULTS = { detach: "ended", reattach: "reattached", report: "reported" } as const satisfies Record<
-  Repair["kind"],
-  string
->;
+const RESULTS = {
+  detach: "ended",
+  reattach: "reattached",
+  retell: "told",
+  report: "reported",
+} as const satisfies Record<Repair["kind"], string>;
 
 /** What the reconciler did about attachments. */
 export class RepairCounts {

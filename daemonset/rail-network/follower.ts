@@ -77,6 +77,7 @@ export function selected(
       ...(spec?.pods && { pods: spec.pods }),
       ...(spec?.sets && { sets: spec.sets }),
       ...(spec?.nodes && { nodes: spec.nodes }),
+      ...(spec?.expect && { expect: spec.expect }),
     }));
 }
 

@@ -1,6 +1,6 @@
 import { type Rail, toRail } from "../rails/config.ts";
 import { type RailSets, SETS_RESOURCE } from "../rails/sets.ts";
-import type { NetworkRail, NodesSpec, PodsSpec } from "./object.ts";
+import type { Expectations, NetworkRail, NodesSpec, PodsSpec } from "./object.ts";
 
 /** What of a RailNetwork an agent needs, and keeps on disk. */
 export interface FollowedNetwork {
@@ -11,6 +11,7 @@ export interface FollowedNetwork {
   readonly namespaces?: readonly string[];
   readonly sets?: number;
   readonly nodes?: NodesSpec;
+  readonly expect?: Expectations;
 }
 
 /** The list of rails of a node, and where it comes from. */

@@ -25,6 +25,7 @@ export interface PodSettings {
   readonly max_tx_rate?: number;
   readonly sourceRules?: boolean;
   readonly duplicateAddressProbe?: boolean;
+  readonly rdmaReady?: "fail" | "warn" | "off";
 }
 
 export const ALLOWED = [
@@ -36,6 +37,7 @@ export const ALLOWED = [
   "sysctl",
   "sourceRules",
   "duplicateAddressProbe",
+  "rdmaReady",
 ] as const;
 export type Allowed = (typeof ALLOWED)[number];
 
@@ -55,6 +57,7 @@ const SETTINGS: Readonly<Record<keyof PodSettings, { is: (value: unknown) => boo
     max_tx_rate: whole(MAX_RATE),
     sourceRules: onOff(),
     duplicateAddressProbe: onOff(),
+    rdmaReady: word("fail", "warn", "off"),
   };
 
 /**

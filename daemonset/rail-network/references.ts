@@ -1,6 +1,6 @@
 import type { ReferredNetwork, ReferredRail } from "../../cni/reference.ts";
 import { acceptRails, type FollowedNetwork } from "./listed.ts";
-import type { NetworkRail } from "./object.ts";
+import type { Expectations, NetworkRail } from "./object.ts";
 import { interfaceOf, type PodRules, readPods } from "./pods.ts";
 
 /**
@@ -11,7 +11,7 @@ export function referencesOf(networks: readonly FollowedNetwork[]): ReferredNetw
   const { accepted } = acceptRails(networks);
   return networks
     .filter(({ pods }) => pods !== undefined)
-    .map(({ name, pods, rails, namespaces }) => {
+    .map(({ name, pods, rails, namespaces, expect }) => {
       const rules = tryRead(pods);
       if (typeof rules === "string") return { name, allow: [], rails: [], wrong: rules };
       const own = accepted.filter(({ network }) => network === name);
@@ -23,7 +23,7 @@ export function referencesOf(networks: readonly FollowedNetwork[]): ReferredNetw
           name: rail.name,
           resource: rail.resource,
           interface: interfaceOf(rules, rails.indexOf(entry)),
-          config: configOf(entry, rules),
+          config: configOf(entry, rules, expect),
         })),
       };
     });
@@ -41,6 +41,7 @@ function tryRead(pods: unknown): PodRules | string {
 function configOf(
   { mtu, rdma, subnet, exclude = [] }: NetworkRail,
   { settings, sameIndex }: PodRules,
+  { speedGbps, roceMtu, linkMtu }: Expectations = {},
 ): ReferredRail["config"] {
   const { trust, spoofchk, ...others } = settings;
   const range = {
@@ -56,6 +57,7 @@ function configOf(
     pinMac: true,
     ...(mtu !== undefined && { mtu }),
     ...(rdma && { rdma: "required" }),
+    ...([speedGbps, roceMtu, linkMtu].some((one) => one !== undefined) && { expect: { speedGbps, roceMtu, linkMtu } }),
     ...(subnet !== undefined && { ipam: range }),
   };
 }

@@ -1,3 +1,4 @@
+import { roceMtuOf } from "../../kernel/rdma-port.ts";
 import type { RailNode, RailReport } from "./object.ts";
 
 /** One thing that nodes of a kind have alike. */
@@ -42,13 +43,6 @@ const OF_RAIL: Readonly<Record<string, Tell>> = {
 const DERIVED: typeof OF_RAIL = {
   "RoCE MTU": ({ rdmaDevices, mtu }) => (rdmaDevices?.length && mtu ? roceMtuOf(mtu) : undefined),
 };
-
-/** What a RoCE device leaves for headers: GRH, UDP, BTH, XRC, atomic, ICRC. */
-const ROCE_HEADERS = 40 + 8 + 12 + 4 + 28 + 4;
-
-/** The active MTU of a RoCE device, as the kernel takes it from its link's (`iboe_get_mtu`, include/rdma/ib_addr.h); undefined: too small. */
-const roceMtuOf = (mtu: number): number | undefined =>
-  [4096, 2048, 1024, 512, 256].find((one) => one <= mtu - ROCE_HEADERS);
 
 /** Priorities; that there are none is an answer. */
 const none = (priorities: string | undefined): string | undefined => (priorities === "" ? "off" : priorities);

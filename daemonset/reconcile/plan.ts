@@ -26,13 +26,14 @@ export const REASONS = {
   owed: "its VF was not fully restored",
   remade: "its VF's driver recovered, and created link and RDMA device again outside the pod",
   rdmaRemade: "its VF's RDMA device is outside the pod: its driver created it again, or ADD ended too early",
+  gidMoved: "its RDMA device changed in the pod, which was told so in /run/railnet",
   astray: "the pod lives, but its VF is not in its namespace",
 } as const;
 export type Reason = keyof typeof REASONS;
 
 /** What the reconciler does about one attachment. */
 export interface ReconcileAction {
-  readonly kind: "detach" | "reattach" | "report";
+  readonly kind: "detach" | "reattach" | "retell" | "report";
   readonly attachment: Attachment;
   readonly reason: Reason;
 }

@@ -10,6 +10,7 @@ import { isRdmaAstray } from "../../cni/attachment/rdma.ts";
 import { reattach, reattachRdma } from "../../cni/attachment/reattach.ts";
 import type { Attachment } from "../../cni/attachment/record.ts";
 import { giveBack, settle } from "../../cni/attachment/settle.ts";
+import { retell } from "../../cni/attachment/told/retell.ts";
 import type { Host } from "../../cni/host.ts";
 import type { Torn } from "../../records/record-files.ts";
 import { lookAtHome } from "./at-home.ts";
@@ -70,7 +71,11 @@ async function repair(seen: Attachment, host: Host, journal: Journal): Promise<R
   const attachment = journal.reread(seen);
   if (!attachment) return []; // its DEL came first
   const repairs: Repair[] = [];
-  for (const action of plan([observe(attachment, host, journal)])) repairs.push(await apply(action, host));
+  const actions = plan([observe(attachment, host, journal)]);
+  for (const action of actions) repairs.push(await apply(action, host));
+  const changed = actions.length === 0 ? await retell(attachment, host) : "";
+  if (changed)
+    repairs.push(await attempt({ kind: "retell", attachment, reason: "gidMoved" }, host, async () => changed));
   return repairs;
 }
 
@@ -99,6 +104,7 @@ async function apply(action: ReconcileAction, host: Host): Promise<Repair> {
 const DONE = {
   detach: "attachment ended",
   reattach: "a pod got its VF back",
+  retell: "a pod's RDMA device changed",
   report: "attachment is not as ADD left it",
 } as const satisfies Record<ReconcileAction["kind"], string>;
 

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { load, loadAll } from "js-yaml";
 import t, { type Test } from "tap";
+import type { ToldRail, ToldRdma } from "../../cni/attachment/told/rail.ts";
 import { readConfig } from "../../cni/config.ts";
 import { type Call, readRequest } from "../../cni/protocol/request.ts";
 import { railCalls } from "../../cni/rail-calls.ts";
@@ -56,6 +57,19 @@ function readNode(t: Test, node: Json, where: string): void {
     [],
     `${where}: keys of node.json`,
   );
+}
+
+/** A key that the type has and that is missing here does not compile, and the other way round. */
+const TOLD: Record<keyof ToldRail, 0> = { name: 0, interface: 0, addresses: 0, gateways: 0, pci: 0, pf: 0, mac: 0, mtu: 0, numaNode: 0, pcieRoot: 0, gpus: 0, rdma: 0 }; // biome-ignore format: a list
+const TOLD_RDMA: Record<keyof ToldRdma, 0> = { device: 0, port: 0, state: 0, speedGbps: 0, mtu: 0, gidIndex: 0, gid: 0, gids: 0 }; // biome-ignore format: a list
+
+/** The example of rails.json has every key that there is. */
+function readTold(t: Test, { version, rails }: Json, where: string): void {
+  t.equal(version, 1, where);
+  for (const rail of rails as Json[]) {
+    t.same(Object.keys(rail).sort(), Object.keys(TOLD).sort(), `${where}: keys of a rail`);
+    t.same(Object.keys(rail["rdma"]).sort(), Object.keys(TOLD_RDMA).sort(), `${where}: and of its RDMA device`);
+  }
 }
 
 /** A key that the type has and that is missing here does not compile, and the other way round. */
@@ -137,6 +151,7 @@ for (const { file, line, text } of inLanguage("json"))
     const where = `${file}:${line}`;
     if ("msg" in value) t.type(value["code"], "number", "an error");
     else if ("cniVersion" in value) readNetwork(t, value, where);
+    else if ("rails" in value) readTold(t, value, where);
     else readNode(t, value, where);
   });
 

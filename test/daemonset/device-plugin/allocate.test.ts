@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { PF, PluginNode, RAIL0 } from "./support/plugin-node.ts";
@@ -42,6 +42,12 @@ t.test("Allocate gives what the SR-IOV device plugin gives: variables, RDMA devi
       permissions: "rw",
     })),
   );
+  const { rails } = JSON.parse(readFileSync(join(node.runDir, "offered.json"), "utf8"));
+  t.same([rails[first], rails[second], Object.keys(rails).length], ["rail0", "rail0", 6], "known to ADD");
+  const told = join(node.runDir, "told", first.replaceAll(":", "-"));
+  t.same(both.mounts, [{ container_path: "/run/railnet", host_path: told, read_only: true }]);
+  t.match(statSync(told), { mode: 0o40755 }, "it is there before the kubelet knows of it");
+  t.same(none.mounts, []);
   t.same(node.promised, ["lock", `${first} issm4 umad4 uverbs4`, `${second} uverbs5`], "kept for ADD, under the lock");
   t.same(none.envs, { PCIDEVICE_RAILNET_IO_RAIL0: "", PCIDEVICE_RAILNET_IO_RAIL0_INFO: "{}" });
   t.same(node.info(first), {

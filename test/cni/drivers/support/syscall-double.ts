@@ -13,6 +13,10 @@ export const bpf = (): never => {
   throw new SyscallError("use BPF", "EPERM");
 };
 
+export const openSysfs = (): never => {
+  throw new SyscallError("open sysfs", "ENOSYS");
+};
+
 export class SyscallError extends Error {
   readonly code: string;
   constructor(what: string, code: string) {

@@ -20,6 +20,7 @@ export const RAIL1 = "example.com/fast";
 export class PluginNode {
   readonly dir: string;
   readonly infoDir: string;
+  readonly runDir: string;
   readonly tree: PfTree;
   readonly log = new KeptLog();
   readonly kubelet: FakeKubelet;
@@ -40,6 +41,7 @@ export class PluginNode {
     t.teardown(() => rmSync(root, { recursive: true }));
     this.dir = join(root, "p");
     this.infoDir = join(root, "devinfo/dp");
+    this.runDir = join(root, "run");
     mkdirSync(this.dir);
     this.tree = new PfTree(join(root, "sys"));
     this.tree.addPf({ pci: PF, netdev: "ens1", numaNode: 0 });
@@ -94,6 +96,7 @@ export class PluginNode {
       directory: this.dir,
       deviceInfoDir: this.infoDir,
       sysfs: this.tree.root,
+      runDir: this.runDir,
       rdma: {
         lock: async () => void this.promised.push("lock"),
         promise: (vf, devices) => void this.promised.push(`${vf} ${devices.join(" ")}`),
