@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,9 +48,13 @@ export class Checkout implements Disposable {
     return { [Symbol.dispose]: () => writeFileSync(path, source) };
   }
 
-  /** Whether the types still fit. */
-  async compiles(): Promise<boolean> {
-    return this.#run("node_modules/.bin/tsc", ["-p", ".", "--incremental", "--tsBuildInfoFile", ".tap/tsinfo"]);
+  /** With these mutations in it: the files whose types do not fit. */
+  async misfits(mutations: readonly Mutation[]): Promise<ReadonlySet<string>> {
+    using applied = new DisposableStack();
+    for (const mutation of mutations) applied.use(this.apply(mutation));
+    const args = ["-p", ".", "--pretty", "false", "--incremental", "--tsBuildInfoFile", ".tap/tsinfo"];
+    const { stdout } = spawnSync("node_modules/.bin/tsc", args, { cwd: this.dir, encoding: "utf8" });
+    return new Set([...stdout.matchAll(/^(\S+?)\(\d+,\d+\): error /gm)].map(([, file]) => file!));
   }
 
   /** @returns false when it cannot be built. */

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { Checkout } from "./checkout.ts";
+import { compiling } from "./compiling.ts";
 import { keyOf, type Lines, linesOf } from "./lines.ts";
 import { type Mutation, mutationsOf } from "./mutations.ts";
 import { TIERS } from "./noticing.ts";
@@ -68,11 +69,11 @@ const trial = new Trial(checkout, upTo);
 const tried: Tried[] = [];
 const until = performance.now() + minutes * 60_000;
 
-for (const mutation of sample([...lines.keys()], all.length, seed)) {
+const chosen = sample([...lines.keys()], all.length, seed);
+for await (const mutation of compiling(chosen, (some) => checkout.misfits(some))) {
   if (tried.length >= count || performance.now() > until) break;
   const begin = performance.now();
   const { outcome, by, asked } = await trial.judge(mutation);
-  if (outcome === "does not compile") continue;
   const one = { mutation, lines: lines.get(mutation)!, isNoticed: outcome === "noticed" };
   tried.push(one);
   const seconds = ((performance.now() - begin) / 1000).toFixed(0);

@@ -2,7 +2,7 @@ import type { Baseline, Checkout } from "./checkout.ts";
 import type { Mutation } from "./mutations.ts";
 import { type Judge, judgesOf, TIERS, type Tier } from "./noticing.ts";
 
-export type Outcome = "noticed" | "survived" | "does not compile";
+export type Outcome = "noticed" | "survived";
 
 export interface Verdict {
   readonly outcome: Outcome;
@@ -12,8 +12,9 @@ export interface Verdict {
   readonly asked: number;
 }
 
-/** Those farther away import nearly everything. */
-const MOST_PURE = 15;
+/** Those farther away import nearly everything: so many are looked at whether they run what was changed, and so many of these are asked. */
+const MOST_LOOKED_AT = 30;
+const MOST_ASKED = 15;
 
 /** Tries mutations out, one at a time. */
 export class Trial {
@@ -34,12 +35,10 @@ export class Trial {
   }
 
   async judge(mutation: Mutation): Promise<Verdict> {
-    if (!(await this.#with(mutation, () => this.#checkout.compiles())))
-      return { outcome: "does not compile", asked: 0 };
     const judges = this.#judgesOf(mutation.file).filter(({ tier }) => this.#tiers.includes(tier));
     let asked = 0;
-    for (const judge of judges) {
-      if (judge.tier === "pure" && asked === MOST_PURE) continue;
+    for (const [i, judge] of judges.entries()) {
+      if (judge.tier === "pure" && (asked === MOST_ASKED || i >= MOST_LOOKED_AT)) continue;
       const said = judge.isOfExecutables ? await this.#ofExecutables(judge, mutation) : await this.#of(judge, mutation);
       if (said !== "cannot say") asked++;
       if (said === "noticed") return { outcome: said, by: judge.name, asked };
