@@ -13,8 +13,8 @@ export interface Verdict {
 }
 
 /** Those farther away import nearly everything: so many are looked at whether they run what was changed, and so many of these are asked. */
-const MOST_LOOKED_AT = 30;
-const MOST_ASKED = 15;
+const MOST_LOOKED_AT = 12;
+const MOST_ASKED = 8;
 
 /** Tries mutations out, one at a time. */
 export class Trial {
