@@ -164,7 +164,8 @@ t.test("Deadline.wait() waits only where time is left afterwards, and ends with 
   gone.abort();
   await t.rejects(waiting, { name: "AbortError" });
   t.equal(other.why, "the caller gave up");
-  t.equal(new Deadline(10_000, gone.signal).signal.aborted, true);
+  using late = new Deadline(10_000, gone.signal);
+  t.equal(late.signal.aborted, true);
   deadline.lift();
   await new Promise((resolve) => setTimeout(resolve, 60));
   t.equal(deadline.signal.aborted, false);
