@@ -5,7 +5,7 @@ import { toNumber, toText } from "../../../ipam/address.ts";
 import type { Mode } from "../../../ipam/mode.ts";
 import { KubernetesStore, type KubernetesStoreOptions } from "../../../ipam/store/kubernetes.ts";
 import { type Claim, type Pool, type Store, StoreError } from "../../../ipam/store/store.ts";
-import { ApiError } from "../../../kubernetes/cluster.ts";
+import { ApiError, type KubeObject, type RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { MemoryCluster } from "../support/memory-cluster.ts";
 import { testStore } from "./contract.ts";
 import { newNetwork, ownerOf, poolOf } from "./names.ts";
@@ -152,3 +152,35 @@ function kindFor({ kind }: StoreError, { isUnclear, status }: Fault): string {
   if (status === 403) return "refused";
   return isUnclear && kind === "unclear" ? "unclear" : "unavailable";
 }
+
+t.test("KubernetesStore tells a restored server also by answers that came in another order than they were given", async (t) => {
+  const cluster = new MemoryCluster();
+  const restored: string[] = [];
+  const pool = poolOf(newNetwork(), "10.20.0.0/24");
+  const versions = { "10.20.0.1": 205, "10.20.0.2": 210, "10.20.0.3": 208, "10.20.0.4": 209 };
+  const waiting = new Map<string, () => void>();
+  const told = new Proxy(cluster, {
+    get: (target, key) =>
+      key === "create"
+        ? async (resource: typeof RESERVATIONS, object: KubeObject) => {
+            const made = await target.create(resource, object);
+            const ip = made.metadata.name.slice(pool.network.length + 1) as keyof typeof versions;
+            if (!versions[ip]) return made;
+            if (ip === "10.20.0.1") await new Promise<void>((resolve) => waiting.set(ip, resolve));
+            return { ...made, metadata: { ...made.metadata, resourceVersion: `${versions[ip]}` } };
+          }
+        : (Reflect.get(target, key).bind?.(target) ?? Reflect.get(target, key)),
+  });
+  const store = open(told, "absent", { onRestored: (why) => restored.push(why) });
+  const claim = (ip: string) => store.claim({ pool, ip, owner: ownerOf(ip) });
+  await store.taken(pool);
+  const first = claim("10.20.0.1");
+  await claim("10.20.0.2");
+  waiting.get("10.20.0.1")!();
+  await first;
+  t.same(restored, [], "205 was given before 210, and came after it");
+  await t.rejects(claim("10.20.0.3"), { kind: "unclear", message: /restored from a backup: its versions went back from 210 to 208/ });
+  t.equal(restored.length, 1);
+  await claim("10.20.0.4");
+  t.equal(restored.length, 1, "told once: it counts on from there");
+}); // biome-ignore format: rows

@@ -44,6 +44,31 @@ t.test("parseStored() of slices keeps every entry in its place", async (t) => {
   ]);
 });
 
+t.test("parseStored() of a whole list leaves it as it is, and mends one with a single broken entry", async (t) => {
+  const spec = { range: "10.0.0.0/24", sliceSize: "/26" };
+  const whole = { nodeName: "a", sliceRange: "10.0.0.0/26" };
+  const listOf = (...allocations: object[]) => stored({ spec, status: { allocations } });
+  const good = listOf(whole, { ...whole, nodeName: "" });
+  t.equal(parseStored(NODE_SLICE_POOLS, good), good);
+  for (const broken of [
+    { nodeName: "b" },
+    { sliceRange: "10.0.0.64/26" },
+    { nodeName: 5, sliceRange: "10.0.0.64/26" },
+  ]) {
+    const { status } = parseStored(NODE_SLICE_POOLS, listOf(whole, broken)) as NodeSlicePool;
+    t.same(Object.keys(status!.allocations[1]!).sort(), ["nodeName", "sliceRange"]);
+    t.ok(status!.allocations.every((one) => typeof one.nodeName === "string" && typeof one.sliceRange === "string"));
+    t.same(status!.allocations[0], whole);
+  }
+  for (const odd of [{ ...spec, range: 5 }, { range: spec.range }]) {
+    const parsed = parseStored(
+      NODE_SLICE_POOLS,
+      stored({ spec: odd, status: { allocations: [whole] } }),
+    ) as NodeSlicePool;
+    t.match(parsed, { spec: { range: /.*/, sliceSize: /.*/ }, status: { allocations: [whole] } });
+  }
+});
+
 t.test("an address of somebody unknown is taken, listed, never an owner's, and no conflict", async (t) => {
   const object = pool({ 1: { id: "c" } });
   const own = { name: "10.0.0.0-24", cidr: "10.0.0.0/24", network: "", overlapping: true };
