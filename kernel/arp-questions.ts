@@ -1,11 +1,19 @@
-import { decodeArp, encodeArp, type Party } from "./arp.ts";
+import { encodeArp, type Party } from "./arp.ts";
 import { Datagrams } from "./datagrams.ts";
+import { ipBytes } from "./netlink/ip-bytes.ts";
 import { ETH_P_ARP, linkAddress, openArpReplies } from "./packet-socket.ts";
 import type { Fd } from "./syscall.ts";
 
 /** include/uapi/linux/if_arp.h. */
 const ARPOP_REQUEST = 1;
 const ARP_SIZE = 28;
+/** Of `struct arphdr` for Ethernet and IPv4: how it begins, and where its parties are. */
+const ARP_HEAD = 0x000108000604;
+const HEAD_BYTES = 6;
+const SENDER_MAC = 8;
+const SENDER_IP = 14;
+const TARGET_MAC = 18;
+const MAC_BYTES = 6;
 /** Packets received in one call; Ethernet pads a reply to 46 bytes. */
 const RECEIVED = 128;
 const RECEIVED_SIZE = 64;
@@ -18,8 +26,8 @@ export class ArpQuestions implements Disposable {
   readonly #socket: Fd;
   readonly #questions: Datagrams;
   readonly #replies = new Datagrams(RECEIVED, RECEIVED_SIZE);
-  readonly #targets: readonly Party[];
-  readonly #numbers: ReadonlyMap<string, number>;
+  /** By address, as a number. */
+  readonly #numbers: ReadonlyMap<number, number>;
 
   /**
    * Call in the link's namespace.
@@ -33,8 +41,7 @@ export class ArpQuestions implements Disposable {
     this.#questions = new Datagrams(targets.length, ARP_SIZE, to);
     for (const [i, target] of targets.entries())
       encodeArp({ operation: ARPOP_REQUEST, sender: own, target }).copy(this.#questions.data, i * ARP_SIZE);
-    this.#targets = targets.map(({ ip, mac }) => ({ ip, mac: mac.toLowerCase() }));
-    this.#numbers = new Map(targets.map(({ ip }, i) => [ip, i]));
+    this.#numbers = new Map(targets.map(({ ip }, i) => [ipBytes(ip).readUInt32BE(0), i]));
     this.#socket = openArpReplies(index);
   }
 
@@ -57,14 +64,23 @@ export class ArpQuestions implements Disposable {
   /** Numbers of the targets that have answered since the last call. An answer from another MAC does not count. */
   *answers(): Generator<number> {
     for (let came = RECEIVED; came === RECEIVED; ) {
-      came = 0;
-      for (const packet of this.#replies.receive(this.#socket)) {
-        came++;
-        const sender = decodeArp(packet)?.sender;
-        const number = sender && this.#numbers.get(sender.ip);
-        if (number !== undefined && this.#targets[number]!.mac === sender!.mac) yield number;
+      came = this.#replies.receive(this.#socket);
+      for (let i = 0; i < came; i++) {
+        const number = this.#answerer(i);
+        if (number !== undefined) yield number;
       }
     }
+  }
+
+  /** Thousands come in a second: no object for each. */
+  #answerer(reply: number): number | undefined {
+    const { data } = this.#replies;
+    const at = reply * RECEIVED_SIZE;
+    if (this.#replies.lengthOf(reply) < ARP_SIZE || data.readUIntBE(at, HEAD_BYTES) !== ARP_HEAD) return undefined;
+    const number = this.#numbers.get(data.readUInt32BE(at + SENDER_IP));
+    if (number === undefined) return undefined;
+    const asked = this.#questions.data.readUIntBE(number * ARP_SIZE + TARGET_MAC, MAC_BYTES);
+    return data.readUIntBE(at + SENDER_MAC, MAC_BYTES) === asked ? number : undefined;
   }
 
   [Symbol.dispose](): void {

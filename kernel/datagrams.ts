@@ -12,7 +12,6 @@ export class Datagrams {
   readonly count: number;
   /** All of them, `size` bytes each. */
   readonly data: Buffer;
-  readonly #size: number;
   readonly #headers: Buffer;
 
   /**
@@ -21,7 +20,6 @@ export class Datagrams {
    */
   constructor(count: number, size: number, to: readonly Buffer[] = []) {
     this.count = count;
-    this.#size = size;
     const names = Buffer.concat(to);
     const vectorsAt = count * MMSGHDR;
     const namesAt = vectorsAt + count * IOVEC;
@@ -48,12 +46,13 @@ export class Datagrams {
     return socket.trySendAll(this.#headers.subarray(first * MMSGHDR), count);
   }
 
-  /** Those that have arrived, at most `count`; each is valid until the next call. Does not wait. */
-  *receive(socket: Fd): Generator<Buffer> {
-    const came = socket.tryReceiveAll(this.#headers, this.count);
-    for (let i = 0; i < came; i++) {
-      const length = this.#headers.readUInt32LE(i * MMSGHDR + 56);
-      yield this.data.subarray(i * this.#size, i * this.#size + Math.min(length, this.#size));
-    }
+  /** Takes what has arrived, from number 0 on, in place of what was there. Does not wait. @returns how many. */
+  receive(socket: Fd): number {
+    return socket.tryReceiveAll(this.#headers, this.count);
+  }
+
+  /** Bytes of one that was received; it may be cut. */
+  lengthOf(number: number): number {
+    return this.#headers.readUInt32LE(number * MMSGHDR + 56);
   }
 }

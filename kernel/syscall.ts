@@ -32,6 +32,9 @@ const { syscall: syscallOf5 } = dlopen("libc.so.6", {
 /** errno is per thread and its address is stable: fetched once per thread, so that nothing runs between call and load. */
 const errnoAt = libc.__errno_location() as Pointer;
 const EINTR = 4;
+const EAGAIN = 11;
+const ENETDOWN = 100;
+const ENOBUFS = 105;
 
 /** A system call failed. Branch on `code`, the errno name as in errno(3). */
 class SyscallError extends Error {
@@ -47,11 +50,18 @@ class SyscallError extends Error {
 
 /** Repeats the call while signals interrupt it. */
 function call(what: string, attempt: () => number): number {
+  const result = tryCall(attempt);
+  if (result < 0) throw new SyscallError(what, -result);
+  return result;
+}
+
+/** The same for errors that are none to the caller, and come too often to be thrown. @returns what it does, or minus the errno. */
+function tryCall(attempt: () => number): number {
   for (;;) {
     const result = attempt();
     if (result >= 0) return result;
     const errno = read.i32(errnoAt, 0);
-    if (errno !== EINTR) throw new SyscallError(what, errno);
+    if (errno !== EINTR) return -errno;
   }
 }
 
@@ -140,12 +150,10 @@ export class Fd implements Disposable {
 
   /** Like receive(), but @returns undefined instead of waiting. */
   tryReceive(into: Uint8Array): number | undefined {
-    try {
-      return call("receive", () => libc.recv(this.n, into, into.length, MSG_TRUNC | MSG_DONTWAIT));
-    } catch (error) {
-      if ((error as SyscallError).code === "EAGAIN") return undefined;
-      throw error;
-    }
+    const length = tryCall(() => libc.recv(this.n, into, into.length, MSG_TRUNC | MSG_DONTWAIT));
+    if (length === -EAGAIN) return undefined;
+    if (length < 0) throw new SyscallError("receive", -length);
+    return length;
   }
 
   /** @returns false when another process or thread holds the lock and `wait` is false. */
@@ -171,12 +179,10 @@ export class Fd implements Disposable {
 
   /** 0 when the queue is full or empty, or the link is down at the moment. */
   #tryMany(attempt: () => number): number {
-    try {
-      return call("exchange packets", attempt);
-    } catch (error) {
-      if (["EAGAIN", "ENOBUFS", "ENETDOWN"].includes((error as SyscallError).code)) return 0;
-      throw error;
-    }
+    const count = tryCall(attempt);
+    if (count === -EAGAIN || count === -ENOBUFS || count === -ENETDOWN) return 0;
+    if (count < 0) throw new SyscallError("exchange packets", -count);
+    return count;
   }
 
   /** `f_type` of fstatfs(2). */

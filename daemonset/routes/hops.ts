@@ -76,6 +76,7 @@ export class Hops {
       for (const way of this.#asked.shift()!.ways) {
         this.#pending.delete(way);
         const isAnswered = this.#answered.delete(way);
+        if (isAnswered && this.#ways[way]!.state === "up") continue; // nearly all of them
         verdicts.push(...this.#become(way, judge(this.#ways[way]!, isAnswered, nowMs, this.#pace), nowMs));
       }
     this.#refill(nowMs);

@@ -109,6 +109,10 @@ export class MeshNode {
     return `10.99.0.${this.n}`;
   }
 
+  get pid(): number {
+    return this.#process!.pid!;
+  }
+
   start(): void {
     const child = spawn(...this.netns.enter(bun, program));
     child.stderr.pipe(process.stderr);
