@@ -6,7 +6,7 @@ import type { Events } from "./events.ts";
 import type { FreedHistory } from "./freed.ts";
 import type { GcPlan } from "./plan-gc.ts";
 
-/** Two interfaces and one address: `user` lives with it, `holder` has its reservation. */
+/** Two interfaces with one address: `user` is running with it, `holder` has its reservation. */
 export interface Dispute {
   readonly ip: string;
   readonly pool: string;
@@ -14,10 +14,10 @@ export interface Dispute {
   readonly holder: Owner;
 }
 
-/** A dispute that goes on is said again after this time. */
+/** An ongoing dispute is reported again after this time. */
 const REPEAT_MS = 600_000;
 
-/** What the agent does to addresses, and finds of them: counted, in the log, and as events of their pools. */
+/** Reports what the agent does to addresses and finds out about them: as counts, in the log, and as events of their pools. */
 export class AddressEvents {
   readonly #log: Log;
   readonly #events: Pick<Events, "onPool">;
@@ -32,7 +32,7 @@ export class AddressEvents {
     this.#history = history;
   }
 
-  /** An address was freed, for what was seen and since when. */
+  /** An address was freed, with the evidence and its time. */
   freed({ reserved, evidence, sinceMs }: GcPlan["due"][number]): void {
     const { pool, podref, ifname, containerId: containerID, node: owner } = reserved;
     const reservation = reserved.metadata.name;
@@ -53,7 +53,7 @@ export class AddressEvents {
     this.#events.onPool("Normal", pool, "AddressFreed", `${reservation} of ${podref} (${ifname}): ${evidence}`);
   }
 
-  /** A living pod's reservation was missing, and is back. */
+  /** A running pod's reservation was missing, and has been restored. */
   putBack({ ip, pool, owner }: Claim): void {
     const { podref, ifname, containerId: containerID } = owner;
     this.#counters.putBack++;
@@ -65,7 +65,7 @@ export class AddressEvents {
     this.#events.onPool("Warning", pool.name, "ReservationPutBack", message);
   }
 
-  /** The same where a record in the pool is all that stands for a claim. */
+  /** The same where a claim consists only of a record in the pool. */
   recordPutBack({ ip, pool, owner: { podref, ifname, containerId: containerID } }: Claim): void {
     this.#counters.putBack++;
     this.#log.warn(
@@ -74,7 +74,7 @@ export class AddressEvents {
     );
   }
 
-  /** Two interfaces have one address. Nothing is taken from either: that is for a human to decide. */
+  /** Two interfaces have one address. Nothing is taken from either: a human has to decide. */
   duplicate({ ip, pool, user, holder }: Dispute): void {
     const key = [pool, ip, user.podref, user.ifname, holder.podref, holder.ifname].join(" ");
     const saidMs = this.#said.get(key);

@@ -7,7 +7,7 @@ import type { Counters } from "./counters.ts";
 import type { Events } from "./events.ts";
 import type { FollowContext } from "./follow.ts";
 
-/** What writing addresses takes: where they are kept, by which mode, and who is told. */
+/** What is needed to write addresses: where they are stored, in which mode, and who is told. */
 export interface ClusterAddresses {
   readonly cluster: Cluster;
   /** Of the same cluster. */
@@ -16,7 +16,7 @@ export interface ClusterAddresses {
   readonly told: Pick<AddressEvents, "freed" | "putBack" | "recordPutBack" | "duplicate">;
 }
 
-/** All that the work for a cluster is put together from. Each part takes of it what it uses. */
+/** Everything that the work for a cluster consists of. Each part takes only what it uses. */
 export interface Context extends ClusterAddresses, FollowContext {
   /** Name of this node in the cluster. */
   readonly node: string;

@@ -1,26 +1,26 @@
-/** What the background work did so far; the agent's metrics are read from it. */
+/** What the background work has done so far; the source of the agent's metrics. */
 export interface Counters {
   /** Addresses of pods that are gone. */
   freed: number;
   /** Reservations of running pods that had been deleted, and were restored. */
   putBack: number;
-  /** Addresses that a living pod uses and another has reserved. */
+  /** Addresses that a running pod uses and another has reserved. */
   duplicates: number;
   /** Pools whose records all have reservations now. */
   adopted: number;
-  /** Patches of the pools' view, and those that the server refused because somebody else had written. */
+  /** Patches of the pools' view, and those that the server refused because of another writer. */
   viewPatches: number;
   viewRefusals: number;
-  /** VFs that this agent has taken down since nobody heard of its node. */
+  /** VFs that this agent has taken down because nobody heard from its node. */
   fences: number;
   /** Those that are down now. */
   fenced: number;
-  /** Times this node became the leader. */
+  /** How often this node has become the leader. */
   terms: number;
-  /** Nodes with rails that the leader compared last, and those of them that are not like the others; 0 where another node leads. */
+  /** Nodes with rails in the leader's last comparison, and how many of them differ; 0 where another node leads. */
   nodesCompared: number;
   nodesOdd: number;
-  /** How long the oldest change has waited for its pool to show it; 0 where another node leads. */
+  /** How long the oldest change has been waiting to appear in its pool; 0 where another node leads. */
   viewLagMs: () => number;
 }
 

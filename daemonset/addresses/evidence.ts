@@ -11,20 +11,20 @@ export function readPod(cluster: Cluster, podref: string, signal?: AbortSignal):
   return cluster.get<Pod>(PODS, name, { namespace, signal });
 }
 
-/** Whether a podref names a pod at all: others are marks of somebody else, and are left alone for good. */
+/** Whether a podref names a pod at all: others are marks of another program, and are left alone for good. */
 export const isPodref = (podref: string): boolean => /^[^/]+\/[^/]+$/.test(podref);
 
 /** On the object that shows a static pod: the UID under which its kubelet runs it, a hash of its configuration. */
 const MIRROR = "kubernetes.io/config.mirror";
 
-/** The UID that a pod's CNI calls carry. A static pod's is not that of its object; kubelet, pkg/kubelet/pod/mirror_client.go. */
+/** The UID in a pod's CNI calls. A static pod's is not that of its object; kubelet, pkg/kubelet/pod/mirror_client.go. */
 export const uidOf = ({ metadata: { uid = "", annotations } }: KubeObject): string => annotations?.[MIRROR] ?? uid;
 
 /**
- * Why a pod needs its address no more; undefined while it may. Pure. What its annotations say, or do not say, is no
+ * Why a pod no longer needs its address; undefined while it may. Pure. What its annotations say, or do not say, is no
  * evidence: Multus writes them after ADD.
  *
- * @param podUid empty when it is not known.
+ * @param podUid empty if unknown.
  */
 export function podIsOver(pod: Pod | undefined, podUid: string): string | undefined {
   if (!pod) return "its pod does not exist";

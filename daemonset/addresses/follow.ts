@@ -5,13 +5,13 @@ import { Fleet } from "./fleet.ts";
 import type { Refusals } from "./refusals.ts";
 
 export interface FollowOptions<T> extends Omit<InformerOptions<T>, "onError"> {
-  /** What is remembered of an object. Must keep name, namespace, UID and resourceVersion. Default: all. */
+  /** What is kept of an object. Must include name, namespace, UID and resourceVersion. Default: all. */
   readonly keep?: (object: KubeObject) => T;
-  /** Told when a watch has ended, so that the server may be another one, and when it is known not to be. */
+  /** Called when a watch has ended, so that the server may be another one, and when it is known not to be. */
   readonly onVerified?: (isVerified: boolean) => void;
 }
 
-/** What following needs of its surroundings. */
+/** What following needs from its context. */
 export interface FollowContext {
   readonly cluster: Cluster;
   readonly log: Log;
@@ -20,8 +20,8 @@ export interface FollowContext {
 }
 
 /**
- * Follows objects of one kind, without end. A server that does not answer is everybody's matter; one that refuses is this
- * agent's: that is a warning, once, and stands in `refusals` until it is over.
+ * Follows objects of one kind, without end. A server that does not answer concerns everybody; one that refuses concerns
+ * this agent: that is a warning, once, and is kept in `refusals` until it is over.
  */
 export function follow<T extends KubeObject>(
   { cluster, log, refusals, fleet = new Fleet() }: FollowContext,
@@ -50,19 +50,19 @@ export function follow<T extends KubeObject>(
   });
 }
 
-/** Only somebody's doing changes these: 404 is of a resource that is not served. */
+/** These change only when somebody acts: 404 means that the resource is not served. */
 const isRefusal = (error: Error): boolean => error instanceof ApiError && [401, 403, 404].includes(error.status);
 
-/** An informer lists after every watch that did not end in its time, and says first when versions went back. */
+/** An informer lists after every watch that ended early, and first reports if versions went backwards. */
 function verifying(cluster: Cluster, onVerified: (isVerified: boolean) => void): Pick<Cluster, "list" | "watch"> {
   return {
     async list(resource, selection) {
       try {
         const listed = await cluster.list(resource, selection as never);
-        setImmediate(() => onVerified(true)); // after the informer has looked at it
+        setImmediate(() => onVerified(true)); // after the informer has examined it
         return listed as never;
       } catch (error) {
-        if (isRefusal(error as Error)) onVerified(true); // as far as it ever will be
+        if (isRefusal(error as Error)) onVerified(true); // as verified as it will ever be
         throw error;
       }
     },
@@ -77,7 +77,7 @@ function verifying(cluster: Cluster, onVerified: (isVerified: boolean) => void):
   };
 }
 
-/** The objects go through `keep` one by one as they come: many whole ones would fill the memory. */
+/** Passes the objects through `keep` one by one as they arrive: many whole ones would fill the memory. */
 function keeping<T extends KubeObject>(
   cluster: Pick<Cluster, "list" | "watch">,
   keep: (object: KubeObject) => T,

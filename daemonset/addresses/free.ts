@@ -9,10 +9,10 @@ import { ipOf, rangeOfName } from "./record-location.ts";
 import type { Reserved } from "./reserved.ts";
 
 /**
- * Frees an address whose pod is gone, if its reservation is still the one that was judged; says what was seen. Where
- * records count (beside a live Whereabouts, and in pools that are not adopted) its record goes too, if the claim is ours.
+ * Frees an address whose pod is gone, if its reservation is still the one that was judged; reports the evidence. Where
+ * records count (beside a running Whereabouts, and in pools that are not adopted) its record goes too, if the claim is ours.
  *
- * @param isAdopted what is known of pools; for many addresses at once the same one.
+ * @param isAdopted what is known of pools; pass the same one for many addresses at once.
  * @throws {ApiError | StoreError}
  */
 export async function free(
@@ -30,8 +30,8 @@ export async function free(
 }
 
 /**
- * Puts an address into quarantine: its pod is gone, and nothing proves that its sandbox is. Beside a live Whereabouts,
- * which knows no such thing, it is freed.
+ * Puts an address into quarantine: its pod is gone, and nothing proves that its sandbox is. Beside a running Whereabouts,
+ * which has no quarantine, it is freed.
  *
  * @throws {ApiError | StoreError}
  */
@@ -52,7 +52,7 @@ export async function quarantine(
   context.told.freed(due);
 }
 
-/** A function that asks about each pool once: whether a reservation is all that stands for an address of it. */
+/** A function that asks about each pool once: whether a reservation is all that represents an address of it. */
 export function adoptions(
   { cluster }: Pick<Context, "cluster">,
   signal: AbortSignal,
@@ -60,7 +60,7 @@ export function adoptions(
   const asked = new Map<string, Promise<boolean>>();
   const ask = async (pool: string) => {
     const found = await cluster.get(IP_POOLS, pool, { signal, metadataOnly: true });
-    return !found || found.metadata.annotations?.[ADOPTED] !== undefined; // what is gone has no records
+    return !found || found.metadata.annotations?.[ADOPTED] !== undefined; // a pool that is gone has no records
   };
   return (pool) => {
     const known = asked.get(pool) ?? ask(pool);
@@ -80,7 +80,7 @@ export async function endQuarantine(
     context.log.info({ reservation: metadata.name, pool }, "quarantine has ended: address free");
 }
 
-/** @returns false when it has changed, or is gone already. */
+/** @returns false if it has changed, or is already gone. */
 async function remove(
   { metadata: { name, uid, resourceVersion } }: Reserved,
   { cluster }: Pick<Context, "cluster">,
@@ -106,7 +106,7 @@ async function release(
   return (await store.release(claim, signal)) === "released";
 }
 
-/** The claim that a reservation of ours stands for; undefined for Whereabouts' own, or where the names do not tell. */
+/** The claim that a reservation of ours represents; undefined for Whereabouts' own, or if the names do not tell. */
 export function claimOf(reserved: Reserved): Claim | undefined {
   const { pool: name, network, podref, ifname, containerId, podUid, node } = reserved;
   const cidr = name && rangeOfName(name, reserved);

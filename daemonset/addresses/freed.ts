@@ -8,15 +8,15 @@ export interface Freed {
   /** Name of the node that had claimed it, empty when Whereabouts did. */
   readonly owner: string;
   readonly evidence: string;
-  /** ISO 8601: when it first looked abandoned, and when it went. */
+  /** ISO 8601: when it first looked abandoned, and when it was freed. */
   readonly since: string;
   readonly at: string;
 }
 
-/** What is kept: enough for the question "who took my address", asked a day later. */
+/** How many are kept: enough to answer "who took my address" a day later. */
 const MAX_KEPT = 1000;
 
-/** The last addresses that were freed, the newest last. */
+/** The most recently freed addresses, newest last. */
 export class FreedHistory {
   #kept: Freed[] = [];
 

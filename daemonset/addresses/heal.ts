@@ -7,14 +7,14 @@ import { ApiError, RESERVATIONS } from "../../kubernetes/cluster.ts";
 import type { ClusterAddresses } from "./context.ts";
 import { healing } from "./node/plan-heal.ts";
 
-/** Somebody makes and deletes the reservation at the same time; the next look sees how that ended. */
+/** If another program keeps creating and deleting the reservation, the next look sees how that ended. */
 const MAX_TRIES = 3;
 
 /**
- * Puts the reservation of a living pod back, and beside a live Whereabouts its record too. What another interface has
+ * Restores the reservation of a running pod, and beside a running Whereabouts its record too. What another interface has
  * taken meanwhile is never taken away from it.
  *
- * @param isStillHeld asked after the reservation was made: a DEL may have come meanwhile, then it is deleted again.
+ * @param isStillHeld called after the reservation was created: if a DEL has come meanwhile, it is deleted again.
  * @throws {ApiError | StoreError}
  */
 export async function heal(
@@ -43,7 +43,7 @@ export async function heal(
 const reservationOf = ({ pool, ip }: Claim, { cluster }: ClusterAddresses, signal: AbortSignal) =>
   cluster.get<Reservation>(RESERVATIONS, reservationName(pool.network, ip), { signal });
 
-/** The node was not heard of for long, and lives after all. @returns false when somebody was faster. */
+/** The node had been silent for long, and is alive after all. @returns false if another was faster. */
 async function takeBack(
   claim: Claim,
   found: Reservation,
@@ -60,7 +60,7 @@ async function takeBack(
   return true;
 }
 
-/** @returns false when it is not there: somebody was faster, or nobody needs it any more. */
+/** @returns false if there is none now: another was faster, or nobody needs it any more. */
 async function make(
   claim: Claim,
   isStillHeld: () => boolean,
@@ -84,7 +84,7 @@ function unlessTaken(error: unknown): undefined {
   throw error;
 }
 
-/** Beside a live Whereabouts an address without a record is free for it. The reservation is ours: only the record is written. */
+/** To a running Whereabouts an address without a record is free. The reservation is ours: only the record is written. */
 async function record(claim: Claim, { mode, store, told }: ClusterAddresses, signal: AbortSignal): Promise<void> {
   if (mode() !== "coexist") return;
   const holder = await store.claim({ ...claim, isHeld: true }, signal);

@@ -12,7 +12,7 @@ export interface GcFinding {
 export interface Suspicion {
   readonly uid: string;
   readonly resourceVersion: string;
-  /** Of the monotonic clock. */
+  /** By the monotonic clock. */
   readonly sinceMs: number;
 }
 /** By name of the reservation. */
@@ -25,10 +25,10 @@ export interface GcPlan {
 }
 
 /**
- * The second look: what was abandoned `graceMs` ago and still is, by the same UID and resourceVersion, may go. What was
- * not found this time is forgotten. Pure.
+ * The second look: what was abandoned `graceMs` ago and still is, with the same UID and resourceVersion, may go. What was
+ * not found this time is dropped. Pure.
  *
- * @param unseen reservations that this look left out, or could not judge: what is known of them stays.
+ * @param unseen reservations that this look skipped, or could not judge: what is known of them stays.
  */
 export function planGc(
   before: Suspicions,

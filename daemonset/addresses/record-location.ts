@@ -5,18 +5,18 @@ import type { IpPool, NodeSlicePool } from "../../ipam/whereabouts/objects.ts";
 import { addressOf, baseOf, readableKeyOf } from "../../ipam/whereabouts/record-keys.ts";
 import type { Reserved } from "./reserved.ts";
 
-/** Whose addresses a pool's records are, and which. */
+/** Which network's addresses a pool's records stand for. */
 export interface RecordLocation {
   readonly pool: Pool;
-  /** The key of an address in `spec.allocations`; undefined: none that reads back as this address. */
+  /** The key of an address in `spec.allocations`; undefined if none reads back as this address. */
   keyOf(ip: string): string | undefined;
-  /** The address of a key; undefined for a key that is no offset in this range. */
+  /** The address of a key; undefined for a key that is not an offset in this range. */
   ipOf(key: string): string | undefined;
 }
 
 /**
- * The location of a pool by its name and range. Undefined when its name is not the one that Whereabouts gives that range:
- * then nobody can tell which network it is of.
+ * The location of a pool by its name and range. Undefined if its name is not the one that Whereabouts gives that range:
+ * then its network is unknown.
  */
 export function locationOf(
   { metadata: { name }, spec: { range } }: IpPool,
@@ -42,14 +42,14 @@ export function locationOf(
   };
 }
 
-/** What stands before the range in the name: the network, and with node slices the node. */
+/** What precedes the range in the name: the network, and with node slices the node. */
 function networkOf(name: string, range: string, cidr: Cidr, slices: readonly NodeSlicePool[]): string | undefined {
   const suffix = [networkText(cidr), range].map(normalizeRange).find((one) => name === one || name.endsWith(`-${one}`));
   if (suffix === undefined) return undefined;
   return networkOfSlice(name, slices) ?? name.slice(0, -suffix.length).replace(/-$/, "");
 }
 
-/** A NodeSlicePool is named after its network, or after the CNI network when that has no `network_name`. */
+/** A NodeSlicePool is named after its network, or after the CNI network if that has no `network_name`. */
 function networkOfSlice(name: string, slices: readonly NodeSlicePool[]): string | undefined {
   for (const { metadata, status } of slices)
     for (const { nodeName, sliceRange } of status?.allocations ?? [])
@@ -58,14 +58,14 @@ function networkOfSlice(name: string, slices: readonly NodeSlicePool[]): string 
   return undefined;
 }
 
-/** The address of a reservation of a pool. A network's label is its name, or a hash where that is too long. */
+/** The address of a pool's reservation. A network's label is its name, or a hash if that is too long. */
 export const ipOf = ({ metadata: { name }, network }: Reserved, pool: Pool): string | undefined =>
   ipOfReservation(network, name) ?? ipOfReservation(pool.network, name);
 
 /**
  * The range of a pool that is gone, from its name: `rail0-10.10.0.0-16` had `10.10.0.0/16`.
  *
- * @param reserved one of its reservations, which says its network and node.
+ * @param reserved one of its reservations, which tells its network and node.
  */
 export function rangeOfName(name: string, { network, node }: Reserved): string | undefined {
   for (const of of node ? ["", node] : [""]) {

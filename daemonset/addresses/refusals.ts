@@ -1,4 +1,4 @@
-/** What the API server refuses of what this agent must follow, by what it is; the probe and the command line show it. */
+/** What the API server refuses of what this agent must follow, by subject; shown by the probe and the command line. */
 export class Refusals {
   readonly #all = new Map<string, string>();
 

@@ -2,7 +2,7 @@ import { LABEL, type Reservation, textOf } from "../../ipam/whereabouts/objects.
 import { quarantinedMs } from "../../ipam/whereabouts/quarantine.ts";
 import type { KubeObject } from "../../kubernetes/cluster.ts";
 
-/** What is remembered of one reservation. Short: the leader holds all of a cluster, 100,000 and more. */
+/** What is kept of one reservation. Short: the leader holds all of a cluster, 100,000 and more. */
 export interface Reserved extends KubeObject {
   readonly metadata: {
     /** `[network-]address`. */
@@ -11,18 +11,18 @@ export interface Reserved extends KubeObject {
     readonly uid: string;
     readonly resourceVersion: string;
   };
-  /** It is deleted, and a finalizer of somebody's holds it: nothing is left to do, and nothing to count on. */
+  /** It is being deleted, and held by another program's finalizer: nothing is left to do, and nothing to rely on. */
   readonly isEnding?: true;
-  /** When its address came into quarantine; it may have an owner again. */
+  /** When its address entered quarantine; it may have an owner again. */
   readonly quarantinedMs?: number;
   readonly podref: string;
   readonly ifname: string;
   readonly containerId: string;
   readonly podUid: string;
-  /** The rest is empty where Whereabouts made the reservation. */
+  /** The rest is empty if Whereabouts made the reservation. */
   readonly node: string;
   readonly pool: string;
-  /** When it was made, by the clock of an API server. */
+  /** When it was created, by the clock of an API server. */
   readonly createdMs?: number;
   /** The network's label: its name, or a hash of a long one. */
   readonly network: string;

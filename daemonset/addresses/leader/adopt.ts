@@ -20,31 +20,31 @@ import { inParallel } from "../parallel.ts";
 import { locationOf, type RecordLocation } from "../record-location.ts";
 import { filling, judge } from "./plan-adopt.ts";
 
-/** Somebody writes to the pool all the time: the next run goes on. What was checked in a try is not checked again in the next. */
+/** If the pool is written all the time, the next run continues. What one attempt has checked is not checked again in the next. */
 const MAX_TRIES = 20;
 
-/** What making a reservation for a record takes. */
+/** What is needed to create a reservation for a record. */
 type ReserveContext = Pick<Context, "cluster" | "told">;
 export type AdoptContext = ReserveContext & Pick<Context, "log" | "counters">;
 
-/** What is known beside the pool that is adopted. */
+/** What is known besides the pool being adopted. */
 export interface PoolSurroundings {
-  /** There are reservations of it. */
+  /** Whether it has reservations. */
   readonly isReserved: boolean;
   readonly slices: readonly NodeSlicePool[];
-  /** All pools: records of those that share addresses with it get their reservations before, for nobody will look at them any more. */
+  /** All pools: records of those that share addresses with it get their reservations first, since nobody will look at them afterwards. */
   readonly others: Iterable<KubeObject["metadata"]>;
 }
 
 /**
- * Makes a reservation for every record of a pool, then says so on the pool, which from then on may be claimed from by
- * reservation alone. The last step tests the resourceVersion, so no record that came meanwhile is missed. May end
- * anywhere and be run again.
+ * Creates a reservation for every record of a pool, then marks the pool, whose addresses are from then on claimed by
+ * reservation alone. The last step tests the resourceVersion, so no record added meanwhile is missed. May be interrupted
+ * anywhere and repeated.
  *
- * A pool that holds nothing is left alone: who first uses it says with `enable_overlapping_ranges` what decides in it, and must
- * not find that the leader was quicker.
+ * An empty pool is left alone: its first user decides with `enable_overlapping_ranges` what counts in it, and must not
+ * find that the leader was quicker.
  *
- * @returns whether there is nothing more to do; false when an address of it has two owners, or nobody knows its network.
+ * @returns whether nothing is left to do; false if an address of it has two owners, or its network is unknown.
  * @throws {ApiError}
  */
 export async function adopt(
@@ -58,7 +58,7 @@ export async function adopt(
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const pool = await context.cluster.get<IpPool>(IP_POOLS, name, { signal });
     if (!pool || pool.metadata.annotations?.[ADOPTED]) return pool !== undefined;
-    if (pool.metadata.annotations?.[RECORDS_DECIDE]) return true; // the watch will say so too
+    if (pool.metadata.annotations?.[RECORDS_DECIDE]) return true; // the watch will report it too
     const location = locationOf(pool, slices);
     if (!location) return notOurs(pool, context);
     if (!isReserved && Object.keys(pool.spec.allocations ?? {}).length === 0) return true;
@@ -71,7 +71,7 @@ export async function adopt(
   return false;
 }
 
-/** What is in conflict there is somebody's by a reservation, so nobody else gets it. */
+/** What is in conflict there has a holder by reservation, so nobody else gets it. */
 async function reserveBeside(
   { pool }: RecordLocation,
   others: Iterable<KubeObject["metadata"]>,
@@ -106,7 +106,7 @@ function notOurs({ metadata: { name }, spec: { range, allocations } }: IpPool, c
 
 const SAID = new WeakMap<Context["log"], Set<string>>();
 
-/** What does not change is said once, however often it is tried. */
+/** Reports an unchanged problem once, however often it is tried. */
 function sayOnce(fields: object, message: string, { log }: Pick<Context, "log">): void {
   const said = SAID.get(log) ?? new Set<string>();
   SAID.set(log, said);
@@ -137,7 +137,7 @@ async function reserveAll(
   return conflicts;
 }
 
-/** One record that the server refuses for what it says never stops the others. */
+/** A record that the server refuses for its content never stops the others. */
 export const unlessRefused =
   (ip: string, { log }: Pick<Context, "log">) =>
   (error: unknown): false => {
@@ -170,7 +170,7 @@ export async function reserve(
   }
 }
 
-/** Sets the mark on the pool as it was read. @returns false when it has changed since. */
+/** Marks the pool as it was read. @returns false if it has changed since. */
 async function mark(
   { metadata }: IpPool,
   { cluster, log, counters }: AdoptContext,
@@ -184,7 +184,7 @@ async function mark(
   return true;
 }
 
-/** Takes the mark away: beside a live Whereabouts records come that have no reservation. Idempotent. */
+/** Removes the mark: beside a running Whereabouts records without a reservation may come. Idempotent. */
 export async function disown(pool: string, { cluster }: Pick<Context, "cluster">, signal: AbortSignal): Promise<void> {
   const patch = { metadata: { annotations: { [ADOPTED]: null } } };
   await cluster.mergePatch(IP_POOLS, pool, patch, { signal, metadataOnly: true }).catch((error) => {
@@ -192,7 +192,7 @@ export async function disown(pool: string, { cluster }: Pick<Context, "cluster">
   });
 }
 
-/** @returns false when the object changed, appeared or vanished meanwhile. */
+/** @returns false if the object changed, appeared or vanished meanwhile. */
 async function unlessChanged(write: Promise<unknown>): Promise<boolean> {
   try {
     await write;
@@ -203,7 +203,7 @@ async function unlessChanged(write: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Who a record belongs to, with what only its pod knows: UID and node. A pod is read once for all its rails. */
+/** The owner of a record, with what only its pod knows: UID and node. A pod is read once for all its rails. */
 export class PodOwners {
   readonly #context: Pick<Context, "cluster">;
   readonly #signal: AbortSignal;

@@ -4,20 +4,20 @@ import type { HealPeriod } from "../node/heal-period.ts";
 import { type Report, readReports } from "../node/report.ts";
 import { patienceMs } from "./gone-nodes.ts";
 
-/** At the reports, in the time of a period. */
+/** How many looks at the reports there are in a period. */
 const LOOKS = 6;
 
 export interface AwaitOptions {
   readonly period: HealPeriod;
-  /** As the leader's: see {@link patienceMs}. */
+  /** The leader's: see {@link patienceMs}. */
   readonly graceMs: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * As the leader: a heal period is not over before each node that was heard of lately has said that it put back what it
- * holds. One that does not for the leader's patience is waited for no longer: its addresses may be given out then, as those of
- * every node that is silent for so long, and its fence, if it has one, has taken its VFs down.
+ * As the leader: keeps a heal period open until each node heard from recently has reported that it has restored what it
+ * holds. A node is waited for no longer than the leader's patience: after that its addresses may be given out, like those
+ * of every node that is silent for that long, and its fence, if it has one, has taken its VFs down.
  */
 export function awaitNodes(context: Pick<Context, "cluster" | "log">, options: AwaitOptions): void {
   const { period, signal } = options;
@@ -51,5 +51,5 @@ async function waitOnce(
   }
 }
 
-/** By clocks that may be some minutes apart: in doubt it is waited. */
+/** By clocks that may differ by some minutes: in doubt it counts as recent. */
 const isRecent = ({ renewed }: Report, patience: number): boolean => !(Date.now() - Date.parse(renewed) > 2 * patience);

@@ -13,7 +13,7 @@ export interface CandidacyOptions extends LeaderOptions, Pick<LeaseOptions, "dur
   readonly signal: AbortSignal;
 }
 
-/** Leads the agents of a cluster whenever it is this one's turn, until `signal`: then the lease is given back. */
+/** Leads the agents of a cluster whenever it is this one's turn, until `signal`: then the lease is released. */
 export async function standForLeader(context: Context, options: CandidacyOptions): Promise<void> {
   const { cluster, node, log, counters } = context;
   const { signal, modes, durationMs } = options;

@@ -8,11 +8,11 @@ import { expectedBy } from "../../rail-node/expected.ts";
 import { CONDITION, RAIL_NODES, type RailNode } from "../../rail-node/object.ts";
 import type { Context } from "../context.ts";
 
-/** Between two writes: a kernel update of half the nodes is no storm. */
+/** Pause between two writes: a kernel update of half the nodes must not become a storm. */
 const PAUSE_MS = 100;
 const MESSAGE_MAX = 1000;
 
-/** Compares the nodes of the cluster for all: says at each RailNode in what it is not like the others. */
+/** Compares the nodes of the cluster: reports at each RailNode how it differs from the others. */
 export class LeaderDrift {
   readonly #context: Pick<Context, "cluster" | "counters" | "log">;
   #said = "";
@@ -21,7 +21,7 @@ export class LeaderDrift {
     this.#context = context;
   }
 
-  /** One list, and a patch for each node of which something else is true now. @throws {ApiError} */
+  /** One list, and a patch for each node whose result has changed. @throws {ApiError} */
   async look(signal: AbortSignal): Promise<void> {
     const { cluster, counters } = this.#context;
     const nodes = await this.#list(signal);
@@ -31,7 +31,7 @@ export class LeaderDrift {
     counters.nodesOdd = new Set(odd.flatMap((one) => one.nodes)).size;
     for (const node of nodes) {
       const before = node.status?.conditions?.[CONDITION.Drift];
-      if (signal.aborted || before?.type !== "Drift") continue; // its agent makes it whole first
+      if (signal.aborted || before?.type !== "Drift") continue; // its agent must complete it first
       const what = compared.includes(node.metadata.name) ? ofNode(odd, node.metadata.name).slice(0, MESSAGE_MAX) : "";
       const verdict = what
         ? ({
@@ -59,7 +59,7 @@ export class LeaderDrift {
     }
   }
 
-  /** What they pin; none where no node follows one, and where they are not served, or not for this agent. */
+  /** What they pin; empty if no node follows one, and where they are not served, or not to this agent. */
   async #networksOf(nodes: readonly RailNode[], signal: AbortSignal): Promise<readonly RailNetwork[]> {
     if (!nodes.some(({ status }) => status !== undefined && status.networks.length > 0)) return [];
     try {
@@ -70,7 +70,7 @@ export class LeaderDrift {
     }
   }
 
-  /** Undefined where RailNodes are not served, or not for this agent. */
+  /** Undefined where RailNodes are not served, or not to this agent. */
   async #list(signal: AbortSignal): Promise<readonly RailNode[] | undefined> {
     const { cluster, log } = this.#context;
     try {
@@ -84,11 +84,11 @@ export class LeaderDrift {
   }
 }
 
-/** Whether it has something else than a RailNetwork pins. */
+/** Whether it differs from what a RailNetwork pins. */
 const isExpectedOther = (odd: readonly Odd[], { metadata: { name } }: RailNode): boolean =>
   odd.some(({ nodes, isExpected }) => isExpected === true && nodes.includes(name));
 
-/** Gone, or made anew, since the list. */
+/** Deleted, or created again, since the list. */
 function ignoreChanged(error: unknown): void {
   if (!(error instanceof ApiError && [404, 422].includes(error.status))) throw error;
 }

@@ -12,9 +12,9 @@ export interface WhereaboutsEvidence {
 }
 
 /**
- * A new cluster's settings do not say whether a Whereabouts runs: where nothing but our own objects is there, none ever
- * did, and `absent` is written once. What the settings say stands, whoever wrote it. A Whereabouts in another namespace
- * (`openshift-multus`, say) gives the same addresses out without our knowing of each other: that is said.
+ * A new cluster's settings do not say whether a Whereabouts runs: if there are only our own objects, none ever did, and
+ * `absent` is written once. Existing settings stay, whoever wrote them. A Whereabouts in another namespace
+ * (`openshift-multus`, say) gives out the same addresses without either knowing of the other: that is reported.
  */
 export async function chooseFirstMode(
   { cluster, log, events }: Pick<Context, "cluster" | "log" | "events">,
@@ -36,7 +36,7 @@ export async function chooseFirstMode(
     else await cluster.mergePatch(CONFIG_MAPS, CONFIG_MAP, { metadata: versionOf(settings), data }, { signal });
     log.info({ mode: "absent" }, "no sign of Whereabouts in this cluster: the settings now say absent");
   } catch (error) {
-    if (!(error instanceof ApiError && error.status === 409)) throw error; // somebody else has just written them
+    if (!(error instanceof ApiError && error.status === 409)) throw error; // they have just been written by another
   }
 }
 
@@ -50,7 +50,7 @@ async function whereaboutsElsewhere(cluster: Cluster, signal: AbortSignal): Prom
   return theirs.find(({ metadata }) => metadata.namespace !== cluster.namespace)?.metadata.namespace;
 }
 
-/** Of a pool: whether it is one of another Railnet's. */
+/** For a pool: whether it belongs to another Railnet. */
 const markOf = ({ metadata: { name, namespace = "", annotations = {} } }: KubeObject): KubeObject => ({
   metadata: { name, namespace, ...((ADOPTED in annotations || RECORDS_DECIDE in annotations) && { annotations: {} }) },
 });

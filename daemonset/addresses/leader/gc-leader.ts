@@ -7,40 +7,39 @@ import { type GcFinding, planGc, type Suspicions } from "../plan-gc.ts";
 import type { Reserved } from "../reserved.ts";
 import { GoneNodes, type NodeMemory } from "./gone-nodes.ts";
 
-/** Beside a live Whereabouts every reservation of its own is asked about, so many in turn. */
+/** Beside a running Whereabouts every reservation of its own is checked, this many per look in turn. */
 const MAX_ASKED = 200;
 
 /**
- * What nodes that are gone have left is asked about by so many at a look, all of a node together: 32,000 addresses of a
- * thousand machines go in one look, once the second of their silence is over. A pod is asked for once, whatever number of
- * rails it has.
+ * How many addresses left by gone nodes are checked per look, all of a node together: 32,000 addresses of a thousand
+ * machines go in one look, once their silence is established. A pod is read once, however many rails it has.
  */
 const MAX_LEFT = 40_000;
 
-/** A quarantine is an hour: so many times the grace. */
+/** A quarantine is an hour: this many times the grace period. */
 const QUARANTINE_GRACES = QUARANTINE_MS / 60_000;
 
-/** Looks between two at the leases of nodes that are gone: nobody waits for that. */
+/** How many looks pass between two at the leases of nodes that are gone: nobody waits for that. */
 const LEASE_LOOKS = 10;
 
-/** Nobody knows on which node: the record of an earlier sandbox outlived its reservation, say, and a release went by it. */
+/** Its node is unknown: for instance, the record of an earlier sandbox outlived its reservation, and a release relied on it. */
 const MOVED = "its pod has another address through this pool, in another sandbox";
 
 /**
- * Frees addresses that no node's agent can: of nodes that are gone and whose agents are silent, and those that say nothing of
- * their node. Of Whereabouts' own, which do not name a sandbox either, only a pod that does not exist is evidence; of ours also
- * a pod that has finished, or has moved on.
+ * Frees addresses that no node's agent can: those of nodes that are gone and whose agents are silent, and those without a
+ * node. For Whereabouts' own, which do not name a sandbox either, only a missing pod is evidence; for ours also a pod that
+ * has finished, or has moved on.
  */
 export class LeaderGc {
   readonly #context: ClusterAddresses & Pick<Context, "log">;
   readonly #nodes: GoneNodes;
   readonly #graceMs: number;
   #suspicions: Suspicions = new Map();
-  /** Names of those that had their turn, until all had it. */
+  /** Names of those that have had their turn, until all have. */
   readonly #asked = new Set<string>();
   #looks = 0;
 
-  /** @param memory what is remembered of a node. */
+  /** @param memory what is known of a node. */
   constructor(
     context: ClusterAddresses & Pick<Context, "log">,
     memory: (node: string) => NodeMemory | undefined,
@@ -96,13 +95,13 @@ export class LeaderGc {
     await inParallel(over, (one) => endQuarantine(one, this.#context, signal));
   }
 
-  /** Of one in quarantine that nobody has. */
+  /** For one in quarantine without an owner. */
   #isOver({ podref, quarantinedMs }: Reserved): boolean {
     if (quarantinedMs === undefined || isPodref(podref)) return false;
     return Date.now() - quarantinedMs >= Math.min(QUARANTINE_MS, QUARANTINE_GRACES * this.#graceMs);
   }
 
-  /** Those under suspicion first, then the others in turn. */
+  /** Suspects first, then the others in turn. */
   #next(suspects: readonly Reserved[]): Reserved[] {
     const isKnown = (one: Reserved) => this.#suspicions.has(nameOf(one));
     const known = suspects.filter(isKnown).slice(0, MAX_ASKED / 2);
@@ -114,8 +113,8 @@ export class LeaderGc {
   }
 
   /**
-   * Why a reservation of ours that does not say its node is needed no more, though a pod of its name is there. That proves
-   * nothing: its sandbox may be an earlier pod's of that name, cut off.
+   * Why a reservation of ours without a node is no longer needed, although a pod of its name exists. The pod alone proves
+   * nothing: the sandbox may belong to an earlier pod of that name, cut off.
    */
   async #whyUnneeded(
     { podref, ifname, pool, containerId }: Reserved,
@@ -165,7 +164,7 @@ export class LeaderGc {
   }
 }
 
-/** All of a node beside each other; in the same order at every look, so that what was found once is looked at again. */
+/** All of a node next to each other; in the same order at every look, so that findings are confirmed. */
 const byNode = (left: readonly Reserved[]): Reserved[] =>
   left.toSorted((a, b) => (a.node === b.node ? 0 : a.node < b.node ? -1 : 1));
 

@@ -4,32 +4,32 @@ import { inParallel } from "../parallel.ts";
 import type { Reserved } from "../reserved.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
 
-/** An agent of a node without a Node object is given up after so many times the grace: it says every 2 minutes that it runs. */
+/** An agent of a node without a Node object is given up after this many grace periods: it reports every 2 minutes. */
 const SILENT_GRACES = 6;
 
-/** How long a node must not have been heard of before another one gives its addresses out. */
+/** How long a node must have been silent before another one gives its addresses out. */
 export const patienceMs = (graceMs = 60_000): number => SILENT_GRACES * graceMs;
 
-/** The clocks of two API servers: a reservation that is younger than its node by less says nothing. */
+/** Allowance for the clocks of two API servers: a reservation younger than its node by less proves nothing. */
 const SKEW_MS = 60_000;
 
-/** What is remembered of a node, which may lag. */
+/** What is known of a node, possibly stale. */
 export interface NodeMemory {
   readonly state: NodeState;
-  /** When its object was made, by the clock of an API server. */
+  /** When its object was created, by the clock of an API server. */
   readonly bornMs?: number;
 }
 
-/** Why a node looks after an address no more. */
+/** Why a node no longer looks after an address. */
 export interface Left {
   readonly why: string;
-  /** An operator says that nothing of the node runs. Silence alone is no proof: it may be cut off. */
+  /** An operator says that nothing runs on the node. Silence alone is no proof: it may be cut off. */
   readonly isProven: boolean;
 }
 
 /**
- * Nodes that nothing of runs any more, and what tells so. A node of the same name that was made anew (a machine that was
- * imaged again) has nothing of the one before; until it has an agent nobody else looks after what that one left.
+ * Nodes on which nothing runs any more, and the evidence. A node created again under the same name (a reimaged machine)
+ * has nothing of its predecessor; until it has an agent nobody else looks after what that one left.
  */
 export class GoneNodes {
   readonly #cluster: Cluster;
@@ -44,14 +44,14 @@ export class GoneNodes {
     this.#silentMs = patienceMs(graceMs);
   }
 
-  /** By what is remembered: whether it is worth asking. */
+  /** From what is cached: whether it is worth asking. */
   mayHaveLeft(reserved: Reserved): boolean {
     const node = this.#memory(reserved.node);
     return !node || node.state === "gone" || isOlder(reserved, node.bornMs);
   }
 
   /**
-   * Listens whether the agents of these nodes say anything, so that a node's silence is known when its turn comes.
+   * Starts watching whether the agents of these nodes report, so that a node's silence is established when its turn comes.
    *
    * @throws {ApiError}
    */
@@ -63,7 +63,7 @@ export class GoneNodes {
     this.#silent = silent;
   }
 
-  /** @returns asks about each node once. A quorum read: what is remembered of the nodes may lag. */
+  /** @returns a function that asks about each node once. A quorum read: what is cached of the nodes may be stale. */
   inquiry(signal: AbortSignal): (reserved: Reserved) => Promise<Left | undefined> {
     const nodes = new Map<string, Promise<Node | undefined>>();
     return async (reserved) => {
@@ -80,7 +80,7 @@ export class GoneNodes {
   }
 
   /**
-   * Takes away the leases of agents whose nodes are gone, once nothing is reserved for them: a cluster that scales up and down
+   * Deletes the leases of agents whose nodes are gone, once nothing is reserved for them: a cluster that scales up and down
    * would keep them for ever.
    *
    * @throws {ApiError}
@@ -94,7 +94,7 @@ export class GoneNodes {
     }
   }
 
-  /** A node that somebody deleted, or that goes by another name there, may still run; then its agent knows what is over. */
+  /** A node that was deleted, or that has another name there, may still run; then its agent knows what is over. */
   async #isSilent(node: string, signal: AbortSignal): Promise<boolean> {
     return (await this.#reports.silentMs(this.#cluster, node, signal)) >= this.#silentMs;
   }

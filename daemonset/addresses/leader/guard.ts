@@ -7,8 +7,8 @@ import { type FollowContext, follow } from "../follow.ts";
 type GuardContext = FollowContext & Pick<Context, "mode" | "events">;
 
 /**
- * Follows Whereabouts' lease, which only a live one renews (agents that take turns with it leave its times alone): where
- * the settings say that there is none, they are put right. What was there when the watch began proves nothing.
+ * Follows Whereabouts' lease, which only a running one renews (agents that take turns with it do not touch its times): if
+ * the settings say that there is none, they are corrected. What existed when the watch began proves nothing.
  */
 export function guardMode(context: GuardContext, signal: AbortSignal): void {
   let before: string | undefined;
@@ -37,7 +37,7 @@ async function coexist(holder: string, { cluster, log, events }: GuardContext, s
   try {
     await cluster.patch(CONFIG_MAPS, CONFIG_MAP, patch, { signal });
   } catch (error) {
-    if (error instanceof ApiError && (error.status === 422 || error.status === 404)) return; // somebody was faster
+    if (error instanceof ApiError && (error.status === 422 || error.status === 404)) return; // another was faster
     throw error;
   }
   const message =

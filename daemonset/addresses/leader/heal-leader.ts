@@ -10,11 +10,11 @@ interface Lost {
   readonly sinceMs: number;
 }
 
-/** Reservations that vanish while their node is down, beyond which the oldest is forgotten: its node puts it back itself. */
+/** Limit on reservations that vanish while their node is down; beyond it the oldest is dropped: its node restores it itself. */
 const MAX_LOST = 1000;
 
 /**
- * Puts reservations back whose owner cannot, because its node is down: if the pod runs and is not terminating, after
+ * Restores reservations whose owner cannot, because its node is down: if the pod runs and is not terminating, after
  * `graceMs`, in which the node may come back.
  */
 export class LeaderHeal {

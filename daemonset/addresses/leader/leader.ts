@@ -22,7 +22,7 @@ import { LeaderSlices } from "./slices.ts";
 export interface LeaderOptions extends LeaderPoolsOptions {
   /** Of the same cluster. */
   readonly period: HealPeriod;
-  /** Two looks at what seems abandoned are at least so far apart; also what a node that is down is waited for. Default 60 s. */
+  /** Minimum time between two looks that find the same thing abandoned; also how long a node that is down is waited for. Default 60 s. */
   readonly graceMs?: number;
   /** Between two looks. Default 60 s. */
   readonly lookMs?: number;
@@ -32,10 +32,10 @@ export interface LeaderOptions extends LeaderPoolsOptions {
   readonly driftMs?: number;
 }
 
-/** What a node is to the leader: a thousand objects of 15 KB are not kept. */
+/** What the leader keeps of a node: a thousand objects of 15 KB are too much. */
 interface NodeSeen extends KubeObject, NodeMemory {}
 
-/** What one agent does for all, from the moment its picture of the cluster is complete until `signal`. */
+/** What one agent does for all, from the moment its cache of the cluster is complete until `signal`. */
 export async function lead(
   context: Context,
   modes: ModeWatch,
@@ -77,7 +77,7 @@ export async function lead(
   awaitNodes(context, { period, graceMs, signal });
   chooseFirstMode(context, evidence, signal)
     .catch((err) => log.warn({ err }, "the settings' `whereabouts` is not set; the next leader tries again"))
-    .finally(() => period.lead(signal)); // it writes to the same settings
+    .finally(() => period.lead(signal)); // it writes the same settings
   using _ = onChange(modes, () => pools.modeChanged());
   const time = { everyMs: lookMs, signal, log };
   await Promise.all([

@@ -6,15 +6,15 @@ import { pause } from "../../loop.ts";
 /** One lease for everything that one agent does for all. */
 export const LEADER_LEASE = "railnet-leader";
 
-/** An agent that ends while the API server is gone is not held up any longer: its successor need not wait for the lease. */
+/** An agent that stops while the API server is gone waits no longer than this: its successor does not need the lease released. */
 const GIVE_BACK_MS = 2_000;
 
 export interface LeaseOptions {
   readonly cluster: Cluster;
-  /** Of this process, never used twice: name of the node and a UUID. */
+  /** Unique to this process: name of the node and a UUID. */
   readonly identity: string;
   readonly log: Log;
-  /** A leader that was not heard of for so long is replaced. Default 3 min: what it does for others can wait so long. */
+  /** A leader that has been silent for this long is replaced. Default 3 min: what it does for others can wait. */
   readonly durationMs?: number;
   /** Default 1 min: one request a minute, of the leader alone. */
   readonly renewMs?: number;
@@ -23,16 +23,16 @@ export interface LeaseOptions {
 }
 
 /**
- * Leader election over one Lease. Others need no request: they watch the Lease, and a leader is gone when nothing has
+ * Leader election over one Lease. Candidates send no requests: they watch the Lease, and a leader is gone if nothing has
  * changed for `durationMs` of their own clock, so clocks need not agree. A leader that cannot renew stops leading after
- * two thirds of that. An agent that was killed leaves its Lease to the next one of its node at once: a node has one agent.
- * All writes test the resourceVersion: of all candidates one succeeds.
+ * two thirds of that. An agent that was killed leaves its Lease to its successor on the node at once: a node has one agent.
+ * All writes test the resourceVersion: one of all candidates succeeds.
  */
 export class Election {
   readonly #options: Required<LeaseOptions>;
   #seen: Lease | undefined;
   #isNew = true;
-  /** Before, somebody may lead. */
+  /** Until then another may lead. */
   #freeMs = 0;
   #wake = (): void => {};
 
@@ -40,13 +40,13 @@ export class Election {
     this.#options = { durationMs: 180_000, renewMs: 60_000, jitterMs: 2_000, ...options };
   }
 
-  /** The Lease as the watch shows it; undefined: there is none. */
+  /** The Lease as the watch shows it; undefined if there is none. */
   saw(lease: Lease | undefined): void {
     if (lease?.metadata.resourceVersion === this.#seen?.metadata.resourceVersion) return;
-    // Given back is free at once; deleted by somebody is not: its holder has not heard of it yet.
+    // If released it is free at once; if deleted by others it is not: its holder may not know yet.
     const holder = (lease ?? this.#seen)?.spec.holderIdentity;
     const { identity } = this.#options;
-    const isOwn = holder === identity; // taken, and the answer was lost
+    const isOwn = holder === identity; // acquired, and the answer was lost
     const isFree = !holder || isOwn || (this.#isNew && nodeOf(holder) === nodeOf(identity));
     this.#freeMs = isFree ? 0 : performance.now() + this.#options.durationMs;
     this.#seen = lease;
@@ -57,7 +57,7 @@ export class Election {
   /**
    * Leads whenever it is this one's turn, until `signal`. Never rejects.
    *
-   * @param onLead does the work of a term until its signal, which comes in time before anybody else can lead.
+   * @param onLead does the work of a term until its signal, which comes before anybody else can lead.
    */
   async run(signal: AbortSignal, onLead: (signal: AbortSignal) => Promise<void>): Promise<void> {
     while (!signal.aborted) {
@@ -68,7 +68,7 @@ export class Election {
     }
   }
 
-  /** @returns when the wait ended, undefined when the Lease has changed meanwhile. */
+  /** @returns when the wait ended, undefined if the Lease has changed meanwhile. */
   async #untilFree(signal: AbortSignal): Promise<number | undefined> {
     const restMs = Math.max(0, this.#freeMs - performance.now());
     const changed = new AbortController();
@@ -137,7 +137,7 @@ export class Election {
     }
   }
 
-  /** @returns undefined when it is not clear. */
+  /** @returns undefined if the outcome is unclear. */
   async #renew(lease: Lease, signal: AbortSignal): Promise<Lease | "lost" | undefined> {
     try {
       return await this.#write(lease, { ...lease.spec, ...this.#renewed() }, signal);
@@ -149,7 +149,7 @@ export class Election {
     return now?.spec.holderIdentity === this.#options.identity ? this.#renew(now, signal) : "lost";
   }
 
-  /** @returns null when there is no Lease, undefined when that cannot be told. */
+  /** @returns null if there is no Lease, undefined if that cannot be determined. */
   async #look(signal: AbortSignal): Promise<Lease | null | undefined> {
     try {
       const lease = await this.#options.cluster.get<Lease>(LEASES, LEADER_LEASE, { signal });
@@ -174,7 +174,7 @@ export class Election {
   }
 }
 
-/** Names of nodes have no underscore. */
+/** Node names contain no underscore. */
 const nodeOf = (identity: string): string => identity.split("_", 1)[0]!;
 
 const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409;

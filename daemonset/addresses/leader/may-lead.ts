@@ -15,8 +15,8 @@ interface AccessReview extends KubeObject {
 }
 
 /**
- * Whether this node's agent may act for others: the right `lead` of `leaders` in group `railnet.io`, which is no resource
- * but what manifests/policies.yaml goes by. A server that does not tell is taken for a yes: the policies decide.
+ * Whether this node's agent may act for others: the right `lead` on `leaders` in group `railnet.io`, which is not a real
+ * resource but what manifests/policies.yaml checks. A server that does not answer counts as yes: the policies decide.
  */
 export async function mayLead(cluster: Cluster, node: string, signal?: AbortSignal): Promise<boolean> {
   const resourceAttributes = {

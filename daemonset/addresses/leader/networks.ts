@@ -18,8 +18,8 @@ import type { Reserved } from "../reserved.ts";
 import { LeaderNads } from "./nads.ts";
 
 /**
- * Says of each RailNetwork what became of it. All agents follow these objects: counts of VFs that pods have, which change all
- * the time, are written seldom; whether nodes are ready at each look.
+ * Reports the status of each RailNetwork. All agents follow these objects: counts of VFs in pods, which change all the
+ * time, are written rarely; whether nodes are ready at each look.
  */
 export class LeaderNetworks {
   readonly #context: Pick<Context, "cluster" | "log" | "events">;
@@ -31,8 +31,8 @@ export class LeaderNetworks {
   readonly #wroteMs = new Map<string, number>();
 
   /**
-   * @param countsMs two writes for the sake of counts alone are so far apart.
-   * @param reserved all that is reserved.
+   * @param countsMs minimum time between two writes that only update counts.
+   * @param reserved everything that is reserved.
    */
   constructor(
     context: Pick<Context, "cluster" | "log" | "events">,
@@ -59,7 +59,7 @@ export class LeaderNetworks {
     if (await beforeAbort(networks.synced, signal)) await this.#nads.run(networks.objects, signal);
   }
 
-  /** Nothing where there is no RailNetwork, else a list of the nodes' reports, and a patch for each that differs. @throws {ApiError} */
+  /** Does nothing without a RailNetwork; else a list of the nodes' reports, and a patch for each that differs. @throws {ApiError} */
   async look(signal: AbortSignal): Promise<void> {
     const { cluster } = this.#context;
     const networks = [...(this.#networks?.objects.values() ?? [])];
@@ -75,7 +75,7 @@ export class LeaderNetworks {
     }
   }
 
-  /** Nothing that runs breaks, which is no reason to say nothing. */
+  /** Running pods are not affected, but that is no reason not to report it. */
   #tellDeleted({ metadata: { name }, status }: RailNetwork): void {
     const used = (status?.rails ?? []).filter(({ users }) => users !== undefined);
     const message = used.map((rail) => `${rail.name}: ${rail.used} VFs on ${rail.users}`).join("; ");
@@ -102,7 +102,7 @@ export class LeaderNetworks {
 
 const KEPT = "they keep them, and VFs stay; no other pod gets one";
 
-/** By the pool of a subnet: that of a network without a name of its own. */
+/** By the pool of a subnet: that of a network without its own name. */
 function countByPool(reserved: Iterable<Pick<Reserved, "pool">>): (subnet: string) => number {
   const counts = new Map<string, number>();
   for (const { pool } of reserved) counts.set(pool, (counts.get(pool) ?? 0) + 1);

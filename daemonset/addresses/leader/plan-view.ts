@@ -5,7 +5,7 @@ import { isKey } from "../../../ipam/whereabouts/record-keys.ts";
 import { addition, removal, replacement } from "../../../ipam/whereabouts/record-patch.ts";
 import type { JsonPatch } from "../../../kubernetes/cluster.ts";
 
-/** One record that changes: `from` is there now, `to` shall be. One of them may be missing. */
+/** One record that changes: from its present state `from` to `to`. One of them may be missing. */
 export interface ViewChange {
   readonly key: string;
   readonly from?: PoolRecord;
@@ -13,21 +13,21 @@ export interface ViewChange {
 }
 
 export interface ViewPlan {
-  /** What goes comes first: it makes room. */
+  /** Removals come first: they make room. */
   readonly changes: readonly ViewChange[];
-  /** Records that no reservation stands behind and that nobody vouches for: their pod may live, so it is asked first. */
+  /** Records that no reservation backs and nobody vouches for: their pod may be running, so it is read first. */
   readonly doubtful: readonly ViewChange[];
-  /** Keys that are no offset, or records that belong to no pod: somebody else's, left alone. */
+  /** Keys that are not offsets, or records that belong to no pod: another program's, left alone. */
   readonly junk: readonly string[];
 }
 
 /**
- * What has to change for the records of a pool to be those of its reservations. Pure.
+ * What has to change for the records of a pool to match its reservations. Pure.
  *
- * A record goes without a question where its interface has another reservation: it moved on, whoever has the address now.
+ * A record is removed without further checks if its interface has another reservation: it moved on, whoever has the address now.
  *
  * @param wanted owners of the reservations, by key.
- * @param mayGo whether a record that is there is known to be over: its reservation was seen and is gone, or its pod is.
+ * @param mayGo whether an existing record is known to be over: its reservation was seen and is gone, or its pod is.
  */
 export function planView(
   wanted: ReadonlyMap<string, Owner>,
@@ -42,7 +42,7 @@ export function planView(
   for (const [key, from] of orphans) {
     const owner = wanted.get(key);
     const change: ViewChange = { key, from, ...(owner && { to: toRecord(owner) }) };
-    // Whose it is the reservation knows, where the record does not; one in quarantine is nobody's without it.
+    // The reservation knows whose it is, even if the record does not; one in quarantine has no owner without it.
     const isOver =
       (owner && !from.podref) ||
       owner?.podref === from.podref ||
@@ -56,7 +56,7 @@ export function planView(
   return { changes, doubtful, junk };
 }
 
-/** A record of Whereabouts before 0.8 has no ifname and stays as it is. */
+/** A record of Whereabouts before 0.8 has no ifname and stays unchanged. */
 const isOf = ({ id, podref, ifname = "" }: PoolRecord, owner: Owner | undefined): boolean =>
   id === owner?.containerId && podref === owner.podref && ifname === owner.ifname;
 
@@ -68,7 +68,7 @@ export function withinRoom(changes: readonly ViewChange[], room: number): ViewCh
   return changes.filter(({ from }) => from || left-- > 0);
 }
 
-/** The changes as one patch of two operations each, which fails whole when one record is not as it was. */
+/** The changes as one patch of two operations each, which fails as a whole if one record has changed. */
 export const toPatch = (changes: readonly ViewChange[]): JsonPatch => changes.flatMap(operations);
 
 function operations({ key, from, to }: ViewChange): JsonPatch {

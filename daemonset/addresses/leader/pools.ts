@@ -10,19 +10,19 @@ import { PoolViewWriter, type ViewOptions } from "./view.ts";
 type PoolContext = AdoptContext & ViewOptions["context"] & Pick<Context, "mode">;
 
 export interface LeaderPoolsOptions {
-  /** Changes that come within this time are one round. Default 0.2 s. */
+  /** Changes that arrive within this time form one round. Default 0.2 s. */
   readonly settleMs?: number;
-  /** After a failure, or a pool that cannot be adopted now, the next try. Default 30 s. */
+  /** After a failure, or for a pool that cannot be adopted now, the next attempt. Default 30 s. */
   readonly retryMs?: number;
-  /** A look at every pool also when nothing happens; asks nothing when all is as it was. Default 10 min. */
+  /** Every pool is looked at this often even if nothing happens; sends nothing if nothing has changed. Default 10 min. */
   readonly refreshMs?: number;
   readonly maxRecords?: number;
 }
 
-/** A new leader reads all pools, one in so many ms: with node slices there is one for each node and rail. */
+/** A new leader reads all pools, one every this many ms: with node slices there is one for each node and rail. */
 const START_MS_PER_POOL = 5;
 
-/** What the leader does to one pool, one thing after the other: adopts it, keeps its view, or takes the mark away. */
+/** The leader's work on one pool, one step at a time: adopts it, maintains its view, or removes the mark. */
 class Keeper {
   readonly #reservations = new Map<string, Reserved>();
   readonly #name: string;
@@ -31,10 +31,10 @@ class Keeper {
   readonly #others: () => Iterable<KubeObject["metadata"]>;
   readonly #view: PoolViewWriter;
   #metadata: KubeObject["metadata"] | undefined;
-  /** Versions that the watch showed and nobody has accounted for yet. */
+  /** Versions that the watch showed and that are not accounted for yet. */
   #seen = new Set<string>();
   #isDirty = true;
-  /** When the oldest change came that waits for a round, and the oldest that the running one is for. */
+  /** When the oldest change that waits for a round arrived, and the oldest that the running one is for. */
   #waitsSinceMs: number | undefined;
   #worksSinceMs: number | undefined;
   #wake = (): void => {};
@@ -60,7 +60,7 @@ class Keeper {
     this.touch();
   }
 
-  /** Of the pool; undefined: it is not there. */
+  /** The pool's; undefined if it does not exist. */
   get metadata(): KubeObject["metadata"] | undefined {
     return this.#metadata;
   }
@@ -80,7 +80,7 @@ class Keeper {
     this.#wake();
   }
 
-  /** How long a change has waited for the pool to show it. */
+  /** How long a change has been waiting to appear in the pool. */
   lagMs(nowMs: number): number {
     const sinceMs = this.#worksSinceMs ?? this.#waitsSinceMs;
     return sinceMs === undefined ? 0 : nowMs - sinceMs;
@@ -109,7 +109,7 @@ class Keeper {
     if (!this.#isDirty) await pause(ms, AbortSignal.any([signal, woken.signal]));
   }
 
-  /** @returns false for what must be tried again later. */
+  /** @returns false if it must be tried again later. */
   async #tidy(signal: AbortSignal): Promise<boolean> {
     try {
       return await this.#act(signal);
@@ -181,20 +181,20 @@ export class LeaderPools {
     this.#keeper(reserved.pool).remember(reserved);
   }
 
-  /** How long the oldest change has waited for its pool to show it. */
+  /** How long the oldest change has been waiting to appear in its pool. */
   get lagMs(): number {
     const nowMs = performance.now();
     return [...this.#keepers.values()].reduce((most, keeper) => Math.max(most, keeper.lagMs(nowMs)), 0);
   }
 
-  /** What was going on under the other mode ends. */
+  /** Ends what was in progress under the other mode. */
   modeChanged(): void {
     this.#mode.abort();
     this.#mode = new AbortController();
     for (const keeper of this.#keepers.values()) keeper.touch();
   }
 
-  /** To be called when the first picture is complete: what is half known must not be acted on. Ends with the signal. */
+  /** Call when the first cache is complete: partial knowledge must not be acted on. Ends with the signal. */
   async run(): Promise<void> {
     this.#isRunning = true;
     for (const keeper of this.#keepers.values()) this.#start(keeper);

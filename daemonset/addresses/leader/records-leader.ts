@@ -9,12 +9,12 @@ import { type GcFinding, planGc, type Suspicions } from "../plan-gc.ts";
 import { locationOf } from "../record-location.ts";
 import type { Reserved } from "../reserved.ts";
 
-/** Pods that one look asks for. */
+/** How many pods one look reads. */
 const MAX_ASKED = 1_000;
 
 /**
- * Frees records of pools where they decide (`enable_overlapping_ranges: false`) and that no node's journal may know of: its
- * disk was made anew. A record says nothing of node or sandbox, so only a pod that does not exist is evidence.
+ * Frees records of pools where they decide (`enable_overlapping_ranges: false`) and that no node's journal may know: its
+ * disk was replaced. A record names neither node nor sandbox, so only a missing pod is evidence.
  */
 export class LeaderRecords {
   readonly #context: Pick<ClusterAddresses, "cluster" | "store" | "told">;
@@ -64,7 +64,7 @@ export class LeaderRecords {
   }
 }
 
-/** What planGc() and the log need of a record; another sandbox of it is another one. */
+/** What planGc() and the log need of a record; with another sandbox it is another record. */
 function toReserved(
   { pool, ip, record }: { readonly pool: Pool; readonly ip: string; readonly record: PoolRecord },
   { namespace = "" }: KubeObject["metadata"],

@@ -9,8 +9,8 @@ import type { Reserved } from "../reserved.ts";
 import { type Node, type NodeState, nodeState } from "./nodes.ts";
 
 /**
- * Takes slices away from nodes. Nodes take theirs by themselves; nobody but the leader knows when one is over: its node
- * is gone, or range and size of the network have changed, and no pod has an address of it.
+ * Takes slices away from nodes. Nodes take theirs themselves; only the leader knows when one is over: its node is gone, or
+ * range and size of the network have changed, and no pod has an address of it.
  */
 export class LeaderSlices {
   readonly #context: Pick<Context, "cluster" | "mode" | "log">;
@@ -19,7 +19,7 @@ export class LeaderSlices {
   /** When a slice first looked abandoned, by pool, node and range. */
   #suspicions = new Map<string, number>();
 
-  /** @param stateOf what is remembered of a node. */
+  /** @param stateOf what is known of a node. */
   constructor(
     context: Pick<Context, "cluster" | "mode" | "log">,
     stateOf: (node: string) => NodeState,
@@ -37,7 +37,7 @@ export class LeaderSlices {
   async look(pools: Iterable<NodeSlicePool>, reserved: Iterable<Reserved>, signal: AbortSignal): Promise<void> {
     const before = this.#suspicions;
     this.#suspicions = new Map();
-    if (this.#context.mode() === "coexist") return; // the list is Whereabouts' controller's
+    if (this.#context.mode() === "coexist") return; // the list belongs to Whereabouts' controller
     const suspects = [...pools].map((pool) => ({ pool, slices: this.#suspectsOf(pool) }));
     if (suspects.every(({ slices }) => slices.length === 0)) return;
     const inUse = new Set([...reserved].map(({ pool }) => pool));
@@ -59,7 +59,7 @@ export class LeaderSlices {
     return (status?.allocations ?? []).filter((slice) => slice.nodeName !== "" && isSuspect(slice));
   }
 
-  /** By quorum reads: what is remembered may lag. */
+  /** By quorum reads: what is cached may be stale. */
   async #isAbandoned(
     { metadata: { name }, spec }: NodeSlicePool,
     slice: NodeSlice,
@@ -77,7 +77,7 @@ export class LeaderSlices {
     return !isOfGrid(slice, spec) || nodeState(await cluster.get<Node>(NODES, nodeName, { signal })) === "gone";
   }
 
-  /** What is free is cut by range and size as they are now. Whoever changes the list meanwhile is right: the next look sees it. */
+  /** Divides what is free by the present range and size. If the list changes meanwhile, the next look sees it. */
   async #giveBack(seen: NodeSlicePool, due: readonly NodeSlice[], signal: AbortSignal): Promise<void> {
     const { cluster, log } = this.#context;
     const { spec, status, metadata } = seen;

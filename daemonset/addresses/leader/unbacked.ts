@@ -6,7 +6,7 @@ import type { RecordLocation } from "../record-location.ts";
 import { PodOwners, reserve } from "./adopt.ts";
 import type { ViewChange } from "./plan-view.ts";
 
-/** A living pod with a record that is nobody's is looked at again after this time. */
+/** A running pod with an unbacked record is looked at again after this time. */
 const ASK_AGAIN_MS = 60_000;
 
 /** Keys of records that no reservation backs. */
@@ -17,7 +17,7 @@ export interface Settled {
   readonly ending: ReadonlySet<string>;
 }
 
-/** What becomes of a pool's records that no reservation backs: their pods decide. */
+/** Decides about a pool's records that no reservation backs: by their pods. */
 export class UnbackedRecords {
   readonly #context: Pick<Context, "cluster" | "told">;
   /** Records whose pod was found alive, and when. */
@@ -28,8 +28,8 @@ export class UnbackedRecords {
   }
 
   /**
-   * Where the pod lives, or where it is no pod but somebody's mark, the address gets the reservation that it lacks. Not
-   * where the pod is ending: its DEL may have given the address back a moment ago, which a new leader did not see.
+   * If the pod is running, or the record is another program's mark, the address gets the missing reservation. Not if the pod
+   * is terminating: its DEL may have released the address a moment ago, which a new leader did not see.
    *
    * @param records changes that would remove them.
    */
@@ -47,13 +47,13 @@ export class UnbackedRecords {
       else if (pod?.metadata.deletionTimestamp) ending.add(key);
       else if (ip !== undefined && (await reserve({ pool, ip, record }, pods, this.#context, signal))) backed.add(key);
     });
-    // Not held against them: when that reservation is gone, too, the pod is asked about at once.
+    // Not held against them: once that reservation is gone, too, the pod is read at once.
     for (const { key, from } of records)
       if (ending.has(key) || backed.has(key)) this.#asked.delete(`${key} ${from!.id}`);
     return { over, ending };
   }
 
-  /** Nobody is asked about again within a minute. */
+  /** Nothing is checked again within a minute. */
   #toAsk(records: readonly ViewChange[]): ViewChange[] {
     const nowMs = performance.now();
     for (const [record, askedMs] of this.#asked) if (nowMs - askedMs > ASK_AGAIN_MS) this.#asked.delete(record);

@@ -8,20 +8,20 @@ const ASK_LOOKS = 30;
 /** In `refusals`. */
 const NOBODY = "leader";
 
-/** With what mends it: roles of an older version know no right to lead. */
+/** Names the fix: roles of an older version have no right to lead. */
 export const NOBODY_LEADS =
   "no agent leads, so addresses of removed nodes are not freed and pools are not written: the rule `leaders` allows no node, or " +
   "none that it allows has an agent; kubectl apply -f manifests/rbac.yaml";
 
 export interface UntilMayLeadOptions {
   readonly signal: AbortSignal;
-  /** For how long no leader was heard of. */
+  /** How long no leader has been heard of. */
   leaderSilentMs(): number;
-  /** Of a term without a renewal. Default 3 min; after twice as long nobody leads. */
+  /** Length of a term without a renewal. Default 3 min; after twice as long nobody leads. */
   readonly durationMs?: number;
 }
 
-/** Waits until this node may lead. While nobody does, that stands in `refusals`. */
+/** Waits until this node may lead. While nobody leads, `refusals` says so. */
 export async function untilMayLead(
   context: Pick<Context, "cluster" | "node" | "log" | "refusals">,
   options: UntilMayLeadOptions,

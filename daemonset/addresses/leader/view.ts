@@ -15,24 +15,24 @@ import { applyChanges, planView, toPatch, type ViewChange, type ViewPlan, within
 import { UnbackedRecords } from "./unbacked.ts";
 
 /**
- * Changes of one patch: two operations each. The API server refuses 10,000, or 3 MB, which is ten times this. Few large
- * patches, since each one costs it the whole object again: a thousand new records at once a quarter of four patches.
+ * Changes per patch, of two operations each. The API server refuses 10,000, or 3 MB, which is ten times this. Few large
+ * patches, since each one costs it the whole object again: a thousand new records at once cost a quarter of four patches.
  */
 const MAX_CHANGES = 1000;
 
 /**
- * Records that a pool may show. The API server spends about 0.1 ms on each with every patch, and an object holds 11,073
- * at the most, so a view far below that is already slow; the addresses do not need it.
+ * Records that a pool may show. The API server spends about 0.1 ms on each with every patch, and an object holds at most
+ * 11,073, so a view far below that is already slow; the addresses do not need it.
  */
 export const MAX_RECORDS = 8_000;
 
-/** The watch lags behind the answers by less than so many writes. */
+/** The watch lags behind the answers by fewer writes than this. */
 const MAX_VERSIONS = 1000;
 
-/** On a pool whose view leaves out records. */
+/** On a pool whose view omits records. */
 const VIEW = "railnet.io/view";
 
-/** Of the time that a pool's view takes, its patches may have one part in ten. */
+/** A pool's patches may take one tenth of the time. */
 const REST_PER_WORK = 9;
 
 export interface ViewOptions {
@@ -42,28 +42,28 @@ export interface ViewOptions {
   readonly maxRecords?: number;
 }
 
-/** The pool as it was read or last written; `records` is kept up to date by the patches. */
+/** The pool as read or last written; `records` is updated by the patches. */
 interface Shown {
   readonly location: RecordLocation;
   readonly records: Map<string, PoolRecord>;
-  /** Keys worked out so far: it is done once for each reservation, since a pool may have tens of thousands. */
+  /** Keys computed so far, once for each reservation, since a pool may have tens of thousands. */
   readonly keys: WeakMap<Reserved, string | false>;
   readonly isPartial: boolean;
 }
 
 /**
- * The records of one adopted pool as a view of its reservations, written behind by the leader alone. Nothing is decided
- * from it, so it may be late, but it never removes the record of a pod that may live.
+ * The records of one adopted pool as a view of its reservations, written afterwards by the leader alone. Nothing is
+ * decided from it, so it may lag, but it never removes the record of a pod that may be running.
  */
 export class PoolViewWriter {
-  /** Of the pool as this one read and wrote it: another one in the watch means that somebody else wrote. */
+  /** Versions of the pool as this one read and wrote it: any other in the watch means another writer. */
   readonly versions = new Set<string>();
   readonly #name: string;
   readonly #context: ViewOptions["context"];
   readonly #slices: ViewOptions["slices"];
   readonly #maxRecords: number;
   #shown: Shown | undefined;
-  /** Range of the pool, for when somebody deletes it. */
+  /** Range of the pool, in case it is deleted. */
   #range: string | undefined;
   /** Keys and IDs that had a reservation when the view was last complete. */
   #backed = new Map<string, string>();
@@ -78,17 +78,17 @@ export class PoolViewWriter {
     this.#unbacked = new UnbackedRecords(context);
   }
 
-  /** Somebody else wrote: the pool is read anew in the next round. */
+  /** Another program wrote: the pool is read again in the next round. */
   forget(): void {
     this.#shown = undefined;
   }
 
   /**
-   * One round: makes the pool's records those of its reservations, as far as they are known now.
+   * One round: makes the pool's records match its reservations, as far as they are known now.
    *
-   * @returns `overtaken` when somebody else wrote in between, and another round is due; `waits` when it is not
-   * decided what becomes of a record, and one is due later.
-   * @throws {ApiError} the next round begins with a fresh look.
+   * @returns `overtaken` if there was another writer in between, and another round is due; `waits` if the fate of a record
+   * is not decided yet, and one is due later.
+   * @throws {ApiError} the next round begins with a fresh read.
    */
   async round(reservations: readonly Reserved[], signal: AbortSignal): Promise<"done" | "overtaken" | "waits"> {
     try {
@@ -103,7 +103,7 @@ export class PoolViewWriter {
     }
   }
 
-  /** @returns undefined when there is nothing to do: no such pool and no reservation of it, or it is not adopted (yet). */
+  /** @returns undefined if there is nothing to do: no such pool and no reservation of it, or it is not adopted (yet). */
   async #read(any: Reserved | undefined, signal: AbortSignal): Promise<Shown | undefined> {
     const { cluster } = this.#context;
     const pool =
@@ -118,7 +118,7 @@ export class PoolViewWriter {
     return { location, records, keys: new WeakMap(), isPartial: pool.metadata.annotations[VIEW] !== undefined };
   }
 
-  /** Somebody deleted the pool while addresses of it are in use. */
+  /** The pool was deleted while addresses of it are in use. */
   async #make(any: Reserved, signal: AbortSignal): Promise<IpPool | undefined> {
     const { cluster, log } = this.#context;
     const range = this.#range ?? rangeOfName(this.#name, any);
@@ -128,7 +128,7 @@ export class PoolViewWriter {
     return cluster.create(IP_POOLS, toIpPool(this.#name, range, { annotations }), { signal });
   }
 
-  /** @returns false while it is not decided what becomes of a record that has no reservation. */
+  /** @returns false while the fate of a record without a reservation is undecided. */
   async #update(shown: Shown, reservations: readonly Reserved[], signal: AbortSignal): Promise<boolean> {
     const wanted = await this.#wanted(shown, reservations);
     const backed = (key: string, { id }: PoolRecord) => this.#backed.get(key) === id;
@@ -137,7 +137,7 @@ export class PoolViewWriter {
     if (plan.doubtful.length > 0) {
       const { over, ending } = await this.#unbacked.settle(plan.doubtful, shown.location, signal);
       plan = planView(wanted, shown.records, (key, record) => over.has(key) || backed(key, record));
-      // Of those that nobody has either the pod lived a moment ago: no event says when it, or the reservation just made, is gone.
+      // The pod of each such record was running a moment ago: no event tells when it, or the reservation just made, is gone.
       isDecided = ending.size === 0 && plan.doubtful.every(({ to }) => to);
     }
     this.#report(plan);
@@ -164,7 +164,7 @@ export class PoolViewWriter {
     return wanted;
   }
 
-  /** One patch, then nine times as long nothing. */
+  /** One patch, then nothing for nine times as long. */
   async #apply(records: Map<string, PoolRecord>, changes: readonly ViewChange[], signal: AbortSignal): Promise<void> {
     const { cluster, counters } = this.#context;
     const startMs = performance.now();
@@ -216,6 +216,6 @@ function keyOf(reserved: Reserved, { pool, keyOf }: RecordLocation): string | un
   return ip === undefined ? undefined : keyOf(ip);
 }
 
-/** Somebody else wrote in between, or it cannot be told whether the patch was done: look again. */
+/** There was another writer, or it is unknown whether the patch was applied: look again. */
 const isOvertaken = (error: unknown): boolean =>
   error instanceof ApiError && (error.isUnclear || [404, 409, 422].includes(error.status));

@@ -1,14 +1,14 @@
 import { DEFINITIONS, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { type FollowContext, follow } from "../follow.ts";
 
-/** Of the definition that reservations live and die with. */
+/** The definition that reservations live and die with. */
 const DEFINITION = `${RESERVATIONS.plural}.${RESERVATIONS.group}`;
 
 /**
- * Follows the definition of reservations: one that was deleted and made again has another UID. A watch by name, which costs
- * the API server nothing.
+ * Follows the definition of reservations: one that was deleted and created again has another UID. A watch by name, which
+ * costs the API server nothing.
  *
- * @param onUid told of it, empty when there is none.
+ * @param onUid called with it, empty if there is none.
  */
 export function followDefinition(context: FollowContext, signal: AbortSignal, onUid: (uid: string) => void): void {
   const informer = follow(context, DEFINITIONS, {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Log } from "../../../cni/host.ts";
 
 /**
- * Key `fence` of the mounted ConfigMap, read anew at each call: `lease` is on, everything else off.
+ * Key `fence` of the mounted ConfigMap, read at each call: `lease` is on, everything else off.
  *
  * @returns whether the fence is on.
  */

@@ -16,13 +16,13 @@ import { type Circumstances, type Fenceable, isLapsed, isLate, planFence } from 
 import { type Lost, lostOf } from "./still-own.ts";
 
 const LOOK_MS = 10_000;
-/** A report, and an answer of a PF, that takes longer is not waited for: the next look sees how it ended. */
+/** A report, or an answer of a PF, that takes longer is not waited for: the next look sees how it ended. */
 const WAIT_MS = 10_000;
 
-/** The cluster that hears this node, and has its addresses. */
+/** The cluster that this node reports to, and that has its addresses. */
 export interface FenceCluster {
   readonly store: Store;
-  /** Reports, so that the node's standing is renewed. @throws {ApiError} */
+  /** Reports, which renews the node's standing. @throws {ApiError} */
   report(signal: AbortSignal): Promise<void>;
 }
 
@@ -30,11 +30,11 @@ export interface FenceOptions {
   readonly heartbeat: Heartbeat;
   readonly stateDir: string;
   readonly bootId: string;
-  /** Of the leader, {@link patienceMs}. */
+  /** The leader's, {@link patienceMs}. */
   readonly patienceMs: number;
-  /** As the cluster's settings say now. */
+  /** According to the cluster's present settings. */
   isOn(): boolean;
-  /** Undefined before it was reached. */
+  /** Undefined until it has been reached. */
   cluster(): FenceCluster | undefined;
   readonly threads: Pick<KernelThreads, "fence">;
   readonly recorder: Pick<EventRecorder, "record">;
@@ -48,17 +48,17 @@ interface Fenced extends Fenceable {
 }
 
 /**
- * A fence by lease. What a node holds is given to others when nobody has heard of it for the leader's patience; a node that
- * cannot say that it lives takes the VFs with such addresses down itself before that. When it is heard again, those come
- * back whose addresses are still their own.
+ * A fence by lease. What a node holds is given to others when nobody has heard from it for the leader's patience; a node
+ * that cannot report takes down the VFs with such addresses itself before that. When it is heard again, those come back
+ * whose addresses are still their own.
  */
 export class Fence {
   readonly #options: FenceOptions;
   readonly #attachments: Journal;
   readonly #claims: ClaimJournal;
-  /** Attachments that a thread has not answered for. */
+  /** Attachments for which a thread has not answered yet. */
   readonly #running = new Set<string>();
-  /** Those whose address is another one's: said once. */
+  /** Those whose address belongs to another: reported once. */
   readonly #lost = new Set<string>();
   /** Nothing is on record as fenced: then a look that has nothing to fence reads no record. */
   #isIdle = false;
@@ -189,7 +189,7 @@ const whoOf = ({ device, pod, containerId: containerID, ifname }: Attachment) =>
 });
 
 /**
- * Looks every 10 s until `signal`, also with the fence off: what is down comes back. An agent that starts reports before
+ * Looks every 10 s until `signal`, even with the fence off: what is down comes back. An agent that starts reports before
  * the first look.
  */
 export async function keepFenced(options: FenceOptions, signal: AbortSignal): Promise<void> {

@@ -11,19 +11,19 @@ import { type GcFinding, type GcPlan, planGc, type Suspicions } from "../plan-gc
 import type { Reserved } from "../reserved.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
-/** What the journal says, all of one moment. */
+/** What the journal says, all at one moment. */
 interface Journalled {
   readonly records: readonly ClaimRecord[];
   /** By name of the reservation. */
   readonly claims: ReadonlyMap<string, ClaimRecord>;
-  /** Container IDs of sandboxes that run, by any of their attachments. */
+  /** Container IDs of running sandboxes, by any of their attachments. */
   readonly alive: ReadonlySet<string>;
 }
 
-/** A new leader makes a reservation of the record of a living pod that has none, also where a DEL came while nobody led. */
+/** A new leader creates a reservation for a running pod's record without one, even if a DEL came while nobody led. */
 const RELEASED = "its DEL was done here; then a leader reserved it by its record in the pool";
 
-/** Its pod lives on in another sandbox: a DEL of the first one that never came, and that nobody here remembers. */
+/** Its pod lives on in another sandbox: the first one's DEL never came, and nobody here remembers it. */
 const MOVED = "another sandbox of its interface runs here, with another address";
 
 /** By its sandbox, or by a release that has begun. */
@@ -51,15 +51,15 @@ function hasMoved(
 
 /**
  * Frees this node's addresses that nobody needs any more: the journal does not know them, or their sandbox is gone; and
- * their pod is over; and both was so `graceMs` ago already. Of a pod that lives on those go whose DEL this agent has
- * done, and those of an earlier sandbox when a later one runs with another address. Without such a suspicion a look asks the API server nothing.
+ * their pod is over; and both were already so `graceMs` ago. Of a running pod it frees those whose DEL this agent has done,
+ * and those of an earlier sandbox if a later one runs with another address. Without a suspect a look sends the API server nothing.
  */
 export class NodeGc {
   readonly #context: ClusterAddresses & Pick<Context, "node">;
   readonly #sandboxes: Sandboxes;
   readonly #graceMs: number;
   #suspicions: Suspicions = new Map();
-  /** Journal records that nothing is left of, and since when. */
+  /** Journal records of which nothing is left, and since when. */
   #forgotten = new Map<string, number>();
 
   constructor(context: ClusterAddresses & Pick<Context, "node">, sandboxes: Sandboxes, graceMs: number) {
@@ -69,7 +69,7 @@ export class NodeGc {
   }
 
   /**
-   * @param own reservations of this node, as of before the call: a claim is in the journal before it is one.
+   * @param own reservations of this node, as of before the call: a claim is in the journal before it is made.
    * @throws {ApiError | StoreError}
    */
   async look(own: readonly Reserved[], signal: AbortSignal): Promise<void> {
@@ -91,7 +91,7 @@ export class NodeGc {
   }
 
   /**
-   * Records that nothing is left of, neither sandbox nor reservation: their DEL never came. Nobody needs to be asked,
+   * Ends records of which nothing is left, neither sandbox nor reservation: their DEL never came. Nobody needs to be asked,
    * since there is no address to free. A candidate of an ADD that died may be another pod's by now.
    *
    * @param own name and container ID of each reservation.

@@ -12,20 +12,20 @@ import type { Reserved } from "../reserved.ts";
 import { claimsToKeep, missing } from "./plan-heal.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
-/** Between two tries to put a reservation back, doubled from one to the next; then the next sweep does it. */
+/** Pause between two attempts to restore a reservation, doubled each time; after that the next sweep does it. */
 const FIRST_WAIT_MS = 500;
 const LAST_WAIT_MS = 32_000;
 
-/** Puts back what somebody removed of this node's living attachments. */
+/** Restores what others removed of this node's running attachments. */
 export class NodeHeal {
   readonly #context: ClusterAddresses & Pick<Context, "node" | "log" | "fleet">;
   readonly #sandboxes: Sandboxes;
 
-  /** Version of each reservation of this node, as it was seen last. */
+  /** Version of each reservation of this node, as last seen. */
   readonly #versions = new Map<string, string>();
   readonly #onLoss: (why: string) => void;
 
-  /** @param onLoss called when reservations are gone that nobody deleted, as far as a watch tells. */
+  /** @param onLoss called when reservations are gone that nobody deleted, as far as a watch can tell. */
   constructor(
     context: ClusterAddresses & Pick<Context, "node" | "log" | "fleet">,
     sandboxes: Sandboxes,
@@ -36,10 +36,10 @@ export class NodeHeal {
     this.#onLoss = onLoss;
   }
 
-  /** A change of this node's reservations, as its informer tells it. */
+  /** A change of this node's reservations, as reported by its informer. */
   saw(change: ChangeType, reserved: Reserved, signal: AbortSignal): void {
     const { name, resourceVersion } = reserved.metadata;
-    // One that a watch tells of has the version of its deletion; one that a list does not show any more has the last one.
+    // One reported by a watch has the version of its deletion; one that is missing from a list has its last one.
     const isTold = this.#versions.get(name) !== resourceVersion;
     if (change !== "DELETED") this.#versions.set(name, resourceVersion);
     else {
@@ -60,7 +60,7 @@ export class NodeHeal {
     }
   }
 
-  /** @returns false when it must be looked at again: an ADD may still run, or the server did not do it. */
+  /** @returns false if it must be looked at again: an ADD may still be running, or the server failed. */
   async #putBack({ metadata: { name }, containerId, ifname }: Reserved, signal: AbortSignal): Promise<boolean> {
     const record = this.#sandboxes.journal.find(containerId, ifname);
     if (record?.phase === "claiming") return false;
@@ -75,7 +75,7 @@ export class NodeHeal {
     }
   }
 
-  /** Whether a living sandbox of this node has an address without reservation. @param has by name of the reservation. */
+  /** Whether a running sandbox of this node has an address without a reservation. @param has by name of the reservation. */
   async misses(has: (reservation: string) => boolean): Promise<boolean> {
     for (const record of this.#sandboxes.journal.all()) {
       if (missing(claimsToKeep(record), has).length > 0 && this.#isAlive(record)) return true;
@@ -85,9 +85,9 @@ export class NodeHeal {
   }
 
   /**
-   * By a look of its own, until it is done: what is remembered of this node's reservations may be from before a loss.
+   * Reads the server itself, until it is done: what is cached of this node's reservations may predate a loss.
    *
-   * @returns false when it was not done.
+   * @returns false if it was not completed.
    */
   async putAllBack(signal: AbortSignal): Promise<boolean> {
     const { log, fleet } = this.#context;
@@ -111,7 +111,7 @@ export class NodeHeal {
     return (name) => there.has(name);
   }
 
-  /** Every claim of the journal that has no reservation. @param has by name of the reservation. */
+  /** Restores every claim of the journal without a reservation. @param has by name of the reservation. */
   async sweep(has: (reservation: string) => boolean, signal: AbortSignal): Promise<void> {
     for (const record of this.#sandboxes.journal.all()) {
       if (missing(claimsToKeep(record), has).length > 0 && this.#isAlive(record)) await this.#heal(record, has, signal);
@@ -119,7 +119,7 @@ export class NodeHeal {
     }
   }
 
-  /** Beside a live Whereabouts: every claim of the journal that has no record in its pool. Reads each pool once. */
+  /** Beside a running Whereabouts: every claim of the journal without a record in its pool. Reads each pool once. */
   async sweepRecords(signal: AbortSignal): Promise<void> {
     const byPool = new Map<string, { claim: Claim; record: ClaimRecord }[]>();
     for (const record of this.#sandboxes.journal.all()) {
@@ -154,13 +154,13 @@ export class NodeHeal {
     return this.#sandboxes.isAlive(record);
   }
 
-  /** By the journal as it is now. */
+  /** By the present journal. */
   #isHeld({ ip, owner }: Claim): boolean {
     const record = this.#sandboxes.journal.find(owner.containerId, owner.ifname);
     return record !== undefined && claimsToKeep(record).some((claim) => claim.ip === ip);
   }
 }
 
-/** Of a write: its definition is gone, or goes, which the server says with 405. */
+/** For a write: its definition is gone or being deleted, for which the server answers 405. */
 const isUnserved = (error: unknown): boolean =>
   error instanceof ApiError && (error.status === 404 || error.status === 405);

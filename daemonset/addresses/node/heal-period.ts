@@ -3,17 +3,17 @@ import { CONFIG_MAP, type ConfigMap, DEFINED, HEAL_MS, HEALING, healingOf } from
 import { ApiError, type Cluster, CONFIG_MAPS } from "../../../kubernetes/cluster.ts";
 import { pause } from "../../loop.ts";
 
-/** A claim waits no longer to hear which server it is: then it takes its chance. */
+/** A claim waits no longer to learn which server it is: then it takes its chance. */
 const VERIFY_MS = 5_000;
 
 const BORN_AGAIN = "the definition of reservations was re-created, so all reservations are gone";
 
-/** When the period began that the settings tell of: `now node, begun: why`. NaN: they tell of none. */
+/** When the period in the settings began: `now node, begun: why`. NaN: there is none. */
 const begunMs = ({ metadata: { annotations } }: ConfigMap = NONE): number =>
   Date.parse(/^\S+ \S+ (\S+): /.exec(annotations?.[HEALING] ?? "")?.[1] ?? "");
 const NONE: ConfigMap = { metadata: { name: CONFIG_MAP } };
 
-/** Between two tries to tell the others, while the API server does not do it. */
+/** Pause between two attempts to tell the others, while the API server fails. */
 const RETRY_MS = 500;
 
 /** Between two looks of a claim that waits. */
@@ -32,33 +32,33 @@ export interface HealPeriodOptions {
 }
 
 /**
- * A time in which nobody claims an address, anywhere in the cluster, and every node puts back what its living sandboxes
- * hold. It begins when a node notices that reservations are lost which nobody gave back: etcd was restored from a backup,
- * or the definitions were made again. Whoever notices it writes so on the cluster's settings, which every agent follows.
+ * A time in which nobody claims an address, anywhere in the cluster, and every node restores what its running sandboxes
+ * hold. It begins when a node notices that reservations are lost which nobody released: etcd was restored from a backup,
+ * or the definitions were created again. That node writes it into the cluster's settings, which every agent follows.
  *
- * The settings also say which definition of reservations all addresses are of, since those go with it: where it is another
- * one, nobody claims before the leader has begun a period.
+ * The settings also name the definition of reservations to which all addresses belong, since those are deleted with it: if
+ * it is another one, nobody claims before the leader has begun a period.
  */
 export class HealPeriod {
   readonly #options: Required<HealPeriodOptions>;
   readonly #listeners = new Set<(why: string) => void>();
   #why = "";
   #untilMs = Number.NEGATIVE_INFINITY;
-  /** What the settings said last; undefined before they said anything. */
+  /** What the settings said last; undefined before they were read. */
   #seen: string | undefined;
-  /** Of that, what stays the same when a period takes longer. */
+  /** The part of that which stays the same when a period is prolonged. */
   #told: string | undefined;
   #isTelling = false;
-  /** UID of the definition of reservations: as the settings say, and as it is. Empty: not known, or there is none. */
+  /** UID of the definition of reservations: in the settings, and actual. Empty: unknown, or there is none. */
   #marked = "";
   #defined = "";
   readonly #definedKnown = Promise.withResolvers<void>();
-  /** So long, at most, a claim is refused for want of knowing which definition there is. */
+  /** Until when, at most, claims are refused because the definition is unknown. */
   #unknownUntilMs: number;
   #isLeading = false;
-  /** Whose connection was lost: the server that answers next may be one that was restored. */
+  /** Sources with a lost connection: the server that answers next may be one that was restored. */
   readonly #unverified = new Set<Source>();
-  /** Fulfilled when it is known again whether the server is the one of before. */
+  /** Fulfilled when it is known again whether the server is the same one. */
   #verified: PromiseWithResolvers<void> | undefined;
   readonly #waiting = new Set<() => void>();
 
@@ -67,7 +67,7 @@ export class HealPeriod {
     this.#unknownUntilMs = performance.now() + this.#options.healMs;
   }
 
-  /** Why no claim may be made now; undefined: it may. */
+  /** Why no claim may be made now; undefined if it may. */
   hold(): string | undefined {
     const leftMs = this.#untilMs - performance.now();
     if (leftMs > 0) return `${this.#why}; nodes have ${Math.ceil(leftMs / 1000)} s more to restore their reservations`;
@@ -80,7 +80,7 @@ export class HealPeriod {
     return this.#marked !== "" && this.#defined !== "" && this.#marked !== this.#defined;
   }
 
-  /** What a claim waits for, not too long, before it asks whether it may. */
+  /** What a claim awaits, for a limited time, before it asks whether it may. */
   ready(): Promise<void> | undefined {
     const isKnown = this.#unknownUntilMs < performance.now();
     if (isKnown && !this.#verified) return undefined;
@@ -98,12 +98,12 @@ export class HealPeriod {
     }
   }
 
-  /** @param hurry called while a claim waits to hear which server it is. */
+  /** @param hurry called while a claim waits to learn which server it is. */
   onWait(hurry: () => void): void {
     this.#waiting.add(hurry);
   }
 
-  /** @param is false when a connection was lost: the settings say what others noticed, its reservations what this node lost. */
+  /** @param is false when a connection was lost: the settings tell what others noticed, the reservations what this node lost. */
   verified(source: Source, is: boolean): void {
     if (is) this.#unverified.delete(source);
     else this.#unverified.add(source);
@@ -115,16 +115,16 @@ export class HealPeriod {
   }
 
   /**
-   * Called whenever a period begins: with what this node knows of it, then with what all do; not when it only takes longer.
+   * Called whenever a period begins: with what this node knows of it, then with what all do; not when it is prolonged.
    *
-   * @returns a function that ends it.
+   * @returns a function that unsubscribes.
    */
   onBegin(listener: (why: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** @param uid of the definition of reservations, as it is now; empty: there is none. */
+  /** @param uid the present one of the definition of reservations; empty if there is none. */
   defined(uid: string): void {
     this.#defined = uid;
     this.#unknownUntilMs = Number.NEGATIVE_INFINITY;
@@ -132,7 +132,7 @@ export class HealPeriod {
     this.#mark();
   }
 
-  /** This node leads until `signal`: it says which definition the addresses are of. */
+  /** This node leads until `signal`: it writes which definition the addresses belong to. */
   lead(signal: AbortSignal): void {
     if (signal.aborted) return;
     this.#isLeading = true;
@@ -144,12 +144,12 @@ export class HealPeriod {
     return this.#options.healMs;
   }
 
-  /** What all know of the period that is on, by the settings; undefined: none is, or only this node knows. */
+  /** What all know of the present period, from the settings; undefined: there is none, or only this node knows. */
   get agreed(): string | undefined {
     return this.#untilMs > performance.now() && this.#why === this.#told ? this.#told : undefined;
   }
 
-  /** As the leader: not all nodes have put back yet what they hold. Does nothing once the period is over. @throws {ApiError} */
+  /** As the leader: not all nodes have restored yet what they hold. Does nothing once the period is over. @throws {ApiError} */
   async prolong(signal: AbortSignal): Promise<void> {
     if (!this.agreed) return;
     const annotations = { [HEALING]: `${new Date().toISOString()} ${this.agreed}` };
@@ -164,7 +164,7 @@ export class HealPeriod {
     void this.#tell({ [HEALING]: said });
   }
 
-  /** What the settings say now, whoever wrote it. */
+  /** The present settings, whoever wrote them. */
   saw(settings: ConfigMap | undefined): void {
     const { annotations } = settings?.metadata ?? {};
     this.#marked = annotations?.[DEFINED] ?? "";
@@ -176,7 +176,7 @@ export class HealPeriod {
     const before = this.#seen;
     this.#seen = text;
     if (text === before || text === "") return;
-    // A fresh agent may find what is long over; one that followed the settings sees what has just been written.
+    // A new agent may find one that is long over; one that followed the settings sees what has just been written.
     if (before === undefined && healingOf(settings, Date.now(), this.#options.healMs) === undefined) return;
     const why = text.slice(text.indexOf(" ") + 1);
     const isLonger = this.agreed === why;
@@ -190,7 +190,7 @@ export class HealPeriod {
     if (!isLonger) for (const listener of this.#listeners) listener(why);
   }
 
-  /** As the leader: that the definition is another one is forgotten in the same write that begins the period. */
+  /** As the leader: the change of the definition is noted in the same write that begins the period. */
   #mark(): void {
     if (
       !this.#isLeading ||
@@ -211,12 +211,12 @@ export class HealPeriod {
     void this.#tell({ ...definition, [HEALING]: said });
   }
 
-  /** Of no other period. */
+  /** Equal to no other period's text. */
   #inFull(why: string): string {
     return `${this.#options.node}, ${new Date().toISOString()}: ${why}`;
   }
 
-  /** Until it is written, by this node or by another one: of all who notice the same at the same time one does it. */
+  /** Until it is written, by this node or another: of all who notice the same at the same time one does it. */
   async #tell(annotations: Readonly<Record<string, string>>): Promise<void> {
     if (this.#isTelling) return;
     this.#isTelling = true;
@@ -232,7 +232,7 @@ export class HealPeriod {
         await pause(RETRY_MS * (0.5 + Math.random()), signal);
       }
     this.#isTelling = false;
-    if (!signal.aborted) setImmediate(() => this.#mark()); // what came meanwhile
+    if (!signal.aborted) setImmediate(() => this.#mark()); // for what came meanwhile
   }
 
   /** @throws {ApiError} */

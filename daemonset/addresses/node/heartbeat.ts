@@ -4,7 +4,7 @@ import type { Log } from "../../../cni/host.ts";
 import { RecordFiles } from "../../../records/record-files.ts";
 import { parseRecord } from "../../../records/record-text.ts";
 
-/** Since the node's boot, the time of a suspension too. */
+/** Since the node's boot, including the time of a suspension. */
 export const sinceBootMs = (): number => Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1000;
 
 export interface HeartbeatOptions {
@@ -23,8 +23,8 @@ interface Renewal {
 }
 
 /**
- * When this node's agent last told the cluster that it is there: on disk, so that an agent that starts anew while nobody
- * hears it counts on from there. What is on record of another boot, or not at all, counts as now.
+ * When this node's agent last reported to the cluster: on disk, so that an agent that restarts while it is not heard
+ * continues from there. A record of another boot, or none, counts as now.
  */
 export class Heartbeat {
   readonly nowMs: () => number;
@@ -47,17 +47,17 @@ export class Heartbeat {
     this.#renewedMs = last?.bootId === bootId ? Math.min(last.renewedMs, now) : now;
   }
 
-  /** For how long nobody has heard of this node, at most. */
+  /** For how long, at most, nobody has heard from this node. */
   get silentMs(): number {
     return this.nowMs() - this.#renewedMs;
   }
 
-  /** @param sinceMs by {@link nowMs}, before the request that was answered now: nobody heard of the node later than then. */
+  /** @param sinceMs by {@link nowMs}, before the request that was answered now: the node was last heard no later than then. */
   renewed(sinceMs: number): void {
     this.#renewedMs = Math.max(this.#renewedMs, sinceMs);
     const record = { version: 1, bootId: this.#bootId, renewedMs: this.#renewedMs };
     try {
-      this.#files.write(NAME, JSON.stringify(record), { synced: false }); // of another boot it says nothing
+      this.#files.write(NAME, JSON.stringify(record), { synced: false }); // after another boot it is worthless
     } catch (err) {
       this.#log.warn({ err }, "cannot record this node's last heartbeat");
     }

@@ -4,7 +4,7 @@ import { CONFIG_MAPS } from "../../../kubernetes/cluster.ts";
 import type { Informer } from "../../../kubernetes/informer.ts";
 import { type FollowContext, follow } from "../follow.ts";
 
-/** How addresses are claimed, as the cluster's settings say it now. `coexist` until they are known. */
+/** How addresses are claimed, according to the cluster's present settings. `coexist` until they are known. */
 export class ModeWatch {
   readonly #log: Log;
   readonly #synced = Promise.withResolvers<void>();
@@ -20,7 +20,7 @@ export class ModeWatch {
     this.#log = log;
   }
 
-  /** Begins to follow the settings, until `signal`. */
+  /** Starts following the settings, until `signal`. */
   follow(context: FollowContext, signal: AbortSignal): void {
     const informer = follow<ConfigMap>(context, CONFIG_MAPS, {
       fieldSelector: `metadata.name=${CONFIG_MAP}`,
@@ -33,12 +33,12 @@ export class ModeWatch {
     void informer.synced.then(this.#synced.resolve);
   }
 
-  /** Somebody waits to hear what the settings say. */
+  /** Somebody is waiting to hear what the settings say. */
   hurry(): void {
     this.#informer?.hurry();
   }
 
-  /** Fulfilled when the settings were read once. */
+  /** Fulfilled once the settings have been read. */
   get synced(): Promise<void> {
     return this.#synced.promise;
   }
@@ -47,28 +47,28 @@ export class ModeWatch {
     return this.#mode;
   }
 
-  /** Another one after every write of the settings: two changes of the mode may come as none. */
+  /** Changes with every write of the settings: two changes of the mode may look like none. */
   get epoch(): string {
     return this.#epoch;
   }
 
-  /** @returns a function that ends it. */
+  /** @returns a function that unsubscribes. */
   onChange(listener: (mode: Mode) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Told of all settings, after every write. */
+  /** Called with all settings, after every write. */
   onSettings(listener: (settings: ConfigMap | undefined) => void): void {
     this.#settings.add(listener);
   }
 
-  /** Told when the connection was lost, so that the server may be another one, and when it is back. */
+  /** Called when the connection was lost, so that the server may be another one, and when it is back. */
   onVerified(listener: (isVerified: boolean) => void): void {
     this.#verified.add(listener);
   }
 
-  /** Told when the server's versions went back. */
+  /** Called when the server's versions went backwards. */
   onRestored(listener: (was: string, is: string) => void): void {
     this.#restored.add(listener);
   }

@@ -12,15 +12,15 @@ export interface NodeWorkOptions {
   readonly modes: ModeWatch;
   readonly period: HealPeriod;
   readonly sandboxes: Sandboxes;
-  /** Two looks at what seems abandoned are at least so far apart. Default 60 s. */
+  /** Minimum time between two looks that find the same thing abandoned. Default 60 s. */
   readonly graceMs?: number;
   /** Between two looks. Default 60 s. */
   readonly lookMs?: number;
-  /** Between two looks whether the pools have the records of this node's claims, where these are part of them. Default 10 min. */
+  /** Between two checks whether the pools have the records of this node's claims, where these are part of them. Default 10 min. */
   readonly recordsMs?: number;
-  /** Of this node's own claims, where they are not watched. Default 10 min. */
+  /** For this node's own claims, where they are not watched. Default 10 min. */
   readonly turnMs?: number;
-  /** Told once it is known whether this node's reservations are all there. */
+  /** Called once it is known whether this node's reservations are all there. */
   onLooked(): void;
   /** Tells the others that this node has done its part of a heal period. @throws {ApiError} */
   onPutBack(period: string): Promise<void>;
@@ -28,7 +28,7 @@ export interface NodeWorkOptions {
 }
 
 /**
- * A node's part until `signal`: frees what its dead sandboxes left, puts back what its living ones lost. A node with reservations
+ * A node's part until `signal`: frees what its dead sandboxes left, restores what its running ones lost. A node with reservations
  * that its journal does not know (Whereabouts' pods after a takeover) lists its pods once a minute.
  */
 export async function lookAfterNode(context: Context, options: NodeWorkOptions): Promise<void> {

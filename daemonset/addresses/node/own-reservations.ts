@@ -11,17 +11,17 @@ import type { Sandboxes } from "./sandboxes.ts";
 
 /** What a node knows of its own reservations. */
 export interface OwnReservations {
-  /** It is known once which there are. Never fulfilled when the signal comes first. */
+  /** Fulfilled when they are first known; never if the signal comes first. */
   readonly synced: Promise<void>;
-  /** False only of a claim of this node's that was looked for and not found. @param reservation its name. */
+  /** False only for a claim of this node that was looked for and not found. @param reservation its name. */
   has(reservation: string): boolean;
   /** All that may be abandoned, as of before the call or later. @throws {ApiError} */
   reserved(): Promise<readonly Reserved[]>;
-  /** Between two looks at these: what they cost follows the way they are known. */
+  /** Time between two looks: the cost of a look depends on how they are known. */
   readonly lookMs: number;
 }
 
-/** What following, or asking in turns, takes. */
+/** What following, or polling, requires. */
 type OwnContext = FollowContext & Pick<Context, "node">;
 
 export interface OwnOptions {
@@ -35,7 +35,7 @@ export interface OwnOptions {
   readonly signal: AbortSignal;
 }
 
-/** Once in so long the watch of this node's is renewed by a list: a floor under all that a watch may miss. */
+/** This node's watch is renewed by a list this often, to catch anything that a watch may miss. */
 const RELIST_MS = 1_800_000;
 
 const restored = (was: string, is: string): string =>
@@ -43,7 +43,7 @@ const restored = (was: string, is: string): string =>
 
 /**
  * By a watch in a small cluster. Each event of any reservation costs the API server some microseconds for every such watch
- * (bench/ipam), so the nodes of a large one look at their claims in turns.
+ * (bench/ipam), so the nodes of a large one poll their claims in turns.
  */
 export function ownReservations(context: OwnContext, options: OwnOptions): OwnReservations {
   const { period, modes } = options;
@@ -71,7 +71,7 @@ function watched(context: OwnContext, { healing, period, lookMs, signal }: OwnOp
   };
 }
 
-/** The settings' watch tells when the connection was lost; then the newest claim tells whether something else was. */
+/** The settings' watch tells when the connection was lost; then the newest claim tells whether more was lost. */
 function inTurns(context: OwnContext, options: OwnOptions): OwnReservations {
   const { period, modes, healing, signal } = options;
   const turns = new OwnTurns(context, {

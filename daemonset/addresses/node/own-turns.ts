@@ -11,7 +11,7 @@ import type { Sandboxes } from "./sandboxes.ts";
 /** Within this time each claim has its turn. */
 const TURN_MS = 600_000;
 
-/** Between two lists of all that is this node's, which shows what its journal does not know: a floor, as each reads all there are. */
+/** Between two lists of everything this node has, which shows what its journal does not know: rare, as each reads all there are. */
 const LIST_MS = 4 * 3_600_000;
 
 export interface OwnTurnsOptions {
@@ -19,15 +19,15 @@ export interface OwnTurnsOptions {
   readonly signal: AbortSignal;
   /** Default {@link TURN_MS}. */
   readonly turnMs?: number;
-  /** A claim of a living sandbox was found missing. */
+  /** A claim of a running sandbox was found missing. */
   onMissing(): void;
-  /** More is lost than somebody may have deleted. @param why for people. */
+  /** More is lost than anybody is likely to have deleted. @param why for people. */
   onLoss(why: string): void;
 }
 
 /**
- * A node's own reservations without a watch: one GET of each claim in ten minutes, out of the API server's cache. What is
- * missing there is asked for once more before it counts.
+ * A node's own reservations without a watch: one GET of each claim in ten minutes, from the API server's cache. What is
+ * missing there is read once more before it counts.
  */
 export class OwnTurns {
   readonly synced: Promise<void>;
@@ -35,9 +35,9 @@ export class OwnTurns {
   readonly #context: Pick<Context, "cluster" | "node" | "log" | "fleet">;
   readonly #options: OwnTurnsOptions;
   readonly #keep = compactor();
-  /** Names of claims that have no reservation. */
+  /** Names of claims without a reservation. */
   readonly #missing = new Set<string>();
-  /** Names of what the last list showed and the journal does not know. */
+  /** Names in the last list that the journal does not know. */
   #strays: Set<string> = new Set();
 
   constructor(context: Pick<Context, "cluster" | "node" | "log" | "fleet">, options: OwnTurnsOptions) {
@@ -76,8 +76,7 @@ export class OwnTurns {
   }
 
   /**
-   * After a lost connection: a restore takes away what was written last, definitions that were made again take all. Never
-   * rejects.
+   * After a lost connection: a restore loses what was written last, recreated definitions lose everything. Never rejects.
    */
   async checkNewest(): Promise<void> {
     let newest: ClaimRecord | undefined;
@@ -119,13 +118,13 @@ export class OwnTurns {
     }
   }
 
-  /** By the journal as it is now: its DEL may have come. */
+  /** By the present journal: its DEL may have come. */
   #isHeld({ name, record: { owner } }: NamedClaim): boolean {
     const now = this.#options.sandboxes.journal.find(owner.containerId, owner.ifname);
     return now !== undefined && claimsOf(now).some((claim) => claim.name === name);
   }
 
-  /** What the cache does not have may have been made a moment ago. @throws {ApiError} */
+  /** What the cache lacks may have been created a moment ago. @throws {ApiError} */
   async #get(name: string): Promise<Reservation | undefined> {
     const { cluster } = this.#context;
     const { signal } = this.#options;
@@ -141,7 +140,7 @@ export class OwnTurns {
     }
   }
 
-  /** At a start many nodes come at once: those that fail come again, later and later. */
+  /** At a start many nodes come at once: those that fail come again, with growing pauses. */
   async #listAtLast(): Promise<void> {
     const { signal } = this.#options;
     const { log, fleet } = this.#context;
@@ -175,6 +174,6 @@ interface NamedClaim {
   readonly record: ClaimRecord;
 }
 
-/** What a reservation must stand behind. */
+/** The claims that need a reservation. */
 const claimsOf = (record: ClaimRecord): NamedClaim[] =>
   claimsToKeep(record).map(({ pool, ip }) => ({ name: reservationName(pool.network, ip), record }));

@@ -10,8 +10,8 @@ import { locationOf } from "../record-location.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
 /**
- * This node's claims with `enable_overlapping_ranges: false`: a record in the pool alone stands for each, so nobody sees them
- * among the reservations. What has no DEL is ended, by the rules of NodeGc; what somebody removed is put back.
+ * This node's claims with `enable_overlapping_ranges: false`: each consists of a record in the pool alone, so it does not
+ * appear among the reservations. Claims without a DEL are ended, by the rules of NodeGc; records that others removed are restored.
  */
 export class NodeRecords {
   readonly #context: ClusterAddresses & Pick<Context, "log">;
@@ -26,7 +26,7 @@ export class NodeRecords {
     this.#graceMs = graceMs;
   }
 
-  /** Asks about the pods of dead sandboxes, and nothing where there are none. @throws {ApiError} */
+  /** Reads the pods of dead sandboxes; sends nothing if there are none. @throws {ApiError} */
   async collect(signal: AbortSignal): Promise<void> {
     const before = this.#suspects;
     const nowMs = performance.now();
@@ -68,7 +68,7 @@ export class NodeRecords {
     for (const [name, claims] of byPool) {
       const pool = await this.#context.cluster.get<IpPool>(IP_POOLS, name, { signal });
       const location = pool && locationOf(pool, []);
-      if (pool && !location) continue; // nobody can tell its keys by its name: an ADD or CHECK says so
+      if (pool && !location) continue; // its name does not tell its keys: an ADD or CHECK reports it
       for (const { claim, record } of claims) {
         const key = location?.keyOf(claim.ip);
         if (pool?.spec.allocations?.[key ?? ""]?.podref === claim.owner.podref) continue;
@@ -87,14 +87,14 @@ export class NodeRecords {
     told.recordPutBack(claim);
   }
 
-  /** By the journal as it is now. */
+  /** By the present journal. */
   #isHeld({ ip, owner: { containerId, ifname } }: Claim): boolean {
     const record = this.#sandboxes.journal.find(containerId, ifname);
     return record?.phase === "held" && record.addresses.some((one) => one.ip === ip);
   }
 }
 
-/** Those that a record in the pool alone stands for. */
+/** Those that consist of a record in the pool alone. */
 const claimsOf = ({ storage, owner, addresses }: ClaimRecord): Claim[] =>
   storage.kind === "kubernetes"
     ? addresses.filter(({ pool }) => !pool.overlapping).map((address) => ({ ...address, owner }))

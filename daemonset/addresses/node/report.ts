@@ -3,15 +3,15 @@ import { ApiError, type Cluster, type KubeObject, LEASES } from "../../../kubern
 import { type Lease, microTime } from "../../../kubernetes/lease.ts";
 import { Unchanged } from "../../../kubernetes/unchanged.ts";
 
-/** An agent says again how it acts after this time, also when nothing has changed. */
+/** An agent repeats its report after this time, even if nothing has changed. */
 export const REPORT_MS = 120_000;
 
-/** Of an agent that was not heard of for so long nobody knows how it acts. */
+/** How an agent that has been silent for this long acts is unknown. */
 export const REPORT_IS_OLD_MS = 3 * REPORT_MS;
 
-/** On the lease that each agent keeps: the mode that it acts by. */
+/** On the lease that each agent keeps: the mode in which it acts. */
 const MODE = "railnet.io/whereabouts";
-/** And for which heal period it has put back what it holds, by the text of the settings. */
+/** And the heal period for which it has restored what it holds, by the text of the settings. */
 const PUT_BACK = "railnet.io/put-back";
 const LABELS = { "railnet.io/agent": "true" } as const;
 const SELECTOR = Object.entries(LABELS)
@@ -19,27 +19,27 @@ const SELECTOR = Object.entries(LABELS)
   .join(",");
 const PREFIX = "railnet-node-";
 
-/** What an agent said of itself. */
+/** An agent's report on itself. */
 export interface Report {
   readonly node: string;
-  /** Undefined: it has said nothing that is a mode. */
+  /** Undefined if it is not a valid mode. */
   readonly mode: Mode | undefined;
-  /** ISO 8601; empty when it never was. */
+  /** ISO 8601; empty if never. */
   readonly renewed: string;
-  /** The last heal period that it has done its part of. */
+  /** The last heal period for which it has done its part. */
   readonly putBack?: string;
 }
 
-/** What an agent says of itself. */
+/** What an agent reports. */
 export interface Said {
   readonly mode: Mode;
-  /** As {@link Report.putBack}; what was said before stands where it is left out. */
+  /** As {@link Report.putBack}; if omitted the previous value stays. */
   readonly putBack?: string;
 }
 
 /**
- * Says in the lease `railnet-node-NODE` by which mode the agent of this node acts. To be called when that changes, and
- * every REPORT_MS. Idempotent.
+ * Reports in the lease `railnet-node-NODE` in which mode the agent of this node acts. Call when that changes, and every
+ * REPORT_MS. Idempotent.
  *
  * @throws {ApiError}
  */
@@ -54,7 +54,7 @@ export async function reportMode(cluster: Cluster, node: string, said: Said, sig
   }
 }
 
-/** What all agents said of themselves, by name of node. @throws {ApiError} */
+/** The reports of all agents, by name of node. @throws {ApiError} */
 export async function readReports(cluster: Cluster, signal?: AbortSignal): Promise<Report[]> {
   const { items } = await cluster.list<Lease>(LEASES, { labelSelector: SELECTOR, signal });
   return items.map(toReport).toSorted((a, b) => (a.node < b.node ? -1 : 1));
@@ -76,12 +76,12 @@ export async function agentLeases(
   );
 }
 
-/** What one process hears of nodes' agents, whatever their clocks say. */
+/** What one process hears from nodes' agents, regardless of their clocks. */
 export class ReportTracker {
   readonly #last = new Map<string, Unchanged>();
 
   /**
-   * For how long nothing was heard of an agent since it was first asked about; Infinity for one that never said anything.
+   * For how long an agent has been silent since it was first asked about; Infinity for one that never reported.
    *
    * @throws {ApiError}
    */
@@ -94,7 +94,7 @@ export class ReportTracker {
   }
 }
 
-/** Whether an agent was heard of lately, for an operator whose clock is right to some minutes. Pure. */
+/** Whether an agent was heard recently, for an operator whose clock is right within some minutes. Pure. */
 export const isHeard = ({ renewed }: Report, nowMs: number): boolean => nowMs - Date.parse(renewed) < REPORT_IS_OLD_MS;
 
 const nameOf = (node: string): string => `${PREFIX}${node}`;

@@ -10,14 +10,14 @@ type Who = Pick<Owner, "containerId" | "ifname">;
 /** What a node knows of its own sandboxes. */
 export interface Sandboxes {
   readonly journal: ClaimJournal;
-  /** Whether the sandbox of an attachment runs. */
+  /** Whether the sandbox of an attachment is running. */
   isAlive(record: ClaimRecord): boolean;
   /**
-   * Ends an attachment whose DEL never came: its addresses are given back, its record forgotten. Idempotent. An ADD that
-   * still runs holds the lock: what it makes of the record stays.
+   * Ends an attachment whose DEL never came: releases its addresses, deletes its record. Idempotent. An ADD that is still
+   * running holds the lock: what it makes of the record stays.
    */
   end(record: ClaimRecord): Promise<void>;
-  /** Whether this agent has given back all that an attachment had, and no ADD of it has begun since. */
+  /** Whether this agent has released everything that an attachment had, and no ADD of it has begun since. */
   isReleased(who: Who): boolean;
   /** Excludes every call of an attachment. */
   lock(who: Who): Promise<Disposable>;

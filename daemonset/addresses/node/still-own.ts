@@ -2,7 +2,7 @@ import type { ClaimJournal, ClaimRecord } from "../../../ipam/journal.ts";
 import type { Claim, Owner, Store } from "../../../ipam/store/store.ts";
 import { isNobody } from "../../../ipam/whereabouts/quarantine.ts";
 
-/** An address of an attachment that is another one's by now. */
+/** An address of an attachment that now belongs to another. */
 export interface Lost {
   readonly ip: string;
   readonly pool: string;
@@ -10,11 +10,11 @@ export interface Lost {
 }
 
 /**
- * Whether the addresses of a sandbox are still its own, as the server says now. One that nobody has, or that is in
+ * Whether the addresses of a sandbox are still its own, according to the server. One that nobody has, or that is in
  * quarantine, is taken back; what another sandbox has is never taken away from it.
  *
  * @returns the first that is lost.
- * @throws {StoreError} when it cannot be told.
+ * @throws {StoreError} if this cannot be determined.
  */
 export async function lostOf(
   { owner, addresses }: ClaimRecord,
@@ -30,7 +30,7 @@ export async function lostOf(
   return undefined;
 }
 
-/** Undefined: the claim's own sandbox has it. */
+/** Undefined if the claim's own sandbox has it. */
 async function holderOf(claim: Claim, store: Store, journal: ClaimJournal, signal: AbortSignal) {
   const { pool, ip, owner } = claim;
   const found = await store.holder(pool, ip, signal);

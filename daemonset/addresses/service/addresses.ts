@@ -31,26 +31,26 @@ export interface AddressesOptions {
   readonly policy: NodePolicy;
   readonly log: Log;
   readonly recorder: EventRecorder;
-  /** Told of every request to the API server. */
+  /** Called for every request to the API server. */
   readonly countRequest?: CallerOptions["count"];
   readonly step?: (step: IpamStep) => void;
-  /** Between two looks of the same evidence before anything is freed or forgotten. */
+  /** Between two looks at the same evidence before anything is freed or dropped. */
   readonly graceMs?: number;
-  /** This agent's pod brings a service account: then the node's own kubeconfig, which others use, is not this agent's. */
+  /** This agent's pod brings a service account: then it does not use the node's own kubeconfig, which others use. */
   readonly hasAccount?: boolean;
   /** Default: the machine's. */
   readonly network?: Network;
 }
 
-/** What stand-alone executables leave in the journal is taken in after at most this time. */
+/** What stand-alone executables leave in the journal is picked up after at most this time. */
 const SCAN_MS = 15_000;
 
-/** Until the node's own cluster can be connected: Whereabouts' installer may come after us. */
+/** Pause between attempts to connect to the node's own cluster: Whereabouts' installer may come after us. */
 const RETRY_MS = 10_000;
 
 /**
  * The agent's half of IPAM: answers calls, releases what DEL and earlier processes left, and looks after the addresses in
- * the clusters that keep them. Nothing runs before start().
+ * the clusters that store them. Nothing runs before start().
  */
 export class Addresses {
   readonly counters = noCounts();
@@ -65,7 +65,7 @@ export class Addresses {
   readonly #refusals = new Refusals();
   readonly #stop = new AbortController();
   readonly #reached = Promise.withResolvers<Cluster>();
-  /** The first that was reached, which is the node's own: what another cluster hears says nothing of this node. */
+  /** The first that was reached, which is the node's own: whether another cluster hears us says nothing of this node. */
   #own: ClusterWork | undefined;
 
   constructor(options: AddressesOptions) {
@@ -86,7 +86,7 @@ export class Addresses {
     this.fencing = { ...fence, cluster: () => this.#own };
   }
 
-  /** Begins with the agent, not with its first ADD: the pods of before need it too. */
+  /** Starts with the agent, not with its first ADD: earlier pods need it too. */
   start(): void {
     const { log } = this.#options;
     const { signal } = this.#stop;
@@ -102,17 +102,17 @@ export class Addresses {
   /** The same for a call of the attach plugin, with values. */
   readonly reply = (call: Call, signal: AbortSignal): Promise<IpamReply> => this.#service.reply(call, signal);
 
-  /** What the API server refuses of what the agent must follow, one sentence each; none: all is well. */
+  /** What the API server refuses of what the agent must follow, one sentence each; empty if all is well. */
   refused(): readonly string[] {
     return this.#refusals.all();
   }
 
-  /** Attachments whose addresses are not given back yet. */
+  /** Attachments whose addresses are not released yet. */
   pending(): number {
     return this.#service.releases.pending;
   }
 
-  /** What DEL left stays in the journal, for the next agent. Returns when no work for a cluster goes on any more. */
+  /** What DEL left stays in the journal, for the next agent. Returns when no work for a cluster is running any more. */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#service.releases.stop();

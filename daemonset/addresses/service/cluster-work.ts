@@ -25,7 +25,7 @@ import type { Refusals } from "../refusals.ts";
 /** An agent's successor waits for its end. */
 const STOP_MS = 5_000;
 
-/** How often, how long: what a test shortens. */
+/** Intervals and durations that a test shortens. */
 export type ClusterWorkTimes = Partial<
   Pick<CandidacyOptions, "durationMs" | "renewMs" | "jitterMs" | "settleMs" | "retryMs" | "refreshMs" | "driftMs"> &
     Pick<NodeWorkOptions, "graceMs" | "lookMs" | "recordsMs" | "turnMs">
@@ -41,7 +41,7 @@ export interface ClusterWorkOptions extends ClusterWorkTimes {
   readonly sandboxes: Sandboxes;
   readonly recorder: Pick<EventRecorder, "record">;
   readonly log: Log;
-  /** Counted up. */
+  /** Incremented. */
   readonly counters: Counters;
   readonly refusals?: Refusals;
   /** Default: as many nodes as the cluster has at the start. */
@@ -53,13 +53,13 @@ export interface ClusterWorkOptions extends ClusterWorkTimes {
 }
 
 /**
- * A cluster that keeps addresses of this node's pods: the store of them, and what the agent does about them while nobody asks.
- * It garbage-collects and heals its own node's, and in turn with the other agents does the leader's work for all. Neither
- * needs the definitions or an API server that answers to be started: both are waited for.
+ * A cluster that stores addresses of this node's pods: the store, and what the agent does about them in the background. It
+ * garbage-collects and heals its own node's, and in turn with the other agents does the leader's work for all. Starting
+ * requires neither the definitions nor an API server that answers: both are waited for.
  *
  * Idle it costs the API server two watches, renewed every 10 to 20 minutes (settings and definition have two more), so 0.3
  * requests a minute; in a large cluster one of them less, and a GET of each of its claims in ten minutes. The leader's five
- * more watches and its lease make 1.6 a minute.
+ * additional watches and its lease make 1.6 a minute.
  */
 export class ClusterWork implements AsyncDisposable {
   readonly cluster: Cluster;
@@ -75,10 +75,10 @@ export class ClusterWork implements AsyncDisposable {
   readonly #stop = new AbortController();
   #done: Promise<unknown> = Promise.resolve();
   #isStarted = false;
-  /** The last heal period that this node has done its part of. */
+  /** The last heal period for which this node has done its part. */
   #putBack: string | undefined;
 
-  /** Asks the cluster nothing. The store claims as `coexist` says until the mode is known. */
+  /** Sends the cluster nothing. The store claims in mode `coexist` until the mode is known. */
   constructor(options: ClusterWorkOptions) {
     const { cluster, node, log, healMs, step } = options;
     this.#options = options;
@@ -110,7 +110,7 @@ export class ClusterWork implements AsyncDisposable {
     this.known = Promise.all([modes.synced, this.#looked.promise]).then(() => {});
   }
 
-  /** Begins all of it, once: what claims wait for (settings, definition), then the node's part, the leader's, and reports. */
+  /** Starts everything, once: what claims wait for (settings, definition), then the node's part, the leader's, and reports. */
   start(): void {
     if (this.#isStarted || this.#stop.signal.aborted) return;
     this.#isStarted = true;
@@ -139,7 +139,7 @@ export class ClusterWork implements AsyncDisposable {
     });
   }
 
-  /** Tells the cluster by which mode this node acts, which renews the node's heartbeat. @throws {ApiError} */
+  /** Reports in which mode this node acts, which renews the node's heartbeat. @throws {ApiError} */
   async report(signal: AbortSignal): Promise<void> {
     const { cluster, node, heartbeat } = this.#options;
     const sinceMs = heartbeat?.nowMs() ?? 0;
@@ -149,8 +149,8 @@ export class ClusterWork implements AsyncDisposable {
   }
 
   /**
-   * Ends it: nothing is asked any more, and a leader has given its lease back or tried to. What waits for an attachment's
-   * lock is waited for 5 s at most. Idempotent.
+   * Ends it: no more requests are sent, and a leader has released its lease or tried to. Work that waits for an attachment's
+   * lock is given 5 s at most. Idempotent.
    */
   async stop(): Promise<void> {
     this.#stop.abort();
@@ -170,7 +170,7 @@ export class ClusterWork implements AsyncDisposable {
     return { ...shared, ...(refusals && { refusals }) };
   }
 
-  /** A takeover waits until every node says by which mode it acts. */
+  /** A takeover waits until every node has reported its mode. */
   async #keepReporting(): Promise<void> {
     const { log } = this.#options;
     const { signal } = this.#stop;

@@ -3,13 +3,13 @@ import type { ClusterWork } from "./cluster-work.ts";
 
 /**
  * A first ADD waits this long to learn the cluster's mode, and whether this node's reservations are all there; then it
- * takes the mode that is always right.
+ * uses the mode that is always safe.
  */
 const WAIT_MS = 2_000;
 
 /**
- * The clusters that keep addresses of this node: nearly always one, the node's own; a network configuration may name
- * another one's kubeconfig. The work for each begins when it is named first, and ends with stop().
+ * The clusters that store addresses of this node: nearly always one, the node's own; a network configuration may name
+ * another one's kubeconfig. The work for each starts when it is first named, and ends with stop().
  */
 export class Clusters {
   readonly #connect: (kubeconfig: string) => Promise<ClusterWork>;
@@ -21,7 +21,7 @@ export class Clusters {
     this.#connect = connect;
   }
 
-  /** The work for a cluster, started. What cannot be connected is tried again by the next call. @throws {ApiError} */
+  /** The work for a cluster, started. A failed connection is tried again by the next call. @throws {ApiError} */
   async of(kubeconfig: string): Promise<ClusterWork> {
     const known = this.#works.get(kubeconfig);
     if (known) return known;
@@ -31,7 +31,7 @@ export class Clusters {
     return starting;
   }
 
-  /** Ends the work for all. What is called later finds a store, and no work behind it. */
+  /** Ends the work for all. Later calls find a store, and no work behind it. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     const works = await Promise.allSettled(this.#works.values());

@@ -6,18 +6,18 @@ import { release } from "../../../ipam/release.ts";
 import { StoreError } from "../../../ipam/store/store.ts";
 import { attachmentKey } from "../../../records/record-files.ts";
 
-/** Releases that run at the same time: a job's end brings hundreds at once, and the API server has others to serve. */
+/** Concurrent releases: a job's end brings hundreds at once, and the API server has others to serve. */
 const AT_ONCE = 16;
 
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 30_000;
 
-/** How many ended attachments are remembered, so that a repeated DEL of theirs asks nobody. */
+/** How many ended attachments are remembered, so that a repeated DEL of theirs sends nothing. */
 const REMEMBERED = 4_096;
 
 /**
- * Works off what DEL left on disk, each record exactly once however often it is tried: also after a restart, and also
- * what stand-alone executables could not do. Records wait on disk; here is only their order.
+ * Processes what DEL left on disk, each record exactly once however often it is tried: also after a restart, and what
+ * stand-alone executables could not do. Records wait on disk; only their order is kept here.
  */
 export class Releases {
   readonly #journal: ClaimJournal;
@@ -25,7 +25,7 @@ export class Releases {
   readonly #waiting = new Map<string, ClaimRecord>();
   readonly #running = new Set<string>();
   readonly #done = new Set<string>();
-  /** When what may still arrive was first looked for, of the monotonic clock. */
+  /** When requests that may still arrive were first looked for, by the monotonic clock. */
   readonly #unsettled = new Map<string, number>();
   readonly #settleMs: number;
   #failures = 0;
@@ -39,7 +39,7 @@ export class Releases {
     this.#settleMs = settleMs;
   }
 
-  /** Records that are not worked off yet. */
+  /** Records that are not processed yet. */
   get pending(): number {
     return this.#waiting.size + this.#running.size + this.#resting;
   }
@@ -50,7 +50,7 @@ export class Releases {
     setImmediate(() => this.#pump());
   }
 
-  /** Takes in what is on disk and not known here: after a start, and what other processes left. */
+  /** Picks up what is on disk and unknown here: after a start, and what other processes left. */
   scan(): void {
     for (const record of this.#journal.all((torn) => this.#host.log.warn(torn, "record set aside: it is incomplete")))
       if (record.phase === "releasing") this.add(record);
@@ -86,7 +86,7 @@ export class Releases {
     }
   }
 
-  /** What the journal says now decides: the same sandbox may have been added again, or another process was quicker. */
+  /** The present journal decides: the same sandbox may have been added again, or another process was quicker. */
   async #release(key: string, { owner: { containerId, ifname } }: ClaimRecord): Promise<boolean> {
     using _lock = await lockAttachment({ containerId, ifname }, this.#host);
     const now = this.#journal.find(containerId, ifname);
@@ -109,7 +109,7 @@ export class Releases {
   /** All wait while the store does not answer; a record that it refuses only lets the others go first. */
   async #again(err: unknown, record: ClaimRecord): Promise<void> {
     const isRefused = err instanceof StoreError && err.kind === "refused";
-    // One outage fails all that run at once: that is one failure.
+    // One outage fails all that run at once: that counts as one failure.
     if (performance.now() >= this.#pausedUntil) this.#failures++;
     const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#failures - 1)) * (0.5 + Math.random() / 2);
     if (!isRefused) this.#pausedUntil = Math.max(this.#pausedUntil, performance.now() + pauseMs);
@@ -123,7 +123,7 @@ export class Releases {
 
   async #rest(ms: number, record: ClaimRecord): Promise<void> {
     this.#resting++;
-    await sleep(Math.ceil(ms) + 1, undefined, { ref: false }); // timers may be early by a part of a millisecond
+    await sleep(Math.ceil(ms) + 1, undefined, { ref: false }); // timers may be early by a fraction of a millisecond
     this.#resting--;
     this.add(record);
   }

@@ -19,7 +19,7 @@ export interface AddressServiceOptions {
   readonly policy: NodePolicy;
   readonly log: Log;
   readonly step?: (step: IpamStep) => void;
-  /** After it a request that was never answered cannot arrive any more. Default {@link SETTLE_MS}. */
+  /** After this time a request that was never answered cannot arrive any more. Default {@link SETTLE_MS}. */
   readonly settleMs?: number;
   /** Called once for each storage; what it opens lives as long as the agent. */
   open(storage: Storage): Promise<Store>;
