@@ -132,3 +132,26 @@ t.test(
     t.equal(await allocator.allocate(sourceOf("10.0.0.0/29"), OWNER, { given, mayKeep: () => false }), "10.0.0.2");
   },
 );
+
+t.test(
+  "Allocator.allocate() gives what was held before, then what is preferred, unless it is somebody's",
+  async (t) => {
+    const asked = async (preference: object, holders: Readonly<Record<string, Holder>> = {}) => {
+      const store: Pick<Store, "taken" | "claim"> = {
+        taken: async () => ({ has: () => false, of: () => ["10.0.0.5"], order: "lowest" }),
+        claim: async ({ ip }) => holders[ip],
+      };
+      return await new Allocator(store as Store).allocate(sourceOf("10.0.0.0/28"), OWNER, preference);
+    };
+    const preferred = () => ["10.0.0.9"];
+    t.equal(await asked({}), "10.0.0.5", "the interface has it");
+    t.equal(await asked({ kept: ["10.0.0.7"], preferred }), "10.0.0.7");
+    t.equal(await asked({ kept: ["10.0.0.7"], mayKeep: () => false, preferred }), "10.0.0.9");
+    t.equal(await asked({ preferred }, { "10.0.0.5": OTHER }), "10.0.0.9");
+    t.equal(
+      await asked({ preferred, given: ["10.0.0.5", "10.0.0.9"] }),
+      "10.0.0.1",
+      "another range of the call has them",
+    );
+  },
+);

@@ -184,3 +184,34 @@ t.test("KubernetesStore tells a restored server also by answers that came in ano
   await claim("10.20.0.4");
   t.equal(restored.length, 1, "told once: it counts on from there");
 }); // biome-ignore format: rows
+
+t.test(
+  "KubernetesStore looks at the records of a pool again when they are old, and not at all reservations",
+  async (t) => {
+    const cluster = new MemoryCluster();
+    let nowMs = 0;
+    const store = open(cluster, "coexist", { clock: () => nowMs });
+    const pool = poolOf(newNetwork(), "10.20.0.0/24");
+    const looks = async (afterMs: number) => {
+      nowMs += afterMs;
+      const before = cluster.requests.length;
+      await store.taken(pool);
+      return cluster.requests.slice(before).map((one) => one.split(" ").slice(0, 2).join(" "));
+    };
+    await store.taken(pool);
+    t.same(await looks(10_000), [], "as old as it may be");
+    t.same(await looks(1), ["GET ippools"]);
+    t.same(await looks(0), [], "it is new now");
+  },
+);
+
+t.test("KubernetesStore: where records decide, a reservation of another pool takes no address", async (t) => {
+  const cluster = new MemoryCluster();
+  const network = newNetwork();
+  const wide = poolOf(network, "10.20.0.0/24");
+  const own = poolOf(network, "10.20.0.0/28", { overlapping: false });
+  const store = open(cluster, "coexist");
+  await store.claim({ pool: wide, ip: "10.20.0.5", owner: ownerOf("p") });
+  t.notOk((await store.taken(own, { fresh: true })).has(toNumber("10.20.0.5")));
+  t.equal(await store.claim({ pool: own, ip: "10.20.0.5", owner: ownerOf("q") }), undefined);
+});
