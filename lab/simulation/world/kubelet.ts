@@ -5,6 +5,9 @@ import type { Machine } from "./machine.ts";
 import { isMirror, mirrorOf, nodeOf, TEAM, uidOf } from "./pods.ts";
 import { type PodWork, SandboxWork } from "./sandbox-work.ts";
 
+/** Between two looks at static pods and the objects that show them: `--sync-frequency`. */
+const SYNC_MS = 60_000;
+
 /** Runs the pods of its node: a sandbox each, made anew when it ends before its pod. */
 export class Kubelet {
   readonly #machine: Machine;
@@ -26,6 +29,12 @@ export class Kubelet {
     for (const pod of this.#machine.world.pods.all())
       if (nodeOf(pod) === this.#machine.name && !isMirror(pod)) this.hear(pod);
     for (const pod of this.#statics.values()) this.#begin(pod);
+    const { world, actor } = this.#machine;
+    const sync = () => {
+      this.#syncStatics();
+      world.simulation.after(world.random.between(SYNC_MS / 2, SYNC_MS), sync, actor);
+    };
+    world.simulation.after(world.random.between(50, 1_000), sync, actor);
   }
 
   die(): void {
@@ -60,8 +69,7 @@ export class Kubelet {
 
   hearObjectGone(pod: Obj): void {
     if (!isMirror(pod)) return void this.hearGone(pod.metadata.uid);
-    const known = this.#works.get(uidOf(pod));
-    if (known) this.#later(() => this.#showStatic(known.pod));
+    if (this.#works.has(uidOf(pod))) this.#later(() => this.#syncStatics());
   }
 
   /** A file appears, or goes. */
@@ -104,31 +112,42 @@ export class Kubelet {
 
   #begin(pod: Obj): void {
     const isStatic = [...this.#statics.values()].includes(pod);
+    if (isStatic && this.#staticWork(keyOf(pod))) return; // it waits for the one of its name (pod_workers.go, allowStaticPodStart)
     const work: PodWork = { pod, isStatic, isOver: false, deletes: false, restarts: false, wake() {} };
-    if (isStatic) this.#showStatic(pod);
     this.#works.set(pod.metadata.uid, work);
+    if (isStatic) this.#later(() => this.#syncStatics());
     const done = () => {
       this.#works.delete(pod.metadata.uid);
       if (work.deletes) this.#removeObject(pod);
-      if (work.isStatic) this.#hideStatic(pod);
+      if (isStatic) this.#staticEnded(keyOf(pod));
     };
     void runAs(this.#machine.actor, () => new SandboxWork(this.#machine, work).run().then(done));
   }
 
-  /** Without an API server a static pod runs all the same. */
-  #showStatic(pod: Obj): void {
-    const { world, isCut } = this.#machine;
-    const work = this.#works.get(pod.metadata.uid);
-    if (!work || work.isOver || world.server.etcd.get("pods", keyOf(pod))) return;
-    if (isCut || world.network.isDown) return void this.#later(() => this.#showStatic(pod));
-    world.server.put("pods", mirrorOf(pod));
+  #staticWork(key: string): PodWork | undefined {
+    return [...this.#works.values()].find(({ isStatic, pod }) => isStatic && keyOf(pod) === key);
   }
 
-  #hideStatic(pod: Obj): void {
-    const { world, isCut } = this.#machine;
-    if (isCut) return void this.#later(() => this.#hideStatic(pod));
-    const shown = world.server.etcd.get("pods", keyOf(pod));
-    if (shown && uidOf(shown) === pod.metadata.uid) world.server.remove("pods", keyOf(pod));
+  #staticEnded(key: string): void {
+    const next = [...this.#statics.values()].find((pod) => keyOf(pod) === key);
+    if (next) this.#begin(next);
+    this.#syncStatics();
+  }
+
+  /**
+   * Each static pod has an object that shows it, and one that shows no pod goes, whoever left it (kubelet.go, SyncPod();
+   * kubelet_pods.go, HandlePodCleanups()). Without an API server a static pod runs all the same.
+   */
+  #syncStatics(): void {
+    const { world, name, isCut } = this.#machine;
+    if (isCut || world.network.isDown) return;
+    const { server } = world;
+    for (const pod of world.pods.all())
+      if (isMirror(pod) && nodeOf(pod) === name && this.#staticWork(keyOf(pod))?.pod.metadata.uid !== uidOf(pod))
+        server.remove("pods", keyOf(pod));
+    if (!server.etcd.get("nodes", name)) return;
+    for (const { pod, isStatic, isOver } of this.#works.values())
+      if (isStatic && !isOver && !server.etcd.get("pods", keyOf(pod))) server.put("pods", mirrorOf(pod));
   }
 
   #removeObject(pod: Obj): void {
