@@ -21,6 +21,13 @@ export const NETS: readonly Mutation[] = [
     to: 'return alive.has("") || (record?.owner.containerId === containerId && record.phase === "releasing");',
   },
   {
+    name: "an address that an ADD did not take stays as long as its sandbox",
+    file: "daemonset/addresses/node/gc-node.ts",
+    from: "if (isSurplus(reserved, attachments.get(attachmentKey(containerId, ifname)))) return false;",
+    to: "",
+    profiles: ["late", "ranges", "rough"],
+  },
+  {
     name: "the node's collection does not lock the attachment",
     file: "daemonset/addresses/node/gc-node.ts",
     from: "using _lock = await this.#sandboxes.lock(due.reserved);",

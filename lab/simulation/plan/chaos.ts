@@ -129,7 +129,8 @@ export class Chaos {
     },
     freeze: ({ machine, lasting }) => {
       const untilMs = this.#world.simulation.nowMs + lasting(1_000, 400_000);
-      if (machine.agent.actor) machine.agent.actor.frozenUntilMs = untilMs;
+      const { actor } = machine.agent;
+      if (actor) actor.frozenUntilMs = Math.max(actor.frozenUntilMs, untilMs);
       machine.awayUntilMs = Math.max(machine.awayUntilMs, untilMs);
     },
     impatient: ({ machine: { runtime }, lasting }) => {
