@@ -101,10 +101,8 @@ export class KubernetesStore implements Store {
       await this.#options.ready?.();
       const why = claim.isHeld ? undefined : this.#options.hold?.();
       if (why) throw new StoreError("unavailable", `cannot claim ${claim.ip} now: ${why}; try again`);
-      const view = await this.#views.get(claim.pool);
-      const holder = (await this.#isFast(claim.pool, signal))
-        ? await this.#reserve(claim, signal)
-        : await this.#claimExactly(claim, view, signal);
+      const { view, isFast } = await this.#decided(claim.pool, signal);
+      const holder = isFast ? await this.#reserve(claim, signal) : await this.#claimExactly(claim, view, signal);
       if (holder) view.add(claim.ip);
       else view.add(claim.ip, claim.owner);
       return holder;
@@ -159,6 +157,15 @@ export class KubernetesStore implements Store {
       if (!this.#areDefined) await requireDefinitions(this.#cluster, { signal, isFast });
       this.#areDefined = true;
     });
+  }
+
+  /** What decides in a pool for a claim. A record alone does only where the pool says so, which may change meanwhile. */
+  async #decided(pool: Pool, signal?: AbortSignal): Promise<{ readonly view: PoolView; readonly isFast: boolean }> {
+    for (;;) {
+      const view = await this.#views.get(pool);
+      const isFast = await this.#isFast(pool, signal);
+      if (isFast || pool.overlapping || view.recordsDecide) return { view, isFast };
+    }
   }
 
   /** Whether a reservation alone is the claim: for all users of an adopted pool, whatever their configuration says. */

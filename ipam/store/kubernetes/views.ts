@@ -50,8 +50,9 @@ export class Views {
   /** Creates the pool if it does not exist. One request at first use; then from the cache. */
   async get(pool: Pool): Promise<PoolView> {
     const entry = await this.#made(pool);
-    // First used by others, for whom reservations count: it has still to be marked.
-    if (!pool.overlapping && !entry.view.recordsDecide && !entry.view.isAdopted) await this.reread(entry.view, pool);
+    // First used by others, for whom reservations count, or read when the mode was another one: it has still to be marked.
+    const isDecided = entry.view.recordsDecide || (entry.view.isAdopted && this.#mode === "absent");
+    if (!pool.overlapping && !isDecided) await this.reread(entry.view, pool);
     if (this.#mode === "coexist" && this.#isOlder(entry.seenAt, COEXIST_MS)) await this.#look(entry, false);
     return entry.view;
   }

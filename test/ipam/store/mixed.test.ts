@@ -145,6 +145,22 @@ t.test("who has not heard the mode yet takes no pool away from reservations", as
   t.same(world.doubled, []);
 });
 
+t.test("nor does who knows the pool already, because it released in it", async (t) => {
+  const world = new World();
+  const settings = { metadata: { name: "railnet-config" }, data: { whereabouts: "absent" } };
+  await world.cluster.create({ plural: "configmaps" } as never, settings);
+  await world.agent().add("a1", true);
+  let seen: Mode = "coexist"; // it has not heard yet
+  const young = world.agent({ sees: () => seen });
+  await young.store.release({ pool: poolOf("", CIDR), ip: "10.20.0.9", owner: ownerOf("c1") });
+  await t.rejects(young.add("b1", false), { kind: "unavailable", message: /is not known here yet; try again$/ });
+  seen = "absent";
+  await young.add("b2", false);
+  await world.agent().add("a2", true);
+  t.same(world.doubled, []);
+  t.equal(world.cluster.names("overlappingrangeipreservations").length, 3, "each by its reservation");
+});
+
 t.test("what is remembered of an adoption ends when the settings were written", async (t) => {
   const world = new World();
   const [early, late] = [world.agent(), world.agent({ sees: () => "absent" })];
