@@ -16,6 +16,8 @@ interface Journalled {
   readonly records: readonly ClaimRecord[];
   /** By name of the reservation. */
   readonly claims: ReadonlyMap<string, ClaimRecord>;
+  /** By {@link attachmentKey}. */
+  readonly attachments: ReadonlyMap<string, ClaimRecord>;
   /** Container IDs of running sandboxes, by any of their attachments. */
   readonly alive: ReadonlySet<string>;
 }
@@ -26,9 +28,21 @@ const RELEASED = "its DEL was done here; then a leader reserved it by its record
 /** Its pod lives on in another sandbox: the first one's DEL never came, and nobody here remembers it. */
 const MOVED = "another sandbox of its interface runs here, with another address";
 
+/** A claim without an answer, whose request arrived when its ADD had taken another address. */
+const SURPLUS = "its ADD was done with other addresses";
+
+/** Whether an attachment was given addresses, and this is none of them. */
+function isSurplus({ metadata: { name } }: Reserved, record: ClaimRecord | undefined): boolean {
+  return (
+    record?.phase === "held" && !record.addresses.some(({ pool, ip }) => reservationName(pool.network, ip) === name)
+  );
+}
+
 /** By its sandbox, or by a release that has begun. */
-function isInUse({ metadata: { name }, containerId }: Reserved, { claims, alive }: Journalled): boolean {
-  const record = claims.get(name);
+function isInUse(reserved: Reserved, { claims, attachments, alive }: Journalled): boolean {
+  const { metadata, containerId, ifname } = reserved;
+  if (isSurplus(reserved, attachments.get(attachmentKey(containerId, ifname)))) return false;
+  const record = claims.get(metadata.name);
   return alive.has(containerId) || (record?.owner.containerId === containerId && record.phase === "releasing");
 }
 
@@ -52,7 +66,8 @@ function hasMoved(
 /**
  * Frees this node's addresses that nobody needs any more: the journal does not know them, or their sandbox is gone; and
  * their pod is over; and both were already so `graceMs` ago. Of a running pod it frees those whose DEL this agent has done,
- * and those of an earlier sandbox if a later one runs with another address. Without a suspect a look sends the API server nothing.
+ * those of an earlier sandbox if a later one runs with another address, and those that an ADD asked for and did not take.
+ * Without a suspect a look sends the API server nothing.
  */
 export class NodeGc {
   readonly #context: ClusterAddresses & Pick<Context, "node">;
@@ -119,22 +134,26 @@ export class NodeGc {
   async #readJournal(): Promise<Journalled> {
     const records: ClaimRecord[] = [];
     const claims = new Map<string, ClaimRecord>();
+    const attachments = new Map<string, ClaimRecord>();
     const alive = new Set<string>();
     for (const record of this.#sandboxes.journal.all()) {
       records.push(record);
+      attachments.set(attachmentKey(record.owner.containerId, record.owner.ifname), record);
       for (const { pool, ip } of record.addresses) claims.set(reservationName(pool.network, ip), record);
       if (this.#sandboxes.isAlive(record)) alive.add(record.owner.containerId);
       await nextTurn();
     }
-    return { records, claims, alive };
+    return { records, claims, attachments, alive };
   }
 
   async #findings(suspects: readonly Reserved[], journal: Journalled, signal: AbortSignal): Promise<GcFinding[]> {
     const running = await this.#running(signal);
     const findings: GcFinding[] = [];
     await inParallel(suspects, async (reserved) => {
-      const { podref, podUid } = reserved;
+      const { podref, podUid, containerId, ifname } = reserved;
       if (this.#sandboxes.isReleased(reserved)) return void findings.push({ reserved, evidence: RELEASED });
+      if (isSurplus(reserved, journal.attachments.get(attachmentKey(containerId, ifname))))
+        return void findings.push({ reserved, evidence: SURPLUS });
       if (hasMoved(reserved, journal)) return void findings.push({ reserved, evidence: MOVED });
       const uid = running.get(podref);
       if (uid && (!podUid || podUid === uid)) return;
@@ -159,6 +178,7 @@ export class NodeGc {
       return this.#context.told.freed(due);
     }
     using _lock = await this.#sandboxes.lock(due.reserved);
-    if (!this.#sandboxes.journal.find(containerId, ifname)) await free(due, this.#context, signal);
+    const now = this.#sandboxes.journal.find(containerId, ifname);
+    if (!now || isSurplus(due.reserved, now)) await free(due, this.#context, signal);
   }
 }

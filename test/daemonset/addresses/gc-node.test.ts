@@ -89,6 +89,17 @@ for (const { when, records = [], own = [reserved("c1", "10.0.0.1")], pod = runni
     want: ["10.0.0.1"],
   },
   { when: "its pod lives in this sandbox", records: [held("c1", "10.0.0.1")] },
+  {
+    when: "its pod lives in this sandbox, whose ADD gave it up and took another address",
+    records: [held("c1", "10.0.0.2")],
+    own: [reserved("c1", "10.0.0.1"), reserved("c1", "10.0.0.2")],
+    want: ["10.0.0.1"],
+  },
+  {
+    when: "its pod lives in this sandbox, whose ADD still runs",
+    records: [{ ...held("c1", "10.0.0.2"), phase: "claiming" }],
+    own: [reserved("c1", "10.0.0.1"), reserved("c1", "10.0.0.2")],
+  },
   { when: "its pod lives in a later sandbox, by the same address", records: [held("c2", "10.0.0.1")] },
   {
     when: "its pod lives in a later sandbox, by another address",
