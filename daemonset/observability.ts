@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Paths } from "../cni/host.ts";
 import { failure } from "../cni/protocol/dispatch.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
+import { listPfs } from "../kernel/sysfs.ts";
 import { EventRecorder } from "../kubernetes/events/recorder.ts";
 import type { Addresses } from "./addresses/service/addresses.ts";
 import { failedAdd } from "./calls/failed-add.ts";
@@ -15,6 +16,7 @@ import type { KernelThreads } from "./kernel-threads.ts";
 import type { LevelledLog, LogLevel } from "./log.ts";
 import { followLogLevel } from "./log-level.ts";
 import { Metrics } from "./metrics/metrics.ts";
+import { RdmaReadings } from "./metrics/rdma.ts";
 import { type Note, Notes } from "./notes.ts";
 import { railFilesIn } from "./rail-network/file.ts";
 import type { Altnames } from "./rails/altname.ts";
@@ -32,7 +34,7 @@ export interface ObservabilityOptions {
 
 /** What is observed. */
 export interface Observed {
-  readonly threads: Pick<KernelThreads, "silentMs" | "setLogLevel">;
+  readonly threads: Pick<KernelThreads, "silentMs" | "setLogLevel" | "carryOut">;
   readonly addresses: Pick<Addresses, "counters" | "pending" | "refused">;
   readonly altnames: Altnames;
   /** Name of this node in the cluster. */
@@ -42,6 +44,8 @@ export interface Observed {
 
 /** A thread that shows no sign of life for so long is stuck for good: firmware takes seconds. */
 const STUCK_MS = 120_000;
+
+const pfsWithVfs = (sysfs: string): string[] => listPfs(sysfs).flatMap(({ pci, numVfs }) => (numVfs > 0 ? [pci] : []));
 
 const DONE: CniResponse = { exit: 0, stdout: "", stderr: "" };
 
@@ -67,6 +71,7 @@ export class Observability {
   watch({ threads, addresses, altnames, node, routes }: Observed): Handler {
     const { paths, configDir, log } = this.#options;
     const { health, recorder } = this;
+    const rdma = new RdmaReadings(threads.carryOut);
     const firstLevel = log.level as LogLevel;
     const setLogLevel = (level: LogLevel = firstLevel) => {
       log.level = level;
@@ -81,6 +86,7 @@ export class Observability {
         railOf: (pf) => byPf[pf] ?? pf,
         addresses,
         routes: await routes(),
+        rdma: await rdma.read(pfsWithVfs(paths.sysfs)),
         events: recorder,
       });
     };

@@ -57,6 +57,11 @@ export class Journal {
     return this.#files.select((name) => name.endsWith(suffix));
   }
 
+  /** Records of some VFs; others' are not read. */
+  ofDevices(pcis: ReadonlySet<string>): Attachment[] {
+    return this.#files.select((name) => pcis.has(pciOf(name)));
+  }
+
   all(): Attachment[] {
     return this.#files.select(() => true);
   }

@@ -97,7 +97,11 @@ export function look(
 }
 
 /** What its sysfs says of a pod's RDMA devices. @returns undefined where the kernel cannot show it, or it is a test's. */
-function withSysfsOf<T>(netns: Fd, { openSysfs }: Pick<Host, "openSysfs">, work: (root: string) => T): T | undefined {
+export function withSysfsOf<T>(
+  netns: Fd,
+  { openSysfs }: Pick<Host, "openSysfs">,
+  work: (root: string) => T,
+): T | undefined {
   if (!openSysfs) return undefined;
   let sysfs: Fd;
   try {

@@ -8,6 +8,8 @@ import { type Family, renderFamilies } from "./family.ts";
 import { nodeFamilies } from "./node.ts";
 import { processFamilies } from "./process.ts";
 import { railNodeFamilies } from "./rail-nodes.ts";
+import { rdmaFamilies } from "./rdma.ts";
+import type { RdmaReading } from "./read-rdma.ts";
 import { RepairCounts } from "./repair-counts.ts";
 import { routeFamilies } from "./routes.ts";
 
@@ -19,6 +21,8 @@ export interface MetricSources {
   readonly addresses: { readonly counters: Counters; pending(): number };
   /** Absent where there are no routes over rails. */
   readonly routes?: RoutesReport | undefined;
+  /** RDMA counters, of those PFs that have answered. */
+  readonly rdma: readonly RdmaReading[];
   readonly events: { readonly counts: { readonly sent: number; readonly dropped: number; readonly waiting: number } };
 }
 
@@ -33,7 +37,7 @@ export class Metrics {
     return renderFamilies(this.families(sources));
   }
 
-  families({ paths, railOf, addresses, routes, events }: MetricSources): Family[] {
+  families({ paths, railOf, addresses, routes, rdma, events }: MetricSources): Family[] {
     return [
       ...this.calls.families(),
       ...nodeFamilies(paths, railOf),
@@ -41,6 +45,7 @@ export class Metrics {
       ...addressFamilies(addresses.counters, addresses.pending()),
       ...railNodeFamilies(addresses.counters),
       ...routeFamilies(routes),
+      ...rdmaFamilies(rdma, railOf),
       ...this.api.families(),
       ...eventFamilies(events.counts),
       ...processFamilies(),

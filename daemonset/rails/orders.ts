@@ -6,6 +6,7 @@ import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
 import { NETLINK_RDMA, type RdmaNetnsMode, rdmaNetnsMode } from "../../kernel/rdma.ts";
 import { netdevOf } from "../../kernel/sysfs.ts";
 import { vfsOf } from "../../kernel/vf.ts";
+import { type RdmaReading, readRdma } from "../metrics/read-rdma.ts";
 import { type KernelFacts, readKernelFacts } from "../rail-node/kernel-facts.ts";
 import { ensureRdmaMode } from "./rdma-mode.ts";
 
@@ -30,6 +31,8 @@ export type RailOrder =
   | { readonly do: "read-rdma-mode" }
   /** What only the kernel tells of a PF. */
   | { readonly do: "read-facts"; readonly pf: string; readonly netdev: string }
+  /** RDMA counters of a PF and of its VFs in pods. */
+  | { readonly do: "read-rdma"; readonly pf: string }
   /** The names of links that have these alternative ones; sysfs does not tell these. */
   | { readonly do: "find-altnames"; readonly altnames: readonly string[] };
 
@@ -43,13 +46,15 @@ export interface RailAnswers {
   /** Null where the kernel has no RDMA. */
   readonly "read-rdma-mode": RdmaNetnsMode | null;
   readonly "read-facts": KernelFacts;
+  /** Null for a PF without link. */
+  readonly "read-rdma": RdmaReading | null;
   readonly "find-altnames": ReadonlyMap<string, string>;
 }
 
 /** Carries out orders. @throws {Error} naming what to do. */
 export type CarryOut = <O extends RailOrder>(order: O) => Promise<RailAnswers[O["do"]]>;
 
-type KernelHost = Pick<Host, "rtnl" | "clock"> & { readonly paths: Pick<Host["paths"], "sysfs"> };
+type KernelHost = Pick<Host, "rtnl" | "clock" | "paths" | "openSysfs" | "bootId">;
 
 /** In the thread that talks to the kernel. */
 export async function carryOut(order: RailOrder, host: KernelHost): Promise<RailAnswers[RailOrder["do"]]> {
@@ -58,6 +63,7 @@ export async function carryOut(order: RailOrder, host: KernelHost): Promise<Rail
   if (order.do === "give-own-mac") return giveOwnMac(order, host);
   if (order.do === "find-altnames") return findAltnames(order.altnames, host);
   if (order.do === "read-facts") return readKernelFacts(order.netdev, { ...host, ask: askByIoctl });
+  if (order.do === "read-rdma") return readRdma(order.pf, host) ?? null;
   if (order.do === "read-rdma-mode") return readRdmaMode();
   return ensureRdmaMode(order.mode, () => new NetlinkSocket({ protocol: NETLINK_RDMA }));
 }

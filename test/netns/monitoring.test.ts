@@ -11,6 +11,7 @@ import { kubernetes, peer } from "../../lab/cluster/api-server.ts";
 import { must, start } from "../../lab/netns/run.ts";
 import { SysfsTree } from "../../lab/netns/sysfs-tree.ts";
 import { readExposition } from "../daemonset/support/exposition.ts";
+import { RDMA_READING } from "../daemonset/support/rdma-reading.ts";
 import { ROUTES } from "../daemonset/support/routes.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: what stands in the files, as it is
@@ -193,6 +194,7 @@ async function scrape(): Promise<Map<string, Map<string, Set<string>>>> {
     railOf: () => "rail0",
     addresses: { counters: noCounts(), pending: () => 0 },
     routes: ROUTES,
+    rdma: [RDMA_READING],
     events: { counts: { sent: 1, dropped: 1, waiting: 1 } },
   });
   const found = new Map<string, Map<string, Set<string>>>();

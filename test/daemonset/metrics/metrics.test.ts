@@ -5,6 +5,7 @@ import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { type MetricSources, Metrics } from "../../../daemonset/metrics/metrics.ts";
 import type { Repair } from "../../../daemonset/reconcile/plan.ts";
 import { readExposition } from "../support/exposition.ts";
+import { RDMA_READING } from "../support/rdma-reading.ts";
 import { ROUTES } from "../support/routes.ts";
 
 const sources = (): MetricSources => ({
@@ -12,6 +13,7 @@ const sources = (): MetricSources => ({
   railOf: (pf) => pf,
   addresses: { counters: { ...noCounts(), freed: 3, putBack: 1 }, pending: () => 7 },
   routes: ROUTES,
+  rdma: [RDMA_READING],
   events: { counts: { sent: 2, dropped: 5, waiting: 1 } },
 });
 
