@@ -82,7 +82,7 @@ export const readIpamFields: Read<IpamFields> = record<IpamFields>({
 
 /**
  * What Whereabouts' mergo makes of a configuration and its flat file: empty fields of the first are taken from the second,
- * field by field within `dns` and `kubernetes`. `enable_overlapping_ranges` never comes from the second.
+ * field by field within `dns`. `enable_overlapping_ranges` never comes from the second; which kubeconfig counts is storageOf()'s.
  */
 export function mergeFields(own: IpamFields, flat: IpamFields): IpamFields {
   const merged = { ...flat, ...withoutEmpty(own) };
@@ -90,7 +90,6 @@ export function mergeFields(own: IpamFields, flat: IpamFields): IpamFields {
   return {
     ...others,
     ...(flat.dns && { dns: { ...flat.dns, ...own.dns } }),
-    ...(flat.kubernetes && { kubernetes: { ...flat.kubernetes, ...own.kubernetes } }),
     ...(own.enable_overlapping_ranges !== undefined && { enable_overlapping_ranges: own.enable_overlapping_ranges }),
   };
 }

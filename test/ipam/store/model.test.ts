@@ -5,7 +5,7 @@ import { toNumber, toText } from "../../../ipam/address.ts";
 import type { Mode } from "../../../ipam/mode.ts";
 import { KubernetesStore, type KubernetesStoreOptions } from "../../../ipam/store/kubernetes.ts";
 import { type Claim, type Pool, type Store, StoreError } from "../../../ipam/store/store.ts";
-import { ApiError, type KubeObject, type RESERVATIONS } from "../../../kubernetes/cluster.ts";
+import { ApiError, IP_POOLS, type KubeObject, RESERVATIONS } from "../../../kubernetes/cluster.ts";
 import { MemoryCluster } from "../support/memory-cluster.ts";
 import { testStore } from "./contract.ts";
 import { newNetwork, ownerOf, poolOf } from "./names.ts";
@@ -215,3 +215,20 @@ t.test("KubernetesStore: where records decide, a reservation of another pool tak
   t.notOk((await store.taken(own, { fresh: true })).has(toNumber("10.20.0.5")));
   t.equal(await store.claim({ pool: own, ip: "10.20.0.5", owner: ownerOf("q") }), undefined);
 });
+
+for (const mode of ["absent", "coexist"] as const)
+  for (const { whose, id, want } of [
+    { whose: "its own", id: ownerOf("p").containerId, want: "released" },
+    { whose: "another sandbox's", id: "other", want: "foreign" },
+    { whose: "nobody's", id: undefined, want: "foreign" },
+  ])
+    t.test(`KubernetesStore, mode ${mode}: release of Whereabouts' reservation, which names no sandbox, where the record is ${whose}`, async (t) => {
+      const cluster = new MemoryCluster();
+      const pool = poolOf(newNetwork(), "10.20.0.0/24");
+      const spec = { podref: "team/p", ifname: "net1" };
+      const allocations = id === undefined ? {} : { 5: { ...spec, id } };
+      await cluster.create(IP_POOLS, { metadata: { name: pool.name, annotations: { "railnet.io/adopted": "true" } }, spec: { range: pool.cidr, allocations } } as never);
+      await cluster.create(RESERVATIONS, { metadata: { name: `${pool.network}-10.20.0.5` }, spec } as never);
+      t.equal(await open(cluster, mode).release({ pool, ip: "10.20.0.5", owner: ownerOf("p") }), want);
+      t.equal(cluster.names("overlappingrangeipreservations").length, want === "released" ? 0 : 1);
+    }); // biome-ignore format: rows
