@@ -155,3 +155,11 @@ t.test(
     );
   },
 );
+
+t.test("Allocator.allocate(): what another range of a call has makes a pool full for this call alone", async (t) => {
+  const { seen, allocate } = storeOf({ isTaken: (_, look) => look === 2, claim: () => undefined });
+  await t.rejects(allocate("10.0.0.0/30", ["10.0.0.1", "10.0.0.2"]), { name: "CniError", code: 999 });
+  t.equal(seen.looks, 2);
+  t.equal(await allocate("10.0.0.0/30"), "10.0.0.1", "by a fresh look of its own, since what was remembered showed a full pool");
+  t.equal(seen.looks, 4);
+}); // biome-ignore format: rows
