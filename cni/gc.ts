@@ -22,16 +22,15 @@ export async function gc(call: Call, host: Host): Promise<void> {
   const failures: string[] = [];
   for (const a of stale.toSorted(firstRailLast))
     await collect(a, host).catch((error) => failures.push(`${describe(a)}: ${toCniError(error).message}`));
+  const left = failures.length;
   for (const one of host.share?.asksIpam === false ? [] : ipamCalls(call)) {
     const type = one.config.ipam?.type;
     if (type)
       await host.ipam.ask("GC", type, one).catch((error) => failures.push(`${type}: ${toCniError(error).message}`));
   }
-  if (failures.length > 0)
-    throw new CniError(
-      ATTACH_CODE.FAILED,
-      `cannot collect ${failures.length} of ${stale.length}: ${failures.join("; ")}`,
-    );
+  const why = failures.join("; ");
+  if (left > 0) throw new CniError(ATTACH_CODE.FAILED, `cannot collect ${left} of ${stale.length}: ${why}`);
+  if (why) throw new CniError(ATTACH_CODE.FAILED, `cannot collect addresses: ${why}`);
 }
 
 /** As for DEL: {@link Journal.isWhole}. */

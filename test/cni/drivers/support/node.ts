@@ -41,6 +41,8 @@ export class DoubleNode implements Disposable {
   /** The profile as it is meant, where a test turns off a part of it. */
   readonly expected: Profile;
   readonly warnings: string[] = [];
+  /** The verbs that the IPAM plugin was asked for. */
+  readonly asked: string[] = [];
   failIpam = false;
   /** What the IPAM plugin says to a DEL; empty: it releases. */
   failRelease = "";
@@ -101,6 +103,22 @@ export class DoubleNode implements Disposable {
     await this.#call("CHECK", pod, { ...config, prevResult }, index);
   }
 
+  /** @param valid the attachments that the runtime lists; undefined: it lists nothing at all. */
+  async gc(
+    valid: readonly { readonly containerID: string; readonly ifname: string }[] | undefined,
+    config: object = {},
+  ) {
+    await this.#ask(
+      "GC",
+      {},
+      { ipam: { type: IPAM }, ...config, ...(valid && { "cni.dev/valid-attachments": valid }) },
+    );
+  }
+
+  async status(config: object = {}): Promise<void> {
+    await this.#ask("STATUS", {}, { ipam: { type: IPAM }, ...config });
+  }
+
   async reconcile(): Promise<Repair[]> {
     return await reconcile(this.host);
   }
@@ -144,24 +162,15 @@ export class DoubleNode implements Disposable {
     index: number,
     env: Readonly<Record<string, string>> = {},
   ): Promise<Record<string, unknown>> {
+    const sandbox = { CNI_CONTAINERID: pod.id, CNI_NETNS: pod.path, CNI_IFNAME: "net1", ...env };
+    return this.#ask(verb, sandbox, { deviceID: this.vf(index).link.pci, ipam: { type: IPAM }, ...config });
+  }
+
+  async #ask(verb: string, env: Readonly<Record<string, string>>, config: object): Promise<Record<string, unknown>> {
     const request: CniRequest = {
       name: "railnet-sriov",
-      env: {
-        CNI_COMMAND: verb,
-        CNI_CONTAINERID: pod.id,
-        CNI_NETNS: pod.path,
-        CNI_IFNAME: "net1",
-        CNI_PATH: join(this.dir, "bin"),
-        ...env,
-      },
-      stdin: JSON.stringify({
-        cniVersion: "1.1.0",
-        name: "rail0",
-        type: "railnet-sriov",
-        deviceID: this.vf(index).link.pci,
-        ipam: { type: IPAM },
-        ...config,
-      }),
+      env: { CNI_COMMAND: verb, CNI_PATH: join(this.dir, "bin"), ...env },
+      stdin: JSON.stringify({ cniVersion: "1.1.0", name: "rail0", type: "railnet-sriov", ...config }),
     };
     const step = (at: Step) => this.onStep(at);
     const { exit, stdout }: CniResponse = await dispatch(sriov, request, () => ({ ...this.host, step }));
@@ -179,6 +188,7 @@ export class DoubleNode implements Disposable {
       clock,
       ipam: new IpamPlugins({
         exec: async ({ env }) => {
+          this.asked.push(String(env["CNI_COMMAND"]));
           const msg = env["CNI_COMMAND"] === "ADD" ? this.failIpam && "no addresses left" : this.failRelease;
           const error = { cniVersion: "1.1.0", code: 100, msg };
           return { exit: msg ? 1 : 0, stdout: JSON.stringify(msg ? error : address), stderr: "" };
