@@ -79,6 +79,12 @@ t.test("Locks.acquire() gives up after its time, saying what was to be locked", 
   t.ok(ms >= 200, `after ${ms} ms`);
 });
 
+t.test("Locks.acquire() asks soon, then every 20 ms: who leaves lets the next one in at once", async (t) => {
+  const { ms } = JSON.parse(await use("polls", 8));
+  t.ok(ms >= 60, `8 times within ${ms} ms: it rests`);
+  t.ok(ms < 2_000, `8 times within ${ms} ms: not ever more seldom`); // 71 ms, or 2.5 s
+});
+
 t.test("Locks.acquire() stops when its signal aborts", async (t) => {
   await holder();
   const { name, ms } = await acquire(60_000, 200);

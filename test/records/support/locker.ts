@@ -41,7 +41,21 @@ async function acquire(timeoutMs: number, abortMs: number): Promise<void> {
   }
 }
 
-if (action === "count") await count(Number(rest[0]));
+/** Waits for a lock that others have, so often as it is asked for. */
+async function polls(times: number): Promise<void> {
+  const begin = performance.now();
+  let left = times;
+  const busy = new (class extends Locks {
+    override tryAcquire(name: string) {
+      return left-- > 0 ? undefined : super.tryAcquire(name);
+    }
+  })(runDir);
+  using _ = await busy.acquire("vf", "VF 1", 60_000);
+  console.log(JSON.stringify({ ms: performance.now() - begin }));
+}
+
+if (action === "polls") await polls(Number(rest[0]));
+else if (action === "count") await count(Number(rest[0]));
 else if (action === "hold") await hold(Number(rest[0] ?? 0));
 else if (action === "acquire") await acquire(Number(rest[0]), Number(rest[1] ?? 0));
 else if (action === "sweep") locks.sweep();
