@@ -17,7 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS = 64, CHAINS = 64, STEPS = 4, WORDS = 32, SHOWN = 3 };
+/* The kernel's grace periods end at its tick (1 to 10 ms), and so does a job that waits for one: without a gap of random length
+ * the next job would always begin in the same phase, and half a millisecond of work could cost a whole tick, or nothing. */
+enum { JOBS = 64, CHAINS = 64, STEPS = 4, WORDS = 32, SHOWN = 3, PHASE_US = 20000 };
 
 struct step {
   char *argument[WORDS], *variable[WORDS];
@@ -158,7 +160,7 @@ int main(int argc, char **argv) {
   for (int r = 0; r < rounds; r++)
     for (int i = 0; i < jobs; i++) {
       job[i].ms[r] = run(&job[i]);
-      usleep((useconds_t)gap_ms * 1000);
+      usleep((useconds_t)(gap_ms * 1000 + drand48() * PHASE_US));
     }
   for (int i = 0; i < jobs; i++) print(&job[i], rounds);
   return 0;
