@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { Paths } from "../cni/host.ts";
 import { flag, list, record, required, text } from "../cni/protocol/decode.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
@@ -9,7 +9,8 @@ import { readNodeName } from "./whereabouts/flat-file.ts";
 /** @returns undefined if there is no such file. @throws {CniError} 5 when it cannot be read. */
 export function readNodeText(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    // Most nodes have none of the files that are looked for at every ADD: asked first, since an exception is dear.
+    return statSync(path, { throwIfNoEntry: false }) && readFileSync(path, "utf8");
   } catch (error) {
     if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return undefined;
     throw new CniError(CODE.IO_FAILURE, `cannot read ${path}: ${(error as Error).message}`, { cause: error });

@@ -75,13 +75,14 @@ export function list<T>(read: Read<T>): Read<T[]> {
 
 /** An object with these fields only, their keys in any case: others are dropped. */
 export function record<T extends object>(fields: Fields<T>): Read<T> {
+  const reads = Object.entries<Read<unknown>>(fields);
   const known = Object.keys(fields);
   return (value, at) => {
     const given = object(value, at);
     if (given === undefined) return undefined;
     const from = withKnownKeys(given, known);
     const out: Record<string, unknown> = {};
-    for (const [key, read] of Object.entries<Read<unknown>>(fields)) {
+    for (const [key, read] of reads) {
       const found = read(from[key], `${at}.${key}`);
       if (found !== undefined) out[key] = found;
     }

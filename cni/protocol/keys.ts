@@ -7,13 +7,27 @@ const fold = (key: string): string => key.replaceAll("\u017f", "s").replaceAll("
  * was set. Of several spellings the last one wins, but null only if there is no other; other keys stay as they are.
  */
 export function withKnownKeys(from: object, known: readonly string[]): Record<string, unknown> {
-  const spelling = new Map(known.map((key) => [fold(key), key]));
+  const spelling = spellingOf(known);
   const out = new Map<string, unknown>();
   for (const [key, value] of Object.entries(from)) {
-    const name = spelling.get(fold(key)) ?? key;
+    const name = spelling.get(key) ?? spelling.get(fold(key)) ?? key;
     if (value !== null || !out.has(name)) out.set(name, value);
   }
   return Object.fromEntries(out);
+}
+
+type Spelling = ReadonlyMap<string, string>;
+
+/** Made once for each list: every field of every call is read through one. */
+const spellings = new WeakMap<readonly string[], Spelling>();
+
+/** Our spelling of each known key, by itself and by what it folds to. */
+function spellingOf(known: readonly string[]): Spelling {
+  const made =
+    spellings.get(known) ??
+    new Map([...known.map((key) => [fold(key), key] as const), ...known.map((key) => [key, key] as const)]);
+  spellings.set(known, made);
+  return made;
 }
 
 /** `over` in place of what `base` has under the same keys, in any case. */

@@ -164,8 +164,9 @@ export class Reservations {
   async #create(claim: Claim, signal?: AbortSignal): Promise<"made" | "taken" | "unclear"> {
     const before = this.#highest;
     try {
-      const made = await this.#cluster.create(RESERVATIONS, toReservation(claim), { signal });
-      await this.#requireKept(made, claim, signal);
+      const wanted = toReservation(claim);
+      const made = await this.#cluster.create(RESERVATIONS, wanted, { signal });
+      await this.#requireKept(made, wanted, signal);
       this.#checkVersion(made, before);
     } catch (error) {
       if (isTaken(error)) return "taken";
@@ -177,9 +178,9 @@ export class Reservations {
   }
 
   /** If a definition prunes fields, the owner could never find the claim again: it is deleted, and fails. */
-  async #requireKept(made: Reservation, claim: Claim, signal?: AbortSignal): Promise<void> {
+  async #requireKept(made: Reservation, wanted: Reservation, signal?: AbortSignal): Promise<void> {
     try {
-      if (made.spec) requireKept("overlappingrangeipreservations", toReservation(claim).spec, made.spec);
+      if (made.spec) requireKept("overlappingrangeipreservations", wanted.spec, made.spec);
     } catch (error) {
       await this.#delete(made, signal);
       throw error;
