@@ -14,6 +14,8 @@ export interface Judge {
   readonly args: readonly string[];
   /** Whether it runs the executables, so that they are to be built first. */
   readonly isOfExecutables: boolean;
+  /** Whether V8's coverage shows what it runs: not of what it runs under Bun, nor of modules that are rewritten as they load. */
+  readonly isCovered: boolean;
 }
 
 /** Needs neither executables nor a cluster; the `live-*` of the kernel need root. */
@@ -31,6 +33,7 @@ const SIMULATION: Judge = {
     ...["--from", "1", "--count", "1000", "--without", "58,142,215,241", "--steps", "200000"],
   ],
   isOfExecutables: false,
+  isCovered: false,
 };
 
 /** Which tests run the executables, for a change below a folder: the first row that fits. Quick ones first. */
@@ -50,7 +53,7 @@ const BY_EXECUTABLE: readonly (readonly [prefix: string, tests: readonly string[
 /** Of those with an API server, which take half a minute each. */
 const MOST_OF_API_SERVER = 3;
 
-/** @returns of a source file, what may notice a change of it: tests that import it, the nearest first; the cheap tiers first. */
+/** @returns of a source file, what may notice a change of it: tests that import it, those of its own room and the nearest first; the cheap tiers first. */
 export function judgesOf(root: string): (file: string) => Judge[] {
   const importsOf = importsBelow(root);
   const tests = globSync("test/**/*.test.ts", { cwd: root }).sort();
@@ -60,10 +63,13 @@ export function judgesOf(root: string): (file: string) => Judge[] {
   const nearest = (file: string, isMeant: (test: string) => boolean) =>
     [...distances]
       .filter(([test, found]) => isMeant(test) && found.has(file))
-      .sort(([, a], [, b]) => a.get(file)! - b.get(file)!)
+      .sort(([a, nearA], [b, nearB]) => isOfRoom(b, file) - isOfRoom(a, file) || nearA.get(file)! - nearB.get(file)!)
       .map(([test]) => test);
   return (file) => [
-    ...nearest(file, isPure).map((test) => judge(test, "pure")),
+    ...nearest(file, isPure).map((test) => ({
+      ...judge(test, "pure"),
+      isCovered: spawned(join(root, test)).length === 0,
+    })),
     ...(IS_SIMULATED.test(file) ? [SIMULATION] : []),
     ...executableTestsOf(file).map((test) => judge(test, "netns")),
     ...nearest(file, isOfApiServer)
@@ -72,11 +78,15 @@ export function judgesOf(root: string): (file: string) => Judge[] {
   ];
 }
 
+/** Tests mirror the folders of the source. */
+const isOfRoom = (test: string, file: string): number => Number(dirname(test) === `test/${dirname(file)}`);
+
 const judge = (test: string, tier: Tier): Judge => ({
   name: test,
   tier,
   args: [test],
   isOfExecutables: tier === "netns",
+  isCovered: true,
 });
 
 /** Test files that run the executables which a source file is part of. */
@@ -90,16 +100,21 @@ function importsBelow(root: string): (file: string) => readonly string[] {
   return (file) => {
     const known = imports.get(file);
     if (known) return known;
-    const found = read(join(root, file)).map((specifier) => normalize(join(dirname(file), specifier)));
+    const path = join(root, file);
+    const found = [...read(path), ...spawned(path)].map((specifier) => normalize(join(dirname(file), specifier)));
     imports.set(file, found);
     return found;
   };
 }
 
-function read(file: string): string[] {
+const read = (file: string): string[] => found(file, /\b(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g);
+
+/** What a test runs in a process of its own: `join(import.meta.dirname, "support/locker.ts")`. */
+const spawned = (file: string): string[] => found(file, /import\.meta\.dirname, "([^"]+\.ts)"/g);
+
+function found(file: string, what: RegExp): string[] {
   try {
-    const text = readFileSync(file, "utf8");
-    return [...text.matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g)].map(([, specifier]) => specifier!);
+    return [...readFileSync(file, "utf8").matchAll(what)].map(([, specifier]) => specifier!);
   } catch {
     return [];
   }

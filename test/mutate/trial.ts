@@ -46,11 +46,11 @@ export class Trial {
     return { outcome: "survived", asked };
   }
 
-  async #of({ name, tier, args }: Judge, mutation: Mutation): Promise<Outcome | "cannot say"> {
+  async #of({ name, args, isCovered }: Judge, mutation: Mutation): Promise<Outcome | "cannot say"> {
     const known = this.#baselines.get(name) ?? this.#checkout.baseline(args);
     this.#baselines.set(name, known);
     const { passes, coverage, limitMs } = await known;
-    if (!passes || (tier !== "simulation" && !coverage.ran(mutation.file, mutation.start))) return "cannot say";
+    if (!passes || (isCovered && !coverage.ran(mutation.file, mutation.start))) return "cannot say";
     return (await this.#with(mutation, () => this.#checkout.passes(args, limitMs))) ? "survived" : "noticed";
   }
 
