@@ -85,3 +85,15 @@ for (const { when, vfs, plant, config, code, message } of [
     plant(node);
     await t.rejects(node.status(config), { code, message });
   });
+
+t.test("STATUS of a rail by name says whether its PF has a carrier", async (t) => {
+  using node = open();
+  node.nic.pf.up = false;
+  await t.rejects(node.status({ rail: "ens1" }), {
+    code: 51,
+    message: 'rail "ens1": PF ens1 has no carrier; check cable and switch port',
+  });
+  await node.status();
+  node.nic.pf.up = true;
+  await node.status({ rail: "ens1" });
+});
