@@ -1,9 +1,11 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { PATHS } from "../../../cni/host.ts";
 import { placeExecutables, removeExecutables } from "../../../daemonset/install/executables.ts";
 import { install } from "../../../daemonset/install/install.ts";
 import { type Alias, installPathsBelow } from "../../../daemonset/install/paths.ts";
+import { uninstall } from "../../../daemonset/install/uninstall.ts";
 
 /** A text that only shims have in them; see isShim(). */
 const SHIM = "\x7fELF railnet-host-exec 1";
@@ -130,4 +132,32 @@ t.test("install() changes a node.json of its own", async (t) => {
   const root = t.testdir({});
   for (const name of ["node-a", "node-b"]) install({ root, from: build, aliases: [], node: name }, silent);
   t.match(JSON.parse(filesOf(root)["etc/railnet/node.json"]!), { node: "node-b" });
+});
+
+t.test("uninstall() takes what is ours and can be made again, and leaves records, and what others wrote", async (t) => {
+  const root = node(t);
+  install({ root, from: build, aliases: ["sriov"], node: "node-a" }, silent);
+  const paths = { ...PATHS, stateDir: join(root, "state"), runDir: join(root, "run") };
+  const write = (path: string) => {
+    fs.mkdirSync(join(root, path, ".."), { recursive: true });
+    fs.writeFileSync(join(root, path), path);
+  };
+  for (const path of ["run/agent.sock", "state/vfs/boot/a.json", "state/standing/deep/a.json", "state/rail-peers.json", "state/attachments/a.json", "etc/railnet/kubeconfig"])
+    write(path);
+  for (const dir of ["routes", "owed", "ipam", "torn", "addresses"]) fs.mkdirSync(join(root, "state", dir));
+  const removed = uninstall(root, paths).map((path) => path.slice(root.length + 1));
+  t.same(filesOf(root), { ...THEIRS, "state/attachments/a.json": "state/attachments/a.json" });
+  t.same(fs.readdirSync(join(root, "state")), ["attachments"], "what is empty goes, what has records stays");
+  t.notOk(fs.existsSync(join(root, "etc/railnet")));
+  for (const path of ["opt/cni/bin/sriov", "etc/railnet/node.json", "etc/railnet/kubeconfig"]) t.ok(removed.includes(path), path);
+  fs.rmSync(join(root, "state/attachments/a.json"));
+  t.same(uninstall(root, paths), [], "again");
+  t.notOk(fs.existsSync(join(root, "state")));
+}); // biome-ignore format: rows
+
+t.test("uninstall() leaves an administrator's node.json", async (t) => {
+  const text = '{"directory": "/data"}';
+  const root = t.testdir({ etc: { railnet: { "node.json": text } } });
+  t.same(uninstall(root, { ...PATHS, stateDir: join(root, "state"), runDir: join(root, "run") }), []);
+  t.same(filesOf(root), { "etc/railnet/node.json": text });
 });
