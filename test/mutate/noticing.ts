@@ -65,11 +65,10 @@ export function judgesOf(root: string): (file: string) => Judge[] {
       .filter(([test, found]) => isMeant(test) && found.has(file))
       .sort(([a, nearA], [b, nearB]) => isOfRoom(b, file) - isOfRoom(a, file) || nearA.get(file)! - nearB.get(file)!)
       .map(([test]) => test);
+  const spawns = (test: string) =>
+    [...distances.get(test)!.keys()].some((one) => one.startsWith("test/") && spawned(join(root, one)).length > 0);
   return (file) => [
-    ...nearest(file, isPure).map((test) => ({
-      ...judge(test, "pure"),
-      isCovered: spawned(join(root, test)).length === 0,
-    })),
+    ...nearest(file, isPure).map((test) => ({ ...judge(test, "pure"), isCovered: !spawns(test) })),
     ...(IS_SIMULATED.test(file) ? [SIMULATION] : []),
     ...executableTestsOf(file).map((test) => judge(test, "netns")),
     ...nearest(file, isOfApiServer)
