@@ -4,6 +4,8 @@ import { pathsFrom } from "../cni/node-host.ts";
 import type { PeerReport, RoutesReport, WayReport } from "../daemonset/routes/order.ts";
 import { askAgent } from "./ask-agent.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
+import { explain, REFUSED } from "./routes/explain.ts";
+import { planText } from "./routes/plan.ts";
 import { type Column, table } from "./table.ts";
 
 interface RoutesArgs {
@@ -17,6 +19,25 @@ export const registerRoutes = (y: Argv): Argv =>
     "over which rails this node sends to others, and why not",
     (y) =>
       y
+        .command(
+          "explain <node>",
+          "why this node sends to another as it does, rail by rail",
+          (y) => y.positional("node", { type: "string", demandOption: true, describe: "the other node" }),
+          running(explained),
+        )
+        .command(
+          "plan",
+          "what routes over rails would change on this node, also before they are on; changes nothing",
+          (y) =>
+            y
+              .option("primary", { type: "string", describe: "this Node's InternalIP, where routes were never on" })
+              .option("config-dir", {
+                type: "string",
+                default: "/etc/railnet/config",
+                describe: "where the ConfigMap railnet-config is mounted; may be missing",
+              }),
+          running(planned),
+        )
         .positional("node", { type: "string", describe: "this peer alone, with the reason where it goes another way" })
         .option("json", { type: "boolean", default: false, describe: "as JSON" })
         .example("$0 routes node-7", "why node-7 is not reached over all rails")
@@ -32,10 +53,24 @@ async function routes({ node, json }: RoutesArgs): Promise<ExitCode> {
   return 0;
 }
 
-const OFF = "no routes over rails: no RailNetwork of this node asks for them (nodes.routes)";
+async function explained({ node }: { readonly node: string }): Promise<ExitCode> {
+  const { runDir } = { ...PATHS, ...pathsFrom(process.env) };
+  const report = await askAgent(runDir, { ask: "routes" });
+  console.log(report ? explain(report, node) : OFF);
+  return 0;
+}
 
-const REFUSED =
-  "it answers ARP there, and takes in nothing for its primary address: look at rp_filter and firewall of that node, and at the MTU of the switch";
+interface PlanArgs {
+  readonly configDir: string;
+  readonly primary?: string | undefined;
+}
+
+async function planned({ configDir, primary }: PlanArgs): Promise<ExitCode> {
+  console.log(planText({ ...PATHS, ...pathsFrom(process.env) }, configDir, primary));
+  return 0;
+}
+
+const OFF = "no routes over rails: no RailNetwork of this node asks for them (nodes.routes)";
 
 /** For people. Pure. */
 function textOf(report: RoutesReport, node?: string): string {

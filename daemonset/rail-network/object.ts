@@ -40,6 +40,8 @@ export interface NodesSpec {
   /** Addresses and CIDRs of nodes that are not reached over rails. */
   readonly exclude?: readonly string[];
   readonly weights?: "speed" | "equal";
+  /** Whether pods of other nodes are reached over rails, too. */
+  readonly podCIDRs?: boolean;
 }
 
 /** How pods have the rails; absent: networks are written by hand. The definition gives defaults to what is absent here. */

@@ -20,15 +20,17 @@ import {
   type Course,
   closeAll,
   coursesOf,
+  destinationsOf,
   keyOf,
   questionsOf,
   type Running,
   reachOf,
-  wantedRoute,
+  wantedRoutes,
 } from "./running.ts";
 import { type Settings, wantedSettings } from "./settings.ts";
 import { tellNeighbours } from "./told.ts";
 import { newWay, type Way } from "./way.ts";
+import { turnOf, Witnesses } from "./witnesses.ts";
 
 export interface EngineOptions {
   readonly rtnl: NetlinkConnection;
@@ -155,7 +157,8 @@ export class Engine {
         courses,
         questions,
         byPeer: Map.groupBy(courses.keys(), (i) => courses[i]!.peer),
-        hops: new Hops(ways, pace, nowMs),
+        hops: new Hops(ways, pace, nowMs, turnOf(courses)),
+        witnesses: new Witnesses(courses, pace.everyMs),
         admission: admissionOf(courses, ways, before, nowMs),
         echo,
       };
@@ -222,7 +225,7 @@ export class Engine {
     });
   }
 
-  #ask({ questions, hops, courses }: Running, nowMs: number): readonly Verdict[] {
+  #ask({ questions, hops, courses, witnesses }: Running, nowMs: number): readonly Verdict[] {
     for (const { ask, courses } of questions.values())
       for (const number of ask.answers()) {
         this.#answers++;
@@ -230,6 +233,7 @@ export class Engine {
       }
     const { ask, verdicts } = hops.tick(nowMs);
     this.#questions += ask.length;
+    for (const way of witnesses.heed(verdicts, nowMs)) hops.hint(way, nowMs);
     const byRail = Map.groupBy(ask, (way) => courses[way]!.rail.index);
     for (const [index, ways] of byRail)
       questions.get(index)!.ask.ask(ways.map((way) => courses[way]!.number).sort((a, b) => a - b));
@@ -241,8 +245,8 @@ export class Engine {
     const { chosen } = running;
     const some = [...peers];
     if (some.length === 0 && chosen.peers.length > 0) return;
-    const wanted = some.map((peer) => wantedRoute(running, peer)).filter(({ hops }) => hops.length > 0);
-    const destinations = some.map(({ primary }) => `${primary}/32`);
+    const wanted = some.flatMap((peer) => wantedRoutes(running, peer));
+    const destinations = some.flatMap(destinationsOf);
     try {
       this.#table.set(
         wanted,

@@ -19,6 +19,7 @@ const BURST_SECONDS = 0.1;
 export class Hops {
   readonly #ways: Way[];
   readonly #pace: AskPace;
+  readonly #order: readonly number[];
   readonly #answered = new Set<number>();
   /** Asked, and neither judged yet. */
   readonly #pending = new Set<number>();
@@ -34,8 +35,10 @@ export class Hops {
   #downBudget: number;
   #lastMs: number;
 
-  constructor(ways: readonly Way[], pace: AskPace, nowMs: number) {
+  /** @param order of a turn; default: by number. */
+  constructor(ways: readonly Way[], pace: AskPace, nowMs: number, order: readonly number[] = [...ways.keys()]) {
     this.#ways = [...ways];
+    this.#order = order;
     this.#pace = pace;
     this.#lastMs = nowMs;
     this.#budget = pace.perSecond * BURST_SECONDS;
@@ -123,8 +126,8 @@ export class Hops {
   #nextInTurn(): number[] {
     const ask: number[] = [];
     for (; this.#due >= 1 && this.#budget >= 1; this.#due--) {
-      const way = this.#turn;
-      this.#turn = (way + 1) % this.#ways.length;
+      const way = this.#order[this.#turn]!;
+      this.#turn = (this.#turn + 1) % this.#order.length;
       if (this.#ways[way]!.state === "up" && this.#take(way)) ask.push(way);
     }
     return ask;

@@ -21,6 +21,8 @@ export interface RailPeerSpec {
   /** The Node's InternalIP. */
   readonly primary: string;
   readonly rails: readonly RailPeerRail[];
+  /** Of the Node, where its pods are to be reached by rails, too: `10.244.7.0/24`. */
+  readonly podCIDRs?: readonly string[];
 }
 
 export interface RailPeerRail {

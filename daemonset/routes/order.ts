@@ -10,6 +10,8 @@ export interface RoutesOrder {
   /** This Node's InternalIP. */
   readonly primary: string;
   readonly rails: readonly { readonly name: string; readonly netdev: string }[];
+  /** Networks of this node's pods that others may reach by rails. */
+  readonly podCIDRs?: readonly string[];
   readonly peers: readonly RailPeer[];
   readonly choice: PeerChoice;
 }

@@ -6,7 +6,7 @@ import { listMainRoutes, parseRoute } from "../../kernel/route.ts";
 import { speedOf } from "../../kernel/sysfs.ts";
 import type { RailPeerRail } from "./object.ts";
 import type { RoutesOrder } from "./order.ts";
-import type { OwnNode } from "./peers.ts";
+import type { OwnNode } from "./own-node.ts";
 
 /** A rail of this node that can be used. */
 export interface OwnRail extends RailPeerRail {
@@ -31,7 +31,7 @@ export class NoRailsError extends Error {
 
 /** Looks at links and addresses. @throws {NoRailsError} */
 export function lookAtOwn(
-  { node, primary, rails: wanted }: RoutesOrder,
+  { node, primary, rails: wanted, podCIDRs = [] }: RoutesOrder,
   rtnl: NetlinkConnection,
   sysfs: string,
 ): OwnLook {
@@ -59,7 +59,11 @@ export function lookAtOwn(
   return {
     own: {
       node,
-      identity: { primary, rails: rails.map(({ netdev: _, index: __, ...published }) => published) },
+      identity: {
+        primary,
+        rails: rails.map(({ netdev: _, index: __, ...published }) => published),
+        ...(podCIDRs.length > 0 && { podCIDRs }),
+      },
       reserved: [...addresses.map(({ cidr }) => ip(cidr)), ...gateways],
     },
     primaryLink: rtnl.get(linkOf({ index: home.index })).name,

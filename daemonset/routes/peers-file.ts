@@ -9,6 +9,8 @@ export interface PeersSeen {
   readonly primary: string;
   readonly isControlPlane: boolean;
   readonly peers: readonly RailPeer[];
+  /** Of this Node; files of agents before do not tell. */
+  readonly podCIDRs?: readonly string[];
 }
 
 const NOBODY: PeersSeen = { primary: "", isControlPlane: false, peers: [] };
@@ -16,9 +18,10 @@ const NOBODY: PeersSeen = { primary: "", isControlPlane: false, peers: [] };
 /** Routes need no API server: after a restart of the agent without one, these do. A file that is none is as good as none. */
 export function readPeersSeen(file: string): PeersSeen {
   try {
-    const { version, primary, isControlPlane, peers } = JSON.parse(readIfThere(file) ?? "{}");
+    const { version, primary, isControlPlane, peers, podCIDRs } = JSON.parse(readIfThere(file) ?? "{}");
     const isWhole = version === 1 && typeof primary === "string" && Array.isArray(peers);
-    return isWhole ? { primary, isControlPlane: isControlPlane === true, peers } : NOBODY;
+    const own = Array.isArray(podCIDRs) && { podCIDRs };
+    return isWhole ? { primary, isControlPlane: isControlPlane === true, peers, ...own } : NOBODY;
   } catch {
     return NOBODY;
   }

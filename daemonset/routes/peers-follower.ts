@@ -22,6 +22,7 @@ export interface OwnObjects {
 
 /** A Node, as far as it matters here. */
 interface NodeAddresses extends KubeObject {
+  readonly spec?: { readonly podCIDRs?: readonly string[] };
   readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
 }
 
@@ -52,7 +53,8 @@ export async function followPeers(options: PeersFollowerOptions, signal: AbortSi
     if (!own || primary === undefined) return; // a Node that is just being made again
     const all = [...peers.objects.values()].map(({ metadata: { name }, spec }) => ({ metadata: { name }, spec }));
     const isControlPlane = CONTROL_PLANE in (own.metadata.labels ?? {});
-    const seen = { primary, isControlPlane, peers: all.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)) };
+    const peersSeen = all.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+    const seen = { primary, isControlPlane, peers: peersSeen, podCIDRs: own.spec?.podCIDRs ?? [] };
     onSeen(seen, { nodeUid: own.metadata.uid!, published: peers.objects.get(node) });
   }
   if (!(await beforeAbort(Promise.all([peers.synced, nodes.synced]), signal))) return;

@@ -1,15 +1,8 @@
 import { ipBytes, ipText, splitCidr } from "../../kernel/netlink/ip-bytes.ts";
 import { macBytes, macText } from "../../kernel/netlink/mac-bytes.ts";
 import type { RailPeer, RailPeerRail, RailPeerSpec } from "./object.ts";
-
-/** This node, as its kernel has it. */
-export interface OwnNode {
-  /** Name in the cluster. */
-  readonly node: string;
-  readonly identity: RailPeerSpec;
-  /** What no peer can have: this node's own addresses and its gateways. */
-  readonly reserved: readonly string[];
-}
+import type { OwnNode } from "./own-node.ts";
+import { choosePodNetworks } from "./pod-networks.ts";
 
 /** One of a peer's rails that this node has, too. */
 export interface PeerHop {
@@ -24,6 +17,8 @@ export interface Peer {
   readonly node: string;
   readonly primary: string;
   readonly hops: readonly PeerHop[];
+  /** Networks of its pods that go by its rails, too, as destinations of routes. */
+  readonly networks?: readonly string[];
 }
 
 /** Which nodes can be reached by rails, and why others cannot. */
@@ -37,6 +32,8 @@ export interface PeerChoice {
   /** Addresses and CIDRs: nobody whose primary address is in one is routed over rails. */
   readonly exclude: readonly string[];
   readonly weights: "speed" | "equal";
+  /** Whether pods of other nodes are reached by rails, too. */
+  readonly podCIDRs?: boolean;
 }
 
 /**
@@ -46,8 +43,9 @@ export interface PeerChoice {
 export function choosePeers(own: OwnNode, objects: readonly RailPeer[], choice: PeerChoice): Peers {
   const others = objects.filter(({ metadata: { name } }) => name !== own.node);
   const claimed = claims(others);
+  const pods = choice.podCIDRs ? choosePodNetworks(own, others, choice.exclude) : undefined;
   const peers: Peer[] = [];
-  const refused: { peer: string; rail?: string; why: string }[] = [];
+  const refused: { peer: string; rail?: string; why: string }[] = [...(pods?.refused ?? [])];
   for (const object of others.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
     const peer = object.metadata.name;
     try {
@@ -60,7 +58,8 @@ export function choosePeers(own: OwnNode, objects: readonly RailPeer[], choice: 
         } catch (error) {
           refused.push({ peer, rail: `${rail?.name}`, why: (error as Error).message });
         }
-      if (hops.length > 0) peers.push({ node: peer, primary, hops: weighed(hops) });
+      const networks = pods?.byPeer.get(peer);
+      if (hops.length > 0) peers.push({ node: peer, primary, hops: weighed(hops), ...(networks && { networks }) });
       else refused.push({ peer, why: "it has no rail in common with this node" });
     } catch (error) {
       refused.push({ peer, why: (error as Error).message });

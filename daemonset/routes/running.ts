@@ -7,6 +7,7 @@ import type { Peer, PeerHop, Peers } from "./peers.ts";
 import type { WantedRoute } from "./plan.ts";
 import type { RailReach } from "./rail-reach.ts";
 import { isUsed, type Way } from "./way.ts";
+import type { Witnesses } from "./witnesses.ts";
 
 /** One way to a peer, with what asks about it. */
 export interface Course {
@@ -26,6 +27,7 @@ export interface Running {
   readonly questions: ReadonlyMap<number, { readonly ask: ArpQuestions; readonly courses: readonly number[] }>;
   readonly byPeer: ReadonlyMap<Peer, readonly number[]>;
   readonly hops: Hops;
+  readonly witnesses: Witnesses;
   readonly admission: Admission;
   readonly echo: EchoQuestions;
 }
@@ -78,13 +80,15 @@ export function admit({ admission, echo, hops, courses, look }: Running, nowMs: 
 
 export const keyOf = ({ peer, hop, rail }: Course): string => `${peer.primary} ${rail.index} ${hop.ip} ${hop.mac}`;
 
-export function wantedRoute({ look, hops, admission, courses, byPeer }: Running, peer: Peer): WantedRoute {
+/** Of a peer: its primary address, and its pods. */
+export const destinationsOf = ({ primary, networks = [] }: Peer): string[] => [`${primary}/32`, ...networks];
+
+/** Without next hops there are to be none. */
+export function wantedRoutes({ look, hops, admission, courses, byPeer }: Running, peer: Peer): WantedRoute[] {
   const used = byPeer.get(peer)!.filter((i) => isUsed(hops.ways[i]!) && admission.isAdmitted(i)).map((i) => courses[i]!); // biome-ignore format: one row
-  return {
-    dst: `${peer.primary}/32`,
-    src: look.own.identity.primary,
-    hops: used.map(({ rail, hop }) => ({ index: rail.index, gateway: hop.ip, weight: hop.weight })),
-  };
+  if (used.length === 0) return [];
+  const shared = used.map(({ rail, hop }) => ({ index: rail.index, gateway: hop.ip, weight: hop.weight }));
+  return destinationsOf(peer).map((dst) => ({ dst, src: look.own.identity.primary, hops: shared }));
 }
 
 /** How many nodes each rail reaches, of those that have it. */

@@ -29,7 +29,7 @@ export interface Sysctls {
 }
 
 /** Of the network namespace that the thread is in. */
-const SYSCTLS: Sysctls = {
+export const SYSCTLS: Sysctls = {
   read({ key, ifname }) {
     try {
       return readSysctl(key, { ifname }).replaceAll(/\s+/g, " ");

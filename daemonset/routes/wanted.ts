@@ -1,4 +1,4 @@
-import { splitCidr } from "../../kernel/netlink/ip-bytes.ts";
+import { isIPv6, splitCidr } from "../../kernel/netlink/ip-bytes.ts";
 import type { FollowedNetwork } from "../rail-network/listed.ts";
 import type { RailHere } from "../rails/select.ts";
 import type { RoutesOrder } from "./order.ts";
@@ -14,12 +14,13 @@ export function wantedRoutes(
   node: string,
   networks: readonly FollowedNetwork[],
   rails: readonly RailHere[],
-  { primary, isControlPlane, peers }: PeersSeen,
+  { primary, isControlPlane, peers, podCIDRs = [] }: PeersSeen,
 ): RoutesOrder | undefined {
   const network = networks.find(({ nodes }) => nodes?.routes === true);
   const nodes = network?.nodes;
   if (!network || !nodes || primary === "" || (isControlPlane && nodes.controlPlanes !== true)) return undefined;
   const { exclude = [], weights = "speed" } = nodes;
+  const isOfPods = nodes.podCIDRs === true;
   for (const cidr of exclude) refuseNoCidr(network.name, cidr);
   const own = new Set(network.rails.map(({ name }) => name));
   const here = rails.filter(({ rail, pf }) => own.has(rail.name) && pf.name !== undefined);
@@ -28,7 +29,8 @@ export function wantedRoutes(
     primary,
     rails: here.map(({ rail, pf }) => ({ name: rail.name, netdev: pf.name! })),
     peers,
-    choice: { exclude, weights: weights === "equal" ? "equal" : "speed" },
+    choice: { exclude, weights: weights === "equal" ? "equal" : "speed", ...(isOfPods && { podCIDRs: true }) },
+    ...(isOfPods && { podCIDRs: podCIDRs.filter((cidr) => !isIPv6(cidr)) }),
   };
 }
 

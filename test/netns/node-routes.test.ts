@@ -269,6 +269,47 @@ t.test("both ends' agents are killed, and a rail dies: the kernel leaves it out 
   await allGo();
 });
 
+t.test(
+  "pods of other nodes go by rails, too, past the cluster network's own route, which is there when no rail is",
+  async (t) => {
+    const choice = { exclude: [], weights: "speed", podCIDRs: true } as const;
+    const pods = (node: MeshNode) => `10.244.${node.n}.0/24`;
+    const others = mesh.nodes.map((node) => mesh.nodes.filter((other) => other !== node));
+    for (const [i, node] of mesh.nodes.entries())
+      await node.netns.batch([
+        `addr add 10.244.${node.n}.1/32 dev lo`,
+        ...others[i]!.map((other) => `route add ${pods(other)} via ${other.primary} dev eth0 proto bird`),
+      ]);
+    for (const node of mesh.nodes) await node.follow([], { choice, podCIDRs: [pods(node)] });
+    const publishes = async (node: MeshNode) => {
+      await until("it says which pods it has", async () => (await node.published()).spec.podCIDRs?.[0] === pods(node));
+      return node.published();
+    };
+    const peers = await Promise.all(mesh.nodes.map(publishes));
+    for (const node of mesh.nodes) await node.follow(peers, { choice, podCIDRs: [pods(node)] });
+    await allGo();
+    for (const half of ["10.244.2.0/25", "10.244.2.128/25"])
+    t.match(await a.netns.show("route", "show", half), [{ protocol: "94", prefsrc: a.primary, nexthops: Array(4).fill({}) }], half); // biome-ignore format: one row
+    t.match(await a.netns.show("route", "show", pods(b)), [{ protocol: "bird", gateway: b.primary }]);
+    t.match((await a.netns.show("route", "get", "10.244.2.1"))[0]!["dev"], /^r[1-4]$/);
+    t.match(await must(...a.netns.enter("ping", "-c2", "-i0.2", "-W2", "10.244.2.1")), / 0% packet loss/);
+    for (const rail of [1, 2, 3, 4]) await mesh.silence(2, rail, false);
+    await goes(a, b, []);
+    t.match(await a.netns.show("route", "get", "10.244.2.1"), [{ dev: "eth0", gateway: b.primary }]);
+    t.match(await must(...a.netns.enter("ping", "-c2", "-i0.2", "-W2", "10.244.2.1")), / 0% packet loss/);
+    for (const rail of [1, 2, 3, 4]) await mesh.silence(2, rail, true);
+    await allGo();
+    for (const node of mesh.nodes) await node.follow(peers);
+    const halves = async () => (await a.netns.show("route", "show", "protocol", "94")).map(({ dst }) => dst);
+    await until("pods go the cluster's way again", halves, (found) => found.every((dst) => !`${dst}`.includes("/")));
+    for (const [i, node] of mesh.nodes.entries())
+      await node.netns.batch([
+        `addr del 10.244.${node.n}.1/32 dev lo`,
+        ...others[i]!.map((other) => `route del ${pods(other)} proto bird`),
+      ]);
+  },
+);
+
 t.test("a sysctl that is turned back is set again when an agent starts", async (t) => {
   await a.netns.exec("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/r1/rp_filter");
   await a.kill();

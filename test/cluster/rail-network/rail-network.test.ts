@@ -386,7 +386,8 @@ for (const url of [nodeProxy.url, api.url]) {
 /** An agent in a namespace with four rails, on a Node of its address. */
 async function makeMeshAgent({ netns, primary }: MeshNode, name: string) {
   await makeNode(api.raw, name);
-  await api.raw.merge(`/api/v1/nodes/${name}`, { metadata: { labels: { mesh: "yes" } } });
+  const podCIDR = `10.244.${primary.split(".")[3]}.0/24`;
+  await api.raw.merge(`/api/v1/nodes/${name}`, { metadata: { labels: { mesh: "yes" } }, spec: { podCIDR, podCIDRs: [podCIDR] } }); // biome-ignore format: one row
   await api.raw.merge(`/api/v1/nodes/${name}/status`, { status: { addresses: [{ type: "InternalIP", address: primary }] } }); // biome-ignore format: one row
   const kubeconfig = api.kubeconfig({ token, server: nodeProxy.url, ca: api.pki.path("ca.crt") });
   const node = new ClusterNode(name, { folder: api.folder, kubeconfig, wrap: ["nsenter", `--net=${netns.path}`] });
@@ -394,7 +395,7 @@ async function makeMeshAgent({ netns, primary }: MeshNode, name: string) {
   const tree = new PfTree(`${node.folder}/sys`);
   for (const [i, netdev] of LINKS.entries()) tree.addPf({ pci: `0000:a${i}:00.0`, netdev, driver: "ice" });
   const start = () => node.start("--config-dir", "/nowhere", "--report-seconds", "0", "--device-plugins", "");
-  const routes = (...args: string[]) => spawnSync(RAILNET, ["routes", ...args], { env: { PATH: "/usr/bin:/bin", ...node.env }, encoding: "utf8" }); // biome-ignore format: one row
+  const routes = (...args: string[]) => spawnSync(...netns.enter(RAILNET, "routes", ...args), { env: { PATH: "/usr/bin:/bin", ...node.env }, encoding: "utf8" }); // biome-ignore format: one row
   return { node, start, routes };
 }
 const meshNetwork = (nodes: Json) =>
@@ -408,7 +409,12 @@ t.test(
     const [first, second] = [await makeMeshAgent(a, "mesh-a"), await makeMeshAgent(b, "mesh-b")];
     await Promise.all([first.start(), second.start()]);
     t.equal(first.routes().stdout.trim(), "no routes over rails: no RailNetwork of this node asks for them (nodes.routes)"); // biome-ignore format: one row
-    await api.raw.apply(meshNetwork({ routes: true }));
+    await api.raw.apply(meshNetwork({ routes: false }));
+    const plan = () => first.routes("plan", "--primary", a.primary).stdout;
+    t.match(await until("the plan says what it would set", plan, (text) => text.includes("net.ipv4.conf.r4")), /^set +net\.ipv4\.conf\.eth0\.rp_filter: \d -> 2$/m); // biome-ignore format: one row
+    t.match(first.routes("plan").stdout, /InternalIP is not known here yet: give it by --primary/);
+    t.same(await a.picture(), before[0], "a plan changes nothing");
+    await api.raw.apply(meshNetwork({ routes: true, podCIDRs: true }));
     await goes(a, b, LINKS);
     await goes(b, a, LINKS);
 
@@ -417,6 +423,10 @@ t.test(
     t.match(peer.spec, { primary: "10.99.0.2", rails: [{ name: "rail0", address: "10.1.0.2/16", mtu: 1500 }, {}, {}, {}] }); // biome-ignore format: one row
     t.match(first.routes().stdout, /^NODE +PRIMARY +BY +RAIL0 .*\nmesh-b +10\.99\.0\.2 +4\/4 rails +up +up +up +up\n$/);
     t.match(first.routes("nobody").stdout, /nobody has no RailPeer/);
+    t.match(first.routes("explain", "mesh-b").stdout, /^mesh-b \(10\.99\.0\.2\) goes by 4 of 4 rails\n {2}rail0: used for \d+ s\n/); // biome-ignore format: one row
+    t.equal(first.routes("plan").stdout, "nothing: settings and routes are as they would be\n");
+    t.same(peer.spec.podCIDRs, ["10.244.2.0/24"]);
+    t.match(await a.netns.show("route", "show", "10.244.2.128/25"), [{ protocol: "94", nexthops: Array(4).fill({}) }]);
     t.equal(JSON.parse(first.routes("--json", "mesh-b").stdout).peers[0].ways.length, 4);
 
     // An agent that starts while the API server is away knows its peers, and goes on asking them.

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import t from "tap";
 import type { RailPeer, RailPeerRail } from "../../../daemonset/routes/object.ts";
-import { choosePeers, type OwnNode, type PeerChoice } from "../../../daemonset/routes/peers.ts";
+import type { OwnNode } from "../../../daemonset/routes/own-node.ts";
+import { choosePeers, type PeerChoice } from "../../../daemonset/routes/peers.ts";
 import * as fc from "../../../lab/properties.ts";
 
 const rail = (k: number, n: number, more: Partial<RailPeerRail> = {}): RailPeerRail => ({

@@ -1,6 +1,7 @@
 import t from "tap";
 import type { FollowedNetwork } from "../../../daemonset/rail-network/listed.ts";
 import type { RailHere } from "../../../daemonset/rails/select.ts";
+import type { PeersSeen } from "../../../daemonset/routes/peers-file.ts";
 import { wantedRoutes } from "../../../daemonset/routes/wanted.ts";
 
 const rails = ["rail0", "rail1"].map((name, i) => ({ rail: { name }, pf: { pci: `0000:a${i}:00.0`, name: `ens${i}` } })) as unknown as RailHere[]; // biome-ignore format: one row
@@ -9,7 +10,7 @@ const network = (name: string, nodes?: FollowedNetwork["nodes"]): FollowedNetwor
   rails: rails.map(({ rail: { name } }) => ({ name, pf: {} })),
   ...(nodes && { nodes }),
 });
-const seen = { primary: "10.99.0.1", isControlPlane: false, peers: [] };
+const seen: PeersSeen = { primary: "10.99.0.1", isControlPlane: false, peers: [] };
 const wanted = (networks: readonly FollowedNetwork[], more: Partial<typeof seen> = {}) =>
   wantedRoutes("node-a", networks, rails, { ...seen, ...more });
 
@@ -26,6 +27,13 @@ t.test(
     });
   },
 );
+
+t.test("wantedRoutes() are to pods, too, where they are asked for: of IPv4", async (t) => {
+  const podCIDRs = ["10.244.1.0/24", "fd00:1::/64"];
+  const order = wanted([network("a", { routes: true, podCIDRs: true })], { podCIDRs });
+  t.match(order, { podCIDRs: ["10.244.1.0/24"], choice: { podCIDRs: true } });
+  t.notOk("podCIDRs" in wanted([network("a", { routes: true })], { podCIDRs })!, "and otherwise not published");
+});
 
 for (const { when, networks, more = {}, is } of [
   { when: "no RailNetwork asks", networks: [network("a")], is: false },
