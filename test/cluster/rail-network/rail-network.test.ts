@@ -439,6 +439,7 @@ t.test(
     t.match(first.routes().stdout, /3\/4 rails +up +up +down \d+s +up/);
     await mesh.silence(2, 3, true);
     await goes(a, b, LINKS);
+    await goes(b, a, LINKS);
     t.equal((await api.raw.get("/apis/railnet.io/v1alpha1/railpeers/mesh-b")).metadata.generation, 1, "health is not published"); // biome-ignore format: one row
 
     for (const { node } of [first, second]) {
