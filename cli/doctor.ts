@@ -10,6 +10,7 @@ import type { NodePolicy } from "../ipam/host.ts";
 import { readNodePolicy } from "../ipam/node-policy.ts";
 import { standAloneIpam } from "../ipam/stand-alone.ts";
 import { kubeconfigOfNode } from "../ipam/whereabouts/flat-file.ts";
+import { AgentSilentError, askAgent } from "./ask-agent.ts";
 import { clusterFindings } from "./doctor/cluster.ts";
 import { diskFindings } from "./doctor/disk.ts";
 import { executableFindings } from "./doctor/executables.ts";
@@ -17,6 +18,7 @@ import { type Check, type DoctorFinding, named, wrong } from "./doctor/finding.t
 import { foreignFindings } from "./doctor/foreign.ts";
 import { managerFindings } from "./doctor/managers.ts";
 import { railFindings } from "./doctor/rails.ts";
+import { routeFindings } from "./doctor/routes.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
 import { readText } from "./ipam/read-text.ts";
 import { outputFor } from "./output.ts";
@@ -87,10 +89,21 @@ export async function findingsOf({ status, policy, paths, root }: Look): Promise
     executables: () => executableFindings(installPathsBelow(root ?? paths.hostRoot), status.agent),
     journal: () => diskFindings(paths.stateDir),
     "sriov-cni": () => foreignFindings(paths),
+    "nodes on rails": () => nodesOnRails(paths.runDir),
     "API server": () =>
       clusterFindings({ kubeconfig: kubeconfigOfNode({ policy, readText }), directory, isForPods: isForPods(paths) }),
   };
   return (await Promise.all(Object.entries(checks).map(([name, check]) => look(name, check)))).flat();
+}
+
+/** That no agent answers is told by another check. */
+async function nodesOnRails(runDir: string): Promise<readonly DoctorFinding[]> {
+  try {
+    return routeFindings(await askAgent(runDir, { ask: "routes" }));
+  } catch (error) {
+    if (error instanceof AgentSilentError) return [];
+    throw error;
+  }
 }
 
 /** A file that is none is told by the check of the rails. */
