@@ -65,6 +65,9 @@ t.test("routes go over all rails, from strict rp_filter on, and flows between pr
   t.equal(route!["prefsrc"], a.primary);
   t.match(await must(...a.netns.enter("ping", "-c3", "-i0.2", "-W2", b.primary)), / 0% packet loss/);
   t.equal((await a.report()).off, "");
+  const told = (await a.netns.show("neigh", "show")).filter((entry) => "extern_learn" in entry).map(({ dst, dev }) => `${dst} ${dev}`); // biome-ignore format: one row
+  const all = [b, c].flatMap(({ n }) => [1, 2, 3, 4].map((k) => `10.${k}.0.${n} r${k}`));
+  t.same(told.sort(), all.sort(), "neighbours that a full table keeps (extern_learn is exempt from gc_thresh)");
 });
 
 t.test("a cable that is pulled: its end leaves at once, the far ends soon; both return", async (t) => {

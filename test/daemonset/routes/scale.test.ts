@@ -59,8 +59,9 @@ function outages(peers: number, isSilent: (way: number) => boolean, faults: numb
     .toSorted((a, b) => a - b);
 }
 
+const inSeconds = (ms: number): string => (ms / 1000).toFixed(1);
 const seconds = (sorted: readonly number[]): string =>
-  [0.5, 0.95].map((share) => (sorted[Math.floor(share * (sorted.length - 1))]! / 1000).toFixed(1)).join(" / ");
+  [0.5, 0.95].map((share) => inSeconds(sorted[Math.floor(share * (sorted.length - 1))]!)).join(" and ");
 
 for (const nodes of [100, 500, 1000, 5000])
   t.test(`${nodes} nodes are asked within the budget, and a cable, a node and a switch are noticed`, async (t) => {
