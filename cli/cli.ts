@@ -18,12 +18,14 @@ import { registerRoutes } from "./routes.ts";
 import { registerStatus } from "./status.ts";
 import { registerSysdump } from "./sysdump.ts";
 import { registerUninstall } from "./uninstall.ts";
+import { registerVerify } from "./verify.ts";
 
 /** `railnet`, the command line. */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
   const registers = [
     registerStatus,
     registerDoctor,
+    registerVerify,
     registerNodes,
     registerRoutes,
     registerConvert,

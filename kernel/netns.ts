@@ -1,6 +1,6 @@
 import { fstatSync } from "node:fs";
 import { codeOf } from "./errno.ts";
-import { Fd } from "./syscall.ts";
+import { Fd, unshare } from "./syscall.ts";
 
 const CLONE_NEWNET = 0x40000000;
 /** File system of namespace files, include/uapi/linux/magic.h. */
@@ -57,6 +57,20 @@ export function inNetns<T>(target: Fd, fn: () => Sync<T>): Sync<T> {
   isAway = true;
   try {
     return fn();
+  } finally {
+    goBack(back);
+    isAway = false;
+  }
+}
+
+/** A network namespace that has no name: it ends with the descriptor, and so with this process, however that ends. */
+export function makeNetns(): Fd {
+  if (isAway) throw new Error("cannot make a network namespace from within another");
+  const back = hostNetns();
+  unshare(CLONE_NEWNET);
+  isAway = true;
+  try {
+    return Fd.open("/proc/thread-self/ns/net");
   } finally {
     goBack(back);
     isAway = false;

@@ -251,3 +251,10 @@ export function openSysfs(): Fd {
   make("make sysfs", NR_FSCONFIG, BigInt(context.n), BigInt(FSCONFIG_CMD_CREATE));
   return new Fd(make("mount sysfs", NR_FSMOUNT, BigInt(context.n), BigInt(FSMOUNT_CLOEXEC), BigInt(MOUNT_ATTRIBUTES)));
 }
+
+const NR_UNSHARE = process.arch === "arm64" ? 97 : 272;
+
+/** Gives the calling thread a new namespace of this kind. */
+export function unshare(kind: number): void {
+  call("make a namespace", () => Number(syscallOf5(NR_UNSHARE, BigInt(kind), 0n, 0n, 0n, 0n)));
+}

@@ -17,6 +17,10 @@ export const openSysfs = (): never => {
   throw new SyscallError("open sysfs", "ENOSYS");
 };
 
+export const unshare = (): never => {
+  throw new SyscallError("make a namespace", "ENOSYS");
+};
+
 export class SyscallError extends Error {
   readonly code: string;
   constructor(what: string, code: string) {
