@@ -47,7 +47,7 @@ export async function lead(
   const stateOf = (name: string): NodeState => nodes.objects.get(name)?.state ?? "gone";
   const gc = new LeaderGc(context, (name) => nodes.objects.get(name), graceMs);
   const healing = new LeaderHeal(context, stateOf, graceMs);
-  const records = new LeaderRecords(context, graceMs);
+  const records = new LeaderRecords(context, stateOf, graceMs);
   const slicing = new LeaderSlices(context, stateOf, graceMs);
   const drift = new LeaderDrift(context);
   using _drift = forgettingDrift(context);

@@ -8,22 +8,32 @@ import { inParallel } from "../parallel.ts";
 import { type GcFinding, planGc, type Suspicions } from "../plan-gc.ts";
 import { locationOf } from "../record-location.ts";
 import type { Reserved } from "../reserved.ts";
+import type { NodeState } from "./nodes.ts";
+import { StaticPods } from "./static-pods.ts";
 
 /** How many pods one look reads. */
 const MAX_ASKED = 1_000;
 
 /**
  * Frees records of pools where they decide (`enable_overlapping_ranges: false`) and that no node's journal may know: its
- * disk was replaced. A record names neither node nor sandbox, so only a missing pod is evidence.
+ * disk was replaced. A record names neither node nor sandbox, so only a missing pod is evidence, if no kubelet may have it
+ * from a file.
  */
 export class LeaderRecords {
   readonly #context: Pick<ClusterAddresses, "cluster" | "store" | "told">;
   readonly #graceMs: number;
+  readonly #statics: StaticPods;
   #suspicions: Suspicions = new Map();
 
-  constructor(context: Pick<ClusterAddresses, "cluster" | "store" | "told">, graceMs: number) {
+  /** @param stateOf what is remembered of a node. */
+  constructor(
+    context: Pick<ClusterAddresses, "cluster" | "store" | "told">,
+    stateOf: (node: string) => NodeState,
+    graceMs: number,
+  ) {
     this.#context = context;
     this.#graceMs = graceMs;
+    this.#statics = new StaticPods(context.cluster, stateOf, graceMs);
   }
 
   /**
@@ -31,7 +41,7 @@ export class LeaderRecords {
    * @throws {ApiError | StoreError}
    */
   async look(pools: Iterable<KubeObject>, signal: AbortSignal): Promise<void> {
-    const findings: GcFinding[] = [];
+    const missing: GcFinding[] = [];
     const found = new Map<string, { readonly pool: Pool; readonly ip: string; readonly record: PoolRecord }>();
     for (const { metadata } of pools) {
       if (metadata.annotations?.[RECORDS_DECIDE] === undefined) continue;
@@ -39,9 +49,11 @@ export class LeaderRecords {
         const reserved = toReserved(one, metadata);
         found.set(reserved.metadata.name, one);
         if (found.size <= MAX_ASKED && !(await readPod(this.#context.cluster, one.record.podref, signal)))
-          findings.push({ reserved, evidence: "its pod does not exist" });
+          missing.push({ reserved, evidence: "its pod does not exist" });
       }
     }
+    const mayRun = missing.length > 0 ? await this.#statics.look(signal) : () => false;
+    const findings = missing.filter(({ reserved }) => !mayRun(reserved.podref));
     const time = { nowMs: performance.now(), graceMs: this.#graceMs };
     const { suspicions, due } = planGc(this.#suspicions, findings, time);
     this.#suspicions = suspicions;

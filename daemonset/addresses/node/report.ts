@@ -13,6 +13,8 @@ export const REPORT_IS_OLD_MS = 3 * REPORT_MS;
 const MODE = "railnet.io/whereabouts";
 /** And the heal period for which it has restored what it holds, by the text of the settings. */
 const PUT_BACK = "railnet.io/put-back";
+/** And what {@link Said.statics} says, separated by commas. */
+const STATICS = "railnet.io/static-pods";
 const LABELS = { "railnet.io/agent": "true" } as const;
 const SELECTOR = Object.entries(LABELS)
   .map(([key, value]) => `${key}=${value}`)
@@ -35,6 +37,11 @@ export interface Said {
   readonly mode: Mode;
   /** As {@link Report.putBack}; if omitted the previous value stays. */
   readonly putBack?: string;
+  /**
+   * podrefs which have addresses and which, by their names, this node's kubelet may have from a file: such a pod runs
+   * whether or not an object shows it. Undefined if not known now.
+   */
+  readonly statics?: readonly string[] | undefined;
 }
 
 /**
@@ -46,8 +53,9 @@ export interface Said {
 export async function reportMode(cluster: Cluster, node: string, said: Said, signal?: AbortSignal): Promise<void> {
   const lease = toLease(node, said, new Date());
   const { name } = lease.metadata;
+  const patch = said.statics?.length === 0 ? withoutStatics(lease) : lease;
   try {
-    await cluster.mergePatch<Lease>(LEASES, name, lease, { signal });
+    await cluster.mergePatch<Lease>(LEASES, name, patch, { signal });
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
     await cluster.create<Lease>(LEASES, lease, { signal });
@@ -99,8 +107,21 @@ export const isHeard = ({ renewed }: Report, nowMs: number): boolean => nowMs - 
 
 const nameOf = (node: string): string => `${PREFIX}${node}`;
 
-function toLease(node: string, { mode, putBack }: Said, now: Date): Lease {
-  const annotations = { [MODE]: mode, ...(putBack !== undefined && { [PUT_BACK]: putBack }) };
+/** Of what {@link agentLeases} returns. */
+export const staticsOf = ({ annotations }: KubeObject["metadata"]): readonly string[] =>
+  annotations?.[STATICS]?.split(",") ?? [];
+
+const withoutStatics = ({ metadata, ...lease }: Lease): object => ({
+  ...lease,
+  metadata: { ...metadata, annotations: { ...metadata.annotations, [STATICS]: null } },
+});
+
+function toLease(node: string, { mode, putBack, statics = [] }: Said, now: Date): Lease {
+  const annotations = {
+    [MODE]: mode,
+    ...(putBack !== undefined && { [PUT_BACK]: putBack }),
+    ...(statics.length > 0 && { [STATICS]: statics.join(",") }),
+  };
   return {
     apiVersion: "coordination.k8s.io/v1",
     kind: "Lease",

@@ -20,6 +20,7 @@ import { ModeWatch } from "../node/mode-watch.ts";
 import { lookAfterNode, type NodeWorkOptions } from "../node/node-work.ts";
 import { REPORT_MS, reportMode } from "../node/report.ts";
 import type { Sandboxes } from "../node/sandboxes.ts";
+import { staticRecords } from "../node/static-pods.ts";
 import type { Refusals } from "../refusals.ts";
 
 /** An agent's successor waits for its end. */
@@ -141,10 +142,15 @@ export class ClusterWork implements AsyncDisposable {
 
   /** Reports in which mode this node acts, which renews the node's heartbeat. @throws {ApiError} */
   async report(signal: AbortSignal): Promise<void> {
-    const { cluster, node, heartbeat } = this.#options;
+    const { cluster, node, heartbeat, sandboxes, log } = this.#options;
+    const statics = await staticRecords(sandboxes.journal, node).catch((err) => {
+      log.warn({ err }, "cannot read the journal for this node's report");
+      return undefined;
+    });
     const sinceMs = heartbeat?.nowMs() ?? 0;
     const putBack = this.#putBack;
-    await reportMode(cluster, node, { mode: this.modes.mode, ...(putBack !== undefined && { putBack }) }, signal);
+    const said = { mode: this.modes.mode, ...(putBack !== undefined && { putBack }), statics };
+    await reportMode(cluster, node, said, signal);
     heartbeat?.renewed(sinceMs);
   }
 

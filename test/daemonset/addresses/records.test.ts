@@ -6,7 +6,9 @@ import { noCounts } from "../../../daemonset/addresses/counters.ts";
 import { FreedHistory } from "../../../daemonset/addresses/freed.ts";
 import { LeaderRecords } from "../../../daemonset/addresses/leader/records-leader.ts";
 import { NodeRecords } from "../../../daemonset/addresses/node/records-node.ts";
+import { reportMode } from "../../../daemonset/addresses/node/report.ts";
 import type { Sandboxes } from "../../../daemonset/addresses/node/sandboxes.ts";
+import { staticRecords } from "../../../daemonset/addresses/node/static-pods.ts";
 import { ClaimJournal, type ClaimRecord } from "../../../ipam/journal.ts";
 import { KubernetesStore } from "../../../ipam/store/kubernetes.ts";
 import type { Pool } from "../../../ipam/store/store.ts";
@@ -50,7 +52,7 @@ function worldOf(stateDir: string) {
   return {
     ...{ cluster, store, journal, alive, ended, disputed, counters },
     node: new NodeRecords(context, sandboxes, GRACE_MS),
-    leader: new LeaderRecords(context, GRACE_MS),
+    leader: new LeaderRecords(context, (node) => (node === "node-a" ? "ready" : "gone"), GRACE_MS),
     freed: () => freed.all(),
     async add(id: string, ip: string) {
       const owner = ownerOf(id);
@@ -158,3 +160,48 @@ t.test("LeaderRecords.look() frees records without ifname, as Whereabouts wrote 
   );
   t.match(freed(), [{ podref: "default/not-there", ifname: "" }]);
 });
+
+t.test(
+  "LeaderRecords.look() leaves the record of a static pod that no object shows, as long as its agent has it",
+  async (t) => {
+    const { add, leader, records, journal, cluster } = worldOf(t.testdir());
+    for (const [i, id] of ["static-node-a", "over-node-a", "job"].entries()) await add(id, `10.0.0.${i + 1}`);
+    journal.forget(journal.find("over-node-a", "net1")!);
+    const held = journal.find("static-node-a", "net1")!;
+    const addresses = held.addresses.map((one) => ({ ...one, pool: { ...one.pool, overlapping: true } }));
+    journal.update(held, { addresses }); // it says true of a pool whose records decide: it has both
+    const report = async () =>
+      reportMode(cluster, "node-a", { mode: "absent", statics: await staticRecords(journal, "node-a") });
+    const look = () => leader.look([cluster.read("ippools", pool.name)], signal);
+    const left = () => Object.values(records()).map(({ id }) => id);
+    const heard = async () => {
+      await report();
+      await look();
+    };
+    await twice(heard);
+    t.same(left(), ["static-node-a"], "what it does not name goes");
+    await sleep(7 * GRACE_MS);
+    await twice(look);
+    t.same(left(), ["static-node-a"], "and while the agent is silent");
+    journal.forget(journal.find("static-node-a", "net1")!);
+    await twice(heard);
+    t.same(left(), [], "its DEL was done");
+  },
+);
+
+t.test(
+  "LeaderRecords.look() leaves what may be a static pod's while its agent is silent and its node is there",
+  async (t) => {
+    const { add, leader, records, cluster } = worldOf(t.testdir());
+    for (const [i, id] of ["static-node-a", "static-node-b"].entries()) await add(id, `10.0.0.${i + 1}`);
+    for (const node of ["node-a", "node-b"]) await reportMode(cluster, node, { mode: "absent" });
+    const look = () => leader.look([cluster.read("ippools", pool.name)], signal);
+    await look();
+    await sleep(7 * GRACE_MS);
+    await twice(look);
+    t.same(
+      Object.values(records()).map(({ id }) => id),
+      ["static-node-a"],
+    );
+  },
+);
