@@ -85,6 +85,13 @@ export const LEADER: readonly Mutation[] = [
     profiles: ["coexist"],
   },
   {
+    name: "a static pod without an object is over",
+    file: "daemonset/addresses/leader/records-leader.ts",
+    from: "missing.filter(({ reserved }) => !mayRun(reserved.podref));",
+    to: "missing.filter(() => mayRun !== undefined);",
+    profiles: ["statics"],
+  },
+  {
     name: "a record of another sandbox is one's own",
     file: "ipam/store/kubernetes/record-change.ts",
     from: "const isOwn = !!holder && isSameInterface(holder, owner) && holder.containerId === owner.containerId;",

@@ -15,7 +15,7 @@ export interface Profile {
   readonly weights?: Readonly<Partial<Record<Kind, number>>>;
   /** Between two operations, on average, seconds: from one run to another. Default 0.3 to 10. */
   readonly gapSeconds?: readonly [min: number, max: number];
-  /** Of ten seeds that name no profile. */
+  /** Of eleven seeds that name no profile. */
   readonly share: number;
 }
 
@@ -65,6 +65,8 @@ export const PROFILES = {
   hand: { only: [...PODS, "hand", "kill"], minutes: 4, share: 0 },
   /** Some pods' configuration says `enable_overlapping_ranges: false`. */
   mixed: { only: [...PODS, "kill-at-call", "storm", "lag"], rails: "mixed", minutes: 4, share: 1 },
+  /** The same over half an hour, with static pods: nobody but their agents knows that some of them run. */
+  statics: { only: ["make", "static", "delete", "restart", "kill", "lag"], weights: { static: 6 }, gapSeconds: [4, 15], rails: "mixed", minutes: 30, share: 1 }, // biome-ignore format: one row
   /** Two ranges within one. */
   ranges: { only: [...PODS, "kill-at-call", "storm", "lag"], rails: "ranges", minutes: 4, share: 1 },
   /** A range that is full most of the time. */
@@ -83,7 +85,7 @@ export const PROFILES = {
 } as const satisfies Record<string, Profile>;
 export type ProfileName = keyof typeof PROFILES;
 
-/** One for each tenth. */
+/** One for each share. */
 export const DEALT: readonly ProfileName[] = Object.entries(PROFILES).flatMap(([name, { share }]) =>
   Array.from({ length: share }, () => name as ProfileName),
 );

@@ -1,14 +1,12 @@
 import type { Obj } from "../api/objects.ts";
 import { POOLS, RESERVED } from "../world/kinds.ts";
+import { addressAt, RECORDS_DECIDE } from "../world/living.ts";
 import type { World } from "../world/world.ts";
 
 export interface PoolRecord {
   readonly id: string;
   readonly podref: string;
 }
-
-/** On a pool whose records decide, not its reservations. */
-const RECORDS_DECIDE = "railnet.io/records-decide";
 
 /** What the API server has, by address: reservations, records, and which of both decides. Ranges of one network, IPv4. */
 export class Deciders {
@@ -41,8 +39,3 @@ export class Deciders {
 
 /** Each rail of the simulation has a /24 for itself. */
 const firstThree = (ip: string): string => ip.split(".").slice(0, 3).join(".");
-
-function addressAt(range: string, offset: number): string {
-  const base = range.split("/")[0]!.split(".").map(Number);
-  return [...base.slice(0, 3), base[3]! + offset].join(".");
-}

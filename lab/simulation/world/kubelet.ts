@@ -14,6 +14,8 @@ export class Kubelet {
   readonly #works = new Map<string, PodWork>();
   /** Pods that it has from files, by name. */
   readonly #statics = new Map<string, Obj>();
+  /** Keys of those that the server does not let it show: by admission, or a quota. */
+  readonly #refused = new Set<string>();
   /** What it hears from the API server, in order. */
   readonly #inbox: Line<() => void>;
 
@@ -89,6 +91,8 @@ export class Kubelet {
     };
     const pod: Obj = { metadata, spec: { nodeName: node }, status: { phase: "Pending" } };
     this.#statics.set(name, pod);
+    if (world.random.chance(0.25)) this.#refused.add(keyOf(pod));
+    else this.#refused.delete(keyOf(pod));
     if (!isOff) this.#begin(pod);
   }
 
@@ -147,7 +151,8 @@ export class Kubelet {
         server.remove("pods", keyOf(pod));
     if (!server.etcd.get("nodes", name)) return;
     for (const { pod, isStatic, isOver } of this.#works.values())
-      if (isStatic && !isOver && !server.etcd.get("pods", keyOf(pod))) server.put("pods", mirrorOf(pod));
+      if (isStatic && !isOver && !this.#refused.has(keyOf(pod)) && !server.etcd.get("pods", keyOf(pod)))
+        server.put("pods", mirrorOf(pod));
   }
 
   #removeObject(pod: Obj): void {

@@ -1,6 +1,9 @@
 import type { Change, Etcd } from "../api/etcd.ts";
 import type { Obj } from "../api/objects.ts";
-import { RESERVED } from "./kinds.ts";
+import { POOLS, RESERVED } from "./kinds.ts";
+
+/** On a pool whose records decide, not its reservations. */
+export const RECORDS_DECIDE = "railnet.io/records-decide";
 
 /** An interface of a sandbox: its ADD has succeeded, and its end has not begun. */
 export interface Living {
@@ -88,7 +91,9 @@ export class LivingSandboxes {
   }
 
   /** Nobody of the product takes away what a living sandbox has, not even for a moment. */
-  saw({ plural, object, prev }: Change): void {
+  saw(change: Change): void {
+    const { plural, object, prev } = change;
+    if (plural === POOLS) return void this.#sawPool(change);
     if (plural !== RESERVED) return;
     const after = object && this.#holder(object["spec"].containerid, object.metadata.name);
     if (after) after.bared = undefined;
@@ -100,6 +105,17 @@ export class LivingSandboxes {
         "a living sandbox loses its reservation",
         `${tellOf(before)}: ${object ? `to ${object["spec"].podref}` : "deleted"}`,
       );
+  }
+
+  /** Where the records of a pool decide, they are what a sandbox has. */
+  #sawPool({ object, prev }: Change): void {
+    if (this.taker || ![object, prev].every((one) => one?.metadata.annotations?.[RECORDS_DECIDE])) return;
+    const after: Records = object!["spec"].allocations ?? {};
+    for (const [key, { id }] of Object.entries<Records[string]>(prev!["spec"].allocations ?? {})) {
+      const before =
+        after[key]?.id === id ? undefined : this.#holder(id, addressAt(object!["spec"].range, Number(key)));
+      if (before) this.#options.fail("a living sandbox loses its record", tellOf(before));
+    }
   }
 
   /** After a restore: who has a reservation no more. */
@@ -114,6 +130,13 @@ export class LivingSandboxes {
   #holder(containerId: string, reservation: string): Living | undefined {
     return [...this.#all].find((one) => one.containerId === containerId && reservation.endsWith(one.ip));
   }
+}
+
+type Records = Readonly<Record<string, { readonly id: string }>>;
+
+export function addressAt(range: string, offset: number): string {
+  const base = range.split("/")[0]!.split(".").map(Number);
+  return [...base.slice(0, 3), base[3]! + offset].join(".");
 }
 
 /** Whoever takes it out of there must ask the rail first. */
