@@ -171,13 +171,6 @@ export const FIXES: readonly Mutation[] = [
     profiles: ["mixed"],
   },
   {
-    name: "a pool that is known as adopted is not looked at again when its mode is another one",
-    file: "ipam/store/kubernetes/views.ts",
-    from: '(entry.view.isAdopted && this.#mode === "absent");',
-    to: "entry.view.isAdopted;",
-    profiles: ["mixed"],
-  },
-  {
     name: "what is remembered of adoptions outlives a change of the mode",
     file: "ipam/store/kubernetes/views.ts",
     from: "if (mode !== this.#mode || epoch !== this.#epoch) this.#forgetAdoptions();",

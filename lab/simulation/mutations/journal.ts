@@ -73,12 +73,15 @@ export const JOURNAL: readonly Mutation[] = [
     file: "daemonset/addresses/service/releases.ts",
     from: '      now?.phase !== "releasing" ||\n',
     to: "      now === undefined ||\n",
+    unseen: "only an ADD of a sandbox that had its DEL would find a record of another phase: no runtime adds one twice",
   },
   {
     name: "a release does not lock its attachment",
     file: "daemonset/addresses/service/releases.ts",
     from: "using _lock = await lockAttachment({ containerId, ifname }, this.#host);",
     to: "void lockAttachment;",
+    unseen:
+      "the lock is for an ADD of a sandbox that had its DEL, and no runtime adds one twice; two releases of one attachment are one",
   },
   {
     name: "a DEL does not end the ADD of its attachment",
