@@ -70,8 +70,8 @@ function namedVfs({ config }: Call): { readonly vf: string; readonly place: numb
   );
 }
 
-/** Anything but a PCI address is refused elsewhere, and never looked up. */
-function railOf(vf: string, rails: readonly GovernedRail[], sysfs: string): GovernedRail | undefined {
+/** The rail of a VF. Anything but a PCI address is refused elsewhere, and never looked up. */
+export function railOf(vf: string, rails: readonly GovernedRail[], sysfs: string): GovernedRail | undefined {
   if (!/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(vf)) return undefined;
   const pf = pfOf(sysfs, vf);
   const isIn = ({ ranges }: GovernedRail) => ranges?.some(([first, last]) => first <= pf!.vf && pf!.vf <= last) ?? true;
@@ -115,7 +115,8 @@ function checkGiven({ args }: Call, vf: string, { resource }: GovernedRail, devi
   );
 }
 
-function readGoverned(file: string, isNeeded: boolean): GovernedRails | undefined {
+/** @param isNeeded whether it is an error that it is missing. @throws {CniError} 11. */
+export function readGoverned(file: string, isNeeded: boolean): GovernedRails | undefined {
   const again = (why: string, cause?: unknown) =>
     new CniError(CODE.TRY_AGAIN_LATER, `cannot look up rails of RailNetworks: ${file} ${why}; the node's agent writes it anew`, { cause }); // biome-ignore format: one row
   const written = readOwned(file);

@@ -95,6 +95,8 @@ export const AllocateRequest = message<{ container_requests: readonly { devices_
   container_requests: repeated(1, message<{ devices_ids: readonly string[] }>({ devices_ids: texts(1) })),
 });
 
+export const PreStartContainerRequest = message<{ devices_ids: readonly string[] }>({ devices_ids: texts(1) });
+
 const MountMessage = message<MountSpec>({ container_path: text(1), host_path: text(2), read_only: boolean(3) });
 const DeviceSpecMessage = message<DeviceSpec>({ container_path: text(1), host_path: text(2), permissions: text(3) });
 

@@ -13,6 +13,7 @@ import {
   type PluginDevice,
   PreferredAllocationRequest,
   PreferredAllocationResponse,
+  PreStartContainerRequest,
   REGISTER,
   RegisterRequest,
   VERSION,
@@ -24,6 +25,7 @@ import { type GrpcServer, type ResponseStream, serve } from "./grpc/server.ts";
 import { judge, type Since } from "./health.ts";
 import { prefer } from "./prefer.ts";
 import type { Sight } from "./sight.ts";
+import type { Tenants } from "./tenants.ts";
 
 /** Numbers of RDMA character devices, which the kernel gives anew at every move of an RDMA device. */
 export interface RdmaNumbers {
@@ -42,6 +44,7 @@ export interface ResourceHost {
   /** Where ADD tells pods of their rails: `/run/railnet`. */
   readonly runDir: string;
   readonly rdma: RdmaNumbers;
+  readonly tenants: Tenants;
   /** A problem of a PF must last so long before its VFs are unhealthy. */
   readonly graceMs: number;
   /** Monotonic. */
@@ -63,7 +66,6 @@ export interface ResourceNames {
 const REGISTER_MS = 10_000;
 /** A kubelet that took the registration and does not listen to us after this time has lost it. */
 const DEAF_MS = 5_000;
-const OPTIONS = { pre_start_required: false, get_preferred_allocation_available: true };
 
 /** One rail, or the sets of all, as a resource of the kubelet: its socket, its list of devices, and whether the kubelet knows it. */
 export class PluginResource {
@@ -78,6 +80,10 @@ export class PluginResource {
   #server: GrpcServer | undefined;
   /** Calls of ListAndWatch. */
   readonly #listeners = new Set<ResponseStream>();
+  /** Whether the kubelet is to ask before a container starts. Only where it has to: without an agent no container starts then. */
+  #asksFirst = false;
+  /** What the kubelet was told of that. */
+  #toldToAsk = false;
   /** The kubelet's socket that took our registration, and since when nobody listens. */
   #known = "";
   #deafSinceMs = 0;
@@ -89,6 +95,11 @@ export class PluginResource {
     this.socket = join(host.directory, file);
   }
 
+  /** What it was of, as of the last look. */
+  get sights(): readonly Sight[] {
+    return this.#sights;
+  }
+
   /** IDs of the devices as the kubelet has them. */
   get listed(): readonly string[] {
     return this.#list.map(({ ID }) => ID);
@@ -96,8 +107,9 @@ export class PluginResource {
 
   /** What there is now; the kubelet hears of it when its list changed. */
   show(sights: readonly Sight[]): void {
-    const { graceMs, nowMs } = this.#host;
+    const { graceMs, nowMs, tenants } = this.#host;
     this.#sights = sights;
+    this.#asksFirst = this.#hasRdma() && tenants.governs(this.name);
     const { devices, since, reasons } = judge(this.#sights, this.#since, nowMs(), graceMs);
     this.#since = since;
     this.#report(JSON.stringify(reasons));
@@ -115,10 +127,17 @@ export class PluginResource {
   async ensureRegistered(kubelet: string): Promise<void> {
     const { directory, nowMs, log } = this.#host;
     if (!this.#server && this.#list.length === 0) return;
+    if (this.#asksFirst !== this.#toldToAsk) await this.close(); // kubelet 1.37 takes no second registration of a socket before
     const isDeaf = this.#listeners.size === 0 && nowMs() - this.#deafSinceMs > DEAF_MS;
     if (kubelet === this.#known && existsSync(this.socket) && !isDeaf) return;
     if (!this.#server || !existsSync(this.socket)) await this.#serve();
-    const request = { version: VERSION, endpoint: basename(this.socket), resource_name: this.name, options: OPTIONS };
+    const request = {
+      version: VERSION,
+      endpoint: basename(this.socket),
+      resource_name: this.name,
+      options: this.#options,
+    };
+    this.#toldToAsk = this.#asksFirst;
     this.#deafSinceMs = nowMs();
     await call(join(directory, "kubelet.sock"), REGISTER, RegisterRequest.encode(request), REGISTER_MS);
     this.#known = kubelet;
@@ -136,8 +155,8 @@ export class PluginResource {
     await this.close(); // a kubelet that starts removes all sockets
     this.#server = await serve(this.socket, {
       unary: {
-        [METHODS.options]: () => DevicePluginOptions.encode(OPTIONS),
-        [METHODS.preStart]: () => Empty.encode({}),
+        [METHODS.options]: () => DevicePluginOptions.encode(this.#options),
+        [METHODS.preStart]: (request) => this.#preStart(request),
         [METHODS.prefer]: (request) => this.#prefer(request),
         [METHODS.allocate]: (request) => this.#allocate(request),
       },
@@ -162,12 +181,27 @@ export class PluginResource {
 
   async #allocate(bytes: Buffer): Promise<Buffer> {
     const { container_requests } = AllocateRequest.decode(bytes);
-    const { rdma, sysfs } = this.#host;
-    const hasRdma = this.#sights.some(({ vfs }) => vfs.some(({ pci }) => rdmaCharDevicesOf(sysfs, pci).length > 0));
-    using _lock = hasRdma ? await rdma.lock() : undefined;
+    using _lock = this.#hasRdma() ? await this.#host.rdma.lock() : undefined;
     return AllocateResponse.encode({
       container_responses: container_requests.map(({ devices_ids = [] }) => this.#allocateOne(devices_ids)),
     });
+  }
+
+  #hasRdma(): boolean {
+    return this.#sights.some(({ vfs }) => vfs.some(({ pci }) => rdmaCharDevicesOf(this.#host.sysfs, pci).length > 0));
+  }
+
+  get #options(): Parameters<typeof DevicePluginOptions.encode>[0] {
+    return { pre_start_required: this.#asksFirst, get_preferred_allocation_available: true };
+  }
+
+  /** @throws {GrpcError} the kubelet then does not start the container, says why in an event, and tries again. */
+  #preStart(bytes: Buffer): Buffer {
+    const { devices_ids: ids = [] } = PreStartContainerRequest.decode(bytes);
+    const why = this.#asksFirst ? this.#host.tenants.whyNotStart(ids, this.name) : undefined;
+    if (why === undefined) return Empty.encode({});
+    this.#host.log.warn({ resource: this.name, vfs: ids, why }, "a container was not started with VFs");
+    throw new GrpcError(STATUS.PERMISSION_DENIED, why);
   }
 
   /** @throws {GrpcError} for a device that is not of this resource or not there: the kubelet then refuses the pod. */

@@ -38,7 +38,7 @@ export class Resources {
     sets: SetsHere = NO_SETS,
   ): Promise<void> {
     const ofSets = sets.count > 0 ? [namesOfSets(sets)] : [];
-    await this.#closeOthers([...rails.map(namesOf), ...ofSets].map(keyOf));
+    await this.#endOthers([...rails.map(namesOf), ...ofSets], attached);
     const { sysfs } = this.#host;
     this.#sayOffered(rails);
     const forSets = new Map<string, readonly Sight[]>();
@@ -65,7 +65,8 @@ export class Resources {
   }
 
   async close(): Promise<void> {
-    await this.#closeOthers([]);
+    for (const resource of this.#open.values()) await resource.close();
+    this.#open.clear();
   }
 
   /** For ADD, before the kubelet hears of them and a pod has one; without it pods are not told of their rails. */
@@ -78,12 +79,23 @@ export class Resources {
     }
   }
 
-  async #closeOthers(keys: readonly string[]): Promise<void> {
+  /**
+   * What is not offered any more. The kubelet starts no container of a pod, not even one that ended, when the resource of its
+   * devices is gone (`callPreStartContainerIfNeeded()`, pkg/kubelet/cm/devicemanager/manager.go): what pods have is listed,
+   * as unhealthy, until they have ended. Unless another rail has the resource now.
+   */
+  async #endOthers(offered: readonly ResourceNames[], attached: ReadonlySet<string>): Promise<void> {
+    const { log } = this.#host;
     for (const [key, resource] of [...this.#open]) {
-      if (keys.includes(key)) continue;
+      if (offered.some((names) => keyOf(names) === key)) continue;
+      const left = resource.sights.filter(({ id }) => id.split(",").some((pci) => attached.has(pci)));
+      if (left.length > 0 && offered.every(({ resource: name }) => name !== resource.name)) {
+        resource.show(left.map((sight) => ({ ...sight, attached: true, unready: true, problem: NOT_OFFERED })));
+        continue;
+      }
       this.#open.delete(key);
       await resource.close();
-      this.#host.log.info({ resource: resource.name }, "a rail is no longer offered to the kubelet");
+      log.info({ resource: resource.name }, "a rail is no longer offered to the kubelet");
     }
   }
 
@@ -122,6 +134,7 @@ function offeredOf(rails: readonly RailHere[], sysfs: string): Offered {
   };
 }
 
+const NOT_OFFERED = "no list has its rail any more: it stays with its pod until that has ended";
 const NO_SETS: SetsHere = { count: 0, rails: [], inSets: new Set() };
 
 /** A rail under another name has another socket. */

@@ -3,6 +3,7 @@ import { Debts } from "../../cni/attachment/debts.ts";
 import { Journal } from "../../cni/attachment/journal.ts";
 import { lockRdma } from "../../cni/attachment/lock-rdma.ts";
 import { promiseRdma } from "../../cni/attachment/rdma-promise.ts";
+import { readBootId } from "../../cni/boot-id.ts";
 import type { Log, Paths } from "../../cni/host.ts";
 import { vfsOf } from "../../kernel/sysfs.ts";
 import type { HostUses } from "../kernel-thread.ts";
@@ -11,6 +12,7 @@ import type { RailHere } from "../rails/select.ts";
 import type { RailSets } from "../rails/sets.ts";
 import { deviceInfoDirOf } from "./device-info.ts";
 import { Resources } from "./resources.ts";
+import { tenantsOf } from "./tenants.ts";
 
 export interface DevicePluginOptions {
   /** The kubelet's, `/var/lib/kubelet/device-plugins`; it need not be there. */
@@ -52,7 +54,17 @@ export function startDevicePlugin({
     promise: (vf: string, devices: readonly string[]) => promiseRdma(runDir, vf, devices),
   };
   const nowMs = () => performance.now();
-  const resources = new Resources({ directory, deviceInfoDir, sysfs, runDir, rdma, graceMs, log, nowMs });
+  const resources = new Resources({
+    directory,
+    deviceInfoDir,
+    sysfs,
+    runDir,
+    rdma,
+    tenants: tenantsOf({ paths, bootId: readBootId() }),
+    graceMs,
+    log,
+    nowMs,
+  });
   const uses = new KnownUses(hostUses);
   let nextMs = 0;
   let known: ReadonlySet<string> = new Set();

@@ -58,6 +58,27 @@ t.test("a rail that leaves the list is no resource any more, one that gets anoth
   t.same(readdirSync(node.dir), ["kubelet.sock", "railnet-rail1.sock"]);
 });
 
+t.test(
+  "a rail that leaves the list while pods have VFs of it is known to the kubelet until they have ended",
+  async (t) => {
+    const node = await PluginNode.start(t);
+    const both = node.rails;
+    await node.lookUntil("rail0 is listed", () => node.kubelet.devices(RAIL0).length === 3);
+    node.attached.add(node.vfs[1]!);
+    node.rails = "[]";
+    await node.lookUntil("the others are gone", () => node.kubelet.devices(RAIL0).length === 1);
+    t.same(node.kubelet.by("Unhealthy", RAIL0), [node.vfs[1]], "no other pod gets it");
+    t.same(node.kubelet.resources, [RAIL0], "a rail that nobody has is gone");
+    await node.kubelet.restart();
+    await node.lookUntil("a kubelet that restarts is told", () => node.kubelet.devices(RAIL0).length === 1);
+    node.rails = both;
+    await node.lookUntil("it is in the list again", () => node.kubelet.by("Healthy", RAIL0).length === 3);
+    node.rails = "[]";
+    node.attached.clear();
+    await node.lookUntil("with its last pod it goes", () => node.kubelet.resources.length === 0);
+  },
+);
+
 t.test("device-info files of VFs that are gone are swept at the start, those of others stay", async (t) => {
   const node = await PluginNode.start(t);
   mkdirSync(node.infoDir, { recursive: true });

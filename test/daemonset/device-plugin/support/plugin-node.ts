@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Test } from "tap";
 import { Resources } from "../../../../daemonset/device-plugin/resources.ts";
 import type { SetsHere } from "../../../../daemonset/device-plugin/sets.ts";
+import type { Tenants } from "../../../../daemonset/device-plugin/tenants.ts";
 import { parseRails } from "../../../../daemonset/rails/config.ts";
 import { listPfFacts, selectPfs } from "../../../../daemonset/rails/select.ts";
 import { until } from "../../../../lab/until.ts";
@@ -30,6 +31,8 @@ export class PluginNode {
   sets: SetsHere = { count: 0, rails: [], inSets: new Set() };
   /** What was locked and promised of RDMA, in order. */
   readonly promised: string[] = [];
+  /** By default no RailNetwork gives VFs to pods. */
+  tenants: Tenants = { governs: () => false, whyNotStart: () => undefined };
   resources: Resources;
   nowMs = 1_000_000;
   rails = `
@@ -100,6 +103,10 @@ export class PluginNode {
       rdma: {
         lock: async () => void this.promised.push("lock"),
         promise: (vf, devices) => void this.promised.push(`${vf} ${devices.join(" ")}`),
+      },
+      tenants: {
+        governs: (resource) => this.tenants.governs(resource),
+        whyNotStart: (ids, resource) => this.tenants.whyNotStart(ids, resource),
       },
       graceMs: 30_000,
       nowMs: () => this.nowMs,
