@@ -6,6 +6,7 @@ import { randomFrom } from "../../../../lab/random.ts";
 import { seedsOf } from "../../../../lab/seed.ts";
 import { until } from "../../../../lab/until.ts";
 import { type Fate, fateOf, NETWORKS, selection, someNetworks, somePod, TEAMS } from "./labelled-pods.ts";
+import { OPERATORS } from "./operator-pods.ts";
 
 /** Pods of a seed. A dry run takes 10 to 30 ms. */
 const PODS = Number(process.env["RAILNET_ADMISSION_PODS"] ?? 100);
@@ -56,12 +57,19 @@ export async function testAdmission(t: Test, api: ApiServer): Promise<void> {
     t.same(body.spec.containers[0].resources.requests, { "railnet.io/rail0": "1", "railnet.io/rail1": "1" });
   });
 
-  await t.test("a template of a Deployment, a Job or an MPIJob is a pod like others once its controller makes it", async (t) => {
-    const owner = { apiVersion: "kubeflow.org/v2beta1", kind: "MPIJob", name: "train", uid: "u", controller: true };
-    const template = { ...all, metadata: { ...all.metadata, name: undefined, generateName: "train-worker-", ownerReferences: [owner] } };
-    const { body } = await dryRun({ ...template, metadata: { ...template.metadata, name: "" } });
-    t.equal(body.metadata.annotations[NETWORKS], "ishikari-rail0@rail0,ishikari-rail1@rail1");
-  }); // biome-ignore format: rows
+  for (const [i, made] of OPERATORS.entries())
+    await t.test(`a pod of a template, as its operator makes it, is one like others (${i})`, async (t) => {
+      const given = made(pod({ "railnet.io/rails": "all", "railnet.io/ipc-lock": "true" }, {}, { containers: ["main", "beside"].map((name) => ({ name, image: "none" })), initContainers: [{ name: "first", image: "none" }] }));
+      const { status, says, body } = await dryRun(given);
+      t.equal(status, 201, says);
+      t.equal(body.metadata.annotations[NETWORKS], "ishikari-rail0@rail0,ishikari-rail1@rail1");
+      t.match(body.metadata.labels, given.metadata.labels);
+      const rails = { "railnet.io/rail0": "1", "railnet.io/rail1": "1" };
+      t.same(body.spec.containers.map(({ resources }: Json) => resources.limits ?? {}), [rails, {}], "the main container's");
+      t.same(body.spec.containers.map(({ securityContext }: Json) => securityContext?.capabilities), [{ add: ["IPC_LOCK"] }, undefined]);
+      for (const part of ["env", "ports", "volumeMounts", "command"] as const) t.match(body.spec.containers[0], { [part]: given.spec.containers[0][part] });
+      t.match(body.spec.initContainers, given.spec.initContainers, "init and sidecar containers are as they were");
+    }); // biome-ignore format: rows
 
   const reference = { cniVersion: "1.0.0", type: "railnet-sriov", network: "ishikari", rail: "rail0" };
   const nad = (config: Json, resourceName = "railnet.io/rail0"): Json => ({

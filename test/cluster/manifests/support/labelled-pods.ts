@@ -1,4 +1,5 @@
 import type { Json } from "../../../../lab/cluster/raw.ts";
+import { OPERATORS } from "./operator-pods.ts";
 
 // Pods and RailNetworks at random, and what shall become of such a pod, written from docs/rail-objects.md without CEL.
 
@@ -51,7 +52,8 @@ export function somePod(random: Random, networks: readonly Json[]): Json {
   const containers = ["main", "second", "third"].slice(0, 1 + Math.floor(random() * 3)).map((name) => container(name));
   const initContainers = some(random, [container("init"), container("sidecar", { restartPolicy: "Always" })]);
   const annotation = somewhere(random, networks);
-  return {
+  const made = random() < 0.4 ? pick(random, OPERATORS) : (pod: Json) => pod;
+  return made({
     apiVersion: "v1",
     kind: "Pod",
     metadata: {
@@ -68,7 +70,7 @@ export function somePod(random: Random, networks: readonly Json[]): Json {
       },
     },
     spec: { containers, ...(initContainers.length > 0 && { initContainers }), ...(random() < 0.05 && { hostNetwork: true }) },
-  };
+  });
 } // biome-ignore format: rows
 
 function somewhere(random: Random, networks: readonly Json[]): string | undefined {
