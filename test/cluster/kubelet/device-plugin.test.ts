@@ -5,6 +5,8 @@ import type { Json } from "../../../lab/cluster/raw.ts";
 import { Cluster } from "../../../lab/kubelet/cluster.ts";
 import { RailnetDaemonSet } from "../../../lab/kubelet/daemon-set.ts";
 import { fourRails } from "../../../lab/kubelet/four-rails.ts";
+import { agentMb } from "../../../lab/kubelet/governed.ts";
+import { guardedStarts } from "../../../lab/kubelet/guarded-starts.ts";
 import { Multus } from "../../../lab/kubelet/multus.ts";
 import { networkStatus } from "../../../lab/kubelet/pods.ts";
 import { setOfRails } from "../../../lab/kubelet/set-of-rails.ts";
@@ -14,6 +16,8 @@ import { until } from "../../../lab/until.ts";
 const EXAMPLES = join(import.meta.dirname, "../../../manifests/examples");
 /** Of each rail. */
 const VFS = 4;
+/** Of the agent. */
+const LIMIT_MB = 95;
 const cluster = await Cluster.start({ vfs: VFS });
 t.teardown(() => cluster.stop());
 t.setTimeout(600_000);
@@ -120,4 +124,16 @@ t.test("sets of a RailNetwork: one VF of each rail by one resource, for one netw
   await railnet.kubectl("apply", "-f", join(EXAMPLES, "set.yaml"));
   await railnet.kubectl("delete", "pod", "trainer-0", "--now"); // the example's own has no image here
   await setOfRails(t, cluster, { networkOf: () => "rails@rail0", resources: { "railnet.io/rails": 1 } });
+  const mb = await agentMb(node);
+  t.comment(
+    `agent: ${mb.toFixed(1)} MB resident, with four PFs, a RailNetwork with sets, the device plugin and the leader's work`,
+  );
+  t.ok(mb <= LIMIT_MB, `${mb.toFixed(1)} MB`);
+  await api.raw.delete("/apis/railnet.io/v1alpha1/railnetworks/all");
+  await allocatable(VFS);
+});
+
+t.test("a RailNetwork that gives VFs to pods comes and goes while a pod has one:", async (t) => {
+  await pods.start("kept", RAIL0);
+  await guardedStarts(t, cluster, railnet, "kept");
 });
