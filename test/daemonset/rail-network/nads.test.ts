@@ -144,3 +144,25 @@ t.test("planNads() ends at the same, wherever leaders end between two writes", a
     t.ok([...world.nads].every(([key, nad]) => (theirs.has(key) ? nad === theirs.get(key) : isOurs(nad))));
   }
 });
+
+t.test(
+  "planNads() of 500 namespaces: all get theirs, and of one that loses the right its own go, and no others",
+  async (t) => {
+    const world = new World();
+    const name = (i: number) => `team-${i}`;
+    const namespaces = Array.from({ length: 500 }, (_, i) => namespace(name(i)));
+    const networks = [ishikari({ sets: 2 }), ishikari({ sets: 2 }, "teshio")];
+    const { actions, wanted } = world.plan(networks, namespaces);
+    t.equal(actions.length, 500 * 6);
+    t.match(wanted.get("teshio"), { namespaces: 500, taken: { length: 0 } });
+    world.apply(actions);
+    const without = namespaces.map((one, i) => (i === 250 ? namespace(name(i), {}) : one));
+    const gone = world.plan(networks, without).actions;
+    t.same([...new Set(gone.map(({ do: what, nad }) => `${what} ${nad.metadata.namespace}`))], [`delete ${name(250)}`]);
+    t.equal(gone.length, 6);
+    world.apply(gone);
+    const left = world.plan(networks.slice(0, 1), without).actions;
+    t.ok(left.every(({ do: what, network }) => what === "delete" && network === "teshio"));
+    t.equal(left.length, 499 * 3, "those of a RailNetwork that is deleted");
+  },
+);
