@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type Offered, writeOffered } from "../../cni/attachment/told/offered.ts";
+import { KUBELET_CHECKPOINT, type KubeletDevices, readKubeletDevices } from "../../cni/kubelet-devices.ts";
 import { listGpus, nearestGpus } from "../../kernel/pcie.ts";
 import { vfsOf } from "../../kernel/sysfs.ts";
 import type { RailHere } from "../rails/select.ts";
@@ -15,6 +16,7 @@ import { lookAtVfs, type Sight } from "./sight.ts";
 export class Resources {
   readonly #host: ResourceHost;
   readonly #open = new Map<string, PluginResource>();
+  #looks = 0;
   /** Why the kubelet did not take a resource, so that it is said once. */
   readonly #said = new Map<string, string>();
 
@@ -38,6 +40,7 @@ export class Resources {
     sets: SetsHere = NO_SETS,
   ): Promise<void> {
     const ofSets = sets.count > 0 ? [namesOfSets(sets)] : [];
+    this.#lookBack(attached);
     await this.#endOthers([...rails.map(namesOf), ...ofSets], attached);
     const { sysfs } = this.#host;
     this.#sayOffered(rails);
@@ -80,6 +83,21 @@ export class Resources {
   }
 
   /**
+   * An agent before this one may have kept what pods have, too: by the kubelet's notes, of Railnet's own resources. At the second
+   * look, when the rails of this node are known.
+   */
+  #lookBack(attached: ReadonlySet<string>): void {
+    if (++this.#looks !== 2) return;
+    const offered = new Set([...this.#open.values()].map(({ name }) => name));
+    const held = new Map<string, Sight[]>();
+    for (const { resource, ids } of notesOf(this.#host.directory))
+      if (resource.startsWith(OWN_DOMAIN) && !offered.has(resource))
+        held.set(resource, [...(held.get(resource) ?? []), ...ids.filter((id) => isAttached(id, attached)).map(heldSight)]); // biome-ignore format: one row
+    for (const [resource, sights] of held)
+      if (sights.length > 0) this.#resourceOf({ resource, rail: resource, file: `railnet.${resource.slice(OWN_DOMAIN.length)}.sock` }).show(sights); // biome-ignore format: one row
+  }
+
+  /**
    * What is not offered any more. The kubelet starts no container of a pod, not even one that ended, when the resource of its
    * devices is gone (`callPreStartContainerIfNeeded()`, pkg/kubelet/cm/devicemanager/manager.go): what pods have is listed,
    * as unhealthy, until they have ended. Unless another rail has the resource now.
@@ -88,7 +106,7 @@ export class Resources {
     const { log } = this.#host;
     for (const [key, resource] of [...this.#open]) {
       if (offered.some((names) => keyOf(names) === key)) continue;
-      const left = resource.sights.filter(({ id }) => id.split(",").some((pci) => attached.has(pci)));
+      const left = resource.sights.filter(({ id }) => isAttached(id, attached));
       if (left.length > 0 && offered.every(({ resource: name }) => name !== resource.name)) {
         resource.show(left.map((sight) => ({ ...sight, attached: true, unready: true, problem: NOT_OFFERED })));
         continue;
@@ -135,6 +153,22 @@ function offeredOf(rails: readonly RailHere[], sysfs: string): Offered {
 }
 
 const NOT_OFFERED = "no list has its rail any more: it stays with its pod until that has ended";
+const OWN_DOMAIN = "railnet.io/";
+
+const isAttached = (id: string, attached: ReadonlySet<string>): boolean =>
+  id.split(",").some((pci) => attached.has(pci));
+
+const heldSight = (id: string): Sight => ({ id, vfs: [], attached: true, gone: false, unready: true, problem: NOT_OFFERED }); // biome-ignore format: one row
+
+/** Nothing where the kubelet has none, or none that can be read. */
+function notesOf(directory: string): KubeletDevices {
+  try {
+    return readKubeletDevices(join(directory, KUBELET_CHECKPOINT));
+  } catch {
+    return [];
+  }
+}
+
 const NO_SETS: SetsHere = { count: 0, rails: [], inSets: new Set() };
 
 /** A rail under another name has another socket. */

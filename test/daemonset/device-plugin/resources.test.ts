@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { until } from "../../../lab/until.ts";
 import { PF, PluginNode, RAIL0, RAIL1 } from "./support/plugin-node.ts";
 
 t.test("every rail is a resource with its VFs, their memory nodes and healthy", async (t) => {
@@ -71,6 +72,14 @@ t.test(
     t.same(node.kubelet.resources, [RAIL0], "a rail that nobody has is gone");
     await node.kubelet.restart();
     await node.lookUntil("a kubelet that restarts is told", () => node.kubelet.devices(RAIL0).length === 1);
+    const entry = (ResourceName: string, vf: number) => ({ PodUID: "u", ContainerName: "c", ResourceName, DeviceIDs: { "-1": [node.vfs[vf]] } }); // biome-ignore format: one row
+    const PodDeviceEntries = [entry(RAIL0, 1), entry(RAIL0, 2), entry("intel.com/others", 1)];
+    writeFileSync(join(node.dir, "kubelet_internal_checkpoint"), JSON.stringify({ Data: { PodDeviceEntries }, Checksum: 1 })); // biome-ignore format: one row
+    await node.replaceAgent("killed");
+    await until("the kubelet has noticed", () => node.kubelet.resources.length === 0);
+    await node.look();
+    await node.lookUntil("the next agent does the same", () => node.kubelet.devices(RAIL0).length === 1);
+    t.same([node.kubelet.resources, node.kubelet.by("Unhealthy", RAIL0)], [[RAIL0], [node.vfs[1]]]);
     node.rails = both;
     await node.lookUntil("it is in the list again", () => node.kubelet.by("Healthy", RAIL0).length === 3);
     node.rails = "[]";
