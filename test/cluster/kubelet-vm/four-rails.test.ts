@@ -2,11 +2,12 @@ import { isDeepStrictEqual } from "node:util";
 import t, { type Test } from "tap";
 import type { Json } from "../../../lab/cluster/raw.ts";
 import { checkRails } from "../../../lab/kubelet/four-rails.ts";
+import { ungoverned } from "../../../lab/kubelet/governed.ts";
 import { networkStatus, podObject } from "../../../lab/kubelet/pods.ts";
 import { applyRailNad } from "../../../lab/kubelet/rail-nad.ts";
 import { becomes, look, type State } from "../../../lab/kubelet/state.ts";
 import { until } from "../../../lab/until.ts";
-import { oneLabel, ungoverned } from "./support/one-label.ts";
+import { ofReadme, oneLabel, pastAdmission } from "./support/one-label.ts";
 import { OFFERED, RAILS, VFS } from "./support/rails.ts";
 import { checkVfs, vfsAtPfs } from "./support/vfs.ts";
 import { Worker } from "./support/worker.ts";
@@ -80,8 +81,9 @@ t.test("two pods get four VFs each, reach each other rail by rail, and leave not
   t.same(await vfsAtPfs(worker), before);
 });
 
-t.test("pods of a Deployment with one label get all rails of a RailNetwork, and leave nothing", async (t) => {
-  await oneLabel(t, worker);
+t.test("the README's example: all VFs in sets, one label, and everything goes back", async (t) => {
+  await oneLabel(t, worker, ofReadme());
+  await worker.offered();
   await becomes(t, worker, bare, LIMIT_MS);
 });
 
@@ -91,11 +93,12 @@ t.test(
   "networks that a RailNetwork makes give pods the same; pods outlive it, and a DEL needs nothing of it",
   async (t) => {
     const rails = RAILS.map((name, i) => ({ name, pf: { names: [name] }, vfs: VFS, subnet: `10.201.${i}.0/24` }));
+    await api.raw.merge("/api/v1/namespaces/default", { metadata: { labels: { rails: "allowed" } } });
     await api.raw.apply({
       apiVersion: "railnet.io/v1alpha1",
       kind: "RailNetwork",
       metadata: { name: "ishikari" },
-      spec: { rails, pods: { namespaces: {} } },
+      spec: { rails, pods: { namespaces: { matchLabels: { rails: "allowed" } } } },
     });
     const networks = RAILS.map((rail) => `ishikari-${rail}`);
     const made = async () => (await api.raw.list(NADS)).map(({ metadata }) => metadata.name).filter((name) => /^ishikari/.test(name)); // biome-ignore format: one row
@@ -107,12 +110,13 @@ t.test(
       [0, 1].flatMap(() => RAILS.map((_, i) => `10.201.${i}`)),
       "by its subnets",
     );
+    await pastAdmission(t, worker);
     await api.raw.delete("/apis/railnet.io/v1alpha1/railnetworks/ishikari");
     await until("they go with it", async () => (await made()).length === 0, { limitMs: LIMIT_MS });
     await checkRails(t, worker, running, () => networks);
     await pods.remove("of0", "of1");
     await becomes(t, worker, bare, LIMIT_MS);
-    await ungoverned(worker);
+    await ungoverned(worker.node);
     await worker.offered();
   },
 );

@@ -103,10 +103,11 @@ export class Worker implements RailPlace, AsyncDisposable {
     await until("all VFs are offered", isOffered, { limitMs: READY_MS, everyMs: LOOK_MS });
   }
 
-  /** `{ "railnet.io/rail0": "6", … }`: what the node offers to pods. */
+  /** `{ "railnet.io/rail0": "6", … }`: what the node offers to pods. Of a resource that it had once the kubelet says 0. */
   async allocatable(): Promise<Json> {
     const { status } = await this.api.raw.get(`/api/v1/nodes/${this.node.name}`);
-    return Object.fromEntries(Object.entries(status.allocatable).filter(([name]) => name.startsWith("railnet.io/")));
+    const ours = Object.entries(status.allocatable).filter(([name, n]) => name.startsWith("railnet.io/") && n !== "0");
+    return Object.fromEntries(ours);
   }
 
   /**
