@@ -32,7 +32,7 @@ export class Checkout implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.dir, { recursive: true });
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 }); // a test that was ended may still be writing
     execFileSync("git", ["worktree", "prune"], { cwd: this.#project });
   }
 
