@@ -2,6 +2,7 @@ import type { Test } from "tap";
 import { cniCall, type Wanted } from "../support/attachment.ts";
 import { codes, failures, IPAM_DIR, type Node, shim, type Vf } from "../support/node.ts";
 import { takeRest } from "../support/picture.ts";
+import { readyTests } from "./ready.ts";
 
 /**
  * RDMA, as far as soft-RoCE goes: an igb VF has none, so an rxe device (on a link of its own, since the kernel removes one
@@ -22,8 +23,8 @@ export async function rdmaTests(t: Test, node: Node): Promise<void> {
     await node.ask("ip netns del rdma");
   });
 
-  await withRdma(node, vf, "shared", () =>
-    t.test("ADD in shared mode takes the VF's RDMA device for given: it is seen everywhere", async (t) => {
+  await withRdma(node, vf, "shared", async () => {
+    await t.test("ADD in shared mode takes the VF's RDMA device for given: it is seen everywhere", async (t) => {
       await node.ask("ip netns add rdma");
       for (const mode of ["required", "auto", "off"]) {
         t.same(failures(await add(mode)), [], mode);
@@ -31,8 +32,9 @@ export async function rdmaTests(t: Test, node: Node): Promise<void> {
         t.same(failures(await del()), [], "DEL");
       }
       await node.ask("ip netns del rdma");
-    }),
-  );
+    });
+    await readyTests(t, node, vf);
+  });
 
   await withRdma(node, vf, "exclusive", async () => {
     await node.ask("ip netns add rdma");
