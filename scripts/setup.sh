@@ -23,6 +23,7 @@ packages=(
   runc                                                          # what the test cluster's containerd starts pods with
   udev systemd                                                  # what manifests/host is written for
   shellcheck                                                    # reads the shell scripts
+  chromium                                                      # opens the page of `bench rdma`
 )
 # QEMU >= 8 has igb, the SR-IOV NIC; bookworm itself has 7.2. qemu-user-static runs the arm64 executables.
 backports=(qemu-system-x86 seabios ipxe-qemu qemu-user-static)

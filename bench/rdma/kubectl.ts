@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
-import type { Limits, Place, Reply, Side } from "./place.ts";
+import type { Place, ShellLimits, ShellReply, Side } from "../../cli/bench/rdma/place.ts";
 
 /** `namespace/name`; without a namespace it is `default`. */
 export interface PodName {
@@ -91,7 +91,11 @@ wait $command; status=$?
 kill $reader 2> /dev/null
 exit $status`;
 
-async function execIn({ namespace, name }: PodName, script: string, { signal, limitMs }: Limits): Promise<Reply> {
+async function execIn(
+  { namespace, name }: PodName,
+  script: string,
+  { signal, limitMs }: ShellLimits,
+): Promise<ShellReply> {
   signal.throwIfAborted();
   const args = ["exec", "-i", name, "-n", namespace, "--", "sh", "-c", UNTIL_INPUT_ENDS, "sh", script];
   const kubectl = spawn("kubectl", args, { detached: true }); // the terminal's Ctrl-C is not for it

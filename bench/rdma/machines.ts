@@ -1,7 +1,7 @@
+import type { Place, Side } from "../../cli/bench/rdma/place.ts";
 import { Machine } from "../../lab/vm/machine.ts";
 import { NODES, startNodes } from "../../lab/vm/nodes.ts";
 import type { Task } from "./measure.ts";
-import type { Place, Side } from "./place.ts";
 
 const POD = "rdma-bench";
 /** The last VF of each rail: tests and demos take the first ones. */

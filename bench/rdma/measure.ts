@@ -1,9 +1,9 @@
-import { exchange } from "./exchange.ts";
-import { parseIperf } from "./iperf.ts";
-import { type Path, pathOf, type Transport } from "./path.ts";
-import { type Bandwidth, parseBandwidth, parseLatency, ZeroError } from "./perftest.ts";
-import type { Side } from "./place.ts";
-import { surveyOf } from "./survey.ts";
+import { exchange } from "../../cli/bench/rdma/exchange.ts";
+import { parseIperf } from "../../cli/bench/rdma/iperf.ts";
+import { type Path, pathOf, type Transport } from "../../cli/bench/rdma/path.ts";
+import { type Bandwidth, parseBandwidth, parseLatency, ZeroError } from "../../cli/bench/rdma/perftest.ts";
+import type { Side } from "../../cli/bench/rdma/place.ts";
+import { surveyOf } from "../../cli/bench/rdma/survey.ts";
 
 export interface Task {
   /** Arguments of `ib_write_bw` and `ib_write_lat`, the same at both ends. */

@@ -1,6 +1,6 @@
+import type { Transport } from "../../cli/bench/rdma/path.ts";
 import { median } from "../attach/report.ts";
 import type { Failed, Measured } from "./measure.ts";
-import type { Transport } from "./path.ts";
 
 /** What is promised of every rail; absent: nothing. */
 export interface Gates {

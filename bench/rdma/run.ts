@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Side } from "../../cli/bench/rdma/place.ts";
 import { interruptibly } from "../interrupt.ts";
 import { hostSide, parsePods, podSide } from "./kubectl.ts";
 import { Machines } from "./machines.ts";
 import { type Failed, type Measured, measureSide, type Task } from "./measure.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
-import type { Side } from "./place.ts";
 import { judge, toRows } from "./report.ts";
 import { formatTable } from "./table.ts";
 

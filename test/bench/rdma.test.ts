@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { parseIperf } from "../../bench/rdma/iperf.ts";
 import { parsePods, railsIn } from "../../bench/rdma/kubectl.ts";
 import { parseOptions, USAGE } from "../../bench/rdma/options.ts";
-import { parseBandwidth, parseLatency } from "../../bench/rdma/perftest.ts";
-import { addressOn, gidFor, parseSurvey } from "../../bench/rdma/survey.ts";
+import { parseIperf } from "../../cli/bench/rdma/iperf.ts";
+import { parseBandwidth, parseLatency } from "../../cli/bench/rdma/perftest.ts";
+import { addressOn, gidFor, parseSurvey } from "../../cli/bench/rdma/survey.ts";
 
 /** 4.5: what the programs printed, over soft-RoCE. 24.07 and 2.3: their formats, by their source and public outputs. */
 const golden = (name: string) => readFileSync(join(import.meta.dirname, `perftest/${name}.txt`), "utf8");
@@ -59,7 +59,7 @@ for (const { when, output, message } of [
   {
     when: "says something else between head and row",
     output: edited(/\n 65536/, "\nQP is in error$&"),
-    message: /2 rows/,
+    message: /4 columns where its head has 5/,
   },
   { when: "tells no MTU", output: edited(/ Mtu .*\n/, ""), message: /no MTU/ },
   { when: "is empty", output: "", message: /no result: ""/ },

@@ -1,10 +1,10 @@
-export interface Reply {
+export interface ShellReply {
   readonly exit: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-export interface Limits {
+export interface ShellLimits {
   /** Ends the command, and with it everything that it started there; `sh` then rejects with the signal's reason. */
   readonly signal: AbortSignal;
   /** The same at this time, with ETIMEDOUT. */
@@ -16,7 +16,7 @@ export interface Place {
   /** As messages name it: `n0`, `pod default/perf-a`. */
   readonly name: string;
   /** Runs text of a POSIX shell; resolves whatever its exit status, rejects when it did not come to its end. */
-  sh(text: string, limits: Limits): Promise<Reply>;
+  sh(text: string, limits: ShellLimits): Promise<ShellReply>;
 }
 
 /** The links of one rail at both ends, in the hosts' namespaces or in the pods'. */

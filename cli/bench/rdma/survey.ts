@@ -1,4 +1,4 @@
-import type { Limits, Place } from "./place.ts";
+import type { Place, ShellLimits } from "./place.ts";
 
 /** An RDMA port and the index of a GID in its table: perftest's -d, -i, -x. */
 export interface Gid {
@@ -39,7 +39,7 @@ for port in /sys/class/infiniband/*/ports/*; do
 done 2> /dev/null
 true`;
 
-export async function surveyOf(place: Place, limits: Limits): Promise<Survey> {
+export async function surveyOf(place: Place, limits: ShellLimits): Promise<Survey> {
   const { exit, stdout, stderr } = await place.sh(SCRIPT, limits);
   if (exit !== 0) throw new Error(`cannot look at ${place.name}: ${stderr.trim()} (exit ${exit})`);
   return parseSurvey(stdout);

@@ -3,7 +3,7 @@ import { addressOn, type Gid, gidFor, type Survey } from "./survey.ts";
 
 export type Transport = "rdma" | "tcp";
 
-export interface End {
+export interface PathEnd {
   readonly place: Place;
   readonly address: string;
   readonly gid: Gid | undefined;
@@ -12,7 +12,7 @@ export interface End {
 /** One rail between two places. */
 export interface Path {
   readonly rail: string;
-  readonly ends: readonly [End, End];
+  readonly ends: readonly [PathEnd, PathEnd];
   /** TCP where an end has no RDMA device. */
   readonly transport: Transport;
   /** TCP port of the server: one for each rail, so that all can run at once. */
@@ -25,7 +25,7 @@ const FIRST_PORT = 18515;
 /** @throws when an end does not have what a run needs; says which end, and what. */
 export function pathOf({ places, rails }: Side, surveys: readonly Survey[], rail: string): Path {
   const links = rails.get(rail)!;
-  const ends = places.map((place, i): End => {
+  const ends = places.map((place, i): PathEnd => {
     const link = links[i];
     if (!link) throw new Error(`${place.name} does not have this rail`);
     const address = addressOn(surveys[i]!, link);
@@ -34,7 +34,7 @@ export function pathOf({ places, rails }: Side, surveys: readonly Survey[], rail
       throw new Error(`${place.name} has no address on ${link}: ${hint}`);
     }
     return { place, address, gid: naming(place, () => gidFor(surveys[i]!, link, address)) };
-  }) as [End, End];
+  }) as [PathEnd, PathEnd];
   const transport = ends.every(({ gid }) => gid) ? "rdma" : "tcp";
   for (const [i, { place }] of ends.entries()) requirePrograms(place, surveys[i]!, transport);
   const port = FIRST_PORT + [...rails.keys()].indexOf(rail);

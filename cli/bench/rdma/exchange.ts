@@ -1,20 +1,20 @@
-import type { End } from "./path.ts";
-import type { Limits, Place, Reply } from "./place.ts";
+import type { PathEnd } from "./path.ts";
+import type { Place, ShellLimits, ShellReply } from "./place.ts";
 
 /**
  * Runs a server at one end and, once it listens, its client at the other; resolves with what the client prints. When this
  * settles, nothing of it runs any more, at either end.
  */
 export async function exchange(
-  [client, server]: readonly [End, End],
+  [client, server]: readonly [PathEnd, PathEnd],
   port: number,
   serve: string,
   send: string,
-  { signal, limitMs }: Limits,
+  { signal, limitMs }: ShellLimits,
 ): Promise<string> {
   const stop = new AbortController();
-  const started: Promise<Reply>[] = [];
-  const run = ({ place }: End, text: string): Promise<Reply> => {
+  const started: Promise<ShellReply>[] = [];
+  const run = ({ place }: PathEnd, text: string): Promise<ShellReply> => {
     const running = place.sh(text, { signal: AbortSignal.any([signal, stop.signal]), limitMs });
     started.push(running);
     return running;
@@ -38,7 +38,7 @@ const untilListening = (port: number): string => {
 };
 
 /** What it printed; throws with its last words, which perftest says on either stream and iperf3 in its JSON. */
-function outcome(place: Place, role: string, { exit, stdout, stderr }: Reply): string {
+function outcome(place: Place, role: string, { exit, stdout, stderr }: ShellReply): string {
   if (exit === 0) return stdout;
   const json = /"error":\s*"([^"]*)"/.exec(stdout)?.[1];
   const words = (json ?? (stderr.trim() || stdout))
