@@ -21,11 +21,27 @@ export interface Survey {
   readonly addresses: readonly { readonly link: string; readonly address: string }[];
   readonly gids: readonly GidEntry[];
   readonly programs: readonly string[];
+  readonly kernel?: string;
+  /** As `ib_write_bw --version` says. */
+  readonly perftest?: string;
+  /** Speed in Mb/s, absent without carrier. */
+  readonly links: ReadonlyMap<string, { readonly mtu: number; readonly speed?: number }>;
+  /** State of `device port`: `ACTIVE`, `DOWN`. */
+  readonly ports: ReadonlyMap<string, string>;
+  /** Errors that ports counted, by `device port`, then by name. */
+  readonly counters: ReadonlyMap<string, Readonly<Record<string, number>>>;
 }
+
+/** What tells a sick way: mlx5's and rxe's hw_counters, as Documentation/infiniband and rxe_hw_counters.c name them. */
+const COUNTERS = [
+  ...["out_of_sequence", "packet_seq_err", "local_ack_timeout_err", "rnr_nak_retry_err", "implied_nak_seq_err"],
+  ...["np_cnp_sent", "rp_cnp_handled", "rx_icrc_encapsulated", "roce_adp_retrans"],
+  ...["out_of_seq_request", "retry_exceeded_err", "rcvd_seq_err", "send_rnr_err", "retry_rnr_exceeded_err"],
+];
 
 /** POSIX sh, `ip` and `grep`: one process a port, because soft-RoCE's tables have 1024 entries. */
 const SCRIPT = `
-for program in ip ib_write_bw ib_write_lat iperf3; do command -v $program > /dev/null && echo "program $program"; done
+for program in ip ib_write_bw ib_read_bw ib_send_bw ib_write_lat iperf3; do command -v $program > /dev/null && echo "program $program"; done
 ip -o addr 2> /dev/null | while read -r line; do echo "address $line"; done
 for port in /sys/class/infiniband/*/ports/*; do
   grep -sHv '^0000:0000:0000:0000:0000:0000:0000:0000$' "$port"/gids/* | while read -r entry; do
@@ -35,6 +51,20 @@ for port in /sys/class/infiniband/*/ports/*; do
     read -r link < "$port/gid_attrs/ndevs/$index"
     device=\${port#/sys/class/infiniband/}
     echo "gid \${device%%/*} \${port##*/} $index \${entry#*:} \${link:--} $type"
+  done
+done 2> /dev/null
+read -r kernel < /proc/sys/kernel/osrelease; echo "kernel $kernel"
+echo "version $(ib_write_bw --version 2> /dev/null)"
+for link in /sys/class/net/*; do
+  mtu= speed=
+  { read -r mtu < "$link/mtu"; read -r speed < "$link/speed"; } 2> /dev/null
+  echo "link \${link##*/} \${mtu:--} \${speed:--}"
+done
+for port in /sys/class/infiniband/*/ports/*; do
+  device=\${port#/sys/class/infiniband/} state=
+  read -r state < "$port/state" && echo "port \${device%%/*} \${port##*/} $state"
+  for counter in ${COUNTERS.join(" ")}; do
+    read -r value < "$port/hw_counters/$counter" && echo "counter \${device%%/*} \${port##*/} $counter $value"
   done
 done 2> /dev/null
 true`;
@@ -49,14 +79,26 @@ export function parseSurvey(output: string): Survey {
   const lines = output.split("\n");
   const of = (pattern: RegExp) => lines.flatMap((line) => pattern.exec(line)?.slice(1) ?? []);
   const rows = (pattern: RegExp) => lines.map((line) => pattern.exec(line)).filter((found) => found !== null);
+  const [kernel, perftest] = [of(/^kernel (\S+)$/)[0], of(/^version Version: (\S+)$/)[0]];
+  const counters = Map.groupBy(rows(/^counter (\S+ \d+) (\w+) (\d+)$/), ([, port]) => port!);
   return {
-    programs: of(/^program (\S+)$/),
-    addresses: rows(/^address \d+: ([^\s@]+)\S* +inet6? ([^\s/]+)\/\d+ .*\bscope global\b/).map(
-      ([, link, address]) => ({
-        link: link!,
-        address: canonical(address!),
-      }),
+    ...(kernel && { kernel }),
+    ...(perftest && { perftest }),
+    links: new Map(
+      rows(/^link (\S+) (\d+) (-|-?\d+)$/).map(([, link, mtu, speed]) => [
+        link!,
+        { mtu: Number(mtu), ...(Number(speed) > 0 && { speed: Number(speed) }) },
+      ]),
     ),
+    ports: new Map(rows(/^port (\S+ \d+) \d+: (\w+)$/).map(([, port, state]) => [port!, state!])),
+    counters: new Map(
+      [...counters].map(([port, all]) => [
+        port,
+        Object.fromEntries(all.map(([, , name, value]) => [name!, Number(value)])),
+      ]),
+    ),
+    programs: of(/^program (\S+)$/),
+    addresses: lines.filter((line) => line.startsWith("address ")).flatMap(addressIn),
     gids: rows(/^gid (\S+) (\d+) (\d+) ([0-9a-f:]{39}) (\S+) (.*)$/).map(
       ([, device, port, index, gid, link, type]) => ({
         device: device!,
@@ -88,6 +130,13 @@ export function gidFor({ gids }: Survey, link: string, address: string): Gid | u
   if (others.length === 0) return undefined;
   const has = others.map(({ device, index, address, type }) => `${device} ${index}: ${address} ${type}`).join(", ");
   throw new Error(`no RoCE v2 GID of ${address} for ${link}; it has ${has}`);
+}
+
+/** A line of `ip -o addr`: `5: net1    inet 192.168.0.11/24 brd … scope global net1\\ …`; none unless its scope is global. */
+function addressIn(line: string): Survey["addresses"] {
+  const [, , link = "", family = "", address = "", ...rest] = line.split(/\s+/);
+  if (!/^inet6?$/.test(family) || rest[rest.indexOf("scope") + 1] !== "global") return [];
+  return [{ link: link.split("@")[0]!, address: canonical(address.split("/")[0]!) }];
 }
 
 /** A GID of an IPv4 address is that address mapped into IPv6. */

@@ -151,6 +151,7 @@ exit $status
 const PERFTEST = `#!/usr/bin/python3 -IS
 import os, socket, sys, time
 fake, name, args = os.environ["FAKE"], os.path.basename(sys.argv[0]), sys.argv[1:]
+if args == ["--version"]: sys.exit(print("Version: 6.06"))
 value = lambda option: args[args.index(option) + 1]
 with open(fake + "/calls", "a") as log: print(name, *args, file=log)
 port, is_client = int(value("-p")), args[-1].count(".") == 3
