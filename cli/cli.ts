@@ -9,6 +9,7 @@ import { reconcile } from "../daemonset/reconcile/reconcile.ts";
 import { VERSION } from "../daemonset/version.ts";
 import { readNodePolicy } from "../ipam/node-policy.ts";
 import { standAloneIpam } from "../ipam/stand-alone.ts";
+import { registerBench } from "./bench.ts";
 import { registerConvert } from "./convert.ts";
 import { registerDoctor } from "./doctor.ts";
 import { installOptions, registerInstall } from "./install.ts";
@@ -30,6 +31,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     registerRoutes,
     registerConvert,
     registerSysdump,
+    registerBench,
     registerLogLevel,
     registerInstall,
     registerUninstall,

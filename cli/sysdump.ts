@@ -1,6 +1,4 @@
-import { existsSync } from "node:fs";
-import { homedir, hostname } from "node:os";
-import { join } from "node:path";
+import { hostname } from "node:os";
 import type { Argv } from "yargs";
 import type { Paths } from "../cni/host.ts";
 import { createHost, pathsFrom } from "../cni/node-host.ts";
@@ -22,6 +20,7 @@ import { nodeItems } from "./sysdump/node-items.ts";
 import { Redactor } from "./sysdump/redact.ts";
 import { secretsOf } from "./sysdump/secrets.ts";
 import { count } from "./table.ts";
+import { userKubeconfig } from "./user-kubeconfig.ts";
 
 interface SysdumpOptions {
   readonly output: string | undefined;
@@ -144,7 +143,7 @@ function policyOf(paths: Paths): NodePolicy {
 }
 
 async function ofCluster({ kubeconfig, namespace, node: nodes, timeoutSeconds }: SysdumpOptions): Promise<Work> {
-  const path = kubeconfigOf(kubeconfig);
+  const path = userKubeconfig(kubeconfig, process.env);
   const api = new RawApi(path);
   const agents = await agentItems({ api, namespace, nodes, timeoutMs: timeoutSeconds * 10_000 }).catch(
     (error): Item[] => [
@@ -152,16 +151,6 @@ async function ofCluster({ kubeconfig, namespace, node: nodes, timeoutSeconds }:
     ],
   );
   return { items: [...clusterItems(api, namespace), ...agents], secrets: secretsOf([path ?? ACCOUNT], process.env) };
-}
-
-/** As kubectl finds it; undefined in a pod. */
-function kubeconfigOf(option: string | undefined): string | undefined {
-  const named = option ?? process.env["KUBECONFIG"]?.split(":").find(Boolean);
-  if (named) return fromCaller(named, process.env);
-  const own = join(homedir(), ".kube/config");
-  if (existsSync(own)) return own;
-  if (process.env["KUBERNETES_SERVICE_HOST"]) return undefined;
-  throw new Error(`cannot reach the cluster: there is no ${own}; give --kubeconfig PATH or set KUBECONFIG`);
 }
 
 /** What stands in `sysdump.json`. */

@@ -19,7 +19,7 @@ packages=(
   gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross     # shim (both architectures), guest agent
   binutils clang-14 libclang-rt-14-dev                          # what the shim's tests look at and fuzz it with
   iproute2 ethtool iputils-ping procps util-linux python3 curl openssl  # namespaces and links, independent readers, certificates
-  rdma-core ibverbs-utils perftest iperf3                       # RDMA, and what measures TCP where there is none
+  rdma-core ibverbs-utils ibverbs-providers perftest iperf3     # RDMA, and what measures TCP where there is none; of the image of perftest
   runc                                                          # what the test cluster's containerd starts pods with
   udev systemd                                                  # what manifests/host is written for
   shellcheck                                                    # reads the shell scripts

@@ -2,6 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import type { Place, ShellLimits, ShellReply, Side } from "../../cli/bench/rdma/place.ts";
+import { UNTIL_INPUT_ENDS } from "../../cli/bench/rdma/until-input-ends.ts";
 
 /** `namespace/name`; without a namespace it is `default`. */
 export interface PodName {
@@ -78,18 +79,6 @@ const placeIn = (pod: PodName): Place => ({
   name: nameOf(pod),
   sh: (script, limits) => execIn(pod, script, limits),
 });
-
-/**
- * What `kubectl exec` started goes on when kubectl ends. Its standard input does end, by itself or with the connection: so
- * a reader of that input ends the command.
- */
-const UNTIL_INPUT_ENDS = `
-exec 3<&0
-sh -c "$1" < /dev/null 3<&- & command=$!
-{ while read -r line <&3; do :; done; kill $command; } 2> /dev/null & reader=$!
-wait $command; status=$?
-kill $reader 2> /dev/null
-exit $status`;
 
 async function execIn(
   { namespace, name }: PodName,

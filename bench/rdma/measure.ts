@@ -1,19 +1,10 @@
-import { exchange } from "../../cli/bench/rdma/exchange.ts";
-import { parseIperf } from "../../cli/bench/rdma/iperf.ts";
 import { type Path, pathOf, type Transport } from "../../cli/bench/rdma/path.ts";
-import { type Bandwidth, parseBandwidth, parseLatency, ZeroError } from "../../cli/bench/rdma/perftest.ts";
 import type { Side } from "../../cli/bench/rdma/place.ts";
+import { measureBandwidth, measureLatency, type PerftestTask } from "../../cli/bench/rdma/run-perftest.ts";
 import { surveyOf } from "../../cli/bench/rdma/survey.ts";
 
-export interface Task {
-  /** Arguments of `ib_write_bw` and `ib_write_lat`, the same at both ends. */
-  readonly bandwidth: string;
-  readonly latency: string;
-  /** Seconds that `iperf3` sends. */
-  readonly tcpSeconds: number;
-  /** Of each run, from its server's start to its end. */
-  readonly limitMs: number;
-  readonly signal: AbortSignal;
+/** Its time limit is of each run, from its server's start to its end. */
+export interface Task extends PerftestTask {
   say(what: string): void;
 }
 
@@ -69,7 +60,7 @@ async function withAllAtOnce(
   const again = results.map(async (result) => {
     if ("error" in result) return [result];
     const path = paths.get(result.rail)!;
-    const busy = await tried(result.rail, side.kind, task.signal, () => bandwidth(path, path.ends, task));
+    const busy = await tried(result.rail, side.kind, task.signal, () => measureBandwidth(path, task));
     return "error" in busy ? [result, busy] : [{ ...result, atOnceGbps: busy.gbps }];
   });
   return (await Promise.all(again)).flat();
@@ -92,8 +83,8 @@ async function tried<T>(
 
 async function measurePath(path: Path, side: Side["kind"], task: Task): Promise<Measured> {
   const { rail, ends, transport } = path;
-  const there = await bandwidth(path, ends, task);
-  const back = await bandwidth(path, [ends[1], ends[0]], task);
+  const there = await measureBandwidth(path, task);
+  const back = await measureBandwidth({ ...path, ends: [ends[1], ends[0]] }, task);
   const [slower, from] = back.gbps < there.gbps ? [back, 1] : [there, 0];
   const measured: Measured = {
     rail,
@@ -103,38 +94,6 @@ async function measurePath(path: Path, side: Side["kind"], task: Task): Promise<
     direction: `${ends[from]!.place.name} → ${ends[1 - from]!.place.name}`,
   };
   if (transport === "tcp") return measured;
-  const { typicalUs, p99Us } = parseLatency(await perftest("ib_write_lat", task.latency, path, ends, task));
+  const { typicalUs, p99Us } = await measureLatency(path, task);
   return { ...measured, typicalUs, p99Us };
-}
-
-async function bandwidth(
-  path: Path,
-  ends: Path["ends"],
-  task: Task,
-): Promise<{ readonly gbps: number; readonly mtuBytes?: number }> {
-  if (path.transport === "rdma") return rdmaBandwidth(path, ends, task, TRIES);
-  const [client, server] = ends;
-  const send = `exec iperf3 -c ${server.address} -B ${client.address} -p ${path.port} -t ${task.tcpSeconds} --json`;
-  return { gbps: parseIperf(await exchange(ends, path.port, `exec iperf3 -s -1 -p ${path.port}`, send, task)) };
-}
-
-/** Of a figure that perftest's clock made 0; seen on emulated processors under load. */
-const TRIES = 3;
-
-async function rdmaBandwidth(path: Path, ends: Path["ends"], task: Task, tries: number): Promise<Bandwidth> {
-  const output = await perftest("ib_write_bw", `--report_gbits ${task.bandwidth}`, path, ends, task);
-  try {
-    return parseBandwidth(output);
-  } catch (error) {
-    if (tries > 1 && error instanceof ZeroError) return rdmaBandwidth(path, ends, task, tries - 1);
-    throw error;
-  }
-}
-
-/** -F: a clock that is not at its maximum is a warning. */
-function perftest(program: string, args: string, { port }: Path, ends: Path["ends"], task: Task): Promise<string> {
-  const [client, server] = ends.map(
-    ({ gid }) => `exec ${program} -F -d ${gid!.device} -i ${gid!.port} -x ${gid!.index} -p ${port} ${args}`,
-  );
-  return exchange(ends, port, server!, `${client} ${ends[1].address}`, task);
 }

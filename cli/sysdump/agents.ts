@@ -1,3 +1,4 @@
+import { Lanes } from "../lanes.ts";
 import type { RawApi } from "./api.ts";
 import { AGENTS } from "./cluster-items.ts";
 import type { Item } from "./collect.ts";
@@ -37,7 +38,7 @@ export async function agentItems(options: AgentDumpOptions): Promise<Item[]> {
   const agents = pods.map(agentOf).toSorted((a, b) => (a.node < b.node ? -1 : 1));
   const chosen = agents.filter(({ node }) => nodes.length === 0 || nodes.includes(node));
   const missing = nodes.filter((node) => !chosen.some((one) => one.node === node));
-  const turns = new Turns(AT_ONCE);
+  const turns = new Lanes(AT_ONCE);
   return [
     ...chosen.map((agent): Item => {
       const asked = turns.add(() => archiveOf(agent, options));
@@ -73,26 +74,4 @@ async function archiveOf(agent: AgentPod, { api, namespace, timeoutMs }: AgentDu
     { namespace, pod: agent.name, container: "agent", command, mostBytes: MOST_BYTES },
     AbortSignal.timeout(timeoutMs),
   );
-}
-
-/** So many at once, in the order in which they came. */
-class Turns {
-  readonly #most: number;
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  async add<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#most) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#running++;
-    try {
-      return await work();
-    } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
-    }
-  }
 }

@@ -98,7 +98,8 @@ function putLibraries(
   }
 }
 
-const neededBy = (file: string): string[] =>
+/** Libraries that an ELF file names. */
+export const neededBy = (file: string): string[] =>
   [...readelf("-dW", file).matchAll(/\(NEEDED\)\s+Shared library: \[([^\]]+)\]/g)].map(([, name]) => name!);
 
 /** Of binutils: unlike ldd it runs nothing, so it reads any architecture's files. */

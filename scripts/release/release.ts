@@ -18,6 +18,7 @@ import { parseArgs } from "node:util";
 import { printTable } from "../demo/table.ts";
 import { buildImage, REPOSITORY } from "../image/build.ts";
 import type { Architecture } from "../image/tree.ts";
+import { buildPerftestImage } from "../perftest-image/build.ts";
 import { tarGz } from "./archive.ts";
 import { imagePart, ingredients } from "./ingredients.ts";
 import { readNotes, readVersion } from "./notes.ts";
@@ -43,6 +44,7 @@ async function release({ dist, out, changelog, repository }: Options): Promise<v
     const image = at(`railnet-image-${version}.tar`);
     const { digest, manifests } = await buildImage(dist, image, ARCHITECTURES, repository);
     rmSync(`${image}.digest`);
+    await buildPerftestImage(at(`railnet-perftest-image-${version}.tar`), `${repository}-perftest`);
     const named = { repository, version, digest };
     writeManifests(at("manifests"), named);
     cpSync(at("manifests/railnet.yaml"), at(`railnet-${version}.yaml`));
@@ -115,6 +117,7 @@ async function writeChecksums(folder: string): Promise<void> {
 
 /** By the beginning and the end of a file's name. */
 const WHAT: readonly (readonly [name: RegExp, what: string])[] = [
+  [/-perftest-image-/, "what railnet bench rdma measures in, amd64"],
   [/-image-.*\.tar$/, "the image of both architectures, an OCI archive"],
   [/^railnet-[\d.]+.*\.yaml$/, "kubectl apply -f"],
   [/-manifests-/, "the same for kustomize, monitoring, examples, files for hosts"],

@@ -10,6 +10,7 @@ import { page } from "../../cli/bench/rdma/page.ts";
 import { type BenchEnd, type BenchResults, type Cell, SCHEMA } from "../../cli/bench/rdma/results.ts";
 import { sampled, tournament } from "../../cli/bench/rdma/rounds.ts";
 import { randomFrom } from "../../lab/random.ts";
+import { unlikeSchema } from "../cli/bench/support/schema.ts";
 
 const FOLDER = t.testdir();
 const RAILS = ["rail0", "rail1", "rail2", "rail3"];
@@ -54,6 +55,16 @@ const unescaped = (text: string) => text.replace(/&(amp|lt|gt|quot);/g, (_, name
 const attributes = (tag: string) => Object.fromEntries([...tag.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, name, value]) => [name, unescaped(value!)])); // biome-ignore format: one row
 
 t.setTimeout(180_000);
+
+t.test("results are as docs/bench-rdma.schema.json says", async (t) => {
+  const results = resultsOf(tournament(8), 8);
+  t.same(unlikeSchema(results), []);
+  t.same(unlikeSchema({ ...results, rails: [1], more: 1, cells: [{ ...results.cells[0], gbps: 0 }] }), [
+    "/rails/0 is no string",
+    "/cells/0/gbps is too small",
+    "/more is unknown",
+  ]);
+});
 
 t.test("page() in a browser: every cell of every heat map is the one of the JSON that is in the page", async (t) => {
   const results = resultsOf(tournament(8), 8);

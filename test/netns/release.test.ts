@@ -70,6 +70,7 @@ t.test("a release has its files, a table of them, and checksums that hold", asyn
     `railnet-${version}.yaml`,
     `railnet-chart-${version}.tgz`,
     `railnet-image-${version}.tar`,
+    `railnet-perftest-image-${version}.tar`,
     `railnet-library-${version}.tgz`,
     `railnet-manifests-${version}.tar.gz`,
     "RELEASE_NOTES.md",
@@ -87,6 +88,25 @@ t.test("a second release, with another umask, time zone and folder, is the same 
   t.equal(readFileSync(join(work, "b/c/release/SHA256SUMS"), "utf8"), text("SHA256SUMS"));
   execFileSync("sha256sum", ["-c", "--quiet", "SHA256SUMS"], { cwd: join(work, "b/c/release") });
   rmSync(join(work, "b"), { recursive: true });
+});
+
+t.test("the image of perftest runs what the bench calls, with libibverbs' drivers", async (t) => {
+  const layout = unpack(`railnet-perftest-image-${version}.tar`, join(work, "perftest"));
+  const read = (digest: string): string => join(layout, "blobs/sha256", digest.replace("sha256:", ""));
+  const { manifests } = JSON.parse(readFileSync(join(layout, "index.json"), "utf8"));
+  t.equal(manifests[0].annotations["io.containerd.image.name"], `${REPOSITORY}-perftest:${version}`);
+  const [manifest] = JSON.parse(readFileSync(read(manifests[0].digest), "utf8")).manifests;
+  const { layers } = JSON.parse(readFileSync(read(manifest.digest), "utf8"));
+  const root = join(work, "perftest-root");
+  mkdirSync(root);
+  execFileSync("tar", ["-xf", read(layers[0].digest), "-C", root]);
+  const programs = ["ib_write_bw", "ib_read_bw", "ib_send_bw", "ib_write_lat", "ip", "iperf3", "cat", "grep", "sleep"];
+  const script = programs.map((name) => `command -v ${name} && { ${name} --version; [ $? != 127 ]; }`).join(" && ");
+  const env = { PATH: "/usr/bin:/usr/sbin" };
+  const said = execFileSync("/usr/sbin/chroot", [root, "sh", "-c", script], { encoding: "utf8", env, stdio: ["ignore", "pipe", "ignore"] }); // biome-ignore format: one row
+  for (const name of programs) t.match(said, `/${name}\n`);
+  t.ok(readdirSync(join(root, "etc/libibverbs.d")).includes("mlx5.driver"));
+  t.ok(readdirSync(join(root, "usr/lib/x86_64-linux-gnu/libibverbs")).some((name) => name.startsWith("libmlx5")));
 });
 
 const layout = unpack(`railnet-image-${version}.tar`, join(work, "image"));

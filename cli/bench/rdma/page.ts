@@ -45,7 +45,7 @@ function oddTable(odd: readonly OddOne[]): string {
 }
 
 /** `node-3, rail1: sends slowly`. */
-function nameOf({ kind, rail, ends, direction }: OddOne): string {
+export function nameOf({ kind, rail, ends, direction }: OddOne): string {
   const how = { sends: "sends slowly", receives: "receives slowly", both: "sends and receives slowly" }[direction];
   if (kind === "rail") return `${rail}: all of it is slower than the other rails (its switch?)`;
   if (kind === "node") return `${ends[0]}: ${how} on all rails (the node?)`;

@@ -23,7 +23,12 @@ export interface Path {
 const FIRST_PORT = 18515;
 
 /** @throws when an end does not have what a run needs; says which end, and what. */
-export function pathOf({ places, rails }: Side, surveys: readonly Survey[], rail: string): Path {
+export function pathOf(
+  { places, rails }: Side,
+  surveys: readonly Survey[],
+  rail: string,
+  programs = ["ib_write_bw", "ib_write_lat"],
+): Path {
   const links = rails.get(rail)!;
   const ends = places.map((place, i): PathEnd => {
     const link = links[i];
@@ -36,7 +41,8 @@ export function pathOf({ places, rails }: Side, surveys: readonly Survey[], rail
     return { place, address, gid: naming(place, () => gidFor(surveys[i]!, link, address)) };
   }) as [PathEnd, PathEnd];
   const transport = ends.every(({ gid }) => gid) ? "rdma" : "tcp";
-  for (const [i, { place }] of ends.entries()) requirePrograms(place, surveys[i]!, transport);
+  for (const [i, { place }] of ends.entries())
+    requirePrograms(place, surveys[i]!, transport === "rdma" ? programs : ["iperf3"]);
   const port = FIRST_PORT + [...rails.keys()].indexOf(rail);
   return { rail, ends, transport, port };
 }
@@ -49,10 +55,9 @@ function naming<T>(place: Place, run: () => T): T {
   }
 }
 
-function requirePrograms(place: Place, { programs }: Survey, transport: Transport): void {
-  const needed = transport === "rdma" ? ["ib_write_bw", "ib_write_lat"] : ["iperf3"];
+function requirePrograms(place: Place, { programs }: Survey, needed: readonly string[]): void {
   const missing = needed.filter((program) => !programs.includes(program));
   if (missing.length === 0) return;
-  const why = transport === "rdma" ? "install perftest" : "there is no RDMA device, and TCP needs it";
+  const why = needed.includes("iperf3") ? "there is no RDMA device, and TCP needs it" : "install perftest";
   throw new Error(`${place.name} has no ${missing.join(", ")}: ${why}`);
 }

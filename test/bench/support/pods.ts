@@ -102,6 +102,17 @@ export class FakePods implements Disposable {
     return ENDS.map((end) => execFileSync("ip", ["netns", "pids", this.netns(end)], { encoding: "utf8" })).join("");
   }
 
+  networkStatus(end: End): string {
+    const { metadata } = JSON.parse(readFileSync(join(this.#dir, `${end}.json`), "utf8"));
+    return metadata.annotations["k8s.v1.cni.cncf.io/network-status"];
+  }
+
+  /** A command of a pod, and its environment. */
+  enter(end: End, command: readonly string[]): readonly [string[], NodeJS.ProcessEnv] {
+    const env = { ...process.env, FAKE: this.#dir, GOLDEN, PREFIX: this.#prefix };
+    return [[join(this.#dir, "bin/kubectl"), "exec", "-i", end, "-n", "default", "--", ...command], env];
+  }
+
   start(args: readonly string[]) {
     const argv = [join(project, "bench/rdma/run.ts"), "--pods=default/a,default/b", `--json=${this.json}`, ...args];
     const env = { ...process.env, PATH: `${join(this.#dir, "bin")}:${process.env["PATH"]}`, FAKE: this.#dir, GOLDEN };
