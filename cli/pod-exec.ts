@@ -4,8 +4,9 @@ import type { Access } from "../kubernetes/access.ts";
 const STDOUT = 1;
 const STDERR = 2;
 const ERROR = 3;
-/** Version 5, of Kubernetes 1.30, can end standard input alone: by its channel 255 and the one to end. */
-const PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+const V4 = "v4.channel.k8s.io";
+/** Of Kubernetes 1.30: can end standard input alone, by channel 255 and the one to end. */
+const V5 = "v5.channel.k8s.io";
 const CLOSE_STDIN = Buffer.from([255, 0]);
 
 export interface PodCommand {
@@ -79,7 +80,7 @@ export function startInPod(access: Access, command: PodCommand, hasInput: boolea
     resolve({ ...end, stdout: Buffer.concat(pieces), stderr });
   });
   const endInput = () => {
-    if (socket.readyState === WebSocket.OPEN && socket.protocol === PROTOCOLS[0]) socket.send(CLOSE_STDIN);
+    if (socket.readyState === WebSocket.OPEN && socket.protocol === V5) socket.send(CLOSE_STDIN);
     else leave("its input was ended");
   };
   return { outcome: promise, endInput, leave };
@@ -96,7 +97,7 @@ function open({ server, tls, headers }: Access, command: PodCommand, hasInput: b
   for (const word of command.command) query.append("command", word);
   const url = `${server.replace(/^http/, "ws")}/api/v1/namespaces/${namespace}/pods/${pod}/exec?${query}`;
   const single = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
-  const options: BunWebSocketOptions = { protocols: PROTOCOLS, headers: single, tls };
+  const options: BunWebSocketOptions = { protocols: hasInput ? [V5, V4] : [V4], headers: single, tls };
   const socket = new WebSocket(url, options as never);
   socket.binaryType = "arraybuffer";
   return socket;
