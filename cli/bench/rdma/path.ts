@@ -1,12 +1,12 @@
 import type { Place, Side } from "./place.ts";
-import { addressOn, type Gid, gidFor, type Survey } from "./survey.ts";
+import { addressOn, gidFor, type RdmaGid, type Survey } from "./survey.ts";
 
 export type Transport = "rdma" | "tcp";
 
 export interface PathEnd {
   readonly place: Place;
   readonly address: string;
-  readonly gid: Gid | undefined;
+  readonly gid: RdmaGid | undefined;
 }
 
 /** One rail between two places. */

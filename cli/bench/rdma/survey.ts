@@ -1,13 +1,13 @@
 import type { Place, ShellLimits } from "./place.ts";
 
 /** An RDMA port and the index of a GID in its table: perftest's -d, -i, -x. */
-export interface Gid {
+export interface RdmaGid {
   readonly device: string;
   readonly port: number;
   readonly index: number;
 }
 
-interface GidEntry extends Gid {
+interface GidEntry extends RdmaGid {
   /** IPv4 as `192.168.0.1`, IPv6 with all its digits. */
   readonly address: string;
   /** `RoCE v2`, `IB/RoCE v1`. */
@@ -123,7 +123,7 @@ export function addressOn({ addresses }: Survey, link: string): string | undefin
  * its node, and `net1` is in all of them. Undefined: the link has no RDMA device.
  * @throws when it has one, without such a GID.
  */
-export function gidFor({ gids }: Survey, link: string, address: string): Gid | undefined {
+export function gidFor({ gids }: Survey, link: string, address: string): RdmaGid | undefined {
   const found = gids.find((gid) => gid.address === address && gid.type === "RoCE v2" && gid.link === link);
   if (found) return { device: found.device, port: found.port, index: found.index };
   const others = gids.filter((gid) => gid.link === link);
