@@ -69,7 +69,7 @@ function ownerOf(at: string, ip: unknown, places: readonly { name: string; netwo
   const found = places.findIndex(({ networks }) => networks.some((network) => isIn(ip, network)));
   if (found >= 0) return found;
   const known = places.map(({ name, networks }) => `${name}: ${networks.join(", ") || "none"}`).join("; ");
-  throw invalid(at, ip, `it is in the range of no rail (${known}); ask for one of these, or for none`);
+  throw invalid(at, ip, `it is in no rail's range (${known}); request an address in one of these, or none`);
 }
 
 function isIn(ip: unknown, network: string): boolean {

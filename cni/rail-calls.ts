@@ -77,7 +77,7 @@ function readEntries(rails: unknown, template: unknown): Entry[] {
   const entries = rails.map((entry: unknown, i) => readEntry(entry, i, pattern));
   for (const [i, { name }] of entries.entries())
     if (entries.findIndex((other) => other.name === name) < i)
-      throw invalid(`rails[${i}].name`, name, "another rail has it; give each interface its own");
+      throw invalid(`rails[${i}].name`, name, "another rail has this name; give each interface its own");
   return entries;
 }
 
@@ -97,11 +97,11 @@ function readEntry(entry: unknown, index: number, pattern: string): Entry {
     throw invalid(
       `${at}.${unknown}`,
       settings[unknown],
-      `a rail may say ${["name", ...ENTRY_KEYS].join(", ")}; all else is said once, for all`,
+      `an entry may contain ${["name", ...ENTRY_KEYS].join(", ")}; everything else goes at the top level, for all rails`,
     );
   const { ipam } = settings;
   if (ipam !== undefined && ipam !== null && (typeof ipam !== "object" || Array.isArray(ipam)))
-    throw invalid(`${at}.ipam`, ipam, "want an object; it is laid over the network's ipam");
+    throw invalid(`${at}.ipam`, ipam, "want an object; it overrides the network's ipam");
   const name = given === undefined || given === null ? pattern.replaceAll("{n}", `${index}`) : given;
   const why =
     typeof name === "string" && name !== "" ? whyNoLinkName(name) : "want the name of an interface, at most 15 bytes";
@@ -118,7 +118,8 @@ function refuseMac({ config, args }: Call): void {
     ["mac", config["mac"]],
   ];
   const [field, value] = given.find(([, one]) => one) ?? [];
-  if (field) throw invalid(field, value, "a network of several rails has several links; leave it out");
+  if (field)
+    throw invalid(field, value, "a network of several rails has several links, which cannot share it; leave it out");
 }
 
 function devicesOf(config: NetworkConfig, entries: readonly Entry[], isStrict: boolean): (string | undefined)[] {
@@ -129,11 +130,11 @@ function devicesOf(config: NetworkConfig, entries: readonly Entry[], isStrict: b
     throw invalid(
       "deviceID",
       text,
-      `${devices.length === 1 ? "it is one VF" : `these are ${devices.length} VFs`}, and the network has ${entries.length} rails; ` +
+      `${devices.length === 1 ? "this is one VF" : `these are ${devices.length} VFs`}, but the network has ${entries.length} rails; ` +
         "annotate it with a resource whose devices are one VF of each rail, such as railnet.io/rails",
     );
   const twice = devices.find((one, i) => devices.indexOf(one) < i);
-  if (twice !== undefined) throw invalid("deviceID", text, `${twice} is there twice; each rail needs a VF of its own`);
+  if (twice !== undefined) throw invalid("deviceID", text, `it contains ${twice} twice; each rail needs its own VF`);
   return devices;
 }
 

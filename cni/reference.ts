@@ -58,7 +58,7 @@ export function withReference(call: Call, host: Pick<Host, "paths" | "log">): Ca
   try {
     return resolve(call, host);
   } catch (err) {
-    host.log.debug({ err, network }, "what a network refers to is not known: its addresses go by what is on record");
+    host.log.debug({ err, network }, "a network's RailNetwork is not known: its addresses are released by the records");
     return call;
   }
 }
@@ -88,7 +88,7 @@ function find(network: unknown, known: readonly ReferredNetwork[]): ReferredNetw
   throw invalid(
     "network",
     network,
-    `no RailNetwork of this name that has pods selects this node; it follows ${names} (kubectl get railnetworks)`,
+    `no RailNetwork of this name with pods selects this node, which follows ${names} (kubectl get railnetworks)`,
   );
 }
 
@@ -106,7 +106,7 @@ function refuseUnallowed(call: Call, said: object, { name, allow }: ReferredNetw
       throw invalid(
         field,
         value,
-        `RailNetwork ${name} decides this, and lets pods and networks say ${allow.join(", ") || "nothing"} for themselves ` +
+        `RailNetwork ${name} sets this; pods and networks may set ${allow.join(", ") || "nothing"} themselves ` +
           "(spec.pods.allow); leave it out",
       );
 }
@@ -162,7 +162,7 @@ export function readReferences(file: string): readonly ReferredNetwork[] {
   const again = (why: string, cause?: unknown) =>
     new CniError(
       CODE.TRY_AGAIN_LATER,
-      `cannot look up RailNetworks: ${why}; the node's agent writes it once it has heard of the API server (railnet doctor)`,
+      `cannot look up RailNetworks: ${why}; the node's agent writes this file once it has reached the API server (railnet doctor)`,
       { cause },
     );
   const text = readOwned(file);
@@ -190,7 +190,7 @@ export function readOwned(file: string): string | undefined {
     if ((uid !== 0 && uid !== process.geteuid?.()) || (mode & 0o022) !== 0)
       throw new CniError(
         CODE.INVALID_CONFIG,
-        `cannot use ${file}: others than root can write it; remove it, and the agent writes it anew`,
+        `cannot use ${file}: not only root can write it; remove it, and the agent will write it again`,
       );
     return readFileSync(fd, "utf8");
   } finally {

@@ -53,9 +53,9 @@ export function checkTenant(call: Call, host: TenantHost): void {
   for (const { vf, place } of namedVfs(call)) {
     const of = railOf(vf, governed.rails, host.paths.sysfs);
     if (!of && !isReference) continue;
-    if (!of) throw wrongRail(vf, `it is of no rail that RailNetwork ${network} has on this node`);
+    if (!of) throw wrongRail(vf, `it belongs to no rail of RailNetwork ${network} on this node`);
     if (!isReference || network !== of.network) throw unreferred(vf, of);
-    if (rail && rail !== of.rail) throw wrongRail(vf, `it is of rail ${of.rail}, and this network is for ${rail}: its annotation k8s.v1.cni.cncf.io/resourceName is of another rail`); // biome-ignore format: one row
+    if (rail && rail !== of.rail) throw wrongRail(vf, `it belongs to rail ${of.rail}, but this network is for ${rail}: its annotation k8s.v1.cni.cncf.io/resourceName names another rail's resource`); // biome-ignore format: one row
     checkReference(call, vf, rail ? undefined : place, of, references);
     checkGiven(call, vf, of, readKubeletDevices(governed.kubelet));
   }
@@ -87,15 +87,16 @@ function checkReference(
 ): void {
   const { namespaces: allowed, rails = [] } = references.find(({ name }) => name === network) ?? {};
   const wanted = place === undefined ? rail : rails[place]?.name;
-  if (wanted !== rail) throw wrongRail(vf, `it is of rail ${rail}, and at its place in the set is ${wanted ?? "none"}`);
+  if (wanted !== rail)
+    throw wrongRail(vf, `it belongs to rail ${rail}, but its place in the set is for ${wanted ?? "no rail"}`);
   const { K8S_POD_NAMESPACE: namespace } = args;
   if (!allowed || (namespace !== undefined && allowed.includes(namespace))) return;
   throw invalid(
     "network",
     network,
     namespace === undefined
-      ? "CNI_ARGS names no K8S_POD_NAMESPACE, and not every namespace may have it"
-      : `pods of namespace ${namespace} may not have it: spec.pods.namespaces of the RailNetwork does not select that`,
+      ? "CNI_ARGS has no K8S_POD_NAMESPACE, and not every namespace may use it"
+      : `pods of namespace ${namespace} may not use it: spec.pods.namespaces of the RailNetwork does not select that namespace`,
   );
 }
 
@@ -104,21 +105,21 @@ function checkGiven({ args }: Call, vf: string, { resource }: GovernedRail, devi
   if (!uid)
     throw new CniError(
       CODE.INVALID_CONFIG,
-      `cannot attach ${vf}: CNI_ARGS names no K8S_POD_UID, so that nobody knows which pod the kubelet gave it to; want a runtime that does (containerd 1.6, CRI-O 1.20 or newer)`,
+      `cannot attach ${vf}: CNI_ARGS has no K8S_POD_UID, so it is unknown which pod the kubelet gave it to; want a runtime that sends it (containerd 1.6, CRI-O 1.20 or newer)`,
     );
   const given = devices.filter((one) => one.ids.some((id) => id.split(",").includes(vf)));
   if (given.some((one) => one.pod === uid && [resource, SET_RESOURCE].includes(one.resource))) return;
   throw new CniError(
     ATTACH_CODE.DEVICE_UNUSABLE,
-    `cannot attach ${vf}: the kubelet did not give it to this pod as ${resource}; no network names a device itself: ` +
-      `leave deviceID out, and let the pod ask for the resource`,
+    `cannot attach ${vf}: the kubelet did not give it to this pod as ${resource}; a network must not name a device: ` +
+      `leave deviceID out, and let the pod request the resource`,
   );
 }
 
 /** @param isNeeded whether it is an error that it is missing. @throws {CniError} 11. */
 export function readGoverned(file: string, isNeeded: boolean): GovernedRails | undefined {
   const again = (why: string, cause?: unknown) =>
-    new CniError(CODE.TRY_AGAIN_LATER, `cannot look up rails of RailNetworks: ${file} ${why}; the node's agent writes it anew`, { cause }); // biome-ignore format: one row
+    new CniError(CODE.TRY_AGAIN_LATER, `cannot look up rails of RailNetworks: ${file} ${why}; the node's agent will write it again`, { cause }); // biome-ignore format: one row
   const written = readOwned(file);
   if (written === undefined && isNeeded) throw again("is missing");
   if (written === undefined) return undefined;
@@ -133,7 +134,7 @@ export function readGoverned(file: string, isNeeded: boolean): GovernedRails | u
 }
 
 const unreferred = (vf: string, { network, rail }: GovernedRail): CniError =>
-  invalid("deviceID", vf, `RailNetwork ${network} gives it to pods, by networks that refer to it: want {"type": "railnet-sriov", "network": "${network}", "rail": "${rail}"}`); // biome-ignore format: one row
+  invalid("deviceID", vf, `RailNetwork ${network} gives it to pods, through networks that refer to it: want {"type": "railnet-sriov", "network": "${network}", "rail": "${rail}"}`); // biome-ignore format: one row
 
 const wrongRail = (vf: string, why: string): CniError =>
   new CniError(ATTACH_CODE.WRONG_RAIL, `cannot attach ${vf}: ${why}`);

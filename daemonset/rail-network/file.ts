@@ -42,7 +42,7 @@ export function readNetworks(file: string): readonly FollowedNetwork[] {
     return networks;
   } catch (cause) {
     throw new Error(
-      `cannot read ${file}: ${(cause as Error).message}: the agent writes it anew when it hears of the API server`,
+      `cannot read ${file}: ${(cause as Error).message}: the agent writes it again when it reaches the API server`,
       { cause },
     );
   }

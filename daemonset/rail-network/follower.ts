@@ -90,7 +90,7 @@ function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOpti
   } catch (err) {
     log.warn(
       { err, file },
-      "the RailNetworks of this node could not be written: its rails stay as they were, and it is tried again",
+      "the RailNetworks of this node could not be written: its rails stay as they were; retrying",
     );
     return false;
   }
@@ -102,7 +102,7 @@ function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOpti
   for (const network of gone)
     log.warn(
       { network },
-      "a RailNetwork is gone, or selects this node no more: its rails are offered to no pod any more; pods that run keep theirs, and VFs stay",
+      "a RailNetwork is gone, or no longer selects this node: its rails are no longer offered; running pods keep theirs, and VFs stay",
     );
   if (!isDeepStrictEqual(before, networks) && gone.length === 0 && came.length === 0)
     log.info({ networks: names(networks) }, "the RailNetworks of this node have changed");
@@ -135,7 +135,7 @@ export async function untilServed(
       return true;
     } catch (err) {
       const isAbsent = err instanceof ApiError && [403, 404].includes(err.status);
-      if (isAbsent && absences === 0) log.info({ err }, "no RailNetworks here: the ConfigMap has the rails");
+      if (isAbsent && absences === 0) log.info({ err }, "RailNetworks are not served: the ConfigMap lists the rails");
       if (isAbsent && absences === GONE && err.status === 404) onAbsent();
       await pause((isAbsent ? absentMs(absences++) : RETRY_MS) * (0.9 + Math.random() / 5), signal);
     }

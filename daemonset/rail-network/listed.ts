@@ -84,10 +84,10 @@ function readEntry(entry: NetworkRail, index: number): Rail | string {
 function clashOf(rail: Rail, others: readonly { readonly rail: Rail; readonly network: string }[]): string | undefined {
   for (const { rail: other, network } of others) {
     const of = `rail ${other.name} of RailNetwork ${network}`;
-    if (rail.name === other.name) return `${of} has its name`;
-    if (rail.resource === other.resource) return `${of} has its resource ${rail.resource}`;
+    if (rail.name === other.name) return `${of} already has this name`;
+    if (rail.resource === other.resource) return `${of} already has resource ${rail.resource}`;
     if (rail.rdma && other.rdma && rail.rdma !== other.rdma)
-      return `it wants rdma ${rail.rdma}, and ${of} ${other.rdma}: the mode is the whole node's`;
+      return `it wants rdma ${rail.rdma}, but ${of} wants ${other.rdma}: the mode applies to the whole node`;
   }
   return undefined;
 }

@@ -66,7 +66,7 @@ const SETTINGS: Readonly<Record<keyof PodSettings, { is: (value: unknown) => boo
  * @throws {Error} naming field, value and fix.
  */
 export function readPods(pods: unknown): PodRules {
-  if (!isObject(pods)) throw invalid("pods", pods, "want {namespaces: {}} at the least");
+  if (!isObject(pods)) throw invalid("pods", pods, "want at least {namespaces: {}}");
   const allow = pods["allow"] ?? [];
   if (!Array.isArray(allow)) throw invalid("pods.allow", allow, `want a list of ${ALLOWED.join(", ")}`);
   const stranger = allow.find((one) => !ALLOWED.includes(one));
@@ -125,7 +125,7 @@ function readInterface(given: unknown): string {
 }
 
 function readSettings(given: unknown): PodSettings {
-  if (!isObject(given)) throw invalid("pods.settings", given, "want {trust: off, vlan: 100}, say");
+  if (!isObject(given)) throw invalid("pods.settings", given, "want for example {trust: off, vlan: 100}");
   const unknown = Object.keys(given).find((key) => !Object.hasOwn(SETTINGS, key));
   if (unknown !== undefined)
     throw invalid("pods.settings", unknown, `there is no such setting; want ${Object.keys(SETTINGS).join(", ")}`);

@@ -27,7 +27,7 @@ export function railsReady(now: Readiness): Verdict {
     ["RailAbsent", missing],
     ["NoCarrier", rails.filter(({ carrier }) => !carrier).map(({ name, pf }) => `${name} (${pf}) has no carrier`)],
     ["VfsMissing", counts.filter(({ has, shall }) => shall > 0 && has !== shall).map(({ rail, has, shall }) => `${rail}: its PF has ${has} VFs of ${shall} configured`)], // biome-ignore format: one row
-    ["MtuTooSmall", rails.filter(({ name, mtu }) => mtu !== undefined && mtu < (mtus.get(name) ?? 0)).map(({ name, pf, mtu }) => `${name}: ${pf} has MTU ${mtu}, and its pods shall have ${mtus.get(name)}: ip link set ${pf} mtu ${mtus.get(name)}`)], // biome-ignore format: one row
+    ["MtuTooSmall", rails.filter(({ name, mtu }) => mtu !== undefined && mtu < (mtus.get(name) ?? 0)).map(({ name, pf, mtu }) => `${name}: ${pf} has MTU ${mtu}, but its pods are to have ${mtus.get(name)}: ip link set ${pf} mtu ${mtus.get(name)}`)], // biome-ignore format: one row
     ["VfsOwed", rails.filter(({ owed }) => owed > 0).map(({ name, owed }) => `${name}: ${owed} of its VFs are not fully restored`)], // biome-ignore format: one row
   ] as const;
   const found = faults.filter(([, messages]) => messages.length > 0);
@@ -37,7 +37,7 @@ export function railsReady(now: Readiness): Verdict {
       found[0]![0],
       found.flatMap(([, messages]) => messages),
     );
-  if (rails.length === 0) return verdict("True", "NoRails", ["no rail is configured that this node has"]);
+  if (rails.length === 0) return verdict("True", "NoRails", ["this node has none of the configured rails"]);
   return verdict("True", "AllReady", []);
 }
 

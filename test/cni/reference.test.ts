@@ -76,7 +76,7 @@ t.test("withReference() takes what is allowed, and refuses all else by name", as
   t.match(node.read({ ...reference, mtu: 1500 }).config, { mtu: 1500 });
   t.match(node.read({ ...reference, runtimeConfig: { ips: ["192.168.0.40"] } }).config, { runtimeConfig: { ips: ["192.168.0.40"] } }); // biome-ignore format: one row
   for (const [config, args, says] of [
-    [{ trust: "on" }, "", /cannot use trust "on": RailNetwork ishikari decides this, and lets pods and networks say ips, mtu/],
+    [{ trust: "on" }, "", /cannot use trust "on": RailNetwork ishikari sets this; pods and networks may set ips, mtu/],
     [{ VLAN: 5 }, "", /cannot use vlan 5/],
     [{ ipam: { type: "static" } }, "", /cannot use ipam/],
     [{ rails: [{ name: "a" }] }, "", /cannot use rails/],
@@ -93,13 +93,13 @@ t.test("withReference() takes what is allowed, and refuses all else by name", as
 t.test("withReference() says what is unknown, and whether to try again", async (t) => {
   const reference = { network: "ishikari", rail: "rail0" };
   const none = new Node(t, null);
-  t.throws(() => none.read(reference), { code: 11, message: /cannot look up RailNetworks: .*rail-networks\.json is missing; the node's agent writes it/ }); // biome-ignore format: one row
+  t.throws(() => none.read(reference), { code: 11, message: /cannot look up RailNetworks: .*rail-networks\.json is missing; the node's agent writes this file/ }); // biome-ignore format: one row
   writeFileSync(none.file, `{"version":1,"networks":[]}`, { mode: 0o600 });
   t.throws(() => none.read(reference), { code: 11, message: /was written by an older version/ });
   writeFileSync(none.file, "{");
   t.throws(() => none.read(reference), { code: 11, message: /cannot be read/ });
   chmodSync(none.file, 0o602);
-  t.throws(() => none.read(reference), { code: 7, message: /others than root can write it/ });
+  t.throws(() => none.read(reference), { code: 7, message: /not only root can write it/ });
 
   const node = new Node(t);
   t.throws(() => node.read({ network: 7 }), { code: 7, message: /network 7: want the name of a RailNetwork/ });

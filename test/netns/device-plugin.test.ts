@@ -194,11 +194,11 @@ t.test("of a rail that a RailNetwork gives to pods a tenant gets the VF that the
   const tenant = (config: object, uid = "u1", namespace = "team-a") =>
     world.attachment(pod, { ipam: undefined, network: "ishikari", rail: "rail1", ...config }, { env: { CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=p;K8S_POD_UID=${uid}` } });
   const rows: [what: string, attachment: ReturnType<typeof tenant>, code: number, says: RegExp][] = [
-    ["a network of his own", tenant({ network: undefined, rail: undefined, trust: "on", deviceID: free }), 7, /gives it to pods, by networks that refer to it/],
+    ["a network of his own", tenant({ network: undefined, rail: undefined, trust: "on", deviceID: free }), 7, /gives it to pods, through networks that refer to it/],
     ["a device that nobody gave him", tenant({ deviceID: free }), 101, /the kubelet did not give it to this pod/],
     ["another pod's device", tenant({ deviceID: given }, "u2"), 101, /the kubelet did not give it to this pod/],
-    ["another namespace", tenant({ deviceID: given }, "u1", "team-b"), 7, /pods of namespace team-b may not have it/],
-    ["trust", tenant({ deviceID: given, trust: "on" }), 7, /RailNetwork ishikari decides this/],
+    ["another namespace", tenant({ deviceID: given }, "u1", "team-b"), 7, /pods of namespace team-b may not use it/],
+    ["trust", tenant({ deviceID: given, trust: "on" }), 7, /RailNetwork ishikari sets this/],
     ["what is his", tenant({ deviceID: given }), 101, /cannot set .*spoofchk.*mac of .*PF rail1 shows no VF|its PF/],
   ];
   for (const via of WAYS)

@@ -61,7 +61,7 @@ export class LeaderNads {
       try {
         await this.#look(networks, namespaces, nads, signal);
       } catch (err) {
-        if (!signal.aborted) this.#context.log.warn({ err }, "networks of RailNetworks could not be written; it is tried again"); // biome-ignore format: one row
+        if (!signal.aborted) this.#context.log.warn({ err }, "networks of RailNetworks could not be written; retrying"); // biome-ignore format: one row
         await pause(5_000, signal);
       }
       await this.#nextLook(signal);
@@ -74,7 +74,7 @@ export class LeaderNads {
       { type: "NetworksMade", status, reason, message },
     ];
     if (this.#isMultusAbsent)
-      return verdict("False", "NoMultus", "NetworkAttachmentDefinitions are not served, or not for Railnet: install Multus, and manifests/rbac.yaml of this version"); // biome-ignore format: one row
+      return verdict("False", "NoMultus", "NetworkAttachmentDefinitions are not served, or Railnet may not use them: install Multus, and this version's manifests/rbac.yaml"); // biome-ignore format: one row
     const wanted = this.#wanted.get(name);
     if (!wanted) return [];
     const { wrong, taken, names, namespaces } = wanted;
@@ -127,7 +127,7 @@ export class LeaderNads {
     const taken = [...this.#wanted].flatMap(([network, one]) => one.taken.map((key) => ({ network, key })));
     for (const { network, key } of taken)
       if (!this.#said.has(key)) {
-        this.#context.log.warn({ network, nad: key }, `a network that a RailNetwork wants is another's: ${OTHERS}`);
+        this.#context.log.warn({ network, nad: key }, `a network that a RailNetwork needs exists already: ${OTHERS}`);
         this.#context.events.onRailNetwork("Warning", network, "NetworkNameTaken", `${key}: ${OTHERS}`);
       }
     this.#said = new Set(taken.map(({ key }) => key));
@@ -141,9 +141,9 @@ export class LeaderNads {
     );
     for (const [network, of] of gone) {
       const where = [...new Set(of.map(({ nad }) => nad.metadata.namespace!))];
-      this.#context.log.info({ network, namespaces: where }, "networks of a RailNetwork were taken away: pods that run keep theirs"); // biome-ignore format: one row
+      this.#context.log.info({ network, namespaces: where }, "networks of a RailNetwork were deleted: running pods keep theirs"); // biome-ignore format: one row
       if (this.#wanted.has(network))
-        this.#context.events.onRailNetwork("Normal", network, "NetworksWithdrawn", `in ${few(where)}: pods that run keep their rails`); // biome-ignore format: one row
+        this.#context.events.onRailNetwork("Normal", network, "NetworksWithdrawn", `in ${few(where)}: running pods keep their rails`); // biome-ignore format: one row
     }
   }
 
@@ -156,8 +156,8 @@ export class LeaderNads {
       } catch (err) {
         const isAbsent = err instanceof ApiError && [403, 404].includes(err.status);
         if (isAbsent && absences === 0)
-          this.#context.log.warn({ err }, "networks of RailNetworks cannot be made: there is no Multus here");
-        else this.#context.log.debug({ err }, "whether there is Multus is not known yet; it is asked again");
+          this.#context.log.warn({ err }, "networks of RailNetworks cannot be created: Multus is not installed");
+        else this.#context.log.debug({ err }, "it is not known yet whether Multus is installed; retrying");
         this.#isMultusAbsent ||= isAbsent;
         await pause(isAbsent ? absentMs(absences++) : 10_000, signal);
       }
@@ -186,7 +186,7 @@ export class LeaderNads {
   }
 }
 
-const OTHERS = "somebody else wrote it, and it stays as it is; rename or delete it, and Railnet makes its own";
+const OTHERS = "it was not written by Railnet, and stays as it is; rename or delete it, and Railnet creates its own";
 
 const hasPods = ({ spec }: RailNetwork): boolean => spec?.pods !== undefined;
 

@@ -80,7 +80,10 @@ export class LeaderNetworks {
     const used = (status?.rails ?? []).filter(({ users }) => users !== undefined);
     const message = used.map((rail) => `${rail.name}: ${rail.used} VFs on ${rail.users}`).join("; ");
     if (!message) return;
-    this.#context.log.warn({ network: name, used: message }, `a RailNetwork was deleted whose rails pods use: ${KEPT}`);
+    this.#context.log.warn(
+      { network: name, used: message },
+      `a RailNetwork was deleted while pods use its rails: ${KEPT}`,
+    );
     this.#context.events.onRailNetwork("Warning", name, "DeletedInUse", `${message}: ${KEPT}`);
   }
 
@@ -100,7 +103,7 @@ export class LeaderNetworks {
   }
 }
 
-const KEPT = "they keep them, and VFs stay; no other pod gets one";
+const KEPT = "these pods keep them, and VFs stay; no other pod gets one";
 
 /** By the pool of a subnet: that of a network without its own name. */
 function countByPool(reserved: Iterable<Pick<Reserved, "pool">>): (subnet: string) => number {

@@ -228,10 +228,10 @@ t.test("the leader says what became of it", async (t) => {
 t.test("of two that claim a name or PF the older one has it; a label brings and takes a RailNetwork", async (t) => {
   await api.raw.merge("/api/v1/nodes/node-a", { metadata: { labels: { kind: "b" } } });
   await until("both are followed", () => /RailNetwork/.test(JSON.stringify(agent.status().absent)));
-  t.match(agent.status().absent, [{ rail: "rail0", why: /of RailNetwork other has its name|of RailNetwork ishikari has its name/ }, {}]); // biome-ignore format: one row
+  t.match(agent.status().absent, [{ rail: "rail0", why: /of RailNetwork (other|ishikari) already has this name/ }, {}]); // biome-ignore format: one row
   await api.raw.merge("/api/v1/nodes/node-a", { metadata: { labels: { kind: null } } });
   await until("one is gone", () => !/RailNetwork/.test(JSON.stringify(agent.status().absent)));
-  t.match(node.log(), /"network":"other","msg":"a RailNetwork is gone, or selects this node no more/);
+  t.match(node.log(), /"network":"other","msg":"a RailNetwork is gone, or no longer selects this node/);
 });
 
 t.test("an agent writes for its node's executables which VFs are governed, and for which namespaces", async (t) => {
@@ -311,13 +311,13 @@ t.test("a network that somebody wrote stays, and is told; one whose namespace lo
   await api.raw.apply(labelled("team-c", { rails: "yes" }));
   await api.raw.apply(theirs);
   await until("its name is told", async () => (await condition("NetworksMade"))?.reason === "NamesTaken");
-  t.match(await condition("NetworksMade"), { status: "False", message: /team-c\/ishikari-rail1: somebody else wrote it, and it stays/ }); // biome-ignore format: one row
+  t.match(await condition("NetworksMade"), { status: "False", message: /team-c\/ishikari-rail1: it was not written by Railnet, and stays/ }); // biome-ignore format: one row
   await until("there is an event", async () =>
     (await api.raw.list("/api/v1/namespaces/default/events")).some(({ reason }) => reason === "NetworkNameTaken"),
   );
   for (const name of ["team-a", "team-b", "team-c"]) await api.raw.merge(`/api/v1/namespaces/${name}`, { metadata: { labels: { rails: null } } }); // biome-ignore format: one row
   await nadsAre("team-c/ishikari-rail1");
-  await until("it says so", () => /"msg":"networks of a RailNetwork were taken away: pods that run keep theirs"/.test(node.log())); // biome-ignore format: one row
+  await until("it says so", () => /"msg":"networks of a RailNetwork were deleted: running pods keep theirs"/.test(node.log())); // biome-ignore format: one row
 });
 
 t.test(
@@ -351,7 +351,7 @@ t.test("a RailNetwork that is deleted takes nothing away but its offers, and the
   node.writePolicy({ node: "node-a", kubeconfig: api.kubeconfig({ token }), flatFiles: [] });
   await agent.start();
   await seen(["old"]);
-  t.match(node.log(), /"network":"ishikari","msg":"a RailNetwork is gone.*pods that run keep theirs, and VFs stay/);
+  t.match(node.log(), /"network":"ishikari","msg":"a RailNetwork is gone.*running pods keep theirs, and VFs stay/);
   t.equal(agent.status().rails.filter(({ vfs }: Json) => vfs.length === 8).length, 2, "VFs stay");
 });
 

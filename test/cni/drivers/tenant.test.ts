@@ -91,19 +91,19 @@ for (const [name, profile] of Object.entries(PROFILES))
 
 /** What he asks, and what he is told. */
 const refusals: readonly (readonly [what: string, ask: (g: Governed, pod: Pod) => Promise<unknown>, error: { code: number; msg: RegExp }])[] = [
-  ["a network of one's own for a VF of the RailNetwork", (g, pod) => g.add(pod, { trust: "on", vlan: 5 }), { code: 7, msg: /cannot use deviceID "0000:a0:02.0": RailNetwork ishikari gives it to pods, by networks that refer to it: want/ }],
+  ["a network of one's own for a VF of the RailNetwork", (g, pod) => g.add(pod, { trust: "on", vlan: 5 }), { code: 7, msg: /cannot use deviceID "0000:a0:02.0": RailNetwork ishikari gives it to pods, through networks that refer to it: want/ }],
   ["another RailNetwork's", (g, pod) => g.add(pod, { ...REFERENCE, network: "other" }), { code: 7, msg: /no RailNetwork of this name/ }],
-  ["a namespace without the right", (g, pod) => g.add(pod, REFERENCE, { namespace: "team-b" }), { code: 7, msg: /pods of namespace team-b may not have it: spec\.pods\.namespaces/ }],
-  ["no namespace", (g, pod) => g.add(pod, REFERENCE, { namespace: null }), { code: 7, msg: /names no K8S_POD_NAMESPACE/ }],
+  ["a namespace without the right", (g, pod) => g.add(pod, REFERENCE, { namespace: "team-b" }), { code: 7, msg: /pods of namespace team-b may not use it: spec\.pods\.namespaces/ }],
+  ["no namespace", (g, pod) => g.add(pod, REFERENCE, { namespace: null }), { code: 7, msg: /has no K8S_POD_NAMESPACE/ }],
   ["a VF of another pod", (g, pod) => g.add(pod, REFERENCE, { index: 1 }), { code: 101, msg: /cannot attach 0000:a0:02\.1: the kubelet did not give it to this pod as railnet\.io\/rail0.*leave deviceID out/ }],
   ["a VF that nobody has", (g, pod) => g.add(pod, REFERENCE, { index: 2 }), { code: 101, msg: /did not give it to this pod/ }],
-  ["a VF of no rail", (g, pod) => g.add(pod, REFERENCE, { index: 3 }), { code: 103, msg: /is of no rail that RailNetwork ishikari has on this node/ }],
+  ["a VF of no rail", (g, pod) => g.add(pod, REFERENCE, { index: 3 }), { code: 103, msg: /belongs to no rail of RailNetwork ishikari on this node/ }],
   ["a VF of another pod as pciBusID", (g, pod) => g.add(pod, { ...REFERENCE, pciBusID: g.node.vf(1).link.pci }), { code: 101, msg: /cannot attach 0000:a0:02\.1/ }],
   ["a VF of another pod beside one's own", (g, pod) => g.add(pod, { ...REFERENCE, runtimeConfig: { deviceID: g.node.vf(0).link.pci }, deviceID: g.node.vf(1).link.pci }), { code: 101, msg: /cannot attach 0000:a0:02\.1/ }],
   ["in capitals", (g, pod) => g.add(pod, { ...REFERENCE, deviceID: undefined, DEVICEID: g.node.vf(1).link.pci.toUpperCase() }), { code: 101, msg: /cannot attach 0000:a0:02\.1/ }],
-  ["trust", (g, pod) => g.add(pod, { ...REFERENCE, trust: "on" }), { code: 7, msg: /cannot use trust "on": RailNetwork ishikari decides this/ }],
-  ["no pinned MAC", (g, pod) => g.add(pod, { ...REFERENCE, pinMac: false }), { code: 7, msg: /cannot use pinMac false: RailNetwork ishikari decides this/ }],
-  ["no UID", (g, pod) => g.add(pod, REFERENCE, { uid: "" }), { code: 7, msg: /names no K8S_POD_UID.*containerd/ }],
+  ["trust", (g, pod) => g.add(pod, { ...REFERENCE, trust: "on" }), { code: 7, msg: /cannot use trust "on": RailNetwork ishikari sets this/ }],
+  ["no pinned MAC", (g, pod) => g.add(pod, { ...REFERENCE, pinMac: false }), { code: 7, msg: /cannot use pinMac false: RailNetwork ishikari sets this/ }],
+  ["no UID", (g, pod) => g.add(pod, REFERENCE, { uid: "" }), { code: 7, msg: /has no K8S_POD_UID.*containerd/ }],
   ["a resource of another rail", (g, pod) => g.give(["u0", "other.io/x", g.node.vf(0).link.pci]).add(pod, REFERENCE), { code: 101, msg: /did not give it to this pod/ }],
 ]; // biome-ignore format: rows
 for (const [what, ask, error] of refusals)

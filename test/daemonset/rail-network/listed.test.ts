@@ -48,9 +48,9 @@ t.test("listRails() gives to the older RailNetwork what two want, and says so of
   t.same(networks, ["old", "young"]);
   t.match(rails, [{ name: "rail0", mtu: 9000, vfs: 8, resource: "railnet.io/rail0" }, { name: "rail1" }, { name: "rail9" }]); // biome-ignore format: one row
   t.same(refused, [
-    { rail: "rail0", why: "RailNetwork young: rail rail0 of RailNetwork old has its name" },
-    { rail: "rail7", why: "RailNetwork young: rail rail1 of RailNetwork old has its resource railnet.io/rail1" },
-    { rail: "rail8", why: "RailNetwork young: it wants rdma shared, and rail rail0 of RailNetwork old exclusive: the mode is the whole node's" },
+    { rail: "rail0", why: "RailNetwork young: rail rail0 of RailNetwork old already has this name" },
+    { rail: "rail7", why: "RailNetwork young: rail rail1 of RailNetwork old already has resource railnet.io/rail1" },
+    { rail: "rail8", why: "RailNetwork young: it wants rdma shared, but rail rail0 of RailNetwork old wants exclusive: the mode applies to the whole node" },
   ]); // biome-ignore format: rows
 });
 
@@ -103,7 +103,7 @@ t.test("readListed() reads RailNetworks as last heard of, else the ConfigMap", a
     writeFileSync(files.networks, text);
     t.throws(
       () => readNetworks(files.networks),
-      /^cannot read .*rail-networks.json: .*: the agent writes it anew/,
+      /^cannot read .*rail-networks.json: .*: the agent writes it again/,
       text,
     );
   }

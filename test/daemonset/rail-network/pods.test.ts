@@ -21,7 +21,7 @@ t.test("readPods() gives what is absent its default, as the definition does", as
 });
 
 for (const [pods, says] of [
-  [[], /spec\.pods \[\]: want \{namespaces/],
+  [[], /spec\.pods \[\]: want at least \{namespaces/],
   [{}, /spec\.pods\.namespaces undefined: want \{\} for every/],
   [{ namespaces: { matchLabels: { a: 1 } } }, /matchLabels \{"a":1\}/],
   [{ namespaces: { matchExpressions: [{ key: "a", operator: "Gt" }] } }, /matchExpressions .*with one of In/],

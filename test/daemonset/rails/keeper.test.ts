@@ -192,7 +192,7 @@ t.test(
       networks: ["first", "second"],
       unusable: "",
       absent: [
-        { rail: "rail0", why: "RailNetwork second: rail rail0 of RailNetwork first has its name" },
+        { rail: "rail0", why: "RailNetwork second: rail rail0 of RailNetwork first already has this name" },
         { rail: "rail1", why: "ens1 (0000:a0:00.0) is the PF of rail rail0" },
       ],
     });

@@ -41,7 +41,7 @@ export async function tenantTests(t: Test, node: Node): Promise<void> {
     const stolen = { ...tenants[0]!, pod: "evil", ifname: "net2", index: 1 };
     t.match((await call(node, "ADD", stolen)).json, { code: 101, msg: /the kubelet did not give it to this pod/ });
     const written = { ...tenants[0]!, ifname: "net2", settings: { trust: "on", vlan: 9 } };
-    t.match((await call(node, "ADD", written)).json, { code: 7, msg: /RailNetwork ishikari decides this/ });
+    t.match((await call(node, "ADD", written)).json, { code: 7, msg: /RailNetwork ishikari sets this/ });
     for (const tenant of tenants) t.equal((await call(node, "DEL", tenant)).exit, 0, `DEL of ${tenant.pod}`);
     await node.ask("ip netns del evil; ip netns del good; ip netns del other");
   });
