@@ -33,30 +33,30 @@ import { keepReconciling } from "./reconcile/keep-reconciling.ts";
 import { type Routes, startRoutes } from "./routes/start.ts";
 import { AgentServer, type Handler } from "./server.ts";
 
-/** How an agent is started. */
+/** Options of an agent. */
 export interface AgentOptions {
   readonly paths: Partial<Paths>;
   /** `host:port` of the health endpoints besides the unix socket, or empty for none. */
   readonly health: string;
-  /** `host:port` where Prometheus finds `/metrics` and nothing else, or empty: it is at `health` too. */
+  /** `host:port` where Prometheus finds `/metrics` and nothing else, or empty: it is also at `health`. */
   readonly metrics: string;
-  /** The agent's own pod: events about the agent are at it. */
+  /** The agent's own pod: events about the agent refer to it. */
   readonly pod?: { readonly namespace: string; readonly name: string };
   /** Where the ConfigMap `railnet-config` is mounted; it may be missing. */
   readonly configDir: string;
   /** Seconds between two runs of the reconciler when nothing happens. */
   readonly reconcileSeconds: number;
-  /** An address is freed when it looks abandoned twice, so far apart. */
+  /** An address is freed if it looks abandoned twice, this far apart. */
   readonly graceSeconds: number;
-  /** Where the kubelet looks for device plugins, or empty: then another device plugin serves. */
+  /** Where the kubelet looks for device plugins, or empty: another device plugin is in use. */
   readonly devicePlugins: string;
-  /** A PF must be without carrier so long before its VFs are unhealthy. */
+  /** How long a PF must be without carrier before its VFs are unhealthy. */
   readonly carrierGraceSeconds: number;
-  /** A change is in this node's RailNode after so long at most; 0: there is none. */
+  /** A change appears in this node's RailNode after at most this time; 0: there is none. */
   readonly reportSeconds: number;
   /** Read after the installation, which may write it. */
   readonly policy: () => NodePolicy;
-  /** What the DaemonSet's agent puts on its node first; absent: nothing. */
+  /** What the DaemonSet's agent installs on its node first; absent: nothing. */
   readonly install?: InstallOptions;
   /** Where tests inject faults. */
   readonly step?: (step: string) => void;
@@ -64,14 +64,14 @@ export interface AgentOptions {
 }
 
 /**
- * The resident process of a node: waits until it is the only one, puts right what it finds, then serves the shim.
+ * The resident process of a node: waits until it is the only one, repairs what it finds, then serves the shim.
  * Returns when told to stop, after the requests in flight are answered.
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { health: address, configDir, reconcileSeconds, graceSeconds, install, step, log } = options;
   const paths = { ...PATHS, ...options.paths };
   const { runDir } = paths;
-  takePriority(log); // before there is another thread
+  takePriority(log); // before any other thread is created
   const observation = new Observability({ paths, configDir, log });
   const { health, recorder, countRequest } = observation;
   const endpoint = address ? await serveHealth(address, health, log) : undefined;
@@ -198,7 +198,7 @@ const byName =
     return isIpamName(request.name) ? ipam(request, signal) : kernel(request, signal);
   };
 
-/** Verbs that need no kernel are answered here, also while the kernel thread is stuck. */
+/** Verbs that need no kernel are answered here, even while the kernel thread is stuck. */
 const onThreads =
   (threads: KernelThreads): Handler =>
   async (request, signal) => {
@@ -211,10 +211,10 @@ const onThreads =
     }
   };
 
-/** The predecessor has ended, so what has the address now is another program. */
+/** The predecessor has ended, so whatever holds the address now is another program. */
 const TAKEN_MS = 3_000;
 
-/** Nothing but metrics hangs on it: an event, and no more. */
+/** Only metrics depend on it: an event, and no more. */
 async function sayIfTaken(
   address: string,
   endpoint: Endpoint,
@@ -240,8 +240,8 @@ async function beTheOnlyOne(runDir: string, log: Log): Promise<Disposable> {
 }
 
 /**
- * Another text when a namespace ends, and when a debt may be settled. The directory's time is looked at, since in a container it
- * is seen through `/proc/1/root`, which Bun's `watch` cannot do, and a mount of it would keep ended namespaces alive.
+ * Changes when a namespace ends, and when a debt may be settled. The directory's modification time is used, since in a container it
+ * is seen through `/proc/1/root`, which Bun's `watch` cannot follow, and a mount of it would keep ended namespaces alive.
  */
 function signsOfChange(paths: Paths): string {
   const namespaces = statSync(onHost(paths.hostRoot, paths.netnsDir), { throwIfNoEntry: false });

@@ -4,7 +4,7 @@ import { isLogLevel, LOG_LEVELS, type LogLevel } from "./log.ts";
 import type { Note } from "./notes.ts";
 import type { RoutesReport } from "./routes/order.ts";
 
-/** The name under which the command line asks, over the same socket as the shim: it is root's alone. */
+/** The name under which the command line asks, over the same socket as the shim: it is accessible to root only. */
 export const CONTROL = "railnet";
 
 /** Standard input of such a call. */
@@ -13,27 +13,27 @@ export type ControlRequest =
   | { readonly ask: "log-level"; readonly level: LogLevel }
   | { readonly ask: "routes" };
 
-/** What each is answered: `null` where there are no routes over rails. */
+/** The answer to each: `null` where there are no routes over rails. */
 export type ControlAnswer<Q extends ControlRequest> = Q extends { ask: "routes" } ? RoutesReport | null : AgentState;
 
-/** What the agent says of itself. */
+/** What the agent reports about itself. */
 export interface AgentState {
   readonly version: string;
   readonly pid: number;
   /** ISO 8601. */
   readonly since: string;
-  /** Why it does not serve; empty when it does. */
+  /** Why it does not serve; empty if it does. */
   readonly notReady: string;
-  /** What the API server refuses of what it must follow, one sentence each. Not said by agents before 0.2. */
+  /** What the API server refuses of what it must follow, one sentence each. Absent from agents before 0.2. */
   readonly refused?: readonly string[];
   readonly logLevel: string;
   /** Name of this node in the cluster. */
   readonly node: string;
-  /** Attachments whose addresses are not given back yet. */
+  /** Attachments whose addresses are not released yet. */
   readonly pendingReleases: number;
   readonly events: { readonly sent: number; readonly dropped: number; readonly waiting: number };
   readonly rails: RailNames;
-  /** The last ones, the newest last. */
+  /** The most recent ones, newest last. */
   readonly notes: readonly Note[];
 }
 

@@ -15,7 +15,7 @@ export interface DevicesOptions {
   readonly devicePlugins: string;
   readonly carrierGraceSeconds: number;
   readonly paths: Paths;
-  /** Of these VFs those that the host uses, and how. Netlink, so not in this thread. */
+  /** Those of these VFs that the host uses, and how. Uses netlink, so not in this thread. */
   readonly hostUses: (vfs: readonly string[]) => Promise<HostUses>;
   readonly carryOut: CarryOut;
   readonly altnames: Altnames;
@@ -28,7 +28,7 @@ export interface Devices {
   stop(): Promise<void>;
 }
 
-/** The VFs of this node: made as the list of rails says, and offered to the kubelet. */
+/** The VFs of this node: created according to the list of rails, and offered to the kubelet. */
 export function startDevices(options: DevicesOptions): Devices {
   const { configDir, devicePlugins: directory, carrierGraceSeconds, paths, hostUses, log } = options;
   const railFiles = railFilesIn(configDir, paths.stateDir);

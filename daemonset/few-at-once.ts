@@ -1,15 +1,15 @@
 import type { Exec, ExecRequest } from "../cni/protocol/delegate.ts";
 
-/** Foreign IPAM plugins that run at once: they are in the agent's cgroup, and a burst of pods would fill it with them. */
+/** Limit on concurrent foreign IPAM plugins: they run in the agent's cgroup, and a burst of pods would fill it with them. */
 const AT_ONCE = 8;
 
-/** ADDs among them: the rest is for what ends pods, which plugins that hang must not hold up. */
+/** ADDs among them: the rest is for ending pods, which hanging plugins must not delay. */
 const ADDS_AT_ONCE = 6;
 
-/** What a plugin has at least, whose turn came late. */
+/** Minimum time for a plugin whose turn came late. */
 const LEAST_MS = 5_000;
 
-/** Asks for a turn; `go` is called when it comes. @returns what ends the turn, or the waiting for it. Idempotent. */
+/** Asks for a turn; `go` is called when it comes. @returns a function that ends the turn, or the wait for it. Idempotent. */
 export type Take = (isAdd: boolean, go: () => void) => () => void;
 
 interface Waiting {
@@ -17,7 +17,7 @@ interface Waiting {
   readonly go: () => void;
 }
 
-/** Turns for a few: who waits for one that is no ADD comes before those whose is, else in their order. */
+/** A limited number of turns: other calls come before ADDs, otherwise in order. */
 export class FewAtOnce {
   readonly #atOnce: number;
   readonly #addsAtOnce: number;
@@ -58,12 +58,12 @@ export class FewAtOnce {
   }
 }
 
-/** Of the agent: its kernel threads, each of which runs the plugins of its own attachments, ask the main thread. */
+/** The agent's: its kernel threads, each of which runs the plugins of its own attachments, ask the main thread. */
 export const FOREIGN_IPAM = new FewAtOnce();
 
 /**
- * Runs plugins in their turn. Waiting counts: who is not run within his own time rejects as if the plugin had not answered
- * (`ETIMEDOUT`), and with the signal's reason when that is aborted.
+ * Runs plugins in turn. Waiting counts: one that does not get its turn within its timeout rejects as if the plugin had not
+ * answered (`ETIMEDOUT`), and with the signal's reason if that is aborted.
  */
 export function inTurn(exec: Exec, take: Take): Exec {
   return async (request) => {
@@ -79,7 +79,7 @@ export function inTurn(exec: Exec, take: Take): Exec {
   };
 }
 
-/** All of it for who did hardly wait, and never less than a plugin needs, or than was given. */
+/** All of it after hardly any wait, and never less than a plugin needs, or than was given. */
 const leftOf = (timeoutMs: number, waitedMs: number): number =>
   Math.min(timeoutMs, Math.max(Math.round(timeoutMs - waitedMs), LEAST_MS));
 

@@ -36,7 +36,7 @@ export class RequestReader {
     return got.length < HEAD + total ? undefined : parse(got.subarray(HEAD, HEAD + total), envLength);
   }
 
-  /** Joins only for the head and when complete: pieces of a large request are not copied again and again. */
+  /** Joins only for the header and when complete: pieces of a large request are not copied again and again. */
   #joined(): Buffer {
     const first = this.#pieces[0]!;
     const wanted = first.length >= HEAD ? HEAD + first.readUInt32LE(1) : 0;
@@ -56,7 +56,7 @@ function parse(body: Buffer, envLength: number): CniRequest {
   return { name, env, stdin: body.toString("utf8", envLength) };
 }
 
-/** The other end's: what a shim sends. */
+/** The other side's: what a shim sends. */
 export function encodeRequest({ name, env, stdin }: CniRequest): Buffer {
   const pairs = Object.entries(env).map(([key, value]) => `${key}=${value}\0`);
   const head = Buffer.from(`${name}\0${pairs.join("")}`);
@@ -68,7 +68,7 @@ export function encodeRequest({ name, env, stdin }: CniRequest): Buffer {
   return Buffer.concat([frame, head, body]);
 }
 
-/** What a shim gets; undefined when it is not whole. */
+/** What a shim receives; undefined if incomplete. */
 export function readReply(bytes: Buffer): Pick<CniResponse, "exit" | "stdout"> | undefined {
   if (bytes.length < 8 || bytes.length < 8 + bytes.readUInt32LE(4)) return undefined;
   return { exit: bytes.readUInt32LE(0), stdout: bytes.toString("utf8", 8, 8 + bytes.readUInt32LE(4)) };

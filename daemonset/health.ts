@@ -5,13 +5,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../cni/host.ts";
 import { codeOf } from "../kernel/errno.ts";
 
-/** What the probes of a kubelet ask. */
+/** What a kubelet's probes ask. */
 export interface Health {
   /** Why the agent does not serve; empty once it holds its lock, has read the journal and listens. */
   notReady: string;
   /** What the API server refuses; empty: it serves, and does all of its work. */
   refused?: () => readonly string[];
-  /** Why the process must be started anew; empty while it can work. */
+  /** Why the process must be restarted; empty while it can work. */
   notAlive?: () => string;
   /** The text of `/metrics`; absent until there is something to count. */
   metrics?: () => Promise<string>;
@@ -19,7 +19,7 @@ export interface Health {
 
 const PAGES = ["/healthz", "/readyz", "/metrics"];
 
-/** Pause before an address that is taken is tried again. */
+/** Pause before an address in use is tried again. */
 const RETRY_MS = 200;
 
 /** An endpoint that listens, or waits for its address. */
@@ -30,12 +30,12 @@ export interface Endpoint {
 
 /**
  * `/healthz`: the process can work. `/readyz`: it does. `/metrics`: what it counted. Runs in the main thread, so the
- * kernel cannot stall it, and an answer proves that the event loop turns. An address that somebody has (during an upgrade the
+ * kernel cannot stall it, and an answer proves that the event loop runs. An address in use (during an upgrade by the
  * predecessor, in the same host network) is taken as soon as it is free, and nothing waits for that.
  *
- * @param pages what is served here; default: all.
- * @returns once it listens or waits for that.
- * @throws {Error} for what is no `host:port`.
+ * @param pages which to serve; default: all.
+ * @returns once it listens or waits for its address.
+ * @throws {Error} for anything but `host:port`.
  */
 export async function serveHealth(
   address: string,
@@ -71,8 +71,8 @@ export async function serveHealth(
 }
 
 /**
- * The same on a unix socket, which no other program can have: what the kubelet's exec probes ask (`cni/shim/probe.c`). Listens
- * under a temporary name, then renames, in the place of the predecessor that has ended.
+ * The same on a unix socket, which no other program can take: for the kubelet's exec probes (`cni/shim/probe.c`). Listens
+ * under a temporary name, then renames, replacing the socket of the predecessor that has ended.
  */
 export async function serveHealthSocket(path: string, health: Health): Promise<Endpoint> {
   const server = createServer(answering(health, PAGES));

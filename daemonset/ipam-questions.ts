@@ -7,7 +7,7 @@ import type { IpamQuestion } from "./kernel-thread.ts";
 /** No reply is waited for longer. */
 const TIMEOUT_MS = 60_000;
 
-/** The kernel thread's side of asking the IPAM plugin in the main thread. */
+/** The kernel thread's side of calling the IPAM plugin in the main thread. */
 export class IpamQuestions {
   readonly #send: (question: IpamQuestion) => void;
   readonly #open = new Map<number, (reply: IpamReply) => void>();
@@ -18,9 +18,9 @@ export class IpamQuestions {
   }
 
   /**
-   * Whoever gives up tells the main thread, which undoes what it did.
+   * A caller that gives up tells the main thread, which undoes what it did.
    *
-   * @throws {CniError} 11 when the time is up, the signal's reason; what the plugin says.
+   * @throws {CniError} 11 when the time is up, the signal's reason; the plugin's error.
    */
   readonly ask: AskOwn = async (call, { timeoutMs = TIMEOUT_MS, signal }) => {
     const reply = await this.#reply(call, timeoutMs, signal);
@@ -29,7 +29,7 @@ export class IpamQuestions {
     return reply.result;
   };
 
-  /** A reply that nobody waits for any more is dropped. */
+  /** A reply that nobody awaits any more is dropped. */
   answered(id: number, reply: IpamReply): void {
     this.#open.get(id)?.(reply);
   }

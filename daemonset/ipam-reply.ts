@@ -1,7 +1,7 @@
 import { CniError, toCniError } from "../cni/protocol/error.ts";
 import type { Result } from "../cni/protocol/result.ts";
 
-/** What the IPAM plugin says to a call, between threads: these share no classes, so an error goes as its fields. */
+/** The IPAM plugin's answer to a call, between threads: these share no classes, so an error is passed as its fields. */
 export interface IpamReply {
   readonly result?: Result;
   readonly error?: { readonly code: number; readonly message: string; readonly details?: string };

@@ -7,7 +7,7 @@ import type { RailAnswers, RailOrder } from "./rails/orders.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Scope } from "./reconcile/scope.ts";
 
-/** What the host does with VFs of its own, in words, by PCI address. */
+/** How the host uses its own VFs, in words, by PCI address. */
 export type HostUses = Readonly<Record<string, string>>;
 
 /** Work for the thread that talks to the kernel. `abort` names the job that its caller gave up. */
@@ -34,13 +34,13 @@ export interface JobAnswer {
   readonly error?: string;
 }
 
-/** What the thread asks in the middle of a job: the IPAM plugin lives in the main thread. Without a call: it gave up. */
+/** The thread's call in the middle of a job: the IPAM plugin lives in the main thread. Without a call: it gave up. */
 export interface IpamQuestion {
   readonly ipam: number;
   readonly call?: Call;
 }
 
-/** A turn for a foreign IPAM plugin is wanted; without `isAdd` it has ended, or is not waited for any more. */
+/** Asks for a turn for a foreign IPAM plugin; without `isAdd` it has ended, or is no longer waited for. */
 export interface TurnQuestion {
   readonly turn: number;
   readonly isAdd?: boolean;
@@ -60,7 +60,7 @@ export class KernelThread {
 
   /**
    * @param ipam answers the thread's calls of the IPAM plugin.
-   * @param onEnd the thread ended by itself. Its locks outlive it, so the process must end too.
+   * @param onEnd the thread ended unexpectedly. Its locks outlive it, so the process must end too.
    */
   constructor(worker: Worker, ipam: AnswerQuestion, onEnd: (why: string) => void) {
     this.#worker = worker;
@@ -75,8 +75,8 @@ export class KernelThread {
   }
 
   /**
-   * @param scope of a GC: whose attachments; all by default.
-   * @throws {Error} only for a defect of the thread; what a verb throws is in the response.
+   * @param scope for a GC: whose attachments; all by default.
+   * @throws {Error} only for a defect of the thread; a verb's error is in the response.
    */
   async request(request: CniRequest, signal: AbortSignal, scope?: Scope): Promise<CniResponse> {
     const id = this.#next++;
@@ -93,7 +93,7 @@ export class KernelThread {
     return (await this.#run({ kind: "reconcile", id: this.#next++, scope })).repairs ?? [];
   }
 
-  /** Of these VFs those that the host uses. */
+  /** Those of these VFs that the host uses. */
   async hostUses(vfs: readonly string[]): Promise<HostUses> {
     return (await this.#run({ kind: "host-uses", id: this.#next++, vfs })).hostUses ?? {};
   }
@@ -108,7 +108,7 @@ export class KernelThread {
     return (await this.#run({ kind: "rail", id: this.#next++, order })).rail as RailAnswers[O["do"]];
   }
 
-  /** How long the thread has owed a sign of life; asks it for one, unless it does. */
+  /** How long the thread has owed a sign of life; asks for one, unless it already does. */
   silentMs(): number {
     if (this.#pingedMs !== undefined) return performance.now() - this.#pingedMs;
     this.#pingedMs = performance.now();

@@ -19,7 +19,7 @@ export interface KernelThreadsOptions {
   /** Starts a thread. */
   readonly open: () => KernelThread;
   readonly log: Log;
-  /** A run of the reconciler ends after this time; what a thread found later comes with the next one. */
+  /** A run of the reconciler ends after this time; what a thread finds later is reported with the next one. */
   readonly patienceMs?: number;
 }
 
@@ -28,18 +28,18 @@ const PATIENCE_MS = 20_000;
 const SILENT_MS = 30_000;
 
 /**
- * A thread for each PF that has VFs, made with the first of them that is asked for where it got them later, and one for all
- * else: a NIC whose firmware takes a minute for a command, or never answers, keeps no other rail waiting.
+ * A thread for each PF that has VFs, or is created when the first of them is requested, and one for everything else: a NIC
+ * whose firmware takes a minute for a command, or never answers, delays no other rail.
  */
 export class KernelThreads {
   readonly #options: KernelThreadsOptions;
   readonly #common: KernelThread;
   readonly #ofPf = new Map<string, KernelThread>();
-  /** For sets of VFs, each of another PF: one that is stuck stops them, and nothing else. */
+  /** For sets of VFs of several PFs: one that is stuck stops them, and nothing else. */
   #ofSets: KernelThread | undefined;
-  /** Lanes that have not ended their last run of the reconciler. */
+  /** Threads that have not finished their last run of the reconciler. */
   readonly #reconciling = new Set<KernelThread>();
-  /** Where ADDs run, so that a DEL of the same attachment, whatever it names, comes to the one that it ends. */
+  /** Where ADDs run, so that a DEL of the same attachment, whatever it names, reaches the thread of the ADD that it ends. */
   readonly #adding = new Map<string, KernelThread>();
   #late: Repair[] = [];
   #level: LogLevel | undefined;
@@ -50,7 +50,7 @@ export class KernelThreads {
     for (const { pci } of listPfs(options.sysfs).filter(({ numVfs }) => numVfs > 0)) this.#open(pci); // no pod waits for it
   }
 
-  /** @throws {Error} only for a defect of the thread; what a verb throws is in the response. */
+  /** @throws {Error} only for a defect of the thread; a verb's error is in the response. */
   async request(request: CniRequest, signal: AbortSignal): Promise<CniResponse> {
     const { pci, verb, containerID, ifname } = factsOf(request);
     if (verb === "GC") return this.#collect(request, signal);
@@ -91,7 +91,7 @@ export class KernelThreads {
     return Promise.race([collecting, late.promise]).finally(() => clearTimeout(timer));
   }
 
-  /** Every thread puts its own attachments right. One that is stuck is not waited for, nor asked again meanwhile. */
+  /** Every thread repairs its own attachments. One that is stuck is not waited for, nor asked again meanwhile. */
   async reconcile(): Promise<readonly Repair[]> {
     const pfs = [...this.#ofPf.keys()];
     const runs = [...this.#ofPf].map(([pf, thread]) => this.#reconcileOne(thread, { pf }));
@@ -107,17 +107,17 @@ export class KernelThreads {
     return this.#late.splice(0);
   }
 
-  /** Of these VFs those that the host uses: of links, addresses and routes alone, so that no firmware is asked. */
+  /** Those of these VFs that the host uses: links, addresses and routes only, so that no firmware is asked. */
   hostUses(vfs: readonly string[]): Promise<HostUses> {
     return this.#common.hostUses(vfs);
   }
 
-  /** By the thread of the VF's PF: one that is stuck keeps no other from being fenced. */
+  /** In the thread of the VF's PF: one that is stuck keeps no other VF from being fenced. */
   fence(pci: string, order: FenceOrder): Promise<FenceOutcome> {
     return this.#threadOf(pci).fence(order);
   }
 
-  /** By the thread of its PF, which is made for a PF that gets its VFs now; else the common way. */
+  /** In the thread of its PF, which is created for a PF that gets its VFs now; otherwise in the common one. */
   readonly carryOut: CarryOut = (order) => {
     const pf = "pf" in order ? order.pf : undefined;
     return (pf === undefined ? this.#common : (this.#ofPf.get(pf) ?? this.#open(pf))).rail(order);
@@ -139,7 +139,7 @@ export class KernelThreads {
 
   #all = (): KernelThread[] => [this.#common, ...this.#ofPf.values(), ...(this.#ofSets ? [this.#ofSets] : [])];
 
-  /** What names no VF of this node goes the common way, and is refused there. */
+  /** A call that names no VF of this node goes to the common thread, and is refused there. */
   #threadOf(pci: string): KernelThread {
     if (isSet(pci)) return this.#threadOfSets();
     const pf = pci === "" ? undefined : pfPciOf(this.#options.sysfs, pci);
@@ -186,10 +186,10 @@ export class KernelThreads {
   }
 }
 
-/** Of VFs of several PFs. */
+/** Names VFs of several PFs. */
 const isSet = (pci: string): boolean => pci.includes(",");
 
-/** What several threads could not do, as one answer: the code is that of the first. */
+/** The failures of several threads, as one answer: the code is that of the first. */
 function merged(failed: readonly CniResponse[]): CniResponse {
   const errors = failed.map(({ stdout }) => JSON.parse(stdout) as { readonly msg: string });
   return { ...failed[0]!, stdout: JSON.stringify({ ...errors[0], msg: errors.map(({ msg }) => msg).join("; ") }) };

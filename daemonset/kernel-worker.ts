@@ -52,7 +52,7 @@ const host = createHost({
   afterwards: (work) => void setImmediate(work),
 });
 
-// What the first ADD would else wait for.
+// Loaded now, or the first ADD would wait for it.
 void Promise.all([import("../cni/add.ts"), import("../cni/del.ts")]);
 
 /** Another IPAM plugin runs on the host: its files and libraries are there. */
@@ -60,7 +60,7 @@ function execIn(hostRoot: string): Exec {
   return hostRoot === "/" ? execCommand : execOnHost(join(dirname(process.execPath), "railnet-host-exec"));
 }
 
-/** What runs, so that its caller's end, or a DEL of the same attachment, can stop it. */
+/** A running call, so that its caller's end, or a DEL of the same attachment, can stop it. */
 interface Running {
   readonly id: number;
   readonly adding?: string;
@@ -92,7 +92,7 @@ async function answer(
   }
 }
 
-/** Whoever gave the order says what it was about. */
+/** The sender knows what the order was about. */
 const answerRail = (order: RailOrder): Promise<Omit<JobAnswer, "id">> =>
   carryOut(order, host).then(
     (rail) => ({ rail }),
@@ -104,7 +104,7 @@ function hostUses(vfs: readonly string[]): HostUses {
   return Object.fromEntries(uses) as HostUses;
 }
 
-/** One that vanishes while it is looked at is nobody's; one that cannot be looked at may be somebody's. */
+/** A VF that vanishes while it is examined is nobody's; one that cannot be examined may be in use. */
 function useOf(vf: string): string | undefined {
   try {
     return hostUseOfVf(vf, host.paths.sysfs, host.rtnl);

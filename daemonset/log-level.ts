@@ -8,13 +8,13 @@ export interface LogLevelOptions {
   readonly file: string;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Default 5 s: the kubelet itself takes up to a minute to bring a changed ConfigMap. */
+  /** Default 5 s: the kubelet itself takes up to a minute to update a changed ConfigMap. */
   readonly everyMs?: number;
 }
 
 /**
- * Sets the level that a file names, when its text changes: at the start, and while the agent runs. Without the file, or
- * when it goes, `set` is called with undefined, for the level of the start. Polls, since the kubelet swaps directories.
+ * Sets the level that a file names, whenever its text changes: at the start, and while the agent runs. Without the file,
+ * `set` is called with undefined, for the initial level. Polls, since the kubelet swaps directories.
  */
 export async function followLogLevel(
   { file, log, signal, everyMs = 5_000 }: LogLevelOptions,

@@ -1,7 +1,7 @@
 import pino from "pino";
 import type { Log } from "../cni/host.ts";
 
-/** The least that is logged. What is logged is the same at all times: constant messages and fields. */
+/** The lowest level that is logged. Messages and fields are the same at every level. */
 export const LOG_LEVELS = ["debug", "info", "warn"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -24,7 +24,7 @@ export function createLog(level = process.env.RAILNET_LOG_LEVEL ?? "info"): Leve
   return pino(options, pino.destination({ fd: 1, sync: true }));
 }
 
-/** What an error says; its causes are in its message. A stack only where the program itself is at fault. */
+/** An error's message, which includes its causes. A stack only for a defect of the program itself. */
 function toFields(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { name: type, message, stack } = error;

@@ -2,9 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../cni/host.ts";
 
 /**
- * Runs `work` again and again until `signal`, each run `everyMs` after the end of the one before, give or take a tenth,
- * so that a thousand agents do not keep step. A run that fails is logged, and the next one sees the world anew. Never
- * rejects.
+ * Runs `work` repeatedly until `signal`, each run `everyMs` after the end of the one before, give or take a tenth, so that
+ * a thousand agents do not keep step. A run that fails is logged, and the next one starts afresh. Never rejects.
  */
 export async function repeat(
   what: string,
@@ -22,10 +21,10 @@ export async function repeat(
 }
 
 /**
- * When to ask again for what the cluster does not have, a definition, say: soon at first, since whoever installs makes it about
- * now, then ever more seldom, up to half an hour.
+ * When to ask again for what the cluster does not have, a definition for instance: soon at first, since an installer
+ * creates it about now, then with growing pauses, up to half an hour.
  *
- * @param before how often it was asked for in vain before.
+ * @param before how often it was asked for in vain.
  */
 export const absentMs = (before: number): number => Math.min(1_800_000, 10_000 * 2 ** before);
 
@@ -34,7 +33,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal, ref: false }).catch(() => {});
 }
 
-/** Waits for what may never come. @returns false when `signal` came first. */
+/** Waits for what may never come. @returns false if `signal` came first. */
 export function beforeAbort(work: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const onAbort = () => resolve(false);

@@ -1,4 +1,4 @@
-/** Something that whoever looks at a node wants to know: a repair, a failed ADD. */
+/** Something that an operator looking at a node should know: a repair, a failed ADD. */
 export interface Note {
   /** ISO 8601. */
   readonly at: string;
@@ -9,14 +9,14 @@ export interface Note {
   readonly message: string;
 }
 
-/** What `railnet status` can show; the log has all. */
+/** As many as `railnet status` can show; the log has all. */
 const MAX_KEPT = 50;
 
-/** The last notes of this agent, the newest last. */
+/** The most recent notes of this agent, newest last. */
 export class Notes {
   readonly #kept: Note[] = [];
 
-  /** The same again takes the place of the earlier one. */
+  /** A repeated note replaces the earlier one. */
   add(what: string, about: string, message: string): void {
     const same = this.#kept.findIndex((n) => n.what === what && n.about === about && n.message === message);
     if (same >= 0) this.#kept.splice(same, 1);
@@ -24,7 +24,7 @@ export class Notes {
     if (this.#kept.length > MAX_KEPT) this.#kept.shift();
   }
 
-  /** The same again is left as it was. */
+  /** A repeated note is left as it was. */
   addNew(what: string, about: string, message: string): void {
     if (!this.#kept.some((n) => n.what === what && n.about === about && n.message === message))
       this.add(what, about, message);

@@ -42,14 +42,14 @@ export interface Observed {
   readonly routes: () => Promise<RoutesReport | undefined>;
 }
 
-/** A thread that shows no sign of life for so long is stuck for good: firmware takes seconds. */
+/** A thread without a sign of life for this long is stuck for good: firmware takes seconds. */
 const STUCK_MS = 120_000;
 
 const pfsWithVfs = (sysfs: string): string[] => listPfs(sysfs).flatMap(({ pci, numVfs }) => (numVfs > 0 ? [pci] : []));
 
 const DONE: CniResponse = { exit: 0, stdout: "", stderr: "" };
 
-/** All that watches the agent's work and is no part of it: counts, notes, events, probes, log level. */
+/** Everything that watches the agent's work but is not part of it: counts, notes, events, probes, log level. */
 export class Observability {
   readonly health: Health = { notReady: "another agent of this node has not ended yet" };
   readonly recorder: EventRecorder;
@@ -67,7 +67,7 @@ export class Observability {
     this.countRequest = this.#metrics.api.add;
   }
 
-  /** From now on metrics, probes and the command line know of these. @returns what answers the command line. */
+  /** From now on metrics, probes and the command line cover these. @returns the handler for the command line. */
   watch({ threads, addresses, altnames, node, routes }: Observed): Handler {
     const { paths, configDir, log } = this.#options;
     const { health, recorder } = this;
@@ -94,7 +94,7 @@ export class Observability {
     return (request) => control(request, { setLogLevel, routes, state: () => this.#state(addresses, altnames, node) });
   }
 
-  /** What answers calls that are parts of others. */
+  /** A handler for calls that are parts of others. */
   ofParts(answer: AnswerQuestion): AnswerQuestion {
     return async (call, signal) => {
       let reply: IpamReply = {};
@@ -111,7 +111,7 @@ export class Observability {
     };
   }
 
-  /** A handler of whole calls. @param log false: who works them off writes the line of each. */
+  /** A handler for whole calls. @param log false: the line of each is written where it is processed. */
   of(handler: Handler, { log }: { readonly log: boolean }): Handler {
     const onFailedAdd = (request: CniRequest, response: CniResponse) => {
       const event = failedAdd(request, response);
@@ -134,11 +134,11 @@ export class Observability {
               : "attachment ended";
       const message = `${pod || containerID} (${ifname}): ${why}${error || but ? `: ${error ?? but}` : ""}`;
       this.#notes.add(what, `VF ${pci}`, message);
-      this.#repairs.addNew(what, `VF ${pci}`, message); // what fails, fails again and again
+      this.#repairs.addNew(what, `VF ${pci}`, message); // a failure is repeated again and again
     }
   }
 
-  /** What the reconciler did, the newest last. */
+  /** What the reconciler did, newest last. */
   readonly repairs = (): readonly Note[] => this.#repairs.all();
 
   stop(): void {
@@ -150,7 +150,7 @@ export class Observability {
     return observed(handler, { counts: this.#metrics.calls, ...observers });
   }
 
-  /** As the list and sysfs say at the moment when somebody asks. */
+  /** According to the list and sysfs at the time of the call. */
   async #rails({ nameOf }: Altnames): Promise<RailNames> {
     const { readRailNames } = await import("./inventory/rails.ts");
     const { configDir, paths } = this.#options;

@@ -5,13 +5,13 @@ import type { Log } from "../cni/host.ts";
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { encodeReply, RequestReader } from "./frames.ts";
 
-/** Answers one request. `signal` aborts when the caller is gone. Never rejects. */
+/** Answers one request. `signal` aborts when the caller has gone. Never rejects. */
 export type Handler = (request: CniRequest, signal: AbortSignal) => Promise<CniResponse>;
 
-/** How long a connection may say nothing when the agent is to stop: a shim sends its request at once. */
+/** How long a connection may be silent when the agent is stopping: a shim sends its request at once. */
 const SILENCE_MS = 1_000;
 
-/** The agent's socket: one request and one reply a connection. Of Bun itself, since `node:net` costs half a millisecond a call. */
+/** The agent's socket: one request and one reply per connection. Uses Bun's API, since `node:net` costs half a millisecond per call. */
 export class AgentServer {
   readonly #handler: Handler;
   readonly #log: Log;
@@ -25,8 +25,8 @@ export class AgentServer {
   }
 
   /**
-   * Listens under a temporary name, then renames: shims see the old socket or the new one, never none. The directory
-   * is root's alone, since whoever can connect can move network devices.
+   * Listens under a temporary name, then renames: shims see the old socket or the new one, never none. The directory is
+   * accessible to root only, since whoever can connect can move network devices.
    */
   async listen(path: string): Promise<void> {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -79,7 +79,7 @@ export class AgentServer {
     else connection.reply(encodeReply(response));
   }
 
-  /** An ADD that nobody waits for any more is undone; its runtime will call DEL, or not. */
+  /** An ADD that nobody waits for any more is undone; its runtime may or may not call DEL. */
   async #undoIfOrphaned(request: CniRequest, response: CniResponse): Promise<void> {
     if (request.env.CNI_COMMAND !== "ADD" || response.exit !== 0) return;
     const { CNI_CONTAINERID: containerID, CNI_IFNAME: ifname } = request.env;
@@ -110,12 +110,12 @@ class Connection {
   }
 
   /**
-   * @returns the request once it is whole; what comes after it is not looked at.
+   * @returns the request once it is complete; anything after it is ignored.
    * @throws {FrameError} for what no shim sends.
    */
   read(piece: Buffer): CniRequest | undefined {
     if (this.isAsked) return undefined;
-    const request = this.#reader.push(Buffer.from(piece)); // Bun uses the piece's memory again
+    const request = this.#reader.push(Buffer.from(piece)); // Bun reuses the piece's memory
     this.isAsked = request !== undefined;
     return request;
   }

@@ -1,7 +1,7 @@
 import type { Take } from "./few-at-once.ts";
 import type { TurnQuestion } from "./kernel-thread.ts";
 
-/** A kernel thread's side of asking for turns, which the main thread gives. */
+/** A kernel thread's side of asking for turns, which the main thread grants. */
 export class TurnQuestions {
   readonly #send: (question: TurnQuestion) => void;
   readonly #open = new Map<number, () => void>();
@@ -21,7 +21,7 @@ export class TurnQuestions {
     };
   };
 
-  /** One that nobody waits for any more is dropped: its end is on its way. */
+  /** A turn that nobody waits for any more is dropped: its end is on its way. */
   given(turn: number): void {
     this.#open.get(turn)?.();
   }

@@ -3,7 +3,7 @@ import { readArgs } from "../../cni/protocol/environment.ts";
 import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import { isVerb } from "../../cni/protocol/version.ts";
 
-/** What a call says of itself, for logs, events and metrics. Nothing of it is checked; what is missing is empty. */
+/** What a call says about itself, for logs, events and metrics. None of it is checked; missing values are empty. */
 export interface Facts {
   readonly plugin: PluginName;
   readonly verb: string;
@@ -28,7 +28,7 @@ export interface PodName {
 export const pluginOf = (name: string): PluginName =>
   isIpamName(name) ? "railnet-ipam" : isRdmaName(name) ? "rdma" : "railnet-sriov";
 
-/** `other` for what is no verb: whoever connects cannot make more counters. */
+/** `other` for an unknown verb: callers must not be able to create counters. */
 export const verbOf = ({ env: { CNI_COMMAND: verb = "" } }: CniRequest): string =>
   isVerb(verb) || verb === "VERSION" ? verb : "other";
 
@@ -53,7 +53,7 @@ function podOf({ CNI_ARGS = "" }: CniRequest["env"]): PodName {
   return { namespace, name, uid };
 }
 
-/** `namespace/name`, empty when the runtime said none. */
+/** `namespace/name`, empty if the runtime did not pass them. */
 export const podText = ({ namespace, name }: PodName): string => (namespace && name ? `${namespace}/${name}` : "");
 
 function configFacts(stdin: string): Pick<Facts, "network" | "pci"> {
@@ -68,7 +68,7 @@ function configFacts(stdin: string): Pick<Facts, "network" | "pci"> {
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** What a response says went wrong; code 0 when nothing did. Never throws. */
+/** The error in a response; code 0 if there is none. Never throws. */
 export function outcomeOf({ exit, stdout }: CniResponse): { readonly code: number; readonly message: string } {
   if (exit === 0) return { code: 0, message: "" };
   try {

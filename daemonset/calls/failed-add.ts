@@ -5,8 +5,8 @@ import { factsOf, outcomeOf } from "./facts.ts";
 import { failureOf } from "./failures.ts";
 
 /**
- * The event on its pod of an ADD that failed: which interface, why, and what to do. The same failure of the same
- * interface is the same event also when its message names another device. Undefined for a call without a pod. Pure.
+ * The event for the pod of a failed ADD: which interface, why, and what to do. A repeated failure of the same interface
+ * is the same event even if its message names another device. Undefined for a call without a pod. Pure.
  */
 export function failedAdd(request: CniRequest, response: CniResponse): EventRequest | undefined {
   const { pod, ifname, network } = factsOf(request);

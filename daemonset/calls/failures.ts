@@ -1,8 +1,8 @@
-/** What a CNI error code is called in metrics and logs, and what a person does about it. */
+/** What a CNI error code is called in metrics and logs, and what to do about it. */
 export interface Failure {
-  /** Never changes: alerts are written with it. */
+  /** Never changes: alerts use it. */
   readonly name: string;
-  /** Goes on after the message of the error. */
+  /** Follows the message of the error. */
   readonly advice: string;
 }
 
@@ -28,7 +28,7 @@ const FAILURES: Readonly<Record<number, Failure>> = {
   999: { name: "no_address", advice: "see `railnet ipam stats`, or fix the ipam part of the network" },
 };
 
-/** The failure of a code; codes of other plugins, which ours hands on, are `other`. Pure. */
+/** The failure of a code; codes of other plugins, which ours passes on, are `other`. Pure. */
 export const failureOf = (code: number): Failure =>
   FAILURES[code] ?? { name: "other", advice: "see the message: another plugin's error" };
 

@@ -4,20 +4,20 @@ import type { CniRequest, CniResponse } from "../../cni/protocol/request.ts";
 import { factsOf, outcomeOf, podText } from "./facts.ts";
 import { reasonOf } from "./failures.ts";
 
-/** What only the place knows where a call was worked off. */
+/** What is known only where a call was processed. */
 export interface CallTiming {
   readonly ms: number;
-  /** The last step that was done. */
+  /** The last completed step. */
   readonly step?: string;
   /** The PF's name. */
   readonly rail?: string;
-  /** It was a part of another call, which has its own line. */
+  /** It was part of another call, which has its own line. */
   readonly isPart?: boolean;
 }
 
 /**
- * One line for one call: failures as warnings, ADD and DEL at `info`, what runtimes ask all the time, and what is part
- * of another call, at `debug`. OpenTelemetry calls a trace `trace_id` in logs that are not its own. The network configuration is not in it: it may name secrets.
+ * One line per call: failures as warnings, ADD and DEL at `info`, frequent calls of runtimes, and parts of other calls, at
+ * `debug`. OpenTelemetry names a trace `trace_id` in foreign logs. The network configuration is not logged: it may contain secrets.
  */
 export function logCall(log: Log, request: CniRequest, response: CniResponse, timing: CallTiming): void {
   const { plugin, verb, pod, containerID, ifname, network, pci } = factsOf(request);

@@ -5,10 +5,10 @@ import type { Handler } from "../server.ts";
 import { outcomeOf, pluginOf, verbOf } from "./facts.ts";
 import { logCall } from "./log-call.ts";
 
-/** Who wants to know of each call. All of them but the counts hear of it after its caller. */
+/** Who is told of each call. All of them but the counts are told after its caller. */
 export interface Observers {
   readonly counts: CallCounts;
-  /** Where the call gets its line; absent where the kernel thread writes it, which knows the steps. */
+  /** Where the call's line goes; absent if the kernel thread writes it, which knows the steps. */
   readonly log?: { readonly to: Log; readonly isPart: boolean };
   readonly onFailedAdd?: (request: CniRequest, response: CniResponse) => void;
 }

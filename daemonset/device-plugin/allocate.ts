@@ -2,7 +2,7 @@ import { TOLD_IN_CONTAINER, toldDirOf } from "../../cni/attachment/told/offered.
 import { hasRdmaCm, rdmaCharDevicesOf, rdmaDeviceBehind } from "../../kernel/sysfs.ts";
 import type { ContainerAllocation, DeviceSpec } from "./api.ts";
 
-/** What a VF brings for RDMA. The paths are those of /dev, the same on the host and in the container. */
+/** A VF's RDMA devices. The paths are those of /dev, the same on the host and in the container. */
 export interface VfRdmaFiles {
   readonly uverbs?: string;
   readonly umad?: string;
@@ -13,7 +13,7 @@ export interface VfRdmaFiles {
   readonly rdma_dev?: string;
 }
 
-/** Undefined when a VF has no RDMA device. Also found while the device is in another network namespace. */
+/** Undefined if a VF has no RDMA device. Works even while the device is in another network namespace. */
 export function rdmaOf(sysfs: string, vf: string): VfRdmaFiles | undefined {
   const names = rdmaCharDevicesOf(sysfs, vf);
   const pathOf = (kind: string) => {
@@ -59,7 +59,7 @@ export function allocation(
   };
 }
 
-/** `PCIDEVICE_RAILNET_IO_RAIL0`. Hyphens stay, as in the SR-IOV device plugin: a shell cannot read such a name. */
+/** `PCIDEVICE_RAILNET_IO_RAIL0`. Hyphens are kept, as in the SR-IOV device plugin: a shell cannot read such a name. */
 const variableOf = (resource: string): string => `PCIDEVICE_${resource.toUpperCase().replace(/[./]/g, "_")}`;
 
 const deviceSpec = (path: string): DeviceSpec => ({ container_path: path, host_path: path, permissions: "rw" });

@@ -2,7 +2,7 @@ import { boolean, integer, message, nested, repeated, text, textMap, texts } fro
 
 /**
  * The kubelet's device plugin API, v1beta1: names and numbers as in
- * k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/api.proto, without what this plugin never says.
+ * k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/api.proto, without what this plugin never uses.
  */
 export const VERSION = "v1beta1";
 

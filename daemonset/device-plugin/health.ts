@@ -1,10 +1,10 @@
 import type { PluginDevice } from "./api.ts";
 import type { Sight } from "./sight.ts";
 
-/** Since when devices have a problem, by their IDs; of the kind of `performance.now()`. */
+/** Since when devices have had a problem, by their IDs, in terms of `performance.now()`. */
 export type Since = ReadonlyMap<string, number>;
 
-/** The device list of a resource, and what is to be remembered until the next look. */
+/** The device list of a resource, and what to remember until the next look. */
 export interface VfHealth {
   readonly devices: readonly PluginDevice[];
   readonly since: Since;
@@ -13,9 +13,9 @@ export interface VfHealth {
 }
 
 /**
- * Who is healthy. A problem counts after `graceMs`, since links go down for moments and come up late after a boot, and
- * the kubelet refuses pods, even those that it had before a reboot, for a VF that is unhealthy just then. What is gone,
- * or was never usable, is unhealthy at once, what is well again is healthy at once. Pure.
+ * Which devices are healthy. A problem counts after `graceMs`, since links go down for moments and come up late after a
+ * boot, and the kubelet refuses pods, even those that it had before a reboot, if their VF is unhealthy just then. A device
+ * that is gone, or was never usable, is unhealthy at once; one that is well again is healthy at once. Pure.
  */
 export function judge(sights: readonly Sight[], before: Since, nowMs: number, graceMs: number): VfHealth {
   const since = new Map(sights.flatMap(({ id, problem }) => (problem ? [[id, before.get(id) ?? nowMs] as const] : [])));

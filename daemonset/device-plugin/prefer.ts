@@ -1,6 +1,6 @@
 import type { PreferenceRequest } from "./api.ts";
 
-/** What speaks against giving a VF out, and where it is. */
+/** Where a VF is, and what speaks against giving it out. */
 export interface Candidate {
   readonly id: string;
   readonly numaNode?: number;
@@ -9,8 +9,8 @@ export interface Candidate {
 }
 
 /**
- * Which VFs a container should get of those that the kubelet would give it: first those that must be in it, then those
- * that no pod has, of the same memory node, in the PF's order. Pure; the same question has the same answer.
+ * Which VFs a container should get of those that the kubelet offers: first those that are required, then those that no pod
+ * has, on the same NUMA node, in the PF's order. Pure; the same question has the same answer.
  */
 export function prefer(request: Partial<PreferenceRequest>, candidates: readonly Candidate[]): string[] {
   const { available_deviceIDs: available = [], must_include_deviceIDs: must = [], allocation_size: size = 0 } = request;

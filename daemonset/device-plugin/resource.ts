@@ -27,16 +27,16 @@ import { prefer } from "./prefer.ts";
 import type { Sight } from "./sight.ts";
 import type { Tenants } from "./tenants.ts";
 
-/** Numbers of RDMA character devices, which the kernel gives anew at every move of an RDMA device. */
+/** Numbers of RDMA character devices, which the kernel reassigns at every move of an RDMA device. */
 export interface RdmaNumbers {
-  /** Keeps them as they are until it is disposed of; waits for that, within reason. */
+  /** Keeps them stable until disposed; waits for that, for a limited time. */
   lock(): Promise<Disposable | undefined>;
-  /** Keeps for ADD what a pod gets with a VF. */
+  /** Remembers for ADD what a pod gets with a VF. */
   promise(vf: string, devices: readonly string[]): void;
 }
 
 export interface ResourceHost {
-  /** Of the kubelet's socket and ours: `/var/lib/kubelet/device-plugins`. */
+  /** Directory of the kubelet's socket and ours: `/var/lib/kubelet/device-plugins`. */
   readonly directory: string;
   /** `/var/run/k8s.cni.cncf.io/devinfo/dp`. */
   readonly deviceInfoDir: string;
@@ -52,19 +52,19 @@ export interface ResourceHost {
   readonly log: Log;
 }
 
-/** A resource, and what it is of. */
+/** The names of a resource. */
 export interface ResourceNames {
   /** `railnet.io/rail0`. */
   readonly resource: string;
-  /** For logs: the rail's name; of sets, their rails'. */
+  /** For logs: the rail's name; for sets, their rails'. */
   readonly rail: string;
-  /** Of its socket. */
+  /** Name of its socket. */
   readonly file: string;
 }
 
 /** The kubelet dials back before it answers. */
 const REGISTER_MS = 10_000;
-/** A kubelet that took the registration and does not listen to us after this time has lost it. */
+/** A kubelet that accepted the registration but has not connected after this time has lost it. */
 const DEAF_MS = 5_000;
 
 /** One rail, or the sets of all, as a resource of the kubelet: its socket, its list of devices, and whether the kubelet knows it. */
@@ -105,7 +105,7 @@ export class PluginResource {
     return this.#list.map(({ ID }) => ID);
   }
 
-  /** What there is now; the kubelet hears of it when its list changed. */
+  /** Sets what there is now; the kubelet is told if its list changed. */
   show(sights: readonly Sight[]): void {
     const { graceMs, nowMs, tenants } = this.#host;
     this.#sights = sights;
@@ -121,8 +121,8 @@ export class PluginResource {
   /**
    * Makes sure that this kubelet knows the resource and can reach it, once there are VFs. Idempotent.
    *
-   * @param kubelet which kubelet.sock it is: another one is another kubelet, which has forgotten us.
-   * @throws {Error} when it does not take the registration; the caller tries again.
+   * @param kubelet identifies its kubelet.sock: another one is another kubelet, which has forgotten us.
+   * @throws {Error} when it does not accept the registration; the caller tries again.
    */
   async ensureRegistered(kubelet: string): Promise<void> {
     const { directory, nowMs, log } = this.#host;
@@ -144,7 +144,7 @@ export class PluginResource {
     log.info({ resource: this.name, devices: this.#list.length }, "registered with the kubelet");
   }
 
-  /** The kubelet takes it for a plugin that stopped: running pods keep their VFs. */
+  /** To the kubelet the plugin has stopped: running pods keep their VFs. */
   async close(): Promise<void> {
     await this.#server?.close();
     this.#server = undefined;
@@ -226,7 +226,7 @@ export class PluginResource {
     throw new GrpcError(STATUS.FAILED_PRECONDITION, `cannot allocate ${id}: ${found.problem}`);
   }
 
-  /** Nothing but a note for Multus hangs on it; of a set's VFs Multus knows no names, since it would show one of them for all. */
+  /** Only a note for Multus depends on it; Multus is told no names of a set's VFs, since it would show one of them for all. */
   #writeDeviceInfo(vf: string, pf: string, rdmaDevice: string | undefined): void {
     const { deviceInfoDir, log } = this.#host;
     try {

@@ -12,7 +12,7 @@ import { PluginResource, type ResourceHost, type ResourceNames } from "./resourc
 import { lookAtSets, reservedVfs, type SetsHere, withoutSets } from "./sets.ts";
 import { lookAtVfs, type Sight } from "./sight.ts";
 
-/** The resources of a node, one a rail, and that of the sets. */
+/** The resources of a node: one per rail, and that of the sets. */
 export class Resources {
   readonly #host: ResourceHost;
   readonly #open = new Map<string, PluginResource>();
@@ -27,9 +27,9 @@ export class Resources {
   /**
    * Looks at the VFs of the rails.
    *
-   * @param attached those that have a record in the journal.
-   * @param owed those that could not be put back as they were.
-   * @param unfit why others cannot be given to a pod, beyond what sysfs says, by PCI address.
+   * @param attached VFs with a record in the journal.
+   * @param owed VFs that could not be fully restored.
+   * @param unfit why other VFs cannot be given to a pod, beyond what sysfs says, by PCI address.
    * @param sets VFs that are offered together; by default none.
    */
   async look(
@@ -171,7 +171,7 @@ function notesOf(directory: string): KubeletDevices {
 
 const NO_SETS: SetsHere = { count: 0, rails: [], inSets: new Set() };
 
-/** A rail under another name has another socket. */
+/** A renamed rail has another socket. */
 const keyOf = ({ resource, file }: ResourceNames): string => `${resource} ${file}`;
 
 const namesOf = ({ rail: { name, resource } }: RailHere): ResourceNames => ({
@@ -180,14 +180,14 @@ const namesOf = ({ rail: { name, resource } }: RailHere): ResourceNames => ({
   file: `railnet-${name}.sock`,
 });
 
-/** No rail's name has a dot. */
+/** No rail's name contains a dot. */
 const namesOfSets = ({ rails }: SetsHere): ResourceNames => ({
   resource: SETS_RESOURCE,
   rail: rails.join("+"),
   file: "railnet.sets.sock",
 });
 
-/** Another kubelet makes another socket; "" when there is none. */
+/** Another kubelet creates another socket; "" if there is none. */
 function identityOf(socket: string): string {
   const found = statSync(socket, { throwIfNoEntry: false });
   return found ? `${found.ino} ${found.ctimeMs}` : "";

@@ -4,16 +4,16 @@ import type { RailSets } from "../rails/sets.ts";
 import { isIn } from "../rails/vf-range.ts";
 import type { Sight } from "./sight.ts";
 
-/** The sets of a node, and who has what. */
+/** The sets of a node, and which VFs are in use as such. */
 export interface SetsHere extends RailSets {
-  /** VFs that pods have in sets, by PCI address. */
+  /** VFs that pods have as part of sets, by PCI address. */
   readonly inSets: ReadonlySet<string>;
 }
 
 const OF_A_SET = "a pod has it in a set of VFs";
 const ALONE = "a pod has it by itself";
 
-/** The VFs of a rail that are for sets: its first ones, whatever else is on this node, so that no VF is offered in two ways. */
+/** The VFs of a rail that are reserved for sets: its first ones, whatever else is on this node, so that no VF is offered in two ways. */
 export function reservedVfs({ rail, pf, ranges }: RailHere, { rails, count }: RailSets, sysfs: string): string[] {
   if (!rails.includes(rail.name)) return [];
   return vfsOf(sysfs, pf.pci)
@@ -22,8 +22,8 @@ export function reservedVfs({ rail, pf, ranges }: RailHere, { rails, count }: Ra
 }
 
 /**
- * What a rail's own resource offers: all but the VFs of sets. One that a pod has keeps its place until that pod has ended, and one
- * that a pod has in a set, as when there were more of these, is for nobody.
+ * What a rail's own resource offers: all but the VFs of sets. A VF in a pod keeps its place until that pod has ended, and a
+ * VF in a pod as part of a set, from when there were more sets, is offered to nobody.
  */
 export function withoutSets(
   sights: readonly Sight[],
@@ -36,10 +36,10 @@ export function withoutSets(
 }
 
 /**
- * The sets of a node, the first of the first VFs of all rails, and so on: as many as every rail has VFs for. Pure.
+ * The sets of a node, the first one of the first VFs of all rails, and so on: as many as every rail has VFs for. Pure.
  *
- * @param sightsOf the sights of a rail's reserved VFs, in order; undefined for a rail that is not on this node.
- * @param before what was listed last: a set in a pod is not forgotten because it cannot be made any more.
+ * @param sightsOf the state of a rail's reserved VFs, in order; undefined for a rail that is not on this node.
+ * @param before what was last listed: a set in a pod stays even if it could no longer be formed.
  */
 export function lookAtSets(
   { rails, count, inSets }: SetsHere,
@@ -68,7 +68,7 @@ export function lookAtSets(
   return [...sets, ...left];
 }
 
-/** As well as its worst VF. */
+/** As healthy as its worst VF. */
 function toSet(members: readonly Sight[], rails: readonly string[], inSets: ReadonlySet<string>): Sight {
   const problems = members.map(({ id, attached, problem }) => (attached && !inSets.has(id) ? ALONE : problem));
   const sick = problems.findIndex((problem) => problem !== undefined);

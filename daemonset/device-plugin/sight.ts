@@ -15,17 +15,17 @@ import { lacksNodeGuid } from "../rails/admin-mac.ts";
 import { nameOf, type RailHere } from "../rails/select.ts";
 import { isIn } from "../rails/vf-range.ts";
 
-/** What the kubelet may give to a container, a VF or a set of them, as it is now. */
+/** What the kubelet may give to a container, a VF or a set of them, in its present state. */
 export interface Sight {
-  /** PCI addresses, with commas between them. */
+  /** PCI addresses, separated by commas. */
   readonly id: string;
   readonly vfs: readonly { readonly pci: string; readonly pf: string }[];
   readonly numaNode?: number;
   /** A pod has it. */
   readonly attached: boolean;
-  /** It is not on the bus; it is listed as long as a pod has it. */
+  /** It is no longer on the bus; it is listed as long as a pod has it. */
   readonly gone: boolean;
-  /** It never was usable yet, or is not any more before the agent has worked on it: that needs no time of grace. */
+  /** It has not been usable yet, or not since the agent has to work on it: that needs no grace period. */
   readonly unready?: boolean;
   /** Why a pod could not use it. */
   readonly problem?: string;
@@ -35,11 +35,11 @@ const OWED = "it is not fully restored since its last pod: the agent keeps tryin
 const NO_NODE_GUID = "its RDMA device has no node GUID yet: the agent sets one while no pod has it (rails)";
 
 /**
- * All VFs of a rail, in the PF's order. One in a pod's namespace is on the bus all the same, and so keeps its place.
+ * All VFs of a rail, in the PF's order. One in a pod's namespace is still on the bus, and so keeps its place.
  *
- * @param attached VFs that have a record in the journal.
- * @param owed VFs that could not be put back as they were.
- * @param before what was listed last: a VF in a pod is not forgotten because it vanishes.
+ * @param attached VFs with a record in the journal.
+ * @param owed VFs that could not be fully restored.
+ * @param before what was last listed: a VF in a pod is not dropped because it vanishes.
  * @param unfit why a VF cannot be given to a pod, beyond what sysfs says, by PCI address.
  */
 export function lookAtVfs(
@@ -72,7 +72,7 @@ export function lookAtVfs(
   });
 }
 
-/** The PF's own RDMA device says whether its port can send: a VF's is down as long as its link is, before ADD. */
+/** The PF's own RDMA device tells whether its port can send: a VF's is down as long as its link is, before ADD. */
 function problemOfPf(sysfs: string, { rail, pf }: RailHere): string | undefined {
   if (pf.name === undefined) return `PF ${pf.pci} has no link: is its driver loaded?`;
   const type = linkTypeOf(sysfs, pf.name);

@@ -15,14 +15,14 @@ import { Resources } from "./resources.ts";
 import { tenantsOf } from "./tenants.ts";
 
 export interface DevicePluginOptions {
-  /** The kubelet's, `/var/lib/kubelet/device-plugins`; it need not be there. */
+  /** The kubelet's, `/var/lib/kubelet/device-plugins`; it need not exist. */
   readonly directory: string;
   readonly rails: () => readonly RailHere[];
   /** VFs that are offered together. */
   readonly sets: () => RailSets | undefined;
   readonly hostUses: (vfs: readonly string[]) => Promise<HostUses>;
   readonly paths: Paths;
-  /** A problem of a PF must last so long before its VFs are unhealthy. */
+  /** How long a problem of a PF must last before its VFs are unhealthy. */
   readonly graceMs: number;
   readonly log: Log;
 }
@@ -31,9 +31,9 @@ export interface DevicePlugin {
   stop(): Promise<void>;
 }
 
-/** Between two looks at the kubelet's socket: polled, since watches miss a new one now and then. */
+/** Between two looks at the kubelet's socket: polled, since watches sometimes miss a new one. */
 const KUBELET_MS = 1_000;
-/** Between two looks at VFs, which are some hundred reads of sysfs. */
+/** Between two looks at VFs, each of which takes some hundred reads of sysfs. */
 const VFS_MS = 5_000;
 
 /** Offers the VFs of every rail to the kubelet, from now until stop(). */
@@ -50,7 +50,7 @@ export function startDevicePlugin({
   const stopping = new AbortController();
   const deviceInfoDir = deviceInfoDirOf(paths);
   const rdma = {
-    lock: () => lockRdma("ALLOCATE", { paths }).catch(() => undefined), // ADD looks again
+    lock: () => lockRdma("ALLOCATE", { paths }).catch(() => undefined), // ADD checks again
     promise: (vf: string, devices: readonly string[]) => promiseRdma(runDir, vf, devices),
   };
   const nowMs = () => performance.now();
@@ -77,7 +77,7 @@ export function startDevicePlugin({
       const journal = new Journal(stateDir);
       const attached = journal.devices();
       const { count, rails: names } = sets() ?? { count: 0, rails: [] };
-      inSets = count > 0 || inSets?.size !== 0 ? journal.devicesInSets() : inSets; // records are read for those who have sets
+      inSets = count > 0 || inSets?.size !== 0 ? journal.devicesInSets() : inSets; // records are read only if there are sets
       await uses.look(rails().flatMap(({ pf }) => vfsOf(sysfs, pf.pci).filter((vf) => !attached.has(vf))));
       await resources.look(rails(), attached, owed, uses.known, { count, rails: names, inSets });
       nextMs = performance.now() + VFS_MS;
@@ -94,10 +94,10 @@ export function startDevicePlugin({
   };
 }
 
-/** A kernel thread that is stuck answers late: until then what was known before holds. */
+/** A kernel thread that is stuck answers late: until then the last answer is used. */
 const PATIENCE_MS = 1_000;
 
-/** What the host does with free VFs, as far as the kernel thread has said. */
+/** How the host uses free VFs, as far as the kernel thread has said. */
 class KnownUses {
   readonly #ask: (vfs: readonly string[]) => Promise<HostUses>;
   #asking: Promise<void> | undefined;

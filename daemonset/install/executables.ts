@@ -4,15 +4,15 @@ import { syncFile } from "../../records/durable.ts";
 import { ALIASES, type Alias, type InstallPaths, isShim, PLUGINS } from "./paths.ts";
 import { isSameFile, placeExecutable, type StepHook, sweepTemporaries } from "./place.ts";
 
-/** What an installer or uninstaller did, for people: `/opt/cni/bin/railnet-sriov`. */
+/** What an installer or uninstaller changed, for people: `/opt/cni/bin/railnet-sriov`. */
 export interface Changes {
   readonly placed: string[];
   readonly removed: string[];
 }
 
 /**
- * Puts the full executable and the shim on the node, the shim also under the names in `aliases`. An executable of
- * somebody else that has such a name is kept for uninstall; a name that is an alias no more gets it back.
+ * Puts the full executable and the shim on the node, the shim also under the names in `aliases`. Another program's
+ * executable of such a name is kept for uninstall; a name that is no longer an alias gets it back.
  * The full executable comes first: a shim never finds an older one than itself.
  *
  * @param from directory with `railnet` and `railnet-shim`.
@@ -40,7 +40,7 @@ export function placeExecutables(
   return changes;
 }
 
-/** Reverses it. What is not ours stays. */
+/** Reverses it. Anything that is not ours stays. */
 export function removeExecutables(paths: InstallPaths): Changes {
   const changes: Changes = { placed: [], removed: [] };
   const remove = (path: string) => {
@@ -50,8 +50,8 @@ export function removeExecutables(paths: InstallPaths): Changes {
   for (const dir of [paths.executables, paths.plugins]) sweepTemporaries(dir);
   for (const name of ALIASES) if (giveBack(name, paths)) changes.removed.push(join(paths.plugins, name));
   for (const name of PLUGINS) remove(join(paths.plugins, name));
-  if (existsSync(paths.plugins)) syncFile(paths.plugins); // no power cut brings a shim back that finds nothing to start
-  for (const name of ["railnet-shim", "railnet"]) remove(join(paths.executables, name)); // the shim finds it to the last
+  if (existsSync(paths.plugins)) syncFile(paths.plugins); // no power cut brings back a shim without an executable
+  for (const name of ["railnet-shim", "railnet"]) remove(join(paths.executables, name)); // the shim finds it until the end
   for (const dir of [paths.replaced, paths.executables, dirname(paths.executables)]) removeIfEmpty(dir);
   return changes;
 }
@@ -61,14 +61,14 @@ function requireFile(path: string): string {
   throw new Error(`cannot install: ${path} is missing; name a folder that has railnet and railnet-shim, such as dist`);
 }
 
-/** A copy first, then its place is taken by a rename: there is always one under the name. */
+/** Copies first, then renames over it: there is always one under the name. */
 function keep(name: Alias, { plugins, replaced }: InstallPaths): void {
   const path = join(plugins, name);
   if (!existsSync(path) || isShim(path)) return;
   placeExecutable(path, join(replaced, name));
 }
 
-/** @returns false when the name is not ours. */
+/** @returns false if the name is not ours. */
 function giveBack(name: Alias, { plugins, replaced }: InstallPaths): boolean {
   const [path, kept] = [join(plugins, name), join(replaced, name)];
   if (!isShim(path)) {
@@ -84,5 +84,5 @@ function giveBack(name: Alias, { plugins, replaced }: InstallPaths): boolean {
 export function removeIfEmpty(dir: string): void {
   try {
     rmdirSync(dir);
-  } catch {} // not there, or something of somebody else is in it
+  } catch {} // it does not exist, or contains something else
 }

@@ -5,7 +5,7 @@ import { type Alias, installPathsBelow } from "./paths.ts";
 import type { StepHook } from "./place.ts";
 
 export interface InstallOptions {
-  /** The node's root directory, in the agent's container too: what is written to is mounted at its own place. */
+  /** The node's root directory, in the agent's container too: directories that are written to are mounted in their own places. */
   readonly root: string;
   /** Directory with `railnet` and `railnet-shim`. */
   readonly from: string;
@@ -16,9 +16,9 @@ export interface InstallOptions {
 }
 
 /**
- * Puts executables and node.json on the node. Idempotent, and a kill at any instant leaves what the next run completes.
- * Whoever calls holds the installer's lock. The shims come last: one that ran before node.json is there would keep
- * addresses in a directory of this node that belong into the cluster.
+ * Puts executables and node.json on the node. Idempotent; after a kill at any instant the next run completes the rest.
+ * The caller holds the installer's lock. The shims come last: one that ran before node.json exists would keep addresses in
+ * a directory on this node that belong in the cluster.
  */
 export function install({ root, from, aliases, node, step = () => {} }: InstallOptions, log: Log): Changes {
   const paths = installPathsBelow(root);

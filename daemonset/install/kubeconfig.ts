@@ -6,15 +6,15 @@ import { NODES } from "../../kubernetes/cluster.ts";
 import { readIfThere } from "../../records/durable.ts";
 import { placeText, type StepHook } from "./place.ts";
 
-/** Whose rights the node's own executables have, which are less than the agent's: manifests/rbac.yaml. */
+/** The account of the node's own executables, with fewer rights than the agent's: manifests/rbac.yaml. */
 const OF_NODE = "railnet-node";
 /** Where no pod brings the agent its own token, it uses the node's kubeconfig, too. */
 const OF_AGENT = "railnet";
 const LIFE_SECONDS = 24 * 3600;
-/** A token from so far in the future says that this node's clock is behind: it tells no token's age. */
+/** A token from further in the future means that this node's clock is slow: it tells no token's age. */
 const SKEW_SECONDS = 60;
 
-/** POST there gives a token: a subresource. */
+/** POST to this subresource gives a token. */
 const tokensOf = (account: string): Resource => ({
   group: "",
   version: "v1",
@@ -29,22 +29,22 @@ interface TokenRequest extends KubeObject {
 }
 
 export interface KubeconfigOptions {
-  /** Where it goes, mode 0600. */
+  /** Path of the file, mode 0600. */
   readonly path: string;
   /** Name of the node in the cluster. */
   readonly node: string;
-  /** By which to ask for the token; default: the service account of the pod. */
+  /** With which to request the token; default: the pod's service account. */
   readonly by?: string;
   readonly step?: StepHook;
 }
 
 /**
- * Keeps the kubeconfig of the stand-alone executable: a token of its own service account, bound to the *Node*, so that
- * it outlives the agent's pod, 24 h long. Renews it from half of its life on, and when server, certificate or Node object
- * are others. A clock that jumps back by no more than the token's age makes it at most 24 h old.
+ * Maintains the kubeconfig of the stand-alone executable: a token of its own service account, bound to the *Node* so that
+ * it outlives the agent's pod, valid for 24 h. Renews it from half of its life on, and when server, certificate or Node
+ * object have changed. A clock that jumps back by no more than the token's age makes it at most 24 h old.
  *
  * @returns whether it was written.
- * @throws {ApiError} when there is no token to be had; the old file stays.
+ * @throws {ApiError} when no token is to be had; the old file stays.
  */
 export async function renewKubeconfig({ path, node, by, step }: KubeconfigOptions): Promise<boolean> {
   const access = await accessBy(by)(true);
@@ -122,7 +122,7 @@ function readToken(text: string | undefined): Written | undefined {
   }
 }
 
-/** Who else could read it has the token. */
+/** Anybody else who could read it has the token. */
 const isPrivate = (path: string): boolean => (statSync(path).mode & 0o7777) === 0o600;
 
 function isGood({ server, ca, nodeUid, from, until }: Written, uid: string, access: Access): boolean {

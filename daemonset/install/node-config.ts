@@ -2,12 +2,12 @@ import { readIfThere } from "../../records/durable.ts";
 import { type InstallPaths, KUBECONFIG } from "./paths.ts";
 import { placeText, type StepHook } from "./place.ts";
 
-/** By this key a file says that the installer may change and remove it. */
+/** With this key a file says that the installer may change and remove it. */
 const OWNER = { managedBy: "railnet install" };
 
-/** What the installer decides; all else is the administrator's. */
+/** What the installer decides; everything else is the administrator's. */
 export interface NodeSettings {
-  /** Name of the node in its cluster; absent on a single host, where addresses are kept in a directory. */
+  /** Name of the node in its cluster; absent on a single host, where addresses are stored in a directory. */
   readonly node?: string;
   readonly aliases: readonly string[];
 }
@@ -38,6 +38,6 @@ export function isOurs(text: string): boolean {
   try {
     return JSON.parse(text)?.managedBy === OWNER.managedBy;
   } catch {
-    return false; // the administrator is at it
+    return false; // the administrator is editing it
   }
 }

@@ -10,8 +10,8 @@ import { Locks } from "../../records/lock.ts";
 const NAMED = 3;
 
 /**
- * Why Railnet is still needed on this node, in words; empty when it is not. Without it no DEL would find its plugin,
- * and neither VF nor address would come back.
+ * Why Railnet is still needed on this node, in words; empty if it is not. Without it no DEL would find its plugin, and
+ * neither VF nor address would be given back.
  */
 export function obstacles({ stateDir, runDir }: Paths, bootId: string): string[] {
   const live = new Journal(stateDir).all().filter((a) => a.bootId === bootId && a.phase !== "returned");

@@ -1,13 +1,13 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** Where things go on a node, below its root directory. */
+/** Where files go on a node, below its root directory. */
 export interface InstallPaths {
   /** Runtimes and Multus look for plugins here. */
   readonly plugins: string;
   /** The full executable; the shim looks for it here and nowhere else. */
   readonly executables: string;
-  /** Executables of others whose names ours took. */
+  /** Other programs' executables whose names ours took. */
   readonly replaced: string;
   readonly nodeConfig: string;
   readonly kubeconfig: string;
@@ -21,7 +21,7 @@ export const installPathsBelow = (root: string): InstallPaths => ({
   kubeconfig: join(root, "etc/railnet/kubeconfig"),
 });
 
-/** What node.json says, whatever root it is written below. */
+/** As written in node.json, whatever root it is written below. */
 export const KUBECONFIG = "/etc/railnet/kubeconfig";
 
 /** Names under which every node has the shim. */
@@ -31,7 +31,7 @@ export const PLUGINS = ["railnet-sriov", "railnet-ipam"] as const;
 export const ALIASES = ["sriov", "rdma", "whereabouts"] as const;
 export type Alias = (typeof ALIASES)[number];
 
-/** A text that each version of the shim has in it, and nothing else: limits.h, host-exec.c. */
+/** A text that is in each version of the shim, and nowhere else: limits.h, host-exec.c. */
 const MARK = "railnet-host-exec";
 const SHIM_LIMIT_BYTES = 4 << 20;
 

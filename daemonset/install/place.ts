@@ -6,7 +6,7 @@ import { makeDirectory, readIfThere, syncFile } from "../../records/durable.ts";
 /** Called before a temporary file takes its name and after: where tests inject faults. */
 export type StepHook = (step: string) => void;
 
-/** A file could not be put in its place. `code` is an errno name. */
+/** A file could not be put in place. `code` is an errno name. */
 class PlaceError extends Error {
   override readonly name = "PlaceError";
   readonly code: string | undefined;
@@ -19,15 +19,15 @@ class PlaceError extends Error {
 
 const PIECE_BYTES = 1 << 20;
 
-/** Of every temporary file's name; whoever holds the installer's lock may delete what has it. */
+/** In every temporary file's name; the holder of the installer's lock may delete such files. */
 const TEMPORARY = ".railnet-new";
 
 /**
- * Puts a copy of `source` at `path`, executable. Readers see the old file or the new one, whole, at any instant: it is
- * written beside its place, synced, and renamed. What is there with the same content is left alone.
+ * Puts a copy of `source` at `path`, executable. At any instant readers see the old file or the new one, complete: it is
+ * written under another name, synced, and renamed. An existing file of the same content is left alone.
  *
  * @returns whether anything had to be done.
- * @throws {PlaceError} ENOSPC say; then nothing has changed and no temporary file is left.
+ * @throws {PlaceError} ENOSPC for instance; then nothing has changed and no temporary file is left.
  */
 export function placeExecutable(source: string, path: string, step: StepHook = () => {}): boolean {
   if (isSameFile(source, path) && isExecutable(path)) return false;
@@ -40,20 +40,20 @@ export function placeExecutable(source: string, path: string, step: StepHook = (
   return true;
 }
 
-/** The same for a text, with the mode that the file is to have. */
+/** The same for a text, with the mode that the file should have. */
 export function placeText(text: string, path: string, mode: number, step: StepHook = () => {}): boolean {
   if (readIfThere(path) === text && (fs.statSync(path).mode & 0o7777) === mode) return false;
   replace(path, mode, (to) => fs.writeFileSync(to, text), step);
   return true;
 }
 
-/** Deletes what installers that were killed have left in a directory. */
+/** Deletes what killed installers have left in a directory. */
 export function sweepTemporaries(dir: string): void {
   for (const name of namesIn(dir))
     if (name.startsWith(".") && name.endsWith(TEMPORARY)) fs.rmSync(join(dir, name), { force: true });
 }
 
-/** Every rename is on the disk when this returns: an executable that a power cut had emptied would fail every pod. */
+/** Every rename is on the disk on return: an executable emptied by a power cut would fail every pod. */
 function replace(path: string, mode: number, write: (to: number) => void, step: StepHook): void {
   const [dir, name] = [dirname(path), basename(path)];
   makeDirectory(dir, 0o755);
@@ -80,10 +80,10 @@ function replace(path: string, mode: number, write: (to: number) => void, step: 
 function copy(from: number, to: number): void {
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   for (let length = fs.readSync(from, piece); length > 0; length = fs.readSync(from, piece))
-    fs.writeFileSync(to, piece.subarray(0, length)); // writeSync() may stop half-way on a full disk and not say so
+    fs.writeFileSync(to, piece.subarray(0, length)); // writeSync() may stop half-way on a full disk without an error
 }
 
-/** Whether `path` is a regular file, no link, of the same content. */
+/** Whether `path` is a regular file, not a link, of the same content. */
 export function isSameFile(source: string, path: string): boolean {
   const there = fs.lstatSync(path, { throwIfNoEntry: false });
   if (!there?.isFile() || there.size !== fs.statSync(source).size) return false;

@@ -7,9 +7,9 @@ import { type InstallOptions, install } from "./install.ts";
 import { renewKubeconfig } from "./kubeconfig.ts";
 import { installPathsBelow } from "./paths.ts";
 
-/** How soon what failed is tried again, and how often the token's age is looked at. */
+/** How soon a failure is retried, and how often the token's age is checked. */
 const EVERY_MS = 15_000;
-/** How often the cluster is asked whether the Node object still is the one that the token is bound to. */
+/** How often to ask the cluster whether the Node object is still the one that the token is bound to. */
 const ASK_MS = 300_000;
 
 /** An agent starts without a kubeconfig after this: shims wait for it. */
@@ -22,16 +22,16 @@ export const lockInstaller = (runDir: string): Promise<Disposable> =>
   new Locks(runDir).acquire("install", "the installation of this node", LOCK_WAIT_MS);
 
 /**
- * Installs this version on the node and keeps it paths: what fails (a full disk, an API server that does not answer)
- * is logged and tried again, while the agent serves with what is there.
+ * Installs this version on the node and maintains it: failures (a full disk, an API server that does not answer) are
+ * logged and retried, while the agent serves with what is there.
  *
- * The agent calls this once it holds its lock, so while no other one serves: what is on the node's disk is then never newer
- * than the agent that runs, nor older than one that ran after it. A newer stand-alone executable beside an older agent
- * could leave records that the agent cannot read. The time in between is the copying's, about a second; shims wait
- * for five, then run the executable that is there.
+ * The agent calls this once it holds its lock, so that no other one serves: what is on the node's disk is then never newer
+ * than the running agent, nor older than one that ran after it. A newer stand-alone executable beside an older agent could
+ * leave records that the agent cannot read. Copying takes about a second in between; shims wait for five, then run the
+ * executable that is there.
  */
 export async function startInstalling(options: InstallOptions, { runDir }: Paths, log: Log): Promise<{ stop(): void }> {
-  chmodSync(runDir, 0o700); // the kubelet, which made it, lets others look in
+  chmodSync(runDir, 0o700); // the kubelet, which created it, lets others read it
   const stopping = new AbortController();
   const time = { everyMs: EVERY_MS, signal: stopping.signal, log };
   let isInstalled = false;
@@ -47,7 +47,7 @@ export async function startInstalling(options: InstallOptions, { runDir }: Paths
   return { stop: () => stopping.abort() };
 }
 
-/** Waits for the first one of a node, so that its first ADD finds it, but not for an API server that does not answer. */
+/** Waits for a node's first one, so that its first ADD finds it, but not for an API server that does not answer. */
 async function beginKubeconfig(
   node: string,
   options: InstallOptions,
@@ -72,7 +72,7 @@ function keepKubeconfig(node: string, path: string, { step }: InstallOptions, lo
 
 /**
  * A host root that is not the host's would show no pod's namespace: the reconciler would take every attachment for
- * orphaned. So it must be another root than this process's own, with the same journal in it.
+ * orphaned. So it must be another root than this process's own, containing the same journal.
  *
  * @throws {Error} that says what the DaemonSet lacks.
  */

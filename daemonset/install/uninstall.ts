@@ -7,9 +7,9 @@ import { isOurs } from "./node-config.ts";
 import { installPathsBelow } from "./paths.ts";
 
 /**
- * Takes off the node what install put there. The journal stays while there is anything in it.
+ * Removes from the node what install put there. The journal stays while there is anything in it.
  *
- * @returns the paths that are gone or somebody else's again.
+ * @returns the paths that are gone or have been given back.
  */
 export function uninstall(root: string, { stateDir, runDir }: Paths): string[] {
   const paths = installPathsBelow(root);
@@ -24,7 +24,7 @@ export function uninstall(root: string, { stateDir, runDir }: Paths): string[] {
     removed.push(path);
   }
   rmSync(`${runDir}/agent.sock`, { force: true });
-  rmSync(`${stateDir}/vfs`, { recursive: true, force: true }); // notes of VFs that nobody has: made anew by who needs them
+  rmSync(`${stateDir}/vfs`, { recursive: true, force: true }); // notes of free VFs: written again when needed
   rmSync(`${stateDir}/standing`, { recursive: true, force: true });
   rmSync(`${stateDir}/rail-peers.json`, { force: true });
   for (const dir of ["routes", "attachments", "owed", "ipam", "torn", "addresses"]) removeIfEmpty(`${stateDir}/${dir}`);

@@ -2,11 +2,11 @@ import type { RdmaNetnsMode } from "../../kernel/rdma.ts";
 import { type RailFiles, readListed } from "../rail-network/file.ts";
 import { listPfFacts, type NameOfAltname, selectPfs } from "../rails/select.ts";
 
-/** The rails that are configured, as far as this node has them. */
+/** The configured rails, as far as this node has them. */
 export interface RailNames {
   /** Rail by the name of its PF. */
   readonly byPf: Readonly<Record<string, string>>;
-  /** What the list wants of those that are here; `vfs` 0 and `rdma` null: nothing. */
+  /** What the list wants for those that are here; `vfs` 0 and `rdma` null: nothing. */
   readonly here: readonly {
     readonly rail: string;
     readonly pf: string;
@@ -15,7 +15,7 @@ export interface RailNames {
   }[];
   /** Why other rails are not here. */
   readonly absent: readonly { readonly rail: string; readonly why: string }[];
-  /** Why the list cannot be used; empty when it can. */
+  /** Why the list cannot be used; empty if it can. */
   readonly unusable: string;
 }
 

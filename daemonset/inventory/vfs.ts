@@ -3,7 +3,7 @@ import { driverOf, isForUserspace, listPfs, netdevOf, type Pf, vfsOf } from "../
 /**
  * Where a VF is: `used` by one of our attachments, `free` in the host's namespace (or with a userspace driver, waiting),
  * or neither: its link is `elsewhere`, in a namespace that we did not put it into, or it has no driver (`unbound`), or it
- * is `owed` a part of its restoration, and no pod gets it before.
+ * is `owed` part of its restoration, and no pod gets it before.
  */
 export type VfUse = "used" | "owed" | "free" | "elsewhere" | "unbound";
 
@@ -20,12 +20,12 @@ export interface Vf {
   readonly state: VfUse;
 }
 
-/** A PF with what became of its VFs. */
+/** A PF with the state of its VFs. */
 export interface PfWithVfs extends Pf {
   readonly vfs: readonly Vf[];
 }
 
-/** From sysfs alone: no netlink, a few directory reads a VF. */
+/** From sysfs alone: no netlink, a few directory reads per VF. */
 export const listPfsWithVfs = (sysfs: string, onRecord: OnRecord): PfWithVfs[] =>
   listPfs(sysfs).map(({ name, pci }) => ({
     name,

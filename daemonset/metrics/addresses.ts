@@ -23,7 +23,7 @@ const COUNTERS: Readonly<
   terms: ["railnet_leader_terms_total", "Times this node became the leader"],
 };
 
-/** What the agent does about addresses behind the scenes. */
+/** The agent's background work on addresses. */
 export function addressFamilies(counters: Counters, pendingReleases: number): Family[] {
   const help = "Attachments whose addresses are still to be released";
   return [

@@ -1,10 +1,10 @@
 import type { Family } from "./family.ts";
 
-/** Requests to the API server, each try on its own. */
+/** Requests to the API server; each attempt counts. */
 export class ApiCounts {
   readonly #requests = new Map<string, number>();
 
-  /** @param status of HTTP, 0 when there was no answer. */
+  /** @param status HTTP status, 0 if there was no answer. */
   readonly add = (verb: string, resource: string, status: number): void => {
     const key = `${verb} ${resource} ${status}`;
     this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);

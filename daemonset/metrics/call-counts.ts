@@ -5,7 +5,7 @@ import { Histogram } from "./histogram.ts";
 const CALLS = "railnet_cni_requests_total";
 const SECONDS = "railnet_cni_request_duration_seconds";
 
-/** CNI calls that the agent answered. The hot path only adds to numbers; names and texts are made by a scrape. */
+/** CNI calls that the agent answered. The hot path only adds to numbers; names and texts are created by a scrape. */
 export class CallCounts {
   /** By `plugin verb`, then by code. */
   readonly #calls = new Map<string, { readonly codes: Map<number, number>; readonly seconds: Histogram }>();
@@ -15,7 +15,7 @@ export class CallCounts {
     this.#running++;
   }
 
-  /** To be called once for each begin(). */
+  /** Call once for each begin(). */
   end(plugin: string, verb: string, code: number, seconds: number): void {
     this.#running--;
     const key = `${plugin} ${verb}`;

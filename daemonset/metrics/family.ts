@@ -2,7 +2,7 @@
 export interface Sample {
   readonly labels?: Readonly<Record<string, string | number>>;
   readonly value: number;
-  /** Where it is not the family's: `…_bucket`, `…_sum`, `…_count`. */
+  /** If it differs from the family's: `…_bucket`, `…_sum`, `…_count`. */
   readonly metricName?: string;
 }
 

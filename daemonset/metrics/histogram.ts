@@ -3,10 +3,10 @@ import type { Sample } from "./family.ts";
 /** Seconds: an ADD through the agent takes 10 to 200 ms, firmware seconds, and a runtime gives up after one to four minutes. */
 export const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** Counts of durations; adding one is a few comparisons and two additions. */
+/** Counts of durations; adding one takes a few comparisons and two additions. */
 export class Histogram {
   readonly #bounds: readonly number[];
-  /** By bucket, not cumulated; the last one has no bound. */
+  /** By bucket, not cumulative; the last one has no bound. */
   readonly #counts: number[];
   #sum = 0;
 

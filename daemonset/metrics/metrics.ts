@@ -13,10 +13,10 @@ import type { RdmaReading } from "./read-rdma.ts";
 import { RepairCounts } from "./repair-counts.ts";
 import { routeFamilies } from "./routes.ts";
 
-/** What metrics are read from, at the time of a scrape. */
+/** The sources of the metrics at the time of a scrape. */
 export interface MetricSources {
   readonly paths: Paths;
-  /** Name of the rail that a PF is; the PF's own name where no rail is configured. */
+  /** Name of a PF's rail; the PF's own name if no rail is configured. */
   railOf(pf: string): string;
   readonly addresses: { readonly counters: Counters; pending(): number };
   /** Absent where there are no routes over rails. */
@@ -26,7 +26,7 @@ export interface MetricSources {
   readonly events: { readonly counts: { readonly sent: number; readonly dropped: number; readonly waiting: number } };
 }
 
-/** All that the agent counts. Counting is adding to numbers; everything else is done by whoever scrapes. */
+/** Everything that the agent counts. Counting only adds to numbers; the scrape does the rest. */
 export class Metrics {
   readonly calls = new CallCounts();
   readonly api = new ApiCounts();

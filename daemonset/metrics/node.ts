@@ -4,7 +4,7 @@ import type { Paths } from "../../cni/host.ts";
 import { listPfsWithVfs } from "../inventory/vfs.ts";
 import type { Family, Sample } from "./family.ts";
 
-/** What is attached and what is free on this node, read at the time of a scrape: a few directories, no record. */
+/** What is attached and what is free on this node, read at scrape time: a few directories, no record. */
 export function nodeFamilies({ sysfs, stateDir }: Paths, railOf: (pf: string) => string): Family[] {
   const used = new Journal(stateDir).devices();
   const owed = new Debts(stateDir).devices();

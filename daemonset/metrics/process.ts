@@ -5,7 +5,7 @@ import { type Family, single } from "./family.ts";
 
 const STARTED_SECONDS = Math.round(Date.now() - performance.now()) / 1000;
 
-/** The process itself, under the names that all clients of Prometheus use, and what was built. */
+/** The process itself, under the names that all Prometheus clients use, and the build. */
 export function processFamilies(): Family[] {
   const { user, system } = process.cpuUsage();
   return [

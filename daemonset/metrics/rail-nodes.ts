@@ -1,7 +1,7 @@
 import type { Counters } from "../addresses/counters.ts";
 import type { Family } from "./family.ts";
 
-/** What the leader found when it compared the nodes. */
+/** The result of the leader's comparison of the nodes. */
 export const railNodeFamilies = ({ nodesCompared, nodesOdd }: Counters): Family[] => [
   {
     name: "railnet_rail_nodes",

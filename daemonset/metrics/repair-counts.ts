@@ -8,7 +8,7 @@ const RESULTS = {
   report: "reported",
 } as const satisfies Record<Repair["kind"], string>;
 
-/** What the reconciler did about attachments. */
+/** The reconciler's actions on attachments. */
 export class RepairCounts {
   readonly #counts = new Map<string, number>();
   #runs = 0;

@@ -1,13 +1,13 @@
 import type { RoutesReport, WayReport } from "../routes/order.ts";
 import { type Family, single } from "./family.ts";
 
-/** What a way to a peer is counted as. */
+/** How a way to a peer is counted. */
 const countedAs = ({ state, isAdmitted }: WayReport): string => {
   if (state === "down" || state === "trial") return state;
   return isAdmitted ? "used" : "refused";
 };
 
-/** Of a node's routes over rails; without any the counters are 0. */
+/** For a node's routes over rails; without any the counters are 0. */
 export function routeFamilies(report: RoutesReport | undefined): Family[] {
   const ways = report?.peers.flatMap((peer) => peer.ways) ?? [];
   const rails = Map.groupBy(ways, ({ rail }) => rail);

@@ -1,7 +1,7 @@
 import type { Rail } from "../rails/config.ts";
 import { RAIL_NETWORKS, type RailNetwork } from "./object.ts";
 
-/** The RailNetwork that says what a list of rails does. What is a default is left out. Pure. */
+/** The RailNetwork equivalent to a list of rails. Defaults are omitted. Pure. */
 export const toRailNetwork = (name: string, rails: readonly Rail[]): RailNetwork => ({
   apiVersion: `${RAIL_NETWORKS.group}/${RAIL_NETWORKS.version}`,
   kind: RAIL_NETWORKS.kind,

@@ -6,11 +6,11 @@ import { type Rail, readRails } from "../rails/config.ts";
 import { type FollowedNetwork, type Listed, listRails } from "./listed.ts";
 import { referencesOf } from "./references.ts";
 
-/** Where a node's list of rails stands. */
+/** Where a node's list of rails is. */
 export interface RailFiles {
   /** Key `rails` of the ConfigMap, mounted; it may be missing. */
   readonly config: string;
-  /** The RailNetworks as the agent last heard of them; missing where there are none. */
+  /** The RailNetworks as the agent last received them; missing if there are none. */
   readonly networks: string;
 }
 
@@ -21,8 +21,8 @@ export const railFilesIn = (configDir: string, stateDir: string): RailFiles => (
 });
 
 /**
- * The list of rails: of the RailNetworks that this node follows, as last heard of, also while the API server is away; where
- * there are none the ConfigMap's.
+ * The list of rails: from the RailNetworks that this node follows, as last received, even while the API server is away; if
+ * there are none, from the ConfigMap.
  *
  * @throws {Error} naming what is wrong with it.
  */
@@ -32,7 +32,7 @@ export function readListed({ config, networks }: RailFiles): Listed {
   return { rails: readRails(config), networks: [], refused: [] } satisfies { rails: Rail[] } & Listed;
 }
 
-/** @throws {Error} for a file that is none. */
+/** @throws {Error} for an invalid file. */
 export function readNetworks(file: string): readonly FollowedNetwork[] {
   const text = readIfThere(file);
   if (text === undefined) return [];
@@ -49,8 +49,8 @@ export function readNetworks(file: string): readonly FollowedNetwork[] {
 }
 
 /**
- * In place of what was there, whole or not at all: with what they say for the networks that refer to them, which executables
- * read that know no RailNetwork.
+ * Replaces the file atomically: with the settings for networks that refer to the RailNetworks, for executables that do not
+ * read RailNetworks themselves.
  */
 export function writeNetworks(file: string, networks: readonly FollowedNetwork[]): void {
   makeDirectory(dirname(file));
@@ -59,12 +59,12 @@ export function writeNetworks(file: string, networks: readonly FollowedNetwork[]
   syncFile(dirname(file));
 }
 
-/** Whether the file says all that it would be written with: an older version left something out. */
+/** Whether the file has the full present content: an older version may have omitted something. */
 export function isWrittenAs(file: string, networks: readonly FollowedNetwork[]): boolean {
   try {
     return readIfThere(file) === textOf(networks);
   } catch {
-    return false; // a directory, say
+    return false; // a directory, for instance
   }
 }
 

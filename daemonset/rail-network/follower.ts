@@ -12,16 +12,16 @@ export interface FollowerOptions {
   readonly cluster: Cluster;
   /** Name of this node in the cluster. */
   readonly node: string;
-  /** Where the keeper of the rails reads what is heard here. */
+  /** Where the keeper of the rails reads what is received here. */
   readonly file: string;
   readonly log: Log;
 }
 
-/** Not served for so many times, an hour in all, they are gone: the definition was deleted. */
+/** After this many failures to find them served, an hour in all, they are gone: the definition was deleted. */
 const GONE = 9;
 const RETRY_MS = 10_000;
 
-/** Keeps the file of RailNetworks as the API server has them, until `signal`. Never rejects. */
+/** Keeps the file of RailNetworks equal to the API server's, until `signal`. Never rejects. */
 export async function followNetworks(options: FollowerOptions, signal: AbortSignal): Promise<void> {
   const onAbsent = () => void store([], options); // the definition was deleted, and so were they
   if (!(await untilServed(options, signal, onAbsent))) return;
@@ -37,7 +37,7 @@ export async function followNetworks(options: FollowerOptions, signal: AbortSign
   let namespaces: Informer<KubeObject> | undefined;
   let hasNamespaces = false;
   function update(): void {
-    if (!isSynced || signal.aborted) return; // what is not all there yet would take rails away
+    if (!isSynced || signal.aborted) return; // an incomplete list would take rails away
     const labels = nodes.objects.get(node)?.metadata.labels ?? {};
     const followed = selected([...networks.objects.values()], labels);
     if (!followed.every(selectsAll) && !namespaces) followNamespaces();
@@ -45,7 +45,7 @@ export async function followNetworks(options: FollowerOptions, signal: AbortSign
     const whole = followed.map((one) => withNamespaces(one, all, tryRead(options.file)));
     if (!store(whole, options)) setTimeout(update, RETRY_MS).unref();
   }
-  /** From the first RailNetwork on that is not for all of them. */
+  /** Starts with the first RailNetwork that is restricted to some. */
   function followNamespaces(): void {
     namespaces = Informer.start<KubeObject>(cluster, NAMESPACES, { ...shared, metadataOnly: true });
     void namespaces.synced.then(() => {
@@ -60,7 +60,7 @@ export async function followNetworks(options: FollowerOptions, signal: AbortSign
 }
 
 /**
- * Those that select a node, the oldest first: what it has given away stays given. Deleted ones that wait for a finalizer count.
+ * Those that select a node, oldest first: what it has given away stays given. Deleted ones that wait for a finalizer count.
  * Pure.
  */
 export function selected(
@@ -81,7 +81,7 @@ export function selected(
     }));
 }
 
-/** @returns false when the disk is full, say. */
+/** @returns false if the disk is full, for instance. */
 function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOptions): boolean {
   const before = tryRead(file);
   if (isWrittenAs(file, networks)) return true;
@@ -109,7 +109,7 @@ function store(networks: readonly FollowedNetwork[], { file, log }: FollowerOpti
   return true;
 }
 
-/** A file that is none is written anew. */
+/** An invalid file is written again. */
 function tryRead(file: string): readonly FollowedNetwork[] | undefined {
   try {
     return readNetworks(file);
@@ -119,10 +119,10 @@ function tryRead(file: string): readonly FollowedNetwork[] | undefined {
 }
 
 /**
- * An informer would ask for what is not there twice a minute.
+ * Waits for the definition; an informer would ask for it twice a minute.
  *
- * @param onAbsent called when they were not served an hour later, too.
- * @returns false when `signal` came first.
+ * @param onAbsent called if they are still not served an hour later.
+ * @returns false if `signal` came first.
  */
 export async function untilServed(
   { cluster, log }: Pick<FollowerOptions, "cluster" | "log">,

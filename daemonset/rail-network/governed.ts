@@ -8,10 +8,10 @@ import { type RailFiles, readNetworks } from "./file.ts";
 import { acceptRails } from "./listed.ts";
 
 /**
- * Tells the executables which VFs are given to pods by RailNetworks ({@link GOVERNED_RAILS}); nothing where none is. Idempotent.
+ * Tells the executables which VFs RailNetworks give to pods ({@link GOVERNED_RAILS}); no file if there are none. Idempotent.
  *
- * @param devicePlugins the kubelet's folder; empty: the usual one.
- * @throws {Error} when the disk is full, say.
+ * @param devicePlugins the kubelet's directory; empty: the usual one.
+ * @throws {Error} if the disk is full, for instance.
  */
 export function writeGoverned(
   here: readonly RailHere[],

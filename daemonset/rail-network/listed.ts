@@ -2,12 +2,12 @@ import { type Rail, toRail } from "../rails/config.ts";
 import { type RailSets, SETS_RESOURCE } from "../rails/sets.ts";
 import type { Expectations, NetworkRail, NodesSpec, PodsSpec } from "./object.ts";
 
-/** What of a RailNetwork an agent needs, and keeps on disk. */
+/** The part of a RailNetwork that an agent needs, and keeps on disk. */
 export interface FollowedNetwork {
   readonly name: string;
   readonly rails: readonly NetworkRail[];
   readonly pods?: PodsSpec;
-  /** Those that `pods.namespaces` selects, in order; absent: every one. */
+  /** The namespaces that `pods.namespaces` selects, in order; absent: all. */
   readonly namespaces?: readonly string[];
   readonly sets?: number;
   readonly nodes?: NodesSpec;
@@ -19,9 +19,9 @@ export interface Listed {
   readonly rails: readonly Rail[];
   /** Names of the RailNetworks; none: the ConfigMap. */
   readonly networks: readonly string[];
-  /** Rails that are none, since another one of another RailNetwork has what they want, or for a mistake. */
+  /** Entries that are not used, because a rail of another RailNetwork has what they want, or because of a mistake. */
   readonly refused: readonly { readonly rail: string; readonly why: string }[];
-  /** Of the first RailNetwork that has some: there is one resource for them. */
+  /** From the first RailNetwork that has some: there is one resource for them. */
   readonly sets?: RailSets;
 }
 
@@ -47,14 +47,14 @@ function setsOf(networks: readonly FollowedNetwork[], accepted: readonly Accepte
   return rails.length > 0 && !isTaken ? { count, rails } : undefined;
 }
 
-/** A rail with the RailNetwork that it is of, and what that says. */
+/** A rail with its RailNetwork, and the entry there. */
 interface Accepted {
   readonly rail: Rail;
   readonly network: string;
   readonly entry: NetworkRail;
 }
 
-/** Which are whose, and why others are none. Pure. */
+/** Which rails belong to which RailNetwork, and why others are not used. Pure. */
 export function acceptRails(
   networks: readonly FollowedNetwork[],
 ): Pick<Listed, "refused"> & { readonly accepted: readonly Accepted[] } {
@@ -70,7 +70,7 @@ export function acceptRails(
   return { accepted, refused };
 }
 
-/** The ConfigMap's reader checks them, too: an older definition may have let a mistake pass. @returns why it is none. */
+/** The ConfigMap's reader checks them, too: an older definition may have let a mistake pass. @returns the mistake, if any. */
 function readEntry(entry: NetworkRail, index: number): Rail | string {
   try {
     const { mtu, subnet: _, exclude: __, vfs, ...same } = entry;

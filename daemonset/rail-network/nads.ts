@@ -15,51 +15,51 @@ export interface Nad extends KubeObject {
   readonly spec?: { readonly config?: string };
 }
 
-/** Whose the leader's are, for selectors. */
+/** Marks the leader's networks, for selectors. */
 const MANAGED = { "app.kubernetes.io/managed-by": "railnet" } as const;
 export const MANAGED_SELECTOR = "app.kubernetes.io/managed-by=railnet";
-/** Where one of the leader's is: a copy elsewhere, which has the label too, is its author's. */
+/** The namespace for which the leader made one: a copy elsewhere, which has the label too, is its author's. */
 const MADE_FOR = "railnet.io/made-for";
 const RESOURCE_NAME = "k8s.v1.cni.cncf.io/resourceName";
-/** Of the device plugin: one VF of each rail. */
+/** The device plugin's: one VF of each rail. */
 const SET_RESOURCE = "railnet.io/rails";
 
-/** What leads to the networks of all namespaces. */
+/** The inputs for the networks of all namespaces. */
 export interface NadWorld {
   readonly networks: readonly RailNetwork[];
   readonly namespaces: readonly KubeObject[];
-  /** All, by `namespace/name`; of those that are not ours `metadata` does. */
+  /** All, by `namespace/name`; for those that are not ours `metadata` is enough. */
   readonly nads: ReadonlyMap<string, Nad>;
 }
 
 export interface NadAction {
   readonly do: "create" | "replace" | "delete";
   readonly nad: Nad;
-  /** The RailNetwork that it is of. */
+  /** Its RailNetwork. */
   readonly network: string;
 }
 
-/** What a RailNetwork wants. */
+/** The networks that a RailNetwork needs. */
 export interface Wanted {
-  /** Why that is nothing new: `pods` cannot be read. */
+  /** Why nothing changes: `pods` cannot be read. */
   readonly wrong?: string;
-  /** In each of so many namespaces. */
+  /** In each of this many namespaces. */
   readonly names: readonly string[];
   readonly namespaces: number;
-  /** `namespace/name` of those that somebody else has. */
+  /** `namespace/name` of those that others have written. */
   readonly taken: readonly string[];
 }
 
 export interface NadPlan {
   readonly actions: readonly NadAction[];
-  /** By the RailNetwork's name; of those with `pods`. */
+  /** By the RailNetwork's name; only those with `pods`. */
   readonly wanted: ReadonlyMap<string, Wanted>;
 }
 
 /**
- * What makes the leader's networks those that the RailNetworks want: one for each rail, and with sets one for all, in each namespace
- * that they select. A RailNetwork whose `pods` cannot be read keeps those that it has. Of two that want the same name the
- * older one has it. Pure.
+ * What makes the leader's networks those that the RailNetworks need: one for each rail, and with sets one for all, in each
+ * selected namespace. A RailNetwork whose `pods` cannot be read keeps those that it has. If two need the same name, the
+ * older one gets it. Pure.
  */
 export function planNads({ networks, namespaces, nads }: NadWorld): NadPlan {
   const wanted = new Map<string, Wanted>();
@@ -91,7 +91,7 @@ function changes(nads: NadWorld["nads"], all: ReadonlyMap<string, Nad>): NadActi
   });
 }
 
-/** What is in a namespace that ends goes with it. */
+/** Those in a namespace that is being deleted go with it. */
 function withdrawals(
   { namespaces, nads }: Pick<NadWorld, "namespaces" | "nads">,
   all: ReadonlyMap<string, Nad>,
@@ -106,7 +106,7 @@ function withdrawals(
 
 const isEnding = ({ metadata }: KubeObject): boolean => metadata.deletionTimestamp !== undefined;
 
-/** Made by a leader, and where that made it. */
+/** Created by a leader, and still where it was created. */
 export const isOurs = ({ metadata }: KubeObject): boolean =>
   metadata.labels?.["app.kubernetes.io/managed-by"] === MANAGED["app.kubernetes.io/managed-by"] &&
   metadata.annotations?.[MADE_FOR] === `${metadata.namespace}/${metadata.name}`;
@@ -118,7 +118,7 @@ const keyOf = ({ metadata: { namespace, name } }: KubeObject): string => `${name
 
 const age = ({ metadata: { creationTimestamp = "", name } }: RailNetwork): string => `${creationTimestamp} ${name}`;
 
-/** @returns undefined without `pods`; why they cannot be read. */
+/** @returns undefined without `pods`; a text if they cannot be read. */
 function rulesOf({ spec }: RailNetwork): PodRules | string | undefined {
   if (spec?.pods === undefined) return undefined;
   try {
@@ -134,7 +134,7 @@ interface Content {
   readonly config: object;
 }
 
-/** @returns of each network its name, resource and configuration: a reference, and which capabilities Multus may pass on. */
+/** @returns name, resource and configuration of each network: a reference, and which capabilities Multus may pass on. */
 function contentsOf({ metadata: { name: network }, spec }: RailNetwork, { allow }: PodRules): Content[] {
   const capabilities = Object.fromEntries(["ips", "mac"].filter((one) => allow.includes(one as never)).map((one) => [one, true])); // biome-ignore format: one row
   const config = (name: string, rail?: string) => ({

@@ -9,7 +9,7 @@ export const RAIL_NETWORKS: Resource = {
   kind: "RailNetwork",
   namespaced: false,
 };
-/** What the leader writes; whoever may change a RailNetwork's rails is another one. */
+/** Written by the leader; whoever may change a RailNetwork's rails has another right. */
 export const RAIL_NETWORK_STATUS: Resource = { ...RAIL_NETWORKS, subresource: "status" };
 
 /** The rails of nodes of one kind. */
@@ -22,18 +22,18 @@ export interface RailNetworkSpec {
   /** Labels that a node must have; none: all nodes. */
   readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly rails: readonly NetworkRail[];
-  /** As it came; pods.ts reads it. */
+  /** Unchecked; pods.ts reads it. */
   readonly pods?: PodsSpec;
   /** VFs of each rail that are offered as whole sets; the rest is offered singly. */
   readonly sets?: number;
   readonly expect?: Expectations;
-  /** Rails that may change, or go, although pods use them. */
+  /** Rails that may be changed or removed although pods use them. */
   readonly changeInUse?: readonly string[];
-  /** As it came; routes/wanted.ts reads it. */
+  /** Unchecked; routes/wanted.ts reads it. */
   readonly nodes?: NodesSpec;
 }
 
-/** Traffic between nodes over the rails; absent: none of it. The definition gives defaults to what is absent here. */
+/** Traffic between nodes over the rails; absent: off. The definition supplies defaults for what is absent here. */
 export interface NodesSpec {
   readonly routes?: boolean;
   readonly controlPlanes?: boolean;
@@ -44,7 +44,7 @@ export interface NodesSpec {
   readonly podCIDRs?: boolean;
 }
 
-/** How pods have the rails; absent: networks are written by hand. The definition gives defaults to what is absent here. */
+/** How pods get the rails; absent: networks are written by hand. The definition supplies defaults for what is absent here. */
 export interface PodsSpec {
   readonly namespaces: LabelSelector;
   readonly interface?: string;
@@ -63,7 +63,7 @@ export interface LabelSelector {
   }[];
 }
 
-/** What each rail of each node must have; what is absent is not looked at. */
+/** What each rail of each node must have; absent fields are not checked. */
 export interface Expectations {
   readonly speedGbps?: number;
   /** Bytes: active MTU of the RDMA device, MTU of the PF. */
@@ -76,7 +76,7 @@ export interface Expectations {
   readonly firmware?: string;
 }
 
-/** One rail; the ConfigMap's fields, and what pods shall have on it. */
+/** One rail; the ConfigMap's fields, and what pods get on it. */
 export interface NetworkRail {
   readonly name: string;
   readonly pf: Partial<PfSelector>;
@@ -104,9 +104,9 @@ export interface RailNetworkRailStatus {
   readonly nodes: number;
   readonly vfs: number;
   readonly used: number;
-  /** Nodes whose pods have some, a few of them by name; absent when there is none. */
+  /** Nodes whose pods have some, a few of them by name; absent if there is none. */
   readonly users?: string;
-  /** Addresses that pods can get; absent without a subnet, and for one beyond counting (IPv6). */
+  /** Addresses available to pods; absent without a subnet, and for one beyond counting (IPv6). */
   readonly addresses?: number;
   readonly addressesUsed?: number;
   readonly addressesLeft?: number;

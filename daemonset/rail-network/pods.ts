@@ -1,16 +1,16 @@
 import { VF_KEYS } from "../../cni/vf-settings.ts";
 import type { LabelSelector } from "./object.ts";
 
-/** How pods have the rails of a RailNetwork, read and checked. */
+/** How pods get the rails of a RailNetwork, read and checked. */
 export interface PodRules {
   readonly namespaces: LabelSelector;
   /** Name of a link in a pod that has all rails; `{n}` stands for the rail's place in the list ({@link interfaceOf}). */
   readonly interface: string;
-  /** Whether a pod has the same place in the subnet of each rail. */
+  /** Whether a pod has the same offset in the subnet of each rail. */
   readonly sameIndex: boolean;
-  /** Keys of a network's configuration, as it has them. */
+  /** Keys for a network's configuration. */
   readonly settings: PodSettings;
-  /** Keys that a pod (`ips`, `mac`) or a network that somebody wrote may say for itself. */
+  /** Keys that a pod (`ips`, `mac`) or a hand-written network may set itself. */
   readonly allow: readonly Allowed[];
 }
 
@@ -44,7 +44,7 @@ export type Allowed = (typeof ALLOWED)[number];
 const OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"];
 const MAX_RATE = 2 ** 31 - 1;
 
-/** What each setting may be, and what it is where nothing is said; the definition says the same. */
+/** The valid values of each setting, and its default; the definition says the same. */
 const SETTINGS: Readonly<Record<keyof PodSettings, { is: (value: unknown) => boolean; want: string; else?: unknown }>> =
   {
     trust: { ...onOff(), else: false },
@@ -61,7 +61,7 @@ const SETTINGS: Readonly<Record<keyof PodSettings, { is: (value: unknown) => boo
   };
 
 /**
- * `spec.pods` of a RailNetwork. The API server has checked it, but maybe by an older definition.
+ * `spec.pods` of a RailNetwork. The API server has checked it, but perhaps by an older definition.
  *
  * @throws {Error} naming field, value and fix.
  */
@@ -86,7 +86,7 @@ export function readPods(pods: unknown): PodRules {
 export const interfaceOf = (pods: Pick<PodRules, "interface">, index: number): string =>
   pods.interface.replace("{n}", `${index}`);
 
-/** A selector of labels, as Kubernetes has them everywhere. Pure. */
+/** A Kubernetes label selector. Pure. */
 export function selects(
   { matchLabels = {}, matchExpressions = [] }: LabelSelector,
   labels: Readonly<Record<string, string>>,

@@ -4,7 +4,7 @@ import type { Expectations, NetworkRail } from "./object.ts";
 import { interfaceOf, type PodRules, readPods } from "./pods.ts";
 
 /**
- * What the RailNetworks of a node say for the networks that refer to them: those with `pods`, with the rails that are theirs.
+ * The settings of a node's RailNetworks for networks that refer to them: those with `pods`, with the rails that are theirs.
  * Pure.
  */
 export function referencesOf(networks: readonly FollowedNetwork[]): ReferredNetwork[] {
@@ -37,7 +37,7 @@ function tryRead(pods: unknown): PodRules | string {
   }
 }
 
-/** In the words of docs/configuration.md. */
+/** In the keys of docs/configuration.md. */
 function configOf(
   { mtu, rdma, subnet, exclude = [] }: NetworkRail,
   { settings, sameIndex }: PodRules,

@@ -13,7 +13,7 @@ interface StatusSources {
   readonly reservedIn?: (subnet: string) => number;
 }
 
-/** What became of a RailNetwork, by the reports of all nodes. Pure. */
+/** The status of a RailNetwork, from the reports of all nodes. Pure. */
 export function statusOf(
   { metadata: { name }, spec, status }: RailNetwork,
   all: readonly RailNode[],
@@ -77,7 +77,7 @@ function addressCounts(
   return { addresses, addressesUsed, addressesLeft: Math.max(0, addresses - addressesUsed) };
 }
 
-/** Undefined without a subnet, and for one that gives out nothing, which the server refuses. */
+/** Undefined without a subnet, and for one with no address to assign, which the server refuses. */
 function addressesOf({ subnet, exclude = [] }: NetworkRail): bigint | undefined {
   try {
     return subnet === undefined ? undefined : countOf(rangeFrom(subnet, { exclude }));
@@ -108,7 +108,7 @@ function ready(nodes: readonly RailNode[], unready: readonly RailNode[]): Networ
   };
 }
 
-/** A subnet smaller than nodes x VFs: pods that come last find no address. */
+/** A subnet smaller than nodes x VFs: the last pods would find no address. */
 function suffice(rails: readonly RailNetworkRailStatus[], spec: readonly NetworkRail[]): NetworkVerdict {
   const type = "AddressesSuffice";
   const short = rails.filter(({ addresses, vfs }) => addresses !== undefined && addresses < vfs);

@@ -1,10 +1,10 @@
 import { type Condition, type RailNodeStatus, toTime } from "./object.ts";
 
-/** What of a node decides whether its rails are ready. */
+/** What decides whether a node's rails are ready. */
 export interface Readiness extends Pick<RailNodeStatus, "rails" | "absent" | "networks"> {
-  /** Why the list of rails cannot be used; empty when it can. */
+  /** Why the list of rails cannot be used; empty if it can. */
   readonly unusable: string;
-  /** VFs that each rail's PF has and shall have; 0: as many as there are. Rails may share a PF, and have some of them. */
+  /** VFs that each rail's PF has and should have; 0: any number. Rails may share a PF, and have some of them. */
   /** Bytes that a RailNetwork wants pods to have, by rail. */
   readonly mtus: ReadonlyMap<string, number>;
   readonly counts: readonly { readonly rail: string; readonly has: number; readonly shall: number }[];
@@ -12,12 +12,12 @@ export interface Readiness extends Pick<RailNodeStatus, "rails" | "absent" | "ne
 
 type Verdict = Pick<Condition, "status" | "reason" | "message">;
 
-/** Messages are read in tables: so long at most. */
+/** Messages are read in tables: their maximum length. */
 const MESSAGE_MAX = 1000;
 
 /**
- * `RailsReady`: every rail is there, has carrier and its VFs, and none of them is owed anything. A rail that this node does
- * not have is a fault where a RailNetwork selects the node; in the ConfigMap's list, which is the same for all nodes, it is not. Pure.
+ * `RailsReady`: every rail is there, has carrier and its VFs, and none of them is owed anything. A rail that this node lacks
+ * is a fault if a RailNetwork selects the node; in the ConfigMap's list, which is the same for all nodes, it is not. Pure.
  */
 export function railsReady(now: Readiness): Verdict {
   const { rails, absent, networks, unusable, counts, mtus } = now;
@@ -47,7 +47,7 @@ const verdict = (status: Verdict["status"], reason: string, messages: readonly s
   message: messages.join("; ").slice(0, MESSAGE_MAX),
 });
 
-/** The condition as it is to be written: its time is when the status last became another one. Pure. */
+/** The condition to write: its time is when the status last changed. Pure. */
 export function toCondition(
   type: Condition["type"],
   now: Verdict,

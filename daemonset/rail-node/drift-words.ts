@@ -1,20 +1,20 @@
 import type { Odd } from "./drift.ts";
 
-/** Names that a line has at most; more are counted. */
+/** Maximum number of names in a line; more are counted. */
 const MAX_NAMES = 8;
 
-/** What is odd, said once for all rails on which it is the same. */
+/** A difference, reported once for all rails on which it is the same. */
 interface OddOnRails extends Omit<Odd, "rail"> {
   readonly rails: readonly string[];
 }
 
-/** `server-35 alone: firmware 28.39.1002 on rail0, 61 others 28.41.1000`, a line each, the fewest nodes first. Pure. */
+/** `server-35 alone: firmware 28.39.1002 on rail0, 61 others 28.41.1000`, one line each, fewest nodes first. Pure. */
 export const linesOf = (odd: readonly Odd[]): string[] =>
   together(odd)
     .toSorted((a, b) => a.nodes.length - b.nodes.length)
     .map((one) => `${who(one.nodes)}: ${what(one)}, ${others(one)}`);
 
-/** The same for one node: `firmware 28.39.1002 on rail0, 61 others 28.41.1000; …`. Empty where it is like the others. Pure. */
+/** The same for one node: `firmware 28.39.1002 on rail0, 61 others 28.41.1000; …`. Empty if it is like the others. Pure. */
 export const ofNode = (odd: readonly Odd[], node: string): string =>
   together(odd.filter(({ nodes }) => nodes.includes(node)))
     .map((one) => `${what(one)}, ${others(one)}`)

@@ -2,22 +2,22 @@ import type { ExpectedOf } from "./expected.ts";
 import { type Fact, factsOf } from "./facts.ts";
 import type { RailNode } from "./object.ts";
 
-/** Nodes that are not like the others in one thing. */
+/** Nodes that differ from the others in one fact. */
 export interface Odd extends Fact {
   /** In order. */
   readonly nodes: readonly string[];
   /** What most of the others have; empty for what must differ from node to node (MAC, address). */
   readonly usual: string;
   readonly usualNodes: number;
-  /** The usual value is the one that a RailNetwork pins, whoever has it. */
+  /** The usual value is the one pinned by a RailNetwork, whoever has it. */
   readonly isExpected?: true;
 }
 
-/** The nodes compared, and what is odd among them. */
+/** The compared nodes, and their differences. */
 export interface Comparison {
-  /** Nodes that were compared: of those that have, or shall have, rails. */
+  /** Nodes that were compared: those that have, or should have, rails. */
   readonly nodes: readonly string[];
-  /** Nodes without any rail, where no RailNetwork says that they have some: they are not compared. */
+  /** Nodes without any rail, if no RailNetwork says that they have some: they are not compared. */
   readonly withoutRails: readonly string[];
   /** Facts that are the same on all nodes of a kind that have them. */
   readonly alike: readonly (Fact & { readonly count: number })[];
@@ -25,9 +25,9 @@ export interface Comparison {
 }
 
 /**
- * Groups nodes by every fact: what fewer nodes have than others is odd; of equally many the first in order is taken for the usual.
- * Nodes of different RailNetworks are of different kinds, and not compared with each other. Where a RailNetwork pins a value,
- * that is the usual one, and whoever has another is odd, all of them if need be. Pure.
+ * Groups nodes by every fact: a value that fewer nodes have than another is odd; if equally many have it, the first in order
+ * counts as usual. Nodes of different RailNetworks are of different kinds, and not compared with each other. If a
+ * RailNetwork pins a value, that is the usual one, and any other is odd, on all nodes if need be. Pure.
  *
  * @param ignored names of facts that are left out.
  */
@@ -83,7 +83,7 @@ const newGroup = (rail: string, fact: string, expected: string | undefined): Gro
   ...(expected !== undefined && { expected }),
 });
 
-/** Of every rail that a node of the kind has: whether this one has it. */
+/** For every rail that some node of the kind has: whether this one has it. */
 function presence({ status }: RailNode, nodes: readonly RailNode[]): Fact[] {
   const has = new Set(status!.rails.map(({ name }) => name));
   return [...railsOf(nodes)].map((rail) => ({ rail, fact: "rail", value: has.has(rail) ? "here" : "absent" }));
@@ -116,7 +116,7 @@ function oddOf({ rail, fact, values, expected }: Group): Odd[] {
   }));
 }
 
-/** What two ports have and one may: a MAC that was copied, an address that was typed twice. */
+/** What two ports have and only one may: a copied MAC, an address entered twice. */
 function shared(nodes: readonly RailNode[], ignored: ReadonlySet<string>): Odd[] {
   const owners = new Map<string, { fact: string; value: string; nodes: string[]; rails: Set<string> }>();
   for (const node of nodes)

@@ -1,7 +1,7 @@
 import type { Expectations, RailNetwork } from "../rail-network/object.ts";
 import type { RailNode } from "./object.ts";
 
-/** A pinned value as a fact (facts.ts) has it; undefined: not pinned. */
+/** A pinned value in the form of a fact (facts.ts); undefined: not pinned. */
 const PINNED: Readonly<Record<string, (expect: Expectations) => string | undefined>> = {
   speed: ({ speedGbps }) => (speedGbps === undefined ? undefined : `${speedGbps * 1000} Mb/s`),
   MTU: ({ linkMtu }) => linkMtu?.toString(),
@@ -15,10 +15,10 @@ const PINNED: Readonly<Record<string, (expect: Expectations) => string | undefin
 const priorities = (list: readonly number[] | undefined): string | undefined =>
   list && (list.toSorted((a, b) => a - b).join(",") || "off");
 
-/** What a rail of a node shall have, by the RailNetwork that it is of; undefined: not pinned. */
+/** What a rail of a node should have according to its RailNetwork; undefined: not pinned. */
 export type ExpectedOf = (node: RailNode, rail: string, fact: string) => string | undefined;
 
-/** By `spec.expect` of RailNetworks: of those that a node follows the first one that has a rail of that name decides. Pure. */
+/** From `spec.expect` of RailNetworks: of those that a node follows, the first with a rail of that name decides. Pure. */
 export function expectedBy(networks: readonly RailNetwork[]): ExpectedOf {
   const byName = new Map(networks.map((one) => [one.metadata.name, one]));
   const hasRail = (network: string, rail: string) =>

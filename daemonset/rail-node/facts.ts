@@ -1,7 +1,7 @@
 import { roceMtuOf } from "../../kernel/rdma-port.ts";
 import type { RailNode, RailReport } from "./object.ts";
 
-/** One thing that nodes of a kind have alike. */
+/** One thing in which nodes of a kind should be alike. */
 export interface Fact {
   /** Empty for a fact of the whole node. */
   readonly rail: string;
@@ -10,12 +10,12 @@ export interface Fact {
   readonly value: string;
 }
 
-/** What stands where a node does not tell what others do. */
+/** Shown if a node does not report what others do. */
 const UNKNOWN = "not known";
 
 type Tell = (rail: RailReport) => string | number | undefined;
 
-/** Of each rail. What is each port's own (MAC, addresses) and what changes with pods and cables is none. */
+/** For each rail. Leaves out what is unique to a port (MAC, addresses) and what changes with pods and cables. */
 const OF_RAIL: Readonly<Record<string, Tell>> = {
   PF: ({ pf }) => pf,
   "PCI address": ({ pci }) => pci,
@@ -39,21 +39,21 @@ const OF_RAIL: Readonly<Record<string, Tell>> = {
   ECN: ({ qos }) => none(qos?.ecn),
 };
 
-/** What follows from other facts, so that it is one only where it is pinned. */
+/** Derived from other facts, so used only where it is pinned. */
 const DERIVED: typeof OF_RAIL = {
   "RoCE MTU": ({ rdmaDevices, mtu }) => (rdmaDevices?.length && mtu ? roceMtuOf(mtu) : undefined),
 };
 
-/** Priorities; that there are none is an answer. */
+/** Priorities; an empty list is an answer. */
 const none = (priorities: string | undefined): string | undefined => (priorities === "" ? "off" : priorities);
 
-/** Without carrier no port has a speed: the cable is at fault, and said elsewhere. */
+/** Without carrier no port has a speed: the cable is at fault, and reported elsewhere. */
 const isUntold = (fact: string, { carrier }: RailReport): boolean => fact === "speed" && !carrier;
 
 /**
- * All facts of a node, the untold among them. Empty for a node that has not reported. Pure.
+ * All facts of a node, including those not reported. Empty for a node that has not reported. Pure.
  *
- * @param isPinned whether somebody said what a rail shall have.
+ * @param isPinned whether a RailNetwork pins the value.
  */
 export function factsOf({ status }: RailNode, isPinned: (rail: string, fact: string) => boolean): Fact[] {
   if (!status) return [];

@@ -7,7 +7,7 @@ import type { NetlinkConnection } from "../../kernel/netlink/message.ts";
 import type { Ask } from "../../kernel/rx-rules.ts";
 import { speedOf } from "../../kernel/sysfs.ts";
 
-/** What only netlink, ioctl(2) or a file that waits for rtnl tells of a PF: the work of its kernel thread. */
+/** What only netlink, ioctl(2) or a file that waits for rtnl tells about a PF: the work of its kernel thread. */
 export interface KernelFacts {
   readonly mac?: string;
   readonly addresses?: readonly string[];
@@ -24,7 +24,7 @@ export interface FactsHost {
   readonly paths: Pick<Host["paths"], "sysfs">;
 }
 
-/** Of a PF's link in the host's network namespace. What is not told is absent; never throws. */
+/** For a PF's link in the host's network namespace. What is not reported is absent; never throws. */
 export function readKernelFacts(netdev: string, { rtnl, ask, paths }: FactsHost): KernelFacts {
   const link = told(() => rtnl.get(linkOf({ name: netdev })));
   if (!link) return {};
@@ -43,7 +43,7 @@ export function readKernelFacts(netdev: string, { rtnl, ask, paths }: FactsHost)
   };
 }
 
-/** What a driver refuses, or is gone, is not known. */
+/** What a driver refuses, or is gone, is unknown. */
 function told<T>(look: () => T): T | undefined {
   try {
     return look();

@@ -1,6 +1,6 @@
 import type { KubeObject, Resource } from "../../kubernetes/cluster.ts";
 
-/** manifests/crds/railnodes.yaml; cluster-scoped, of the Node's name. */
+/** manifests/crds/railnodes.yaml; cluster-scoped, named after the Node. */
 export const RAIL_NODES: Resource = {
   group: "railnet.io",
   version: "v1alpha1",
@@ -9,7 +9,7 @@ export const RAIL_NODES: Resource = {
   namespaced: false,
 };
 
-/** What a node really has, as its agent last saw it. What is not known is absent. */
+/** What a node really has, as its agent last saw it. Unknown values are absent. */
 export interface RailNode extends KubeObject {
   readonly status?: RailNodeStatus;
 }
@@ -21,7 +21,7 @@ export interface RailNodeStatus {
   readonly rails: readonly RailReport[];
   readonly absent: readonly { readonly rail: string; readonly why: string }[];
   readonly summary: { readonly rails: string; readonly vfs: string };
-  /** The last ones, the newest last. */
+  /** The most recent ones, newest last. */
   readonly repairs: readonly { readonly at: string; readonly what: string; readonly message: string }[];
   /** `RailsReady`, which the node's agent writes, then `Drift`, which the leader writes. */
   readonly conditions: readonly [ready: Condition, drift: Condition];
@@ -34,7 +34,7 @@ export interface NodeFacts {
   readonly agent: string;
   readonly containerd?: string;
   readonly kubelet?: string;
-  /** Thin or thick, by the executables on the node, and its version where it tells one. */
+  /** Thin or thick, from the executables on the node, and its version if it reports one. */
   readonly multus?: string;
 }
 
@@ -64,12 +64,12 @@ export interface RailReport {
   readonly rdmaDevices?: readonly string[];
   readonly totalVfs: number;
   readonly qos?: { readonly trust?: string; readonly pfc?: string; readonly ecn?: string };
-  /** VFs that there are; those that pods have; those that are owed a part of their restoration. */
+  /** Existing VFs; those in pods; those that are owed part of their restoration. */
   readonly vfs: number;
   readonly used: number;
   readonly owed: number;
   readonly carrier: boolean;
-  /** Times that it lost or got its carrier since the link was made. */
+  /** How often it has lost or gained carrier since the link was created. */
   readonly carrierChanges: number;
   /** Whether most nodes that have the rail are reached by it; absent without routes between nodes. */
   readonly reaching?: boolean;

@@ -20,24 +20,24 @@ import { MultusVersion } from "./versions.ts";
 
 export interface ObserverOptions {
   readonly paths: Paths;
-  /** As the keeper of the rails saw them last. */
+  /** As the keeper of the rails last saw them. */
   readonly rails: () => RailsSeen;
   readonly carryOut: CarryOut;
-  /** What the reconciler did, the newest last. */
+  /** What the reconciler did, newest last. */
   readonly repairs: () => readonly Note[];
   /** Whether most nodes that have a rail are reached by it; undefined where that is not known, or no matter. */
   readonly isReaching?: (rail: string) => boolean | undefined;
   readonly nowMs: () => number;
-  /** A PF that does not answer for so long is reported as it was. Default 5 s. */
+  /** A PF that does not answer for this long is reported as it was. Default 5 s. */
   readonly patienceMs?: number;
 }
 
-/** A report without what only whoever writes it knows. */
+/** A report without the parts that only the writer knows. */
 export interface Observation extends Omit<RailNodeStatus, "conditions"> {
   readonly ready: ReturnType<typeof railsReady>;
 }
 
-/** Facts are read again after this time, or when a rail, or its carrier, is another one. */
+/** Facts are read again after this time, or when a rail, or its carrier, has changed. */
 const FACTS_MS = 600_000;
 const PATIENCE_MS = 5_000;
 const MAX_REPAIRS = 5;
@@ -45,19 +45,19 @@ const MESSAGE_MAX = 400;
 /** The definition refuses a report with a longer one. */
 const WHY_MAX = 1000;
 
-/** Looks at this node for its report: some dozen small files a look, the kernel now and then. */
+/** Examines this node for its report: some dozen small files per look, the kernel occasionally. */
 export class Observer {
   readonly #options: ObserverOptions;
   readonly #journal: Journal;
   readonly #debts: Debts;
   readonly #multus: MultusVersion;
-  /** By PCI address: what the kernel told last, and whether it is being asked. */
+  /** By PCI address: the kernel's last answer, and whether it is being asked. */
   readonly #kernel = new Map<string, KernelFacts>();
   readonly #asking = new Set<string>();
   #facts: readonly RailFacts[] = [];
   #mode: RdmaNetnsMode | undefined;
   #multusIs: string | undefined;
-  /** The kernel has told something that is not in the facts. */
+  /** The kernel has answered something that is not in the facts yet. */
   #isLate = false;
   #readOf = "";
   #readMs = Number.NEGATIVE_INFINITY;
@@ -70,7 +70,7 @@ export class Observer {
     this.#multus = new MultusVersion(hostRoot);
   }
 
-  /** @param runtime what the Node object tells. Never waits for a PF for more than 5 s. */
+  /** @param runtime from the Node object. Never waits for a PF for more than 5 s. */
   async look(runtime: Pick<NodeFacts, "containerd" | "kubelet">): Promise<Observation> {
     const { paths, rails: seen } = this.#options;
     const { here, absent, unusable, networks } = seen();
@@ -135,7 +135,7 @@ export class Observer {
     try {
       this.#mode = (await this.#options.carryOut({ do: "read-rdma-mode" })) ?? undefined;
     } catch {
-      // what was known stays
+      // the last known values stay
     }
   }
 
@@ -149,7 +149,7 @@ export class Observer {
       this.#kernel.set(pci, now);
       if (!isDeepStrictEqual(before, now)) this.#isLate = true;
     } catch {
-      // what was known stays
+      // the last known values stay
     } finally {
       this.#asking.delete(pci);
     }

@@ -7,8 +7,8 @@ export interface PaceOptions {
 
 /**
  * When a node's report is written. What happens to a thousand nodes at once (a switch reboots) must not reach the API server
- * at once: a change waits a time of its own, as long as the spread at most, and a node writes once in a spread. So N nodes
- * cost N / spread writes a second, whatever happens: 17 at 1,000 nodes and 60 s. Pure but for what it remembers.
+ * at once: a change waits for a random time, at most the spread, and a node writes once per spread. So N nodes cost
+ * N / spread writes a second, whatever happens: 17 at 1,000 nodes and 60 s. Pure but for its memory.
  */
 export class Pace {
   readonly #options: PaceOptions;
@@ -19,10 +19,10 @@ export class Pace {
     this.#options = options;
   }
 
-  /** @param differs what would be written from what was. @returns whether to write now. */
+  /** @param differs whether the report differs from what was written. @returns whether to write now. */
   isDue(nowMs: number, differs: boolean): boolean {
     if (!differs) {
-      this.#dueMs = undefined; // it went back by itself
+      this.#dueMs = undefined; // it has gone back
       return false;
     }
     const { spreadMs, random } = this.#options;

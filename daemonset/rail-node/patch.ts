@@ -5,10 +5,10 @@ import { CONDITION, type RailNodeStatus } from "./object.ts";
 type Operation = JsonPatch[number];
 
 /**
- * What makes the stored report the present one, and nothing more: a kilobyte for four ports that flap. Only the agent of a node
- * writes it but for the condition `Drift`, which is left as it is; the tests at the beginning fail when somebody else did.
+ * Turns the stored report into the present one, and nothing more: a kilobyte for four ports that flap. Only the agent of a
+ * node writes it, except for the condition `Drift`, which is not touched; the tests at the beginning fail if another wrote.
  *
- * @returns undefined when nothing differs. Pure.
+ * @returns undefined if nothing differs. Pure.
  */
 export function patchOf(before: RailNodeStatus, after: RailNodeStatus, uid: string): JsonPatch | undefined {
   const operations = [
@@ -53,6 +53,6 @@ function ofMember(path: string, before: object, after: object): Operation[] {
   ];
 }
 
-/** `add` of a member that is there puts the value in its place (RFC 6902). */
+/** `add` of an existing member replaces its value (RFC 6902). */
 const whole = (path: string, before: unknown, after: unknown): Operation[] =>
   after === undefined || isDeepStrictEqual(before, after) ? [] : [{ op: "add", path, value: after }];

@@ -6,7 +6,7 @@ import { isIn } from "../rails/vf-range.ts";
 import type { KernelFacts } from "./kernel-facts.ts";
 import type { RailReport } from "./object.ts";
 
-/** What of a rail hardly ever changes: a few dozen small files of sysfs, and what the kernel thread told. */
+/** What hardly ever changes about a rail: a few dozen small files of sysfs, and the kernel thread's answers. */
 export type RailFacts = Omit<RailReport, "vfs" | "used" | "owed" | "carrier" | "carrierChanges">;
 
 /** The definition refuses more. */
@@ -49,7 +49,7 @@ export function railFacts(
   };
 }
 
-/** What of a rail changes with its pods and its cable: a handful of files that wait for nobody. */
+/** What changes about a rail with its pods and its cable: a handful of files, none of which waits for a lock. */
 export function railUse({ pf, ranges }: RailHere, { used, owed }: OnRecord, sysfs: string) {
   const vfs = vfsOf(sysfs, pf.pci).filter((_, index) => isIn(index, ranges));
   return {
@@ -65,6 +65,6 @@ const filled = <T>(list: readonly T[]): readonly T[] | undefined => (list.length
 
 type Known<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
-/** Without what is undefined. */
+/** Without undefined members. */
 const known = <T extends object>(all: T): Known<T> =>
   Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Known<T>;

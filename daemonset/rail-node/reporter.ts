@@ -26,14 +26,14 @@ const REFRESH_MS = 3_600_000;
 /** All agents lose the same server at once. */
 const FAILED_MS = 60_000;
 
-/** Keeps the RailNode of one node as its agent sees it. */
+/** Keeps the RailNode of one node equal to what its agent sees. */
 export class Reporter {
   readonly #options: ReporterOptions;
   #stored: RailNode | undefined;
   #owner: NodeObject | undefined;
-  /** The stored report cannot be built on: the next write is of all of it. */
+  /** The stored report cannot be relied on: the next write is of all of it. */
   #isUnsure = false;
-  /** Both of the first two are read again at this time. */
+  /** When both of the first two are read again. */
   #refreshMs = Number.NEGATIVE_INFINITY;
   #said = "";
   #absences = 0;
@@ -50,7 +50,7 @@ export class Reporter {
     }
   }
 
-  /** One look, and a write when one is due. @returns how long to wait until the next one. Never rejects. */
+  /** One look, and a write if one is due. @returns how long to wait until the next one. Never rejects. */
   async look(signal: AbortSignal): Promise<number> {
     const { pace, nowMs, log, node, lookMs = LOOK_MS } = this.#options;
     try {
@@ -94,7 +94,7 @@ export class Reporter {
     };
   }
 
-  /** @returns undefined when nothing is to be written. */
+  /** @returns undefined if nothing is to be written. */
   #writeOf(status: RailNodeStatus, signal: AbortSignal): (() => Promise<void>) | undefined {
     const { cluster, node } = this.#options;
     const stored = this.#stored;
@@ -110,7 +110,7 @@ export class Reporter {
     return patch && (() => this.#write(status, cluster.patch<RailNode>(RAIL_NODES, node, patch, { signal })));
   }
 
-  /** What was written counts as stored, also when an older definition leaves a part of it out. */
+  /** What was written counts as stored, even if an older definition drops part of it. */
   async #write(status: RailNodeStatus, writing: Promise<RailNode>): Promise<void> {
     const { pace, nowMs } = this.#options;
     try {
@@ -120,7 +120,7 @@ export class Reporter {
       this.#isUnsure = false;
     } catch (error) {
       if (!isOtherwise(error) || this.#isUnsure) throw error;
-      this.#isUnsure = true; // somebody else made, changed or deleted it
+      this.#isUnsure = true; // created, changed or deleted by others
       this.#refreshMs = Number.NEGATIVE_INFINITY;
     }
     pace.wrote(nowMs());
@@ -144,7 +144,7 @@ export class Reporter {
   }
 }
 
-/** Of this shape, whoever wrote it. */
+/** Has this shape, whoever wrote it. */
 const isReport = (status: RailNodeStatus | undefined): status is RailNodeStatus =>
   Boolean(status?.node && status.summary && status.networks && status.absent && status.repairs) &&
   Array.isArray(status!.rails) &&

@@ -9,7 +9,7 @@ import { Pace } from "./pace.ts";
 import { Reporter } from "./reporter.ts";
 
 export interface ReportingOptions {
-  /** Fulfilled when there is a cluster that hears this node; never on a single host. */
+  /** Fulfilled when this node has reached a cluster; never on a single host. */
   readonly cluster: Promise<Cluster>;
   readonly node: string;
   readonly rails: Pick<Rails, "seen" | "looked">;
@@ -18,12 +18,12 @@ export interface ReportingOptions {
   readonly repairs: () => readonly Note[];
   /** Whether most nodes that have a rail are reached by it; undefined where that is not known, or no matter. */
   readonly isReaching: (rail: string) => boolean | undefined;
-  /** A change is in the RailNode after so long at most, and two writes are so far apart at least; 0: no RailNode is written. */
+  /** A change is in the RailNode after at most this time, and two writes are at least this far apart; 0: no RailNode is written. */
   readonly seconds: number;
   readonly log: Log;
 }
 
-/** Some dozen small files are read at a look. */
+/** Some dozen small files are read per look. */
 const LOOK_MS = 10_000;
 
 /** Keeps this node's RailNode until `signal`. Never rejects. */

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { onHost } from "../../cni/host-root.ts";
 import type { KubeObject } from "../../kubernetes/cluster.ts";
 
-/** What is read of the Node object. */
+/** The fields of the Node object that are read. */
 export interface NodeObject extends KubeObject {
   readonly status?: {
     readonly nodeInfo?: { readonly containerRuntimeVersion?: string; readonly kubeletVersion?: string };
@@ -21,7 +21,7 @@ export function runtimeOf({ status }: NodeObject): { containerd?: string; kubele
   };
 }
 
-/** Root's own executables on a node; thick Multus puts its shim beside the thin one's name. */
+/** Root's own executables on a node; thick Multus installs its shim beside the thin one's name. */
 const MULTUS = [
   ["thick", "multus-shim"],
   ["thin", "multus"],
@@ -30,8 +30,8 @@ const TIME_LIMIT_MS = 3_000;
 const VERSION = /^v?\d{1,9}\.\d{1,9}\.\d/;
 
 /**
- * `thick 4.3.0`, `thin`: which Multus is on the node, by its executable, asked for its version as long as that file is the same.
- * Undefined where there is none, and in the pod of a thick one that brings no executable.
+ * `thick 4.3.0`, `thin`: which Multus is on the node, from its executable, which is asked for its version once per file.
+ * Undefined if there is none, and in the pod of a thick one that brings no executable.
  */
 export class MultusVersion {
   readonly #dir: string;
@@ -55,7 +55,7 @@ export class MultusVersion {
   }
 }
 
-/** Go's plugins say their version with `--version`; without a CNI command they do nothing else. */
+/** Go's plugins print their version with `--version`; without a CNI command they do nothing else. */
 async function versionOf(path: string): Promise<string | undefined> {
   try {
     const { stdout, stderr } = await promisify(execFile)(path, ["--version"], { timeout: TIME_LIMIT_MS, env: {} });

@@ -23,7 +23,7 @@ type GiveOwnMac = Extract<RailOrder, { do: "give-own-mac" }>;
 /** The same VFs are looked at again after this time. */
 const RETRY_MS = 60_000;
 
-/** What mlx5 makes of no MAC, and what a VF has whose PF was never told one. */
+/** What mlx5 derives from no MAC, and what a VF has whose PF was never told one. */
 const NO_GUID = ["0000:0000:0000:0000", "0000:00ff:fe00:0000"];
 
 /** Whether a VF has an RDMA device that nobody can address (`rdma_cm` fails, applications crash). */
@@ -31,16 +31,16 @@ export const lacksNodeGuid = (sysfs: string, vf: string): boolean =>
   nodeGuidsOf(sysfs, vf).some((guid) => NO_GUID.includes(guid));
 
 /**
- * VFs of drivers that make the RDMA node GUID of the administrative MAC (mlx5) come without either: each gets its own MAC as
- * administrative one, and is bound anew, since the driver reads the GUID only then. Done while nobody has the VF; what
- * somebody has is left until later.
+ * VFs of drivers that derive the RDMA node GUID from the administrative MAC (mlx5) come without either: each gets its own
+ * MAC as the administrative one, and is rebound, since the driver reads the GUID only then. Done while nobody has the VF;
+ * VFs in use are left until later.
  */
 export class AdminMacs {
   readonly #host: MacHost;
   /** VFs that have one, so that the PF, which asks its firmware for each, is asked once. */
   readonly #have = new Set<string>();
 
-  /** What was found last of a PF whose VFs do not all have one. */
+  /** The last result for a PF whose VFs do not all have one. */
   readonly #last = new Map<string, { readonly key: string; readonly atMs: number; readonly left: string[] }>();
 
   constructor(host: MacHost) {
@@ -67,7 +67,7 @@ export class AdminMacs {
     return left;
   }
 
-  /** The VFs of a PF were made anew. */
+  /** The VFs of a PF were created again. */
   forget(pf: PfFacts): void {
     for (const vf of vfsOf(this.#host.sysfs, pf.pci)) this.#have.delete(vf);
     this.#last.delete(pf.pci);
@@ -79,7 +79,7 @@ export class AdminMacs {
     const hasMac = mac !== undefined && mac !== NO_MAC;
     if (!lacksNodeGuid(sysfs, vf)) {
       if (hasMac) this.#have.add(vf);
-      if (hasMac || mac === undefined) return []; // undefined: hidden just now, or beyond the list
+      if (hasMac || mac === undefined) return []; // undefined: hidden at the moment, or beyond the list
     }
     try {
       return await this.#giveOne(order, hasMac);

@@ -1,11 +1,11 @@
 import type { CarryOut } from "./orders.ts";
 
-/** An answer is asked for anew after this time: whoever asks waits for rtnl. */
+/** An answer is refreshed after this time: asking waits for rtnl. */
 const KEPT_MS = 60_000;
-/** Whoever waits goes on without an answer after this time. */
+/** A caller goes on without an answer after this time. */
 const PATIENCE_MS = 5_000;
 
-/** Names of links by alternative name, which sysfs does not tell. What the kernel is slow to say is taken as last known. */
+/** Names of links by alternative name, which sysfs does not show. If the kernel is slow to answer, the last known name is used. */
 export class Altnames {
   readonly #carryOut: CarryOut;
   readonly #nowMs: () => number;

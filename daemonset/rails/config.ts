@@ -5,9 +5,9 @@ import type { RdmaNetnsMode } from "../../kernel/rdma.ts";
 import { readResourceName } from "./resource-name.ts";
 import { splitWord } from "./vf-range.ts";
 
-/** Which physical function a rail is: all lists that are not empty must contain it. */
+/** Which physical function a rail is: every list that is not empty must contain it. */
 export interface PfSelector {
-  /** Links, each with or without VFs of it: `ens1f0np0`, `ens1f0np0#1-7` ({@link splitWord}). */
+  /** Links, each optionally with VFs: `ens1f0np0`, `ens1f0np0#1-7` ({@link splitWord}). */
   readonly names: readonly string[];
   /** Lower case, likewise: `0000:18:00.0`, `0000:18:00.0#0,4-7`. */
   readonly pciAddresses: readonly string[];
@@ -19,16 +19,16 @@ export interface PfSelector {
 
 /** One entry of the key `rails` of the ConfigMap `railnet-config`. */
 export interface Rail {
-  /** Unique, at most 40 characters: of metrics, logs, the device plugin's socket and, by default, of the resource. */
+  /** Unique, at most 40 characters: used for metrics, logs, the device plugin's socket and, by default, the resource. */
   readonly name: string;
-  /** What the device plugin calls it, unique: `railnet.io/rail0`. */
+  /** The device plugin's name for it, unique: `railnet.io/rail0`. */
   readonly resource: string;
-  /** How many VFs its PF shall have; 0 leaves the PF as it is. */
+  /** How many VFs its PF should have; 0 leaves the PF as it is. */
   readonly vfs: number;
   readonly pf: PfSelector;
-  /** RDMA is needed on this rail, and the node's RDMA namespace mode is set to this. The same on all rails that say it. */
+  /** RDMA is needed on this rail, and the node's RDMA namespace mode is set to this. The same on all rails that have it. */
   readonly rdma?: RdmaNetnsMode;
-  /** Bytes that pods' links shall have, so that the PF needs them too; only a RailNetwork says it. */
+  /** Bytes that pods' links are to have, so the PF needs them too; only a RailNetwork sets it. */
   readonly mtu?: number;
 }
 
@@ -64,7 +64,7 @@ export function readRails(path: string): Rail[] {
 }
 
 /**
- * YAML, all of whose scalars are strings, so that vendor 8086 is no number and 0123 none with a lost zero.
+ * Parses YAML in which all scalars are strings, so that vendor 8086 is not a number and 0123 keeps its zero.
  *
  * @throws {Error} naming rail, field, value and fix.
  */

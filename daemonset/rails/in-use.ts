@@ -2,18 +2,18 @@ import { Journal } from "../../cni/attachment/journal.ts";
 import { describe } from "../../cni/attachment/record.ts";
 import { driverOf, isForUserspace, netdevOf } from "../../kernel/sysfs.ts";
 
-/** Where one sees that somebody has a VF. */
+/** Where to see whether a VF is in use. */
 export interface HostUseEvidence {
   readonly sysfs: string;
   readonly stateDir: string;
   readonly bootId: string;
   /** Whether the kubelet gave it to a pod a moment ago, whose ADD is still to come. */
   readonly isPromised: (vf: string) => boolean;
-  /** What the host does with a VF's link, in words. */
+  /** How the host uses a VF's link, in words. */
   readonly hostUse: (vf: string) => Promise<string | undefined>;
 }
 
-/** @returns who has a VF, in a sentence; undefined when it is free. */
+/** @returns who has a VF, in a sentence; undefined if it is free. */
 export async function userOf(vf: string, signs: HostUseEvidence): Promise<string | undefined> {
   const { sysfs, stateDir, bootId, isPromised, hostUse } = signs;
   const [owner] = new Journal(stateDir).activeOwners(vf, bootId);

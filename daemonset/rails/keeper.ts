@@ -13,25 +13,25 @@ export interface KeeperHost extends VfHost, MacHost {
   readonly railFiles: RailFiles;
   readonly carryOut: CarryOut;
   readonly altnames: Altnames;
-  /** Told which rails are here, before anything is done to them. */
+  /** Called with the rails that are here, before anything is done to them. */
   readonly onHere?: (here: readonly RailHere[]) => void;
 }
 
-/** What the last look saw. */
+/** The result of the last look. */
 export interface RailsSeen extends PfSelection {
-  /** Why the list cannot be used, so that the last good one stays; empty when it can. */
+  /** Why the list cannot be used, so that the last good one stays; empty if it can. */
   readonly unusable: string;
-  /** Names of the RailNetworks that the list is of; none: it is the ConfigMap's. */
+  /** Names of the RailNetworks that the list comes from; none: the ConfigMap. */
   readonly networks: readonly string[];
 }
 
-/** What the kernel refused is tried again after this time, or at once when something else is asked for. */
+/** What the kernel refused is tried again after this time, or at once if something else is wanted. */
 const RETRY_MS = 60_000;
 
-/** A look ends after this time by default, whatever a PF still does: firmware takes seconds a VF, or is stuck. */
+/** A look ends after this time by default, whatever a PF is still doing: firmware takes seconds per VF, or is stuck. */
 const LOOK_MS = 60_000;
 
-/** Keeps the PFs of a node as the list of rails wants them: each look sees the world anew. */
+/** Keeps the PFs of a node as the list of rails wants them: each look starts afresh. */
 export class RailKeeper {
   readonly #host: KeeperHost;
   #rails: readonly Rail[] = [];
@@ -41,9 +41,9 @@ export class RailKeeper {
   #networks: readonly string[] = [];
   #sets: RailSets | undefined;
   #clashing: RailsSeen["absent"] = [];
-  /** What was said last about a thing, so that it is said once. */
+  /** What was last reported about a subject, so that it is reported once. */
   readonly #said = new Map<string, string>();
-  /** PFs that are being worked on: by PCI address. */
+  /** PFs that are being worked on, by PCI address. */
   readonly #busy = new Map<string, Promise<void>>();
   readonly #macs: AdminMacs;
   readonly #refused = new Map<string, { readonly wanted: unknown; readonly atMs: number }>();
@@ -85,7 +85,7 @@ export class RailKeeper {
     await this.#settled();
   }
 
-  /** PFs are set up beside each other: one that is stuck keeps no other waiting, now or at the next look. */
+  /** PFs are set up in parallel: one that is stuck delays no other, now or at the next look. */
   #startPf(one: RailHere): void {
     const { pci } = one.pf;
     const work = this.#keepPf(one).finally(() => this.#busy.delete(pci));
@@ -105,7 +105,7 @@ export class RailKeeper {
     clearTimeout(timer);
   }
 
-  /** @returns false for what a rail cannot be, which is said. */
+  /** @returns false for a PF that cannot be a rail, which is reported. */
   #isUsable({ rail, pf }: RailHere): boolean {
     const { sysfs } = this.#host;
     const about = `the kind of ${pf.pci}`;
@@ -164,7 +164,7 @@ export class RailKeeper {
     if (bare.length > 0) this.#say("warn", pf.pci, "new VFs have no link", { ...about, why });
   }
 
-  /** What is refused is not asked for again and again. */
+  /** What was refused is not requested again and again. */
   async #try(what: string, wanted: unknown, work: () => Promise<void>): Promise<void> {
     const refused = this.#refused.get(what);
     if (refused && refused.wanted === wanted && this.#host.nowMs() - refused.atMs < RETRY_MS) return;
@@ -185,6 +185,6 @@ export class RailKeeper {
   }
 }
 
-/** Of rails that share a PF one that says how many VFs it has: they agree on that. */
+/** Of rails that share a PF, one that says how many VFs it has: they agree on that. */
 const firstOfEachPf = (here: readonly RailHere[]): RailHere[] =>
   [...Map.groupBy(here, ({ pf }) => pf.pci).values()].map((some) => some.find(({ rail }) => rail.vfs > 0) ?? some[0]!);

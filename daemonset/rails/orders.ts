@@ -11,13 +11,13 @@ import { type KernelFacts, readKernelFacts } from "../rail-node/kernel-facts.ts"
 import { ensureRdmaMode } from "./rdma-mode.ts";
 
 /**
- * What keeping the rails asks of the kernel by netlink: the work of a kernel thread, of the PF's where there is one. The agent's
- * main thread would answer nobody, its probes neither, while a driver or whoever holds rtnl thinks.
+ * What keeping the rails needs from the kernel by netlink: the work of a kernel thread, the PF's if there is one. Otherwise
+ * the agent's main thread would answer nobody, not even its probes, while a driver or the holder of rtnl takes its time.
  */
 export type RailOrder =
   /** A VF of a PF that is down cannot do anything. Idempotent. */
   | { readonly do: "set-up"; readonly pf: string; readonly netdev: string }
-  /** Administrative MACs by index, as the PF lists them; those that it hides just now are missing. */
+  /** Administrative MACs by index, as the PF lists them; those that it hides at the moment are missing. */
   | { readonly do: "list-admin-macs"; readonly pf: string; readonly netdev: string }
   /** Gives a VF its own MAC as the administrative one. */
   | {
@@ -29,19 +29,19 @@ export type RailOrder =
     }
   | { readonly do: "set-rdma-mode"; readonly mode: RdmaNetnsMode }
   | { readonly do: "read-rdma-mode" }
-  /** What only the kernel tells of a PF. */
+  /** What only the kernel tells about a PF. */
   | { readonly do: "read-facts"; readonly pf: string; readonly netdev: string }
   /** RDMA counters of a PF and of its VFs in pods. */
   | { readonly do: "read-rdma"; readonly pf: string }
-  /** The names of links that have these alternative ones; sysfs does not tell these. */
+  /** The names of links that have these alternative names; sysfs does not show these. */
   | { readonly do: "find-altnames"; readonly altnames: readonly string[] };
 
-/** What each is answered. */
+/** The answer to each. */
 export interface RailAnswers {
   readonly "set-up": undefined;
   readonly "list-admin-macs": ReadonlyMap<number, string>;
   readonly "give-own-mac": undefined;
-  /** Whether it was another one before. */
+  /** Whether it was different before. */
   readonly "set-rdma-mode": boolean;
   /** Null where the kernel has no RDMA. */
   readonly "read-rdma-mode": RdmaNetnsMode | null;

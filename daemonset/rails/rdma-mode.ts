@@ -4,9 +4,9 @@ import { type RdmaNetnsMode, rdmaNetnsMode, setRdmaNetnsMode } from "../../kerne
 
 /**
  * Sets the RDMA namespace mode of the node. Idempotent. The kernel lets it be changed only while the host's network
- * namespace is the only one, so on a node with pods it is the reboot that helps.
+ * namespace is the only one, so a node with pods has to be rebooted.
  *
- * @returns whether it was another one before.
+ * @returns whether it was different before.
  * @throws {Error} naming mode, errno and what to do.
  */
 export function ensureRdmaMode(wanted: RdmaNetnsMode, open: () => NetlinkConnection & Disposable): boolean {

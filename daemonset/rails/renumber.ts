@@ -5,8 +5,8 @@ import type { Paths } from "../../cni/host.ts";
 import { CLOCK } from "../../cni/node-host.ts";
 import { driverOf, netdevOf } from "../../kernel/sysfs.ts";
 
-// Each of these frees numbers of RDMA character devices and takes others: under the node's lock, so that no ADD, DEL or Allocate
-// of whatever process compares numbers meanwhile.
+// Each of these frees numbers of RDMA character devices and takes others: under the node's lock, so that no ADD, DEL or
+// Allocate of any process compares numbers meanwhile.
 
 type InstallPaths = Pick<Paths, "sysfs" | "runDir">;
 
@@ -16,7 +16,7 @@ export async function writeNumVfs(pf: string, count: number, paths: InstallPaths
   await writeFile(join(paths.sysfs, "bus/pci/devices", pf, "sriov_numvfs"), `${count}`, { flag: "r+" });
 }
 
-/** Drivers make links a moment later. */
+/** Drivers create links a moment later. */
 const LINK_MS = 30_000;
 
 /** Unbinds a VF's driver, binds it again, and waits for the VF's link. */

@@ -4,7 +4,7 @@ const NAME = /^[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/;
 const MAX_PREFIX = 253 - "requests.".length;
 
 /**
- * The name of an extended resource, as a kubelet takes it (`IsExtendedResourceName`, k8s.io/kubernetes
+ * The name of an extended resource, as a kubelet accepts it (`IsExtendedResourceName`, k8s.io/kubernetes
  * pkg/apis/core/v1/helper).
  *
  * @throws {Error} whose message is the fix.

@@ -2,7 +2,7 @@ import { driverOf, isPf, listPciDevices, netdevOf, vendorOf } from "../../kernel
 import type { PfSelector, Rail } from "./config.ts";
 import { overlap, rangesText, splitWord, type VfRange } from "./vf-range.ts";
 
-/** A physical function as sysfs shows it: what selectors look at. */
+/** A physical function as sysfs shows it: what selectors match. */
 export interface PfFacts {
   readonly pci: string;
   /** Its link; absent without a driver. */
@@ -21,14 +21,14 @@ export interface RailHere {
 
 export interface PfSelection {
   readonly here: readonly RailHere[];
-  /** Rails that this node does not have, which is no error. */
+  /** Rails that this node does not have, which is not an error. */
   readonly absent: readonly { readonly rail: string; readonly why: string }[];
 }
 
 /** The name of the link that has an alternative name. */
 export type NameOfAltname = (altname: string) => string | undefined;
 
-/** All that has SR-IOV, with or without link and VFs, by PCI address. */
+/** All PFs, with or without link and VFs, by PCI address. */
 export function listPfFacts(sysfs: string): PfFacts[] {
   return listPciDevices(sysfs)
     .filter((pci) => isPf(sysfs, pci))
@@ -39,8 +39,8 @@ export function listPfFacts(sysfs: string): PfFacts[] {
 }
 
 /**
- * The first PF that a rail's selectors match is the rail's. If that is another rail's already, the rail is absent: the
- * next PF might be cabled to anything. Rails that name VFs of it may share a PF, as long as no VF is of two, and they agree
+ * The first PF that a rail's selectors match is the rail's. If it already is another rail's, the rail is absent: the next
+ * PF might be cabled to anything. Rails that name VFs of it may share a PF, as long as no VF belongs to two, and they agree
  * on how many there are.
  */
 export function selectPfs(
@@ -75,7 +75,7 @@ function clashOf({ rail, pf, ranges }: RailHere, other: RailHere): string | unde
   return undefined;
 }
 
-/** Of the words that select a PF; what names and addresses say both holds. */
+/** From the words that select a PF; both names and addresses must be satisfied. */
 function rangesOf({ names, pciAddresses }: PfSelector, pf: PfFacts): readonly VfRange[] | undefined {
   const of = (words: readonly string[], value?: string) =>
     words.map(splitWord).find((word) => word.pf === value)?.ranges;
@@ -88,13 +88,13 @@ function rangesOf({ names, pciAddresses }: PfSelector, pf: PfFacts): readonly Vf
   );
 }
 
-/** Names of selectors that no PF has: they may be alternative ones. */
+/** Names in selectors that no PF has: they may be alternative names. */
 export const unknownNames = (rails: readonly Rail[], pfs: readonly PfFacts[]): string[] =>
   rails
     .flatMap(({ pf: { names } }) => names.map((word) => splitWord(word).pf))
     .filter((name) => !pfs.some((pf) => pf.name === name));
 
-/** Only what is no PF's name is asked about. */
+/** Only names of no PF are looked up. */
 function withRealNames(selector: PfSelector, pfs: readonly PfFacts[], nameOfAltname: NameOfAltname): PfSelector {
   const real = (word: string) => {
     const { pf: name, ranges } = splitWord(word);

@@ -19,11 +19,11 @@ export interface RailsOptions {
   readonly log: Log;
   /** Whether the kubelet gave a VF to a pod a moment ago, whose ADD is still to come. */
   readonly isPromised: (vf: string) => boolean;
-  /** Netlink, so not in this thread. */
+  /** Uses netlink, so not in this thread. */
   readonly carryOut: CarryOut;
   readonly hostUses: (vfs: readonly string[]) => Promise<HostUses>;
   readonly altnames: Altnames;
-  /** The kubelet's folder, or empty. */
+  /** The kubelet's directory, or empty. */
   readonly devicePlugins: string;
   /** Where tests inject faults. */
   readonly step?: (step: string) => void;

@@ -1,4 +1,4 @@
-/** VFs of a PF by their index there, both ends included. */
+/** VFs of a PF by their index, both ends inclusive. */
 export type VfRange = readonly [first: number, last: number];
 
 /** A selector's word: a PF, and which of its VFs; without ranges all of them. */
@@ -11,7 +11,7 @@ const RANGES = /^\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*$/;
 
 /**
  * As the SR-IOV device plugin writes it in `pfNames` and `rootDevices`: `ens1f0np0#1-7`, `ens1f0np0#0,4-7`, `0000:18:00.0#0-3`, both
- * ends included (`isSelected()`, pkg/resources/deviceSelectors.go). There the part before `#` may be a regular expression, too; here not.
+ * ends inclusive (`isSelected()`, pkg/resources/deviceSelectors.go). There the part before `#` may be a regular expression; here it may not.
  */
 export function splitWord(word: string): PfWord {
   const at = word.lastIndexOf("#");
@@ -24,11 +24,11 @@ export function splitWord(word: string): PfWord {
   return { pf: word.slice(0, at), ranges };
 }
 
-/** Whether a VF is one of those that are selected. */
+/** Whether a VF is among the selected ones. */
 export const isIn = (index: number, ranges: readonly VfRange[] | undefined): boolean =>
   ranges?.some(([first, last]) => first <= index && index <= last) ?? true;
 
-/** Whether there is a VF that both select. */
+/** Whether both select some VF. */
 export const overlap = (a: readonly VfRange[] | undefined, b: readonly VfRange[] | undefined): boolean =>
   !a || !b || a.some(([first, last]) => b.some(([from, to]) => first <= to && from <= last));
 

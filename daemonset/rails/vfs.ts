@@ -7,24 +7,24 @@ import { isForUserspace, netdevOf, probesVfs, totalVfsOf, vfsOf } from "../../ke
 import type { CarryOut } from "./orders.ts";
 import { nameOf, type PfFacts, type RailHere } from "./select.ts";
 
-/** What is to be written to `sriov_numvfs`, in this order, or why nothing is. */
+/** What to write to `sriov_numvfs`, in this order, or why nothing. */
 export type VfPlan =
   | { readonly kind: "keep" }
   | { readonly kind: "write"; readonly values: readonly number[] }
-  /** Not now: it is tried again. */
+  /** Not now: retried. */
   | { readonly kind: "wait"; readonly why: string }
   /** Not as long as configuration and firmware are what they are. */
   | { readonly kind: "refuse"; readonly why: string };
 
-/** A PF before its VFs are made. */
+/** A PF before its VFs are created. */
 export interface RailVfs {
   readonly numVfs: number;
   readonly totalVfs: number;
-  /** One sentence for each VF that somebody has. */
+  /** One sentence for each VF in use. */
   readonly inUse: readonly string[];
 }
 
-/** The edges: where VFs are made, and who has them. */
+/** The edges: where VFs are created, and who has them. */
 export interface VfHost {
   readonly sysfs: string;
   /** Writes `sriov_numvfs`; rejects with the kernel's errno. */
@@ -32,18 +32,18 @@ export interface VfHost {
   readonly carryOut: CarryOut;
   /** Who has a VF, in words; undefined when it is free. */
   readonly userOf: (vf: string) => Promise<string | undefined>;
-  /** Keeps ADD and DEL off a VF; undefined when one of them is at work. */
+  /** Keeps ADD and DEL off a VF; undefined if one of them is at work. */
   readonly lock: (vf: string) => Disposable | undefined;
   readonly log: Log;
   /** Called after each write: where tests inject faults. */
   readonly step: (step: "rail-vfs-removed" | "rail-vfs-made") => void;
 }
 
-/** The kernel has made the VFs when the write returns; their drivers make links a moment later. */
+/** The kernel has created the VFs when the write returns; their drivers create links a moment later. */
 const LINKS_MS = 30_000;
 const POLL_MS = 20;
 
-/** The kernel takes another number than 0 only while there are no VFs. */
+/** The kernel accepts a number other than 0 only while there are no VFs. */
 export function planVfs(wanted: number, { numVfs, totalVfs, inUse }: RailVfs): VfPlan {
   if (wanted === 0 || wanted === numVfs) return { kind: "keep" };
   if (wanted > totalVfs)
@@ -57,8 +57,8 @@ export function planVfs(wanted: number, { numVfs, totalVfs, inUse }: RailVfs): V
 }
 
 /**
- * Gives a rail's PF the VFs that are asked for. Idempotent; a process that dies half-way leaves a PF without VFs, which
- * the next one takes for a new one.
+ * Gives a rail's PF the requested VFs. Idempotent; a process that dies half-way leaves a PF without VFs, which the next one
+ * treats like a new one.
  *
  * @returns the plan that was carried out, or why there was nothing to carry out.
  * @throws {Error} naming PF, errno and what to do.
@@ -76,12 +76,12 @@ export async function ensureVfs({ rail, pf }: RailHere, host: VfHost): Promise<V
   }
   const plan = planVfs(rail.vfs, { numVfs, totalVfs, inUse });
   if (plan.kind !== "write") return plan;
-  if (pf.name) await host.carryOut({ do: "set-up", pf: pf.pci, netdev: pf.name }); // first: whoever dies after the VFs are made finds nothing more to do
+  if (pf.name) await host.carryOut({ do: "set-up", pf: pf.pci, netdev: pf.name }); // first: after the VFs are created a restarted agent finds nothing more to do
   for (const count of plan.values) await setNumVfs(pf, count, host);
   return plan;
 }
 
-/** Waits until drivers have made links for the VFs. @returns those without one when the time is up. */
+/** Waits until drivers have created links for the VFs. @returns those without one when the time is up. */
 export async function awaitLinks(pf: PfFacts, sysfs: string, limitMs = LINKS_MS): Promise<readonly string[]> {
   if (!probesVfs(sysfs, pf.pci)) return [];
   const end = performance.now() + limitMs;
@@ -92,7 +92,7 @@ export async function awaitLinks(pf: PfFacts, sysfs: string, limitMs = LINKS_MS)
   }
 }
 
-/** Waits while somebody else sets it, so that nothing is planned half-way; not in this thread. */
+/** Waits while another process sets it, so that nothing is planned half-way; not in this thread. */
 const readNumVfs = async (sysfs: string, pci: string): Promise<number> =>
   Number(await readFile(join(sysfs, "bus/pci/devices", pci, "sriov_numvfs"), "utf8").catch(() => 0));
 
@@ -109,7 +109,7 @@ async function setNumVfs(pf: PfFacts, count: number, host: VfHost): Promise<void
   host.step(count === 0 ? "rail-vfs-removed" : "rail-vfs-made");
 }
 
-/** What errno means here: `sriov_numvfs_store` and `sriov_enable`, drivers/pci/pci-sysfs.c and iov.c. */
+/** What an errno means here: `sriov_numvfs_store` and `sriov_enable`, drivers/pci/pci-sysfs.c and iov.c. */
 const FIXES: Readonly<Record<string, string>> = {
   EBUSY: "something else sets it too, or the driver uses it (devlink dev eswitch show)",
   ENOENT: "its driver makes no VFs: load the one that does",

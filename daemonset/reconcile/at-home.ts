@@ -9,10 +9,10 @@ import type { Host } from "../../cni/host.ts";
 import { listPfs, vfsOf } from "../../kernel/sysfs.ts";
 
 /**
- * Looks at every VF that is in the host's namespace and nobody's: notes what it is, and finds those that came back from
- * a pod and whose record is lost. A VF whose lock is held is somebody's running work.
+ * Examines every unused VF in the host's namespace: notes its state, and finds those that came back from a pod and whose
+ * record is lost. A VF whose lock is held is being worked on.
  *
- * @param isWithin by PCI address, which PFs are looked at.
+ * @param isWithin which PFs are examined, by PCI address.
  * @param onStray called with the VF's lock held.
  */
 export async function lookAtHome(
@@ -25,7 +25,7 @@ export async function lookAtHome(
   for (const { name, pci: pfPci } of listPfs(sysfs).filter(({ pci }) => isWithin(pci)))
     for (const [vf, pci] of vfsOf(sysfs, pfPci).entries()) {
       if (!busy.has(pci)) await look({ pci, pf: { name, pci: pfPci, vf } }, host, onStray);
-      await nextTurn(); // requests come between: there may be hundreds of VFs
+      await nextTurn(); // lets requests in: there may be hundreds of VFs
     }
 }
 

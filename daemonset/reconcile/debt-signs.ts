@@ -3,8 +3,8 @@ import type { Paths } from "../../cni/host.ts";
 import { driverOf, hasCarrier, netdevOf, pfOf } from "../../kernel/sysfs.ts";
 
 /**
- * What may let a debt be settled: a driver, a link, the PF's carrier. Another text is a reason to try again. A directory
- * listing where nothing is owed. Never throws.
+ * What may allow a debt to be settled: a driver, a link, the PF's carrier. If the text changes, it is worth trying again.
+ * Only a directory listing if nothing is owed. Never throws.
  */
 export function debtSigns({ stateDir, sysfs }: Paths): string {
   return owed(stateDir)
@@ -20,6 +20,6 @@ function owed(stateDir: string): string[] {
   try {
     return [...new Debts(stateDir).devices()];
   } catch {
-    return []; // whoever needs the directory says what is wrong with it
+    return []; // whoever needs the directory reports what is wrong with it
   }
 }

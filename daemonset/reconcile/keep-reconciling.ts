@@ -3,32 +3,32 @@ import { pause } from "../loop.ts";
 
 export interface KeepReconcilingOptions {
   readonly reconcile: () => Promise<void>;
-  /** Another text is a reason to run. */
+  /** A changed text is a reason to run. */
   readonly signs: () => string;
-  /** Whether a VF is owed something: then it is tried again, also when no sign changes. */
+  /** Whether a VF is owed something: then it is tried again even if no sign changes. */
   readonly isOwed: () => boolean;
   /** Pause between two runs when nothing happens. */
   readonly everyMs: number;
   readonly log: Log;
   /** How often the signs are looked at. */
   readonly lookMs?: number;
-  /** A namespace that vanishes is normally followed by its DEL: give that a moment. */
+  /** A namespace that vanishes is normally followed by its DEL: allows a moment for that. */
   readonly settleMs?: number;
-  /** How soon a run that failed is tried again. */
+  /** How soon a failed run is repeated. */
   readonly failedMs?: number;
   /** Pause before the first, and before every late one, of the runs for what is owed. */
   readonly owedMs?: readonly [first: number, last: number];
 }
 
-/** Where signs never rest, a run comes after so many times `settleMs`. */
+/** If the signs never rest, a run comes after this many times `settleMs`. */
 const MOST_SETTLES = 5;
 
 /**
- * Runs the reconciler once before it returns, then at every change of the signs, soon after a run that failed, again and again
- * while something is owed, and on a timer. The signs are those from before a run, so what changes while it runs, however long,
+ * Runs the reconciler once before it returns, then at every change of the signs, soon after a run that failed, repeatedly
+ * while something is owed, and on a timer. The signs are those from before a run, so a change during a run, however long,
  * is a reason for another one. Never rejects; a first run that fails keeps nobody waiting either.
  *
- * @returns ends it.
+ * @returns a function that ends it.
  */
 export async function keepReconciling(options: KeepReconcilingOptions): Promise<() => void> {
   const end = new AbortController();
@@ -72,14 +72,14 @@ class Runs {
     }
   }
 
-  /** What keeps a debt from being settled may be seen nowhere: a driver that refuses, a lock that was held. */
+  /** What keeps a debt from being settled may show nowhere: a driver that refuses, a lock that was held. */
   #owedMs(): number {
     const { isOwed, owedMs } = this.#options;
     const [first, last] = owedMs;
     return isOwed() ? Math.min(last, first * 2 ** this.#inVain++) : Number.POSITIVE_INFINITY;
   }
 
-  /** Until the rest is over, or a change of the signs has settled. */
+  /** Until the pause is over, or a change of the signs has settled. */
   async #due(): Promise<void> {
     const { signs, lookMs } = this.#options;
     const end = performance.now() + this.#restMs;

@@ -1,18 +1,18 @@
 import type { Attachment } from "../../cni/attachment/record.ts";
 
-/** One attachment as the journal has it, and the world around it. */
+/** One attachment as the journal has it, and its surroundings. */
 export interface AttachmentFacts {
   readonly attachment: Attachment;
   readonly isThisBoot: boolean;
-  /** All rails of its set were attached, or it is of none. */
+  /** All rails of its set were attached, or it is not part of one. */
   readonly isWhole: boolean;
   /** The namespace that ADD saw still exists. */
   readonly hasNetns: boolean;
-  /** The VF's link is in that namespace; true where userspace drives the VF. */
+  /** The VF's link is in that namespace; true if a userspace driver has the VF. */
   readonly hasLink: boolean;
   /** It is in the host's namespace. */
   readonly isAtHome: boolean;
-  /** Its RDMA device, which ADD moved into the pod, is there. */
+  /** Its RDMA device, which ADD moved into the pod, is in the host's namespace. */
   readonly isRdmaAtHome: boolean;
 }
 
@@ -44,16 +44,16 @@ export interface Repair {
   readonly containerID: string;
   readonly ifname: string;
   readonly pci: string;
-  /** `namespace/name`, when the runtime said so. */
+  /** `namespace/name`, if the runtime passed it. */
   readonly pod?: string;
   readonly reason: Reason;
   readonly why: string;
   readonly error?: string;
-  /** It is done, and the pod still lacks something. */
+  /** It is done, but the pod still lacks something. */
   readonly but?: string;
 }
 
-/** Pure. Records whose lock somebody holds are not observed: they are running work. */
+/** Pure. Records whose lock is held are not observed: they are being worked on. */
 export function plan(observations: readonly AttachmentFacts[]): ReconcileAction[] {
   return observations.flatMap((o): ReconcileAction[] => {
     const { attachment } = o;

@@ -18,8 +18,8 @@ import { type AttachmentFacts, plan, REASONS, type ReconcileAction, type Repair 
 import { isPfWithin, isVfWithin, type Scope } from "./scope.ts";
 
 /**
- * Observe, plan, apply: every attachment that is half done, orphaned or left over is ended. Takes no lock that is held
- * and never throws for a single attachment: what failed is tried again at the next run.
+ * Observe, plan, apply: ends every attachment that is half done, orphaned or left over. Takes no lock that is held and
+ * never throws for a single attachment: a failure is retried by the next run.
  *
  * @param scope whose VFs; all by default.
  */
@@ -41,7 +41,7 @@ export async function reconcile(host: Host, scope: Scope = { except: [] }): Prom
   return repairs;
 }
 
-/** What cannot even be looked at keeps nothing else from being put right. */
+/** What cannot even be examined keeps nothing else from being repaired. */
 const notNow =
   (pci: string, host: Host) =>
   (err: unknown): [] => {
@@ -49,14 +49,14 @@ const notNow =
     return [];
   };
 
-/** A VF without a record becomes what root's own note says that it was. */
+/** Restores a VF without a record from root's own note. */
 const bringBack = (stray: Attachment, host: Host): Promise<Repair> =>
   attempt({ kind: "detach", attachment: stray, reason: "stray" }, host, async () => {
     await giveBack(stray, host);
     return "";
   });
 
-/** @returns nothing while a debt stands as before: it was said when it was made. */
+/** @returns nothing while a debt is unchanged: it was reported when it arose. */
 async function settleOne(debt: Debt, host: Host): Promise<Repair[]> {
   const { pci } = debt.device;
   using device = tryLockDevice(pci, host);
@@ -108,7 +108,7 @@ const DONE = {
   report: "attachment is not as ADD left it",
 } as const satisfies Record<ReconcileAction["kind"], string>;
 
-/** @param act returns what is lacking all the same, if anything. */
+/** @param act returns what is still lacking, if anything. */
 async function attempt(
   { kind, attachment, reason }: ReconcileAction,
   host: Host,

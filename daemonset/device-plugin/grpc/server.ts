@@ -2,10 +2,10 @@ import { chmodSync, rmSync } from "node:fs";
 import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { encodeText, frame, GrpcError, MAX_MESSAGE, STATUS, unframe } from "./frame.ts";
 
-/** A call that has one reply. What it throws is the call's status. */
+/** A call with one reply. What it throws becomes the call's status. */
 export type Unary = (request: Buffer) => Buffer | Promise<Buffer>;
 
-/** A call that stays open: how replies are sent. */
+/** A call that stays open, and how replies are sent. */
 export interface ResponseStream {
   /** While the caller does not read, only the latest is kept. */
   send(reply: Buffer): void;
@@ -18,17 +18,17 @@ export interface Methods {
 }
 
 export interface GrpcServer {
-  /** Ends all calls; the socket is gone afterwards. */
+  /** Ends all calls and removes the socket. */
   close(): Promise<void>;
 }
 
 const HEADERS = { ":status": 200, "content-type": "application/grpc" };
 
 /**
- * Serves gRPC on a unix socket, in place of whatever is left there. Ours, since the library for it takes ten megabytes
+ * Serves gRPC on a unix socket, replacing any leftover. We have our own server because the library needs ten megabytes
  * more than HTTP/2 does, in every agent.
  *
- * @throws {Error} when the socket cannot be made.
+ * @throws {Error} when the socket cannot be created.
  */
 export async function serve(path: string, methods: Methods): Promise<GrpcServer> {
   rmSync(path, { force: true });
@@ -37,7 +37,7 @@ export async function serve(path: string, methods: Methods): Promise<GrpcServer>
   server.on("session", (session) => {
     sessions.add(session);
     session.on("close", () => sessions.delete(session));
-    session.on("error", () => {}); // the caller went away: its calls end by themselves
+    session.on("error", () => {}); // the caller has gone: its calls end with it
   });
   server.on("stream", (stream, headers) => {
     stream.on("error", () => {});
