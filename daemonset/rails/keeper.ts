@@ -67,7 +67,8 @@ export class RailKeeper {
     return { here: this.#here, absent: this.#absent, unusable: this.#unusable, networks: this.#networks };
   }
 
-  async look(): Promise<void> {
+  /** @param patienceMs ends after this time, whatever a PF is still doing. */
+  async look(patienceMs = LOOK_MS): Promise<void> {
     this.#read();
     const { sysfs, altnames } = this.#host;
     await altnames.learn(unknownNames(this.#rails, listPfFacts(sysfs)));
@@ -82,7 +83,7 @@ export class RailKeeper {
     const mode = here.find(({ rail }) => rail.rdma)?.rail.rdma;
     if (mode) await this.#try("the RDMA namespace mode", mode, () => this.#setRdmaMode(mode));
     for (const one of firstOfEachPf(here)) if (!this.#busy.has(one.pf.pci)) this.#startPf(one);
-    await this.#settled();
+    await this.#settled(patienceMs);
   }
 
   /** PFs are set up in parallel: one that is stuck delays no other, now or at the next look. */
@@ -98,9 +99,9 @@ export class RailKeeper {
     await this.#try(`the VFs' MACs of ${one.pf.pci}`, "set", () => this.#giveMacs(one));
   }
 
-  async #settled(): Promise<void> {
+  async #settled(patienceMs: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, LOOK_MS);
+    const timer = setTimeout(resolve, patienceMs);
     await Promise.race([Promise.all(this.#busy.values()), late]);
     clearTimeout(timer);
   }

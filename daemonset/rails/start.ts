@@ -46,6 +46,9 @@ export interface Rails {
  */
 const LOOK_MS = 5_000;
 
+/** The first look waits for the PFs, as a start does. Later ones do not: a slow PF must not delay what a changed list says of others. */
+const LATER_MS = 1_000;
+
 /** Keeps the PFs of this node as the list of rails wants them, from now until stop(). */
 export function startRails(options: RailsOptions): Rails {
   const { railFiles, paths, log, isPromised, carryOut, hostUses, altnames, devicePlugins, step = () => {} } = options;
@@ -68,7 +71,12 @@ export function startRails(options: RailsOptions): Rails {
     nowMs: () => performance.now(),
   });
   const looked = Promise.withResolvers<void>();
-  const look = () => keeper.look().finally(looked.resolve);
+  let patienceMs: number | undefined;
+  const look = () =>
+    keeper.look(patienceMs).finally(() => {
+      patienceMs = LATER_MS;
+      looked.resolve();
+    });
   void repeat("rails", { everyMs: LOOK_MS, signal: stopping.signal, log }, look);
   return {
     here: () => keeper.here,

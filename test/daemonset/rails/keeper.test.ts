@@ -146,6 +146,20 @@ t.test(
   },
 );
 
+t.test("look() that must not wait follows a changed list while a PF is stuck", { timeout: 20_000 }, async (t) => {
+  const stuck = Promise.withResolvers<void>();
+  const seen: string[][] = [];
+  const node = new RailsNode(t, {
+    setNumVfs: () => stuck.promise,
+    onHere: (here) => void seen.push(here.map(({ rail }) => rail.name)),
+  }).configure(rails(4));
+  await node.keeper.look(0);
+  node.configure("[{name: rail7, pf: {names: [ens1]}}]");
+  await node.keeper.look(0);
+  t.same(seen, [["rail0", "rail1"], ["rail7"]], "the tenants' list is not held up");
+  stuck.resolve();
+});
+
 t.test("look() finds a PF by its alternative name", async (t) => {
   const node = new RailsNode(t).configure("[{name: rail0, pf: {names: [fast0]}}]");
   await node.look();
