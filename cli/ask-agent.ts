@@ -4,7 +4,7 @@ import { CONTROL, type ControlAnswer, type ControlRequest } from "../daemonset/c
 import { encodeRequest, readReply } from "../daemonset/frames.ts";
 import { codeOf } from "../kernel/errno.ts";
 
-/** The agent of this node gives no answer; the message says why, and what to do. */
+/** This node's agent does not answer; the message says why, and what to do. */
 export class AgentSilentError extends Error {
   override readonly name = "AgentSilentError";
 }
@@ -14,8 +14,8 @@ const TIME_LIMIT_MS = 3_000;
 /**
  * Asks the agent of this node, over the shim's socket.
  *
- * @throws {AgentSilentError} when there is none, or one that does not answer within 3 s.
- * @throws {Error} with the agent's own words when it refuses.
+ * @throws {AgentSilentError} if there is none, or one that does not answer within 3 s.
+ * @throws {Error} with the agent's own message if it refuses.
  */
 export async function askAgent<Q extends ControlRequest>(runDir: string, question: Q): Promise<ControlAnswer<Q>> {
   const socket = join(runDir, "agent.sock");

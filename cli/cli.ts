@@ -106,7 +106,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
     .demandCommand(1, "which command")
     .strict()
     .fail((message, error) => {
-      if (error) throw error; // or yargs prints all of it, behind the help
+      if (error) throw error; // otherwise yargs prints all of it, after the help
       console.error(`railnet: cannot run this: ${message}; see --help`);
       process.exit(2);
     })

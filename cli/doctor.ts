@@ -71,11 +71,11 @@ interface Look {
   readonly status: NodeStatus;
   readonly policy: NodePolicy;
   readonly paths: Paths;
-  /** Of the node. Default: the host's as the paths have it. */
+  /** The node's root. Default: the host's according to the paths. */
   readonly root?: string | undefined;
 }
 
-/** All checks, beside each other. */
+/** All checks, in parallel. */
 export async function findingsOf({ status, policy, paths, root }: Look): Promise<readonly DoctorFinding[]> {
   const { directory = `${paths.stateDir}/addresses` } = policy;
   const checks: Record<string, Check> = {
@@ -96,7 +96,7 @@ export async function findingsOf({ status, policy, paths, root }: Look): Promise
   return (await Promise.all(Object.entries(checks).map(([name, check]) => look(name, check)))).flat();
 }
 
-/** That no agent answers is told by another check. */
+/** Another check reports that no agent answers. */
 async function nodesOnRails(runDir: string): Promise<readonly DoctorFinding[]> {
   try {
     return routeFindings(await askAgent(runDir, { ask: "routes" }));
@@ -106,7 +106,7 @@ async function nodesOnRails(runDir: string): Promise<readonly DoctorFinding[]> {
   }
 }
 
-/** A file that is none is told by the check of the rails. */
+/** An invalid file is reported by the check of the rails. */
 function isForPods({ stateDir }: Paths): boolean {
   try {
     return readNetworks(join(stateDir, REFERENCES)).some(({ pods }) => pods !== undefined);
@@ -115,7 +115,7 @@ function isForPods({ stateDir }: Paths): boolean {
   }
 }
 
-/** A check that cannot look has found something, too. */
+/** A check that fails has found something, too. */
 async function look(name: string, check: Check): Promise<readonly DoctorFinding[]> {
   try {
     return await check();

@@ -9,7 +9,7 @@ import { ALIASES, installPathsBelow } from "../daemonset/install/paths.ts";
 import { lockInstaller } from "../daemonset/install/start.ts";
 import { createLog } from "../daemonset/log.ts";
 
-/** Options of whatever installs: this command, and the agent of the DaemonSet. */
+/** Options common to this command and the DaemonSet's agent. */
 export const installOptions = <T>(y: Argv<T>) =>
   y
     .option("root", { type: "string", default: "/", describe: "root directory of the node, or of an image of one" })
@@ -27,7 +27,7 @@ export const installOptions = <T>(y: Argv<T>) =>
       describe: "stand in for these plugins too; uninstall restores them",
     });
 
-/** `railnet install`, what the DaemonSet's agent does by itself. */
+/** `railnet install`, which the DaemonSet's agent does automatically. */
 export const registerInstall = (y: Argv): Argv =>
   y.command(
     "install",

@@ -58,7 +58,7 @@ async function nodes({ kubeconfig, json, all, ignore }: NodesOptions): Promise<E
   return items.length > 0 && comparison.odd.length === 0 ? 0 : 1;
 }
 
-/** What they pin; a cluster may have RailNodes alone. */
+/** What they pin; a cluster may have only RailNodes. */
 async function networksOf(cluster: Pick<Cluster, "list">): Promise<readonly RailNetwork[]> {
   try {
     return (await cluster.list<RailNetwork>(RAIL_NETWORKS)).items;

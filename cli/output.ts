@@ -1,8 +1,8 @@
 import { writeResponse } from "../cni/protocol/edges.ts";
 
-/** Answers on standard output: `--json` for scripts, else for people. */
+/** Answers on standard output: `--json` for scripts, otherwise for people. */
 export interface Output {
-  /** An answer in one of two forms. JSON is indented by two, so that people can read that as well. */
+  /** An answer in one of two forms. JSON is indented by two, so that people can read it too. */
   answer(json: unknown, text: () => string): void;
 }
 
@@ -13,7 +13,7 @@ export const outputFor = ({ json }: { readonly json: boolean }): Output => ({
 });
 
 /**
- * Whole: process.stdout would lose what is beyond 64 KiB when the process exits.
+ * Prints everything: process.stdout would lose what is beyond 64 KiB when the process exits.
  *
  * @returns false when the reader has left (`| head`), which is fine.
  */

@@ -57,6 +57,6 @@ const HOME = "\x1b[H";
 const CLEAR_LINE = "\x1b[K";
 const CLEAR_BELOW = "\x1b[J";
 
-/** In place of what a terminal shows, without flicker; into a file, one picture after the other. */
+/** Replaces what a terminal shows, without flicker; in a file, one picture follows the other. */
 const onScreen = (text: string, isTerminal: boolean): string =>
   isTerminal ? `${HOME}${text.replaceAll("\n", `${CLEAR_LINE}\n`)}${CLEAR_BELOW}` : `${text}\n`;

@@ -42,7 +42,7 @@ export const registerSysdump = (y: Argv): Argv =>
         .option("output", {
           alias: "o",
           type: "string",
-          nargs: 1, // or a lone "-" is none
+          nargs: 1, // otherwise a lone "-" is not an argument
           describe: "the archive, a tar.gz; - for standard output",
           defaultDescription: "railnet-sysdump-NODE-TIME.tar.gz",
         })
@@ -117,7 +117,7 @@ interface Work {
   readonly secrets: readonly string[];
 }
 
-/** Where credentials of the node are. */
+/** Where the node's credentials are. */
 const ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 const WHEREABOUTS = "/etc/cni/net.d/whereabouts.d/whereabouts.kubeconfig";
 
@@ -133,7 +133,7 @@ function ofNode({ configDir, logBytes }: SysdumpOptions): Work {
   return { items: nodeItems({ host, policy, configDir, env: process.env, bytes: logBytes }), secrets };
 }
 
-/** A broken node.json is one of the things that an archive is for: it is in there. */
+/** A broken node.json is one of the things that an archive is for: it is included. */
 function policyOf(paths: Paths): NodePolicy {
   try {
     return readNodePolicy(paths, process.env);

@@ -2,11 +2,11 @@
 export interface Column<T> {
   readonly title: string;
   readonly of: (row: T) => string | number;
-  /** Numbers stand under each other by their last digit. */
+  /** Numbers are right-aligned. */
   readonly isNumber?: boolean;
 }
 
-/** Rows under titles, aligned, two spaces between, `-` where there is nothing. Ends with a newline. Pure. */
+/** Rows under titles, aligned, two spaces between columns, `-` for nothing. Ends with a newline. Pure. */
 export function table<T>(columns: readonly Column<T>[], rows: readonly T[]): string {
   const cells = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ of }) => shown(of(row))))];
   const widths = columns.map((_, i) => cells.reduce((width, line) => Math.max(width, line[i]!.length), 0));
@@ -22,10 +22,10 @@ export function table<T>(columns: readonly Column<T>[], rows: readonly T[]): str
 const padded = <T>(cell: string, width: number, { isNumber }: Column<T>): string =>
   isNumber ? cell.padStart(width) : cell.padEnd(width);
 
-/** What others wrote may hold control characters, which would move a terminal's cursor. */
+/** Text from others may contain control characters, which would move a terminal's cursor. */
 const shown = (value: string | number): string => String(value).replace(/[\x00-\x1f\x7f-\x9f]/g, "?") || "-";
 
-/** `41s`, `12m`, `5h`, `3d`: whole units, as kubectl has them; empty for a time that is not known. Pure. */
+/** `41s`, `12m`, `5h`, `3d`: whole units, as in kubectl; empty for an unknown time. Pure. */
 export function age(since: string, nowMs: number): string {
   const seconds = Math.max(0, Math.floor((nowMs - Date.parse(since)) / 1000));
   if (Number.isNaN(seconds)) return "";

@@ -10,7 +10,7 @@ import { putBack } from "../daemonset/routes/put-back.ts";
 import { Settings } from "../daemonset/routes/settings.ts";
 import { NetlinkSocket } from "../kernel/netlink/socket.ts";
 
-/** `railnet uninstall`: nothing else ever takes an executable off a node. */
+/** `railnet uninstall`: nothing else ever removes an executable from a node. */
 export const registerUninstall = (y: Argv): Argv =>
   y.command(
     "uninstall",
@@ -38,7 +38,7 @@ export const registerUninstall = (y: Argv): Argv =>
     },
   );
 
-/** Before what could do it is gone. */
+/** Done before the executables that could do it are gone. */
 function putBackRoutes(stateDir: string, bootId: string): void {
   const settings = new Settings(join(stateDir, "routes"), bootId);
   if (!settings.areChanged) return;

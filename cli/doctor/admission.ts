@@ -1,7 +1,7 @@
 import { ApiError, type Cluster, type Resource } from "../../kubernetes/cluster.ts";
 import { type DoctorFinding, named, note } from "./finding.ts";
 
-/** GA and on from Kubernetes 1.36. */
+/** GA and enabled by default from Kubernetes 1.36. */
 const MUTATING_POLICIES: Resource = {
   group: "admissionregistration.k8s.io",
   version: "v1",
@@ -14,7 +14,7 @@ const BY_HAND =
   "the label railnet.io/rails brings pods nothing (they are refused): write the annotation k8s.v1.cni.cncf.io/networks " +
   "and the resources into each";
 
-/** Whether a pod gets its rails by one label. Of interest where a RailNetwork gives rails to pods. */
+/** Whether one label gives a pod its rails. Relevant if a RailNetwork gives rails to pods. */
 export async function admissionFindings(cluster: Pick<Cluster, "get">): Promise<DoctorFinding[]> {
   const found = async (): Promise<string | undefined> => {
     try {

@@ -13,7 +13,7 @@ const RECONCILER =
   "whereabouts-reconciler to zero (since 0.9.4); before that it runs in the DaemonSet: postpone it by the cron-expression of the " +
   'ConfigMap whereabouts-config ("0 0 1 1 *": once a year), or suspend the CronJob where it is one';
 
-/** As `railnet ipam takeover`. */
+/** As in `railnet ipam takeover`. */
 const LIVE_MS = 60_000;
 
 interface ClusterLook {
@@ -24,7 +24,7 @@ interface ClusterLook {
   readonly isForPods: boolean;
 }
 
-/** Whether this node can get and give back addresses, as the stand-alone executable and the agent would. */
+/** Whether this node can get and release addresses, as the stand-alone executable and the agent would. */
 export async function clusterFindings({ kubeconfig, directory, isForPods }: ClusterLook): Promise<DoctorFinding[]> {
   if (!kubeconfig) return named("API server", [], `none is configured: addresses are kept in ${directory}`);
   try {

@@ -2,7 +2,7 @@ import { inWords, pruningDefinitions } from "../../ipam/store/kubernetes/definit
 import type { Cluster } from "../../kubernetes/cluster.ts";
 import { type DoctorFinding, named, wrong } from "./finding.ts";
 
-/** Whether the cluster's definitions keep what a claim says: else every ADD and `takeover adopt` is refused. Dry runs. */
+/** Whether the cluster's definitions store all fields of a claim: otherwise every ADD and `takeover adopt` is refused. Dry runs. */
 export async function definitionFindings(cluster: Pick<Cluster, "create">): Promise<DoctorFinding[]> {
   const pruning = await pruningDefinitions(cluster);
   return named(

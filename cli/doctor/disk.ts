@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { count } from "../table.ts";
 import { type DoctorFinding, named, note, wrong } from "./finding.ts";
 
-/** A record has a few kilobytes; an ADD that cannot write one fails. */
+/** A record takes a few kilobytes; an ADD that cannot write one fails. */
 const LITTLE_BYTES = 16 << 20;
 
-/** Whether the journal can be written, and is whole. */
+/** Whether the journal can be written, and is intact. */
 export function diskFindings(stateDir: string): DoctorFinding[] {
   const torn = join(stateDir, "torn");
   const names = list(torn);
@@ -34,7 +34,7 @@ function freeBytes(dir: string): number | undefined {
     const { bavail, bsize } = statfsSync(dir);
     return bavail * bsize;
   } catch {
-    return undefined; // not made yet
+    return undefined; // not created yet
   }
 }
 

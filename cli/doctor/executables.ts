@@ -5,7 +5,7 @@ import { VERSION } from "../../daemonset/version.ts";
 import type { AgentAnswer } from "../status/node-status.ts";
 import { type DoctorFinding, named, wrong } from "./finding.ts";
 
-/** Whether what the runtime calls is of one version with what runs. */
+/** Whether the executables that the runtime calls have the same version as the running agent. */
 export function executableFindings({ plugins, executables }: InstallPaths, agent: AgentAnswer): DoctorFinding[] {
   const shim = read(join(executables, "railnet-shim"));
   const findings = PLUGINS.flatMap((name) => {

@@ -6,10 +6,10 @@ import { count } from "../table.ts";
 import { list } from "./disk.ts";
 import { type DoctorFinding, named, note, wrong } from "./finding.ts";
 
-/** Beside them sriov-cni keeps other things, such as the directory of its locks, `vf_lock` (`pkg/utils/pci_allocator.go`). */
+/** sriov-cni keeps other files beside them, such as the directory of its locks, `vf_lock` (`pkg/utils/pci_allocator.go`). */
 const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
 
-/** What sriov-cni left on this node: `sriov/pci/<PCI address>` holds the namespace of the pod that has the VF. */
+/** What sriov-cni left on this node: `sriov/pci/<PCI address>` contains the namespace of the pod that has the VF. */
 export function foreignFindings({ cniCacheDir, hostRoot }: Paths): DoctorFinding[] {
   const dir = join(cniCacheDir, "sriov/pci");
   const records = list(dir)

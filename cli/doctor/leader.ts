@@ -4,10 +4,10 @@ import { ApiError, type Cluster, LEASES } from "../../kubernetes/cluster.ts";
 import type { Lease } from "../../kubernetes/lease.ts";
 import { type DoctorFinding, named, note, wrong } from "./finding.ts";
 
-/** A leader renews every minute, and is replaced after three; clocks may be a little apart. */
+/** A leader renews every minute, and is replaced after three; clocks may differ slightly. */
 const SILENT_MS = 360_000;
 
-/** Whether some agent does what one does for all. */
+/** Whether some agent is leading. */
 export async function leaderFindings(cluster: Pick<Cluster, "get">): Promise<DoctorFinding[]> {
   try {
     const { holderIdentity = "", renewTime = "" } = (await cluster.get<Lease>(LEASES, LEADER_LEASE))?.spec ?? {};

@@ -3,16 +3,16 @@ import { join } from "node:path";
 import { netdevOf } from "../../kernel/sysfs.ts";
 import { type DoctorFinding, named, note, wrong } from "./finding.ts";
 
-/** What of a node is looked at. */
+/** What is examined of a node. */
 export interface ManagedNode {
   /** PCI addresses. */
   readonly vfs: readonly string[];
   readonly sysfs: string;
-  /** The host's root directory: below it is `/run`. */
+  /** The host's root directory, which contains `/run`. */
   readonly root: string;
 }
 
-/** A VF at home, with the index by which all of them call it. */
+/** A VF at home, with the index by which all programs refer to it. */
 interface HomeLink {
   readonly name: string;
   readonly index: string;
@@ -23,12 +23,12 @@ const FIX = "install the files of manifests/host on the node (its README)";
 /** States in which systemd-networkd does nothing with a link; `pending` waits for udev. */
 const LEFT_ALONE = ["unmanaged", "initialized", "pending", ""];
 
-/** Settings of a `.link` file that change a link, beside its name. */
+/** Settings in a `.link` file that change a link, other than its name. */
 const CHANGES = ["MACAddress=", "MTUBytes=", "MACAddressPolicy=persistent", "MACAddressPolicy=random"];
-/** `NET_ADDR_SET`, include/uapi/linux/netdevice.h: somebody has set the MAC. */
+/** `NET_ADDR_SET`, include/uapi/linux/netdevice.h: the MAC was set by a program. */
 const MAC_SET = "3";
 
-/** Which of the host's own programs have touched VFs that are at home, by what they keep in `/run`. */
+/** Which of the host's own programs have touched VFs that are at home, from their state in `/run`. */
 export function managerFindings({ vfs, sysfs, root }: ManagedNode): DoctorFinding[] {
   const links = vfs.flatMap((pci): HomeLink[] => {
     const name = netdevOf(sysfs, pci);
@@ -72,7 +72,7 @@ const byUdev =
     return line(join(sysfs, "class/net", name, "addr_assign_type")) === MAC_SET;
   };
 
-/** Empty for what is not there: then that program does not run, or does not know the link. */
+/** Empty if it does not exist: then that program does not run, or does not know the link. */
 function text(file: string): string {
   try {
     return readFileSync(file, "utf8");
@@ -83,7 +83,7 @@ function text(file: string): string {
 
 const linesOf = (file: string): string[] => text(file).split("\n");
 
-/** Of a line `KEY=VALUE`; empty without one. */
+/** From a line `KEY=VALUE`; empty without one. */
 const settingOf = (key: string, file: string): string =>
   linesOf(file)
     .find((one) => one.startsWith(`${key}=`))

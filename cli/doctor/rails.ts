@@ -38,7 +38,7 @@ function vfCount({ rail, pf, vfs: wanted }: NodeStatus["configured"][number], ra
   ];
 }
 
-/** What is larger than the PF lets through is lost without a word. */
+/** Packets larger than the PF's MTU are silently lost. */
 function vfMtus({ pf, mtu, vfs }: RailStatus, sysfs: string) {
   const larger = vfs.flatMap(({ pci }) => {
     const netdev = netdevOf(sysfs, pci);
@@ -49,7 +49,7 @@ function vfMtus({ pf, mtu, vfs }: RailStatus, sysfs: string) {
   return [wrong(`PF ${pf} has ${mtu}, which is less than its VFs ${larger.join(", ")}: ip link set ${pf} mtu SIZE`)];
 }
 
-/** Of VFs that are here: one in a pod has its RDMA device there. */
+/** For VFs at home: one in a pod has its RDMA device there. */
 function nodeGuids({ pf, vfs }: RailStatus, sysfs: string) {
   const without = vfs.filter(({ pci }) => lacksNodeGuid(sysfs, pci)).map(({ pci }) => pci);
   if (without.length === 0) return [];

@@ -5,22 +5,22 @@ import { ipOfReservation } from "../../ipam/whereabouts/names.ts";
 
 /** The address that a reservation is for. */
 export interface ReservedAddress {
-  /** Canonical; empty when the object's name tells none. */
+  /** Canonical; empty if the object's name does not tell. */
   readonly ip: string;
-  /** In full, where the label may be a hash. */
+  /** In full, whereas the label may be a hash. */
   readonly networkName: string;
-  /** Of the pool that the address is in: as the reservation says, else as its address says; empty when there is none. */
+  /** Of the pool that contains the address: from the reservation, otherwise from its address; empty if there is none. */
   readonly poolName: string;
 }
 
-/** The pools of a network that are of one size, by their numbers without host bits. */
+/** The pools of a network with the same prefix length, by their numbers without host bits. */
 interface PrefixTable {
   readonly isV6: boolean;
   readonly hostBits: bigint;
   readonly locations: Map<bigint, RecordLocation>;
 }
 
-/** What names and addresses mean, given the pools that there are. With node slices these are thousands. */
+/** Resolves names and addresses, given the existing pools. With node slices there are thousands. */
 export class AddressIndex {
   readonly #byName = new Map<string, RecordLocation>();
   /** The narrowest pools first. */
@@ -45,13 +45,13 @@ export class AddressIndex {
     return this.#ofPools(reserved) ?? ofName(reserved);
   }
 
-  /** Networks that have an address in one of their pools. */
+  /** Networks with this address in one of their pools. */
   networksOf(ip: string): string[] {
     const address = parseIp(ip);
     return address ? [...this.#byNetwork.keys()].filter((network) => this.#find(network, address)) : [];
   }
 
-  /** The narrowest pool of a network that has an address. */
+  /** The narrowest pool of a network that contains an address. */
   locationOf(network: string, ip: string): RecordLocation | undefined {
     const address = parseIp(ip);
     return address && this.#find(network, address);
@@ -75,7 +75,7 @@ export class AddressIndex {
     return table;
   }
 
-  /** Whereabouts writes no labels: the network is the one that makes the name an address of one of its pools. */
+  /** Whereabouts writes no labels: the network is the one for which the name is an address in one of its pools. */
   #ofPools({ metadata: { name } }: Reserved): ReservedAddress | undefined {
     for (const networkName of this.#byNetwork.keys()) {
       const ip = ipOfReservation(networkName, name);
@@ -86,7 +86,7 @@ export class AddressIndex {
   }
 }
 
-/** No pool has it. */
+/** For an address in no pool. */
 function ofName({ metadata: { name }, network, pool: poolName }: Reserved): ReservedAddress {
   const [, given = ""] = /^(?:(.*)-)?\d+\.\d+\.\d+\.\d+$/.exec(name) ?? [];
   for (const networkName of [network, given]) {

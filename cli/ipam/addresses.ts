@@ -2,22 +2,22 @@ import { parseIp } from "../../ipam/address.ts";
 import type { PoolRecord } from "../../ipam/whereabouts/objects.ts";
 import type { IpamSnapshot, PoolState, Reserving } from "./snapshot.ts";
 
-/** An address that somebody has. */
+/** An address with a holder. */
 export interface HeldAddress {
   readonly ip: string;
   /** `network_name`, empty for the unnamed one. */
   readonly network: string;
-  /** Name of the pool, empty when there is none. */
+  /** Name of the pool, empty if there is none. */
   readonly pool: string;
   readonly podref: string;
   readonly ifname: string;
-  /** Empty where nobody said it: Whereabouts writes none. */
+  /** Empty if unknown: Whereabouts writes none. */
   readonly node: string;
   readonly podUid: string;
   readonly containerId: string;
-  /** ISO 8601, empty when it is not known. */
+  /** ISO 8601, empty if unknown. */
   readonly since: string;
-  /** What says so: reservation and record of the same interface, one of them, or the file of a directory. */
+  /** The evidence: reservation and record of the same interface, one of them, or the file of a directory. */
   readonly by: "both" | "reservation" | "record" | "file";
 }
 
@@ -45,7 +45,7 @@ export interface Located {
   readonly record: PoolRecord;
 }
 
-/** The records of pools by address of a network; those whose key is no address are left out. Pure. */
+/** The records of pools by address of a network; those whose key is not an address are left out. Pure. */
 export function recordsByAddress(pools: readonly PoolState[]): Map<string, Located[]> {
   const found = new Map<string, Located[]>();
   for (const { name: pool, location, records } of pools)
@@ -59,10 +59,10 @@ export function recordsByAddress(pools: readonly PoolState[]): Map<string, Locat
   return found;
 }
 
-/** Equal addresses of two networks are two addresses. */
+/** The same address in two networks is two addresses. */
 export const addressKey = (network: string, ip: string): string => `${network} ${ip}`;
 
-/** The same interface; records of Whereabouts before 0.8 do not say which, and some do not say whose they are. */
+/** The same interface; records of Whereabouts before 0.8 do not name it, and some do not name their pod. */
 export const isSameOwner = (
   a: { readonly podref: string; readonly ifname?: string },
   b: { readonly podref: string; readonly ifname?: string },
@@ -78,7 +78,7 @@ function fromRecord({ ip, network, pool, record: { podref, ifname = "", id } }: 
   return { ip, network, pool, podref, ifname, node: "", podUid: "", containerId: id, since: "", by: "record" };
 }
 
-/** By number, IPv4 first; equal ones by network. What is no address comes last. */
+/** By number, IPv4 first; equal ones by network. Invalid addresses come last. */
 export const sorted = <T extends { readonly ip: string; readonly network: string }>(addresses: readonly T[]): T[] =>
   addresses
     .map((address) => ({ address, at: parseIp(address.ip) }))

@@ -64,7 +64,7 @@ async function audit(options: AuditOptions): Promise<ExitCode> {
   return findings.every(({ outcome }) => outcome === "done") ? 0 : 1;
 }
 
-/** The stable shape: without what is of use in this process alone. */
+/** The stable form: without what is only used in this process. */
 const toJson = ({ reservation: _, records: __, ...finding }: AuditFinding & Partial<Fixed>): object => ({
   outcome: "",
   ...finding,

@@ -8,15 +8,15 @@ import type { Located } from "./addresses.ts";
 /** `changed`: it changed in the meantime, and was left alone. */
 export type ChangeOutcome = "done" | "gone" | "changed";
 
-/** What is removed of one address. */
+/** What to remove for one address. */
 export interface PlannedRemoval {
   readonly reservation?: KubeObject | undefined;
   readonly records: readonly Located[];
 }
 
 /**
- * Removes what was looked at, and only that. Beside a live Whereabouts the records go first: it must not find a record
- * that no reservation protects, and what it has changed stays as it is, reservation and all.
+ * Removes exactly what was looked at. Beside a running Whereabouts the records go first: it must not find a record that no
+ * reservation protects, and what it has changed stays, including the reservation.
  *
  * @throws {ApiError}
  */
@@ -45,7 +45,7 @@ async function removeReservation(cluster: Cluster, { metadata }: KubeObject): Pr
   }
 }
 
-/** The server refuses the patch when the record is not the same, member by member. */
+/** The server refuses the patch unless the record is identical, member by member. */
 async function removeRecord(cluster: Cluster, { pool, key, record }: Located): Promise<ChangeOutcome> {
   try {
     await cluster.patch(IP_POOLS, pool, removal(key, record, "all"), { metadataOnly: true });
@@ -57,7 +57,7 @@ async function removeRecord(cluster: Cluster, { pool, key, record }: Located): P
   }
 }
 
-/** Writes a record where none is. @throws {ApiError} */
+/** Writes a record where there is none. @throws {ApiError} */
 export async function addRecord(cluster: Cluster, pool: string, key: string, owner: Owner): Promise<ChangeOutcome> {
   try {
     await cluster.patch(IP_POOLS, pool, addition(key, toRecord(owner)), { metadataOnly: true });

@@ -7,7 +7,7 @@ export function addressesIn(path: string): HeldAddress[] {
   return sorted(networksIn(path).flatMap((network) => addressesOfNetwork(path, network)));
 }
 
-/** What stands in the directory's name; a name too long for that is left out: its files say no network either. */
+/** The network in the directory's name; a name too long for that is skipped: its files do not name the network either. */
 function networksIn(path: string): string[] {
   const names = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   return names.flatMap(({ name }) => (name.startsWith(PREFIX) ? [decodeURIComponent(name.slice(PREFIX.length))] : []));

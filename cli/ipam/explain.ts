@@ -42,7 +42,7 @@ export const registerExplain = (y: Argv): Argv =>
         .option("config", {
           type: "string",
           demandOption: true,
-          nargs: 1, // else "-" is an argument of its own
+          nargs: 1, // otherwise "-" is a separate argument
           describe:
             "file with a network configuration or a NetworkAttachmentDefinition, JSON or YAML; - for standard input",
         })
@@ -95,7 +95,7 @@ async function readAll(config: IpamConfig, target: StoreTarget, options: Explain
   };
 }
 
-/** None yet is an empty one. */
+/** A directory that does not exist yet counts as empty. */
 function directoryAddresses(path: string): HeldAddress[] {
   try {
     return addressesIn(path);

@@ -1,7 +1,7 @@
 import { age, type Column, count, table } from "../table.ts";
 import type { HeldAddress } from "./addresses.ts";
 
-/** What `list` leaves out. */
+/** Restricts what `list` shows. */
 export interface Filters {
   readonly network?: string | undefined;
   readonly pool?: string | undefined;

@@ -1,13 +1,13 @@
 import type { Argv } from "yargs";
 
-/** Where addresses are kept. */
+/** Where addresses are stored. */
 export interface TargetOptions {
   readonly kubeconfig?: string | undefined;
   readonly namespace?: string | undefined;
   readonly directory?: string | undefined;
 }
 
-/** Of every command. */
+/** Common to every command. */
 export interface CommonOptions extends TargetOptions {
   readonly json: boolean;
 }
@@ -25,7 +25,7 @@ export const withCommon = <T>(y: Argv<T>) =>
     .option("directory", { type: "string", describe: "of a single host without a cluster" })
     .option("json", { type: "boolean", default: false, describe: "for scripts" });
 
-/** Somebody gave wrong arguments: exit code 2. */
+/** Wrong arguments: exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -33,7 +33,7 @@ export class UsageError extends Error {
 /** 0: done, and nothing is wrong; 1: something is wrong, or could not be done; 2: wrong arguments. */
 export type ExitCode = 0 | 1;
 
-/** Runs a command; what it throws becomes a line on standard error and exit code 1 or 2. */
+/** Runs a command; an error becomes a line on standard error and exit code 1 or 2. */
 export const running =
   <T>(work: (options: T) => Promise<ExitCode>) =>
   async (options: T): Promise<void> => {

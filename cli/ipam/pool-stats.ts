@@ -11,22 +11,22 @@ export interface PoolStats {
   /** Addresses between network and broadcast address, as decimal text: it may have 128 bits. Empty for a directory. */
   readonly size: string;
   readonly used: number;
-  /** As `size`; what configurations exclude, or leave out by range_start and range_end, is counted as free. */
+  /** As `size`; addresses that configurations exclude, or omit by range_start and range_end, count as free. */
   readonly free: string;
   readonly reservations: number;
   readonly records: number;
-  /** Addresses that are in one of the two alone: in mode `absent`, what the view has still to write. */
+  /** Addresses that are in only one of the two: in mode `absent`, what the view has still to write. */
   readonly lag: number;
   readonly isAdopted: boolean;
 }
 
 export interface NodeStats {
-  /** Empty for reservations that name none. */
+  /** Empty for reservations without a node. */
   readonly node: string;
   readonly used: number;
 }
 
-/** Also of pools that are gone and whose addresses are still in use. Pure. */
+/** Includes pools that are gone and whose addresses are still in use. Pure. */
 export function poolStats(pools: readonly PoolState[], addresses: readonly HeldAddress[]): PoolStats[] {
   const byPool = Map.groupBy(addresses, ({ pool }) => pool);
   const states = new Map(pools.map((state) => [state.name, state]));
@@ -58,7 +58,7 @@ function sizeOf(range: string): bigint | undefined {
   return last - first - 1n;
 }
 
-/** The fullest first. Pure. */
+/** Fullest first. Pure. */
 export const nodeStats = (addresses: readonly HeldAddress[]): NodeStats[] =>
   [...Map.groupBy(addresses, ({ node }) => node)]
     .map(([node, own]) => ({ node, used: own.length }))

@@ -2,12 +2,12 @@ import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 
 const STDERR = 2;
-/** Work that is done sooner shows nothing. */
+/** Work that is finished sooner shows nothing. */
 const QUIET_MS = { terminal: 1_000, file: 5_000 };
-/** A terminal's line is renewed, a file gets a new line. */
+/** On a terminal the line is updated, in a file a line is added. */
 const EVERY_MS = { terminal: 200, file: 5_000 };
 
-/** How far long work is, on standard error: standard output is for the answer alone. */
+/** Progress of long work, on standard error: standard output is for the answer alone. */
 export class Progress implements Disposable {
   readonly #isTerminal = isatty(STDERR);
   readonly #sinceMs = performance.now();
@@ -21,7 +21,7 @@ export class Progress implements Disposable {
     this.#timer.unref();
   }
 
-  /** What goes on now, and how much of it is done. */
+  /** What is being done now, and how much of it is finished. */
   at(what: string, done?: number, total?: number): void {
     this.#text = what + (total ? ` ${done} of ${total} (${Math.floor(((done ?? 0) * 100) / total)} %)` : "");
   }

@@ -5,7 +5,7 @@ import type { Progress } from "./progress.ts";
 import { readSnapshot } from "./snapshot.ts";
 import { connectTo, type StoreTarget } from "./store-target.ts";
 
-/** Every address that somebody has, wherever addresses are kept, sorted by number. @throws {Error} */
+/** Every address with a holder, wherever addresses are stored, sorted by number. @throws {Error} */
 export async function readAddresses(
   target: StoreTarget,
   options: TargetOptions,

@@ -45,7 +45,7 @@ async function show(
   return found.some(({ reservation, records }) => reservation || records.length > 0) ? 0 : 1;
 }
 
-/** A directory knows no reservations: its files are records. */
+/** A directory has no reservations: its files are records. */
 function inDirectory(path: string, ip: string): Known[] {
   const own = addressesIn(path).filter((one) => one.ip === ip);
   return [...Map.groupBy(own, ({ network }) => network)].map(([network, those]) => ({

@@ -16,7 +16,7 @@ import type { Progress } from "./progress.ts";
 export interface PoolState {
   readonly name: string;
   readonly range: string;
-  /** Undefined when its name does not tell its network. */
+  /** Undefined if its name does not tell its network. */
   readonly location: RecordLocation | undefined;
   readonly isAdopted: boolean;
   readonly records: ReadonlyMap<string, PoolRecord>;
@@ -52,7 +52,7 @@ export async function readSnapshot(cluster: Cluster, progress?: Progress): Promi
 const readSlices = async (cluster: Cluster): Promise<readonly NodeSlicePool[]> =>
   (await cluster.list<NodeSlicePool>(NODE_SLICE_POOLS)).items;
 
-/** Which address is which reservation's. Pure. */
+/** Finds the address of each reservation. Pure. */
 export function locate(
   pools: readonly IpPool[],
   slices: readonly NodeSlicePool[],

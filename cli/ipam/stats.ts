@@ -39,7 +39,7 @@ async function stats(options: CommonOptions): Promise<ExitCode> {
   return 0;
 }
 
-/** Those that have the most are enough for people. */
+/** For people, those with the most are enough. */
 const MAX_NODES = 20;
 
 interface Answer {

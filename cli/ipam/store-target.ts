@@ -12,14 +12,14 @@ import { readText } from "./read-text.ts";
 
 export type ProcessEnvironment = Readonly<Record<string, string | undefined>>;
 
-/** Where addresses are kept, as somebody said. `by` names who, for messages. */
+/** Where addresses are stored, and what says so, for messages. */
 export type StoreTarget =
   | { readonly kind: "kubernetes"; readonly kubeconfig?: string; readonly by: string }
   | { readonly kind: "directory"; readonly path: string; readonly by: string };
 
 /**
- * A path as its caller means it. The compiled executable runs in `/`, since a runtime's directory may be gone; the
- * shell that called it says in PWD where it was.
+ * A path as its caller means it. The compiled executable runs in `/`, since a runtime's directory may be gone; the calling
+ * shell has its directory in PWD.
  */
 export function fromCaller(path: string, env: ProcessEnvironment): string {
   const here = process.cwd();
@@ -33,17 +33,17 @@ export interface Surroundings {
   readonly env: ProcessEnvironment;
 }
 
-/** @throws {CniError} for a node.json that is none. */
+/** @throws {CniError} for an invalid node.json. */
 export function surroundingsOf(env: ProcessEnvironment): Surroundings {
   const paths = { ...PATHS, ...pathsFrom(env) };
   return { paths, policy: readNodePolicy(paths, env), env };
 }
 
 /**
- * Where addresses are kept: as an option says, else node.json, else KUBECONFIG, else Whereabouts' flat file, else the
+ * Where addresses are stored: as an option says, else node.json, else KUBECONFIG, else Whereabouts' flat file, else the
  * service account of the pod that this runs in (in the agent's pod before the node's own kubeconfig), else the directory of this node.
  *
- * @throws {Error} when nothing of that is there.
+ * @throws {Error} if none of these exists.
  */
 export function findTarget(
   { kubeconfig, directory }: TargetOptions,
@@ -52,7 +52,7 @@ export function findTarget(
   const ofPod = { kind: "kubernetes", by: "the service account of this pod" } as const;
   const isInPod = env["KUBERNETES_SERVICE_HOST"] !== undefined;
   if (directory) return { kind: "directory", path: fromCaller(directory, env), by: "--directory" };
-  // The agent's pod has an account that sees more than the node's executables may.
+  // The agent's pod has an account with more rights than the node's executables.
   if (isInPod && !kubeconfig && policy.kubeconfig === KUBECONFIG) return ofPod;
   const named = [
     [kubeconfig, "--kubeconfig"],
@@ -76,7 +76,7 @@ const TIME_LIMIT_MS = 60_000;
 /**
  * The cluster of a target.
  *
- * @throws {Error} for a directory: `what` is only there in a cluster.
+ * @throws {Error} for a directory: `what` exists only in a cluster.
  */
 export async function connectTo(target: StoreTarget, { namespace }: TargetOptions, what: string): Promise<Cluster> {
   if (target.kind === "directory")

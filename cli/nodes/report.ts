@@ -3,7 +3,7 @@ import { linesOf } from "../../daemonset/rail-node/drift-words.ts";
 import { CONDITION, type RailNode } from "../../daemonset/rail-node/object.ts";
 import { count, table } from "../table.ts";
 
-/** A node whose agent says that its rails are not ready. */
+/** A node whose agent reports that its rails are not ready. */
 export interface NotReady {
   readonly node: string;
   readonly reason: string;
@@ -17,7 +17,7 @@ export const notReady = (nodes: readonly RailNode[]): NotReady[] =>
     return ready?.status === "False" ? [{ node, reason: ready.reason, message: ready.message }] : [];
   });
 
-/** For people. @param all what is the same on all, too. Pure. */
+/** For people. @param all shows what is the same everywhere, too. Pure. */
 export function reportNodes(answer: Comparison & { readonly notReady: readonly NotReady[] }, all: boolean): string {
   const { nodes, withoutRails, odd, alike, notReady } = answer;
   if (nodes.length + withoutRails.length === 0) return "no node has reported: agents write RailNodes within a minute\n";
@@ -35,7 +35,7 @@ export function reportNodes(answer: Comparison & { readonly notReady: readonly N
 const section = (title: string, lines: readonly string[]): string =>
   lines.length > 0 ? `\n${title}:\n${lines.map((line) => `  ${printable(line)}\n`).join("")}` : "";
 
-/** What others wrote may hold control characters, which would move a terminal's cursor. */
+/** Text from others may contain control characters, which would move a terminal's cursor. */
 const printable = (line: string): string => line.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
 
 const ofAll = (alike: Comparison["alike"]): string =>

@@ -17,7 +17,7 @@ import { AgentSilentError, askAgent } from "../ask-agent.ts";
 import type { AgentAnswer, AttachmentStatus, DebtStatus, NodeStatus, RailStatus } from "./node-status.ts";
 import { problemsOf } from "./problems.ts";
 
-/** Name of the rail that a PF is, undefined for a PF that is none. */
+/** Name of a PF's rail, undefined for a PF that is not one. */
 type RailOf = (pf: string) => string | undefined;
 
 export interface GatherOptions {
@@ -27,7 +27,7 @@ export interface GatherOptions {
   readonly configDir: string;
 }
 
-/** Looks at kernel and journal, and asks the agent. Takes no locks and changes nothing. */
+/** Reads kernel and journal, and asks the agent. Takes no locks and changes nothing. */
 export async function gatherStatus({ host, policy, configDir }: GatherOptions): Promise<NodeStatus> {
   const { sysfs, stateDir, runDir } = host.paths;
   const attachments = new Journal(stateDir).all();
@@ -54,7 +54,7 @@ export async function gatherStatus({ host, policy, configDir }: GatherOptions): 
   return { ...known, problems: problemsOf(known) };
 }
 
-/** One that cannot be asked for is as if there were none. */
+/** A name that cannot be looked up counts as missing. */
 const nameOfAltname =
   ({ rtnl }: Host) =>
   (altname: string): string | undefined => {
@@ -105,7 +105,7 @@ function readLink(name: string, host: Host): Link | undefined {
   try {
     return host.rtnl.get(linkOf({ name }));
   } catch {
-    return undefined; // it went away since sysfs was read
+    return undefined; // it has gone since sysfs was read
   }
 }
 
@@ -129,7 +129,7 @@ function debtStatus({ device, pod, containerId, owed }: Debt, railOf: RailOf): D
   return { vf: device.pci, rail: railOf(pf) ?? pf, since: pod ?? `container ${containerId}`, owed };
 }
 
-/** As the reconciler sees it, but for its locks: what is `claimed` may be running work. */
+/** As the reconciler sees it, except for its locks: a `claimed` attachment may be in progress. */
 function stateOf(a: Attachment, host: Host): AttachmentStatus["state"] {
   if (a.bootId !== host.bootId) return "rebooted";
   if (a.phase !== "attached") return a.phase;

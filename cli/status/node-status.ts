@@ -3,30 +3,30 @@ import type { AgentState } from "../../daemonset/control.ts";
 import type { RailNames } from "../../daemonset/inventory/rails.ts";
 import type { VfUse } from "../../daemonset/inventory/vfs.ts";
 
-/** What `railnet status --json` prints. What is not known is null. */
+/** What `railnet status --json` prints. Unknown values are null. */
 export interface NodeStatus {
   /** Name in the cluster. */
   readonly node: string;
   readonly agent: AgentAnswer;
   readonly rdma: "shared" | "exclusive" | null;
   readonly rails: readonly RailStatus[];
-  /** What the list of rails wants of those that are here. */
+  /** What the list of rails wants for those that are here. */
   readonly configured: RailNames["here"];
-  /** Configured rails that this node does not have, which is no problem. */
+  /** Configured rails that this node does not have, which is not a problem. */
   readonly absent: RailNames["absent"];
-  /** Why the list of rails cannot be used; empty when it can. */
+  /** Why the list of rails cannot be used; empty if it can. */
   readonly unusable: string;
   readonly attachments: readonly AttachmentStatus[];
-  /** VFs that could not be put back as they were, and that no pod gets before. */
+  /** VFs that could not be fully restored, and that no pod gets before they are. */
   readonly debts: readonly DebtStatus[];
-  /** One sentence each, with what to do; none: all is well. */
+  /** One sentence each, with what to do; empty if all is well. */
   readonly problems: readonly string[];
 }
 
 export type AgentAnswer = ({ readonly answers: true } & AgentState) | { readonly answers: false; readonly why: string };
 
 export interface RailStatus {
-  /** The PF's name where no rail is configured. */
+  /** The PF's name if no rail is configured. */
   readonly rail: string;
   readonly pf: string;
   readonly pci: string;
@@ -46,13 +46,13 @@ export interface RailStatus {
 export interface DebtStatus {
   readonly vf: string;
   readonly rail: string;
-  /** Who had it: the pod, `namespace/name`, or its container where the runtime did not say. */
+  /** Who had it: the pod, `namespace/name`, or its container if the runtime did not pass that. */
   readonly since: string;
   readonly owed: readonly Owed[];
 }
 
 export interface AttachmentStatus {
-  /** `namespace/name`; empty when the runtime did not say. */
+  /** `namespace/name`; empty if the runtime did not pass it. */
   readonly pod: string;
   readonly ifname: string;
   readonly network: string;
@@ -60,11 +60,11 @@ export interface AttachmentStatus {
   readonly vf: string;
   readonly addresses: readonly string[];
   readonly containerId: string;
-  /** Its VF was taken down, since nobody heard of the node. */
+  /** Its VF was taken down because nobody heard from the node. */
   readonly isFenced?: true;
   /**
-   * `attached`: the pod has its VF. `claimed`: its ADD goes on, or has died. `returned`: only its addresses are to be
-   * released. `astray`: the pod lives without it. `orphaned`: the pod is gone. `rebooted`: of before the reboot.
+   * `attached`: the pod has its VF. `claimed`: its ADD is in progress, or has died. `returned`: only its addresses are still
+   * to be released. `astray`: the pod is running without it. `orphaned`: the pod is gone. `rebooted`: from before the reboot.
    */
   readonly state: "attached" | "claimed" | "returned" | "astray" | "orphaned" | "rebooted";
 }

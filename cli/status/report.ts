@@ -1,7 +1,7 @@
 import { age, count, table } from "../table.ts";
 import type { AttachmentStatus, NodeStatus, RailStatus } from "./node-status.ts";
 
-/** Of the agent's notes; --json has more. */
+/** How many of the agent's notes are shown; --json has more. */
 const MAX_NOTES = 8;
 
 /** A node's status for people. Pure. */

@@ -11,9 +11,9 @@ interface AgentPod {
   readonly isRunning: boolean;
 }
 
-/** A node's archive is a few MB: the ends of its logs. */
+/** A node's archive has a few MB: the ends of its logs. */
 const MOST_BYTES = 256 << 20;
-/** Archives that are on their way at the same time. */
+/** How many archives are transferred at the same time. */
 const AT_ONCE = 8;
 
 export interface AgentDumpOptions {
@@ -25,7 +25,7 @@ export interface AgentDumpOptions {
 }
 
 /**
- * An archive of each node, made by its agent. They are asked for beside each other, and come in the order of their names.
+ * An archive of each node, made by its agent. They are requested in parallel, and come in the order of their names.
  *
  * @throws {ApiError} when the agents cannot be listed.
  */
@@ -42,7 +42,7 @@ export async function agentItems(options: AgentDumpOptions): Promise<Item[]> {
   return [
     ...chosen.map((agent): Item => {
       const asked = turns.add(() => archiveOf(agent, options));
-      asked.catch(() => {}); // its item says so
+      asked.catch(() => {}); // its item reports it
       return { path: `nodes/${fileName(agent)}.tar.gz`, isArchive: true, read: () => asked };
     }),
     ...missing.map(

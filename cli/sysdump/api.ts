@@ -1,7 +1,7 @@
 import { type Access, accessBy, type ReadAccess } from "../../kubernetes/access.ts";
 import { openTransport } from "../../kubernetes/open-transport.ts";
 
-/** The API server, for reading what it has as it has it: also objects that Railnet itself would refuse to read. */
+/** The API server, for reading its objects unchanged: including those that Railnet itself would refuse to read. */
 export class RawApi {
   readonly #access: ReadAccess;
 
@@ -14,7 +14,7 @@ export class RawApi {
     return this.#access(false);
   }
 
-  /** @throws {Error} with the server's own words when it refuses. */
+  /** @throws {Error} with the server's own message if it refuses. */
   async get(path: string, signal: AbortSignal): Promise<unknown> {
     const { server, tls, headers } = await this.access();
     const send = await openTransport(server, tls, headers);
@@ -24,7 +24,7 @@ export class RawApi {
     return JSON.parse(text);
   }
 
-  /** All pages of a list, without what only the server needs. */
+  /** All pages of a list, without fields that only the server needs. */
   async list(path: string, signal: AbortSignal): Promise<unknown[]> {
     const items: unknown[] = [];
     for (let next: string | undefined = ""; next !== undefined; ) {
@@ -55,7 +55,7 @@ function messageOf(text: string): string {
 
 const NOISE = ["managedFields", "images"];
 
-/** Who wrote which field, and a node's images: nine tenths of the text. */
+/** Without field managers and a node's images: nine tenths of the text. */
 function withoutNoise(object: unknown): unknown {
   return JSON.parse(JSON.stringify(object, (key, value) => (NOISE.includes(key) ? undefined : value)));
 }

@@ -2,7 +2,7 @@ import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { constants, createGzip, type Gzip } from "node:zlib";
 import { TAR_END, type TarEntry, tarEntry } from "./tar.ts";
 
-/** An archive that is written while it is made. Under its name only when it is whole; readable for its owner alone. */
+/** An archive that is written while it is created. It gets its name only when it is complete; readable for its owner alone. */
 export class Archive implements Disposable {
   readonly #to: string | undefined;
   readonly #fd: number;
@@ -15,7 +15,7 @@ export class Archive implements Disposable {
 
   /**
    * @param to path, `-` for standard output.
-   * @param folder that the archive is unpacked into.
+   * @param folder the directory into which the archive is unpacked.
    */
   constructor(to: string, folder: string) {
     this.#to = to === "-" ? undefined : to;
@@ -24,7 +24,7 @@ export class Archive implements Disposable {
     this.#gzip = createGzip({ level: constants.Z_DEFAULT_COMPRESSION });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#done = promise;
-    promise.catch(() => {}); // close() says it
+    promise.catch(() => {}); // close() reports it
     this.#gzip.on("data", (piece: Buffer) => {
       try {
         this.#write(piece);
@@ -40,7 +40,7 @@ export class Archive implements Disposable {
     this.#gzip.write(tarEntry({ path: `${this.#folder}/${path}`, content }, this.#seconds));
   }
 
-  /** @returns how long it is, in bytes. @throws {Error} when it could not be written. */
+  /** @returns its length in bytes. @throws {Error} when it could not be written. */
   async close(): Promise<number> {
     this.#gzip.end(TAR_END);
     await this.#done;
@@ -52,7 +52,7 @@ export class Archive implements Disposable {
     return this.#bytes;
   }
 
-  /** Nothing half made stays behind. */
+  /** Leaves nothing incomplete behind. */
   [Symbol.dispose](): void {
     if (!this.#isOpen || this.#to === undefined) return;
     closeSync(this.#fd);
@@ -64,7 +64,7 @@ export class Archive implements Disposable {
       try {
         at += writeSync(this.#fd, piece, at);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error; // a pipe that somebody made non-blocking
+        if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error; // a pipe that was made non-blocking
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
       }
     }

@@ -4,7 +4,7 @@ import type { Item } from "./collect.ts";
 /** Label by which the agents' pods are found. */
 export const AGENTS = "app.kubernetes.io/name=railnet";
 
-/** What the API server has of Railnet. Secrets are not asked for. */
+/** Railnet's objects on the API server. Secrets are not requested. */
 export function clusterItems(api: RawApi, namespace: string): Item[] {
   const own = `namespaces/${namespace}`;
   const whereabouts = `/apis/whereabouts.cni.cncf.io/v1alpha1/${own}`;

@@ -1,23 +1,23 @@
 import type { Redactor } from "./redact.ts";
 import type { TarEntry } from "./tar.ts";
 
-/** One thing that is looked at. */
+/** One thing to collect. */
 export interface Item {
-  /** Of its file in the archive. */
+  /** Path of its file in the archive. */
   readonly path: string;
-  /** What is not on this machine is undefined; what cannot be read throws. */
+  /** Undefined for what is not on this machine; throws for what cannot be read. */
   read(signal: AbortSignal): Promise<string | Uint8Array | undefined>;
-  /** Text that needs no look for secrets, because it is an archive that was looked through. */
+  /** Needs no search for secrets, because it is an archive that was already searched. */
   readonly isArchive?: boolean;
 }
 
-/** What became of an item; all of them are `sysdump.json`. */
+/** The outcome of an item; all of them form `sysdump.json`. */
 export interface Outcome {
   readonly path: string;
   readonly ms: number;
   readonly bytes?: number;
   readonly error?: string;
-  /** It was longer: this is the end of it. */
+  /** It was longer: this is its end. */
   readonly isCut?: true;
 }
 
@@ -27,9 +27,9 @@ export interface Limits {
 }
 
 /**
- * Reads item after item. One that cannot be read, or not in time, is an outcome and holds up nothing.
+ * Reads item after item. One that cannot be read, or not in time, becomes an outcome and delays nothing.
  *
- * @param write takes a file as it comes.
+ * @param write receives each file as it comes.
  */
 export async function collect(
   items: Iterable<Item>,
@@ -49,7 +49,7 @@ export async function collect(
         outcomes.push({ path: item.path, ms: since(), error: "not here" });
         continue;
       }
-      const whole = contentOf(item, found, redactor); // before it is cut: half a secret looks like none
+      const whole = contentOf(item, found, redactor); // before truncation: half a secret looks like none
       const isCut = !item.isArchive && whole.length > limits.itemBytes;
       const content = isCut ? lastLines(whole, limits.itemBytes) : whole;
       write({ path: item.path, content });
@@ -66,7 +66,7 @@ function contentOf({ isArchive }: Item, found: string | Uint8Array, redactor: Re
   return Buffer.from(redactor.text(typeof found === "string" ? found : Buffer.from(found).toString("utf8")));
 }
 
-/** Whole lines of the end. */
+/** Complete lines from the end. */
 function lastLines(text: Uint8Array, bytes: number): Uint8Array {
   const end = text.subarray(-bytes);
   return end.subarray(end.indexOf(0x0a) + 1);

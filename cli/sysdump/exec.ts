@@ -5,7 +5,7 @@ import { type PodCommand, startInPod } from "../pod-exec.ts";
  * Runs a command in a pod. Only under Bun.
  *
  * @returns its standard output.
- * @throws {Error} with the end of its standard error when it fails, or with what the API server or the kubelet says.
+ * @throws {Error} with the end of its standard error if it fails, or with the message of the API server or the kubelet.
  */
 export async function execInPod(access: Access, command: PodCommand, signal: AbortSignal): Promise<Buffer> {
   const running = startInPod(access, command, false);

@@ -5,7 +5,7 @@ import type { Item } from "./collect.ts";
 
 const MISSING = ["ENOENT", "ENOTDIR", "ENODEV", "EOPNOTSUPP"];
 
-/** Undefined when it is not there. @throws {Error} for what is there and cannot be looked at. */
+/** Undefined if it does not exist. @throws {Error} for what exists and cannot be read. */
 export function ifThere<T>(look: () => T): T | undefined {
   try {
     return look();
@@ -15,7 +15,7 @@ export function ifThere<T>(look: () => T): T | undefined {
   }
 }
 
-/** The end of a file, whole lines of it. Not more is read than that. */
+/** The end of a file, in complete lines. No more than that is read. */
 function tailOf(path: string, bytes: number): string {
   const file = openSync(path, "r");
   try {
@@ -30,7 +30,7 @@ function tailOf(path: string, bytes: number): string {
   }
 }
 
-/** Files of sysfs and procfs say that they are 0 or 4096 bytes long. */
+/** For files in sysfs and procfs, which report a size of 0 or 4096 bytes. */
 export function smallFile(path: string): string {
   const file = openSync(path, "r");
   try {
@@ -46,7 +46,7 @@ export const fileItem = (path: string, from: string, bytes: number): Item => ({
   read: async () => ifThere(() => tailOf(from, bytes)),
 });
 
-/** `mode size time name`, a line each, of a folder and those below it. */
+/** `mode size time name`, one line each, for a directory and those below it. */
 export const listing = (path: string, folder: string, depth: number): Item => ({
   path,
   read: async () => ifThere(() => linesOf(folder, "", depth).join("\n").concat("\n")),
@@ -71,10 +71,10 @@ function lineOf(path: string, name: string, isLink: boolean): string {
   return `${stat.mode.toString(8)} ${stat.size} ${stat.mtime.toISOString()} ${name}${target}`;
 }
 
-/** At most this many files of a folder go into an archive: the newest. */
+/** Limit on files of one directory in an archive: the newest. */
 const MOST = 2_000;
 
-/** Names in a folder; none where it cannot be read: its listing() says why. */
+/** Names in a directory; empty if it cannot be read: its listing() says why. */
 export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
@@ -83,7 +83,7 @@ export function namesIn(folder: string): string[] {
   }
 }
 
-/** Files of a folder whose names are right, the newest first. */
+/** Files of a directory whose names match, newest first. */
 export function newestOf(folder: string, isRight: (name: string) => boolean, most = MOST): string[] {
   const files = namesIn(folder)
     .filter(isRight)

@@ -3,7 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Item } from "./collect.ts";
 
-/** Where a node keeps its programs; PATH of the agent's container is another one's. */
+/** Where a node has its programs; the agent's container has another PATH. */
 const FOLDERS = [
   "/usr/local/sbin",
   "/usr/local/bin",
@@ -16,7 +16,7 @@ const FOLDERS = [
 ];
 const MOST_BYTES = 16 << 20;
 
-/** Runs programs of the node, also from the agent's container, which has none. */
+/** Runs programs of the node, even from the agent's container, which has none. */
 export class HostCommands {
   readonly #hostRoot: string;
   readonly #folders: readonly string[];
@@ -26,7 +26,7 @@ export class HostCommands {
     this.#folders = folders;
   }
 
-  /** An item that is `not here` where the node has no such program. */
+  /** An item that is `not here` if the node has no such program. */
   item(path: string, program: string, ...args: string[]): Item {
     return { path, read: async (signal) => this.#run(program, args, signal) };
   }
@@ -48,10 +48,10 @@ export class HostCommands {
   }
 }
 
-/** What it says; when it fails, with how it ended, since that too tells something. */
+/** Its output; if it fails, followed by how it ended, since that is informative too. */
 function output(program: string, args: readonly string[], signal: AbortSignal): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const env = { PATH: FOLDERS.join(":"), LC_ALL: "C" }; // nothing of ours: it may have secrets
+  const env = { PATH: FOLDERS.join(":"), LC_ALL: "C" }; // nothing of ours: it may contain secrets
   const child = spawn(program, args, {
     cwd: "/",
     env,

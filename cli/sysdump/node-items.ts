@@ -21,11 +21,11 @@ export interface NodeOptions {
   readonly policy: NodePolicy;
   readonly configDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Of a file's end. */
+  /** Limit per file, from its end. */
   readonly bytes: number;
 }
 
-/** All that is looked at on a node, what is wanted most first. */
+/** Everything collected on a node, most important first. */
 export function* nodeItems(options: NodeOptions): Generator<Item> {
   const { host, bytes } = options;
   const { paths } = host;
@@ -54,7 +54,7 @@ export function* nodeItems(options: NodeOptions): Generator<Item> {
   yield* programs(paths, commands);
 }
 
-/** Whatever has VFs or could have some, also when there is no status. */
+/** Everything that has VFs or could have some, even without a status. */
 function pfsOf({ sysfs }: Paths): PfWithVfs[] {
   try {
     return listPfsWithVfs(sysfs, { used: new Set(), owed: new Set() });
@@ -93,7 +93,7 @@ function metrics(socketPath: string, signal: AbortSignal): Promise<string> {
   return promise;
 }
 
-/** What the kernel says of the agent's process: memory, threads, limits, what it waits for. */
+/** What the kernel reports about the agent's process: memory, threads, limits, what it waits for. */
 const agentProcess = (status: () => Promise<NodeStatus>): Item => ({
   path: "railnet/process.txt",
   read: async () => {
@@ -106,7 +106,7 @@ const agentProcess = (status: () => Promise<NodeStatus>): Item => ({
   },
 });
 
-/** What root and the ConfigMap say, and the node's CNI configuration; files with credentials are named alone. */
+/** Settings of root and the ConfigMap, and the node's CNI configuration; files with credentials are only named. */
 function* settings({ host, configDir, bytes }: NodeOptions): Generator<Item> {
   const { paths } = host;
   yield fileItem("settings/node.json", paths.nodeConfig, bytes);
@@ -121,7 +121,7 @@ function* settings({ host, configDir, bytes }: NodeOptions): Generator<Item> {
   }
 }
 
-/** Records, notes of releases, debts, addresses of a single host; and what the plugins before Railnet left. */
+/** Records, notes of releases, debts, addresses of a single host; and what Railnet's predecessors left. */
 function* journal({ stateDir, runDir, cniCacheDir, deviceInfoDir }: Paths, bytes: number): Generator<Item> {
   yield listing("state/files.txt", stateDir, 4);
   yield listing("state/run.txt", runDir, 3);

@@ -1,39 +1,39 @@
-/** What stands in the place of a secret. */
+/** Replaces a secret. */
 export const REDACTED = "[redacted]";
 
-/** A key that is called so has a secret. Not looked at: case. */
+/** A key with such a name contains a secret. Case is ignored. */
 const WORDS =
   /token|passw(?:or)?d|passphrase|secret|credential|private_?-?key|client_?-?key|api_?-?key|access_?-?key|authorization|auth_?-?key|cookie/gi;
-/** Keys with such a word whose values are none: objects of Kubernetes name them, and settings of ours. */
+/** Keys with such a word whose values are not secret: in Kubernetes objects and our settings. */
 const HARMLESS = /^(automountServiceAccountToken|serviceAccountToken|secretName|tokenFile|expirationSeconds)$/;
 
-/** Shorter ones are words that stand everywhere. */
+/** Shorter ones are words that occur everywhere. */
 const SHORTEST = 8;
 
 const isSecretKey = (key: string): boolean => key.search(WORDS) >= 0 && !HARMLESS.test(key);
 
 /**
- * Takes secrets out of what goes into an archive: those that are known by value, and whatever looks like one by its form
- * (private keys, JSON web tokens, `Bearer`) or by its key in JSON, YAML, INI or on a command line.
+ * Removes secrets from what goes into an archive: those known by value, and whatever looks like one by its form (private
+ * keys, JSON web tokens, `Bearer`) or by its key in JSON, YAML, INI or on a command line.
  */
 export class Redactor {
   readonly #known: readonly string[];
 
-  /** @param known as they stand in kubeconfigs and token files of this machine. */
+  /** @param known from kubeconfigs and token files of this machine. */
   constructor(known: readonly string[] = []) {
     const long = known.map((one) => one.trim()).filter((one) => one.length >= SHORTEST);
     const forms = long.flatMap((one) => [one, Buffer.from(one).toString("base64"), JSON.stringify(one).slice(1, -1)]);
     this.#known = [...new Set(forms)].toSorted((a, b) => b.length - a.length);
   }
 
-  /** Of a file or a command's output. JSON stays JSON, also line by line. */
+  /** For a file or a command's output. JSON stays JSON, even line by line. */
   text(text: string): string {
     const whole = parsed(text);
     if (whole !== undefined) return `${JSON.stringify(this.value(whole), null, 2)}\n`;
     return this.#lines(withoutKeys(text).split("\n")).join("\n");
   }
 
-  /** Of an object that is going to be JSON. */
+  /** For an object that will become JSON. */
   value(value: unknown): unknown {
     if (typeof value === "string") return this.#string(value);
     if (Array.isArray(value)) return value.map((one, i) => (isFlag(value[i - 1]) ? REDACTED : this.value(one)));
@@ -50,13 +50,13 @@ export class Redactor {
     );
   }
 
-  /** A network's configuration is JSON in a string, and an old object in an annotation. */
+  /** A network's configuration is JSON in a string, and an old object is in an annotation. */
   #string(text: string): string {
     const inner = parsed(text);
     return inner === undefined ? this.#plain(text) : JSON.stringify(this.value(inner));
   }
 
-  /** Lines of JSON one by one, as logs have them; what is between them together, since YAML's values go on. */
+  /** Lines of JSON one by one, as in logs; what is between them together, since YAML values may continue. */
   #lines(lines: readonly string[]): string[] {
     const out: string[] = [];
     let between: string[] = [];
@@ -99,7 +99,7 @@ function parsed(text: string): object | undefined {
 const BEGIN = "-----BEGIN ";
 const END = "-----END ";
 
-/** PEM, RFC 7468: certificates are public, every kind of PRIVATE KEY is not. An unfinished one goes to the end. */
+/** PEM, RFC 7468: certificates are public, no kind of PRIVATE KEY is. An unterminated one extends to the end. */
 function withoutKeys(text: string): string {
   let rest = text;
   for (let at = rest.indexOf(BEGIN); at >= 0; at = rest.indexOf(BEGIN, at + 1)) {
@@ -135,7 +135,7 @@ interface Span {
   readonly to: number;
 }
 
-/** Where the value of the key at `at` is; undefined when that is no key. */
+/** Where the value of the key at `at` is; undefined if that is not a key. */
 function valueBehind(text: string, at: number): Span | undefined {
   const begin = skipBack(text, at, /[\w.-]/);
   const end = skip(text, at, /[\w.-]/);
@@ -160,7 +160,7 @@ function valueEnd(text: string, at: number): number {
   }
 }
 
-/** YAML's block scalar: the lines that follow and are further right than their key. */
+/** YAML's block scalar: the following lines that are indented more than their key. */
 function block(text: string, key: number, at: number): Span {
   const column = key - (text.lastIndexOf("\n", key) + 1);
   let to = text.indexOf("\n", at) + 1;

@@ -1,12 +1,12 @@
 import { smallFile } from "./files.ts";
 
-/** Values of a kubeconfig that nobody may see, as YAML or JSON has them. */
+/** Secret values of a kubeconfig, in YAML or JSON. */
 const VALUES =
   /(?:token|client-key-data|client-certificate-data|password|id-token|refresh-token|client-secret)["']?:[ \t]*["']?([\w.~+/=-]{8,})/gi;
 
 const SECRET_VARIABLE = /token|passw|secret|key|credential|auth/i;
 
-/** Secrets of this machine by value, so that they are found wherever they stand. A file that cannot be read has none. */
+/** Secrets of this machine by value, so that they are found wherever they occur. A file that cannot be read has none. */
 export function secretsOf(files: readonly string[], env: Readonly<Record<string, string | undefined>>): string[] {
   const ofFiles = files.flatMap((path) => {
     const text = textOf(path);
@@ -27,11 +27,11 @@ function textOf(path: string): string {
   }
 }
 
-/** Variables whose values are no secrets: Railnet's own, and where the pod is. */
+/** Variables whose values are not secret: Railnet's own, and where the pod is. */
 const OPEN =
   /^(RAILNET_|NODENAME$|POD_NAME$|POD_NAMESPACE$|KUBERNETES_SERVICE_|PATH$|BUN_JSC_|MIMALLOC_|SSL_CERT_FILE$)/;
 
-/** The environment: of most variables the name alone. Pure. */
+/** The environment: for most variables only the name. Pure. */
 export const environmentText = (env: Readonly<Record<string, string | undefined>>): string =>
   Object.keys(env)
     .toSorted()

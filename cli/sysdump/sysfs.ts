@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import type { Item } from "./collect.ts";
 import { ifThere, smallFile } from "./files.ts";
 
-/** Of a PCI device, below its folder. `*` is any name. Read alone: some files of sysfs do something when they are read or written. */
+/** Of a PCI device, below its directory. `*` is any name. Nothing else is read: some files in sysfs act when they are read or written. */
 const ATTRIBUTES = [
   ..."vendor device subsystem_vendor subsystem_device revision class enable numa_node local_cpulist irq msi_bus".split(" "),
   ..."current_link_speed current_link_width max_link_speed max_link_width power/runtime_status aer_dev_fatal aer_dev_nonfatal".split(" "),
@@ -15,7 +15,7 @@ const ATTRIBUTES = [
 ]; // biome-ignore format: a list
 const LINKS = ["driver", "physfn", "iommu_group", "subsystem"];
 
-/** What the kernel says of PCI devices: `device/attribute = value`, a line each. */
+/** What the kernel reports about PCI devices: `device/attribute = value`, one line each. */
 export const sysfsItem = (path: string, sysfs: string, devices: () => readonly string[]): Item => ({
   path,
   read: async () =>
@@ -36,14 +36,14 @@ function deviceLines(folder: string, pci: string): string[] {
   return [...links, ...values];
 }
 
-/** Paths below `folder`, with each `*` in place. */
+/** Paths below `folder`, with each `*` expanded. */
 function expanded(folder: string, [first, ...rest]: readonly string[]): string[] {
   if (first === undefined) return [""];
   const names = first === "*" ? (ifThere(() => readdirSync(folder)) ?? []).toSorted() : [first];
   return names.flatMap((name) => expanded(join(folder, name), rest).map((below) => join(name, below)));
 }
 
-/** A carrier cannot be read of a link that is down (EINVAL), a speed of one without cable. */
+/** The carrier of a link that is down cannot be read (EINVAL), nor can the speed of one without a cable. */
 function attributeValue(path: string): string | undefined {
   try {
     return ifThere(() => smallFile(path))

@@ -1,6 +1,6 @@
 /** One file of an archive. */
 export interface TarEntry {
-  /** Relative, without `..`; at most 255 bytes of which a part of at most 100 stands behind a `/`. */
+  /** Relative, without `..`; at most 255 bytes, of which at most 100 follow some `/`. */
   readonly path: string;
   readonly content: Uint8Array;
 }
@@ -11,9 +11,9 @@ const NAME = 100;
 const PREFIX = 155;
 
 /**
- * A file as it stands in a tar archive: header, content, padding. Pure.
+ * A file in the form of a tar archive: header, content, padding. Pure.
  *
- * @throws {Error} for a path that the format cannot have.
+ * @throws {Error} for a path that the format does not allow.
  */
 export function tarEntry({ path, content }: TarEntry, seconds: number): Buffer {
   const header = Buffer.alloc(BLOCK);
@@ -37,7 +37,7 @@ export function tarEntry({ path, content }: TarEntry, seconds: number): Buffer {
   return Buffer.concat([header, content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)]);
 }
 
-/** What stands behind the last file. */
+/** Follows the last file. */
 export const TAR_END = Buffer.alloc(2 * BLOCK);
 
 function octal(header: Buffer, at: number, length: number, value: number): void {

@@ -7,11 +7,11 @@ import type { IpamSnapshot } from "../snapshot.ts";
 import { nodeOf } from "./decide.ts";
 import type { AuditFinding } from "./finding.ts";
 
-/** What became of a finding: `done`, or why it was left. */
+/** The outcome for a finding: `done`, or why it was left. */
 export type FixOutcome = "done" | `left: ${string}`;
 
 /**
- * Puts one finding right, as its `fix` says, if its pods are still what they were: each is asked for anew just before.
+ * Corrects one finding, as its `fix` says, if its pods are unchanged: each is read again just before.
  *
  * @throws {ApiError}
  */
@@ -42,7 +42,7 @@ async function free(finding: AuditFinding, { mode }: IpamSnapshot, cluster: Clus
 const CHANGED = "left: it was changed in the meantime";
 const outcomeOf = (change: Awaited<ReturnType<typeof remove>>): FixOutcome => (change === "changed" ? CHANGED : "done");
 
-/** As the owner's agent would: of the pod's record, else as Whereabouts writes it. Create succeeds for one alone. */
+/** As the owner's agent would: from the pod's record, otherwise as Whereabouts writes it. Create succeeds for only one. */
 async function reserve(
   { ip, network, owners, records }: AuditFinding,
   { addressIndex }: IpamSnapshot,
@@ -84,7 +84,7 @@ async function writeRecord(
   return change === "done" ? "done" : CHANGED;
 }
 
-/** A pod that terminates gives its addresses back by itself. */
+/** A terminating pod releases its addresses itself. */
 function whyNotLiving(pod: Pod | undefined): string | undefined {
   return podIsOver(pod, "") ?? (pod?.metadata.deletionTimestamp ? "its pod is terminating" : undefined);
 }

@@ -2,9 +2,9 @@ import type { NodeState } from "../../../daemonset/addresses/leader/nodes.ts";
 import type { AuditFinding } from "./finding.ts";
 
 /**
- * Whether an orphan may be freed from here, by the rules of the agents' own garbage collection. Pure. Where a node is
- * there, its agent alone sees whether a sandbox still uses the address; what says no node (Whereabouts made it) is free
- * only when no pod of that name exists.
+ * Whether an orphan may be freed from here, by the rules of the agents' own garbage collection. Pure. If its node exists,
+ * only that node's agent sees whether a sandbox still uses the address; an orphan without a node (Whereabouts made it) is
+ * free only if no pod of that name exists.
  *
  * @param stateOf of a node, by a quorum read.
  */
@@ -22,7 +22,7 @@ export function decide(finding: AuditFinding, stateOf: (node: string) => NodeSta
   return { ...finding, fix: "none", advice };
 }
 
-/** Of an orphan; empty when nobody said it. */
+/** For an orphan; empty if unknown. */
 export const nodeOf = ({ owners }: AuditFinding): string => owners.find(({ node }) => node)?.node ?? "";
 
 const byHand = ({ ip, network }: AuditFinding): string =>

@@ -2,7 +2,7 @@ import { type Pod, podIsOver } from "../../../daemonset/addresses/evidence.ts";
 import { addressKey, type Located, recordsByAddress } from "../addresses.ts";
 import type { IpamSnapshot, Reserving } from "../snapshot.ts";
 
-/** An address that a pod says it has, in Multus' annotation. */
+/** An address that a pod has according to Multus' annotation. */
 export interface Used {
   readonly podref: string;
   readonly ifname: string;
@@ -12,22 +12,22 @@ export interface Used {
 
 /** What is known of pods. */
 export interface PodsState {
-  /** By podref; without what is gone. */
+  /** By podref; without pods that are gone. */
   readonly pods: ReadonlyMap<string, Pod>;
   readonly used: readonly Used[];
 }
 
-/** All that is known of one address of one network. */
+/** Everything that is known of one address of one network. */
 export interface Entry {
   readonly ip: string;
   readonly network: string;
   readonly reservation?: Reserving;
   readonly records: readonly Located[];
-  /** By living pods. */
+  /** By running pods. */
   readonly used: readonly Used[];
 }
 
-/** Brings together what pools, reservations and pods say of each address. Pure. */
+/** Combines what pools, reservations and pods say about each address. Pure. */
 export function entriesOf(snapshot: IpamSnapshot, { pods, used }: PodsState): Entry[] {
   const records = recordsByAddress(snapshot.pools);
   const located = snapshot.reservations.filter(({ ip }) => ip);
@@ -51,7 +51,7 @@ export function entriesOf(snapshot: IpamSnapshot, { pods, used }: PodsState): En
 }
 
 /**
- * Which network's address a pod uses. Undefined for addresses of other networks than ours, and where equal addresses of
+ * Which network's address a pod uses. Undefined for addresses of networks other than ours, and where the same address in
  * several could be meant: no finding is better than a wrong one.
  */
 function keyOfUse(

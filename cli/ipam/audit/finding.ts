@@ -4,37 +4,37 @@ import type { Reserving } from "../snapshot.ts";
 /**
  * - `duplicate`: one address, two living owners.
  * - `orphan`: the pod that has it is gone, has finished, or is another one of the same name.
- * - `lost`: a living pod uses it and no reservation says so.
- * - `unreserved`: a living pod's record without a reservation.
- * - `unrecorded`: beside a live Whereabouts, a living pod's reservation without a record: Whereabouts may give it out.
- * - `stranger`: what no pod's address is: keys that are no offset, foreign podrefs, records without interface.
+ * - `lost`: a running pod uses it and no reservation says so.
+ * - `unreserved`: a running pod's record without a reservation.
+ * - `unrecorded`: beside a running Whereabouts, a running pod's reservation without a record: Whereabouts may give it out.
+ * - `stranger`: not a pod's address: keys that are not offsets, foreign podrefs, records without interface.
  */
 export type Kind = "duplicate" | "orphan" | "lost" | "unreserved" | "unrecorded" | "stranger";
 
-/** Who has an address, and what says so. */
+/** Who has an address, and the evidence. */
 export interface AuditOwner {
   readonly podref: string;
   /** Empty in records of Whereabouts before 0.8. */
   readonly ifname: string;
   readonly containerId: string;
-  /** Empty where nobody said it. */
+  /** Empty if unknown. */
   readonly node: string;
   readonly by: "reservation" | "record" | "pod";
-  /** Why its pod needs no address any more; empty while it may. */
+  /** Why its pod no longer needs an address; empty while it may. */
   readonly over: string;
-  /** Whether there is a pod of that name, whichever. */
+  /** Whether a pod of that name exists. */
   readonly podExists: boolean;
 }
 
 /**
- * What `--fix` would do. `free`: reservation and records go; `reserve`: a reservation is made; `record`: a pool record
- * is made; `none`: it is for somebody else.
+ * What `--fix` would do. `free`: reservation and records are deleted; `reserve`: a reservation is created; `record`: a pool
+ * record is created; `none`: it is left to somebody else.
  */
 export type Fix = "free" | "reserve" | "record" | "none";
 
 export interface AuditFinding {
   readonly kind: Kind;
-  /** Empty for what is no address. */
+  /** Empty if there is no valid address. */
   readonly ip: string;
   readonly network: string;
   /** Names of pools; may be empty. */
@@ -42,9 +42,9 @@ export interface AuditFinding {
   readonly owners: readonly AuditOwner[];
   readonly why: string;
   readonly fix: Fix;
-  /** What --fix does about it, or what a person can. */
+  /** What --fix does about it, or what a person can do. */
   readonly advice: string;
-  /** What is said of it in the cluster; --fix acts on these and no others. */
+  /** The objects behind it in the cluster; --fix acts on these and no others. */
   readonly reservation?: Reserving;
   readonly records: readonly Located[];
 }

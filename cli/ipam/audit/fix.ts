@@ -7,16 +7,16 @@ import { apply, type FixOutcome } from "./apply.ts";
 import { type AuditFinding, identity } from "./finding.ts";
 import { type Look, look } from "./look.ts";
 
-/** A finding, and what became of it. */
+/** A finding, and its outcome. */
 export interface Fixed extends AuditFinding {
   readonly outcome: FixOutcome | `failed: ${string}`;
 }
 
 /**
- * Looks again after `graceMs`, and puts right what was wrong both times, unchanged, and still is. The other findings of
- * the second look are returned as they are.
+ * Looks again after `graceMs`, and corrects what was wrong both times, unchanged, and still is. The other findings of the
+ * second look are returned unchanged.
  *
- * @throws {ApiError} when the second look fails; what fails for one finding is said in its outcome.
+ * @throws {ApiError} when the second look fails; a failure for one finding is reported in its outcome.
  */
 export async function fix(first: Look, graceMs: number, cluster: Cluster, progress: Progress): Promise<Fixed[]> {
   const sinceMs = performance.now();
@@ -54,7 +54,7 @@ function unchanged(first: Look, second: Look, time: { sinceMs: number; nowMs: nu
     finding.fix !== "none" && before.has(identity(finding)) && (finding.fix !== "free" || free.has(identity(finding)));
 }
 
-/** An orphan as the agents' garbage collection sees one; a record alone has its sandbox for a version. */
+/** An orphan as the agents' garbage collection sees one; for a record alone, its sandbox serves as version. */
 function suspect(finding: AuditFinding): { reserved: Reserved; evidence: string } {
   const { reservation, records, why } = finding;
   const { uid = "", resourceVersion = "" } = reservation?.metadata ?? {};

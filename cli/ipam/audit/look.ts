@@ -10,14 +10,14 @@ import type { AuditFinding } from "./finding.ts";
 import { type Audit, planAudit, settled } from "./plan-audit.ts";
 import { readPods } from "./read-pods.ts";
 
-/** Between two looks: what is between two writes, or between two of our reads, looks wrong for a moment. */
+/** Between two looks: a state between two writes, or between two of our reads, looks wrong for a moment. */
 const SETTLE_MS = 2_000;
 
 export interface Look extends Audit {
   readonly snapshot: IpamSnapshot;
 }
 
-/** What is wrong, twice in a row, and what --fix would do about it. A cluster without findings is read once. @throws {ApiError} */
+/** What is wrong twice in a row, and what --fix would do about it. A cluster without findings is read once. @throws {ApiError} */
 export async function look(cluster: Cluster, progress: Progress): Promise<Look> {
   const first = await lookOnce(cluster, progress);
   if (first.findings.length === 0) return first;
@@ -29,7 +29,7 @@ export async function look(cluster: Cluster, progress: Progress): Promise<Look> 
 }
 
 async function lookOnce(cluster: Cluster, progress: Progress): Promise<Look> {
-  // One after the other: a pod is there before its reservation, so one that is missing here is gone.
+  // In this order: a pod exists before its reservation, so one that is missing here is gone.
   const snapshot = await readSnapshot(cluster, progress);
   progress.at("reading pods");
   const pods = await readPods(cluster);

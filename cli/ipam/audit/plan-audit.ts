@@ -9,11 +9,11 @@ import { strangers } from "./strangers.ts";
 
 export interface Audit {
   readonly findings: readonly AuditFinding[];
-  /** True, and not wrong. */
+  /** Worth knowing, but not wrong. */
   readonly notes: readonly string[];
 }
 
-/** A claim may be on its way: between its two writes, or between the reading of reservations and of records. */
+/** A claim may be in progress: between its two writes, or between the reading of reservations and of records. */
 const YOUNG_MS = 60_000;
 
 /** Compares pools, reservations and pods. Pure. */
@@ -24,13 +24,13 @@ export function planAudit(snapshot: IpamSnapshot, pods: PodsState, nowMs: number
   return { findings: [...findings, ...strangers(snapshot)], notes: [...notesOf(bare), ...lagOf(snapshot)] };
 }
 
-/** The findings of a second look that the first one had, too: what is only on its way is gone by then. Pure. */
+/** The findings of a second look that the first one also had: what was only in progress is gone by then. Pure. */
 export function settled(first: Audit, second: Audit): Audit {
   const before = new Set(first.findings.map(identity));
   return { ...second, findings: second.findings.filter((finding) => before.has(identity(finding))) };
 }
 
-/** What an address' entry shows to be wrong. */
+/** What is wrong according to an address's entry. */
 class Judge {
   readonly #mode: Mode;
   readonly #pods: PodsState["pods"];
@@ -81,7 +81,7 @@ class Judge {
     return owners;
   }
 
-  /** A record says neither UID nor node: where it is the reservation's, that one's count. */
+  /** A record contains neither UID nor node: if it is the reservation's, those of the reservation count. */
   #ownerOf({ podref, ifname = "", id }: PoolRecord, reservation: Reserving | undefined): AuditOwner {
     const isSame = reservation?.podref === podref && reservation.containerId === id;
     const [podUid, node] = isSame ? [reservation.podUid, reservation.node] : ["", ""];
@@ -108,7 +108,7 @@ function duplicate(entry: Entry, living: readonly AuditOwner[]): AuditFinding {
   return { ...base(entry, living), kind: "duplicate", why, fix: "none", advice };
 }
 
-/** What says that a pod which is over has the address; what says it of a living pod stays. */
+/** What says that a pod which is over has the address; what says so of a running pod stays. */
 function orphan(entry: Entry, over: readonly AuditOwner[], living: readonly AuditOwner[]): AuditFinding[] {
   const [first] = over;
   if (!first) return [];
@@ -147,7 +147,7 @@ function unrecorded(entry: Entry, owner: AuditOwner): AuditFinding {
   };
 }
 
-/** Pools whose configuration says `enable_overlapping_ranges: false`, or which were never adopted: nothing tells which. */
+/** Pools whose configuration says `enable_overlapping_ranges: false`, or which were never adopted: they look the same. */
 function barePools({ pools, reservations }: IpamSnapshot): Set<string> {
   const addresses = new Set(reservations.map(({ networkName, ip }) => addressKey(networkName, ip)));
   const reserved = new Set(reservations.map(({ poolName }) => poolName));
@@ -164,7 +164,7 @@ const notesOf = (bare: ReadonlySet<string>): string[] =>
       "still to be adopted (railnet ipam takeover)",
   );
 
-/** In mode `absent` records are a view, written behind. */
+/** In mode `absent` records are a view, written afterwards. */
 function lagOf({ mode, pools, reservations }: IpamSnapshot): string[] {
   if (mode !== "absent") return [];
   const records = recordsByAddress(pools);

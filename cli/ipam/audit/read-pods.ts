@@ -7,7 +7,7 @@ import type { PodsState, Used } from "./entries.ts";
 const NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status";
 const FINISHED = ["Succeeded", "Failed"] as const;
 
-/** All pods of the cluster, their metadata alone: whole ones are ten times as large. @throws {ApiError} */
+/** All pods of the cluster, metadata only: whole ones are ten times as large. @throws {ApiError} */
 export async function readPods(cluster: Cluster): Promise<PodsState> {
   const [{ items }, ...finished] = await Promise.all([
     cluster.list<Pod>(PODS, { namespace: "", metadataOnly: true }),
@@ -31,7 +31,7 @@ async function readFinished(cluster: Cluster, phase: string): Promise<[uid: stri
   return items.map(({ metadata: { uid = "" } }) => [uid, phase]);
 }
 
-/** Addresses of a pod by its annotation, but for those of its default network, which are not ours. Pure. */
+/** A pod's addresses from its annotation, except those of its default network, which are not ours. Pure. */
 export function usedBy(podref: string, networkStatus: string | undefined): Used[] {
   return entriesIn(networkStatus).flatMap(({ interface: ifname, ips, default: isDefault }) => {
     if (isDefault === true || typeof ifname !== "string" || !Array.isArray(ips)) return [];

@@ -3,7 +3,7 @@ import type { PoolRecord } from "../../../ipam/whereabouts/objects.ts";
 import type { IpamSnapshot, PoolState, Reserving } from "../snapshot.ts";
 import type { AuditFinding } from "./finding.ts";
 
-/** What stands in pools and reservations and is no pod's address. Left alone for good. Pure. */
+/** What is in pools and reservations but is not a pod's address. Left alone for good. Pure. */
 export const strangers = ({ pools, reservations }: IpamSnapshot): AuditFinding[] => [
   ...pools.flatMap(strangersOf),
   ...reservations.flatMap(strangerOf),

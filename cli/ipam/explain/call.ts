@@ -1,7 +1,7 @@
 import { type Call, readRequest } from "../../../cni/protocol/request.ts";
 import { UsageError } from "../options.ts";
 
-/** Whose ADD is asked about. */
+/** Whose ADD is explained. */
 export interface Who {
   /** `namespace/name` */
   readonly pod: string;
@@ -35,7 +35,7 @@ async function parse(text: string): Promise<Json> {
   throw new UsageError("cannot read the configuration: want a JSON or YAML object");
 }
 
-/** The library that reads YAML takes as long to load as the rest of this command. */
+/** Loading the YAML library takes as long as the rest of this command. */
 async function parseEither(text: string): Promise<unknown> {
   try {
     return JSON.parse(text);

@@ -7,14 +7,14 @@ import { type HeldAddress, sorted } from "../addresses.ts";
 export interface Explanation {
   readonly pool: string;
   readonly network: string;
-  /** What the configuration gives out, `first-last`. */
+  /** The bounds in the configuration, `first-last`. */
   readonly range: string;
   /** Null: the ADD fails. */
   readonly ip: string | null;
   readonly why: string;
   /** Taken addresses in the range. */
   readonly taken: number;
-  /** The first ones that are passed over, and why. */
+  /** The first ones that are skipped, and why. */
   readonly skipped: readonly { readonly ip: string; readonly why: string }[];
   readonly order: "lowest" | "highest";
 }
@@ -22,7 +22,7 @@ export interface Explanation {
 export interface ExplainQuestion {
   readonly podref: string;
   readonly ifname: string;
-  /** For each range the address that the pod asks for, canonical. */
+  /** For each range the address that the pod requests, canonical. */
   readonly asked: readonly (string | undefined)[];
   /** Addresses that the configuration fixes, canonical. */
   readonly fixed: readonly string[];
@@ -31,7 +31,7 @@ export interface ExplainQuestion {
 
 const MAX_SKIPPED = 5;
 
-/** What an ADD would get from each range of a configuration, as it claims them. Pure. @param addresses all that somebody has. */
+/** What an ADD would get from each range of a configuration, in the order of its claims. Pure. @param addresses all that have a holder. */
 export function explain(
   ranges: readonly PoolRange[],
   addresses: readonly HeldAddress[],
@@ -92,7 +92,7 @@ function explainRange(source: PoolRange, addresses: readonly HeldAddress[], ques
   return { ...about, ip: text(next), why: `the ${end} free one${beside}`, skipped };
 }
 
-/** Who stands in the way of a claim in this pool, by number. Without overlapping ranges its own records alone count. */
+/** The holders in the way of a claim in this pool, by number. Without overlapping ranges only its own records count. */
 function holdersOf(
   { name, network, overlapping }: PoolRange["pool"],
   addresses: readonly HeldAddress[],

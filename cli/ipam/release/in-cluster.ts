@@ -8,7 +8,7 @@ import { type IpamSnapshot, readSnapshot } from "../snapshot.ts";
 import { connectTo, type StoreTarget } from "../store-target.ts";
 import { meant, outcomeOf, type ReleaseOutcome, type Which } from "./which.ts";
 
-/** Gives back addresses of a cluster, each if it is still what was looked at. @throws {ApiError} */
+/** Releases addresses of a cluster, each if it is unchanged since it was looked at. @throws {ApiError} */
 export async function releaseInCluster(
   which: Which,
   target: StoreTarget,

@@ -6,7 +6,7 @@ import type { HeldAddress } from "../addresses.ts";
 import { addressesIn } from "../directory.ts";
 import { meant, outcomeOf, type ReleaseOutcome, type Which } from "./which.ts";
 
-/** Gives back addresses of a single host. A sandbox lives while its network namespace is the one that its ADD saw. @throws {StoreError} */
+/** Releases addresses of a single host. A sandbox is running while its network namespace is the one that its ADD saw. @throws {StoreError} */
 export async function releaseInDirectory(which: Which, path: string, stateDir: string): Promise<ReleaseOutcome[]> {
   const store = new DirectoryStore(path, lockIn(path));
   const journal = new ClaimJournal(stateDir);

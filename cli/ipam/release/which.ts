@@ -1,13 +1,13 @@
 import type { HeldAddress } from "../addresses.ts";
 import { UsageError } from "../options.ts";
 
-/** What somebody wants to release: one address, or those of a pod. */
+/** What to release: one address, or those of a pod. */
 export interface Which {
   /** Canonical. */
   readonly ip: string | undefined;
   readonly podref: string | undefined;
   readonly network: string | undefined;
-  /** Also of a living pod. */
+  /** Even of a running pod. */
   readonly force: boolean;
 }
 
@@ -23,7 +23,7 @@ export interface ReleaseOutcome {
 /**
  * The addresses that are meant. Pure.
  *
- * @throws {UsageError} when an address is that of several networks and none was named.
+ * @throws {UsageError} if an address exists in several networks and none was named.
  */
 export function meant(addresses: readonly HeldAddress[], { ip, podref, network }: Which): HeldAddress[] {
   const found = addresses.filter(

@@ -9,7 +9,7 @@ import { type IpamSnapshot, type Reserving, readSnapshot } from "../snapshot.ts"
 export interface Known {
   readonly ip: string;
   readonly network: string;
-  /** Pools whose range has the address. */
+  /** Pools whose range contains the address. */
   readonly pools: readonly { readonly pool: string; readonly range: string; readonly isAdopted: boolean }[];
   readonly reservation: ReservationSheet | null;
   readonly records: readonly RecordSheet[];
@@ -25,9 +25,9 @@ export interface ReservationSheet {
   readonly node: string;
   readonly pool: string;
   readonly since: string;
-  /** As its labels show. */
+  /** According to its labels. */
   readonly madeBy: "Railnet" | "Whereabouts";
-  /** Who has written to it, by name and time, as the API server noted. */
+  /** Who has written to it, by name and time, as recorded by the API server. */
   readonly managers: readonly string[];
 }
 
@@ -45,7 +45,7 @@ export interface PodSheet {
   readonly uid: string;
   readonly phase: string;
   readonly node: string;
-  /** Why it needs no address any more; empty while it may. */
+  /** Why it no longer needs an address; empty while it may. */
   readonly over: string;
 }
 
@@ -93,7 +93,7 @@ async function sheetOf(reserving: Reserving, cluster: Cluster): Promise<Reservat
   return { name: metadata.name, podref, ifname, containerId, podUid, node, pool, since, madeBy, managers };
 }
 
-/** `metadata.managedFields`, which no decision rests on. */
+/** From `metadata.managedFields`; no decision is based on it. */
 function managersOf(metadata: ObjectMeta | undefined): string[] {
   const { managedFields = [] } = (metadata ?? {}) as { managedFields?: { manager?: string; time?: string }[] };
   return managedFields.map(({ manager = "not named", time = "" }) => `${manager} ${time}`.trim());

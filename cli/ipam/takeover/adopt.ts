@@ -15,13 +15,13 @@ import type { Progress } from "../progress.ts";
 import type { IpamSnapshot } from "../snapshot.ts";
 
 export interface Adopted {
-  /** Reservations that were made or completed. */
+  /** Reservations that were created or completed. */
   readonly made: number;
   /** Addresses that another interface has reserved. */
   readonly disputed: number;
 }
 
-/** Makes a reservation for every record that has none, and completes those that Whereabouts wrote. May end anywhere and be run again. @throws {ApiError} */
+/** Creates a reservation for every record without one, and completes those that Whereabouts wrote. May be interrupted anywhere and repeated. @throws {ApiError} */
 export async function adoptAll(snapshot: IpamSnapshot, cluster: Cluster, progress: Progress): Promise<Adopted> {
   const signal = new AbortController().signal;
   const log = createLog("silent");
@@ -40,7 +40,7 @@ export async function adoptAll(snapshot: IpamSnapshot, cluster: Cluster, progres
   return { made, disputed };
 }
 
-/** Records whose reservation is missing or says less than Railnet's own. */
+/** Records whose reservation is missing or lacks fields that Railnet's own have. */
 function incomplete({ pools, reservations }: IpamSnapshot): Located[] {
   const complete = reservations.filter(({ pool, containerId }) => pool && containerId);
   const whole = new Map(complete.map((one) => [addressKey(one.networkName, one.ip), one]));
@@ -48,7 +48,7 @@ function incomplete({ pools, reservations }: IpamSnapshot): Located[] {
   return records.flatMap(([, located]) => located);
 }
 
-/** Conflicts are told where the agents tell theirs. */
+/** Conflicts are reported where the agents report theirs. */
 function addressEvents(cluster: Cluster, log: Log): AddressEvents {
   const recorder = new EventRecorder({ log, notes: new Notes() });
   recorder.connect(cluster, "");

@@ -8,10 +8,10 @@ import type { Progress } from "../progress.ts";
 import { readSnapshot } from "../snapshot.ts";
 import { isRecorded } from "./state.ts";
 
-/** Agents follow the setting within a second; one that is slow is waited for so long. */
+/** Agents follow the setting within a second; a slow one is waited for this long. */
 const AGENTS_MS = 60_000;
 
-/** @returns names of nodes whose agent does not act by `coexist` in time. @throws {ApiError} */
+/** @returns names of nodes whose agent does not act in mode `coexist` in time. @throws {ApiError} */
 export async function awaitAgents(cluster: Cluster, progress: Progress): Promise<string[]> {
   for (const endMs = performance.now() + AGENTS_MS; ; await sleep(1000)) {
     const heard = (await readReports(cluster)).filter((one) => isHeard(one, Date.now()));
@@ -22,8 +22,8 @@ export async function awaitAgents(cluster: Cluster, progress: Progress): Promise
 }
 
 /**
- * Writes the records of reservations that were made while nobody needed them: what the agents claim from now on has
- * its record. Idempotent.
+ * Writes the records of reservations made while records were not needed: what the agents claim from now on has its
+ * record. Idempotent.
  *
  * @returns how many were written.
  * @throws {ApiError}

@@ -2,11 +2,11 @@ import { MAX_RECORDS } from "../../../daemonset/addresses/leader/view.ts";
 import { count } from "../../table.ts";
 import type { AgentReadiness, TakeoverState } from "./state.ts";
 
-/** Old Whereabouts' names of IPv6 pools, and those of pools that were made by hand. */
+/** Old Whereabouts' names of IPv6 pools, and pools that were created by hand. */
 const NAMELESS =
   ", and the pool's name does not tell its network; recreate the pods that have them, so that they get others, then delete the pool";
 
-/** What forbids to say that no Whereabouts is there; empty: nothing does. Pure. */
+/** What prevents declaring that there is no Whereabouts; empty: nothing. Pure. */
 export function obstaclesToFinish({ pools, whereabouts, agents }: TakeoverState): string[] {
   const { leaseRenewed, isLive, workloads } = whereabouts;
   const present = agents.filter(({ hasNode, isHeard }) => hasNode || isHeard);
@@ -34,7 +34,7 @@ function whyUnknown({ node, isHeard, mode, renewed }: AgentReadiness): string[] 
   return mode ? [] : [`the agent of ${node} does not report its mode; update it`];
 }
 
-/** What forbids to go back beside a live Whereabouts. Pure. */
+/** What prevents going back beside a running Whereabouts. Pure. */
 export const obstaclesToBack = ({ pools }: TakeoverState): string[] =>
   pools.flatMap(({ pool, stuck, reservations }) => {
     if (reservations > MAX_RECORDS)

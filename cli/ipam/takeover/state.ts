@@ -6,11 +6,11 @@ import { addressKey, isSameOwner, type Located, recordsByAddress } from "../addr
 import type { Progress } from "../progress.ts";
 import { type IpamSnapshot, type Reserving, readSnapshot } from "../snapshot.ts";
 
-/** How a pool's records stand to the reservations. */
+/** How a pool's records compare with the reservations. */
 export interface PoolReadiness {
   readonly pool: string;
   readonly isAdopted: boolean;
-  /** Whether its name tells its network; else nobody can reserve the addresses of its records. */
+  /** Whether its name tells its network; otherwise nobody can reserve the addresses of its records. */
   readonly isNamed: boolean;
   readonly records: number;
   readonly reservations: number;
@@ -18,7 +18,7 @@ export interface PoolReadiness {
   readonly unreserved: number;
   /** Reservations without a record. */
   readonly unrecorded: number;
-  /** Of these, those that have been so for a minute. */
+  /** How many of these have been so for a minute. */
   readonly stuck: number;
   /** Records of one interface with the reservation of another. */
   readonly disputed: number;
@@ -30,25 +30,25 @@ export interface AgentReadiness extends Report {
   readonly hasNode: boolean;
 }
 
-/** What is true of a cluster between Whereabouts and Railnet. */
+/** The state of a cluster between Whereabouts and Railnet. */
 export interface TakeoverState {
   readonly mode: Mode;
   readonly pools: readonly PoolReadiness[];
   readonly whereabouts: {
-    /** Of its lease, ISO 8601; empty when there is none. */
+    /** Time of its lease, ISO 8601; empty if there is none. */
     readonly leaseRenewed: string;
     readonly isLive: boolean;
-    /** `DaemonSet/whereabouts`; null when that cannot be told. */
+    /** `DaemonSet/whereabouts`; null if unknown. */
     readonly workloads: readonly string[] | null;
   };
   readonly agents: readonly AgentReadiness[];
-  /** Names of nodes without an agent that ever reported. */
+  /** Names of nodes whose agent has never reported. */
   readonly nodesWithoutAgent: readonly string[];
 }
 
-/** Of Whereabouts, since it renewed its lease; our turns with it leave that time as it is. */
+/** How long Whereabouts counts as running after it renewed its lease; our turns with it leave that time unchanged. */
 const LIVE_MS = 60_000;
-/** A record is written behind, or a claim is between its two writes. */
+/** Until then a record may still be written, or a claim may be between its two writes. */
 const STUCK_MS = 60_000;
 
 export interface TakeoverReading {
@@ -122,7 +122,7 @@ const apps = (plural: string, kind: string): Resource => ({
 });
 const WORKLOADS = [apps("daemonsets", "DaemonSet"), apps("deployments", "Deployment")];
 
-/** What runs Whereabouts' image in the namespace of its objects. Whoever may not look does not know. */
+/** What runs Whereabouts' image in the namespace of its objects. Null without the right to look. */
 async function readWorkloads(cluster: Cluster): Promise<string[] | null> {
   try {
     const lists = await Promise.all(WORKLOADS.map((resource) => cluster.list<Workload>(resource)));

@@ -7,7 +7,7 @@ export interface Told {
   readonly next: string;
 }
 
-/** What is true, what was done, what stands in the way and what comes next, for people. Pure. */
+/** The state, what was done, the obstacles and the next step, for people. Pure. */
 export function summary(state: TakeoverState, { did, obstacles, next }: Told): string {
   const blocks = [
     did && `done: ${did}`,
