@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
+import { entries, line } from "./sysfs-files.ts";
 
 // `root` is where sysfs is mounted. Whatever does not exist is undefined or empty; nothing here throws.
 
@@ -88,19 +89,3 @@ export function ecnOf(root: string, netdev: string): string | undefined {
 /** How often a link has lost or gained carrier since it was created; waits for no lock. */
 export const carrierChangesOf = (root: string, netdev: string): number =>
   Number(line(join(root, "class/net", netdev, "carrier_changes")) ?? 0) || 0;
-
-function line(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch {
-    return undefined;
-  }
-}
-
-function entries(dir: string): string[] {
-  try {
-    return readdirSync(dir);
-  } catch {
-    return [];
-  }
-}

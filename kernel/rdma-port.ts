@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { entries, line } from "./sysfs-files.ts";
 
 // `root` is sysfs as the namespace shows it whose RDMA device is looked at. What is not there is undefined or empty; nothing throws.
 
@@ -79,20 +80,3 @@ const ROCE_HEADERS = 40 + 8 + 12 + 4 + 28 + 4;
 /** The active MTU of a RoCE device, as the kernel takes it from its link's (`iboe_get_mtu`, include/rdma/ib_addr.h); undefined: too small. */
 export const roceMtuOf = (mtu: number): number | undefined =>
   [4096, 2048, 1024, 512, 256].find((one) => one <= mtu - ROCE_HEADERS);
-
-/** Undefined for an entry that is empty: EINVAL. */
-function line(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch {
-    return undefined;
-  }
-}
-
-function entries(dir: string): string[] {
-  try {
-    return readdirSync(dir);
-  } catch {
-    return [];
-  }
-}

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { existsSync, readlinkSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
+import { entries, line, read } from "./sysfs-files.ts";
 
 // `root` is where sysfs is mounted: /sys, or a tree made by a test. What does not exist, or vanishes while it is read,
 // is undefined, empty or false; nothing here throws.
@@ -188,19 +189,7 @@ export function findPf<P extends Pf>(pfs: readonly P[], which: string | number):
 
 const target = (link: string): string | undefined => read(() => basename(readlinkSync(link)));
 
-const line = (file: string): string | undefined => read(() => readFileSync(file, "utf8").trim());
-
 function number(file: string): number | undefined {
   const text = line(file);
   return text && /^\d+$/.test(text) ? Number(text) : undefined;
-}
-
-const entries = (dir: string): string[] => read(() => readdirSync(dir)) ?? [];
-
-function read<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch {
-    return undefined; // no such file: no such thing
-  }
 }
