@@ -2,7 +2,8 @@ import { type Call, readRequest } from "../../../cni/protocol/request.ts";
 import type { NodePolicy } from "../../../ipam/host.ts";
 import { type IpamConfig, readIpamConfig } from "../../../ipam/whereabouts/config.ts";
 
-const FLAT_FILE = "/etc/cni/net.d/whereabouts.d/whereabouts.conf";
+/** Where Whereabouts' installer puts it. */
+export const FLAT_FILE = "/etc/cni/net.d/whereabouts.d/whereabouts.conf";
 
 /** A call and the node that it comes to. */
 export interface Given {
