@@ -10,15 +10,15 @@ import { type Requests, readRequests } from "./requests.ts";
 import { SMALL } from "./small.ts";
 
 const BIN = new URL("../../.cache/peers/bin/", import.meta.url).pathname;
-/** Which Kubernetes: `npm run soak` runs the oldest that is supported, too. */
+/** Which Kubernetes: `npm run soak` also runs the oldest that is supported. */
 const KUBERNETES = process.env["RAILNET_KUBERNETES"] ?? "1.37";
 
 export interface ApiServerOptions {
   /** etcd waits for the disk. Default false: a test's objects need not survive the machine. */
   readonly fsync?: boolean;
-  /** Leaves out what IPAM never talks to: a quarter less memory. Default true. */
+  /** Leaves out what IPAM never uses: a quarter less memory. Default true. */
   readonly small?: boolean;
-  /** Kubelets and controllers come to it: all is served, pods get tokens, a node may only touch what is its own. Default false. */
+  /** For kubelets and controllers: everything is served, pods get tokens, a node may only touch its own objects. Default false. */
   readonly nodes?: boolean;
   /** Writes every request to `audit.log` of the folder. */
   readonly audit?: boolean;
@@ -38,10 +38,10 @@ export function peer(name: string): string {
 /** Path of an executable of Kubernetes. @throws {Error} that says how to get it. */
 export const kubernetes = (name: string): string => peer(`kubernetes-${KUBERNETES}/${name}`);
 
-/** PATH with the peers before what this machine has of the same name: containerd starts its shims by it. */
+/** PATH with the peers before this machine's programs of the same name: containerd finds its shims by it. */
 export const pathOfPeers = (): string => `${BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
 
-/** What a kubeconfig of the server says other than an administrator's. */
+/** How a kubeconfig of the server differs from an administrator's. */
 export interface KubeconfigOptions {
   readonly server?: string;
   readonly token?: string;
@@ -53,14 +53,14 @@ export interface KubeconfigOptions {
   readonly user?: object;
 }
 
-/** etcd and kube-apiserver on loopback with TLS and RBAC, ready in about 5 s. No controllers: nothing is done to objects by others. */
+/** etcd and kube-apiserver on loopback with TLS and RBAC, ready in about 5 s. No controllers: nobody else changes objects. */
 export class ApiServer implements AsyncDisposable {
   readonly folder: string;
   readonly url: string;
   readonly pki: Pki;
-  /** The administrator, without any of the product's code. */
+  /** The administrator's client, without any of the product's code. */
   readonly raw: RawClient;
-  /** Of the administrator too. */
+  /** Also the administrator's. */
   readonly adminToken = randomBytes(16).toString("hex");
   readonly #options: ApiServerOptions;
   readonly #ports: readonly [api: number, client: number, peer: number];
@@ -93,7 +93,7 @@ export class ApiServer implements AsyncDisposable {
         return server;
       } catch (error) {
         await server.stop();
-        // Somebody else may have got a port between the look and the use.
+        // Another process may have taken a port between the look and the use.
         if (attempt === 3 || !/address already in use/.test(String(error))) throw error;
       }
     }
@@ -118,9 +118,9 @@ export class ApiServer implements AsyncDisposable {
   /**
    * Path of a kubeconfig.
    *
-   * @param options.server where requests go: a proxy in front, say. Default: the API server.
-   * @param options.token default: the administrator's client certificate, or through a proxy, where that cannot pass, token.
-   * @param options.tokenFile read by the client again and again.
+   * @param options.server where requests go: a proxy in front, for instance. Default: the API server.
+   * @param options.token default: the administrator's client certificate, or through a proxy, which cannot pass that on, token.
+   * @param options.tokenFile read by the client repeatedly.
    * @param options.ca path of the certificate that must have signed the server's. Default: the true one.
    */
   kubeconfig(options: KubeconfigOptions = {}): string {
@@ -155,7 +155,7 @@ export class ApiServer implements AsyncDisposable {
     return status.token;
   }
 
-  /** Answered so far. */
+  /** Requests answered so far. */
   async requests(): Promise<Requests> {
     return readRequests((await this.raw.request("GET", "/metrics", { accept: "text/plain" })).body);
   }
@@ -165,7 +165,7 @@ export class ApiServer implements AsyncDisposable {
     return { etcd: this.#etcd.pid, server: this.#server.pid };
   }
 
-  /** Ends kube-apiserver; start again with startAgain(). */
+  /** Stops kube-apiserver; start again with startAgain(). */
   async down(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     await this.#server.stop(signal);
   }
@@ -176,7 +176,7 @@ export class ApiServer implements AsyncDisposable {
     await this.ready();
   }
 
-  /** Ends etcd (hard by default) and starts it on its data again; the API server goes on and answers errors meanwhile. */
+  /** Stops etcd (hard by default) and restarts it on its data; the API server keeps running and answers errors meanwhile. */
   async restartEtcd(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     await this.#etcd.stop(signal);
     this.#etcd = this.#startEtcd();
@@ -238,7 +238,7 @@ function makePki(folder: string): Pki {
   return pki;
 }
 
-/** What it serves and to whom. */
+/** What it serves, and to whom. */
 function scope({ small = true, nodes = false }: ApiServerOptions): string[] {
   if (nodes)
     return ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged"];
@@ -259,7 +259,7 @@ function auditArguments(folder: string): string[] {
   ];
 }
 
-/** Ports of loopback that nobody has now, all different. */
+/** Free ports of loopback, all different. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {

@@ -11,7 +11,7 @@ export interface Audited {
   readonly status: number;
 }
 
-/** The audit log of an API server that was started with `audit`: what its clients did, in the order of the answers. */
+/** The audit log of an API server started with `audit`: what its clients did, in the order of the answers. */
 export function readAudit({ folder }: { readonly folder: string }): Audited[] {
   const lines = readFileSync(`${folder}/audit.log`, "utf8").split("\n").slice(0, -1);
   return lines.map((line) => {

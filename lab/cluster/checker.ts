@@ -1,5 +1,5 @@
 // Judges a cluster from plain API JSON, the nodes' journals and what the test believes alive. It imports nothing of the
-// product, not even a type, and reads names and keys by itself: IPv4 alone.
+// product, not even a type, and parses names and keys itself: IPv4 only.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { recordIn } from "./cluster-node.ts";
 import type { Json, RawClient } from "./raw.ts";
@@ -41,13 +41,13 @@ function journalOf(folder: string): Json[] {
     try {
       return [recordIn(readFileSync(`${dir}/${name}`, "utf8"))];
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return []; // forgotten just now
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return []; // just deleted
       throw error;
     }
   });
 }
 
-/** One thing that somebody holds: `network/address podref ifname`, and by which sandbox, empty where that is not said. */
+/** One holding: `network/address podref ifname`, and its sandbox, empty if unknown. */
 interface Hold {
   readonly at: string;
   readonly who: string;
@@ -55,10 +55,10 @@ interface Hold {
 }
 
 /**
- * What is wrong, a line each; empty: no address has two owners, none has no owner, every living attachment has its
- * reservation and its record, the pools show what the reservations say, and the journals know what lives.
+ * What is wrong, one line each; empty: no address has two owners, none has no owner, every running attachment has its
+ * reservation and its record, the pools show what the reservations say, and the journals know what is running.
  *
- * @param only leaves out every other network.
+ * @param only ignores every other network.
  */
 export function whatIsWrong(picture: Picture, living: readonly Living[], only?: string): string[] {
   const isAsked = ({ at }: Hold) => only === undefined || at.startsWith(`${only}/`);

@@ -1,4 +1,4 @@
-// Preloaded into a process, it moves the wall clock, and that one alone, by as many seconds as the file TEST_CLOCK says at that
+// Preloaded into a process, it shifts the wall clock, and only that, by the number of seconds in the file TEST_CLOCK at that
 // moment: 8 bytes, signed, in the machine's byte order.
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 
-/** The wall clock of processes that are started with `env`. Timers and the monotonic clock go on. */
+/** The wall clock of processes started with `env`. Timers and the monotonic clock are not affected. */
 export class Clock {
   readonly env: Readonly<Record<string, string>>;
   readonly #file: string;
@@ -27,7 +27,7 @@ export class Clock {
     this.env = { LD_PRELOAD: library, TEST_CLOCK: this.#file };
   }
 
-  /** From now on it is so many hours before (negative) or after the machine's. */
+  /** From now on it is this many hours before (negative) or after the machine's. */
   jump(hours: number): void {
     const seconds = BigInt.asUintN(64, BigInt(Math.round(hours * 3600)));
     const fd = openSync(this.#file, "r+");

@@ -17,7 +17,7 @@ export interface NodeOptions {
   /** More of node.json. */
   readonly policy?: Json;
   readonly env?: Readonly<Record<string, string>>;
-  /** A command that runs the agent, and its first arguments: nsenter(1), say. */
+  /** A command that runs the agent, and its first arguments: nsenter(1), for instance. */
   readonly wrap?: readonly string[];
   /** Directory of the executables; default those with fault injection. */
   readonly dist?: string;
@@ -30,7 +30,7 @@ export interface Answer {
 
 export type Verb = "ADD" | "CHECK" | "DEL" | "GC" | "STATUS";
 
-/** A node of a cluster, as far as addresses go: its directories, its agent, its stand-alone executable. Needs root. */
+/** A node of a cluster, as far as addresses are concerned: its directories, its agent, its stand-alone executable. Needs root. */
 export class ClusterNode {
   readonly name: string;
   readonly folder: string;
@@ -125,7 +125,7 @@ export class ClusterNode {
     return { exit, json: stdout ? JSON.parse(stdout) : undefined };
   }
 
-  /** One call of the executable by itself. @param wrap a command that runs it, and its first arguments. */
+  /** One call of the stand-alone executable. @param wrap a command that runs it, and its first arguments. */
   alone(
     verb: Verb,
     config: Json,
@@ -179,7 +179,7 @@ export class ClusterNode {
   }
 }
 
-/** A record as the journal has it: a line of JSON, then a line for each change; one that is not whole was never written. */
+/** A journal's record: a line of JSON, then a line for each change; an incomplete one was never written. */
 export function recordIn(text: string): Json {
   const [first, ...changes] = text.split("\n").map((line) => line.replace(/\0+$/, "")); // zeros: torn by a power cut
   const whole = changes.filter((line) => line.endsWith("}")).map((line) => JSON.parse(line));

@@ -29,7 +29,7 @@ export class Daemon {
       env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: "/", ...env },
       stdio: ["ignore", output, output],
     });
-    child.unref(); // a test that fails without stopping it must end
+    child.unref(); // a test that fails without stopping it must still end
     closeSync(output);
     return new Daemon(command[0]!.replace(/.*\//, ""), child, log);
   }
@@ -47,7 +47,7 @@ export class Daemon {
     this.#child.kill(signal);
   }
 
-  /** Ends it, by force after 5 s. */
+  /** Stops it, by force after 5 s. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     if (this.#ended) return;
     this.#child.ref();

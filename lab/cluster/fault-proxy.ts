@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { randomFrom } from "../random.ts";
 import type { ApiServer } from "./api-server.ts";
 
-/** What happens to a request. `after`: the server has done it all the same, and the client does not learn what it said. */
+/** What happens to a request. `after`: the server executes it, but the client does not get the answer. */
 export type Effect =
   | {
       readonly kind: "answer";
@@ -18,7 +18,7 @@ export type Effect =
   | { readonly kind: "hang"; readonly when?: "before" | "after" }
   | { readonly kind: "slow"; readonly ms: number };
 
-/** Which requests it happens to. */
+/** Which requests are affected. */
 export interface Fault {
   readonly effect: Effect;
   readonly method?: string;
@@ -31,7 +31,7 @@ export interface Fault {
   readonly times?: number;
   /** 0 to 1, by the proxy's seed. Default 1. */
   readonly probability?: number;
-  /** Told of each request that it happens to. */
+  /** Called for each affected request. */
   readonly onHit?: (method: string, url: string) => void;
 }
 
@@ -51,13 +51,13 @@ const REASONS: Readonly<Record<number, string>> = {
   504: "Timeout",
 };
 
-/** Stands in front of an API server, with a certificate of the same CA, and does what it is told to requests. */
+/** Stands in front of an API server, with a certificate of the same CA, and does to requests what it is told. */
 export class FaultProxy implements AsyncDisposable {
-  /** Requests that came, by `METHOD resource`, such as `POST ippools`, and in all. */
+  /** Requests received, by `METHOD resource`, such as `POST ippools`, and in all. */
   readonly counts = new Map<string, number>();
-  /** Requests that something was done to. */
+  /** Affected requests. */
   hits = 0;
-  /** Most connections that stood at once. */
+  /** The most connections that were open at once. */
   mostConnections = 0;
   readonly #agent: Agent;
   readonly #target: string;
@@ -89,7 +89,7 @@ export class FaultProxy implements AsyncDisposable {
     return `https://127.0.0.1:${this.#port}`;
   }
 
-  /** Adds a rule; the first that matches a request applies. @returns takes it back. */
+  /** Adds a rule; the first that matches a request applies. @returns a function that removes it. */
   on(fault: Fault): () => void {
     const rule: Rule = { ...fault, seen: 0, done: 0 };
     this.#rules.push(rule);
@@ -105,7 +105,7 @@ export class FaultProxy implements AsyncDisposable {
     await this.up();
   }
 
-  /** Connections are refused; those that stand are cut. */
+  /** Connections are refused; open ones are cut. */
   async down(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -115,7 +115,7 @@ export class FaultProxy implements AsyncDisposable {
     await closed;
   }
 
-  /** Listens at the same port as before. */
+  /** Listens on the same port as before. */
   async up(): Promise<void> {
     if (this.#server) return;
     const server = createServer(this.#tls, (request, response) => void this.#handle(request, response));
@@ -196,7 +196,7 @@ export class FaultProxy implements AsyncDisposable {
     try {
       await this.#apply(this.#choose(request), request, response);
     } catch {
-      response.destroy(); // the server went away, or the client did
+      response.destroy(); // the server or the client has gone
     }
   }
 

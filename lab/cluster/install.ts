@@ -7,7 +7,7 @@ import type { Json, RawClient } from "./raw.ts";
 const PROJECT = new URL("../../", import.meta.url).pathname;
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
 
-/** A YAML document, and what it says; the text is what goes to the server: the reader renames some keys. */
+/** A YAML document, parsed; the text is what goes to the server, since the parser renames some keys. */
 export interface Document {
   readonly text: string;
   readonly object: Json;
@@ -49,7 +49,7 @@ export async function crds(whose: "ours" | "upstream"): Promise<Document[]> {
   return (await Promise.all(globSync(pattern).map(readYaml))).flat();
 }
 
-/** Installs them, or puts them in place of the other's, and waits until they are served. */
+/** Installs them, or replaces the other's, and waits until they are served. */
 export async function installCrds(raw: RawClient, whose: "ours" | "upstream" = "ours"): Promise<void> {
   const definitions = await crds(whose);
   for (const { object, text } of definitions) await raw.apply(object, text);
@@ -90,7 +90,7 @@ export async function installWhereabouts(api: ApiServer): Promise<string> {
   return token;
 }
 
-/** The authorizer learns of a new role a moment after it was made. 404 without the definitions: permitted all the same. */
+/** The authorizer learns of a new role a moment after it was created. 404 without the definitions counts as permitted. */
 async function permitted({ raw }: ApiServer, token: string, path: string): Promise<void> {
   await until(`${path} is permitted`, async () => (await raw.request("GET", path, { token })).status !== 403);
 }

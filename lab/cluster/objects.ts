@@ -1,6 +1,6 @@
 import type { Json, RawClient } from "./raw.ts";
 
-/** A pod as the kubelet of `node` runs it. It has no controller and no kubelet: deletePod() is its end. */
+/** A pod as if run by the kubelet of `node`. It has no controller and no kubelet: deletePod() ends it. */
 export async function makePod(
   raw: RawClient,
   name: string,

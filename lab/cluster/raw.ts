@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 
-// biome-ignore lint/suspicious/noExplicitAny: what the server sent, as it is
+// biome-ignore lint/suspicious/noExplicitAny: whatever the server sent
 export type Json = any;
 
 export interface Answer {
@@ -34,7 +34,7 @@ export function pathOf({ apiVersion, kind, metadata }: Json): string {
   return `${root}${namespace}/${PLURALS[kind] ?? `${kind.toLowerCase()}s`}/${metadata.name}`;
 }
 
-/** For so long a server that says "storage is (re)initializing" is asked again. */
+/** How long a server that says "storage is (re)initializing" is asked again. */
 const TOO_EARLY_MS = 30_000;
 
 /** The API server as an administrator sees it, without any of the product's code: for state checks and preparation. */
@@ -50,7 +50,7 @@ export class RawClient {
     this.#anonymous = new Agent({ ca: ca!, maxSockets: 8 });
   }
 
-  /** Any status is an answer. @throws {Error} when there is none. */
+  /** Any status is an answer. @throws {Error} if there is none. */
   request(method: string, path: string, options: RawOptions = {}): Promise<Answer> {
     const { body, token, contentType = "application/json", accept = "application/json" } = options;
     const data = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
@@ -101,7 +101,7 @@ export class RawClient {
     return this.#good("POST", path, { body });
   }
 
-  /** At once, without grace; what is not there is fine. */
+  /** Immediately, without grace; a missing object is fine. */
   async delete(path: string): Promise<void> {
     const { status, body } = await this.#inTime("DELETE", path, { body: { gracePeriodSeconds: 0 } });
     if (status >= 300 && status !== 404) throw new Error(`DELETE ${path}: ${status} ${body.message ?? body}`);
@@ -118,7 +118,7 @@ export class RawClient {
     return body;
   }
 
-  /** Nothing was done where 429 is the answer: it is asked again when the server says so. */
+  /** A 429 means that nothing was done: retried when the server says so. */
   async #inTime(method: string, path: string, options: RawOptions): Promise<Answer> {
     for (const limit = Date.now() + TOO_EARLY_MS; ; ) {
       const answer = await this.request(method, path, options);

@@ -1,4 +1,4 @@
-/** Admission that needs controllers which do not run here, or objects that no test makes. ServiceAccount would refuse every pod. */
+/** Admission plugins that need controllers which do not run here, or objects that no test creates. ServiceAccount would refuse every pod. */
 const ADMISSION = [
   ...["MutatingAdmissionWebhook", "ValidatingAdmissionWebhook", "MutatingAdmissionPolicy", "ValidatingAdmissionPolicy"],
   ...["RuntimeClass", "DefaultIngressClass", "DefaultStorageClass", "StorageObjectInUseProtection", "PodSecurity"],
@@ -10,7 +10,7 @@ const APIS = [
   ...["scheduling.k8s.io/v1", "certificates.k8s.io/v1"],
 ];
 
-/** Arguments of a kube-apiserver that serves what IPAM talks to. */
+/** Arguments of a kube-apiserver that serves what IPAM uses. */
 export const SMALL = [
   "--enable-priority-and-fairness=false",
   "--profiling=false",

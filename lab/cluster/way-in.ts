@@ -9,8 +9,8 @@ const PORT = 6443;
 const joined = `(client, server) => { client.pipe(server).pipe(client); for (const one of [client, server]) one.on("error", () => [client, server].map((end) => end.destroy())); }`;
 
 /**
- * A node's network namespace is its own: a port of it leads to an API server on this host's loopback, by way of a socket
- * that has no namespace.
+ * A node has its own network namespace: one of its ports leads to an API server on this host's loopback, through a socket
+ * that belongs to no namespace.
  *
  * @param url of the API server, or of a proxy in front.
  */

@@ -19,7 +19,7 @@ export interface Sandbox {
 
 export interface Reply {
   readonly exit: number | null;
-  /** Result or error of the CNI protocol; undefined where standard output is empty. */
+  /** Result or error of the CNI protocol; undefined if standard output is empty. */
   readonly json: Json | undefined;
   readonly stderr: string;
 }
@@ -92,7 +92,7 @@ export class Whereabouts {
     return this.#controller("wb-reconciler", { "cron-schedule/config": cron });
   }
 
-  /** Its controller of one node, which frees what pods leave. Needs the node's object and the NetworkAttachmentDefinition resource. */
+  /** Its controller of one node, which frees what pods leave behind. Needs the node's object and the NetworkAttachmentDefinition resource. */
   controlLoop(node: string): Daemon {
     return this.#controller("wb-ip-control-loop", {}, { NODENAME: node });
   }
@@ -102,7 +102,7 @@ export class Whereabouts {
     return this.#controller("wb-node-slice-controller", {});
   }
 
-  /** They look for their configuration at fixed places, as in a pod: each gets a root of its own. Needs root. */
+  /** They expect their configuration in fixed places, as in a pod: each gets its own root. Needs root. */
   #controller(name: string, files: Record<string, string>, env: Record<string, string> = {}): Daemon {
     const root = mkdtempSync(`${this.folder}/${name}-`);
     const account = "var/run/secrets/kubernetes.io/serviceaccount";

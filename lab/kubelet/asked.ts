@@ -3,7 +3,7 @@ import type { Json } from "../cluster/raw.ts";
 import type { Cluster } from "./cluster.ts";
 import { networkStatus } from "./pods.ts";
 
-/** What a pod asks for, with and without prefix length, both families. */
+/** What a pod requests, with and without prefix length, both families. */
 const ASKED = [
   ["10.201.0.77/24", "fd00:201::77"],
   ["10.201.0.78", "fd00:201:0:0::78/64"],
@@ -14,8 +14,8 @@ const WANT = [
 ];
 
 /**
- * Asserts that a pod gets the addresses that it asks for by `ips` in Multus' annotation, which Multus sends on as
- * `runtimeConfig.ips` and as CNI_ARGS `IP`; of a network that is one plugin, and of one that is a list.
+ * Asserts that a pod gets the addresses that it requests by `ips` in Multus' annotation, which Multus passes on as
+ * `runtimeConfig.ips` and as CNI_ARGS `IP`; for a network that is one plugin, and for one that is a list.
  */
 export async function askedAddresses(t: Test, { api, pods, rails }: Cluster): Promise<void> {
   const [rail] = rails;

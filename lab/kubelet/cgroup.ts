@@ -9,11 +9,11 @@ function hierarchies(): string[] {
     .map((line) => line.split(" ")[4]!);
 }
 
-/** Makes a group of this name in every hierarchy. */
+/** Creates a group of this name in every hierarchy. */
 export function makeGroup(name: string): void {
   for (const root of hierarchies()) {
     mkdirSync(join(root, name), { recursive: true });
-    // A group of version 1 starts without processors, and takes no process then.
+    // A group of version 1 starts without processors, and then accepts no process.
     for (const file of ["cpuset.mems", "cpuset.cpus"])
       if (existsSync(join(root, file))) writeFileSync(join(root, name, file), readFileSync(join(root, file)));
   }
@@ -28,7 +28,7 @@ export function inGroup(name: string, command: readonly string[]): string[] {
   return ["sh", "-c", `${files.map((file) => `echo $$ > '${file}'`).join(" && ")} && exec "$@"`, "sh", ...command];
 }
 
-/** Removes the group with all below it. @returns false while a process is left in it. */
+/** Removes the group with everything below it. @returns false while a process is left in it. */
 export function removeGroup(name: string): boolean {
   return hierarchies().every((root) => removeTree(join(root, name)));
 }

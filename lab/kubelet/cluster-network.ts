@@ -30,7 +30,7 @@ export async function addNodeAddress(node: Computer): Promise<void> {
   await node.run(["ip", "-batch", "-"], { stdin: links.join("\n") });
 }
 
-/** The plugins, as files: Multus in a pod looks them up in its own root, where a link may lead nowhere. */
+/** The plugins, as files: Multus in a pod looks them up in its own root, where a symbolic link may lead nowhere. */
 export async function setUpClusterNetwork(node: Computer): Promise<void> {
   const plugins = ["bridge", "loopback", "host-local"].map(peer);
   await node.exec(["install", "-D", "-t", "/opt/cni/bin", ...plugins]);

@@ -41,7 +41,7 @@ export class Cluster implements RailPlace, AsyncDisposable {
     this.control = new ControlPlane(api);
   }
 
-  /** @throws {Error} that says what did not come up. */
+  /** @throws {Error} that says what did not start. */
   static async start({ vfs = 4, fsync = false }: ClusterOptions = {}): Promise<Cluster> {
     await using stack = new AsyncDisposableStack();
     const api = stack.use(await ApiServer.start({ nodes: true, fsync }));

@@ -6,30 +6,30 @@ import type { Rail } from "./rails.ts";
 
 type Env = Readonly<Record<string, string>>;
 
-/** A program that runs on a computer until it is told to stop. */
+/** A program that runs on a computer until it is stopped. */
 export interface Program {
   readonly ended: boolean;
-  /** What it wrote; of a test machine's only the end, once it has ended. */
+  /** Its output; on a test machine only the end of it, once it has ended. */
   log(): string;
   signal(signal: NodeJS.Signals): void;
-  /** Ends it and waits for that. */
+  /** Stops it and waits for its end. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 /** What a node is made of: namespaces of this machine (node.ts), or a test machine with real VFs. */
 export interface Computer {
   readonly name: string;
-  /** Of this machine, with the same path on the node: logs, images. */
+  /** A directory of this machine with the same path on the node: logs, images. */
   readonly folder: string;
   /** Its own address. */
   readonly ip: string;
   /** URL of the API server, as seen from it. */
   readonly apiServer: string;
-  /** Writes a file of the node in one step, its folders too. */
+  /** Writes a file of the node atomically, creating its directories. */
   write(path: string, text: string, mode?: number): void | Promise<void>;
   /** Runs a command on the node. @throws {Error} with its standard error when it fails. */
   exec(command: readonly string[], env?: Env): Promise<string>;
-  /** As exec(), but every end is an answer. */
+  /** Like exec(), but every exit is an answer. */
   run(
     command: readonly string[],
     options?: { env?: Env; stdin?: string },
@@ -38,7 +38,7 @@ export interface Computer {
   spawn(name: string, command: readonly string[], env?: Env): Promise<Program>;
 }
 
-/** Where pods are made: what everything that runs on a node is started with. */
+/** Where pods are created: everything needed to start what runs on a node. */
 export interface Place {
   readonly api: ApiServer;
   readonly node: Computer;

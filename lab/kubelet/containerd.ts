@@ -44,7 +44,7 @@ export class Containerd {
     );
   }
 
-  /** Ends it; pods go on. */
+  /** Stops it; pods keep running. */
   async stop(signal?: NodeJS.Signals): Promise<void> {
     await this.#process?.stop(signal);
   }
@@ -54,7 +54,7 @@ export class Containerd {
     await this.#node.exec([peer("ctr"), "-n", "k8s.io", "images", "import", archive]);
   }
 
-  /** The answer of a command of crictl(1), which must be one that speaks JSON. */
+  /** The answer of a crictl(1) command that supports JSON. */
   async crictl(verb: string, ...args: string[]): Promise<Json> {
     return JSON.parse(
       await this.#node.exec([peer("crictl"), "-r", Containerd.socket, "-t", "5m", verb, "-o", "json", ...args]),

@@ -14,8 +14,8 @@ const CONTROLLERS = [
 const ENDS = 5;
 
 /**
- * The controller manager and the scheduler beside an API server. They are started again when they end, as static pods
- * are: the scheduler gives up when it has missed what happened to its pods.
+ * The controller manager and the scheduler beside an API server. They are restarted when they end, like static pods: the
+ * scheduler gives up when it has missed what happened to its pods.
  */
 export class ControlPlane {
   readonly #api: ApiServer;
@@ -29,7 +29,7 @@ export class ControlPlane {
     this.#timer = setInterval(() => this.#look(), 500).unref();
   }
 
-  /** What the last one said that ended, when they do so all the time. */
+  /** The last output of one that keeps ending. */
   get broken(): string | undefined {
     const daemon = [...this.#daemons.values()].find(({ ended }) => ended);
     return this.#ends >= ENDS && daemon ? `${daemon.name} ended: ${daemon.tail()}` : undefined;

@@ -49,7 +49,7 @@ export class RailnetDaemonSet {
     return must(kubernetes("kubectl"), [...flags, ...args]);
   }
 
-  /** Writes the list of rails into the cluster's settings; the agent learns of it by itself. */
+  /** Writes the list of rails into the cluster's settings, which the agent follows. */
   async setRails(rails: Json): Promise<void> {
     const metadata = { name: "railnet-config", namespace: "kube-system" };
     await this.#cluster.api.raw.apply({
@@ -73,19 +73,19 @@ export class RailnetDaemonSet {
     return this.#cluster.api.raw.list(PODS);
   }
 
-  /** Puts a new pod in the place of the one that runs, as an upgrade does. */
+  /** Replaces the running pod by a new one, as an upgrade does. */
   async restart(): Promise<void> {
     await this.kubectl("rollout", "restart", "-n=kube-system", "daemonset/railnet");
   }
 
-  /** Waits until a pod that is not one of these is there. */
+  /** Waits for a pod that is not one of these. */
   async newPod(old: readonly Json[]): Promise<Json> {
     const isNew = ({ metadata }: Json) => !old.some((pod) => pod.metadata.name === metadata.name);
     await until("a new pod is there", async () => (await this.pods()).some(isNew), { everyMs: 100 });
     return (await this.pods()).find(isNew);
   }
 
-  /** What a pod of it wrote. */
+  /** The log of one of its pods. */
   log(pod: string): Promise<string> {
     return this.#cluster.node.exec(["sh", "-c", `cat /var/log/pods/kube-system_${pod}_*/agent/*.log`]);
   }
@@ -98,7 +98,7 @@ export class RailnetDaemonSet {
     return node.exec([...exec, "/usr/bin/railnet", ...args]);
   }
 
-  /** Ends the agent as a crash does; the kubelet starts it again. */
+  /** Kills the agent like a crash; the kubelet restarts it. */
   async killAgent(): Promise<void> {
     const { containerd, node } = this.#cluster;
     const { containers } = await containerd.crictl("ps", "--name", "^agent$");

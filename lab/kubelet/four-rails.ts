@@ -7,7 +7,7 @@ import { networkStatus } from "./pods.ts";
 import { applyRailNad } from "./rail-nad.ts";
 import { becomes, look } from "./state.ts";
 
-/** Networks of the rails' VFs number `i`, named for the VF: for pods that no device plugin serves. */
+/** Networks of the rails' VFs number `i`, named after the VF: for pods that no device plugin serves. */
 export async function applyFixedNads({ api, rails }: Cluster, vfs: number): Promise<void> {
   for (const rail of rails)
     for (let i = 0; i < vfs; i++)
@@ -17,7 +17,7 @@ export async function applyFixedNads({ api, rails }: Cluster, vfs: number): Prom
 export const fixedNetworks = ({ rails }: Cluster, i: number): string[] => rails.map(({ name }) => `${name}-${i}`);
 
 /**
- * Asserts that what Multus says of pods that run is what `ip` shows in them, and that each reaches the next one rail by
+ * Asserts that what Multus reports for running pods is what `ip` shows in them, and that each reaches the next one rail by
  * rail.
  *
  * @returns what `ip -j -d addr` shows of the rails in each pod.

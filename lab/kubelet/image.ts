@@ -3,10 +3,10 @@ import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** The image of sandboxes and of pods that only have to be there. */
+/** The image of sandboxes and of pods that only have to exist. */
 export const PAUSE = "registry.local/pause:1";
 
-/** tar(1) arguments that make the same bytes of the same files. */
+/** tar(1) arguments that produce the same bytes from the same files. */
 const SAME = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
 
 /**

@@ -3,7 +3,7 @@ import type { Computer, Program } from "./computer.ts";
 import { Containerd } from "./containerd.ts";
 import { kubeconfigFor } from "./kubeconfig.ts";
 
-/** A kubelet that takes the machine as it is: cgroups of version 1 too, swap, a full disk, no iptables. */
+/** A kubelet that accepts the machine as it is: cgroups of version 1, swap, a full disk, no iptables. */
 const CONFIG = {
   apiVersion: "kubelet.config.k8s.io/v1beta1",
   kind: "KubeletConfiguration",
@@ -51,7 +51,7 @@ export class Kubelet {
     this.#process = await this.#node.spawn("kubelet", command);
   }
 
-  /** Ends it; pods go on. */
+  /** Stops it; pods keep running. */
   async stop(signal?: NodeJS.Signals): Promise<void> {
     await this.#process?.stop(signal);
   }

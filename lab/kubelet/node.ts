@@ -22,13 +22,13 @@ type Env = Readonly<Record<string, string>>;
 
 const INIT = join(import.meta.dirname, "node-init.sh");
 const PROJECT = realpathSync(join(import.meta.dirname, "../.."));
-/** Folders and cgroups of nodes begin so, then comes the process that made them. */
+/** Directories and cgroups of nodes begin with this, followed by the process that created them. */
 const PREFIX = "railnet-node-";
 const NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup"];
 
-/** A program of a node, whose log is all that it wrote. */
+/** A program on a node, with its whole output as log. */
 export interface NodeProcess extends Program {
-  /** As this machine counts. */
+  /** By this machine's count. */
   readonly pid: number;
 }
 
@@ -76,7 +76,7 @@ export class Node implements Computer, AsyncDisposable {
     return this.#pid;
   }
 
-  /** Where this machine sees a file of the node. */
+  /** The path on this machine of a file on the node. */
   path(path: string): string {
     return `/proc/${this.#pid}/root${path}`;
   }
@@ -124,7 +124,7 @@ export class Node implements Computer, AsyncDisposable {
     };
   }
 
-  /** Power off: every process ends at once, nothing is written any more. */
+  /** Power off: every process ends at once, nothing more is written. */
   async stop(): Promise<void> {
     await this.#unshare.stop("SIGKILL");
     const isOver = () => this.#started.every(({ ended }) => ended) && removeGroup(this.#group);
@@ -149,7 +149,7 @@ function childOf(pid: number): number {
   }
 }
 
-/** Removes what test processes left that were killed before they could clean up. */
+/** Removes what was left by test processes that were killed before they could clean up. */
 function sweep(): void {
   for (const name of readdirSync(tmpdir())) {
     const pid = name.startsWith(PREFIX) ? name.slice(PREFIX.length).split("-")[0] : undefined;

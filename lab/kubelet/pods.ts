@@ -4,7 +4,7 @@ import { PAUSE } from "./image.ts";
 
 const NAMESPACE = "/api/v1/namespaces/default";
 const ANNOTATIONS = "k8s.v1.cni.cncf.io";
-/** Of a busy machine: the kubelet looks at a pod again after a minute at most. */
+/** Allows for a busy machine: the kubelet looks at a pod again after at most a minute. */
 const LIMIT_MS = 150_000;
 
 export interface PodOptions {
@@ -15,7 +15,7 @@ export interface PodOptions {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-/** A pod of one container that only has to be there. */
+/** A pod of one container that only has to exist. */
 export function podObject(name: string, { networks = [], resources = {}, labels = {} }: PodOptions = {}): Json {
   return {
     apiVersion: "v1",
@@ -59,7 +59,7 @@ export class Pods {
     return status === 404 ? undefined : body;
   }
 
-  /** Waits until it runs. @throws {Error} with its events when it does not. */
+  /** Waits until it runs. @throws {Error} with its events if it does not. */
   async running(name: string): Promise<Json> {
     let pod: Json;
     const runs = async () => {
@@ -101,7 +101,7 @@ export class Pods {
   }
 }
 
-/** What Multus says of the networks of a pod; without the cluster's own. */
+/** What Multus reports about a pod's networks, without the cluster's own. */
 export function networkStatus(pod: Json): NetworkStatus[] {
   const all: NetworkStatus[] = JSON.parse(pod.metadata.annotations[`${ANNOTATIONS}/network-status`]);
   return all.filter(({ interface: name }) => name !== "eth0");

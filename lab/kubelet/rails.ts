@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { SysfsTree } from "../netns/sysfs-tree.ts";
 import type { Node } from "./node.ts";
 
-/** A VF, or what stands in for it: one end of a veth pair, whose other end is a port of the rail's switch. */
+/** A VF, or its substitute: one end of a veth pair, whose other end is a port of the rail's switch. */
 export interface Vf {
   readonly pci: string;
   readonly netdev: string;
@@ -53,9 +53,9 @@ export async function plugInRails(node: Node, rails: readonly Rail[]): Promise<v
 }
 
 /**
- * Does what the kernel does for a VF: when its namespace ends it is back on the host, while a veth pair is gone then.
+ * Does what the kernel does for a VF: when its namespace ends it returns to the host, whereas a veth pair is then gone.
  *
- * @returns ends that.
+ * @returns a function that ends this.
  */
 export function letVfsFallBack(node: Node, rails: readonly Rail[]): () => void {
   const enter = ["--pdeathsig", "KILL", "nsenter", `--net=/proc/${node.pid}/ns/net`]; // it ends with the test

@@ -32,7 +32,7 @@ export class ServiceAddress implements Disposable {
     return address;
   }
 
-  /** Connections are refused from now on; those that stand are cut. */
+  /** Connections are refused from now on; open ones are cut. */
   down(): void {
     this.#server?.close();
     this.#server = undefined;

@@ -5,11 +5,11 @@ import { until } from "../until.ts";
 import type { RailPlace } from "./computer.ts";
 
 const OBJECTS = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system";
-/** Of a busy machine; addresses are given back behind the DEL, their pool's view some seconds later. */
+/** Allows for a busy machine; addresses are released after the DEL, their pool's view follows some seconds later. */
 const SETTLE_MS = 90_000;
 
 /**
- * After an agent was killed in an ADD: its request for an address may arrive behind the DEL (test/cluster/faults/late-request).
+ * After an agent was killed in an ADD, its request for an address may arrive after the DEL (test/cluster/faults/late-request).
  * The DEL's record is found by the next agent (15 s) and released once more when no request can arrive (65 s); else the node's
  * GC does it: up to a look (60 s), the grace (60 s), another look. Then as long as above for the view.
  */
@@ -55,7 +55,7 @@ export async function look(cluster: RailPlace): Promise<State> {
   };
 }
 
-/** Asserts that the state becomes `wanted`: what is released behind a DEL has its time. */
+/** Asserts that the state becomes `wanted`: what is released after a DEL takes its time. */
 export async function becomes(t: Test, cluster: RailPlace, wanted: State, limitMs = SETTLE_MS): Promise<void> {
   let seen: State | undefined;
   const is = async () => {

@@ -11,7 +11,7 @@ export interface Sandbox {
   readonly pod: string;
 }
 
-/** A verb, whose, and for GC the sandboxes that live. */
+/** A verb, its sandbox, and for GC the running sandboxes. */
 export type Call = readonly [verb: "ADD" | "DEL" | "GC", of: Sandbox, valid?: readonly Sandbox[] | undefined];
 
 const NETWORK = "rail0";
@@ -22,7 +22,7 @@ const CONFIG = {
   ipam: { type: "railnet-ipam", network_name: NETWORK, range: "10.20.0.0/24" },
 };
 
-/** A single host whose addresses are kept in a directory, and its stand-alone `railnet-ipam`. */
+/** A single host whose addresses are stored in a directory, and its stand-alone `railnet-ipam`. */
 export class AddressHost implements Disposable {
   readonly #dir: string;
   readonly #env: Readonly<Record<string, string>>;
@@ -56,7 +56,7 @@ export class AddressHost implements Disposable {
     return killer.run(nth, this.#dir, [this.#plugin], this.#request(...call));
   }
 
-  /** The same call to its end, with what it does to the disk. */
+  /** The same call, run to its end, with what it does to the disk. */
   async traced(tracer: DiskTracer, ...call: Call): Promise<Traced> {
     return tracer.run(join(this.#dir, "disk"), [this.#plugin], this.#request(...call));
   }
@@ -68,7 +68,7 @@ export class AddressHost implements Disposable {
     mkdirSync(join(this.#dir, "run"));
   }
 
-  /** Records that were set aside because they are not whole. */
+  /** Records that were set aside as incomplete. */
   torn(): string[] {
     return files(join(this.#dir, "disk/state/torn"));
   }
@@ -90,7 +90,7 @@ export class AddressHost implements Disposable {
     }
   }
 
-  /** @returns what brings the disk back to how it is now. */
+  /** @returns a function that restores the disk to its present state. */
   keep(): () => void {
     const kept = `${this.#dir}-kept`;
     const parts = ["disk/state", "run"].map((part) => [join(this.#dir, part), join(kept, part)] as const);
@@ -104,7 +104,7 @@ export class AddressHost implements Disposable {
     };
   }
 
-  /** Every file with its text, but for the times in it: equal for equal disks. */
+  /** Every file with its text, without times: equal for equal disks. */
   picture(): string {
     return ["disk", "run"]
       .flatMap((part) => readdirSync(join(this.#dir, part), { recursive: true, withFileTypes: true }))

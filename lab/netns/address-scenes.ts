@@ -6,7 +6,7 @@ const living = sandbox("living");
 const [newcomer, pod, newer] = [sandbox("newcomer"), sandbox("pod"), sandbox("pod", "pod-newer")];
 const others = [sandbox("other-1"), sandbox("other-2")];
 
-/** How the runtime goes on. @returns which of the dead call's sandboxes live then. */
+/** How the runtime continues. @returns which of the dead call's sandboxes are then running. */
 type GoOn = (host: AddressHost) => Promise<readonly Sandbox[]>;
 
 const ends = (...all: readonly Sandbox[]): GoOn => async (host) => {
@@ -27,7 +27,7 @@ const collects: GoOn = async (host) => {
 export interface Scene {
   readonly call: Call;
   readonly there: readonly Sandbox[];
-  /** Of those there, who lives on whatever happens. */
+  /** Those among them that keep running in any case. */
   readonly bystanders: readonly Sandbox[];
   readonly after: Readonly<Record<string, GoOn>>;
 }
@@ -43,7 +43,7 @@ export const SCENES: Readonly<Record<string, Scene>> = {
 
 const namesOf = (all: readonly Sandbox[]) => all.map(({ pod, id }) => `default/${pod} ${id}`).sort();
 
-/** Goes on in every way from what a call left that did not come to its end, after another pod got an address of those that are free by now. */
+/** Continues in every way from what an incomplete call left, after another pod has got an address that is free by then. */
 export async function judge(t: Test, host: AddressHost, { after, bystanders }: Scene, when: string): Promise<void> {
   const claims = host.journal().map(({ claim }) => claim);
   t.same(

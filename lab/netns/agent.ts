@@ -5,7 +5,7 @@ import type { Netns } from "./netns.ts";
 import { useOf } from "./process-use.ts";
 import type { Ran } from "./run.ts";
 
-/** A node agent that runs. */
+/** A running node agent. */
 export class Agent {
   readonly pid: number;
   readonly port: number;
@@ -59,7 +59,7 @@ export class Agent {
     return this.#log;
   }
 
-  /** Waits until it serves. @throws {Error} with its log when it ends before. */
+  /** Waits until it serves. @throws {Error} with its log if it ends before. */
   async ready(): Promise<this> {
     await until("the agent is ready", () => this.#ended || this.saysReady());
     if (this.#ended) throw new Error(`the agent ended: ${this.#log}`);
@@ -80,7 +80,7 @@ export class Agent {
     return this.#done;
   }
 
-  /** Waits for its end by itself. */
+  /** Waits until it ends without a signal from here. */
   get done(): Promise<Pick<Ran, "exit" | "signal">> {
     return this.#done;
   }

@@ -20,7 +20,7 @@ export interface Attachment {
 export interface CallOptions extends Pick<RunOptions, "secondHalfAfterMs"> {
   /** Replaces the configuration as JSON. */
   readonly stdin?: string;
-  /** Runs this instead of the executable, which comes as its last argument. */
+  /** Runs this command, which gets the executable as its last argument. */
   readonly wrap?: readonly string[];
 }
 
@@ -35,7 +35,7 @@ export function cniEnv(verb: Verb, { id, netns, ifname }: Attachment, path: stri
   return { CNI_COMMAND: verb, CNI_CONTAINERID: id, CNI_NETNS: netns, CNI_IFNAME: ifname, CNI_PATH: path };
 }
 
-/** @throws {SyntaxError} when standard output holds anything else than one JSON value. */
+/** @throws {SyntaxError} if standard output is anything but one JSON value. */
 export function withReply(running: Running): Running<Reply> {
   const reply = running.then((ran) => ({ ...ran, json: ran.stdout ? (JSON.parse(ran.stdout) as Json) : undefined }));
   return Object.assign(reply, { pid: running.pid, kill: running.kill });

@@ -7,7 +7,7 @@ import type { World } from "./world.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 
-/** Makes the root its only mount, as runtimes do: what is mounted elsewhere must not live on because of us. */
+/** Makes the root its only mount, as runtimes do: other mounts must not be kept alive by us. */
 const ENTER = `
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -21,8 +21,8 @@ os.execv("/usr/bin/railnet", ["railnet", *sys.argv[2:]])
 `;
 
 /**
- * The agent in a container of its image, as the DaemonSet runs it: a root of its own with the node's directories
- * mounted at their own places, but neither pods' namespaces nor plugins. The test process stands for the host's process 1.
+ * The agent in a container of its image, as the DaemonSet runs it: a root of its own with the node's directories mounted in
+ * their own places, but neither pods' namespaces nor plugins. The test process plays the host's process 1.
  *
  * @param mounts directories of the node besides those that every agent needs.
  * @returns path of a command that runs the executable in there; `BLIND=1` gives it its own root for the host's.

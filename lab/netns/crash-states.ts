@@ -24,7 +24,7 @@ export interface CrashState {
   readonly tree: Tree;
   /** Whether the command had answered before. */
   readonly answered: boolean;
-  /** For people: after which change, and what of the changes before was lost. */
+  /** For people: after which change, and which of the changes before were lost. */
   readonly when: string;
 }
 
@@ -41,7 +41,7 @@ export function readTree(dir: string): Tree {
   return { names, contents };
 }
 
-/** Puts a tree in the place of what is below `dir`. */
+/** Replaces what is below `dir` by a tree. */
 export function writeTree(dir: string, { names, contents }: Tree): void {
   rmSync(dir, { recursive: true, force: true });
   for (const path of [...names.keys()].filter((name) => isBelow(name, dir)).sort()) {
@@ -51,7 +51,7 @@ export function writeTree(dir: string, { names, contents }: Tree): void {
   }
 }
 
-/** The lines of disk-trace as changes. An inode that is used again is another file: it gets a name of its own. */
+/** Parses the lines of disk-trace. A reused inode is another file: it gets its own name. */
 export function parseTrace(text: string, before: Tree): Change[] {
   const current = new Map([...before.contents.keys()].map((id) => [id, id]));
   const idOf = (inode: string) => current.get(inode) ?? inode;
@@ -77,7 +77,7 @@ export function parseTrace(text: string, before: Tree): Change[] {
   }); // biome-ignore format: a kind a line
 }
 
-/** More pending changes than this are not tried in every combination. */
+/** With more pending changes than this not every combination is tried. */
 const MOST_COMBINED = 7;
 
 /**

@@ -1,7 +1,7 @@
 import type { Netns } from "./netns.ts";
 import type { SysfsTree } from "./sysfs-tree.ts";
 
-/** A VF, or what stands in for it: one end of a veth pair; the other, with a `p` behind its name, is its switch port. */
+/** A VF, or its substitute: one end of a veth pair; the other, with a `p` appended to its name, is its switch port. */
 export interface Vf {
   readonly pci: string;
   readonly netdev: string;
@@ -47,7 +47,7 @@ export function fillSysfs(sysfs: SysfsTree, vfs: readonly Vf[]): void {
   sysfs.add({ pci: PLAIN, driver: "e1000" });
 }
 
-/** Makes the links: PFs and ports up, VFs down as after their creation. */
+/** Creates the links: PFs and ports up, VFs down as after their creation. */
 export async function plugIn(host: Netns, vfs: readonly Vf[]): Promise<void> {
   const pfs = [...RAILS, BARE];
   await host.batch([
@@ -60,7 +60,7 @@ export async function plugIn(host: Netns, vfs: readonly Vf[]): Promise<void> {
   ]);
 }
 
-/** Takes a VF out of the node that is in a pod as net1; the answer plugs it in again, as it was before ADD. */
+/** Removes a VF that is in a pod as net1 from the node; the answer plugs it in again, as it was before ADD. */
 export async function unplug(host: Netns, sysfs: SysfsTree, vf: Vf, pod: Netns): Promise<() => Promise<void>> {
   const { pci, netdev } = vf;
   const [port] = await host.show("link", "show", `${netdev}p`);

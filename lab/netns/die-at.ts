@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Ran, type RunOptions, start } from "./run.ts";
 
-/** Where a command was killed: before which of its changes, or that it came to its end with fewer. */
+/** Where a command was killed: before which of its changes, or that it ended with fewer. */
 export interface Death extends Ran {
-  /** Changes that it came to, with the one that it died before. */
+  /** Number of changes it got to, including the one before which it died. */
   readonly changes: number;
-  /** The system call that it did not do; `nothing` when it lived. */
+  /** The system call that was prevented; `nothing` if it survived. */
   readonly before: string;
 }
 

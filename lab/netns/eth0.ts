@@ -10,7 +10,7 @@ const ROUTES = [
 ];
 
 /**
- * Gives a pod what every pod has from its cluster's network before a rail comes: `eth0`, up, with addresses of both families,
+ * Gives a pod what every pod gets from its cluster's network before a rail comes: `eth0`, up, with addresses of both families,
  * default routes and a few others.
  *
  * @param cluster where the other ends are.
@@ -27,7 +27,7 @@ export async function addEth0(pod: Netns, cluster: Netns, number: number): Promi
   await cluster.ip("link", "set", `p${number}`, "up");
 }
 
-/** All of a pod's own network that a rail must leave as it is: link, addresses, routes and rules of every table. */
+/** Everything of a pod's own network that a rail must leave alone: link, addresses, routes and rules of every table. */
 export async function eth0Of(pod: Netns): Promise<Json> {
   const [links = [], v4 = [], v6 = [], rules4 = [], rules6 = []] = await pod.showAll(
     "addr show dev eth0",

@@ -10,7 +10,7 @@ const dist = process.env["RAILNET_TEST_DIST"] ?? join(project, "dist/test");
 /** Milliseconds of the limits in cni/shim/limits.h; absent ones stay as in production. */
 export type ShimLimits = Readonly<Partial<Record<"ADD" | "OTHER" | "REFUSED", number>>>;
 
-/** The full binary under its names. Links, so that a build meanwhile changes nothing. */
+/** The full binary under its names. Links, so that a concurrent build changes nothing. */
 export function installFull(opt: string): void {
   for (const name of ["railnet", "railnet-sriov", "railnet-ipam"])
     try {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { until } from "../until.ts";
 import type { World } from "./world.ts";
 
-/** From now on IPAM's ADD waits for release(); begun() waits for it to begin. */
+/** From now on IPAM's ADD waits for release(); begun() waits until it has begun. */
 export function holdIpam({ ipam, dir }: World): { begun: () => Promise<void>; release: () => void } {
   const gate = join(dir, "gate");
   const wait = `while [ ! -e ${gate} ]; do sleep 0.02; done; rm -f ${gate}`;

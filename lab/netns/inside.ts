@@ -2,7 +2,7 @@ import type { Netns } from "./netns.ts";
 
 type Json = Record<string, unknown>;
 
-/** What ip(8) and sysctl(8) show in a pod, in the words of its command line. */
+/** What ip(8) and sysctl(8) show in a pod, in command-line terms. */
 export interface Inside {
   /** Without eth0, which is not ours. */
   readonly links: readonly string[];
@@ -18,7 +18,7 @@ export interface Inside {
   readonly rules: readonly string[];
 }
 
-/** Reads one interface of a pod; an interface that is not there has no MAC. */
+/** Reads one interface of a pod; a missing interface has no MAC. */
 export async function inside(pod: Netns, ifname = "net1"): Promise<Inside> {
   const [links = [], v4 = [], v6 = [], rules4 = [], rules6 = []] = await pod.showAll(
     "addr",

@@ -5,7 +5,7 @@ type Json = Record<string, unknown>;
 
 const BPF = join(import.meta.dirname, "bpf.py");
 
-/** A command that attaches a program which lets nothing through, or says how many there are: bpf.py. */
+/** A command that attaches a program which drops everything, or counts programs: bpf.py. */
 export const bpf = (what: "xdp" | "xdp-link" | "tcx" | "tcx-count", link: string): string[] => [
   "python3",
   BPF,
@@ -13,12 +13,12 @@ export const bpf = (what: "xdp" | "xdp-link" | "tcx" | "tcx-count", link: string
   link,
 ];
 
-/** What ethtool(8) is asked; what a driver does not have it says so, and that too stays. */
+/** What ethtool(8) is asked; what a driver lacks is reported as such, and that must not change either. */
 const ETHTOOL = ["-k", "-g", "-l", "-c", "--show-priv-flags", "-n"];
 
 /**
- * All that ip(8), tc(8), ethtool(8) and bpf(2) tell of one link, by who tells it. Left out is what says where the link is
- * and when it was last up: indices, carrier, random identifiers of queueing disciplines.
+ * Everything that ip(8), tc(8), ethtool(8) and bpf(2) report about a link, by program. Leaves out where the link is and when
+ * it was last up: indices, carrier, random identifiers of queueing disciplines.
  */
 export async function linkPicture(netns: Netns, link: string): Promise<Json> {
   const script = [

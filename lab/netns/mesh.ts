@@ -38,7 +38,7 @@ export class Mesh {
     return new Mesh(dir, switches, nodes);
   }
 
-  /** All agents run, and know of each other. */
+  /** Waits until all agents run, and know each other. */
   async start(more: Partial<RoutesOrder> = {}): Promise<void> {
     for (const node of this.nodes) node.start();
     for (const node of this.nodes) await node.follow([], more);
@@ -51,7 +51,7 @@ export class Mesh {
     await this.switches.ip("link", "set", `s${n}_${rail}`, isIn ? "up" : "down");
   }
 
-  /** The switch takes nothing from a node's cable, and the link stays up. */
+  /** The switch drops everything from a node's cable, while the link stays up. */
   async silence(n: number, rail: number, isHeard: boolean): Promise<void> {
     await this.switches.batch([`link set s${n}_${rail} ${isHeard ? `master br${rail}` : "nomaster"}`]);
   }
@@ -65,7 +65,7 @@ export class Mesh {
 
 type Json = Record<string, unknown>;
 
-/** Waits until routes go by these rails, and no others. */
+/** Waits until routes use these rails, and no others. */
 export const goes = (from: MeshNode, to: MeshNode, rails: readonly string[]): Promise<void> =>
   until(`node ${from.n} to ${to.n} by ${rails}`, async () => `${await from.railsTo(to)}` === `${rails}`);
 
@@ -136,7 +136,7 @@ export class MeshNode {
     this.#tell({ do: "follow", order: this.#order });
   }
 
-  /** Routes are to be off. */
+  /** Turns routes off. */
   stop(): void {
     this.#tell({ do: "follow", order: undefined });
   }
@@ -166,7 +166,7 @@ export class MeshNode {
     return hops.map(({ dev }) => String(dev)).sort();
   }
 
-  /** All that must be as before when routes are off again: sysctls, routes, and what neighbours were told. */
+  /** Everything that must be unchanged when routes are off again: sysctls, routes, and neighbour entries. */
   async picture(): Promise<unknown> {
     const all = (await this.netns.exec("sysctl", "-a")).split("\n");
     const sysctls = all.filter((line) => /^net\.ipv[46]/.test(line) && !/\.stable_secret/.test(line));

@@ -3,7 +3,7 @@ import { must } from "./run.ts";
 
 type Json = Record<string, unknown>;
 
-/** A named network namespace: a file that keeps it alive, as the files in /run/netns do. */
+/** A named network namespace: a file keeps it alive, like the files in /run/netns. */
 export class Netns {
   readonly path: string;
 
