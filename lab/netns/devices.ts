@@ -1,3 +1,4 @@
+import { until } from "../until.ts";
 import type { Netns } from "./netns.ts";
 import type { SysfsTree } from "./sysfs-tree.ts";
 
@@ -47,7 +48,7 @@ export function fillSysfs(sysfs: SysfsTree, vfs: readonly Vf[]): void {
   sysfs.add({ pci: PLAIN, driver: "e1000" });
 }
 
-/** Creates the links: PFs and ports up, VFs down as after their creation. */
+/** Creates the links: PFs and ports up, VFs down as after their creation. Returns once the PFs have carrier, which comes a while later. */
 export async function plugIn(host: Netns, vfs: readonly Vf[]): Promise<void> {
   const pfs = [...RAILS, BARE];
   await host.batch([
@@ -58,6 +59,10 @@ export async function plugIn(host: Netns, vfs: readonly Vf[]): Promise<void> {
     ]),
     ...pfs.map(({ netdev }) => `link set ${netdev} up`),
   ]);
+  const names = new Set(pfs.map(({ netdev }) => netdev));
+  await until("the PFs have carrier", async () =>
+    (await host.show("link")).every(({ ifname, operstate }) => !names.has(String(ifname)) || operstate === "UP"),
+  );
 }
 
 /** Removes a VF that is in a pod as net1 from the node; the answer plugs it in again, as it was before ADD. */
