@@ -44,7 +44,7 @@ const spareName = (pci: string): string => `vf${pci.replaceAll(/[:.]/g, "")}`;
  * @throws {NetlinkError} when the kernel refuses; a device that is no longer at home is skipped.
  */
 export function moveIn(devices: readonly RdmaDevice[], netns: Fd, pci: string, kernel: RdmaKernel): RdmaDevice[] {
-  return devices.flatMap(({ index, name }) => {
+  const moved = devices.flatMap(({ index, name }) => {
     const move = (as?: string) =>
       kernel.within(undefined, (rdma) => {
         rdma.request(moveRdmaDevice(index, netns, `move RDMA device ${name}`, as));
@@ -58,7 +58,12 @@ export function moveIn(devices: readonly RdmaDevice[], netns: Fd, pci: string, k
       throw error;
     }
   });
+  return moved.length === 0 ? moved : asNamed(moved, kernel.within(netns, listRdmaDevices));
 }
+
+/** Devices move by index: one that was renamed since it was looked for goes along, and is known by its new name from then on. */
+const asNamed = (moved: readonly RdmaDevice[], there: readonly RdmaDevice[]): RdmaDevice[] =>
+  moved.map((one) => there.find(({ index }) => index === one.index) ?? one);
 
 /**
  * Brings a VF's devices home from a pod, under their own names unless another device has taken the name meanwhile. Devices

@@ -1,3 +1,4 @@
+import { until } from "../until.ts";
 import type { Netns } from "./netns.ts";
 
 type Json = Record<string, unknown>;
@@ -11,20 +12,24 @@ const ROUTES = [
 
 /**
  * Gives a pod what every pod gets from its cluster's network before a rail comes: `eth0`, up, with addresses of both families,
- * default routes and a few others.
+ * default routes and a few others. Returns when the kernel has made its own routes to its addresses, the IPv6 one of which
+ * comes from a queue of work once the link has carrier.
  *
  * @param cluster where the other ends are.
  */
 export async function addEth0(pod: Netns, cluster: Netns, number: number): Promise<void> {
+  const v6 = `fd00:244::${number.toString(16)}`;
   await pod.batch([
     "link set lo up",
     `link add eth0 type veth peer name p${number} netns ${cluster.path}`,
     `addr add 10.244.0.${number}/16 dev eth0`,
-    `addr add fd00:244::${number.toString(16)}/64 dev eth0 nodad`,
+    `addr add ${v6}/64 dev eth0 nodad`,
     "link set eth0 up",
     ...ROUTES.map((route) => `route add ${route} dev eth0`),
   ]);
   await cluster.ip("link", "set", `p${number}`, "up");
+  const local = () => pod.show("-6 route show table local", v6);
+  await until(`the pod's own route to ${v6}`, local, (routes) => routes.length > 0);
 }
 
 /** Everything of a pod's own network that a rail must leave alone: link, addresses, routes and rules of every table. */

@@ -42,7 +42,7 @@ for (const { kernel, namesPerNetns } of [
     const node = nodeOf(t);
     const device = node.add(A, "mlx5_2");
     node.rename(device, "rocep1"); // by udev, since it was planned
-    t.same(moveIn([{ index: 0, name: "mlx5_2" }], POD, A, node), [{ index: 0, name: "mlx5_2" }]);
+    t.same(moveIn([{ index: 0, name: "mlx5_2" }], POD, A, node), [{ index: 0, name: "rocep1" }], "as the pod has it");
     t.same(names(node, POD.n), ["rocep1"]);
     t.same(moveIn([{ index: 0, name: "rocep1" }], POD, A, node), [], "it is not at home any more");
     t.same(moveIn([{ index: 7, name: "mlx5_7" }], POD, A, node), [], "there is none");
