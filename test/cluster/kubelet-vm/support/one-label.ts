@@ -90,8 +90,8 @@ export async function pastAdmission(t: Test, { api, rails }: Worker): Promise<vo
   await api.raw.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "others" } });
   const reference = { cniVersion: "1.0.0", name: "mine", type: "railnet-sriov", network: "ishikari", rail: "rail0" };
   const tries = [
-    { namespace: "others", config: reference, message: /pods of namespace others may not have it/ },
-    { namespace: "default", config: { ...reference, trust: "on" }, message: /RailNetwork ishikari decides this/ },
+    { namespace: "others", config: reference, message: /pods of namespace others may not use it/ },
+    { namespace: "default", config: { ...reference, trust: "on" }, message: /RailNetwork ishikari sets this/ },
     { namespace: "default", config: { ...reference, deviceID: rails[0]!.vfs[VFS - 1]!.pci }, resources: {}, message: /the kubelet did not give it to this pod/ }, // biome-ignore format: one row
   ];
   for (const [i, { namespace, config, resources = { "railnet.io/rail0": 1 } }] of tries.entries()) {
