@@ -1,6 +1,6 @@
 import { networkOf, splitCidr } from "../kernel/netlink/ip-bytes.ts";
 import { invalid } from "./fields.ts";
-import { withKnownKeys } from "./protocol/keys.ts";
+import { spelling } from "./protocol/keys.ts";
 import type { NetworkConfig } from "./protocol/network-config.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -80,18 +80,15 @@ function isIn(ip: unknown, network: string): boolean {
   }
 }
 
+const spellRanges = spelling("range", "ipRanges", "addresses", "subnet", "ranges");
+const spellRange = spelling("range", "address", "subnet");
+
 /** Ranges of `railnet-ipam` and Whereabouts, `static` and `host-local`; `10.0.0.5-10.0.0.9/24` is also in `10.0.0.0/24`. */
 function networksIn(ipam: object): string[] {
-  const { range, ipRanges, addresses, subnet, ranges } = withKnownKeys(ipam, [
-    "range",
-    "ipRanges",
-    "addresses",
-    "subnet",
-    "ranges",
-  ]);
+  const { range, ipRanges, addresses, subnet, ranges } = spellRanges(ipam);
   const lists = [ipRanges, addresses, Array.isArray(ranges) ? ranges.flat() : []].flatMap((one) => listOf(one) ?? []);
   const inLists = lists.flatMap((one) => {
-    const known = withKnownKeys(Object(one), ["range", "address", "subnet"]);
+    const known = spellRange(Object(one));
     return [known["range"], known["address"], known["subnet"]];
   });
   return [range, subnet, ...inLists]

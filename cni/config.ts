@@ -2,7 +2,7 @@ import type { VfState } from "../kernel/vf.ts";
 import { isAttachName, isSriovName, notIpam } from "./attach-names.ts";
 import { boolean, integer, invalid, oneOf, text } from "./fields.ts";
 import { CniError, CODE } from "./protocol/error.ts";
-import { withKnownKeys } from "./protocol/keys.ts";
+import { spelling } from "./protocol/keys.ts";
 import type { NetworkConfig } from "./protocol/network-config.ts";
 import type { Call } from "./protocol/request.ts";
 import { readVfSettings, VF_KEYS } from "./vf-settings.ts";
@@ -64,6 +64,8 @@ export interface AttachConfig {
 const SHARED_KEYS = ["deviceID", "pciBusID", "mac", "logFile", "logLevel", ...VF_KEYS];
 
 const OWN_KEYS = ["rail", "mtu", "rdma", "rdmaReady", "expect", "sysctl", "sourceRules", "duplicateAddressProbe", "pinMac", "rails", "interface"]; // biome-ignore format: one row
+const spellOwn = spelling(...OWN_KEYS);
+const spellConfig = spelling(...SHARED_KEYS, ...OWN_KEYS);
 
 /** Those among them that concern several rails: cni/rail-calls.ts. */
 const SET_KEYS = ["rails", "interface"];
@@ -82,7 +84,7 @@ export const ENTRY_KEYS: readonly string[] = [
  * name, an empty string counts as absent, and a boolean as what it says.
  */
 export function withOwnKeys<C extends Pick<Call, "config" | "request">>(call: C): C {
-  const config = withKnownKeys(call.config, [...SHARED_KEYS, ...OWN_KEYS]);
+  const config = spellConfig(call.config);
   const own = isSriovName(call.request.name) ? OWN_KEYS.map((key) => [key, undefined]) : ownForms(config);
   return { ...call, config: { ...config, ...Object.fromEntries(own) } as NetworkConfig };
 }
@@ -90,7 +92,7 @@ export function withOwnKeys<C extends Pick<Call, "config" | "request">>(call: C)
 /** Our own keys in a configuration written for sriov-cni, where they have no effect. */
 export function ignoredKeys({ config, request }: Pick<Call, "config" | "request">): string[] {
   if (!isSriovName(request.name)) return [];
-  const given = withKnownKeys(config, OWN_KEYS);
+  const given = spellOwn(config);
   return OWN_KEYS.filter((key) => given[key] !== undefined && given[key] !== null);
 }
 
@@ -207,11 +209,13 @@ export function readRail(rail: unknown): string | number | undefined {
   throw invalid("rail", rail, "want a PF name, a PCI address or an index from 0");
 }
 
+const spellRule = spelling("table", "priority");
+
 function readSourceRules(value: unknown): SourceRules | undefined {
   if (value === undefined || value === null || value === false) return undefined;
   if (value === true) return { priority: 1000 };
   if (typeof value !== "object") throw invalid("sourceRules", value, "want true or {table, priority}");
-  const given = withKnownKeys(value, ["table", "priority"]);
+  const given = spellRule(value);
   const table = integer(given, "table", 1, 2 ** 32 - 1);
   return { priority: integer(given, "priority", 1, 32765) ?? 1000, ...(table !== undefined && { table }) };
 }
@@ -221,24 +225,28 @@ const MOST_WAIT_MS = 30_000;
 const OTHERWISE = ["fail", "warn", "off"] as const;
 export const READY_WAIT_MS = 1_000;
 
+const spellReady = spelling("otherwise", "waitMs");
+
 function readRdmaReady(value: unknown): RdmaReady | undefined {
   if (value === undefined || value === null || value === "") return undefined;
   const given = typeof value === "string" ? { otherwise: value } : value;
   if (typeof given !== "object" || Array.isArray(given))
     throw invalid("rdmaReady", value, 'want "fail", "warn", "off" or {otherwise, waitMs}');
-  const known = withKnownKeys(given, ["otherwise", "waitMs"]);
+  const known = spellReady(given);
   return {
     otherwise: oneOf(known, "otherwise", OTHERWISE) ?? "fail",
     waitMs: integer(known, "waitMs", 0, MOST_WAIT_MS) ?? READY_WAIT_MS,
   };
 }
 
+const spellExpect = spelling("speedGbps", "roceMtu", "linkMtu");
+
 /** The keys of a RailNetwork's `expect` that are the node's to compare (firmware, say) are left to it. */
 function readExpect(value: unknown): RailExpectations | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== "object" || Array.isArray(value))
     throw invalid("expect", value, "want {speedGbps, roceMtu, linkMtu}, each optional");
-  const given = withKnownKeys(value, ["speedGbps", "roceMtu", "linkMtu"]);
+  const given = spellExpect(value);
   const speedGbps = integer(given, "speedGbps", 1, 10_000);
   const roceMtu = integer(given, "roceMtu", 256, 4096);
   const linkMtu = integer(given, "linkMtu", 68, 65535);

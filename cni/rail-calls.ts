@@ -3,7 +3,7 @@ import { ENTRY_KEYS, givenDevice, withOwnKeys } from "./config.ts";
 import { invalid } from "./fields.ts";
 import { readArgs, whyNoLinkName } from "./protocol/environment.ts";
 import { CniError, toCniError } from "./protocol/error.ts";
-import { laidOver, withKnownKeys } from "./protocol/keys.ts";
+import { laidOver, spelling } from "./protocol/keys.ts";
 import type { NetworkConfig } from "./protocol/network-config.ts";
 import type { Call, RailSet } from "./protocol/request.ts";
 
@@ -87,11 +87,13 @@ function readTemplate(template: unknown): string {
   throw invalid("interface", template, 'want a template of interface names such as "rail{n}"; {n} counts from 0');
 }
 
+const spellEntry = spelling("name", ...ENTRY_KEYS);
+
 function readEntry(entry: unknown, index: number, pattern: string): Entry {
   const at = `rails[${index}]`;
   if (typeof entry !== "object" || entry === null || Array.isArray(entry))
     throw invalid(at, entry, 'want an object such as {"rail": "ens1f0np0"}');
-  const { name: given, ...settings } = withKnownKeys(entry, ["name", ...ENTRY_KEYS]);
+  const { name: given, ...settings } = spellEntry(entry);
   const unknown = Object.keys(settings).find((key) => !ENTRY_KEYS.includes(key));
   if (unknown !== undefined)
     throw invalid(
@@ -146,6 +148,8 @@ function attempt(read: () => string): string | undefined {
   }
 }
 
+const spellType = spelling("type");
+
 /** As if this rail had a network of its own. Files and devices that Multus names for the whole set are not passed on. */
 function configOf(whole: NetworkConfig, settings: Entry["settings"], device: string | undefined): NetworkConfig {
   const { rails: _, interface: __, deviceID: ___, pciBusID: ____, runtimeConfig = {}, ipam, ...common } = whole;
@@ -155,7 +159,7 @@ function configOf(whole: NetworkConfig, settings: Entry["settings"], device: str
   return {
     ...common,
     ...Object.fromEntries(Object.entries(others).filter(([, value]) => value !== null)),
-    ...(merged && { ipam: withKnownKeys(merged, ["type"]) }),
+    ...(merged && { ipam: spellType(merged) }),
     ...(Object.keys(forAll).length > 0 && { runtimeConfig: forAll }),
     ...(device !== undefined && { deviceID: device }),
   } as NetworkConfig;

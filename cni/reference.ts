@@ -8,7 +8,7 @@ import { ENTRY_KEYS } from "./config.ts";
 import { invalid } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { CniError, CODE } from "./protocol/error.ts";
-import { withKnownKeys } from "./protocol/keys.ts";
+import { spelling } from "./protocol/keys.ts";
 import { type NetworkConfig, readNetworkConfig } from "./protocol/network-config.ts";
 import type { Call } from "./protocol/request.ts";
 
@@ -41,6 +41,8 @@ export const REFERENCES = "rail-networks.json";
 const GOVERNED = ENTRY_KEYS.filter((key) => key !== "rail" && key !== "ipam");
 /** What it never leaves to others. */
 const NEVER = ["ipam", "rails", "interface"];
+const spellNetwork = spelling("network");
+const spellAll = spelling("network", "rail", ...GOVERNED, ...NEVER);
 
 /**
  * A call whose configuration refers to a RailNetwork, `{"type": "railnet-sriov", "network": "ishikari", "rail": "rail0"}`, as
@@ -51,7 +53,7 @@ const NEVER = ["ipam", "rails", "interface"];
  *   it does not allow. Never for a DEL or a GC.
  */
 export function withReference(call: Call, host: Pick<Host, "paths" | "log">): Call {
-  const { network } = withKnownKeys(call.config, ["network"]);
+  const { network } = spellNetwork(call.config);
   if (network === undefined || network === null || isSriovName(call.request.name)) return call;
   if (call.verb === "CHECK") return asRecorded(call, host) ?? resolve(call, host);
   if (call.verb !== "DEL" && call.verb !== "GC") return resolve(call, host);
@@ -64,7 +66,7 @@ export function withReference(call: Call, host: Pick<Host, "paths" | "log">): Ca
 }
 
 function resolve(call: Call, { paths }: Pick<Host, "paths">): Call {
-  const { network, rail, ...said } = withKnownKeys(call.config, ["network", "rail", ...GOVERNED, ...NEVER]);
+  const { network, rail, ...said } = spellAll(call.config);
   const referred = find(network, readReferences(join(paths.stateDir, REFERENCES)));
   const rails = rail === undefined || rail === null || rail === "" ? referred.rails : [findRail(rail, referred)];
   if (call.verb === "ADD") refuseUnallowed(call, said, referred);

@@ -5,7 +5,7 @@ import { invalid, text } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { type KubeletDevices, readKubeletDevices } from "./kubelet-devices.ts";
 import { CniError, CODE } from "./protocol/error.ts";
-import { withKnownKeys } from "./protocol/keys.ts";
+import { spelling } from "./protocol/keys.ts";
 import type { Call } from "./protocol/request.ts";
 import { REFERENCES, type ReferredNetwork, readOwned, readReferences } from "./reference.ts";
 
@@ -31,6 +31,8 @@ export interface GovernedRails {
   readonly rails: readonly GovernedRail[];
 }
 
+const spellReference = spelling("network", "rail");
+
 /** One VF of each rail together. */
 const SET_RESOURCE = "railnet.io/rails";
 
@@ -45,7 +47,7 @@ type TenantHost = { readonly paths: Pick<Host["paths"], "sysfs" | "stateDir"> };
  *   none, 103 for one of another rail, 11 when this cannot be determined now.
  */
 export function checkTenant(call: Call, host: TenantHost): void {
-  const { network, rail } = withKnownKeys(call.config, ["network", "rail"]);
+  const { network, rail } = spellReference(call.config);
   const isReference = network !== undefined && network !== null;
   const governed = readGoverned(join(host.paths.stateDir, GOVERNED_RAILS), isReference);
   if (!governed) return;
@@ -61,9 +63,11 @@ export function checkTenant(call: Call, host: TenantHost): void {
   }
 }
 
+const spellDevice = spelling("deviceID", "pciBusID");
+
 /** All VFs that may be taken from the configuration; for a set with the place of each. */
 function namedVfs({ config }: Call): { readonly vf: string; readonly place: number }[] {
-  const known = withKnownKeys(config, ["deviceID", "pciBusID"]);
+  const known = spellDevice(config);
   const given = [text(config.runtimeConfig ?? {}, "deviceID"), text(known, "deviceID"), text(known, "pciBusID")];
   return [...new Set(given)].flatMap((one) =>
     one ? one.split(",").map((vf, place) => ({ vf: vf.trim().toLowerCase(), place })) : [],

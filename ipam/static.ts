@@ -1,7 +1,7 @@
 import { list, record, text } from "../cni/protocol/decode.ts";
 import { CniError, CODE } from "../cni/protocol/error.ts";
 import { canonicalCidr, canonicalIp, isIPv6 } from "../cni/protocol/ip.ts";
-import { withKnownKeys } from "../cni/protocol/keys.ts";
+import { spelling } from "../cni/protocol/keys.ts";
 import type { Call } from "../cni/protocol/request.ts";
 import type { IpConfig, Result } from "../cni/protocol/result.ts";
 import { parseResult } from "../cni/protocol/result-parse.ts";
@@ -15,6 +15,8 @@ interface Given {
   readonly gateway?: string;
 }
 
+const spellIpam = spelling("addresses", "routes", "dns");
+
 /**
  * The CNI plugins' `static` IPAM (plugins/ipam/static/main.go, v1.9.1) in this process: it keeps no state, so its ADD only
  * reads the configuration, and an exec per rail and verb is saved. Addresses come from these, later ones replacing earlier
@@ -24,7 +26,7 @@ interface Given {
  */
 export function addStatic(call: Call): Result {
   const { config } = call;
-  const ipam = withKnownKeys(config.ipam ?? {}, ["addresses", "routes", "dns"]);
+  const ipam = spellIpam(config.ipam ?? {});
   const ips = given(call, readAddresses(ipam.addresses, "ipam.addresses") ?? []).map(toIpConfig);
   if (ips.length === 0) throw new CniError(FAILED, "IPAM plugin returned missing IP config");
   refuseSecondOfFamily(ips, config.cniVersion);

@@ -1,6 +1,6 @@
 import { CniError, CODE } from "./error.ts";
 import { canonicalCidr, canonicalIp } from "./ip.ts";
-import { withKnownKeys } from "./keys.ts";
+import { spelling } from "./keys.ts";
 
 /**
  * Reads one JSON value; undefined when it is absent; null counts as absent, as in Go's decoder.
@@ -76,11 +76,11 @@ export function list<T>(read: Read<T>): Read<T[]> {
 /** An object with these fields only, their keys in any case: others are dropped. */
 export function record<T extends object>(fields: Fields<T>): Read<T> {
   const reads = Object.entries<Read<unknown>>(fields);
-  const known = Object.keys(fields);
+  const spell = spelling(...Object.keys(fields));
   return (value, at) => {
     const given = object(value, at);
     if (given === undefined) return undefined;
-    const from = withKnownKeys(given, known);
+    const from = spell(given);
     const out: Record<string, unknown> = {};
     for (const [key, read] of reads) {
       const found = read(from[key], `${at}.${key}`);

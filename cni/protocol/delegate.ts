@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { CniError, CODE } from "./error.ts";
 import { parseJson } from "./json.ts";
-import { withKnownKeys } from "./keys.ts";
+import { spelling } from "./keys.ts";
 import type { Call } from "./request.ts";
 import type { Result } from "./result.ts";
 import { parseResult } from "./result-parse.ts";
@@ -162,11 +162,13 @@ function readAddresses(stdout: string, type: string, configVersion: string): Res
   return { interfaces: [], ips: ips.map(({ interface: _, ...one }) => one), routes, dns };
 }
 
+const spellVersion = spelling("cniVersion");
+
 /** Accepts any version; without one it is the configuration's. An invalid result is the plugin's fault. */
 function readResult(stdout: string, what: string, configVersion: string): Result {
   try {
     const json = parseJson(stdout, what);
-    const given = withKnownKeys(Object(json), ["cniVersion"]).cniVersion;
+    const given = spellVersion(Object(json)).cniVersion;
     return parseResult(json, typeof given === "string" && given !== "" ? given : configVersion, what);
   } catch (error) {
     throw new CniError(CODE.DECODING_FAILURE, (error as Error).message, { details: excerpt(stdout), cause: error });

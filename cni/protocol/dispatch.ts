@@ -1,5 +1,5 @@
 import { CniError, CODE, toCniError } from "./error.ts";
-import { withKnownKeys } from "./keys.ts";
+import { spelling } from "./keys.ts";
 import { type Call, type CniRequest, type CniResponse, readRequest } from "./request.ts";
 import { formatResult, type Result } from "./result.ts";
 import { type CniVersion, isSupported, LATEST_VERSION, SUPPORTED_VERSIONS } from "./version.ts";
@@ -90,10 +90,12 @@ const versionReply = (stdin: string): object => ({
 const aboutText = (about: string): string =>
   `${about}\nCNI protocol versions supported: ${SUPPORTED_VERSIONS.join(", ")}\n`;
 
+const spellVersion = spelling("cniVersion");
+
 /** The caller's version (SPEC.md: answers repeat it), if it is intelligible: otherwise the latest. */
 function versionOf(stdin: string): CniVersion {
   try {
-    const { cniVersion } = withKnownKeys(JSON.parse(stdin), ["cniVersion"]);
+    const { cniVersion } = spellVersion(JSON.parse(stdin));
     return isSupported(cniVersion) ? cniVersion : LATEST_VERSION;
   } catch {
     return LATEST_VERSION;

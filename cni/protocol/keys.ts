@@ -1,33 +1,24 @@
 /** U+017F and U+212A fold to ASCII letters; apart from capitals, nothing else does. */
 const fold = (key: string): string => key.replaceAll("\u017f", "s").replaceAll("\u212a", "k").toLowerCase();
 
+/** Reads an object with its known keys in our spelling. */
+export type Spell = (from: object) => Record<string, unknown>;
+
 /**
- * An object whose known keys are in our spelling, whatever their case: Go's `encoding/json`, with which runtimes, Multus and
- * every other plugin read a configuration, accepts `VLAN` for `vlan`. Everybody else would believe that a key ignored here
- * was set. Of several spellings the last one wins, but null only if there is no other; other keys stay as they are.
+ * Spells known keys as we do, whatever their case: Go's `encoding/json`, with which runtimes, Multus and every other plugin
+ * read a configuration, accepts `VLAN` for `vlan`. Everybody else would believe that a key ignored here was set. Of several
+ * spellings the last one wins, but null only if there is no other; other keys stay as they are.
  */
-export function withKnownKeys(from: object, known: readonly string[]): Record<string, unknown> {
-  const spelling = spellingOf(known);
-  const out = new Map<string, unknown>();
-  for (const [key, value] of Object.entries(from)) {
-    const name = spelling.get(key) ?? spelling.get(fold(key)) ?? key;
-    if (value !== null || !out.has(name)) out.set(name, value);
-  }
-  return Object.fromEntries(out);
-}
-
-type Spelling = ReadonlyMap<string, string>;
-
-/** Made once for each list: every field of every call is read through one. */
-const spellings = new WeakMap<readonly string[], Spelling>();
-
-/** Our spelling of each known key, by itself and by what it folds to. */
-function spellingOf(known: readonly string[]): Spelling {
-  const made =
-    spellings.get(known) ??
-    new Map([...known.map((key) => [fold(key), key] as const), ...known.map((key) => [key, key] as const)]);
-  spellings.set(known, made);
-  return made;
+export function spelling(...known: readonly string[]): Spell {
+  const ours = new Map([...known.map((key) => [fold(key), key] as const), ...known.map((key) => [key, key] as const)]);
+  return (from) => {
+    const out = new Map<string, unknown>();
+    for (const [key, value] of Object.entries(from)) {
+      const name = ours.get(key) ?? ours.get(fold(key)) ?? key;
+      if (value !== null || !out.has(name)) out.set(name, value);
+    }
+    return Object.fromEntries(out);
+  };
 }
 
 /** `over` in place of what `base` has under the same keys, in any case. */

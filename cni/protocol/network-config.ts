@@ -2,7 +2,7 @@ import { object, type Read, record, required, text } from "./decode.ts";
 import { NAME } from "./environment.ts";
 import { CniError, CODE } from "./error.ts";
 import { parseJson } from "./json.ts";
-import { withKnownKeys } from "./keys.ts";
+import { type Spell, spelling } from "./keys.ts";
 import type { Dns } from "./result.ts";
 import { readDns } from "./result-parse.ts";
 import { checkVerb, DEFAULT_VERSION, type Verb } from "./version.ts";
@@ -22,7 +22,7 @@ export interface NetworkConfig {
 const WHAT = "the network configuration";
 
 /** Keys of the specification, and those that its conventions (CONVENTIONS.md) put into `runtimeConfig` and `args.cni`. */
-const KEYS = [
+const spellConfig = spelling(
   "cniVersion",
   "name",
   "type",
@@ -33,13 +33,8 @@ const KEYS = [
   "capabilities",
   "prevResult",
   "cni.dev/valid-attachments",
-];
+);
 
-type Spell = (from: object) => Record<string, unknown>;
-const spelling =
-  (...known: string[]): Spell =>
-  (from) =>
-    withKnownKeys(from, known);
 const spellCni = spelling("mac", "ips");
 
 /** The same, one level down. */
@@ -50,8 +45,10 @@ const INNER: ReadonlyMap<string, Spell> = new Map([
   ["args", spellArgs],
 ]);
 
+const spellOfArgs = spelling("cni");
+
 function spellArgs(from: object): Record<string, unknown> {
-  const { cni, ...others } = withKnownKeys(from, ["cni"]);
+  const { cni, ...others } = spellOfArgs(from);
   return cni ? { ...others, cni: spellCni(cni) } : others;
 }
 
@@ -73,7 +70,7 @@ const TYPED: Readonly<Record<string, Read<unknown>>> = {
  *   1 for a version that is not supported or does not have the verb.
  */
 export function readNetworkConfig(stdin: string, verb: Verb): NetworkConfig {
-  const config = withKnownKeys(required(object)(parseJson(stdin, WHAT) ?? {}, WHAT), KEYS);
+  const config = spellConfig(required(object)(parseJson(stdin, WHAT) ?? {}, WHAT));
   const name = readName(config.name);
   const cniVersion = text(config.cniVersion, `${WHAT}.cniVersion`) ?? DEFAULT_VERSION;
   checkVerb(verb, cniVersion);

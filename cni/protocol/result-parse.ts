@@ -1,6 +1,6 @@
 import { cidr, integer, ip, list, natural, object, positive, type Read, record, required, text } from "./decode.ts";
 import { CniError, CODE } from "./error.ts";
-import { withKnownKeys } from "./keys.ts";
+import { spelling } from "./keys.ts";
 import type { Dns, Interface, IpConfig, Result, Route } from "./result.ts";
 import { resultForm } from "./version.ts";
 
@@ -37,7 +37,7 @@ const readRoute = record<Route>({
   scope: integer,
 });
 
-const KEYS = ["cniVersion", "interfaces", "ips", "ip4", "ip6", "routes", "dns"];
+const spellResult = spelling("cniVersion", "interfaces", "ips", "ip4", "ip6", "routes", "dns");
 
 /** An address family in 0.1.0 and 0.2.0. */
 interface Family {
@@ -57,7 +57,7 @@ const readFamily = record<Family>({ ip: required(cidr), gateway: ip, routes: lis
  */
 export function parseResult(json: unknown, cniVersion: string, what = "result"): Result {
   const form = resultForm(cniVersion);
-  const fields = withKnownKeys(required(object)(json, what), KEYS);
+  const fields = spellResult(required(object)(json, what));
   const own = text(fields.cniVersion, `${what}.cniVersion`) ?? cniVersion;
   if (own !== cniVersion)
     throw new CniError(CODE.DECODING_FAILURE, `cannot decode ${what}: its cniVersion is "${own}", want ${cniVersion}`);
