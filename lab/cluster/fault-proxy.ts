@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Agent, createServer, request, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { randomFrom } from "../random.ts";
+import { randomFrom } from "../../cli/random.ts";
 import type { ApiServer } from "./api-server.ts";
 
 /** What happens to a request. `after`: the server executes it, but the client does not get the answer. */

@@ -1,7 +1,7 @@
 import t from "tap";
+import { randomFrom } from "../../cli/random.ts";
 import type { Exec, ExecRequest } from "../../cni/protocol/delegate.ts";
 import { FewAtOnce, inTurn } from "../../daemonset/few-at-once.ts";
-import { randomFrom } from "../../lab/random.ts";
 import { fileSeed } from "../../lab/seed.ts";
 
 const SEED = fileSeed();

@@ -1,4 +1,4 @@
-import { randomFrom } from "../../lab/random.ts";
+import { randomFrom } from "../../cli/random.ts";
 import type { Mutation } from "./mutations.ts";
 
 /** As many mutations as are wanted, of every kind in turn: the many left out properties would hide the few locks. */

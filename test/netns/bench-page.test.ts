@@ -9,7 +9,7 @@ import { failuresOf } from "../../cli/bench/rdma/gates.ts";
 import { page } from "../../cli/bench/rdma/page.ts";
 import { type BenchEnd, type BenchResults, type Cell, SCHEMA } from "../../cli/bench/rdma/results.ts";
 import { sampled, tournament } from "../../cli/bench/rdma/rounds.ts";
-import { randomFrom } from "../../lab/random.ts";
+import { randomFrom } from "../../cli/random.ts";
 import { unlikeSchema } from "../cli/bench/support/schema.ts";
 
 const FOLDER = t.testdir();

@@ -1,9 +1,9 @@
 // Cables at random in a mesh of nodes: routes are always those that the cables allow, whatever broke before or at the same time.
 // RAILNET_MESH_NODES, RAILNET_MESH_STEPS and RAILNET_MESH_REST_SECONDS make it large and long (npm run soak).
 import t from "tap";
+import { randomFrom } from "../../cli/random.ts";
 import { Mesh, type MeshNode } from "../../lab/netns/mesh.ts";
 import { pause } from "../../lab/netns/run.ts";
-import { randomFrom } from "../../lab/random.ts";
 import { howToKeep, seedsOf } from "../../lab/seed.ts";
 import { until } from "../../lab/until.ts";
 

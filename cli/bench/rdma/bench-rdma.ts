@@ -8,6 +8,7 @@ import { UsageError } from "../../ipam/options.ts";
 import { Progress } from "../../ipam/progress.ts";
 import { fromCaller } from "../../ipam/store-target.ts";
 import { print } from "../../output.ts";
+import { randomFrom } from "../../random.ts";
 import { userKubeconfig } from "../../user-kubeconfig.ts";
 import { oddOnes } from "./analysis.ts";
 import { BenchPods } from "./bench-pods.ts";
@@ -125,22 +126,11 @@ function planFor(
 ): PlanStep[] {
   const { bandwidth, hasLatency } = testsOf(options);
   const { atOnce, incast, sample, sweep: hasSweep } = options;
-  const random = seeded(options.seed);
+  const random = randomFrom(options.seed);
   const plan = { ends: ends.length, rails, sides, tests: bandwidth, hasLatency, hasSweep, atOnce, incast, random };
   const steps = planOf({ ...plan, ...(sample !== undefined && { sample }) });
   const isOneNode = (one: number, other: number) => ends[one]!.node === ends[other]!.node;
   return steps.map((step) => ({ ...step, pairs: step.pairs.filter(([from, to]) => step.side === "pod" || !isOneNode(from, to)) })); // biome-ignore format: one row
-}
-
-/** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function taskOf(options: RdmaOptions, signal: AbortSignal, progress: Progress, steps: readonly PlanStep[]): PlanTask {

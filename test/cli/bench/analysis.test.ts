@@ -3,7 +3,7 @@ import { oddOnes } from "../../../cli/bench/rdma/analysis.ts";
 import { causesOf } from "../../../cli/bench/rdma/causes.ts";
 import type { BenchEnd, Cell, EndRail } from "../../../cli/bench/rdma/results.ts";
 import { sampled, tournament } from "../../../cli/bench/rdma/rounds.ts";
-import { randomFrom } from "../../../lab/random.ts";
+import { randomFrom } from "../../../cli/random.ts";
 import { howToKeep, seedsOf } from "../../../lab/seed.ts";
 
 const RAILS = ["rail0", "rail1", "rail2", "rail3"];

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import t from "tap";
 import { parseBandwidth, parseLatency, parseSweep } from "../../../cli/bench/rdma/perftest.ts";
-import { randomFrom } from "../../../lab/random.ts";
+import { randomFrom } from "../../../cli/random.ts";
 import { howToKeep, seedsOf } from "../../../lab/seed.ts";
 
 const FOLDER = join(import.meta.dirname, "../../bench/perftest");

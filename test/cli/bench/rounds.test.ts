@@ -1,6 +1,6 @@
 import t from "tap";
 import { incasts, type Pair, sampled, tournament } from "../../../cli/bench/rdma/rounds.ts";
-import { randomFrom } from "../../../lab/random.ts";
+import { randomFrom } from "../../../cli/random.ts";
 import { fileSeed } from "../../../lab/seed.ts";
 
 const keysOf = (slots: readonly (readonly Pair[])[]) => slots.flat().map(([from, to]) => `${from}>${to}`);

@@ -1,7 +1,7 @@
 import t from "tap";
+import { randomFrom } from "../../../cli/random.ts";
 import { REDACTED, Redactor } from "../../../cli/sysdump/redact.ts";
 import { environmentText } from "../../../cli/sysdump/secrets.ts";
-import { randomFrom } from "../../../lab/random.ts";
 import { howToKeep, seedsOf } from "../../../lab/seed.ts";
 
 const JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJl-_x";

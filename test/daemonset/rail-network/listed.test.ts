@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { randomFrom } from "../../../cli/random.ts";
 import { toRailNetwork } from "../../../daemonset/rail-network/convert.ts";
 import { railFilesIn, readListed, readNetworks, writeNetworks } from "../../../daemonset/rail-network/file.ts";
 import { selected } from "../../../daemonset/rail-network/follower.ts";
@@ -8,7 +9,6 @@ import { listRails } from "../../../daemonset/rail-network/listed.ts";
 import type { NetworkRail, RailNetwork } from "../../../daemonset/rail-network/object.ts";
 import { statusOf } from "../../../daemonset/rail-network/status.ts";
 import { parseRails } from "../../../daemonset/rails/config.ts";
-import { randomFrom } from "../../../lab/random.ts";
 import { nodeOf } from "../rail-node/support/rail-nodes.ts";
 
 const SEED = Number(process.env["RAILNET_SEED"] ?? 7);

@@ -1,7 +1,7 @@
 import t from "tap";
+import { randomFrom } from "../../../cli/random.ts";
 import { isOurs, type Nad, type NadAction, planNads } from "../../../daemonset/rail-network/nads.ts";
 import type { RailNetwork } from "../../../daemonset/rail-network/object.ts";
-import { randomFrom } from "../../../lab/random.ts";
 
 const SEED = Number(process.env["RAILNET_SEED"] ?? 7);
 

@@ -1,11 +1,11 @@
 import t from "tap";
+import { randomFrom } from "../../../cli/random.ts";
 import type { Expectations, RailNetwork } from "../../../daemonset/rail-network/object.ts";
 import { compare } from "../../../daemonset/rail-node/drift.ts";
 import { linesOf, ofNode } from "../../../daemonset/rail-node/drift-words.ts";
 import { expectedBy } from "../../../daemonset/rail-node/expected.ts";
 import { FACT_NAMES } from "../../../daemonset/rail-node/facts.ts";
 import type { RailNode, RailNodeStatus } from "../../../daemonset/rail-node/object.ts";
-import { randomFrom } from "../../../lab/random.ts";
 import { nodeOf } from "./support/rail-nodes.ts";
 
 const SEED = Number(process.env["RAILNET_SEED"] ?? 20_261_130);

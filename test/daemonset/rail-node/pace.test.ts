@@ -1,8 +1,8 @@
 import t from "tap";
+import { randomFrom } from "../../../cli/random.ts";
 import type { RailNodeStatus } from "../../../daemonset/rail-node/object.ts";
 import { Pace } from "../../../daemonset/rail-node/pace.ts";
 import { patchOf } from "../../../daemonset/rail-node/patch.ts";
-import { randomFrom } from "../../../lab/random.ts";
 import { nodeOf } from "./support/rail-nodes.ts";
 
 const SEED = Number(process.env["RAILNET_SEED"] ?? 11);

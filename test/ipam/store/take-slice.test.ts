@@ -104,15 +104,20 @@ t.test("takeSlice() says what stands in its way: a refusal at once, lost races a
   t.ok(writes > 1 && writes < 20, `${writes} tries`);
 });
 
-t.test("takeSlice(): somebody takes the same slice a moment before: it stays theirs", async (t) => {
-  const cluster = new MemoryCluster();
-  await take(cluster, "z");
+/** Somebody else is a moment quicker, once. */
+function beforeFirstPatch(cluster: MemoryCluster, work: () => Promise<unknown>): void {
   let isFirst = true;
   cluster.before = async (request) => {
     if (!isFirst || !request.startsWith("PATCH")) return;
     isFirst = false;
-    t.equal(await take(cluster, "b"), "10.0.0.64/26");
+    await work();
   };
+}
+
+t.test("takeSlice(): somebody takes the same slice a moment before: it stays theirs", async (t) => {
+  const cluster = new MemoryCluster();
+  await take(cluster, "z");
+  beforeFirstPatch(cluster, async () => t.equal(await take(cluster, "b"), "10.0.0.64/26"));
   t.equal(await take(cluster, "a"), "10.0.0.128/26");
   t.same(listed(cluster), ["z@10.0.0.0/26", "b@10.0.0.64/26", "a@10.0.0.128/26", "@10.0.0.192/26"]);
 });
@@ -120,12 +125,7 @@ t.test("takeSlice(): somebody takes the same slice a moment before: it stays the
 t.test("takeSlice(): the list was cut anew a moment before: nothing is written over it", async (t) => {
   const cluster = new MemoryCluster();
   await take(cluster, "z");
-  let isFirst = true;
-  cluster.before = async (request) => {
-    if (!isFirst || !request.startsWith("PATCH")) return;
-    isFirst = false;
-    await take(cluster, "b", whole("/27"));
-  };
+  beforeFirstPatch(cluster, () => take(cluster, "b", whole("/27")));
   const slice = await take(cluster, "a");
   t.equal(new Set(listed(cluster).map((one) => one.split("@")[1])).size, listed(cluster).length);
   t.same(listed(cluster).filter((one) => !one.startsWith("@")).length, 3);

@@ -1,8 +1,8 @@
 import type { Test } from "tap";
+import { randomFrom } from "../../../../cli/random.ts";
 import type { ApiServer } from "../../../../lab/cluster/api-server.ts";
 import { installAdmission, installNads } from "../../../../lab/cluster/install.ts";
 import { type Json, pathOf } from "../../../../lab/cluster/raw.ts";
-import { randomFrom } from "../../../../lab/random.ts";
 import { seedsOf } from "../../../../lab/seed.ts";
 import { until } from "../../../../lab/until.ts";
 import { type Fate, fateOf, NETWORKS, selection, someNetworks, somePod, TEAMS } from "./labelled-pods.ts";

@@ -1,4 +1,4 @@
-import { randomFrom } from "../../../../lab/random.ts";
+import { randomFrom } from "../../../../cli/random.ts";
 
 /** The same everywhere for the same seed. */
 export class Random {
