@@ -40,11 +40,11 @@ export function dcbOf(netdev: string): Query<DcbSettings> {
  * does (`mlx5e_dcbnl_ieee_setapp`, en_dcbnl.c).
  */
 export function parseDcb(body: Buffer): DcbSettings {
-  const ieee = [...attributes(body.subarray(DCBMSG))].find((a) => a.type === DCB_ATTR_IEEE);
-  const inner = ieee ? [...attributes(ieee.data)] : [];
+  const ieee = attributes(body.subarray(DCBMSG)).find((a) => a.type === DCB_ATTR_IEEE);
+  const inner = ieee ? attributes(ieee.data) : [];
   const of = (type: number) => inner.find((a) => a.type === type)?.data;
   const [pfc, apps, trusted] = [DCB_ATTR_IEEE_PFC, DCB_ATTR_IEEE_APP_TABLE, DCB_ATTR_DCB_APP_TRUST_TABLE].map(of);
-  const order = trusted ? [...attributes(trusted)].map(({ data }) => data[0]) : [];
+  const order = trusted ? attributes(trusted).map(({ data }) => data[0]) : [];
   return { trust: inWords(order, apps), pfc: bits(pfc?.[PFC_EN] ?? 0) };
 }
 
@@ -53,7 +53,7 @@ function inWords(order: readonly (number | undefined)[], apps: Buffer | undefine
     one === IEEE_8021QAZ_APP_SEL_DSCP ? "dscp" : one === DCB_APP_SEL_PCP ? "pcp" : `${one}`,
   );
   if (names.length > 0) return names.join(",");
-  const selectors = apps ? [...attributes(apps)].filter(({ data }) => data.length === DCB_APP) : [];
+  const selectors = apps ? attributes(apps).filter(({ data }) => data.length === DCB_APP) : [];
   return selectors.some(({ data }) => data[0] === IEEE_8021QAZ_APP_SEL_DSCP) ? "dscp" : "pcp";
 }
 

@@ -108,7 +108,7 @@ export class Ethtool {
     this.#socket = generic;
     const name = text(CTRL_ATTR_FAMILY_NAME, "ethtool");
     const reply = generic.request(message("find ethtool's family", GENL_ID_CTRL, CTRL_CMD_GETFAMILY, [name], true))!;
-    const id = [...attributes(reply.subarray(GENL_HEADER))].find((a) => a.type === CTRL_ATTR_FAMILY_ID);
+    const id = attributes(reply.subarray(GENL_HEADER)).find((a) => a.type === CTRL_ATTR_FAMILY_ID);
     if (!id) throw new Error("cannot use ethtool: its family has no number");
     this.#family = id.data.readUInt16LE(0);
   }
@@ -156,7 +156,7 @@ const number = (type: number, name: string, value: number): Buffer => (BYTES.inc
 
 /** A bitset in its compact form: 32-bit words. */
 function readBits({ data }: Attribute): string {
-  const parts = [...attributes(data)];
+  const parts = attributes(data);
   const size = parts.find((a) => a.type === ETHTOOL_A_BITSET_SIZE);
   const value = parts.find((a) => a.type === ETHTOOL_A_BITSET_VALUE);
   return `${size ? readU32(size) : 0}:${value?.data.toString("hex") ?? ""}`;

@@ -46,8 +46,8 @@ const NAME_OF = new Map<number, AttributeName>(ATTRIBUTE_NAMES.map((name) => [AT
 
 /** @param flags `ifi_flags` of the message; @param found all its attributes. */
 export function readSettings(flags: number, found: Iterable<Attribute>): LinkSettings {
-  const on = (name: FlagName) => ((flags & FLAGS[name].flag) !== 0) !== "off" in FLAGS[name];
-  const settings: Record<string, boolean | number | string> = Object.fromEntries(FLAG_NAMES.map((n) => [n, on(n)]));
+  const settings: Record<string, boolean | number | string> = {};
+  for (const name of FLAG_NAMES) settings[name] = ((flags & FLAGS[name].flag) !== 0) !== "off" in FLAGS[name];
   for (const a of found) {
     const name = NAME_OF.get(a.type);
     if (name) settings[name] = readValue(ATTRIBUTES[name].kind, a);
@@ -92,7 +92,7 @@ export interface XdpProgram {
 
 /** From an IFLA_XDP attribute. */
 export function readXdp({ data }: Attribute): XdpProgram[] {
-  const ids = new Map([...attributes(data)].map((a) => [a.type, a]));
+  const ids = new Map(attributes(data).map((a) => [a.type, a]));
   return (Object.keys(XDP_MODES) as XdpMode[]).flatMap((mode) => {
     const id = ids.get(XDP_MODES[mode].id);
     return id ? [{ mode, id: readU32(id) }] : [];

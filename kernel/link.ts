@@ -149,7 +149,7 @@ export function parseLink(body: Buffer): Link {
     kind: "",
     xdp: [] as XdpProgram[],
   };
-  const found = [...attributes(body.subarray(16))];
+  const found = attributes(body.subarray(16));
   for (const a of found) {
     if (a.type === IFLA_IFNAME) link.name = readText(a);
     else if (a.type === IFLA_ADDRESS) link.mac = macText(a.data);
@@ -163,7 +163,9 @@ export function parseLink(body: Buffer): Link {
     else if (a.type === IFLA_LINKINFO) link.kind = readKind(a.data);
     else if (a.type === IFLA_XDP) link.xdp = readXdp(a);
     else if (a.type === IFLA_PROP_LIST)
-      link.altnames = [...attributes(a.data)].filter((p) => p.type === IFLA_ALT_IFNAME).map(readText);
+      link.altnames = attributes(a.data)
+        .filter((p) => p.type === IFLA_ALT_IFNAME)
+        .map(readText);
   }
   return {
     ...link,
@@ -175,7 +177,7 @@ export function parseLink(body: Buffer): Link {
 }
 
 function readKind(info: Buffer): string {
-  const kind = [...attributes(info)].find((a) => a.type === IFLA_INFO_KIND);
+  const kind = attributes(info).find((a) => a.type === IFLA_INFO_KIND);
   return kind ? readText(kind) : "";
 }
 
@@ -204,7 +206,7 @@ export function netnsIdOf({ n }: Fd): Query<number> {
 
 /** -1 where it has none. */
 function parseNetnsId(body: Buffer): number {
-  const id = [...attributes(body.subarray(4))].find((a) => a.type === NETNSA_NSID);
+  const id = attributes(body.subarray(4)).find((a) => a.type === NETNSA_NSID);
   return id ? id.data.readInt32LE(0) : -1;
 }
 

@@ -61,7 +61,7 @@ export function listNeighbours(index: number): Message {
 
 /** Body of a RTM_NEWNEIGH message. */
 export function parseNeighbour(body: Buffer): NeighbourEntry {
-  const found = new Map([...attributes(body.subarray(NDMSG))].map(({ type, data }) => [type, data]));
+  const found = new Map(attributes(body.subarray(NDMSG)).map(({ type, data }) => [type, data]));
   const [ip, mac] = [found.get(NDA_DST), found.get(NDA_LLADDR)];
   return {
     index: body.readInt32LE(4),

@@ -37,7 +37,7 @@ export function getRdmaNetnsMode(): Message {
 
 /** Body of the answer. A kernel before 5.3 does not say: it has only the shared mode. */
 function parseRdmaNetnsMode(body: Buffer): RdmaNetnsMode {
-  const mode = [...attributes(body)].find((a) => a.type === RDMA_NLDEV_SYS_ATTR_NETNS_MODE);
+  const mode = attributes(body).find((a) => a.type === RDMA_NLDEV_SYS_ATTR_NETNS_MODE);
   return mode?.data[0] === NETNS_MODE_EXCLUSIVE ? "exclusive" : "shared";
 }
 
@@ -61,7 +61,7 @@ export function getRdmaDevices(): Message {
 
 /** @throws {Error} when index or name is missing. */
 export function parseRdmaDevice(body: Buffer): RdmaDevice {
-  const found = [...attributes(body)];
+  const found = attributes(body);
   const index = found.find((a) => a.type === RDMA_NLDEV_ATTR_DEV_INDEX);
   const name = found.find((a) => a.type === RDMA_NLDEV_ATTR_DEV_NAME);
   if (!index || !name) throw new Error("cannot read an RDMA device: it has no index or no name");

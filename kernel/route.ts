@@ -194,7 +194,7 @@ export function parseRoute(body: Buffer): RouteState {
 }
 
 type Found = ReadonlyMap<number, Attribute>;
-const byType = (bytes: Buffer): Found => new Map([...attributes(bytes)].map((a) => [a.type, a]));
+const byType = (bytes: Buffer): Found => new Map(attributes(bytes).map((a) => [a.type, a]));
 const ipOf = (found: Found, type: number) => (found.has(type) ? ipText(found.get(type)!.data) : undefined);
 const numberOf = (found: Found, type: number) => (found.has(type) ? readU32(found.get(type)!) : undefined);
 const given = <K extends string, V>(key: K, value: V | undefined) =>

@@ -59,7 +59,7 @@ function message(verb: "add" | "delete", { from, iif, table, priority }: Rule): 
 
 /** Body of a RTM_NEWRULE message; undefined for a rule without a source. */
 export function parseRule(body: Buffer): Rule | undefined {
-  const found = new Map<number, Attribute>([...attributes(body.subarray(12))].map((a) => [a.type, a]));
+  const found = new Map<number, Attribute>(attributes(body.subarray(12)).map((a) => [a.type, a]));
   const src = found.get(FRA_SRC);
   if (!src) return undefined;
   const number = (type: number) => (found.has(type) ? readU32(found.get(type)!) : 0);

@@ -110,7 +110,7 @@ export function parseVfs(body: Buffer): Map<number, VfState> {
 
 /** How many VFs the PF has, from the same body, including those about which its driver says nothing. */
 export function parseNumVfs(body: Buffer): number {
-  const count = [...attributes(body.subarray(16))].find((a) => a.type === IFLA_NUM_VF);
+  const count = attributes(body.subarray(16)).find((a) => a.type === IFLA_NUM_VF);
   return count ? readU32(count) : 0;
 }
 
@@ -153,7 +153,7 @@ function readPart(type: number, data: Buffer): [vf: number | undefined, part: Pa
 }
 
 function readVlan(list: Buffer): [vf: number | undefined, part: Partial<VfState>] {
-  const first = [...attributes(list)].find((a) => a.type === IFLA_VF_VLAN_INFO);
+  const first = attributes(list).find((a) => a.type === IFLA_VF_VLAN_INFO);
   if (!first) return [undefined, {}];
   const { vf, vlan, qos, proto } = vfVlanInfo.decode(first.data);
   return [vf, { vlan, qos, proto: proto || ETH_P_8021Q }];

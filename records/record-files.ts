@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { isMissing } from "../kernel/errno.ts";
 import { append, makeDirectory, syncFile, syncFiles, writeWhole } from "./durable.ts";
 import { RecordError } from "./failure.ts";
 import { LaterVersionError } from "./record-text.ts";
+import { sha256 } from "./sha256.ts";
 
 /** No writer takes this long. */
 const LEFTOVER_MS = 60_000;
@@ -21,7 +21,7 @@ let last = { of: "", key: "" };
 /** Stable short key of an attachment, (containerID, ifname): IDs may be longer than a file name can be. */
 export function attachmentKey(containerId: string, ifname: string): string {
   const of = `${containerId}\0${ifname}`;
-  if (last.of !== of) last = { of, key: createHash("sha256").update(of).digest("hex").slice(0, 32) };
+  if (last.of !== of) last = { of, key: sha256(of).slice(0, 32) };
   return last.key; // one call asks half a dozen times
 }
 

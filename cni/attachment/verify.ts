@@ -134,7 +134,7 @@ function byDestination(routes: readonly RouteState[]): Map<string, RouteState[]>
 
 /** Whether a plugin behind us has put the link below a VRF, a bond or a bridge, which then has its own rules and tables. */
 function isBelowAnother(pod: NetlinkConnection, { index }: Link): boolean {
-  const hasMaster = (body: Buffer) => [...attributes(body.subarray(16))].some(({ type }) => type === IFLA_MASTER);
+  const hasMaster = (body: Buffer) => attributes(body.subarray(16)).some(({ type }) => type === IFLA_MASTER);
   return pod.get({ message: getLink({ index }), parse: hasMaster });
 }
 

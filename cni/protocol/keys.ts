@@ -10,11 +10,16 @@ export type Spell = (from: object) => Record<string, unknown>;
  * spellings the last one wins, but null only if there is no other; other keys stay as they are.
  */
 export function spelling(...known: readonly string[]): Spell {
-  const ours = new Map([...known.map((key) => [fold(key), key] as const), ...known.map((key) => [key, key] as const)]);
+  const exact = new Set(known);
+  let folded: Map<string, string> | undefined;
+  const ofAnyCase = (key: string) => {
+    folded ??= new Map(known.map((k) => [fold(k), k])); // late: a call rarely has a key that is not spelled as we do
+    return folded.get(fold(key)) ?? key;
+  };
   return (from) => {
     const out = new Map<string, unknown>();
     for (const [key, value] of Object.entries(from)) {
-      const name = ours.get(key) ?? ours.get(fold(key)) ?? key;
+      const name = exact.has(key) ? key : ofAnyCase(key);
       if (value !== null || !out.has(name)) out.set(name, value);
     }
     return Object.fromEntries(out);

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { isMissing } from "../../kernel/errno.ts";
 import { makeDirectory, syncFile, writeWhole } from "../../records/durable.ts";
+import { sha256 } from "../../records/sha256.ts";
 import type { Holding } from "./holding.ts";
 
 /**
@@ -74,7 +74,7 @@ export class AddressFiles {
 /** Any text as the name of one directory: at most 255 bytes, no slash, and never `.` or `..`. */
 function directoryName(network: string): string {
   const name = `network-${encodeURIComponent(network.toWellFormed())}`;
-  return name.length <= 200 ? name : `network-${createHash("sha256").update(network).digest("hex")}`;
+  return name.length <= 200 ? name : `network-${sha256(network)}`;
 }
 
 /** The holder of a file that is not a record (nobody here writes such) would never release it. */

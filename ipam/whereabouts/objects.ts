@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import type { KubeObject } from "../../kubernetes/cluster.ts";
+import { sha256 } from "../../records/sha256.ts";
 import type { Claim, Owner } from "../store/store.ts";
 import { reservationName } from "./names.ts";
 
@@ -67,9 +67,7 @@ export const textOf = ({ labels, annotations }: KubeObject["metadata"], key: str
 
 /** A label's value for any text: the text itself where the API allows it (63 characters), else 32 digits of its SHA-256. */
 export const labelValue = (text: string): string =>
-  /^([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?$/.test(text)
-    ? text
-    : createHash("sha256").update(text).digest("hex").slice(0, 32);
+  /^([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?$/.test(text) ? text : sha256(text).slice(0, 32);
 
 const API_VERSION = "whereabouts.cni.cncf.io/v1alpha1";
 

@@ -11,15 +11,21 @@ export interface Attribute {
 
 const align = (n: number): number => (n + 3) & ~3;
 
-/** @throws {Error} when a length does not fit. */
-export function* attributes(bytes: Buffer): Generator<Attribute> {
+/**
+ * No generator: a plugin call parses half a dozen links, before anything of it is compiled.
+ *
+ * @throws {Error} when a length does not fit.
+ */
+export function attributes(bytes: Buffer): Attribute[] {
+  const found: Attribute[] = [];
   for (let at = 0; at + HEADER <= bytes.length; ) {
     const length = bytes.readUInt16LE(at);
     if (length < HEADER || at + length > bytes.length)
       throw new Error("cannot read a netlink attribute: its length is wrong");
-    yield { type: bytes.readUInt16LE(at + 2) & NLA_TYPE_MASK, data: bytes.subarray(at + HEADER, at + length) };
+    found.push({ type: bytes.readUInt16LE(at + 2) & NLA_TYPE_MASK, data: bytes.subarray(at + HEADER, at + length) });
     at += align(length);
   }
+  return found;
 }
 
 export function attribute(type: number, data: Uint8Array): Buffer {

@@ -79,17 +79,19 @@ export class Connection implements NetlinkConnection {
   #exchange(messages: readonly Message[]): { answers: (Buffer | undefined)[]; failure: NetlinkError | undefined } {
     const answers: (Buffer | undefined)[] = new Array(messages.length).fill(undefined);
     const first = this.#send(messages, 0);
-    const pending = new Set(messages.keys());
+    const isAnswered: boolean[] = [];
     let failure: NetlinkError | undefined;
-    while (pending.size > 0)
-      for (const reply of this.#receive(messages[Math.min(...pending)]!)) {
+    for (let oldest = 0; oldest < messages.length; ) {
+      for (const reply of this.#receive(messages[oldest]!)) {
         const i = (reply.seq - first) >>> 0;
         const message = messages[i];
         if (!message) continue; // late: its request timed out
         if (reply.type === NLMSG_ERROR) failure ??= refusalOf(reply, message);
         else answers[i] = Buffer.from(reply.body);
-        if (reply.type === NLMSG_ERROR || message.get) pending.delete(i);
+        if (reply.type === NLMSG_ERROR || message.get) isAnswered[i] = true;
       }
+      while (isAnswered[oldest]) oldest++;
+    }
     return { answers, failure };
   }
 

@@ -1,3 +1,5 @@
+const HEX = "0123456789abcdef";
+
 /**
  * A link-layer address as bytes: six for Ethernet, twenty for InfiniBand.
  *
@@ -10,5 +12,8 @@ export function macBytes(mac: string): Buffer {
 }
 
 /** Lower case with colons. */
-export const macText = (bytes: Uint8Array): string =>
-  Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join(":");
+export function macText(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i++) text += (i > 0 ? ":" : "") + HEX[bytes[i]! >> 4] + HEX[bytes[i]! & 15];
+  return text;
+}

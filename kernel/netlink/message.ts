@@ -127,6 +127,6 @@ export function errorOf(reply: Reply, what: string): NetlinkError | undefined {
 function kernelSays({ type, flags, body }: Reply): string {
   if (!(flags & NLM_F_ACK_TLVS)) return "";
   const request = type === NLMSG_DONE ? 0 : flags & NLM_F_CAPPED ? HEADER : align(body.readUInt32LE(4));
-  const text = [...attributes(body.subarray(4 + request))].find((a: Attribute) => a.type === NLMSGERR_ATTR_MSG);
+  const text = attributes(body.subarray(4 + request)).find((a: Attribute) => a.type === NLMSGERR_ATTR_MSG);
   return text ? text.data.toString("utf8", 0, Math.max(0, text.data.length - 1)) : "";
 }

@@ -100,7 +100,7 @@ export class RdmaNode implements RdmaKernel {
   }
 
   set(netns: number, body: Buffer): undefined {
-    const all = [...attributes(body)];
+    const all = attributes(body);
     const find = (type: number) => all.find((one) => one.type === type);
     const device = this.#devices.find(({ index }) => index === readU32(find(DEV_INDEX)!));
     if (!device || device.netns !== netns) throw new NetlinkError("change", device ? "EINVAL" : "ENODEV", "");

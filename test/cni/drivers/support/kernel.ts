@@ -174,7 +174,7 @@ export class DoubleKernel {
     if (type === RTM.GETLINK) return [newLink(this.#find(ns, body), maskOf(body))];
     if (type === RTM.DELLINK) ns.links.delete(this.#find(ns, body).index);
     else if (type === RTM.SETLINK) {
-      if ([...attributes(body.subarray(16))].some((a) => a.type === IFLA_NET_NS_FD)) this.onMove(ns);
+      if (attributes(body.subarray(16)).some((a) => a.type === IFLA_NET_NS_FD)) this.onMove(ns);
       this.#change(ns, this.#find(ns, body), body);
     } else if (type === RTM.NEWLINKPROP || type === RTM.DELLINKPROP) this.#altname(ns, body, type === RTM.NEWLINKPROP);
     else if (type === RTM.NEWADDR) ns.addresses.push({ index: body.readInt32LE(4), body: Buffer.from(body) });
@@ -188,7 +188,9 @@ export class DoubleKernel {
 
   /** A route wants its link up. */
   #addRoute(ns: Namespace, body: Buffer): void {
-    const oif = [...attributes(body.subarray(12))].find((a) => a.type === 4)?.data.readUInt32LE(0);
+    const oif = attributes(body.subarray(12))
+      .find((a) => a.type === 4)
+      ?.data.readUInt32LE(0);
     if (!ns.links.get(oif ?? 0)?.up) throw new Errno("ENETDOWN");
     if (ns.routes.some((route) => route.equals(body))) throw new Errno("EEXIST");
     ns.routes.push(Buffer.from(body));
@@ -196,7 +198,7 @@ export class DoubleKernel {
 
   #find(ns: Namespace, body: Buffer): DoubleLink {
     const index = body.readInt32LE(4);
-    const named = [...attributes(body.subarray(16))].find((a) => a.type === 3 || a.type === IFLA_ALT_IFNAME);
+    const named = attributes(body.subarray(16)).find((a) => a.type === 3 || a.type === IFLA_ALT_IFNAME);
     const name = named?.data.toString("utf8", 0, named.data.length - 1);
     const isIt = (link: DoubleLink) =>
       index > 0 ? link.index === index : [link.name, ...link.altnames].includes(name!);
@@ -214,7 +216,7 @@ export class DoubleKernel {
 
   /** In the order of `do_setlink()`: namespace, MAC, MTU, name, alias, flags, VFs. */
   #change(ns: Namespace, link: DoubleLink, body: Buffer): void {
-    const wanted = new Map([...attributes(body.subarray(16))].map((a) => [a.type, a.data]));
+    const wanted = new Map(attributes(body.subarray(16)).map((a) => [a.type, a.data]));
     const parsed = parseLink(body);
     const nic = this.nics.find(({ pf, vfs }) => pf === link || vfs.some((vf) => vf.link === link)) ?? this.nics[0]!;
     const vf = nic.vfs.find((one) => one.link === link);
@@ -279,7 +281,9 @@ export class DoubleKernel {
 const isGet = (type: number): boolean => type % 4 === 2;
 
 const maskOf = (body: Buffer): number =>
-  [...attributes(body.subarray(16))].find((a) => a.type === IFLA_EXT_MASK)?.data.readUInt32LE(0) ?? 0;
+  attributes(body.subarray(16))
+    .find((a) => a.type === IFLA_EXT_MASK)
+    ?.data.readUInt32LE(0) ?? 0;
 
 function vfList(nic: Nic): Buffer[] {
   const infos = [...nic.list()].map(([i, state]) => Buffer.from(setVf(0, i, state).body).subarray(20));
@@ -297,10 +301,8 @@ const FIELDS: Record<number, readonly (keyof VfState)[]> = {
 };
 
 function settingsOf(body: Buffer): [number, Partial<VfState>][] {
-  const list = [...attributes(body.subarray(16))].find((a) => a.type === IFLA_VFINFO_LIST)!;
-  const named = [...attributes(list.data)].flatMap((info) =>
-    [...attributes(info.data)].flatMap((a) => FIELDS[a.type]!),
-  );
+  const list = attributes(body.subarray(16)).find((a) => a.type === IFLA_VFINFO_LIST)!;
+  const named = attributes(list.data).flatMap((info) => attributes(info.data).flatMap((a) => FIELDS[a.type]!));
   return [...parseVfs(body)].map(([index, all]) => [
     index,
     Object.fromEntries(named.map((key) => [key, all[key]])) as Partial<VfState>,
