@@ -1,7 +1,7 @@
 import type { Argv } from "yargs";
 import { PATHS } from "../cni/host.ts";
 import { pathsFrom } from "../cni/node-host.ts";
-import { LOG_LEVELS, type LogLevel } from "../daemonset/log.ts";
+import { LOG_LEVELS, type LogLevel } from "../daemonset/log-level.ts";
 import { askAgent } from "./ask-agent.ts";
 import { type ExitCode, running } from "./ipam/options.ts";
 

@@ -21,7 +21,7 @@ import type { InstallOptions } from "./install/install.ts";
 import { checkHostRoot, startInstalling } from "./install/start.ts";
 import { KernelThread } from "./kernel-thread.ts";
 import { KernelThreads } from "./kernel-threads.ts";
-import type { LevelledLog } from "./log.ts";
+import type { LevelledLog } from "./log-level.ts";
 import { Observability } from "./observability.ts";
 import { takePriority } from "./priority.ts";
 import { railFilesIn } from "./rail-network/file.ts";
@@ -107,6 +107,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     new KernelThread(
       new Worker("./daemonset/kernel-worker.ts", { smol: true }),
       observation.ofParts(addresses.reply),
+      log,
       (why) => {
         log.warn({ why }, "a kernel thread ended: exiting, the next agent recovers from the journal");
         process.exit(1);

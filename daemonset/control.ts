@@ -1,6 +1,6 @@
 import type { CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import type { RailNames } from "./inventory/rails.ts";
-import { isLogLevel, LOG_LEVELS, type LogLevel } from "./log.ts";
+import { isLogLevel, LOG_LEVELS, type LogLevel } from "./log-level.ts";
 import type { Note } from "./notes.ts";
 import type { RoutesReport } from "./routes/order.ts";
 

@@ -1,11 +1,13 @@
 import type { FenceOrder, FenceOutcome } from "../cni/attachment/fence.ts";
+import type { Log } from "../cni/host.ts";
 import type { Call, CniRequest, CniResponse } from "../cni/protocol/request.ts";
 import { FOREIGN_IPAM } from "./few-at-once.ts";
 import type { IpamReply } from "./ipam-reply.ts";
-import type { LogLevel } from "./log.ts";
+import type { LogLevel } from "./log-level.ts";
 import type { RailAnswers, RailOrder } from "./rails/orders.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Scope } from "./reconcile/scope.ts";
+import type { LogLine } from "./thread-log.ts";
 
 /** How the host uses its own VFs, in words, by PCI address. */
 export type HostUses = Readonly<Record<string, string>>;
@@ -60,12 +62,14 @@ export class KernelThread {
 
   /**
    * @param ipam answers the thread's calls of the IPAM plugin.
+   * @param log says what the thread has to say.
    * @param onEnd the thread ended unexpectedly. Its locks outlive it, so the process must end too.
    */
-  constructor(worker: Worker, ipam: AnswerQuestion, onEnd: (why: string) => void) {
+  constructor(worker: Worker, ipam: AnswerQuestion, log: Log, onEnd: (why: string) => void) {
     this.#worker = worker;
     this.#ipam = ipam;
-    worker.onmessage = ({ data }: MessageEvent<JobAnswer | IpamQuestion | TurnQuestion>) => {
+    worker.onmessage = ({ data }: MessageEvent<JobAnswer | IpamQuestion | TurnQuestion | LogLine>) => {
+      if ("level" in data) return log[data.level](data.fields, data.message);
       if ("turn" in data) return this.#turn(data);
       if ("ipam" in data) return void this.#answer(data);
       this.#waiting.get(data.id)?.(data);

@@ -8,7 +8,7 @@ import { listPfs, pfPciOf } from "../kernel/sysfs.ts";
 import { attachmentKey } from "../records/record-files.ts";
 import { factsOf } from "./calls/facts.ts";
 import type { HostUses, KernelThread } from "./kernel-thread.ts";
-import type { LogLevel } from "./log.ts";
+import type { LogLevel } from "./log-level.ts";
 import type { CarryOut } from "./rails/orders.ts";
 import type { Repair } from "./reconcile/plan.ts";
 import type { Scope } from "./reconcile/scope.ts";

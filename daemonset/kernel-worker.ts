@@ -22,18 +22,18 @@ import { type CallTiming, logCall } from "./calls/log-call.ts";
 import { inTurn } from "./few-at-once.ts";
 import { IpamQuestions } from "./ipam-questions.ts";
 import type { HostUses, IpamQuestion, Job, JobAnswer, TurnQuestion } from "./kernel-thread.ts";
-import { createLog } from "./log.ts";
 import { carryOut, type RailOrder } from "./rails/orders.ts";
 import { reconcile } from "./reconcile/reconcile.ts";
 import { isVfWithin, type Scope } from "./reconcile/scope.ts";
+import { type LogLine, threadLog } from "./thread-log.ts";
 import { TurnQuestions } from "./turn-questions.ts";
 
 declare const self: {
   onmessage: ((event: { data: Job }) => void) | null;
-  postMessage(answer: JobAnswer | IpamQuestion | TurnQuestion): void;
+  postMessage(answer: JobAnswer | IpamQuestion | TurnQuestion | LogLine): void;
 };
 
-const log = createLog();
+const log = threadLog((line) => self.postMessage(line), process.env.RAILNET_LOG_LEVEL ?? "info");
 void traceFrom(process.env);
 const paths = { ...PATHS, ...pathsFrom(process.env) };
 const questions = new IpamQuestions((question) => self.postMessage(question));

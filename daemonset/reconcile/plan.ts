@@ -19,7 +19,7 @@ export interface AttachmentFacts {
 /** Why something is done, in words for a log; the keys are for metrics. */
 export const REASONS = {
   rebooted: "the node was rebooted",
-  unfinished: "its ADD did not finish",
+  unfinished: "its ADD or DEL did not finish",
   unreleased: "its addresses were not released",
   orphaned: "its network namespace is gone",
   stray: "its VF returned to the host and its record is lost",

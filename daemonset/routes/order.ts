@@ -1,3 +1,4 @@
+import type { LogLine } from "../thread-log.ts";
 import type { RailPeer, RailPeerSpec } from "./object.ts";
 import type { PeerChoice, Peers } from "./peers.ts";
 import type { RailReach } from "./rail-reach.ts";
@@ -29,7 +30,7 @@ export type RoutesNews =
   | { readonly news: "identity"; readonly identity: RailPeerSpec | undefined }
   /** How many nodes each rail reaches; when that changes. */
   | { readonly news: "reach"; readonly rails: readonly RailReach[] }
-  | { readonly news: "log"; readonly level: "info" | "warn"; readonly fields: object; readonly message: string }
+  | { readonly news: "log"; readonly line: LogLine }
   | { readonly news: "report"; readonly id: number; readonly report: RoutesReport };
 
 /** How a way is. Times in ms. */

@@ -80,7 +80,7 @@ export class RoutesThread {
   #hear(news: RoutesNews): void {
     if (news.news === "identity") this.#options.onIdentity(news.identity);
     else if (news.news === "reach") this.#options.onReach(news.rails);
-    else if (news.news === "log") this.#options.log[news.level](news.fields, news.message);
+    else if (news.news === "log") this.#options.log[news.line.level](news.line.fields, news.line.message);
     else this.#asked.get(news.id)?.(news.report);
   }
 }

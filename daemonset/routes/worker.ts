@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import type { Log } from "../../cni/host.ts";
 import { LinkNotices } from "../../kernel/netlink/notices.ts";
 import { NetlinkSocket } from "../../kernel/netlink/socket.ts";
+import { threadLog } from "../thread-log.ts";
 import { Engine } from "./engine.ts";
 import type { RailPeerSpec } from "./object.ts";
 import type { RoutesJob, RoutesNews } from "./order.ts";
@@ -17,18 +17,7 @@ const TICK_MS = 50;
 const nowMs = () => performance.now();
 let engine: Engine | undefined;
 
-/** The main thread has the log, its level and its output. */
-const say =
-  (level: "info" | "warn") =>
-  (fields: object, message: string): void =>
-    self.postMessage({ news: "log", level, fields: plain(fields), message });
-const log: Log = { debug: () => {}, info: say("info"), warn: say("warn") };
-
-/** An error does not cross threads as it is. */
-const plain = (fields: object): object =>
-  Object.fromEntries(
-    Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? value.message : value]),
-  );
+const log = threadLog((line) => self.postMessage({ news: "log", line }), "info");
 
 self.onmessage = ({ data: job }) => {
   if (job.do === "start") start(job);

@@ -1,5 +1,6 @@
 import t from "tap";
 import { type Job, KernelThread } from "../../daemonset/kernel-thread.ts";
+import { KeptLog } from "./support/log.ts";
 
 /** A thread that answers when it is told to. */
 function fakeWorker(): { worker: Worker; jobs: Job[]; answer(id: number): void } {
@@ -14,6 +15,7 @@ t.test("KernelThread asks its thread for a sign of life once, and knows for how 
   const thread = new KernelThread(
     worker,
     async () => ({}),
+    new KeptLog(),
     () => {},
   );
   t.equal(thread.silentMs(), 0, "it was not asked before");
@@ -26,4 +28,17 @@ t.test("KernelThread asks its thread for a sign of life once, and knows for how 
   t.same(jobs.at(-1), { kind: "ping", id: 2 });
   thread.setLogLevel("debug");
   t.same(jobs.at(-1), { kind: "log-level", level: "debug" });
+});
+
+t.test("KernelThread logs what its thread says", async (t) => {
+  const { worker } = fakeWorker();
+  const log = new KeptLog();
+  new KernelThread(
+    worker,
+    async () => ({}),
+    log,
+    () => {},
+  );
+  worker.onmessage?.({ data: { level: "warn", fields: { pci: "0000:01:00.0" }, message: "stuck" } } as MessageEvent);
+  t.same(log.lines, [{ level: "warn", fields: { pci: "0000:01:00.0" }, message: "stuck" }]);
 });

@@ -67,6 +67,7 @@ class Threads {
     return new KernelThread(
       worker,
       async () => ({}),
+      this.log,
       () => {},
     );
   }

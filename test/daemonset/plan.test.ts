@@ -10,7 +10,7 @@ for (const { when, seen, want } of [
   {
     when: "ends what an ADD left half done",
     seen: { ...alive, attachment: record("claimed") },
-    want: ["detach: its ADD did not finish"],
+    want: ["detach: its ADD or DEL did not finish"],
   },
   {
     when: "ends what waits for its addresses",

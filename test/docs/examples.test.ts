@@ -5,7 +5,7 @@ import type { ToldRail, ToldRdma } from "../../cni/attachment/told/rail.ts";
 import { readConfig } from "../../cni/config.ts";
 import { type Call, readRequest } from "../../cni/protocol/request.ts";
 import { railCalls } from "../../cni/rail-calls.ts";
-import { isLogLevel } from "../../daemonset/log.ts";
+import { isLogLevel } from "../../daemonset/log-level.ts";
 import { listRails } from "../../daemonset/rail-network/listed.ts";
 import type { NetworkRail, RailNetworkSpec } from "../../daemonset/rail-network/object.ts";
 import { parseRails } from "../../daemonset/rails/config.ts";

@@ -2,8 +2,8 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import type { LogLevel } from "../../daemonset/log.ts";
-import { followLogLevel } from "../../daemonset/log-level.ts";
+import { followLogLevel } from "../../daemonset/follow-log-level.ts";
+import type { LogLevel } from "../../daemonset/log-level.ts";
 
 t.test("followLogLevel() sets what the file says when it changes, and ignores what is no level", async (t) => {
   const dir = mkdtempSync(`${tmpdir()}/railnet-level-`);
