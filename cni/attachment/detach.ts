@@ -15,7 +15,9 @@ const RELEASE_TIMEOUT_MS = 30_000;
 /**
  * Ends an attachment: restores the VF as far as possible now, then releases its addresses, then deletes its record. What
  * cannot be restored delays nothing: it is owed to the VF. A foreign IPAM plugin releases first, while the link is still
- * in the pod; whatever its result, the VF is restored. The caller holds the locks of the attachment and of the VF.
+ * in the pod; whatever its result, the VF is restored. The record says first that the VF is no longer the pod's: else a VF
+ * that is home, when this process dies, looks like one whose driver recovered. The caller holds the locks of the attachment
+ * and of the VF.
  *
  * @throws the first other failure; the record stays, and another call resumes where this one failed.
  */
@@ -23,10 +25,11 @@ export async function detach(a: Attachment, host: Host, { release = true } = {})
   const journal = new Journal(host.paths.stateDir);
   const type = release ? ipamOf(a, host) : undefined;
   const isAttached = a.phase !== "returned";
+  if (a.phase === "attached") note("claimed", a, journal, host);
   const early = type && isAttached && host.ipam.isForeign(type) ? releaseAddresses(a, host) : undefined;
   await early?.catch(() => {}); // rethrown below
   const unwritten = isAttached ? await failureOf(giveBack(a, host)) : undefined;
-  if (type && isAttached && !unwritten) noteReturned(a, journal, host);
+  if (type && isAttached && !unwritten) note("returned", a, journal, host);
   host.step("del-returned", a.ifname);
   removeDeviceInfo(a.deviceInfoFile, a.device.pci, host.log);
   if (type) await (early ?? releaseAddresses(a, host));
@@ -50,9 +53,10 @@ export async function giveBackDevice(a: Attachment, host: Host, journal: Journal
 }
 
 /** On a full disk the record is left as it is: restoring once more would find nothing to do. */
-function noteReturned(a: Attachment, journal: Journal, host: Host): void {
+function note(phase: Attachment["phase"], a: Attachment, journal: Journal, host: Host): void {
   try {
-    journal.update(a, { phase: "returned" });
+    if (phase === "returned") journal.update(a, { phase });
+    else journal.amend(a, { phase });
   } catch (err) {
     host.log.warn({ err }, "cannot update the record; the VF itself is restored");
   }

@@ -104,6 +104,11 @@ export class Journal {
     if (!this.#files.append(fileName(attachment), change, { synced: false })) this.write({ ...attachment, ...change });
   }
 
+  /** The same for a record that is on disk: of what another plugin attached none is made. */
+  amend(attachment: Attachment, change: Partial<Attachment>): void {
+    this.#files.append(fileName(attachment), change, { synced: false });
+  }
+
   /** Syncs written records to the disk. What a reboot resets anyway needs no sync. */
   async sync(attachments: readonly Attachment[]): Promise<void> {
     const [name = "", ...others] = attachments.map(fileName);

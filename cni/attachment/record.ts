@@ -60,7 +60,7 @@ export interface Owed {
 /**
  * The journal's entry for one attachment.
  *
- * - `claimed`: the VF may have been changed; ADD did not finish.
+ * - `claimed`: the VF may have been changed; ADD did not finish, or DEL began.
  * - `attached`: ADD finished, `addresses` is what it put on the link.
  * - `returned`: the VF is back and may already have another owner; only the addresses are still to be released.
  */

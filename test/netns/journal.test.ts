@@ -82,7 +82,7 @@ for (const via of WAYS) {
         const file = join(records, world.records()[0]!);
         truncateSync(file, readFileSync(file).length - 9);
         if (verb === "DEL") await succeeds(t, via, "DEL", a);
-        else t.match(await world.railnet("reconcile"), { exit: 0, stdout: /its ADD did not finish: ended/ });
+        else t.match(await world.railnet("reconcile"), { exit: 0, stdout: /its ADD or DEL did not finish: ended/ });
         t.same([world.records(), (await inside(pod)).links], [[], ["lo"]]);
       }
     }),
@@ -184,8 +184,8 @@ t.test("railnet reconcile says what failed, exits 1 and goes on with the next", 
     world.ipam.on("DEL", `[ "$CNI_CONTAINERID" != "${a!.id}" ] || { echo '{"code":120,"msg":"pool away"}'; exit 1; }`);
     const { exit, stdout } = await world.railnet("reconcile");
     t.equal(exit, 1);
-    t.match(stdout, new RegExp(`${a!.id} \\(net0\\): its ADD did not finish: FAILED: .*pool away`));
-    t.match(stdout, new RegExp(`${b!.id} \\(net1\\): its ADD did not finish: ended`));
+    t.match(stdout, new RegExp(`${a!.id} \\(net0\\): its ADD or DEL did not finish: FAILED: .*pool away`));
+    t.match(stdout, new RegExp(`${b!.id} \\(net1\\): its ADD or DEL did not finish: ended`));
     t.same((await inside(pod)).links, ["lo"]);
     world.ipam.on("DEL", "exit 0");
     t.match(await world.railnet("reconcile"), { exit: 0, stdout: /addresses were not released: ended/ });

@@ -13,9 +13,6 @@ interface Known {
 
 const keyOf = (wanted: Pick<Wanted, "pod" | "ifname">) => `${wanted.pod}/${ifnameOf(wanted as Wanted)}`;
 
-/** Steps of DEL before the VF has left the pod. */
-const STILL_IN_POD: readonly Step[] = ["del-locked", "del-rdma-returned"];
-
 /** What must be true of a node after what was done to it: as simple as can be, knowing nothing of how it is done. */
 export class Model {
   readonly #pods = new Set<string>();
@@ -72,9 +69,10 @@ export class Model {
     this.#known.delete(keyOf(wanted));
   }
 
+  /** From its first change on, an attachment that a DEL began to end is nobody's. @param step the last that was done. */
   delDied(wanted: Wanted, step: Step): void {
     const known = this.#known.get(keyOf(wanted));
-    if (known && !STILL_IN_POD.includes(step)) this.#known.set(keyOf(wanted), { ...known, isAttached: false });
+    if (known && step !== "del-locked") this.#known.set(keyOf(wanted), { ...known, isAttached: false });
   }
 
   /** GC with a list of what is valid. */

@@ -18,8 +18,8 @@ export async function walkTests(t: Test, node: Node): Promise<void> {
       const vfs = [node.vf(0, 0), node.vf(0, 1), node.vf(1, 0), node.vf(2, 0)];
       const walk = new Walk(node, vfs, new Random(seed));
       for (let i = 1; i <= steps; i++) {
-        const { what, found, wanted } = await walk.step();
-        t.same(found, wanted, `${i}: ${what}`);
+        const { what, found, wanted, said } = await walk.step();
+        t.same(found, wanted, `${i}: ${what}${said ? `: "${said}"` : ""}`);
         const now = await picture(node);
         const idle = node.vfs.filter((vf) => walk.model.isAtRest(vf));
         t.same(

@@ -13,6 +13,8 @@ const IFNAMES = ["net1", "net2"];
 export interface Taken {
   readonly what: string;
   readonly found: unknown;
+  /** The refusal in words. */
+  readonly said?: string;
   readonly wanted: unknown;
 }
 
@@ -269,7 +271,7 @@ export class Walk {
 
   async #reconcile(): Promise<Taken> {
     const said = await this.node.reconcile();
-    return { what: `reconcile: ${said.trim().split("\n").length} lines`, found: /FAILED/.test(said), wanted: false };
+    return { what: `reconcile: ${said.trim().replaceAll("\n", "; ")}`, found: /FAILED/.test(said), wanted: false };
   }
 }
 
