@@ -60,14 +60,19 @@ async function reconcile(t: Test, via: Via): Promise<void> {
 
 const hasVf = async (pod: Netns): Promise<boolean> => (await inside(pod)).links.includes("net1");
 
-/** What comes after a call that died or failed. At its end nothing may be left of the attachment. */
-type Aftermath = (t: Test, via: Via, a: Attachment, pod: Netns) => Promise<void>;
+/**
+ * What comes after a call that died or failed. At its end nothing may be left of the attachment.
+ *
+ * @param isEnding it was a DEL that had begun to change something.
+ */
+type Aftermath = (t: Test, via: Via, a: Attachment, pod: Netns, isEnding: boolean) => Promise<void>;
 
 const AFTERMATHS: Readonly<Record<string, Aftermath>> = {
   "DEL of the runtime": (t, via, a) => succeeds(t, via, "DEL", a),
 
-  "no DEL ever, the reconciler": async (t, via, a, pod) => {
+  "no DEL ever, the reconciler": async (t, via, a, pod, isEnding) => {
     await reconcile(t, via);
+    if (isEnding) t.same(world.records(), [], "what DEL began is ended, and not attached once more");
     if (world.records().length === 0) {
       t.notOk(await hasVf(pod), "the VF has left the pod");
       return;
@@ -167,7 +172,7 @@ for (const via of WAYS) {
           if (fault === "fail") checkFailed(t, reply, step);
           else if (via === "alone" || verb === "ADD") checkKilled(t, via, reply);
           else t.equal(reply.exit, 0, `the shim does it without the agent: ${reply.stdout}`);
-          await AFTERMATHS[aftermath]!(t, via, a, pod);
+          await AFTERMATHS[aftermath]!(t, via, a, pod, verb === "DEL" && step !== "del-locked");
         },
         aftermath.includes("ADD") ? unchanged : reusable,
       ),
