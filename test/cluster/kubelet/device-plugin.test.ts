@@ -8,7 +8,7 @@ import { fourRails } from "../../../lab/kubelet/four-rails.ts";
 import { agentMb } from "../../../lab/kubelet/governed.ts";
 import { guardedStarts } from "../../../lab/kubelet/guarded-starts.ts";
 import { Multus } from "../../../lab/kubelet/multus.ts";
-import { networkStatus } from "../../../lab/kubelet/pods.ts";
+import { networkStatus, podObject } from "../../../lab/kubelet/pods.ts";
 import { setOfRails } from "../../../lab/kubelet/set-of-rails.ts";
 import { becomes, look } from "../../../lab/kubelet/state.ts";
 import { until } from "../../../lab/until.ts";
@@ -76,6 +76,34 @@ t.test("pods get a VF of each rail from the kubelet, with what belongs to it", a
   );
   t.same(status.problems, [], "and has nothing to complain of");
   await pods.remove("told");
+});
+
+t.test("two containers with two rails each are both told of all four, whichever mount won", async (t) => {
+  const names = rails.map(({ name }) => name);
+  const object = podObject("pair", { networks: names });
+  const [only] = object.spec.containers;
+  const container = (name: string, of: readonly string[]) => ({
+    ...only,
+    name,
+    resources: { limits: Object.fromEntries(of.map((rail) => [`railnet.io/${rail}`, 1])) },
+  });
+  object.spec.containers = [container("one", names.slice(0, 2)), container("two", names.slice(2))];
+  await api.raw.post("/api/v1/namespaces/default/pods", object);
+  const status = networkStatus(await pods.running("pair"));
+  for (const name of ["one", "two"]) {
+    const { containers } = await containerd.crictl("ps", "--label", `io.kubernetes.container.name=${name}`);
+    const { info } = await containerd.crictl("inspect", containers[0].id);
+    const inContainer = (file: string) => node.exec(["cat", `/proc/${info.pid}/root/run/railnet/${file}`]);
+    const told: Json = JSON.parse(await inContainer("rails.json"));
+    t.same(
+      told.rails.map(({ interface: ifname, pci, addresses }: Json) => ({ ifname, pci, addresses })),
+      status.map(({ interface: ifname, ips, ...rest }) => ({ ifname, pci: rest["device-info"].pci["pci-address"], addresses: ips!.map((ip) => `${ip}/24`) })), // biome-ignore format: one row
+      `container ${name}, and Multus' network-status`,
+    );
+    t.match(await inContainer("env"), /NCCL_SOCKET_IFNAME/);
+    await t.rejects(node.exec(["touch", `/proc/${info.pid}/root/run/railnet/x`]), "it is read-only");
+  }
+  await pods.remove("pair");
 });
 
 t.test("a pod too many waits, and runs when a VF is free", async (t) => {

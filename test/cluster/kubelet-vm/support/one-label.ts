@@ -11,7 +11,7 @@ import { RAILS, VFS } from "./rails.ts";
 import type { Worker } from "./worker.ts";
 
 const README = join(import.meta.dirname, "../../../../README.md");
-const LIMIT_MS = 600_000;
+const LIMIT_MS = 240_000;
 const DEFAULT = "/api/v1/namespaces/default";
 const [PODS, NADS] = [`${DEFAULT}/pods?labelSelector=app%3Dtrain`, "/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions"]; // biome-ignore format: one row
 

@@ -7,7 +7,7 @@ import { until } from "../../../../lab/until.ts";
 import { RAILS } from "./rails.ts";
 import type { Worker } from "./worker.ts";
 
-const LIMIT_MS = 600_000;
+const LIMIT_MS = 240_000;
 
 /** What `ip -j -d link` shows of the VFs at each PF. */
 export async function vfsAtPfs({ node }: Worker): Promise<Json[][]> {
