@@ -72,6 +72,14 @@ export function rdmaFamilies(readings: readonly RdmaReading[], railOf: (pf: stri
       ),
     },
     {
+      name: "railnet_pf_nic_events_total",
+      help: "What a PF counts of discards, pauses, broken frames and lost links, by its driver's names (ethtool -S)",
+      type: "counter",
+      values: readings.flatMap((one) =>
+        eventsOf(one.nic).map((sample) => ({ ...sample, labels: { ...ofPf(one), ...sample.labels } })),
+      ),
+    },
+    {
       name: "railnet_pf_carrier_changes_total",
       help: "How often a PF's link lost or got its carrier since it was made",
       type: "counter",

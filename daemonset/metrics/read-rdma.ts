@@ -5,11 +5,13 @@ import type { Attachment } from "../../cni/attachment/record.ts";
 import { readOffered } from "../../cni/attachment/told/offered.ts";
 import { toldOf } from "../../cni/attachment/told/tell.ts";
 import type { Host } from "../../cni/host.ts";
+import { nicCountersOf } from "../../kernel/nic-counters.ts";
 import { carrierChangesOf } from "../../kernel/pcie.ts";
 import { type RdmaCounts, rdmaCountsOf, rdmaDevicesSeen } from "../../kernel/rdma-counters.ts";
+import type { Ask } from "../../kernel/rx-rules.ts";
 import { netdevOf, rdmaDevicesOf, vfsOf } from "../../kernel/sysfs.ts";
 
-/** RDMA counters of a PF and of its VFs in pods. */
+/** RDMA counters of a PF and of its VFs in pods, and the PF's own of what tells of a sick fabric. */
 export interface RdmaReading {
   /** Name of the PF's link. */
   readonly pf: string;
@@ -17,6 +19,8 @@ export interface RdmaReading {
   readonly counts?: RdmaCounts;
   /** How often its link lost or got its carrier since it was made. */
   readonly carrierChanges: number;
+  /** Those of `NIC_EVENTS` that its driver has, by name. */
+  readonly nic: Readonly<Record<string, number>>;
   readonly pods: readonly PodRdma[];
 }
 
@@ -29,8 +33,10 @@ export interface PodRdma {
   readonly counts: RdmaCounts;
 }
 
+type ReadingHost = Pick<Host, "paths" | "openSysfs" | "bootId"> & { readonly ask: Ask };
+
 /** In the kernel thread of the PF, since a driver may ask its firmware. Undefined for a PF without link. */
-export function readRdma(pf: string, host: Pick<Host, "paths" | "openSysfs" | "bootId">): RdmaReading | undefined {
+export function readRdma(pf: string, host: ReadingHost): RdmaReading | undefined {
   const { sysfs, stateDir, runDir } = host.paths;
   const netdev = netdevOf(sysfs, pf);
   if (netdev === undefined) return undefined;
@@ -43,7 +49,8 @@ export function readRdma(pf: string, host: Pick<Host, "paths" | "openSysfs" | "b
     const rail = rails[a.device.pci];
     return found ? [{ pod: a.pod!, interface: a.ifname, ...(rail !== undefined && { rail }), counts: found }] : [];
   });
-  return { pf: netdev, carrierChanges: carrierChangesOf(sysfs, netdev), ...(counts && { counts }), pods };
+  const [carrierChanges, nic] = [carrierChangesOf(sysfs, netdev), nicCountersOf(netdev, host.ask)];
+  return { pf: netdev, carrierChanges, nic, ...(counts && { counts }), pods };
 }
 
 /** In exclusive mode the pod's own sysfs alone shows it, whatever the pod calls it. */

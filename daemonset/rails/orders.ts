@@ -63,7 +63,7 @@ export async function carryOut(order: RailOrder, host: KernelHost): Promise<Rail
   if (order.do === "give-own-mac") return giveOwnMac(order, host);
   if (order.do === "find-altnames") return findAltnames(order.altnames, host);
   if (order.do === "read-facts") return readKernelFacts(order.netdev, { ...host, ask: askByIoctl });
-  if (order.do === "read-rdma") return readRdma(order.pf, host) ?? null;
+  if (order.do === "read-rdma") return readRdma(order.pf, { ...host, ask: askByIoctl }) ?? null;
   if (order.do === "read-rdma-mode") return readRdmaMode();
   return ensureRdmaMode(order.mode, () => new NetlinkSocket({ protocol: NETLINK_RDMA }));
 }

@@ -1,5 +1,6 @@
 // Requests of the kernel layer against the kernel of this machine; ip(8) says what came of them.
 import t from "tap";
+import { scenario } from "./support/inside.ts";
 import { Live } from "./support/live.ts";
 
 let live: Live;
@@ -114,4 +115,14 @@ t.test("NetlinkSocket closes what it opened: 2,000 of them leave no descriptor",
   const index = await live.index(live.host, "v0");
   const { fds } = await live.run(live.host, { as: "requests", calls: [["getLink", { index }]], times: 2000 });
   t.equal(fds[1], fds[0]);
+});
+
+t.test("nicCountersOf() reads what ethtool -S shows, and nothing of a link that is not there", async (t) => {
+  const { host } = live;
+  const shown = (await host.exec("ethtool", "-S", "v0")).matchAll(/^ +(\S+): (\d+)$/gm);
+  const { value, leaked } = await scenario(host, "nicCounters", { link: "v0" });
+  t.ok(Object.keys(value!).length > 0);
+  t.same(value, Object.fromEntries([...shown].map(([, name, count]) => [name, Number(count)])));
+  t.equal(leaked, 0);
+  t.same((await scenario(host, "nicCounters", { link: "nothing" })).value, {});
 });

@@ -77,7 +77,7 @@ t.test("heal() finds what was deleted while the agent was away", async () => {
 t.test("heal() puts back what was deleted while its ADD ran", async (t) => {
   const rail = pool("rail6", "10.7.0.0/24");
   await using agent = await Agent.start("node-a", kubeconfig, { lookMs: 600_000 });
-  await agent.modes.synced;
+  await agent.work.known; // it watches: a list that comes after the deletion would show nothing of it
   await agent.add(rail, "10.7.0.1", owner(1));
   await agent.add(rail, "10.7.0.2", owner(2));
   const held = agent.journal.find("c1", "net1")!;

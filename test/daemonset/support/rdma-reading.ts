@@ -1,4 +1,5 @@
 import type { RdmaReading } from "../../../daemonset/metrics/read-rdma.ts";
+import { NIC_EVENTS } from "../../../kernel/nic-counters.ts";
 import { RDMA_EVENTS } from "../../../kernel/rdma-counters.ts";
 
 const EVENTS = Object.fromEntries(RDMA_EVENTS.map((name, i) => [name, i]));
@@ -7,6 +8,7 @@ const EVENTS = Object.fromEntries(RDMA_EVENTS.map((name, i) => [name, i]));
 export const RDMA_READING: RdmaReading = {
   pf: "ens1",
   carrierChanges: 3,
+  nic: Object.fromEntries([...NIC_EVENTS].slice(0, 25).map((name, i) => [name, i])),
   counts: { events: EVENTS },
   pods: [
     {

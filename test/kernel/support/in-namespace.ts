@@ -6,10 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ArpQuestions } from "../../../kernel/arp-questions.ts";
 import { EchoQuestions } from "../../../kernel/echo-questions.ts";
 import { codeOf } from "../../../kernel/errno.ts";
+import { askByIoctl } from "../../../kernel/ethtool-ioctl.ts";
 import { listLinks, parseLink } from "../../../kernel/link.ts";
 import { announce, probe } from "../../../kernel/neighbour.ts";
 import { NetlinkSocket } from "../../../kernel/netlink/socket.ts";
 import { hostNetns, inNetns, isOwnNetns, netnsInode, openNetns } from "../../../kernel/netns.ts";
+import { nicCountersOf } from "../../../kernel/nic-counters.ts";
 import { Fd } from "../../../kernel/syscall.ts";
 import { readSysctl, writeSysctl } from "../../../kernel/sysctl.ts";
 
@@ -142,7 +144,9 @@ function sysctl({ path, key, ifname, value }: { path: string; key: string; ifnam
   });
 }
 
-const scenarios = { sniff, say, ask, askAll, echo, lookAt, visit, comeBackAfterThrow, sysctl };
+const nicCounters = ({ link }: { link: string }) => nicCountersOf(link, askByIoctl, () => true);
+
+const scenarios = { nicCounters, sniff, say, ask, askAll, echo, lookAt, visit, comeBackAfterThrow, sysctl };
 export type Scenarios = typeof scenarios;
 
 const [name, input] = process.argv.slice(2) as [keyof Scenarios, string];
