@@ -16,12 +16,14 @@ export interface RdmaReady {
   readonly waitMs: number;
 }
 
-/** What of `expect` can be compared with in a pod. */
+/** What of `expect` can be compared with in a pod, or is told there. */
 export interface RailExpectations {
   readonly speedGbps?: number;
   /** Bytes: active MTU of the RDMA device, MTU of the link. */
   readonly roceMtu?: number;
   readonly linkMtu?: number;
+  /** Of RoCE packets, IP's TOS byte: told to the workload. */
+  readonly trafficClass?: number;
 }
 
 /** A policy rule `from <address> lookup <table>` for each address, so that replies leave by the rail they came in on. */
@@ -239,21 +241,23 @@ function readRdmaReady(value: unknown): RdmaReady | undefined {
   };
 }
 
-const spellExpect = spelling("speedGbps", "roceMtu", "linkMtu");
+const spellExpect = spelling("speedGbps", "roceMtu", "linkMtu", "trafficClass");
 
 /** The keys of a RailNetwork's `expect` that are the node's to compare (firmware, say) are left to it. */
 function readExpect(value: unknown): RailExpectations | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== "object" || Array.isArray(value))
-    throw invalid("expect", value, "want {speedGbps, roceMtu, linkMtu}, each optional");
+    throw invalid("expect", value, "want {speedGbps, roceMtu, linkMtu, trafficClass}, each optional");
   const given = spellExpect(value);
   const speedGbps = integer(given, "speedGbps", 1, 10_000);
   const roceMtu = integer(given, "roceMtu", 256, 4096);
   const linkMtu = integer(given, "linkMtu", 68, 65535);
+  const trafficClass = integer(given, "trafficClass", 0, 255);
   return {
     ...(speedGbps !== undefined && { speedGbps }),
     ...(roceMtu !== undefined && { roceMtu }),
     ...(linkMtu !== undefined && { linkMtu }),
+    ...(trafficClass !== undefined && { trafficClass }),
   };
 }
 

@@ -69,6 +69,8 @@ export interface Expectations {
   /** Bytes: active MTU of the RDMA device, MTU of the PF. */
   readonly roceMtu?: number;
   readonly linkMtu?: number;
+  /** Of RoCE packets, IP's TOS byte: told to pods, compared with nothing. */
+  readonly trafficClass?: number;
   readonly trust?: "dscp" | "pcp" | "dscp,pcp" | "pcp,dscp";
   /** Priorities, 0 to 7. */
   readonly pfc?: readonly number[];

@@ -41,7 +41,7 @@ function tryRead(pods: unknown): PodRules | string {
 function configOf(
   { mtu, rdma, subnet, exclude = [] }: NetworkRail,
   { settings, sameIndex }: PodRules,
-  { speedGbps, roceMtu, linkMtu }: Expectations = {},
+  { speedGbps, roceMtu, linkMtu, trafficClass }: Expectations = {},
 ): ReferredRail["config"] {
   const { trust, spoofchk, ...others } = settings;
   const range = {
@@ -57,7 +57,9 @@ function configOf(
     pinMac: true,
     ...(mtu !== undefined && { mtu }),
     ...(rdma && { rdma: "required" }),
-    ...([speedGbps, roceMtu, linkMtu].some((one) => one !== undefined) && { expect: { speedGbps, roceMtu, linkMtu } }),
+    ...([speedGbps, roceMtu, linkMtu, trafficClass].some((one) => one !== undefined) && {
+      expect: { speedGbps, roceMtu, linkMtu, trafficClass },
+    }),
     ...(subnet !== undefined && { ipam: range }),
   };
 }

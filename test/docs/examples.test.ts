@@ -61,7 +61,7 @@ function readNode(t: Test, node: Json, where: string): void {
 
 /** A key that the type has and that is missing here does not compile, and the other way round. */
 const TOLD: Record<keyof ToldRail, 0> = { name: 0, interface: 0, addresses: 0, gateways: 0, pci: 0, pf: 0, mac: 0, mtu: 0, numaNode: 0, pcieRoot: 0, gpus: 0, rdma: 0 }; // biome-ignore format: a list
-const TOLD_RDMA: Record<keyof ToldRdma, 0> = { device: 0, port: 0, state: 0, speedGbps: 0, mtu: 0, gidIndex: 0, gid: 0, gids: 0 }; // biome-ignore format: a list
+const TOLD_RDMA: Record<keyof ToldRdma, 0> = { device: 0, port: 0, state: 0, speedGbps: 0, mtu: 0, trafficClass: 0, gidIndex: 0, gid: 0, gids: 0 }; // biome-ignore format: a list
 
 /** The example of rails.json has every key that there is. */
 function readTold(t: Test, { version, rails }: Json, where: string): void {

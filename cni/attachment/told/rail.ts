@@ -26,6 +26,8 @@ export interface ToldRdma {
   readonly speedGbps?: number;
   /** Bytes: of RoCE packets. */
   readonly mtu?: number;
+  /** Declared for the rail: IP's TOS byte of RoCE packets. */
+  readonly trafficClass?: number;
   /** Of the first address that the table has; absent without one. */
   readonly gidIndex?: number;
   readonly gid?: string;
@@ -74,6 +76,7 @@ function ncclOf(rails: readonly ToldRail[]): Setting[] {
       why: `RDMA devices in the order of the rails (${rdma.map(({ name }) => name).join(", ")}), by exact name`,
     },
     gidIndex("NCCL_IB_GID_INDEX", rdma),
+    ...trafficClass("NCCL_IB_TC", rdma),
     socket,
   ];
 }
@@ -91,9 +94,20 @@ function othersOf(rails: readonly ToldRail[]): Setting[] {
             why: "the same devices for UCX",
           },
           gidIndex("UCX_IB_GID_INDEX", rdma),
+          ...trafficClass("UCX_IB_TRAFFIC_CLASS", rdma),
         ]),
     ...(gloo === "" ? [] : [{ key: "GLOO_SOCKET_IFNAME", value: gloo, why: "the rails for Gloo" }]),
   ];
+}
+
+/** One for all rails, or none; nothing where none is declared. */
+function trafficClass(key: string, rails: readonly WithRdma[]): Setting[] {
+  const classes = new Set(rails.map(({ rdma }) => rdma.trafficClass));
+  const [one] = classes;
+  if (classes.size === 1)
+    return one === undefined ? [] : [{ key, value: `${one}`, why: "declared for every rail (expect.trafficClass)" }];
+  const each = rails.map(({ name, rdma }) => `${name} ${rdma.trafficClass ?? "none"}`).join(", ");
+  return [{ key, why: `it is not one for all rails (${each})` }];
 }
 
 /** One number for all rails, or none. */

@@ -28,7 +28,7 @@ export async function retell(a: Attachment, host: Host, names?: readonly string[
     config: { rdma: "auto" as const },
   };
   const seen = look(device, asked, host)?.seen;
-  const now = seen && toldRdma(seen);
+  const now = seen && toldRdma(seen, told.rdma);
   if (!now || isSame(now, told.rdma)) return "";
   await tellPod(a.containerId, [{ ...told, rdma: now }], host);
   const gid = (index: number | undefined) => (index === undefined ? "none" : `${index}`);

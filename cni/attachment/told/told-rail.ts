@@ -39,11 +39,14 @@ export function toldRail(
     ...(numaNode !== undefined && { numaNode }),
     ...(pcieRoot !== undefined && { pcieRoot }),
     ...(near && near.length > 0 && { gpus: near }),
-    ...(seen && { rdma: toldRdma(seen) }),
+    ...(seen && { rdma: toldRdma(seen, config.expect) }),
   };
 }
 
-export function toldRdma({ device, port, state, speedGbps, mtu, gids }: RdmaInPod): ToldRdma {
+export function toldRdma(
+  { device, port, state, speedGbps, mtu, gids }: RdmaInPod,
+  { trafficClass }: Pick<ToldRdma, "trafficClass"> = {},
+): ToldRdma {
   const [first] = gids;
   return {
     device,
@@ -51,6 +54,7 @@ export function toldRdma({ device, port, state, speedGbps, mtu, gids }: RdmaInPo
     state,
     ...(speedGbps !== undefined && { speedGbps }),
     ...(mtu !== undefined && { mtu }),
+    ...(trafficClass !== undefined && { trafficClass }),
     ...(first && { gidIndex: first.index, gid: first.gid }),
     gids: gids.map(({ address, index, gid }) => ({ address, index, gid })),
   };

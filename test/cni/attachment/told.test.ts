@@ -1,6 +1,7 @@
 import { existsSync, fstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t, { type Test } from "tap";
+import type { ToldRail } from "../../../cni/attachment/told/rail.ts";
 import { DoubleNode } from "../drivers/support/node.ts";
 import { PROFILES } from "../drivers/support/profiles.ts";
 import { RdmaNode } from "./support/rdma-node.ts";
@@ -39,7 +40,7 @@ function worldOf(t: Test, { offered = true } = {}) {
     writeOffered(runDir, { version: 1, rails: Object.fromEntries(pcis.map((pci, i) => [pci, `blue${i}`])), gpus: { "0000:a0:00.0": ["0000:a3:00.0"] } }); // biome-ignore format: one row
   const dir = (i: number) => toldDirOf(runDir, pcis[i]!);
   const read = (i: number, name: string) => readFileSync(join(dir(i), name), "utf8");
-  const rails = (i: number) => JSON.parse(read(i, "rails.json")).rails as { interface: string }[];
+  const rails = (i: number) => JSON.parse(read(i, "rails.json")).rails as Pick<ToldRail, "interface" | "rdma">[];
   const as = (ifname: string) => ({ CNI_IFNAME: ifname });
   return { node, rdma, port, pcis, dir, read, rails, as, runDir, podSysfs };
 }
@@ -168,6 +169,23 @@ t.test("ADD goes on as soon as the GID is there", async (t) => {
   await node.add(node.pod(), { rdma: "required" });
   t.equal(slept, 3);
   t.ok(clock.nowMs() - beganMs <= 20);
+});
+
+t.test("a traffic class is told where all rails declare the same, and outlives a moved GID table", async (t) => {
+  const { node, port, read, rails, as, podSysfs } = worldOf(t);
+  for (const device of ["mlx5_0", "mlx5_1"]) port(device);
+  const pod = node.pod();
+  const of = (trafficClass: number) => ({ expect: { trafficClass } });
+  await node.add(pod, of(106));
+  t.match(read(0, "nccl.conf"), /^NCCL_IB_TC=106$/m);
+  t.match(read(0, "env"), /^UCX_IB_TRAFFIC_CLASS=106$/m);
+  await node.add(pod, of(96), 1, as("net2"));
+  t.match(read(0, "nccl.conf"), /^# NCCL_IB_TC is not set: .* \(blue0 106, blue1 96\)$/m);
+  rmSync(join(podSysfs, "class"), { recursive: true });
+  for (const device of ["mlx5_0", "mlx5_1"]) port(device, { index: 7 });
+  await node.reconcile();
+  t.same(rails(1).map(({ rdma }) => [rdma?.gidIndex, rdma?.trafficClass]), [[7, 106], [7, 96]]); // biome-ignore format: one row
+  for (const bad of [256, -1, 1.5, "106"]) await t.rejects(node.add(node.pod(), of(bad as number), 2), { code: 7 });
 });
 
 t.test("the agent tells a pod whose GID table has moved", async (t) => {
