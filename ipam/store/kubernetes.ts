@@ -162,6 +162,7 @@ export class KubernetesStore implements Store {
   /** What decides in a pool for a claim. A record alone does only where the pool says so, which may change meanwhile. */
   async #decided(pool: Pool, signal?: AbortSignal): Promise<{ readonly view: PoolView; readonly isFast: boolean }> {
     for (;;) {
+      signal?.throwIfAborted();
       const view = await this.#views.get(pool);
       const isFast = await this.#isFast(pool, signal);
       if (isFast || pool.overlapping || view.recordsDecide) return { view, isFast };
