@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import type { Machine } from "../../lab/vm/machine.ts";
 import { nodesFor } from "../../lab/vm/nodes.ts";
+import { nodeRoutes } from "./node-routes/node-routes.ts";
 
 const POD_SCRIPT = readFileSync("lab/vm/pod.sh");
 const RAILS = [0, 1, 2, 3];
@@ -136,6 +137,10 @@ t.test("monitor() pulls a rail's cable", async (t) => {
   await n0.ask("for i in {1..100}; do read -r c < /sys/class/net/rail2/carrier; [ $c = 0 ] || break; sleep 0.05; done");
   t.equal(await carrier(), "1");
 });
+
+t.test("nodes on rails: traffic between the primary addresses runs over all four, as long as they carry it", (t) =>
+  nodeRoutes(t, nodes),
+);
 
 const RETURN_VFS = `for r in 0 1 2 3; do printf 'link set net%s down\\nlink set net%s netns 1 name rail%sv0\\n' $((r + 1)) $((r + 1)) $r; done | ip -n pod -batch -; ip netns del pod`;
 
