@@ -57,6 +57,17 @@ export async function testAdmission(t: Test, api: ApiServer): Promise<void> {
     t.same(body.spec.containers[0].resources.requests, { "railnet.io/rail0": "1", "railnet.io/rail1": "1" });
   });
 
+  await t.test("a label that speaks of another RailNetwork brings no VF without a network", async (t) => {
+    const asking = { containers: [{ name: "main", image: "none", resources: { limits: { "railnet.io/rail0": "1" } } }] };
+    const refusal = { status: 422, says: /containers ask for railnet\.io\/rail0: 1, and annotation k8s\.v1\.cni\.cncf\.io\/networks names no network for that many/ };
+    for (const team of ["ishikari", "none"]) {
+      t.match(await dryRun(pod({ "railnet.io/network": "elsewhere" }, {}, asking), team), refusal, `by label, team ${team}`);
+      t.match(await dryRun(pod({}, { "railnet.io/network": "elsewhere" }, asking), team), refusal, `by annotation, team ${team}`);
+    }
+    const named = pod({ "railnet.io/network": "elsewhere" }, { [NETWORKS]: "elsewhere-rail0" }, asking);
+    t.equal((await dryRun(named)).status, 201, "with a network of that one it is not this one's");
+  }); // biome-ignore format: rows
+
   for (const [i, made] of OPERATORS.entries())
     await t.test(`a pod of a template, as its operator makes it, is one like others (${i})`, async (t) => {
       const given = made(pod({ "railnet.io/rails": "all", "railnet.io/ipc-lock": "true" }, {}, { containers: ["main", "beside"].map((name) => ({ name, image: "none" })), initContainers: [{ name: "first", image: "none" }] }));

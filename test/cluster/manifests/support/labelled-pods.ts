@@ -165,10 +165,10 @@ export function fateOf(pod: Json, all: readonly Json[], team: string | undefined
     for (const { name, resource } of offers) {
       const times = counted.filter((one) => one.name === name).length;
       const vfs = Object.values(limits).filter((one: Json) => one[resource] !== undefined).length;
+      if (vfs > times + strangers) why.push("names no network for that many");
       if (isOthers || (times === 0 && vfs === 0)) continue;
       if (!selecting.includes(network)) why.push("may not have rails");
       if (times > vfs) why.push("too few VFs");
-      if (vfs > times + strangers) why.push("names no network for that many");
     }
   }
   if (why.length > 0) return { refused: why };
