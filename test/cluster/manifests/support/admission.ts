@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadYaml } from "@kubernetes/client-node";
 import type { Test } from "tap";
 import { randomFrom } from "../../../../cli/random.ts";
 import type { ApiServer } from "../../../../lab/cluster/api-server.ts";
@@ -8,6 +11,8 @@ import { until } from "../../../../lab/until.ts";
 import { type Fate, fateOf, NETWORKS, selection, someNetworks, somePod, TEAMS } from "./labelled-pods.ts";
 import { OPERATORS } from "./operator-pods.ts";
 
+const DOCS = join(import.meta.dirname, "../../../../docs/rail-objects.md");
+const MUTATING = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies";
 /** Pods of a seed. A dry run takes 10 to 30 ms. */
 const PODS = Number(process.env["RAILNET_ADMISSION_PODS"] ?? 100);
 
@@ -15,7 +20,6 @@ const PODS = Number(process.env["RAILNET_ADMISSION_PODS"] ?? 100);
 export async function testAdmission(t: Test, api: ApiServer): Promise<void> {
   const { raw } = api;
   await installNads(raw);
-  await installAdmission(api);
   for (const team of new Set(TEAMS))
     await raw.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: `team-${team ?? "x"}`.replace(".", "-"), labels: team === undefined ? {} : { team } } }); // biome-ignore format: one row
   const dryRun = async (object: Json, team = "ishikari") => {
@@ -47,6 +51,24 @@ export async function testAdmission(t: Test, api: ApiServer): Promise<void> {
     },
   );
 
+  const [documented, hand] = readFileSync(DOCS, "utf8").split(/^```yaml$/m).slice(1).map((text) => loadYaml<Json>(text.split(/^```$/m)[0]!)); // biome-ignore format: one row
+  const withSets = { ...network, spec: { ...network.spec, sets: documented.spec.sets } };
+  await raw.apply(withSets);
+
+  await t.test("without manifests/admission.yaml, as before Kubernetes 1.36", async (t) => {
+    const { annotations: _, ...metadata } = hand.metadata;
+    const unnamed = async () => dryRun({ ...hand, metadata });
+    await until("the RailNetwork is known", async () => (await unnamed()).status === 422);
+    t.match(await unnamed(), { says: /want ishikari@rail0 in it/ }, "who names no network is told which");
+    t.match(await dryRun(all), { status: 403, says: /before Kubernetes 1\.36, or without manifests\/admission\.yaml, leave the label out and write the annotation/ });
+    const { status, says, body } = await dryRun(hand);
+    t.equal(status, 201, says);
+    t.same(seen(body), { networks: [{ name: "ishikari", interface: "rail0" }], limits: { trainer: { "railnet.io/rails": "1" } }, ipcLock: [] }, "the pod of docs/rail-objects.md is taken as it is");
+  }); // biome-ignore format: rows
+
+  if ((await raw.request("GET", MUTATING)).status === 404) return; // the rest is what the label brings
+  await installAdmission(api);
+
   await raw.apply(network);
   await until("the RailNetwork is known", async () => (await dryRun(all)).status === 201);
 
@@ -56,6 +78,19 @@ export async function testAdmission(t: Test, api: ApiServer): Promise<void> {
     t.same(body.spec.containers[0].resources.limits, { "railnet.io/rail0": "1", "railnet.io/rail1": "1" });
     t.same(body.spec.containers[0].resources.requests, { "railnet.io/rail0": "1", "railnet.io/rail1": "1" });
   });
+
+  await t.test("what is written by hand before Kubernetes 1.36, as docs/rail-objects.md has it, is what the label brings", async (t) => {
+    await raw.apply(withSets);
+    await until("the sets are known", async () => (await dryRun(all)).body.metadata.annotations[NETWORKS] === "ishikari@rail0");
+    const written = seen((await dryRun(hand)).body);
+    const { annotations: _, ...metadata } = hand.metadata;
+    const container = { ...hand.spec.containers[0], resources: {} };
+    const labelled = { ...hand, metadata: { ...metadata, labels: { "railnet.io/rails": "all" } }, spec: { containers: [container] } };
+    t.same(seen((await dryRun(labelled)).body), written);
+    t.same(written.limits, { trainer: { "railnet.io/rails": "1" } });
+    await raw.apply(network);
+    await until("they are no more", async () => (await dryRun(all)).body.metadata.annotations[NETWORKS] !== "ishikari@rail0");
+  }); // biome-ignore format: rows
 
   await t.test("a label that speaks of another RailNetwork brings no VF without a network", async (t) => {
     const asking = { containers: [{ name: "main", image: "none", resources: { limits: { "railnet.io/rail0": "1" } } }] };
