@@ -17,6 +17,7 @@ import { differentialTests } from "./replay/differential.ts";
 import { setTests } from "./set.ts";
 import { statusTests } from "./status.ts";
 import { Node } from "./support/node.ts";
+import { verifyTests } from "./verify.ts";
 import { walkTests } from "./walk/random.ts";
 
 /** One machine for all of them: it takes longer to boot than most parts. Each leaves it as it was. */
@@ -30,6 +31,7 @@ const PARTS = [
   { name: "a set of VFs", test: setTests },
   { name: "RDMA", test: rdmaTests },
   { name: "state of the link", test: linkStateTests },
+  { name: "railnet verify", test: verifyTests },
   { name: "chained plugins", test: chainTests },
   { name: "hostile pod", test: hostileTests },
   { name: "random hostile pod", test: randomHostileTests },
