@@ -1,6 +1,7 @@
 import type { Test } from "tap";
 import { cniCall, type Wanted } from "../support/attachment.ts";
 import { codes, failures, type Node, shim, type Vf } from "../support/node.ts";
+import { CONFIG, listRails } from "../verify.ts";
 
 const ADDRESS = "10.2.0.7";
 const GID = "0000:0000:0000:0000:0000:ffff:0a02:0007";
@@ -32,6 +33,18 @@ export async function readyTests(t: Test, node: Node, vf: Vf): Promise<void> {
       await node.ask("ip link set rdma0 down");
       await refused(t, {}, /port 1 of rxe0 is \w+, want ACTIVE/);
       await node.ask(`ip link set rdma0 up; ip addr replace ${ADDRESS}/32 dev rdma0`);
+    });
+    await t.test("railnet verify names the same", async (t) => {
+      await listRails(node, ", rdma: shared");
+      const run = async (why: RegExp) => {
+        const { exit, stdout, stderr } = await node.machine.exec(["/opt/railnet/bin/railnet", "verify", "--config-dir", CONFIG, "--rail", "blue2"]); // biome-ignore format: one row
+        t.match(stdout, why, stderr);
+        t.equal(exit, 1);
+      };
+      await run(/^blue2: .*has no RoCE v2 GID .*:c612:0201 of 198\.18\.2\.1/m);
+      await node.ask("ip addr add 198.18.2.1/32 dev rdma0; ip link set rdma0 down");
+      await run(/^blue2: .*port 1 of rxe0 is \w+, want ACTIVE/m);
+      await node.ask(`ip link set rdma0 up; ip addr flush dev rdma0; ip addr add ${ADDRESS}/32 dev rdma0`);
     });
     await t.test("a pod is told in shared mode which GID is its address's", async (t) => {
       t.same(failures(await shim(node, "ADD", [at()])), []);
