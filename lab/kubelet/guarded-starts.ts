@@ -9,6 +9,8 @@ import type { RailnetDaemonSet } from "./daemon-set.ts";
 const NETWORK = "/apis/railnet.io/v1alpha1/railnetworks/ishikari";
 const RESOURCES = { "railnet.io/rail0": 1 };
 const LIMIT_MS = 150_000;
+/** A policy counts networks, and cannot know what they attach. */
+const BESIDE = JSON.stringify({ cniVersion: "1.0.0", name: "beside", type: "bridge", bridge: "beside" });
 
 /**
  * A RailNetwork comes to give rail0 to pods while one has a VF of it, and goes: a container of that pod starts again each time,
@@ -58,9 +60,14 @@ export async function guardedStarts(t: Test, cluster: Cluster, railnet: RailnetD
   await node.exec(["rm", "-r", folder]);
 }
 
-/** Tries one that asks for a VF, and names no network: until the agent has looked, the kubelet does not ask. */
-async function isRefused({ pods }: Cluster): Promise<boolean> {
-  await pods.create("idle", { resources: RESOURCES, labels: { "railnet.io/network": "elsewhere" } });
+/** Tries one that asks for a VF, and names a network of another plugin: until the agent has looked, the kubelet does not ask. */
+async function isRefused({ api, pods }: Cluster): Promise<boolean> {
+  await api.raw.apply({ apiVersion: "k8s.cni.cncf.io/v1", kind: "NetworkAttachmentDefinition", metadata: { name: "beside", namespace: "default" }, spec: { config: BESIDE } }); // biome-ignore format: one row
+  await pods.create("idle", {
+    networks: ["beside"],
+    resources: RESOURCES,
+    labels: { "railnet.io/network": "elsewhere" },
+  });
   let [events, phase]: [string[], string | undefined] = [[], undefined];
   const isDecided = async () => {
     [events, phase] = [await pods.events("idle"), (await pods.get("idle"))?.status.phase];
