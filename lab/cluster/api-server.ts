@@ -208,6 +208,24 @@ export class ApiServer implements AsyncDisposable {
     return Daemon.start(command, `${this.folder}/etcd.log`);
   }
 
+  /** Socket of the proxy that leads to kubelets; whoever has kubelets listens there. */
+  get egress(): string {
+    return `${this.folder}/egress.sock`;
+  }
+
+  #wayToKubelets(): string[] {
+    const file = `${this.folder}/egress.json`;
+    const connection = { proxyProtocol: "HTTPConnect", transport: { uds: { udsName: this.egress } } };
+    const egressSelections = [{ name: "cluster", connection }];
+    writeFileSync(file, JSON.stringify({ apiVersion: "apiserver.k8s.io/v1beta1", kind: "EgressSelectorConfiguration", egressSelections })); // biome-ignore format: one row
+    const [cert, key] = [this.pki.path("admin.crt"), this.pki.path("admin.key")];
+    return [
+      `--egress-selector-config-file=${file}`,
+      `--kubelet-client-certificate=${cert}`,
+      `--kubelet-client-key=${key}`,
+    ];
+  }
+
   #startServer(): Daemon {
     const [port, client] = this.#ports;
     const pki = (file: string) => this.pki.path(file);
@@ -222,6 +240,7 @@ export class ApiServer implements AsyncDisposable {
       `--service-account-signing-key-file=${pki("tokens.key")}`,
       ...(this.#options.audit ? auditArguments(this.folder) : []),
       ...scope(this.#options),
+      ...(this.#options.nodes ? this.#wayToKubelets() : []),
     ];
     const env = this.#options.small === false || this.#options.nodes ? {} : { GOGC: "50" };
     return Daemon.start(command, `${this.folder}/kube-apiserver.log`, env);

@@ -10,6 +10,7 @@ import { Pods } from "./pods.ts";
 import { letVfsFallBack, listRails, plugInRails, type Rail } from "./rails.ts";
 import { untilReady } from "./ready.ts";
 import { ServiceAddress } from "./service-address.ts";
+import { WayToKubelets } from "./way-to-kubelets.ts";
 
 export interface ClusterOptions {
   /** VFs of each of the node's four rails. Default 4. */
@@ -29,6 +30,7 @@ export class Cluster implements RailPlace, AsyncDisposable {
   readonly pods: Pods;
   readonly rails: readonly Rail[];
   #endFallBack = (): void => {};
+  #way: WayToKubelets | undefined;
 
   private constructor(api: ApiServer, node: Node, service: ServiceAddress, rails: readonly Rail[]) {
     this.api = api;
@@ -49,6 +51,7 @@ export class Cluster implements RailPlace, AsyncDisposable {
     const service = stack.use(await ServiceAddress.open(node, api.url));
     const cluster = new Cluster(api, node, service, listRails(vfs));
     stack.defer(() => cluster.control.stop());
+    cluster.#way = stack.use(await WayToKubelets.open(api, node));
     stack.defer(() => cluster.#endFallBack());
     await cluster.#bringUp();
     stack.move();
@@ -58,6 +61,7 @@ export class Cluster implements RailPlace, AsyncDisposable {
   async stop(): Promise<void> {
     this.#endFallBack();
     this.service.down();
+    this.#way?.[Symbol.dispose]();
     await this.control.stop();
     await this.node.stop();
     await this.api.stop();

@@ -3,11 +3,12 @@ import { type ApiServer, kubernetes } from "../cluster/api-server.ts";
 import { Daemon } from "../cluster/daemon.ts";
 import { kubeconfigFor } from "./kubeconfig.ts";
 
-/** What runs a DaemonSet, a Deployment, service accounts in pods, and nodes that come and go. */
+/** What runs a DaemonSet, a Deployment, a Job, service accounts in pods, and nodes that come and go. */
 const CONTROLLERS = [
   ...["daemonset-controller", "deployment-controller", "replicaset-controller", "garbage-collector-controller"],
   ...["serviceaccount-controller", "root-ca-certificate-publisher-controller", "namespace-controller"],
   ...["node-lifecycle-controller", "taint-eviction-controller", "pod-garbage-collector-controller"],
+  ...["job-controller", "ttl-after-finished-controller"],
 ];
 
 /** A program that ends more often than this does not work. */

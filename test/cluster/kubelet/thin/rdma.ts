@@ -1,31 +1,16 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";
 import { kubernetes, peer } from "../../../../lab/cluster/api-server.ts";
 import type { Cluster } from "../../../../lab/kubelet/cluster.ts";
 import { Containerd } from "../../../../lab/kubelet/containerd.ts";
-import { makeImage } from "../../../../lab/kubelet/image.ts";
+import { makePerftestImage, PERFTEST } from "../../../../lab/kubelet/perftest-image.ts";
 import { podObject } from "../../../../lab/kubelet/pods.ts";
 import { type Running, start } from "../../../../lab/netns/run.ts";
 import { until } from "../../../../lab/until.ts";
 
 const BENCH = join(import.meta.dirname, "../../../../bench/rdma/run.ts");
-const IMAGE = "registry.local/perftest:1";
 const PODS = ["a", "b"] as const;
-
-/** An image with the shell, what the bench calls there, and their libraries. */
-function imageFiles(): Record<string, string> {
-  const programs = ["sh", "ip", "cat", "grep", "sleep", "iperf3"].map((name) =>
-    execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim(),
-  );
-  const libraries = execFileSync("ldd", programs, { encoding: "utf8" }).match(/\/\S+\.so\S*(?= \()/g) ?? [];
-  const files = [
-    ...programs.map((path) => [`/bin/${path.split("/").pop()}`, path]),
-    ...libraries.map((path) => [path, path]),
-  ];
-  return Object.fromEntries(files.map(([to, from]) => [to, realpathSync(from!)]));
-}
 
 /** The same network, a VF of each rail for each pod: in a namespace of its own, because no device plugin chooses. */
 async function applyNetworks(cluster: Cluster, pod: string, vf: number): Promise<void> {
@@ -67,11 +52,11 @@ const running = async ({ node }: Cluster) => Number((await node.run(["pgrep", "-
 
 /** Two pods with the tools, on two rails. */
 async function startPods(cluster: Cluster): Promise<void> {
-  await cluster.containerd.load(makeImage(cluster.node.folder, IMAGE, imageFiles()));
+  await cluster.containerd.load(await makePerftestImage(cluster.node.folder));
   for (const [vf, pod] of PODS.entries()) {
     await applyNetworks(cluster, pod, vf);
     const object = podObject(pod, { networks: [`of-${pod}/rail0`, `of-${pod}/rail1`] });
-    object.spec.containers[0].image = IMAGE;
+    object.spec.containers[0].image = PERFTEST;
     await cluster.api.raw.post("/api/v1/namespaces/default/pods", object);
   }
   for (const pod of PODS) await cluster.pods.running(pod);
