@@ -15,17 +15,23 @@ const JOBS = "/apis/batch/v1/namespaces/default/jobs?labelSelector=railnet.io%2F
 const LIMIT = { limitMs: 60_000, everyMs: 200 };
 
 /** `railnet bench rdma` as its user runs it: two pods of the one node, rails by Multus and the device plugin. */
-function startBench({ api }: Cluster, output: string, ...args: string[]): Running {
+function startBench({ api }: Cluster, output: string, seconds: number, ...args: string[]): Running {
   const where = ["--nodes", "node1,node1", "--networks", "rail0,rail1,rail2,rail3", "--kubeconfig", api.kubeconfig()];
-  const what = ["--pull-policy", "Never", "--bandwidth=-D 1", "--output", output];
+  const what = ["--pull-policy", "Never", `--bandwidth=-D ${seconds}`, "--output", output];
   return start(RAILNET, ["bench", "rdma", ...where, ...what, ...args], { env: { PATH: "/usr/bin:/bin" } });
 }
 
 const left = async ({ api }: Cluster): Promise<Json[]> =>
   (await Promise.all([api.raw.list(PODS), api.raw.list(JOBS)])).flat();
 const none = (cluster: Cluster) => until("nothing is left", async () => (await left(cluster)).length === 0, LIMIT);
-const measuring = ({ node }: Cluster) =>
-  until("iperf3 runs", async () => (await node.run(["pgrep", "-c", "-x", "iperf3"])).exit === 0, LIMIT);
+/** Waits until it measures. @throws {Error} what it said, when it ends before. */
+const measuring = ({ node }: Cluster, bench: Running): Promise<void> =>
+  Promise.race([
+    until("iperf3 runs", async () => (await node.run(["pgrep", "-c", "-x", "iperf3"])).exit === 0, LIMIT),
+    Promise.resolve(bench).then(({ exit, stdout, stderr }) => {
+      throw new Error(`the bench has ended with ${exit}: ${stdout}${stderr}`);
+    }),
+  ]);
 
 /** What the bench makes by the real API server, scheduler, kubelet and Multus, and what is left of it. */
 export async function benchTests(t: Test, cluster: Cluster): Promise<void> {
@@ -33,7 +39,7 @@ export async function benchTests(t: Test, cluster: Cluster): Promise<void> {
   const folder = mkdtempSync(join(cluster.node.folder, "bench-"));
   await t.test("four rails both ways, hosts beside pods, with files, and nothing left", async (t) => {
     const output = join(folder, "all");
-    const { exit, stdout, stderr } = await startBench(cluster, output, "--junit", `${output}.xml`, "--at-once");
+    const { exit, stdout, stderr } = await startBench(cluster, output, 1, "--junit", `${output}.xml`, "--at-once");
     t.equal(exit, 0, stderr);
     t.comment(stdout);
     const results = JSON.parse(readFileSync(`${output}.json`, "utf8")) as BenchResults;
@@ -56,6 +62,7 @@ export async function benchTests(t: Test, cluster: Cluster): Promise<void> {
     const { exit, stdout } = await startBench(
       cluster,
       join(folder, "gates"),
+      1,
       "--rails",
       "rail1",
       "--min-gbps",
@@ -65,23 +72,31 @@ export async function benchTests(t: Test, cluster: Cluster): Promise<void> {
     t.match(stdout, /^FAILED rail1, pod, node1#1 → node1#2: no RDMA device \(TCP [\d.]+ Gb\/s\)$/m);
   });
   await t.test("SIGINT removes the pods and writes nothing", async (t) => {
-    const bench = startBench(cluster, join(folder, "int"), "--bandwidth=-D 60");
-    await measuring(cluster);
+    const bench = startBench(cluster, join(folder, "int"), 60);
+    await measuring(cluster, bench);
     bench.kill("SIGINT");
     const { exit, stdout } = await bench;
     t.match({ exit, stdout }, { exit: 130, stdout: "" });
     t.same(await left(cluster), []);
   });
   await t.test("what a killed client left ends by itself, and VFs with it", async (t) => {
-    const bench = startBench(cluster, join(folder, "kill"), "--bandwidth=-D 60", "--max-seconds", "20");
-    await measuring(cluster);
+    const bench = startBench(cluster, join(folder, "kill"), 60, "--max-seconds", "20");
+    await measuring(cluster, bench);
     bench.kill("SIGKILL");
     await bench;
     await none(cluster);
     t.equal((await cluster.node.run(["pgrep", "-c", "-x", "iperf3"])).exit, 1);
   });
   await t.test("a node that lacks what pods need is named, with the reason", async (t) => {
-    const bench = startBench(cluster, join(folder, "no"), "--image", "registry.local/none:1", "--ready-seconds", "60");
+    const bench = startBench(
+      cluster,
+      join(folder, "no"),
+      1,
+      "--image",
+      "registry.local/none:1",
+      "--ready-seconds",
+      "60",
+    );
     t.match(await bench, { exit: 2, stderr: /node1#1 cannot take part: its pod railnet-bench-\S+ waits for its image: ErrImageNeverPull/ }); // biome-ignore format: one row
     t.same(await left(cluster), []);
   });
