@@ -23,8 +23,16 @@ export const TOLD_IN_CONTAINER = "/run/railnet";
 
 let written: { readonly file: string; readonly text: string } | undefined;
 
-/** Idempotent. After a reboot it is written before the first pod's ADD, whose VF the kubelet does not allocate again. */
+/**
+ * Idempotent. Without VFs there is no file, so that ADD writes nothing for nobody; but what an agent before this one wrote stays
+ * until this one has offered some: it may not know its rails yet. After a reboot it is written before the first pod's ADD,
+ * whose VF the kubelet does not allocate again.
+ */
 export function writeOffered(runDir: string, offered: Offered): void {
+  if (Object.keys(offered.rails).length === 0) {
+    if (written) forgetOffered(runDir);
+    return;
+  }
   const file = fileOf(runDir);
   const text = JSON.stringify(offered);
   if (written?.file === file && written.text === text) return;
@@ -40,6 +48,7 @@ export function writeOffered(runDir: string, offered: Offered): void {
 /** Another device plugin serves from now on. */
 export function forgetOffered(runDir: string): void {
   rmSync(fileOf(runDir), { force: true });
+  written = undefined;
 }
 
 let last: { readonly key: string; readonly offered: Offered } | undefined;

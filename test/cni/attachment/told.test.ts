@@ -6,7 +6,7 @@ import { DoubleNode } from "../drivers/support/node.ts";
 import { PROFILES } from "../drivers/support/profiles.ts";
 import { RdmaNode } from "./support/rdma-node.ts";
 
-const { toldDirOf, writeOffered } = await import("../../../cni/attachment/told/offered.ts");
+const { forgetOffered, readOffered, toldDirOf, writeOffered } = await import("../../../cni/attachment/told/offered.ts");
 const { Fd } = await import("../drivers/support/syscall-double.ts");
 const GID = "0000:0000:0000:0000:0000:ffff:c000:0207";
 
@@ -201,3 +201,26 @@ t.test("the agent tells a pod whose GID table has moved", async (t) => {
   t.same(await node.reconcile(), [], "once");
   await node.del(pod, {});
 });
+
+t.test(
+  "what is offered is known while something is; what an agent before this one wrote stays until this one offers",
+  async (t) => {
+    const runDir = t.testdir();
+    const offer = (...pcis: string[]) =>
+      writeOffered(runDir, { version: 1, rails: Object.fromEntries(pcis.map((pci) => [pci, "blue0"])) });
+    const pcis = () => readOffered(runDir) && Object.keys(readOffered(runDir)!.rails);
+    writeFileSync(join(runDir, "offered.json"), JSON.stringify({ version: 1, rails: { "0000:a0:02.7": "blue0" } }));
+    forgetOffered(join(runDir, "none")); // this process has written nothing yet
+    offer();
+    t.same(pcis(), ["0000:a0:02.7"], "no rails are known yet");
+    offer("0000:a0:02.0");
+    t.same(pcis(), ["0000:a0:02.0"]);
+    offer();
+    t.equal(pcis(), undefined, "nobody is told");
+    offer("0000:a0:02.0");
+    t.same(pcis(), ["0000:a0:02.0"], "and again");
+    forgetOffered(runDir);
+    offer("0000:a0:02.0");
+    t.same(pcis(), ["0000:a0:02.0"], "also once another plugin has served");
+  },
+);
