@@ -57,6 +57,7 @@ function queryTcx(index: number, type: number): { programs: number[]; links: num
     throw error;
   }
   const count = attr.readUInt32LE(24);
+  if (count === 0) return { programs: [], links: [] };
   const read = (ids: Buffer) => Array.from({ length: count }, (_, i) => ids.readUInt32LE(4 * i));
   return { programs: read(programs), links: read(links) };
 }
