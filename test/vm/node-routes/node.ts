@@ -129,9 +129,9 @@ export class RoutesNode {
     );
   }
 
-  /** Sysctls and routes, which must be the same afterwards. */
+  /** Sysctls and routes, which must be the same afterwards; without what the kernel makes of IPv6 by itself, and late. */
   async picture(): Promise<string[]> {
-    const text = await this.ask("sysctl -a 2> /dev/null | grep '^net.ipv4'; ip route show table all | sort; ip neigh show | grep extern_learn || true"); // biome-ignore format: one row
+    const text = await this.ask("sysctl -a 2> /dev/null | grep '^net.ipv4'; ip -4 route show table all | sort; ip -6 route show table all | grep -v 'proto kernel' | sort; ip neigh show | grep extern_learn || true"); // biome-ignore format: one row
     return text.split("\n");
   }
 
